@@ -1,0 +1,33 @@
+// The memory map: every region of the fixed linear memory, its offset and size.
+//
+// Memory is 1,024 pages (64 MiB), initial = maximum, so views made by the host never detach.
+// Pages that were never touched cost no physical memory. Nothing outside of this file invents an
+// address; the host reads the same numbers through the exported getters in index.ts.
+//
+//   0x0000000  static data placed by the compiler (tables)                      64 KiB
+//   0x0010000  X25519, BLAKE2b: scratch, fixed-base table                      128 KiB
+//   0x0030000  AES-GCM: scratch, streaming state                                64 KiB
+//   0x0040000  keystream: counter blocks in, keystream out                     256 KiB
+//   0x0080000  staging: arguments and results of one-off calls                 512 KiB
+//   0x0100000  key cache: KEY_SLOTS expanded keys                               29 MiB
+//   0x1E00000  pool: POOL_SLOTS slots of 64 KiB that sockets read and write     32 MiB
+//   0x3E00000  spare                                                             2 MiB
+
+export const CURVE_SCRATCH: usize = 0x0010000;
+export const CURVE_SCRATCH_BYTES: usize = 0x20000;
+
+export const GCM_SCRATCH: usize = 0x0030000;
+export const GCM_SCRATCH_BYTES: usize = 0x10000;
+
+export const KEYSTREAM: usize = 0x0040000;
+export const KEYSTREAM_BYTES: usize = 0x40000;
+
+export const STAGING: usize = 0x0080000;
+export const STAGING_BYTES: usize = 0x80000;
+
+export const KEY_CACHE: usize = 0x0100000;
+export const KEY_CACHE_BYTES: usize = 0x1d00000;
+
+export const POOL: usize = 0x1e00000;
+export const POOL_SLOT_BYTES: usize = 0x10000;
+export const POOL_SLOTS: i32 = 512;
