@@ -35,7 +35,13 @@ const denoPlatform = process.platform === "linux" ? `${platform}-glibc` : platfo
 const candidates = [
   { id: "node20", label: "Node 20", path: machineNode(), args: [] },
   { id: "node26", label: "Node 26", path: inPackage(`node-${platform}`, "bin/node"), args: [] },
-  { id: "bun", label: "Bun", path: inPackage(`@oven/bun-${bunPlatform}`, "bin/bun"), args: ["run"] },
+  // bun's install script moves the platform package's binary into its own folder; without it, it stays.
+  {
+    id: "bun",
+    label: "Bun",
+    path: inPackage(`@oven/bun-${bunPlatform}`, "bin/bun") ?? inPackage("bun", "bin/bun.exe"),
+    args: ["run"],
+  },
   { id: "deno", label: "Deno", path: inPackage(`@deno/${denoPlatform}`, "deno"), args: ["run", "-A", "--no-config"] },
 ];
 
