@@ -1,0 +1,66 @@
+// What a connection needs from a key exchange: bytes in, bytes out, then two directional keys.
+// Synchronous and socket-free; the one exception is `receive`, which may wait for an application's decision
+// about the peer (authorize).
+
+import type { NonceLayout } from "../core/frameCipher.ts";
+import type { PeerIdentity } from "../options.ts";
+
+export type Role = "client" | "server";
+
+/** How transport frames look after the handshake. Both ends must agree; it follows from the protocol. */
+export interface TransportFormat {
+  /** "sequence": u32be sequence (protocol v1). "kind": u32be sequence ‖ u8 kind (protocol v2). */
+  readonly header: "sequence" | "kind";
+  readonly nonceLayout: NonceLayout;
+  /** Each direction's key is replaced (Noise section 11.3) after this many frames; 0: never. */
+  readonly rekeyAfterFrames: number;
+  /** The longest sealed frame (ciphertext and tag) that the peer accepts; 0: same as this side's limit. */
+  readonly peerMaxFrameBytes: number;
+}
+
+/** What a finished handshake hands over. The receiver of this object owns the keys and wipes them. */
+export interface HandshakeResult {
+  /** 32 bytes: key for what this side sends. */
+  readonly sendKey: Uint8Array;
+  /** 32 bytes: key for what this side receives. */
+  readonly receiveKey: Uint8Array;
+  readonly identity: PeerIdentity;
+}
+
+/**
+ * One run of a handshake, driven like this:
+ *
+ *     loop:  send()  → write what it returns, if anything
+ *            done?   → finish(), once
+ *            expects → wait for exactly that many bytes, then receive(them)
+ *
+ * Any method may throw a SealwireError; the connection is then closed and `destroy` called.
+ */
+export interface Handshake {
+  /** Bytes to write now, or undefined when there is nothing to say. */
+  send(): Uint8Array | undefined;
+  /** How many bytes `receive` wants next; 0 when it is not waiting for the peer. Small and bounded. */
+  readonly expects: number;
+  /** Takes exactly `expects` bytes (valid during the call only). A promise pauses the connection's reading. */
+  receive(bytes: Uint8Array): void | Promise<void>;
+  /** True once `finish` may be called; what `send` returned last must be written first. */
+  readonly done: boolean;
+  /** Hands over the keys. The handshake is consumed: a second call throws. */
+  finish(): HandshakeResult;
+  /** Wipes every secret. Idempotent; also called after `finish`. */
+  destroy(): void;
+}
+
+/** A protocol: makes one `Handshake` per connection. `monteV1()` and the Noise factory are the built-in ones. */
+export interface HandshakeFactory {
+  /** For messages and logs, e.g. "v1" or "Noise_NNpsk0_25519_AESGCM_BLAKE2b". */
+  readonly name: string;
+  readonly format: TransportFormat;
+  create(role: Role, info: HandshakeInfo): Handshake;
+}
+
+/** What a handshake may be told about the connection it protects. */
+export interface HandshakeInfo {
+  /** The peer's address in text form, for `authorize` and `knownPeers`; empty where the runtime tells none. */
+  readonly remoteAddress: string;
+}
