@@ -42,7 +42,12 @@ const candidates = [
     path: inPackage(`@oven/bun-${bunPlatform}`, "bin/bun") ?? inPackage("bun", "bin/bun.exe"),
     args: ["run"],
   },
-  { id: "deno", label: "Deno", path: inPackage(`@deno/${denoPlatform}`, "deno"), args: ["run", "-A", "--no-config"] },
+  {
+    id: "deno",
+    label: "Deno",
+    path: inPackage(`@deno/${denoPlatform}`, "deno"),
+    args: ["run", "-A", "--no-config"],
+  },
 ];
 
 function version(path) {

@@ -1,0 +1,37 @@
+// Builds dist/ from src/ and build/*.wasm (run build-wasm.js first): ES modules by rollup, declarations by
+// tsc, and the raw wasm modules.
+import { execFileSync } from "node:child_process";
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { rollup } from "rollup";
+import config from "../rollup.config.js";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+process.chdir(root);
+rmSync("dist", { recursive: true, force: true });
+
+const bundle = await rollup(config);
+const { output } = await bundle.write(config.output);
+await bundle.close();
+
+execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], {
+  stdio: "inherit",
+});
+// tsc leaves the `.ts` of an import as it is in declarations; consumers compile without that option.
+for (const path of readdirSync("dist/types", { recursive: true, encoding: "utf8" })) {
+  if (!path.endsWith(".d.ts")) continue;
+  const file = join("dist/types", path);
+  const text = readFileSync(file, "utf8");
+  writeFileSync(file, text.replace(/((?:from|import\()\s*["']\.[^"']*)\.ts(["'])/g, "$1.js$2"));
+}
+
+for (const name of ["sealwire.wasm", "sealwire.relaxed.wasm"]) copyFileSync(`build/${name}`, `dist/${name}`);
+
+const entries = output
+  .filter((chunk) => chunk.type === "chunk" && chunk.isEntry)
+  .map((chunk) => chunk.fileName);
+const bytes = output.reduce((sum, chunk) => sum + (chunk.type === "chunk" ? chunk.code.length : 0), 0);
+console.log(
+  `dist: ${entries.join(", ")}; ${Math.round(bytes / 1024)} KiB of JavaScript in ${output.length} files`,
+);

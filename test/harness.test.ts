@@ -1,0 +1,63 @@
+// The suite runner must be able to fail: broken suites, and what each must report, in every runtime.
+import { rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, test } from "vitest";
+import { bundle } from "../scripts/bundle-suites.js";
+import { runSuite } from "../scripts/run-suite.js";
+import { runtimes } from "../scripts/runtimes.js";
+
+const folder = fileURLToPath(new URL("../build/broken-suites", import.meta.url));
+const names = ["no-tests", "fails", "exits-early", "stays-alive"];
+
+beforeAll(async () => {
+  await bundle(
+    ["test/support/runner.ts", ...names.map((name) => `test/support/broken-suites/${name}.ts`)],
+    folder,
+  );
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe.concurrent.each(runtimes())("$label ($version)", (runtime) => {
+  const run = (name: string) =>
+    runSuite(runtime, `${folder}/support/broken-suites/${name}.js`, {
+      runner: `${folder}/support/runner.js`,
+    });
+
+  test("a suite without tests fails", async ({ expect }) => {
+    const cases = await run("no-tests");
+    expect(cases).toMatchObject([{ name: "the suite loads", status: "fail" }]);
+    expect(cases[0]!.error).toContain("registers no test");
+  });
+
+  test("every way a test can fail is reported, and the others are not disturbed", async ({ expect }) => {
+    const cases = await run("fails");
+    expect(cases.map((result) => `${result.status} ${result.name}`)).toEqual([
+      "pass passes",
+      "fail throws",
+      "fail rejects",
+      "fail leaves a rejection behind",
+      "fail throws in a callback",
+      "fail hangs",
+      "skip is skipped here",
+      "skip is skipped everywhere",
+      "pass passes after all that",
+      "fail fails in the hook",
+    ]);
+    const errors = Object.fromEntries(cases.map((result) => [result.name, result.error]));
+    expect(errors["leaves a rejection behind"]).toContain("nobody caught this");
+    expect(errors["throws in a callback"]).toContain("thrown later");
+    expect(errors.hangs).toContain("not finished after 50 ms");
+    expect(errors["fails in the hook"]).toContain("the hook found something");
+  });
+
+  test("a process that leaves before its last test fails", async ({ expect }) => {
+    const cases = await run("exits-early");
+    expect(cases.at(-1)).toMatchObject({ name: "the suite runs to its end", status: "fail" });
+  });
+
+  test("a process that a test keeps alive fails", async ({ expect }) => {
+    const cases = await run("stays-alive");
+    expect(cases.at(-1)).toMatchObject({ name: "the process ends by itself", status: "fail" });
+  });
+});

@@ -1,0 +1,2 @@
+// Registers nothing: a suite that was emptied by mistake must not pass.
+export {};

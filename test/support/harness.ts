@@ -1,0 +1,52 @@
+// What a suite needs to register its tests. A suite is a file in test/suites; runner.ts runs it in the
+// runtime under test, one test after the other, in a process of its own.
+
+/** The ids of scripts/runtimes.js. */
+export type RuntimeId = "node20" | "node26" | "bun" | "deno";
+
+export interface TestOptions {
+  /** Run in these runtimes only; elsewhere the test is reported as skipped. */
+  only?: RuntimeId[];
+  /** Skip everywhere, with this reason. */
+  skip?: string;
+  /** Fail the test after this many milliseconds (60,000). */
+  timeoutMs?: number;
+}
+
+export type TestBody = () => void | Promise<void>;
+
+export interface RegisteredTest {
+  name: string;
+  options: TestOptions;
+  body: TestBody;
+}
+
+export const registeredTests: RegisteredTest[] = [];
+export const afterEachHooks: TestBody[] = [];
+
+/** The runtime that this process is, as the parent process named it, else by what it looks like. */
+export const runtimeId: RuntimeId = detectRuntime();
+
+/** Registers a test, in the order of calls. */
+export function test(name: string, body: TestBody): void;
+export function test(name: string, options: TestOptions, body: TestBody): void;
+export function test(name: string, ...rest: [TestBody] | [TestOptions, TestBody]): void {
+  const [options, body] = rest.length === 1 ? [{}, rest[0]] : rest;
+  if (registeredTests.some((registered) => registered.name === name)) {
+    throw new Error(`two tests are named "${name}"`);
+  }
+  registeredTests.push({ name, options, body });
+}
+
+/** Registers a check that runs after every test of this suite and fails that test by throwing. */
+export function onAfterEachTest(hook: TestBody): void {
+  afterEachHooks.push(hook);
+}
+
+function detectRuntime(): RuntimeId {
+  const named = process.env.SEALWIRE_TEST_RUNTIME;
+  if (named === "node20" || named === "node26" || named === "bun" || named === "deno") return named;
+  if (process.versions.bun !== undefined) return "bun";
+  if (process.versions.deno !== undefined) return "deno";
+  return Number(process.versions.node.split(".")[0]) >= 24 ? "node26" : "node20";
+}

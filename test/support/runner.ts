@@ -1,0 +1,120 @@
+// Runs one bundled suite in this runtime: `<runtime> build/suites/support/runner.js <suite.js> [report file]`.
+// Prints a line per test for people and appends a JSON line per test to the report file for the parent.
+// The process must end by itself: a socket or timer that a test left behind fails the suite.
+
+import { appendFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { afterEachHooks, type RegisteredTest, registeredTests, runtimeId } from "./harness.ts";
+
+const DEFAULT_TIMEOUT_MS = 60_000;
+/** How long the process may live after its last test. */
+const EXIT_GRACE_MS = 5_000;
+
+const [suitePath, reportPath] = process.argv.slice(2);
+const nameFilter = process.env.SEALWIRE_TEST_FILTER;
+
+/** Rejections and exceptions that nobody caught since the current test began. */
+let strayErrors: unknown[] = [];
+process.on("unhandledRejection", (reason) => strayErrors.push(reason));
+process.on("uncaughtException", (error) => strayErrors.push(error));
+
+function report(entry: Record<string, unknown>): void {
+  if (reportPath !== undefined) appendFileSync(reportPath, JSON.stringify(entry) + "\n");
+}
+
+function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return `thrown: ${String(error)}`;
+  const head = "code" in error ? `${String(error.code)} ${error.message}` : error.message;
+  const stack = error.stack ?? "";
+  const cause = error.cause === undefined ? "" : `\ncaused by ${describeError(error.cause)}`;
+  return (stack.includes(error.message) ? stack : `${head}\n${stack}`) + cause;
+}
+
+/** Lets pending callbacks run, so that what a test left unhandled is counted against that test. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+async function withTimeout(body: () => void | Promise<void>, timeoutMs: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const expired = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not finished after ${timeoutMs} ms`)), timeoutMs);
+  });
+  try {
+    await Promise.race([body(), expired]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function skipReason({ options }: RegisteredTest): string | undefined {
+  if (options.skip !== undefined) return options.skip;
+  if (options.only !== undefined && !options.only.includes(runtimeId)) return `not for ${runtimeId}`;
+  return undefined;
+}
+
+/** Runs a test and its hooks; returns everything that went wrong. */
+async function runTest(test: RegisteredTest): Promise<string[]> {
+  const failures: string[] = [];
+  strayErrors = [];
+  for (const step of [test.body, ...afterEachHooks]) {
+    try {
+      await withTimeout(step, test.options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    } catch (error) {
+      failures.push(describeError(error));
+    }
+    await settle();
+  }
+  for (const error of strayErrors) failures.push(`unhandled: ${describeError(error)}`);
+  return failures;
+}
+
+function fail(name: string, error: string): void {
+  console.log(`  ✗ ${name}\n${error.replace(/^/gm, "      ")}`);
+  report({ type: "test", name, status: "fail", ms: 0, error });
+  process.exitCode = 1;
+}
+
+async function main(): Promise<void> {
+  if (suitePath === undefined) throw new Error("usage: runner <suite.js> [report file]");
+  await import(pathToFileURL(suitePath).href);
+  if (registeredTests.length === 0) throw new Error("the suite registers no test");
+  report({ type: "start", tests: registeredTests.length });
+  for (const test of registeredTests) {
+    if (nameFilter !== undefined && !test.name.includes(nameFilter)) continue;
+    const skipped = skipReason(test);
+    if (skipped !== undefined) {
+      console.log(`  - ${test.name} (${skipped})`);
+      report({ type: "test", name: test.name, status: "skip", ms: 0, reason: skipped });
+      continue;
+    }
+    const startMs = performance.now();
+    const failures = await runTest(test);
+    const ms = Math.round(performance.now() - startMs);
+    if (failures.length > 0) {
+      fail(test.name, failures.join("\n"));
+    } else {
+      console.log(`  ✓ ${test.name} (${ms} ms)`);
+      report({ type: "test", name: test.name, status: "pass", ms });
+    }
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  fail("the suite loads", describeError(error));
+}
+strayErrors = [];
+// Unreferenced: it fires only if something else keeps the process alive.
+const graceTimer = setTimeout(() => {
+  const resources = process.getActiveResourcesInfo?.().join(", ") ?? "";
+  fail("the process ends by itself", `something keeps the process alive after the last test: ${resources}`);
+  report({ type: "end" });
+  process.exit(1);
+}, EXIT_GRACE_MS);
+graceTimer.unref();
+process.on("exit", () => {
+  for (const error of strayErrors) fail("nothing is left unhandled", describeError(error));
+  report({ type: "end" });
+});
