@@ -7,5 +7,5 @@ export { STAGING, STAGING_BYTES } from "./memory";
 export { CURVE_ARGS } from "./memory";
 export { x25519 } from "./x25519";
 export { x25519Base } from "./x25519Base";
-export { blake2b, blake2bFinal, blake2bInit, blake2bUpdate } from "./blake2b";
+export { BLAKE2B_STATE_BYTES, blake2b, blake2bFinal, blake2bInit, blake2bUpdate } from "./blake2b";
 export { hkdfBlake2b, hmacBlake2b } from "./hkdf";

@@ -8,6 +8,7 @@ let stale = 0;
 
 for (const name of readdirSync(assembly).filter((file) => file.endsWith(".gen.js"))) {
   const { target, generate } = await import(new URL(name, assembly).href);
+  if (generate === undefined) continue; // a generator that writes its file itself
   const file = new URL(target, assembly);
   const text = generate();
   if (existsSync(file) && readFileSync(file, "utf8") === text) continue;

@@ -1,0 +1,11 @@
+// The entry point sealwire/crypto: the primitives for their own sake, as functions on Uint8Array.
+
+export {
+  Blake2b,
+  type Blake2bOptions,
+  blake2b,
+  hkdfBlake2b,
+  hmacBlake2b,
+} from "./core/blake2b.ts";
+export { type KeyPair, x25519, x25519KeyPair, x25519PublicKey } from "./core/x25519.ts";
+export { type ErrorCode, SealwireError } from "./errors.ts";
