@@ -11,7 +11,8 @@
 //   0x0080000  staging: arguments and results of one-off calls                 512 KiB
 //   0x0100000  key cache: KEY_SLOTS expanded keys                               29 MiB
 //   0x1E00000  pool: POOL_SLOTS slots of 64 KiB that sockets read and write     32 MiB
-//   0x3E00000  spare                                                             2 MiB
+//   0x3E00000  receive: head room for a parked partial frame, then the window     128 KiB
+//   0x3E20000  spare                                                         1,920 KiB
 
 export const CURVE_SCRATCH: usize = 0x0010000;
 export const CURVE_SCRATCH_BYTES: usize = 0x20000;
@@ -45,3 +46,7 @@ export const KEY_CACHE_BYTES: usize = 0x1d00000;
 export const POOL: usize = 0x1e00000;
 export const POOL_SLOT_BYTES: usize = 0x10000;
 export const POOL_SLOTS: i32 = 512;
+
+// Sockets read into the window; an unfinished frame is moved directly before it (src/protocol/frame.ts).
+export const RECEIVE_WINDOW: usize = 0x3e10000;
+export const RECEIVE_WINDOW_BYTES: usize = 0x10000;

@@ -55,3 +55,12 @@ export const STAGING_BYTES = region("STAGING_BYTES");
 export const CURVE_ARGS = region("CURVE_ARGS");
 /** Size of a BLAKE2b state. */
 export const BLAKE2B_STATE_BYTES = region("BLAKE2B_STATE_BYTES");
+
+/** The pool's slots (pool.ts). */
+export const POOL = region("POOL");
+export const POOL_SLOT_BYTES = region("POOL_SLOT_BYTES");
+export const POOL_SLOTS = region("POOL_SLOTS");
+
+/** Where sockets read to; an unfinished frame is moved directly before it (protocol/frame.ts). */
+export const RECEIVE_WINDOW = region("RECEIVE_WINDOW");
+export const RECEIVE_WINDOW_BYTES = region("RECEIVE_WINDOW_BYTES");
