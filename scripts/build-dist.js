@@ -15,7 +15,23 @@ const bundle = await rollup(config);
 const { output } = await bundle.write(config.output);
 await bundle.close();
 
-execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], {
+// Only what the entry points reach is declared.
+const declarations = {
+  extends: "../tsconfig.json",
+  compilerOptions: {
+    noEmit: false,
+    declaration: true,
+    emitDeclarationOnly: true,
+    rewriteRelativeImportExtensions: true,
+    stripInternal: true,
+    rootDir: "../src",
+    outDir: "../dist/types",
+  },
+  include: [],
+  files: Object.values(config.input).map((path) => `../${path}`),
+};
+writeFileSync("build/tsconfig.dist.json", JSON.stringify(declarations));
+execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "build/tsconfig.dist.json"], {
   stdio: "inherit",
 });
 // tsc leaves the `.ts` of an import as it is in declarations; consumers compile without that option.
