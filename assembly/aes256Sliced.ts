@@ -1,0 +1,263 @@
+// AES-256 in counter mode, 16 blocks at once, byte-sliced: register p holds byte p of 16 blocks, so that
+// ShiftRows is a matter of which register is read. FIPS 197 by vector permute as in aes256.ts (tower form,
+// tables, folded 0x63, MixColumns with P and t). Counter mode as in SP 800-38D: inc32 on the last word.
+//
+// Secret: state, constants, keystream; callers wipe with wipeSliced(). About 22.75 operations per register
+// and round. Byte p = 4 * column + row. Registers live in memory between columns, because more than about
+// 14 live vectors spill in every engine.
+//
+// Within 256 counters only byte 15 of the counter block varies. After round 1 that reaches column 0 only,
+// after round 2 every byte once: prepareCounters() computes what does not vary, so round 1 takes one S-box
+// and round 2 four.
+
+import { inversion, partialRound, ROUNDS, table, toTower } from "./aes256";
+import { INV, INV_A, S2_IO, S2_JO, S3_IO, S3_JO, S_IO, S_JO } from "./aes256Tables";
+import { highNibbles, lookup, nibbleMask, reverse4, wipe } from "./bytes";
+import { AES_SLICED_CONSTANTS, AES_SLICED_STATE, AES_SLICED_WORDS, KEY_ROWS, KEY_SPLATS } from "./memory";
+
+const COLUMN_0: usize = AES_SLICED_CONSTANTS; // 4 splats: column 0 after round 1 without byte 15
+const ROUND_2: usize = AES_SLICED_CONSTANTS + 64; // 16 splats: the state after round 2 without column 0
+const STATE_A: usize = AES_SLICED_STATE;
+const STATE_B: usize = AES_SLICED_STATE + 256;
+
+const IOTA: usize = memory.data<u8>([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], 16);
+const NOT_BYTE_15: usize = memory.data<u8>(
+  [255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 0],
+  16,
+);
+const NOT_COLUMN_0: usize = memory.data<u8>(
+  [0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255],
+  16,
+);
+
+/** Computes the constants for the 256 counters that share all but the last byte with `block`. */
+function prepareCounters(slot: usize, block: v128): void {
+  const rows = slot + KEY_ROWS;
+  let x = v128.xor(toTower(block, nibbleMask()), v128.load(rows));
+  // SubBytes comes before ShiftRows: byte 15 is still at 15, column 0 still at 0 to 3.
+  x = partialRound(x, v128.load(NOT_BYTE_15), v128.load(rows + 16));
+  v128.store(AES_SLICED_WORDS, x);
+  for (let r: usize = 0; r < 4; r++) v128.store(COLUMN_0 + 16 * r, v128.load8_splat(AES_SLICED_WORDS + r));
+  x = partialRound(x, v128.load(NOT_COLUMN_0), v128.load(rows + 32));
+  v128.store(AES_SLICED_WORDS, x);
+  for (let p: usize = 0; p < 16; p++) v128.store(ROUND_2 + 16 * p, v128.load8_splat(AES_SLICED_WORDS + p));
+}
+
+/** Rounds 1 and 2: writes the state after round 2 for counters with last byte first … first + 15. */
+function firstRounds(slot: usize, first: u8, state: usize): void {
+  const mask = nibbleMask();
+  const inv = table(INV);
+  const invA = table(INV_A);
+  const s3io = table(S3_IO);
+  const s3jo = table(S3_JO);
+  const s2io = table(S2_IO);
+  const s2jo = table(S2_JO);
+
+  let x = toTower(i8x16.add(v128.load(IOTA), i8x16.splat(first)), mask);
+  x = v128.xor(x, v128.load(slot + KEY_SPLATS + 15 * 16));
+  let k = v128.and(x, mask);
+  let i = highNibbles(x, mask);
+  let aOverK = lookup(invA, k);
+  let j = v128.xor(i, k);
+  let io = inversion(inv, i, j, aOverK);
+  let jo = inversion(inv, j, i, aOverK);
+  let w = v128.xor(lookup(s3io, io), lookup(s3jo, jo));
+  let d = v128.xor(lookup(s2io, io), lookup(s2jo, jo));
+  let s = v128.xor(w, d);
+  // Byte 15 becomes row 3 of column 0: it enters row 0 and 1 once, row 2 as 3·S, row 3 as 2·S.
+  v128.store(AES_SLICED_WORDS, v128.xor(v128.load(COLUMN_0), s));
+  v128.store(AES_SLICED_WORDS + 16, v128.xor(v128.load(COLUMN_0 + 16), s));
+  v128.store(AES_SLICED_WORDS + 32, v128.xor(v128.load(COLUMN_0 + 32), w));
+  v128.store(AES_SLICED_WORDS + 48, v128.xor(v128.load(COLUMN_0 + 48), d));
+
+  for (let r: usize = 0; r < 4; r++) {
+    x = v128.load(AES_SLICED_WORDS + 16 * r);
+    k = v128.and(x, mask);
+    i = highNibbles(x, mask);
+    aOverK = lookup(invA, k);
+    j = v128.xor(i, k);
+    io = inversion(inv, i, j, aOverK);
+    jo = inversion(inv, j, i, aOverK);
+    w = v128.xor(lookup(s3io, io), lookup(s3jo, jo));
+    d = v128.xor(lookup(s2io, io), lookup(s2jo, jo));
+    s = v128.xor(w, d);
+    // Row r of column 0 is shifted to column (4 - r) mod 4.
+    const column: usize = 64 * ((4 - r) & 3);
+    const same: usize = column + 16 * r;
+    const before: usize = column + 16 * ((r + 3) & 3);
+    const after: usize = column + 16 * ((r + 1) & 3);
+    const across: usize = column + 16 * ((r + 2) & 3);
+    v128.store(state + same, v128.xor(v128.load(ROUND_2 + same), d));
+    v128.store(state + before, v128.xor(v128.load(ROUND_2 + before), w));
+    v128.store(state + after, v128.xor(v128.load(ROUND_2 + after), s));
+    v128.store(state + across, v128.xor(v128.load(ROUND_2 + across), s));
+  }
+}
+
+/**
+ * One column of a full round: reads registers a, b, c, d (rows 0 to 3, ShiftRows done by the choice), writes
+ * four registers to `out`; `key` are the four splats.
+ */
+// @ts-ignore: decorator
+@inline
+function roundColumn(a: usize, b: usize, c: usize, d: usize, out: usize, key: usize): void {
+  const mask = nibbleMask();
+  const inv = table(INV);
+  const invA = table(INV_A);
+  const s3io = table(S3_IO);
+  const s3jo = table(S3_JO);
+  const s2io = table(S2_IO);
+  const s2jo = table(S2_JO);
+
+  let x = v128.load(a);
+  let k = v128.and(x, mask);
+  let i = highNibbles(x, mask);
+  let aOverK = lookup(invA, k);
+  let j = v128.xor(i, k);
+  let io = inversion(inv, i, j, aOverK);
+  let jo = inversion(inv, j, i, aOverK);
+  const w0 = v128.xor(lookup(s3io, io), lookup(s3jo, jo));
+  const d0 = v128.xor(lookup(s2io, io), lookup(s2jo, jo));
+
+  x = v128.load(b);
+  k = v128.and(x, mask);
+  i = highNibbles(x, mask);
+  aOverK = lookup(invA, k);
+  j = v128.xor(i, k);
+  io = inversion(inv, i, j, aOverK);
+  jo = inversion(inv, j, i, aOverK);
+  const w1 = v128.xor(lookup(s3io, io), lookup(s3jo, jo));
+  const p0 = v128.xor(w0, v128.xor(lookup(s2io, io), lookup(s2jo, jo)));
+
+  x = v128.load(c);
+  k = v128.and(x, mask);
+  i = highNibbles(x, mask);
+  aOverK = lookup(invA, k);
+  j = v128.xor(i, k);
+  io = inversion(inv, i, j, aOverK);
+  jo = inversion(inv, j, i, aOverK);
+  const w2 = v128.xor(lookup(s3io, io), lookup(s3jo, jo));
+  const p1 = v128.xor(w1, v128.xor(lookup(s2io, io), lookup(s2jo, jo)));
+
+  x = v128.load(d);
+  k = v128.and(x, mask);
+  i = highNibbles(x, mask);
+  aOverK = lookup(invA, k);
+  j = v128.xor(i, k);
+  io = inversion(inv, i, j, aOverK);
+  jo = inversion(inv, j, i, aOverK);
+  const p2 = v128.xor(w2, v128.xor(lookup(s2io, io), lookup(s2jo, jo)));
+  const p3 = v128.xor(v128.xor(lookup(s3io, io), lookup(s3jo, jo)), d0);
+
+  const t = v128.xor(v128.xor(p0, p1), v128.xor(p2, p3));
+  v128.store(out, v128.xor(v128.xor(t, p0), v128.load(key)));
+  v128.store(out + 16, v128.xor(v128.xor(t, p1), v128.load(key + 16)));
+  v128.store(out + 32, v128.xor(v128.xor(t, p2), v128.load(key + 32)));
+  v128.store(out + 48, v128.xor(v128.xor(t, p3), v128.load(key + 48)));
+}
+
+function fullRound(from: usize, to: usize, key: usize): void {
+  roundColumn(from, from + 80, from + 160, from + 240, to, key);
+  roundColumn(from + 64, from + 144, from + 224, from + 48, to + 64, key + 64);
+  roundColumn(from + 128, from + 208, from + 32, from + 112, to + 128, key + 128);
+  roundColumn(from + 192, from + 16, from + 96, from + 176, to + 192, key + 192);
+}
+
+/** SubBytes and the key of the last round, in the usual form. */
+// @ts-ignore: decorator
+@inline
+function lastByte(x: v128, key: v128): v128 {
+  const mask = nibbleMask();
+  const k = v128.and(x, mask);
+  const i = highNibbles(x, mask);
+  const aOverK = lookup(table(INV_A), k);
+  const j = v128.xor(i, k);
+  const inv = table(INV);
+  const io = inversion(inv, i, j, aOverK);
+  const jo = inversion(inv, j, i, aOverK);
+  return v128.xor(key, v128.xor(lookup(table(S_IO), io), lookup(table(S_JO), jo)));
+}
+
+/**
+ * From four registers (bytes 4c … 4c + 3 of 16 blocks) to the 32-bit word c of every block: four vectors,
+ * each with the words of four blocks, at `out`, 64 bytes apart.
+ */
+// @ts-ignore: decorator
+@inline
+export function interleaveColumn(r0: v128, r1: v128, r2: v128, r3: v128, out: usize): void {
+  const lo02 = i8x16.shuffle(r0, r2, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const hi02 = i8x16.shuffle(r0, r2, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  const lo13 = i8x16.shuffle(r1, r3, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const hi13 = i8x16.shuffle(r1, r3, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  v128.store(out, i8x16.shuffle(lo02, lo13, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
+  v128.store(out + 64, i8x16.shuffle(lo02, lo13, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
+  v128.store(out + 128, i8x16.shuffle(hi02, hi13, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
+  v128.store(out + 192, i8x16.shuffle(hi02, hi13, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
+}
+
+/** From words 0 to 3 of four blocks (at `words`, 16 bytes apart) to the four blocks at `out`. */
+// @ts-ignore: decorator
+@inline
+export function transposeWords(words: usize, out: usize): void {
+  const w0 = v128.load(words);
+  const w1 = v128.load(words + 16);
+  const w2 = v128.load(words + 32);
+  const w3 = v128.load(words + 48);
+  const lo01 = i32x4.shuffle(w0, w1, 0, 4, 1, 5);
+  const hi01 = i32x4.shuffle(w0, w1, 2, 6, 3, 7);
+  const lo23 = i32x4.shuffle(w2, w3, 0, 4, 1, 5);
+  const hi23 = i32x4.shuffle(w2, w3, 2, 6, 3, 7);
+  v128.store(out, i64x2.shuffle(lo01, lo23, 0, 2));
+  v128.store(out + 16, i64x2.shuffle(lo01, lo23, 1, 3));
+  v128.store(out + 32, i64x2.shuffle(hi01, hi23, 0, 2));
+  v128.store(out + 48, i64x2.shuffle(hi01, hi23, 1, 3));
+}
+
+// @ts-ignore: decorator
+@inline
+function lastColumn(a: usize, b: usize, c: usize, d: usize, key: usize, out: usize): void {
+  const r0 = lastByte(v128.load(a), v128.load(key));
+  const r1 = lastByte(v128.load(b), v128.load(key + 16));
+  const r2 = lastByte(v128.load(c), v128.load(key + 32));
+  const r3 = lastByte(v128.load(d), v128.load(key + 48));
+  interleaveColumn(r0, r1, r2, r3, out);
+}
+
+function lastRound(state: usize, key: usize, out: usize): void {
+  lastColumn(state, state + 80, state + 160, state + 240, key, AES_SLICED_WORDS);
+  lastColumn(state + 64, state + 144, state + 224, state + 48, key + 64, AES_SLICED_WORDS + 16);
+  lastColumn(state + 128, state + 208, state + 32, state + 112, key + 128, AES_SLICED_WORDS + 32);
+  lastColumn(state + 192, state + 16, state + 96, state + 176, key + 192, AES_SLICED_WORDS + 48);
+  for (let quad: usize = 0; quad < 256; quad += 64) transposeWords(AES_SLICED_WORDS + quad, out + quad);
+}
+
+/**
+ * Keystream for `groups` times 16 counters from `counter`, a multiple of 16, to `out` (256 bytes per group).
+ * `nonce` holds the counter block as four words in lanes, the last of which is ignored.
+ */
+export function slicedKeystream(slot: usize, nonce: v128, counter: u32, groups: usize, out: usize): void {
+  const key = slot + KEY_SPLATS;
+  let prepared = false;
+  for (; groups > 0; groups--) {
+    if (!prepared || (counter & 0xff) == 0) {
+      prepareCounters(slot, reverse4(i32x4.replace_lane(nonce, 3, counter & 0xffffff00)));
+      prepared = true;
+    }
+    firstRounds(slot, <u8>counter, STATE_A);
+    fullRound(STATE_A, STATE_B, key + 3 * 256);
+    for (let round: usize = 4; round < ROUNDS; round += 2) {
+      fullRound(STATE_B, STATE_A, key + round * 256);
+      fullRound(STATE_A, STATE_B, key + (round + 1) * 256);
+    }
+    lastRound(STATE_B, key + ROUNDS * 256, out);
+    counter += 16;
+    out += 256;
+  }
+}
+
+/** Wipes everything that slicedKeystream leaves in scratch memory. */
+export function wipeSliced(): void {
+  wipe(AES_SLICED_CONSTANTS, AES_SLICED_CONSTANTS + 320);
+  wipe(AES_SLICED_STATE, AES_SLICED_STATE + 512);
+  wipe(AES_SLICED_WORDS, AES_SLICED_WORDS + 256);
+}

@@ -1,0 +1,251 @@
+// AES-256-GCM over frames in linear memory, SP 800-38D with 96-bit IVs, empty AAD and 128-bit tags.
+//
+// Secret: keys (a slot of the key cache), keystream (KEYSTREAM, wiped before every return), plaintext.
+// A frame is u32be length ‖ text ‖ 16-byte tag, `length` counting text and tag; frames lie side by side in
+// [start, end) and use consecutive 64-bit counters. The IV is, as four 32-bit words with the block counter:
+//   layout 0 (v1):     counter high ‖ counter low ‖ 0 ‖ block
+//   layout 1 (Noise):  0 ‖ counter high ‖ counter low ‖ block
+// Two ways to get the keystream, with the same bytes: the module's own AES (sealFrames, openFrames), or the
+// host's, which encrypts the counter blocks that writeCounters() left at KEYSTREAM and then calls
+// sealPrepared() or openPrepared(). Opening checks the tag of a frame before it writes any of its plaintext.
+
+import { encryptBlocks, expandKey } from "./aes256";
+import { slicedKeystream, wipeSliced } from "./aes256Sliced";
+import { reverse4, tailMask, wipe } from "./bytes";
+import { expandHash, ghash, ghashFinal, lengthBlock, wipeHash, wipeHashSetup } from "./ghash";
+import { AES_KEY_SCRATCH, GCM_RESULTS, KEY_FLAGS, KEYSTREAM, KEYSTREAM_BYTES } from "./memory";
+
+const TAG: usize = 16;
+const PREFIX: usize = 4;
+
+/** Blocks of keystream made at a time: 8 KiB stay in the first-level cache together with the text. */
+const WINDOW_BLOCKS: usize = 512;
+/** Up to this many blocks the row-wise AES is cheaper than a group of 16. */
+const ROWS_MAX: usize = 11;
+
+/** Expands the 32-byte key at `key` into `slot` (KEY_SLOT_BYTES). */
+export function keySetup(slot: usize, key: usize): void {
+  expandKey(slot, key);
+  v128.store(AES_KEY_SCRATCH, i64x2.splat(0));
+  encryptBlocks(slot, AES_KEY_SCRATCH, 1);
+  expandHash(slot, v128.load(AES_KEY_SCRATCH));
+  store<u32>(slot + KEY_FLAGS, 0);
+  wipe(AES_KEY_SCRATCH, AES_KEY_SCRATCH + 16);
+  wipeHashSetup();
+}
+
+/** The counter block of a frame as words in lanes; the last lane is for the block counter. */
+// @ts-ignore: decorator
+@inline
+function frameNonce(layout: i32, counter: u64): v128 {
+  const high = <u32>(counter >> 32);
+  const low = <u32>counter;
+  const first = i32x4.replace_lane(i32x4.replace_lane(i32x4.splat(0), 0, high), 1, low);
+  const last = i32x4.replace_lane(i32x4.replace_lane(i32x4.splat(0), 1, high), 2, low);
+  return layout == 0 ? first : last;
+}
+
+/** Writes the counter blocks from `counter` on. */
+// @ts-ignore: decorator
+@inline
+function writeCounterBlocks(nonce: v128, counter: u32, count: usize, out: usize): void {
+  for (const end = out + 16 * count; out < end; out += 16) {
+    v128.store(out, reverse4(i32x4.replace_lane(nonce, 3, counter++)));
+  }
+}
+
+/**
+ * The module's own keystream for `count` counters (at most WINDOW_BLOCKS) from `counter`. Returns where its
+ * first block lies, inside KEYSTREAM.
+ */
+export function makeKeystream(slot: usize, nonce: v128, counter: u32, count: usize): usize {
+  if (count <= ROWS_MAX) {
+    writeCounterBlocks(nonce, counter, count, KEYSTREAM);
+    encryptBlocks(slot, KEYSTREAM, count);
+    return KEYSTREAM;
+  }
+  // Groups start at multiples of 16, so that no group crosses a carry out of the last byte.
+  const skip = <usize>(counter & 15);
+  let groups = (skip + count) >> 4;
+  let rest = (skip + count) & 15;
+  if (rest > ROWS_MAX) {
+    groups++;
+    rest = 0;
+  }
+  slicedKeystream(slot, nonce, counter - <u32>skip, groups, KEYSTREAM);
+  const tail = KEYSTREAM + 256 * groups;
+  writeCounterBlocks(nonce, counter + 16 * <u32>groups - <u32>skip, rest, tail);
+  encryptBlocks(slot, tail, rest);
+  return KEYSTREAM + 16 * skip;
+}
+
+/** Wipes what `blocks` blocks of makeKeystream() left behind. */
+export function wipeKeystream(blocks: usize): void {
+  wipe(KEYSTREAM, KEYSTREAM + 16 * blocks + 512);
+  wipeSliced();
+}
+
+/** text ^= keystream. */
+export function xorInto(text: usize, keystream: usize, length: usize): void {
+  const end = text + length;
+  while (text + 64 <= end) {
+    v128.store(text, v128.xor(v128.load(text), v128.load(keystream)));
+    v128.store(text + 16, v128.xor(v128.load(text + 16), v128.load(keystream + 16)));
+    v128.store(text + 32, v128.xor(v128.load(text + 32), v128.load(keystream + 32)));
+    v128.store(text + 48, v128.xor(v128.load(text + 48), v128.load(keystream + 48)));
+    text += 64;
+    keystream += 64;
+  }
+  while (text + 16 <= end) {
+    v128.store(text, v128.xor(v128.load(text), v128.load(keystream)));
+    text += 16;
+    keystream += 16;
+  }
+  // The bytes after the end are written back as they were.
+  if (text < end) {
+    v128.store(text, v128.xor(v128.load(text), v128.and(v128.load(keystream), tailMask(end - text))));
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function frameLength(frame: usize): usize {
+  return <usize>bswap<u32>(load<u32>(frame));
+}
+
+// @ts-ignore: decorator
+@inline
+function blocksOf(length: usize): usize {
+  return (length + 15) >> 4;
+}
+
+/** XORs keystream onto a text longer than the first window, from block counter `counter` on. */
+export function cryptWindows(slot: usize, nonce: v128, counter: u32, text: usize, length: usize): void {
+  while (length > 0) {
+    const bytes = min<usize>(length, 16 * WINDOW_BLOCKS);
+    const blocks = blocksOf(bytes);
+    xorInto(text, makeKeystream(slot, nonce, counter, blocks), bytes);
+    counter += <u32>blocks;
+    text += bytes;
+    length -= bytes;
+  }
+}
+
+/** Most bytes of text whose keystream comes with the E(J0) block in the first window. */
+const FIRST_TEXT: usize = 16 * (WINDOW_BLOCKS - 2);
+
+/** Seals every frame in [start, end) in place, from `counter` (given in halves) on. */
+export function sealFrames(slot: usize, layout: i32, high: u32, low: u32, start: usize, end: usize): void {
+  let counter = ((<u64>high) << 32) | low;
+  let used: usize = 0;
+  for (let frame = start; frame < end; counter++) {
+    const length = frameLength(frame) - TAG;
+    const text = frame + PREFIX;
+    const nonce = frameNonce(layout, counter);
+    const first = min<usize>(length, FIRST_TEXT);
+    const blocks = blocksOf(first) + 1;
+    const keystream = makeKeystream(slot, nonce, 1, blocks);
+    const tagMask = v128.load(keystream);
+    xorInto(text, keystream + 16, first);
+    cryptWindows(slot, nonce, 1 + <u32>blocks, text + first, length - first);
+    const y = ghashFinal(slot, i64x2.splat(0), text, length, lengthBlock(0, length));
+    v128.store(text + length, v128.xor(y, tagMask));
+    used = max<usize>(used, length > first ? WINDOW_BLOCKS : blocks);
+    frame = text + length + TAG;
+  }
+  wipeKeystream(used);
+  wipeHash();
+}
+
+/** Opens the frames in [start, end) in place up to the first that does not authenticate; returns how many. */
+export function openFrames(slot: usize, layout: i32, high: u32, low: u32, start: usize, end: usize): u32 {
+  let counter = ((<u64>high) << 32) | low;
+  let used: usize = 0;
+  let opened: u32 = 0;
+  for (let frame = start; frame < end; counter++) {
+    const length = frameLength(frame) - TAG;
+    const text = frame + PREFIX;
+    const nonce = frameNonce(layout, counter);
+    const first = min<usize>(length, FIRST_TEXT);
+    const blocks = blocksOf(first) + 1;
+    used = max<usize>(used, length > first ? WINDOW_BLOCKS : blocks);
+    const keystream = makeKeystream(slot, nonce, 1, blocks);
+    const y = ghashFinal(slot, i64x2.splat(0), text, length, lengthBlock(0, length));
+    const tag = v128.xor(y, v128.load(keystream));
+    if (v128.any_true(v128.xor(tag, v128.load(text + length)))) break;
+    xorInto(text, keystream + 16, first);
+    cryptWindows(slot, nonce, 1 + <u32>blocks, text + first, length - first);
+    opened++;
+    frame = text + length + TAG;
+  }
+  wipeKeystream(used);
+  wipeHash();
+  return opened;
+}
+
+/**
+ * Writes the counter blocks of the frames in [start, end) to KEYSTREAM: 1 (for the tag), 2, 3, … of each.
+ * Stops before a frame whose blocks do not fit. Returns the bytes written; GCM_RESULTS holds where it
+ * stopped (u32) and the number of frames (u32).
+ */
+export function writeCounters(layout: i32, high: u32, low: u32, start: usize, end: usize): usize {
+  let counter = ((<u64>high) << 32) | low;
+  let out = KEYSTREAM;
+  let frame = start;
+  let frames: u32 = 0;
+  while (frame < end) {
+    const length = frameLength(frame);
+    const blocks = blocksOf(length - TAG) + 1;
+    if (out + 16 * blocks > KEYSTREAM + KEYSTREAM_BYTES) break;
+    writeCounterBlocks(frameNonce(layout, counter), 1, blocks, out);
+    out += 16 * blocks;
+    frame += PREFIX + length;
+    counter++;
+    frames++;
+  }
+  store<u32>(GCM_RESULTS, <u32>frame);
+  store<u32>(GCM_RESULTS + 4, frames);
+  return out - KEYSTREAM;
+}
+
+/** Seals the frames in [start, end) with the keystream that the host left at KEYSTREAM, and wipes it. */
+export function sealPrepared(slot: usize, start: usize, end: usize): void {
+  let keystream = KEYSTREAM;
+  for (let frame = start; frame < end; ) {
+    const length = frameLength(frame) - TAG;
+    const text = frame + PREFIX;
+    xorInto(text, keystream + 16, length);
+    const y = ghashFinal(slot, i64x2.splat(0), text, length, lengthBlock(0, length));
+    v128.store(text + length, v128.xor(y, v128.load(keystream)));
+    keystream += 16 * (blocksOf(length) + 1);
+    frame = text + length + TAG;
+  }
+  wipe(KEYSTREAM, keystream);
+  wipeHash();
+}
+
+/** Opens frames with the keystream that the host left at KEYSTREAM, and wipes it; see openFrames. */
+export function openPrepared(slot: usize, start: usize, end: usize): u32 {
+  let keystream = KEYSTREAM;
+  let opened: u32 = 0;
+  let authentic = true;
+  for (let frame = start; frame < end; ) {
+    const length = frameLength(frame) - TAG;
+    const text = frame + PREFIX;
+    if (authentic) {
+      const y = ghashFinal(slot, i64x2.splat(0), text, length, lengthBlock(0, length));
+      const tag = v128.xor(y, v128.load(keystream));
+      authentic = !v128.any_true(v128.xor(tag, v128.load(text + length)));
+    }
+    if (authentic) {
+      xorInto(text, keystream + 16, length);
+      opened++;
+    }
+    // After a failure only the extent of the keystream is still of interest: all of it is wiped.
+    keystream += 16 * (blocksOf(length) + 1);
+    frame = text + length + TAG;
+  }
+  wipe(KEYSTREAM, keystream);
+  wipeHash();
+  return opened;
+}
