@@ -32,7 +32,38 @@ export interface CurveExports {
   hkdfBlake2b(out: number, chainingKey: number, ikm: number, ikmLength: number, outputs: number): void;
 }
 
-export type CoreExports = CurveExports;
+/**
+ * AES-256-GCM (assembly/gcm.ts, gcmStream.ts). `slot` is an expanded key in the key cache; `layout` is 0 for
+ * IVs that begin with the counter, 1 for IVs that end with it; counters are given as two u32 halves.
+ */
+export interface GcmExports {
+  /** Expands the 32-byte key at `key` into `slot`. */
+  keySetup(slot: number, key: number): void;
+  /** Seals the frames in [start, end) in place. */
+  sealFrames(slot: number, layout: number, high: number, low: number, start: number, end: number): void;
+  /** Opens frames in place up to the first that does not authenticate; returns how many. */
+  openFrames(slot: number, layout: number, high: number, low: number, start: number, end: number): number;
+  /**
+   * Writes the counter blocks of the frames in [start, end) to KEYSTREAM as far as they fit and returns the
+   * bytes written; GCM_RESULTS then holds where it stopped and the number of frames.
+   */
+  writeCounters(layout: number, high: number, low: number, start: number, end: number): number;
+  /** sealFrames and openFrames with the keystream that now lies at KEYSTREAM, which is wiped. */
+  sealPrepared(slot: number, start: number, end: number): void;
+  openPrepared(slot: number, start: number, end: number): number;
+  /** One message in pieces. `iv`: 12 bytes, followed by 4 that are read but do not matter. */
+  streamBegin(slot: number, iv: number): void;
+  streamHash(slot: number, ptr: number, length: number): void;
+  streamCrypt(slot: number, ptr: number, length: number): void;
+  streamCounters(length: number): void;
+  streamXor(ptr: number, length: number): void;
+  streamTag(slot: number, aadBytes: number, textBytes: number, tag: number): void;
+  /** 1 if the 16 bytes at `tag` are right. */
+  streamVerify(slot: number, aadBytes: number, textBytes: number, tag: number): number;
+  streamEnd(): void;
+}
+
+export type CoreExports = CurveExports & GcmExports;
 
 const exported = wasmInstance().exports;
 
@@ -55,6 +86,24 @@ export const STAGING_BYTES = region("STAGING_BYTES");
 export const CURVE_ARGS = region("CURVE_ARGS");
 /** Size of a BLAKE2b state. */
 export const BLAKE2B_STATE_BYTES = region("BLAKE2B_STATE_BYTES");
+
+/** The key cache: KEY_SLOTS expanded keys of KEY_SLOT_BYTES each. */
+export const KEY_CACHE = region("KEY_CACHE");
+export const KEY_SLOT_BYTES = region("KEY_SLOT_BYTES");
+export const KEY_SLOTS = region("KEY_SLOTS");
+/** Counter blocks, then keystream, when the runtime's AES is used. */
+export const KEYSTREAM = region("KEYSTREAM");
+export const KEYSTREAM_BYTES = region("KEYSTREAM_BYTES");
+
+const results = new Uint32Array(memory.buffer, region("GCM_RESULTS"), 2);
+/** After writeCounters: the address of the first frame that did not fit, or the end. */
+export function stoppedAt(): number {
+  return results[0]!;
+}
+/** After writeCounters: the number of frames before that address. */
+export function framesPrepared(): number {
+  return results[1]!;
+}
 
 /** The pool's slots (pool.ts). */
 export const POOL = region("POOL");
