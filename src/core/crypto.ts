@@ -95,7 +95,11 @@ export const KEY_SLOTS = region("KEY_SLOTS");
 export const KEYSTREAM = region("KEYSTREAM");
 export const KEYSTREAM_BYTES = region("KEYSTREAM_BYTES");
 
-const results = new Uint32Array(memory.buffer, region("GCM_RESULTS"), 2);
+/** Scratch of the module's AES-GCM; its first 8 bytes are results, all else is 0 between calls. */
+export const GCM_SCRATCH = region("GCM_SCRATCH");
+export const GCM_SCRATCH_BYTES = region("GCM_SCRATCH_BYTES");
+
+const results = new Uint32Array(memory.buffer, GCM_SCRATCH, 2);
 /** After writeCounters: the address of the first frame that did not fit, or the end. */
 export function stoppedAt(): number {
   return results[0]!;

@@ -1,0 +1,271 @@
+// One direction of a connection: AES-256-GCM with a counter for a nonce, so that whole batches of frames are
+// sealed and opened in place, in linear memory.
+//
+// Engines, all with the same bytes:
+//   wasm       everything in the module
+//   keystream  counters are known beforehand, so the runtime's AES makes the keystream of a whole batch in
+//              one call; XOR, GHASH and tags stay in the module
+//   native     the runtime's GCM, frame by frame
+//   auto       the fastest of these by size (tuning.ts)
+//
+// The layers above validate what comes from outside; here only counters are checked.
+
+import { SealwireError } from "../errors.ts";
+import { AES_KEY_BYTES, CachedKey } from "./cachedKey.ts";
+import { core, framesPrepared, KEYSTREAM, memory, stoppedAt } from "./crypto.ts";
+import {
+  type Engine,
+  IV_BYTES,
+  openMessage,
+  requireEngine,
+  sealMessage,
+  TAG_BYTES,
+  thresholds,
+} from "./message.ts";
+import { nodeCrypto } from "./runtimeAes.ts";
+
+export type { Engine } from "./message.ts";
+
+/**
+ * Where the 64-bit counter stands in the 12-byte IV: "counter-first" is protocol v1 (u64be counter ‖
+ * 00000000), "counter-last" Noise (00000000 ‖ u64be n, section 12.4).
+ */
+export type NonceLayout = "counter-first" | "counter-last";
+
+const LENGTH_BYTES = 4;
+/** Bytes of a frame beside its text. */
+const OVERHEAD = LENGTH_BYTES + TAG_BYTES;
+const TWO_32 = 2 ** 32;
+const LAST = TWO_32 - 1;
+const EMPTY = new Uint8Array(0);
+
+export class FrameCipher {
+  /** The counter of the next frame, in two u32 halves. 2^64 - 1 is never used (Noise section 5.1). */
+  counterHigh = 0;
+  counterLow = 0;
+  readonly #key: CachedKey;
+  readonly #layout: 0 | 1;
+  readonly #engine: Engine;
+  readonly #iv = new Uint8Array(IV_BYTES);
+
+  /**
+   * @param key 32 bytes, copied; the caller wipes its own
+   * @throws SealwireError ERR_UNSUPPORTED for an engine that this runtime does not have
+   */
+  constructor(key: Uint8Array, layout: NonceLayout, engine: Engine = "auto") {
+    requireEngine(engine);
+    this.#key = new CachedKey(key);
+    this.#layout = layout === "counter-first" ? 0 : 1;
+    this.#engine = engine;
+  }
+
+  /**
+   * Seals the `count` frames that fill linear memory [start, end), in place. A frame is u32be length ‖ text
+   * ‖ 16 bytes for the tag; the length, already written, counts text and tag. Allocates nothing with engine
+   * wasm, one view and the runtime's keystream per batch with keystream.
+   *
+   * @throws SealwireError ERR_COUNTER_EXHAUSTED, before anything is touched
+   */
+  sealFrames(start: number, end: number, count: number): void {
+    this.#requireCounters(count);
+    switch (this.#engineFor(end - start, count)) {
+      case "wasm":
+        core.sealFrames(this.#key.expanded(), this.#layout, this.counterHigh, this.counterLow, start, end);
+        this.#advance(count);
+        return;
+      case "keystream":
+        while (start < end) {
+          const slot = this.#prepare(start, end);
+          const stop = stoppedAt();
+          core.sealPrepared(slot, start, stop);
+          this.#advance(framesPrepared());
+          start = stop;
+        }
+        return;
+      default:
+        for (let frame = start; frame < end; ) frame = this.#sealNatively(frame);
+    }
+  }
+
+  /**
+   * Opens the `count` frames that fill linear memory [start, end), in place. Returns how many opened: a
+   * smaller number means that the next one did not authenticate; that one and those after it are as they
+   * were. The counter advances by what is returned.
+   *
+   * @throws SealwireError ERR_COUNTER_EXHAUSTED, before anything is touched
+   */
+  openFrames(start: number, end: number, count: number): number {
+    this.#requireCounters(count);
+    let opened = 0;
+    switch (this.#engineFor(end - start, count)) {
+      case "wasm":
+        opened = core.openFrames(
+          this.#key.expanded(),
+          this.#layout,
+          this.counterHigh,
+          this.counterLow,
+          start,
+          end,
+        );
+        this.#advance(opened);
+        return opened;
+      case "keystream":
+        while (start < end) {
+          const slot = this.#prepare(start, end);
+          const stop = stoppedAt();
+          const frames = framesPrepared();
+          const authentic = core.openPrepared(slot, start, stop);
+          this.#advance(authentic);
+          opened += authentic;
+          if (authentic < frames) break;
+          start = stop;
+        }
+        return opened;
+      default:
+        for (let frame = start; frame < end; opened++) {
+          const next = this.#openNatively(frame);
+          if (next === 0) break;
+          frame = next;
+        }
+        return opened;
+    }
+  }
+
+  /**
+   * Seals one frame whose text is header ‖ body ‖ `paddingBytes` zeros, all in JavaScript memory, of any
+   * size. Returns the whole frame, length prefix included, in memory of its own.
+   *
+   * @throws SealwireError ERR_COUNTER_EXHAUSTED
+   */
+  sealLarge(header: Uint8Array, body: Uint8Array, paddingBytes = 0): Uint8Array {
+    this.#requireCounters(1);
+    const length = header.length + body.length + paddingBytes + TAG_BYTES;
+    const frame = new Uint8Array(LENGTH_BYTES + length);
+    new DataView(frame.buffer).setUint32(0, length);
+    const parts = paddingBytes === 0 ? [header, body] : [header, body, new Uint8Array(paddingBytes)];
+    sealMessage(this.#key, this.#engine, this.#currentIv(), EMPTY, parts, frame, LENGTH_BYTES);
+    this.#advance(1);
+    return frame;
+  }
+
+  /**
+   * Opens ciphertext ‖ tag in JavaScript memory, without length prefix. Returns the plaintext, which may be
+   * in `sealed`'s memory, or null when it does not authenticate: then nothing was written and the counter
+   * stays.
+   *
+   * @throws SealwireError ERR_COUNTER_EXHAUSTED
+   */
+  openLarge(sealed: Uint8Array): Uint8Array | null {
+    this.#requireCounters(1);
+    if (sealed.length < TAG_BYTES) return null;
+    const plaintext = openMessage(this.#key, this.#engine, this.#currentIv(), EMPTY, sealed, true);
+    if (plaintext !== null) this.#advance(1);
+    return plaintext;
+  }
+
+  /** Noise section 11.3: the key becomes the first 32 bytes of ENCRYPT(k, 2^64 - 1, "", 32 zeros). */
+  rekey(): void {
+    const sealed = new Uint8Array(AES_KEY_BYTES + TAG_BYTES);
+    this.#writeIv(LAST, LAST);
+    sealMessage(this.#key, "wasm", this.#iv, EMPTY, [new Uint8Array(AES_KEY_BYTES)], sealed, 0);
+    this.#key.replace(sealed.subarray(0, AES_KEY_BYTES));
+    sealed.fill(0);
+  }
+
+  /** Wipes the key and all that was expanded from it. Idempotent; every later use throws ERR_CLOSED. */
+  destroy(): void {
+    this.#key.destroy();
+  }
+
+  #engineFor(bytes: number, count: number): Engine {
+    if (this.#engine !== "auto") return this.#engine;
+    if (nodeCrypto === undefined) return "wasm";
+    const text = bytes - OVERHEAD * count;
+    if (text >= thresholds.nativeFromBytes * count) return "native";
+    return text + 16 * count >= thresholds.keystreamFromBytes ? "keystream" : "wasm";
+  }
+
+  /** Has the runtime make the keystream of as many frames from `start` as fit; returns the expanded key. */
+  #prepare(start: number, end: number): number {
+    const aes = this.#key.runtimeAes();
+    const bytes = core.writeCounters(this.#layout, this.counterHigh, this.counterLow, start, end);
+    aes.encryptBlocks(memory.subarray(KEYSTREAM, KEYSTREAM + bytes));
+    return this.#key.expanded();
+  }
+
+  #sealNatively(frame: number): number {
+    const length = frameLength(frame) - TAG_BYTES;
+    const text = frame + LENGTH_BYTES;
+    const cipher = nodeCrypto!.createCipheriv("aes-256-gcm", this.#key.bytes, this.#currentIv(), {
+      authTagLength: TAG_BYTES,
+    });
+    if (length > 0) memory.set(cipher.update(memory.subarray(text, text + length)), text);
+    cipher.final();
+    memory.set(cipher.getAuthTag(), text + length);
+    this.#advance(1);
+    return text + length + TAG_BYTES;
+  }
+
+  /** The address of the next frame, or 0 when this one does not authenticate. */
+  #openNatively(frame: number): number {
+    const length = frameLength(frame) - TAG_BYTES;
+    const text = frame + LENGTH_BYTES;
+    const decipher = nodeCrypto!.createDecipheriv("aes-256-gcm", this.#key.bytes, this.#currentIv(), {
+      authTagLength: TAG_BYTES,
+    });
+    decipher.setAuthTag(memory.subarray(text + length, text + length + TAG_BYTES));
+    const plaintext = decipher.update(memory.subarray(text, text + length));
+    try {
+      decipher.final();
+      memory.set(plaintext, text);
+    } catch {
+      return 0;
+    } finally {
+      plaintext.fill(0);
+    }
+    this.#advance(1);
+    return text + length + TAG_BYTES;
+  }
+
+  #currentIv(): Uint8Array {
+    this.#writeIv(this.counterHigh, this.counterLow);
+    return this.#iv;
+  }
+
+  #writeIv(high: number, low: number): void {
+    const iv = this.#iv;
+    const at = this.#layout === 0 ? 0 : 4;
+    iv[at] = high >>> 24;
+    iv[at + 1] = high >>> 16;
+    iv[at + 2] = high >>> 8;
+    iv[at + 3] = high;
+    iv[at + 4] = low >>> 24;
+    iv[at + 5] = low >>> 16;
+    iv[at + 6] = low >>> 8;
+    iv[at + 7] = low;
+  }
+
+  #requireCounters(count: number): void {
+    // Counters used: counter … counter + count - 1, all below 2^64 - 1.
+    if (this.counterHigh === LAST && this.counterLow + count > LAST) {
+      throw new SealwireError("ERR_COUNTER_EXHAUSTED", "2^64 - 1 frames were sent under one key");
+    }
+  }
+
+  #advance(count: number): void {
+    const low = this.counterLow + count;
+    if (low < TWO_32) {
+      this.counterLow = low;
+      return;
+    }
+    this.counterLow = low - TWO_32;
+    this.counterHigh++;
+  }
+}
+
+function frameLength(frame: number): number {
+  return (
+    ((memory[frame]! << 24) | (memory[frame + 1]! << 16) | (memory[frame + 2]! << 8) | memory[frame + 3]!) >>>
+    0
+  );
+}

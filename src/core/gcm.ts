@@ -1,0 +1,103 @@
+// AES-256-GCM (FIPS 197, SP 800-38D) on byte arrays: 32-byte key, 12-byte nonce, 16-byte tag, any AAD.
+
+import { invalidArgument, SealwireError } from "../errors.ts";
+import { AES_KEY_BYTES, CachedKey } from "./cachedKey.ts";
+import {
+  type Engine,
+  IV_BYTES,
+  MAX_TEXT_BYTES,
+  openMessage,
+  requireEngine,
+  sealMessage,
+  TAG_BYTES,
+} from "./message.ts";
+
+export interface Aes256Gcm {
+  /**
+   * @param nonce 12 bytes. Never twice under one key: that reveals plaintexts and lets anyone forge.
+   * @param plaintext up to 2^36 - 32 bytes
+   * @param aad authenticated with the plaintext, not part of the result; empty when left out
+   * @returns ciphertext ‖ 16-byte tag, in memory of its own
+   * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_CLOSED after destroy()
+   */
+  seal(nonce: Uint8Array, plaintext: Uint8Array, aad?: Uint8Array): Uint8Array;
+  /**
+   * @param nonce 12 bytes
+   * @param sealed ciphertext ‖ 16-byte tag; only read
+   * @returns the plaintext, in memory of its own
+   * @throws SealwireError ERR_DECRYPT when it does not authenticate, whatever the cause, also when it is
+   *   shorter than a tag; ERR_INVALID_ARGUMENT; ERR_CLOSED after destroy()
+   */
+  open(nonce: Uint8Array, sealed: Uint8Array, aad?: Uint8Array): Uint8Array;
+  /** Wipes the key and all that was expanded from it. Idempotent. */
+  destroy(): void;
+}
+
+const EMPTY = new Uint8Array(0);
+const ENGINES: readonly unknown[] = ["auto", "wasm", "keystream", "native"];
+
+function requireBytes(name: string, value: Uint8Array): void {
+  if (!(value instanceof Uint8Array)) throw invalidArgument(name, "a Uint8Array");
+}
+
+function requireNonce(nonce: Uint8Array): void {
+  if (!(nonce instanceof Uint8Array) || nonce.length !== IV_BYTES) {
+    throw invalidArgument("nonce", "a Uint8Array of 12 bytes");
+  }
+}
+
+class Gcm implements Aes256Gcm {
+  readonly #key: CachedKey;
+  readonly #engine: Engine;
+  #destroyed = false;
+
+  constructor(key: Uint8Array, engine: Engine) {
+    this.#key = new CachedKey(key);
+    this.#engine = engine;
+  }
+
+  seal(nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array = EMPTY): Uint8Array {
+    this.#require(nonce, aad);
+    requireBytes("plaintext", plaintext);
+    if (plaintext.length > MAX_TEXT_BYTES) throw invalidArgument("plaintext", "at most 2^36 - 32 bytes long");
+    const out = new Uint8Array(plaintext.length + TAG_BYTES);
+    sealMessage(this.#key, this.#engine, nonce, aad, [plaintext], out, 0);
+    return out;
+  }
+
+  open(nonce: Uint8Array, sealed: Uint8Array, aad: Uint8Array = EMPTY): Uint8Array {
+    this.#require(nonce, aad);
+    requireBytes("sealed", sealed);
+    const plaintext =
+      sealed.length < TAG_BYTES ? null : openMessage(this.#key, this.#engine, nonce, aad, sealed, false);
+    if (plaintext === null) throw new SealwireError("ERR_DECRYPT", "the message does not authenticate");
+    return plaintext;
+  }
+
+  destroy(): void {
+    this.#destroyed = true;
+    this.#key.destroy();
+  }
+
+  #require(nonce: Uint8Array, aad: Uint8Array): void {
+    if (this.#destroyed) throw new SealwireError("ERR_CLOSED", "this key was destroyed");
+    requireNonce(nonce);
+    requireBytes("aad", aad);
+  }
+}
+
+/**
+ * AES-256-GCM under one key.
+ *
+ * @param key 32 bytes, copied
+ * @param engine what does the work: "auto" (default), or one engine by name, see frameCipher.ts
+ * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED for an engine that this runtime does not have
+ */
+export function aes256gcm(key: Uint8Array, engine: Engine = "auto"): Aes256Gcm {
+  if (!(key instanceof Uint8Array) || key.length !== AES_KEY_BYTES) {
+    throw invalidArgument("key", "a Uint8Array of 32 bytes");
+  }
+  if (!ENGINES.includes(engine)) throw invalidArgument("engine", '"auto", "wasm", "keystream" or "native"');
+  requireEngine(engine);
+  return new Gcm(key, engine);
+}

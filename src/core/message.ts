@@ -1,0 +1,182 @@
+// AES-256-GCM of one message in JavaScript memory, of any size: through a fixed window of linear memory, or
+// the runtime's GCM. Shared by the one-shot API (gcm.ts) and by frames too large for a batch (frameCipher.ts).
+
+import { SealwireError } from "../errors.ts";
+import type { CachedKey } from "./cachedKey.ts";
+import { core, KEYSTREAM, memory, STAGING } from "./crypto.ts";
+import { nodeCrypto, runtimeName } from "./runtimeAes.ts";
+import { engineThresholds } from "./tuning.ts";
+
+/** What does the work: see frameCipher.ts. "auto" takes the fastest by size. */
+export type Engine = "auto" | "wasm" | "keystream" | "native";
+
+export const IV_BYTES = 12;
+export const TAG_BYTES = 16;
+
+/** SP 800-38D section 5.2.1.1: at most 2^36 - 32 bytes of text. */
+export const MAX_TEXT_BYTES = 2 ** 36 - 32;
+
+const IV = STAGING;
+const TAG = STAGING + 16;
+const WINDOW = STAGING + 1024;
+const WINDOW_BYTES = 65536;
+
+export const thresholds = engineThresholds[runtimeName];
+
+/** @throws SealwireError ERR_UNSUPPORTED when `engine` needs node:crypto and this runtime lacks it */
+export function requireEngine(engine: Engine): void {
+  if ((engine === "keystream" || engine === "native") && nodeCrypto === undefined) {
+    throw new SealwireError("ERR_UNSUPPORTED", `engine "${engine}" needs node:crypto`);
+  }
+}
+
+function engineFor(engine: Engine, bytes: number): Engine {
+  if (engine !== "auto") return engine;
+  if (nodeCrypto === undefined) return "wasm";
+  if (bytes >= thresholds.nativeLargeFromBytes) return "native";
+  return bytes >= thresholds.keystreamFromBytes ? "keystream" : "wasm";
+}
+
+function begin(slot: number, iv: Uint8Array, aad: Uint8Array): void {
+  memory.set(iv, IV);
+  core.streamBegin(slot, IV);
+  for (let from = 0; from < aad.length; from += WINDOW_BYTES) {
+    const piece = aad.subarray(from, from + WINDOW_BYTES);
+    memory.set(piece, WINDOW);
+    core.streamHash(slot, WINDOW, piece.length);
+  }
+}
+
+/** XORs keystream onto the first `length` bytes of the window. */
+function cryptWindow(key: CachedKey, slot: number, engine: Engine, length: number): void {
+  if (engine === "wasm") {
+    core.streamCrypt(slot, WINDOW, length);
+    return;
+  }
+  core.streamCounters(length);
+  key.runtimeAes().encryptBlocks(memory.subarray(KEYSTREAM, KEYSTREAM + ((length + 15) & ~15)));
+  core.streamXor(WINDOW, length);
+}
+
+/** Copies bytes [from, from + length) of the concatenated `parts` to linear memory. */
+function gather(parts: readonly Uint8Array[], from: number, length: number, address: number): void {
+  let start = 0;
+  for (const part of parts) {
+    const first = Math.max(from - start, 0);
+    const last = Math.min(from + length - start, part.length);
+    if (first < last) {
+      const whole = first === 0 && last === part.length;
+      memory.set(whole ? part : part.subarray(first, last), address + start + first - from);
+    }
+    start += part.length;
+  }
+}
+
+/**
+ * Seals the concatenation of `parts` to `out` at `offset`: ciphertext, as long as the parts together, then
+ * the 16-byte tag. `iv`: 12 bytes, never used before with this key.
+ */
+export function sealMessage(
+  key: CachedKey,
+  engine: Engine,
+  iv: Uint8Array,
+  aad: Uint8Array,
+  parts: readonly Uint8Array[],
+  out: Uint8Array,
+  offset: number,
+): void {
+  let total = 0;
+  for (const part of parts) total += part.length;
+  const chosen = engineFor(engine, total);
+  if (chosen === "native") {
+    const cipher = nodeCrypto!.createCipheriv("aes-256-gcm", key.bytes, iv, { authTagLength: TAG_BYTES });
+    if (aad.length > 0) cipher.setAAD(aad);
+    for (const part of parts) {
+      if (part.length === 0) continue;
+      out.set(cipher.update(part), offset);
+      offset += part.length;
+    }
+    cipher.final();
+    out.set(cipher.getAuthTag(), offset);
+    return;
+  }
+
+  const slot = key.expanded();
+  begin(slot, iv, aad);
+  for (let from = 0; from < total; from += WINDOW_BYTES) {
+    const length = Math.min(WINDOW_BYTES, total - from);
+    gather(parts, from, length, WINDOW);
+    cryptWindow(key, slot, chosen, length);
+    core.streamHash(slot, WINDOW, length);
+    out.set(memory.subarray(WINDOW, WINDOW + length), offset + from);
+  }
+  core.streamTag(slot, aad.length, total, TAG);
+  out.set(memory.subarray(TAG, TAG + TAG_BYTES), offset + total);
+  core.streamEnd();
+  // Only ciphertext is left there, but in Rekey that is a key.
+  memory.fill(0, WINDOW, WINDOW + Math.min(total, WINDOW_BYTES));
+}
+
+/**
+ * Opens `sealed` (ciphertext ‖ tag, 16 bytes at least): returns the plaintext, or null when it does not
+ * authenticate, in which case no plaintext was written. `inPlace` decrypts into `sealed` itself where that
+ * spares a copy; otherwise `sealed` is only read.
+ */
+export function openMessage(
+  key: CachedKey,
+  engine: Engine,
+  iv: Uint8Array,
+  aad: Uint8Array,
+  sealed: Uint8Array,
+  inPlace: boolean,
+): Uint8Array | null {
+  const total = sealed.length - TAG_BYTES;
+  const chosen = engineFor(engine, total);
+  if (chosen === "native") return openNatively(key, iv, aad, sealed);
+
+  const slot = key.expanded();
+  begin(slot, iv, aad);
+  let from = 0;
+  for (; from < total; from += WINDOW_BYTES) {
+    const length = Math.min(WINDOW_BYTES, total - from);
+    memory.set(sealed.subarray(from, from + length), WINDOW);
+    core.streamHash(slot, WINDOW, length);
+  }
+  memory.set(sealed.subarray(total), TAG);
+  if (core.streamVerify(slot, aad.length, total, TAG) === 0) {
+    core.streamEnd();
+    return null;
+  }
+  const plaintext = inPlace ? sealed.subarray(0, total) : new Uint8Array(total);
+  for (from = 0; from < total; from += WINDOW_BYTES) {
+    const length = Math.min(WINDOW_BYTES, total - from);
+    // A message of one window is still there from the hashing.
+    if (total > WINDOW_BYTES) memory.set(sealed.subarray(from, from + length), WINDOW);
+    cryptWindow(key, slot, chosen, length);
+    plaintext.set(memory.subarray(WINDOW, WINDOW + length), from);
+  }
+  core.streamEnd();
+  memory.fill(0, WINDOW, WINDOW + Math.min(total, WINDOW_BYTES));
+  return plaintext;
+}
+
+function openNatively(
+  key: CachedKey,
+  iv: Uint8Array,
+  aad: Uint8Array,
+  sealed: Uint8Array,
+): Uint8Array | null {
+  const total = sealed.length - TAG_BYTES;
+  const decipher = nodeCrypto!.createDecipheriv("aes-256-gcm", key.bytes, iv, { authTagLength: TAG_BYTES });
+  decipher.setAuthTag(sealed.subarray(total));
+  if (aad.length > 0) decipher.setAAD(aad);
+  const plaintext = decipher.update(sealed.subarray(0, total));
+  try {
+    decipher.final();
+  } catch {
+    plaintext.fill(0);
+    return null;
+  }
+  // A plain Uint8Array, as the other engines give.
+  return new Uint8Array(plaintext.buffer, plaintext.byteOffset, total);
+}

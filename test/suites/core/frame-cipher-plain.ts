@@ -1,0 +1,15 @@
+// The same tests as frame-cipher.ts on the plain SIMD build of the core.
+
+import assert from "node:assert/strict";
+import { wasmBuild } from "../../../src/core/wasm.ts";
+import { registerFrameCipherTests } from "../../support/frame-cipher-tests.ts";
+import { test } from "../../support/harness.ts";
+import { usePlainBuild } from "../../support/plain-build.ts";
+
+usePlainBuild();
+const frameCipher = await import("../../../src/core/frameCipher.ts");
+registerFrameCipherTests(frameCipher, await import("../../../src/core/crypto.ts"));
+
+test("this process really runs the plain build", () => {
+  assert.equal(wasmBuild(), "precompiled");
+});

@@ -1,0 +1,5 @@
+import * as core from "../../../src/core/crypto.ts";
+import * as frameCipher from "../../../src/core/frameCipher.ts";
+import { registerFrameCipherTests } from "../../support/frame-cipher-tests.ts";
+
+registerFrameCipherTests(frameCipher, core);

@@ -1,0 +1,14 @@
+// The same tests as gcm.ts on the plain SIMD build of the core.
+
+import assert from "node:assert/strict";
+import { wasmBuild } from "../../../src/core/wasm.ts";
+import { registerGcmTests } from "../../support/gcm-tests.ts";
+import { test } from "../../support/harness.ts";
+import { usePlainBuild } from "../../support/plain-build.ts";
+
+usePlainBuild();
+registerGcmTests(await import("../../../src/core/gcm.ts"));
+
+test("this process really runs the plain build", () => {
+  assert.equal(wasmBuild(), "precompiled");
+});
