@@ -7,5 +7,7 @@ export {
   hkdfBlake2b,
   hmacBlake2b,
 } from "./core/blake2b.ts";
+export { type Aes256Gcm, aes256gcm } from "./core/gcm.ts";
+export type { Engine } from "./core/message.ts";
 export { type KeyPair, x25519, x25519KeyPair, x25519PublicKey } from "./core/x25519.ts";
 export { type ErrorCode, SealwireError } from "./errors.ts";
