@@ -1,0 +1,32 @@
+// Entry point `sealwire/noise`: the objects of the Noise specification over this package's core, and what
+// protocol v2 builds from them.
+
+export type { ErrorCode } from "./errors.ts";
+export { SealwireError } from "./errors.ts";
+export type {
+  Handshake,
+  HandshakeFactory,
+  HandshakeInfo,
+  HandshakeResult,
+  Role,
+  TransportFormat,
+} from "./protocol/handshake.ts";
+export { CipherState } from "./protocol/noise/cipherState.ts";
+export type { KeyPair } from "./protocol/noise/dh.ts";
+export {
+  HandshakeState,
+  type HandshakeStateOptions,
+  type SplitCiphers,
+  type SplitKeys,
+} from "./protocol/noise/handshakeState.ts";
+export { decodeKey, encodeKey, equalKeys, generateKeyPair, type KeyInput } from "./protocol/noise/keys.ts";
+export {
+  type AnonymousNoiseFactory,
+  type AnonymousOptions,
+  type NoiseFactory,
+  noise,
+} from "./protocol/noise/noise.ts";
+export type { Authorize, AuthorizeInfo, NoiseOptions } from "./protocol/noise/noiseOptions.ts";
+export { checkPattern, type HandshakePattern, type Token } from "./protocol/noise/pattern.ts";
+export { messageLengths, parsePattern, patternNames, protocolName } from "./protocol/noise/patterns.ts";
+export { SymmetricState } from "./protocol/noise/symmetricState.ts";

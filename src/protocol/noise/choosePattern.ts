@@ -1,0 +1,122 @@
+// Which handshake the options ask for. Both ends decide alone and must arrive at the same pattern:
+//
+//   client has                       client speaks     server has                server accepts
+//   nothing                          NN                nothing                   NN
+//   psk                              NNpsk0            psk                       NNpsk0
+//   staticKey                        XX                staticKey                 XX and IK
+//   staticKey, one remoteStatic      IK                staticKey                 XX and IK
+//   staticKey, psk                   XXpsk3            staticKey, psk            XXpsk3 and IKpsk2
+//   staticKey, one remoteStatic, psk IKpsk2            staticKey, psk            XXpsk3 and IKpsk2
+//   pattern: P                       P                 pattern: P                P only
+//
+// A server tells XX from IK by the length of the first message, so a client that knows its key up front and
+// one that doesn't can use the same server. It can't tell a client that it knows the client's key, so KK has
+// to be named on both ends.
+
+import { invalidArgument } from "../../errors.ts";
+import type { Role } from "../handshake.ts";
+import type { HandshakePattern } from "./pattern.ts";
+import { fundamentalPatternNames, messageLengths, parsePattern } from "./patterns.ts";
+
+/** What the choice depends on. */
+export interface Credentials {
+  readonly hasPsk: boolean;
+  readonly hasStaticKey: boolean;
+  /** How many public keys `remoteStatic` holds. */
+  readonly remoteStatics: number;
+  readonly hasAuthorize: boolean;
+  readonly pattern: string | undefined;
+}
+
+/** Where the psk goes when the options give one and the pattern's name doesn't say (section 10.2's advice). */
+const defaultPskPosition: Readonly<Record<string, number>> = {
+  NN: 0,
+  NK: 0,
+  NX: 2,
+  XN: 3,
+  XK: 3,
+  XX: 3,
+  KN: 0,
+  KK: 0,
+  KX: 2,
+  IN: 2,
+  IK: 2,
+  IX: 2,
+};
+
+/**
+ * The patterns that this side can run, the client exactly one.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT that says what is missing or has no place
+ */
+export function choosePatterns(role: Role, credentials: Credentials): HandshakePattern[] {
+  if (credentials.pattern !== undefined) return [explicitPattern(role, credentials.pattern, credentials)];
+  const { hasPsk, hasStaticKey, remoteStatics, hasAuthorize } = credentials;
+  if (!hasStaticKey) {
+    const peerPattern = role === "client" ? "NK" : "KN";
+    if (remoteStatics > 0) {
+      throw invalidArgument(
+        "staticKey",
+        `given together with remoteStatic (or name pattern: "${peerPattern}")`,
+      );
+    }
+    if (hasAuthorize) throw invalidArgument("staticKey", "given together with authorize");
+    return [withPsk("NN", hasPsk)];
+  }
+  if (role === "server") return [withPsk("XX", hasPsk), withPsk("IK", hasPsk)];
+  return [withPsk(remoteStatics === 1 ? "IK" : "XX", hasPsk)];
+}
+
+function withPsk(base: string, hasPsk: boolean): HandshakePattern {
+  return parsePattern(hasPsk ? `${base}psk${defaultPskPosition[base]}` : base);
+}
+
+function explicitPattern(role: Role, name: string, credentials: Credentials): HandshakePattern {
+  const base = typeof name === "string" ? name.replace(/psk.*$/, "") : "";
+  if (!fundamentalPatternNames.includes(base)) {
+    throw invalidArgument(
+      "pattern",
+      `one of ${fundamentalPatternNames.join(", ")}, with or without a psk modifier`,
+    );
+  }
+  const pattern = name === base ? withPsk(base, credentials.hasPsk) : parsePattern(name);
+  if (pattern.pskCount > 1) throw invalidArgument("pattern", `with one psk modifier, not "${name}"`);
+  const needsPsk = pattern.pskCount > 0;
+  if (needsPsk && !credentials.hasPsk) throw invalidArgument("psk", `given for pattern "${name}"`);
+
+  const mine = usesStatic(pattern, role);
+  if (mine && !credentials.hasStaticKey)
+    throw invalidArgument("staticKey", `given for pattern "${name}" on a ${role}`);
+  if (!mine && credentials.hasStaticKey) {
+    throw invalidArgument("staticKey", `left out: a ${role} of pattern "${name}" has no static key`);
+  }
+  const peer = role === "client" ? "server" : "client";
+  if (!usesStatic(pattern, peer) && (credentials.remoteStatics > 0 || credentials.hasAuthorize)) {
+    const option = credentials.remoteStatics > 0 ? "remoteStatic" : "authorize";
+    throw invalidArgument(option, `left out: pattern "${name}" proves no static key of the ${peer}`);
+  }
+  if (peerStaticKnown(pattern, role) && credentials.remoteStatics !== 1) {
+    throw invalidArgument("remoteStatic", `exactly one key for pattern "${name}" on a ${role}`);
+  }
+  return pattern;
+}
+
+/** Whether the pattern gives this role a static key, known up front or sent. */
+function usesStatic(pattern: HandshakePattern, role: Role): boolean {
+  const known = role === "client" ? pattern.initiatorStaticKnown : pattern.responderStaticKnown;
+  const parity = role === "client" ? 0 : 1;
+  return known || pattern.messages.some((tokens, i) => i % 2 === parity && tokens.includes("s"));
+}
+
+/** Whether this role must know the other's static key before the first message. */
+export function peerStaticKnown(pattern: HandshakePattern, role: Role): boolean {
+  return role === "client" ? pattern.responderStaticKnown : pattern.initiatorStaticKnown;
+}
+
+/** The pattern among `patterns` whose first message has this length, or undefined. */
+export function patternByFirstLength(
+  patterns: readonly HandshakePattern[],
+  length: number,
+): HandshakePattern | undefined {
+  return patterns.find((pattern) => messageLengths(pattern)[0] === length);
+}

@@ -1,0 +1,127 @@
+// CipherState: Noise (revision 34) section 5.1 with AESGCM of section 12.4.
+//
+// k is secret, 32 bytes. n is two u32 halves, 2^64 - 1 is reserved for Rekey. The nonce of AES-GCM is
+// 00000000 ‖ u64be n. A failed decryption leaves n as it was.
+
+import { aes256gcm } from "../../core/gcm.ts";
+import { invalidArgument, SealwireError } from "../../errors.ts";
+
+const KEYLEN = 32;
+const NONCE_BYTES = 12;
+const MAX_U32 = 0xffffffff;
+const NO_AD = new Uint8Array(0);
+
+export class CipherState {
+  #k: Uint8Array | undefined;
+  /** The expanded key, made at first use: of the keys of a handshake, half encrypt nothing. */
+  #cipher: ReturnType<typeof aes256gcm> | undefined;
+  readonly #nonce = new Uint8Array(NONCE_BYTES);
+  #nHigh = 0;
+  #nLow = 0;
+
+  /**
+   * InitializeKey: n becomes 0. The previous key, if any, is wiped.
+   *
+   * @param key 32 bytes, copied
+   * @throws SealwireError ERR_INVALID_ARGUMENT
+   */
+  initializeKey(key: Uint8Array): void {
+    if (!(key instanceof Uint8Array) || key.length !== KEYLEN) {
+      throw invalidArgument("key", "a Uint8Array of 32 bytes");
+    }
+    this.destroy();
+    this.#k = new Uint8Array(key);
+  }
+
+  /** HasKey: without one, encryptWithAd and decryptWithAd hand back what they are given. */
+  get hasKey(): boolean {
+    return this.#k !== undefined;
+  }
+
+  /**
+   * SetNonce: n = high · 2^32 + low.
+   *
+   * @throws SealwireError ERR_INVALID_ARGUMENT unless both are integers from 0 to 2^32 - 1
+   */
+  setNonce(high: number, low: number): void {
+    if (!Number.isInteger(high) || high < 0 || high > MAX_U32) throw invalidArgument("high", "a u32");
+    if (!Number.isInteger(low) || low < 0 || low > MAX_U32) throw invalidArgument("low", "a u32");
+    this.#nHigh = high;
+    this.#nLow = low;
+  }
+
+  /**
+   * EncryptWithAd: ciphertext ‖ 16-byte tag in fresh memory; without a key, a copy of `plaintext`.
+   *
+   * @throws SealwireError ERR_COUNTER_EXHAUSTED when n is 2^64 - 1; ERR_INVALID_ARGUMENT
+   */
+  encryptWithAd(ad: Uint8Array, plaintext: Uint8Array): Uint8Array {
+    const cipher = this.#expanded();
+    if (cipher === undefined) return new Uint8Array(plaintext);
+    const ciphertext = cipher.seal(this.#nextNonce(), plaintext, ad);
+    this.#advance();
+    return ciphertext;
+  }
+
+  /**
+   * DecryptWithAd: the plaintext in fresh memory; without a key, a copy of `ciphertext`.
+   *
+   * @param ciphertext with its 16-byte tag
+   * @throws SealwireError ERR_DECRYPT (n stays); ERR_COUNTER_EXHAUSTED when n is 2^64 - 1;
+   *   ERR_INVALID_ARGUMENT
+   */
+  decryptWithAd(ad: Uint8Array, ciphertext: Uint8Array): Uint8Array {
+    const cipher = this.#expanded();
+    if (cipher === undefined) return new Uint8Array(ciphertext);
+    const plaintext = cipher.open(this.#nextNonce(), ciphertext, ad);
+    this.#advance();
+    return plaintext;
+  }
+
+  /**
+   * Rekey (section 11.3): k becomes the first 32 bytes of ENCRYPT(k, 2^64 - 1, "", zeros of 32 bytes); n
+   * stays.
+   *
+   * @throws SealwireError ERR_INVALID_ARGUMENT without a key
+   */
+  rekey(): void {
+    const cipher = this.#expanded();
+    if (cipher === undefined) throw invalidArgument("this CipherState", "given a key before rekey()");
+    const nonce = new Uint8Array(NONCE_BYTES).fill(0xff, 4);
+    const sealed = cipher.seal(nonce, new Uint8Array(KEYLEN), NO_AD);
+    const [nHigh, nLow] = [this.#nHigh, this.#nLow];
+    this.initializeKey(sealed.subarray(0, KEYLEN));
+    sealed.fill(0);
+    this.setNonce(nHigh, nLow);
+  }
+
+  /** Wipes the key; afterwards there is none. Idempotent. */
+  destroy(): void {
+    this.#k?.fill(0);
+    this.#k = undefined;
+    this.#cipher?.destroy();
+    this.#cipher = undefined;
+    this.#nHigh = 0;
+    this.#nLow = 0;
+  }
+
+  #expanded(): ReturnType<typeof aes256gcm> | undefined {
+    if (this.#cipher === undefined && this.#k !== undefined) this.#cipher = aes256gcm(this.#k);
+    return this.#cipher;
+  }
+
+  #nextNonce(): Uint8Array {
+    if (this.#nHigh === MAX_U32 && this.#nLow === MAX_U32) {
+      throw new SealwireError("ERR_COUNTER_EXHAUSTED", "2^64 - 1 messages under one key");
+    }
+    const view = new DataView(this.#nonce.buffer);
+    view.setUint32(4, this.#nHigh);
+    view.setUint32(8, this.#nLow);
+    return this.#nonce;
+  }
+
+  #advance(): void {
+    this.#nLow = (this.#nLow + 1) >>> 0;
+    if (this.#nLow === 0) this.#nHigh += 1;
+  }
+}

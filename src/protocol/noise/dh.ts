@@ -1,0 +1,22 @@
+// The DH functions of Noise (revision 34, sections 4.1 and 12.1) over 25519. One object, so that a test can
+// count what a handshake costs.
+
+import { type KeyPair, x25519, x25519KeyPair } from "../../core/x25519.ts";
+
+export type { KeyPair };
+
+export const dhFunctions = {
+  /** GENERATE_KEYPAIR, from `crypto.getRandomValues`; the pair of `privateKey` (32 bytes, copied) if given. */
+  generateKeyPair(privateKey?: Uint8Array): KeyPair {
+    return x25519KeyPair(privateKey);
+  },
+  /**
+   * DH: 32 secret bytes that the caller wipes.
+   *
+   * @throws SealwireError ERR_WEAK_PUBLIC_KEY where the specification leaves the choice: an all-zero result is
+   * never used.
+   */
+  dh(keyPair: KeyPair, publicKey: Uint8Array): Uint8Array {
+    return x25519(keyPair.privateKey, publicKey);
+  },
+};

@@ -1,0 +1,336 @@
+// HandshakeState: Noise (revision 34) section 5.3, driven by the tokens of a pattern.
+//
+//             write / read turns, one per message of the pattern
+//   new ──▶ [ my turn ⇄ the peer's turn ] ──▶ finished ──split()──▶ consumed
+//                  └── anything fails ───────────────────────────▶ consumed (wiped)
+//
+// Secret: s, e (private keys), psks, and the SymmetricState. All are wiped when the handshake is consumed.
+
+import { invalidArgument, SealwireError } from "../../errors.ts";
+import type { CipherState } from "./cipherState.ts";
+import { dhFunctions, type KeyPair } from "./dh.ts";
+import { checkPattern, type HandshakePattern, type Token } from "./pattern.ts";
+import {
+  DHLEN,
+  MAX_MESSAGE_BYTES,
+  messageLengths,
+  PSKLEN,
+  parsePattern,
+  protocolName,
+  TAGLEN,
+} from "./patterns.ts";
+import { SymmetricState } from "./symmetricState.ts";
+
+const EMPTY = new Uint8Array(0);
+
+export interface HandshakeStateOptions {
+  /** A name such as "XX" or "NNpsk0", or a pattern of one's own; its validity is checked. */
+  pattern: string | HandshakePattern;
+  initiator: boolean;
+  /** Data that both sides must agree on; empty by default. */
+  prologue?: Uint8Array;
+  /** The static key: 32 private bytes, or the pair (which saves a multiplication). Copied. */
+  s?: Uint8Array | KeyPair;
+  /** The peer's static public key, 32 bytes, where the pattern has it as a pre-message. */
+  rs?: Uint8Array;
+  /** One 32-byte key per psk token, in the order of the tokens. Copied. */
+  psks?: readonly Uint8Array[];
+  /** The ephemeral private key, 32 bytes. For test vectors only: a repeated ephemeral gives away everything. */
+  unsafeEphemeralForTests?: Uint8Array;
+}
+
+export interface SplitCiphers {
+  /** For what this side sends. In a one-way pattern the responder never uses it. */
+  readonly send: CipherState;
+  /** For what this side receives. */
+  readonly receive: CipherState;
+}
+
+export interface SplitKeys {
+  /** 32 bytes. */
+  readonly sendKey: Uint8Array;
+  /** 32 bytes. */
+  readonly receiveKey: Uint8Array;
+}
+
+function requireKey(name: string, key: unknown): asserts key is Uint8Array {
+  if (!(key instanceof Uint8Array) || key.length !== DHLEN) {
+    throw invalidArgument(name, "a Uint8Array of 32 bytes");
+  }
+}
+
+export class HandshakeState {
+  readonly pattern: HandshakePattern;
+  readonly initiator: boolean;
+  readonly #symmetric: SymmetricState;
+  readonly #lengths: readonly number[];
+  readonly #psks: Uint8Array[];
+  readonly #ephemeralForTests: Uint8Array | undefined;
+  #s: KeyPair | undefined;
+  #e: KeyPair | undefined;
+  #rs: Uint8Array | undefined;
+  #re: Uint8Array | undefined;
+  #turn = 0;
+  #nextPsk = 0;
+  #consumed = false;
+
+  /**
+   * Initialize.
+   *
+   * @throws SealwireError ERR_INVALID_ARGUMENT naming the option that is missing, superfluous or malformed
+   */
+  constructor(options: HandshakeStateOptions) {
+    if (options === null || typeof options !== "object") throw invalidArgument("options", "an object");
+    const { initiator, prologue = EMPTY, s, rs, psks = [], unsafeEphemeralForTests } = options;
+    if (typeof initiator !== "boolean") throw invalidArgument("initiator", "true or false");
+    if (!(prologue instanceof Uint8Array)) throw invalidArgument("prologue", "a Uint8Array");
+    const pattern = typeof options.pattern === "string" ? parsePattern(options.pattern) : options.pattern;
+    if (typeof options.pattern !== "string") checkPattern(pattern);
+    this.pattern = pattern;
+    this.initiator = initiator;
+    this.#lengths = messageLengths(pattern);
+    checkKeys(pattern, initiator, options);
+    if (unsafeEphemeralForTests !== undefined) requireKey("unsafeEphemeralForTests", unsafeEphemeralForTests);
+    this.#ephemeralForTests = unsafeEphemeralForTests && new Uint8Array(unsafeEphemeralForTests);
+    if (s instanceof Uint8Array) this.#s = dhFunctions.generateKeyPair(s);
+    else if (s)
+      this.#s = { privateKey: new Uint8Array(s.privateKey), publicKey: new Uint8Array(s.publicKey) };
+    if (rs !== undefined) this.#rs = new Uint8Array(rs);
+    this.#psks = psks.map((psk) => new Uint8Array(psk));
+
+    this.#symmetric = new SymmetricState(protocolName(pattern));
+    this.#symmetric.mixHash(prologue);
+    const [initiatorStatic, responderStatic] = initiator
+      ? [this.#s?.publicKey, this.#rs]
+      : [this.#rs, this.#s?.publicKey];
+    if (pattern.initiatorStaticKnown) this.#symmetric.mixHash(initiatorStatic!);
+    if (pattern.responderStaticKnown) this.#symmetric.mixHash(responderStatic!);
+  }
+
+  /** True when `writeMessage` is the next step, false when `readMessage` is or the handshake is over. */
+  get isMyTurn(): boolean {
+    return !this.#consumed && !this.isFinished && (this.#turn % 2 === 0) === this.initiator;
+  }
+
+  /** True once every message went by; `split` is then the next step. */
+  get isFinished(): boolean {
+    return this.#turn === this.pattern.messages.length;
+  }
+
+  /** Bytes of the next message with an empty payload; with a payload it is longer by the payload. 0 at the end. */
+  get nextMessageBytes(): number {
+    return this.#lengths[this.#turn] ?? 0;
+  }
+
+  /**
+   * The peer's static public key (32 bytes, a copy) as soon as it is known. That the peer holds its private
+   * key is proven when the handshake is finished, or by the first transport message where the last handshake
+   * message mixes it in (section 7.7).
+   */
+  get remoteStaticKey(): Uint8Array | undefined {
+    return this.#rs && new Uint8Array(this.#rs);
+  }
+
+  /** The handshake hash (section 11.2), 64 bytes: equal on both ends and unique to this session. */
+  get handshakeHash(): Uint8Array {
+    if (!this.isFinished) throw new SealwireError("ERR_HANDSHAKE", "the handshake is not finished");
+    return this.#symmetric.getHandshakeHash();
+  }
+
+  /**
+   * WriteMessage: the next message, at most 65,535 bytes.
+   *
+   * @param payload encrypted as far as the pattern can at this point (section 7.7): in the first messages not
+   *   at all or for anyone; empty by default
+   * @throws SealwireError ERR_HANDSHAKE when it is not this side's turn; ERR_MESSAGE_TOO_LARGE;
+   *   ERR_INVALID_ARGUMENT; ERR_WEAK_PUBLIC_KEY (the handshake is then consumed)
+   */
+  writeMessage(payload: Uint8Array = EMPTY): Uint8Array {
+    if (!this.isMyTurn) throw this.#outOfTurn("write");
+    if (!(payload instanceof Uint8Array)) throw invalidArgument("payload", "a Uint8Array");
+    const length = this.nextMessageBytes + payload.length;
+    if (length > MAX_MESSAGE_BYTES) {
+      throw new SealwireError("ERR_MESSAGE_TOO_LARGE", "a Noise message has at most 65,535 bytes");
+    }
+    return this.#orDestroy(() => {
+      const message = new Uint8Array(length);
+      let at = 0;
+      const append = (bytes: Uint8Array): void => {
+        message.set(bytes, at);
+        at += bytes.length;
+      };
+      for (const token of this.#tokens()) {
+        if (token === "e") append(this.#writeE());
+        else if (token === "s") append(this.#symmetric.encryptAndHash(this.#s!.publicKey));
+        else this.#mix(token);
+      }
+      append(this.#symmetric.encryptAndHash(payload));
+      this.#turn += 1;
+      return message;
+    });
+  }
+
+  /**
+   * ReadMessage: the payload of the peer's next message, in fresh memory.
+   *
+   * @throws SealwireError ERR_HANDSHAKE when it is not the peer's turn, and when the length can't be right;
+   *   ERR_DECRYPT when it does not authenticate; ERR_WEAK_PUBLIC_KEY. In all cases but the first the handshake
+   *   is consumed: there is no second try.
+   */
+  readMessage(message: Uint8Array): Uint8Array {
+    if (this.#consumed || this.isFinished || this.isMyTurn) throw this.#outOfTurn("read");
+    if (!(message instanceof Uint8Array)) throw invalidArgument("message", "a Uint8Array");
+    return this.#orDestroy(() => {
+      if (message.length < this.nextMessageBytes || message.length > MAX_MESSAGE_BYTES) {
+        throw new SealwireError(
+          "ERR_HANDSHAKE",
+          `a message of ${message.length} bytes is not what the pattern has`,
+        );
+      }
+      let at = 0;
+      const take = (length: number): Uint8Array => {
+        at += length;
+        return new Uint8Array(message.subarray(at - length, at));
+      };
+      for (const token of this.#tokens()) {
+        if (token === "e") this.#readE(take(DHLEN));
+        else if (token === "s") {
+          this.#rs = this.#symmetric.decryptAndHash(take(DHLEN + (this.#symmetric.hasKey ? TAGLEN : 0)));
+        } else this.#mix(token);
+      }
+      const payload = this.#symmetric.decryptAndHash(take(message.length - at));
+      this.#turn += 1;
+      return payload;
+    });
+  }
+
+  /**
+   * Split: a cipher per direction. The handshake is consumed.
+   *
+   * @throws SealwireError ERR_HANDSHAKE unless it is finished and not yet split
+   */
+  split(): SplitCiphers {
+    this.#requireFinished();
+    const [first, second] = this.#symmetric.split();
+    this.destroy();
+    return this.initiator ? { send: first, receive: second } : { send: second, receive: first };
+  }
+
+  /**
+   * Split for a transport with ciphers of its own: the keys, 32 bytes each; the caller owns and wipes them.
+   * The handshake is consumed.
+   *
+   * @throws SealwireError ERR_HANDSHAKE unless it is finished and not yet split
+   */
+  splitKeys(): SplitKeys {
+    this.#requireFinished();
+    const [first, second] = this.#symmetric.splitKeys();
+    this.destroy();
+    return this.initiator ? { sendKey: first, receiveKey: second } : { sendKey: second, receiveKey: first };
+  }
+
+  /** Wipes every secret. The handshake hash and the peer's static key stay readable. Idempotent. */
+  destroy(): void {
+    this.#consumed = true;
+    this.#symmetric.destroy();
+    this.#s?.privateKey.fill(0);
+    this.#e?.privateKey.fill(0);
+    this.#s = undefined;
+    this.#e = undefined;
+    this.#ephemeralForTests?.fill(0);
+    for (const psk of this.#psks) psk.fill(0);
+  }
+
+  #tokens(): readonly Token[] {
+    return this.pattern.messages[this.#turn]!;
+  }
+
+  #writeE(): Uint8Array {
+    this.#e = dhFunctions.generateKeyPair(this.#ephemeralForTests);
+    this.#mixE(this.#e.publicKey);
+    return this.#e.publicKey;
+  }
+
+  #readE(re: Uint8Array): void {
+    this.#re = re;
+    this.#mixE(re);
+  }
+
+  #mixE(publicKey: Uint8Array): void {
+    this.#symmetric.mixHash(publicKey);
+    // Section 9.2: a psk handshake mixes ephemerals into the key, so that it differs every time.
+    if (this.pattern.pskCount > 0) this.#symmetric.mixKey(publicKey);
+  }
+
+  /** The tokens that put nothing on the wire. In "es" the initiator's key is the ephemeral, in "se" the static. */
+  #mix(token: Token): void {
+    if (token === "psk") {
+      const psk = this.#psks[this.#nextPsk++]!;
+      this.#symmetric.mixKeyAndHash(psk);
+      return;
+    }
+    const [mine, theirs] = this.initiator ? [token[0], token[1]] : [token[1], token[0]];
+    const shared = dhFunctions.dh(
+      (mine === "e" ? this.#e : this.#s)!,
+      (theirs === "e" ? this.#re : this.#rs)!,
+    );
+    this.#symmetric.mixKey(shared);
+    shared.fill(0);
+  }
+
+  /** Runs one step; whatever goes wrong in it ends the handshake and wipes it (section 5.3). */
+  #orDestroy<T>(step: () => T): T {
+    try {
+      return step();
+    } catch (error) {
+      this.destroy();
+      throw error;
+    }
+  }
+
+  #requireFinished(): void {
+    if (this.#consumed) throw new SealwireError("ERR_HANDSHAKE", "the handshake is consumed");
+    if (!this.isFinished) throw new SealwireError("ERR_HANDSHAKE", "the handshake is not finished");
+  }
+
+  #outOfTurn(attempted: "write" | "read"): SealwireError {
+    const why = this.#consumed
+      ? "the handshake is consumed"
+      : this.isFinished
+        ? "the handshake is finished"
+        : attempted === "write"
+          ? "it is the peer's turn to write"
+          : "it is this side's turn to write";
+    return new SealwireError("ERR_HANDSHAKE", why);
+  }
+}
+
+/** Every key that the pattern needs is there, well-formed, and no other. */
+function checkKeys(pattern: HandshakePattern, initiator: boolean, options: HandshakeStateOptions): void {
+  const { s, rs, psks = [] } = options;
+  const role = initiator ? "initiator" : "responder";
+  const writesS = pattern.messages.some((tokens, i) => (i % 2 === 0) === initiator && tokens.includes("s"));
+  const needsS = writesS || (initiator ? pattern.initiatorStaticKnown : pattern.responderStaticKnown);
+  const needsRs = initiator ? pattern.responderStaticKnown : pattern.initiatorStaticKnown;
+  if (needsS && s === undefined)
+    throw invalidArgument("s", `given: the ${role} of ${pattern.name} has a static key`);
+  if (!needsS && s !== undefined)
+    throw invalidArgument("s", `left out: the ${role} of ${pattern.name} has no static key`);
+  if (needsRs && rs === undefined)
+    throw invalidArgument("rs", `given: the ${role} of ${pattern.name} knows it up front`);
+  if (!needsRs && rs !== undefined)
+    throw invalidArgument("rs", `left out: ${pattern.name} does not know it up front`);
+  if (rs !== undefined) requireKey("rs", rs);
+  if (s instanceof Uint8Array) requireKey("s", s);
+  else if (s !== undefined) {
+    requireKey("s.privateKey", s?.privateKey);
+    requireKey("s.publicKey", s?.publicKey);
+  }
+  if (!Array.isArray(psks) || psks.length !== pattern.pskCount) {
+    throw invalidArgument("psks", `${pattern.pskCount} keys for ${pattern.name}`);
+  }
+  for (const psk of psks) {
+    if (!(psk instanceof Uint8Array) || psk.length !== PSKLEN)
+      throw invalidArgument("psks", "keys of 32 bytes");
+  }
+}

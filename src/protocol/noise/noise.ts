@@ -1,0 +1,93 @@
+// Protocol v2: the factory that a connection makes its handshakes with. DESIGN of the wire: docs/PROTOCOL.md.
+
+import { REKEY_AFTER_FRAMES } from "../../constants.ts";
+import { invalidArgument } from "../../errors.ts";
+import type { HandshakeFactory, Role, TransportFormat } from "../handshake.ts";
+import { NoiseHandshake } from "./noiseHandshake.ts";
+import { type NoiseOptions, type NoiseSettings, patternsFor, resolveNoiseOptions } from "./noiseOptions.ts";
+import type { HandshakePattern } from "./pattern.ts";
+import { protocolName } from "./patterns.ts";
+
+/** A factory of Noise handshakes. It holds copies of the keys until `destroy`. */
+export interface NoiseFactory extends HandshakeFactory {
+  /** True for NN: nothing tells who the peer is, and an active attacker can be the peer. */
+  readonly anonymous: boolean;
+  /** Wipes psk and static key; `create` then throws. Idempotent. */
+  destroy(): void;
+}
+
+/** Without psk and keys: anonymous, kept apart in the type. */
+export interface AnonymousNoiseFactory extends NoiseFactory {
+  readonly anonymous: true;
+}
+
+/** Options without anything that could authenticate the peer. */
+export interface AnonymousOptions extends NoiseOptions {
+  psk?: undefined;
+  staticKey?: undefined;
+  remoteStatic?: undefined;
+  authorize?: undefined;
+}
+
+/**
+ * Protocol v2, the default: Noise_<pattern>_25519_AESGCM_BLAKE2b with the pattern that the options ask for
+ * (see docs/PROTOCOL.md): nothing: NN, anonymous; `psk`: NNpsk0; `staticKey`: XX; `staticKey` and one
+ * `remoteStatic` on the client: IK; with `psk` besides: XXpsk3, IKpsk2; or an explicit `pattern`.
+ *
+ * @param role check the options for this role now; left out, they must fit at least one role, and `create`
+ *   throws for the other
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the option and what is missing
+ */
+export function noise(options?: AnonymousOptions, role?: Role): AnonymousNoiseFactory;
+export function noise(options: NoiseOptions, role?: Role): NoiseFactory;
+export function noise(options: NoiseOptions = {}, role?: Role): NoiseFactory {
+  const settings = resolveNoiseOptions(options);
+  const rekeyAfterFrames = options.unsafeRekeyAfterFramesForTests ?? REKEY_AFTER_FRAMES;
+  if (!Number.isSafeInteger(rekeyAfterFrames) || rekeyAfterFrames < 1) {
+    throw invalidArgument("unsafeRekeyAfterFramesForTests", "a positive integer");
+  }
+  const format: TransportFormat = {
+    header: "kind",
+    nonceLayout: "counter-last",
+    rekeyAfterFrames,
+    peerMaxFrameBytes: 0,
+  };
+  const choices = choose(settings, role);
+  const named = choices[role ?? "client"] ?? choices.server!;
+  let destroyed = false;
+  return {
+    name: named.map(protocolName).join(" or "),
+    format,
+    anonymous: settings.psk === undefined && named.every((pattern) => pattern.name === "NN"),
+    create(handshakeRole, info) {
+      if (destroyed) throw invalidArgument("this handshake factory", "used before destroy()");
+      // Asking again gives the error that says what this role lacks.
+      const patterns = choices[handshakeRole] ?? patternsFor(handshakeRole, settings);
+      return new NoiseHandshake(handshakeRole, patterns, settings, info);
+    },
+    destroy() {
+      destroyed = true;
+      settings.psk?.fill(0);
+      settings.s?.privateKey.fill(0);
+      settings.ephemeralForTests?.fill(0);
+    },
+  };
+}
+
+type Choices = Partial<Record<Role, HandshakePattern[]>>;
+
+/** The patterns of the wanted role, or of every role that the options fit; throws when that is none. */
+function choose(settings: NoiseSettings, role: Role | undefined): Choices {
+  if (role !== undefined) return { [role]: patternsFor(role, settings) };
+  const choices: Choices = {};
+  let error: unknown;
+  for (const candidate of ["server", "client"] as const) {
+    try {
+      choices[candidate] = patternsFor(candidate, settings);
+    } catch (reason) {
+      error = reason;
+    }
+  }
+  if (choices.client === undefined && choices.server === undefined) throw error;
+  return choices;
+}

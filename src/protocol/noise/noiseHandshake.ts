@@ -1,0 +1,218 @@
+// One run of protocol v2's handshake: Noise messages in frames (u32be length ‖ message), empty payloads.
+//
+//   client: write ──▶ length ──▶ message ──▶ (write ──▶) done
+//   server: length ──▶ message ──▶ write ──▶ (length ──▶ message ──▶) done
+//
+// Every message has one length that its pattern allows; it is checked on the prefix, before the message is
+// read. When the peer's static key is known, and before anything more is written, the key is checked
+// (`remoteStatic`, then `authorize`). Whatever fails ends the handshake and wipes it.
+
+import { LENGTH_BYTES } from "../../constants.ts";
+import { SealwireError } from "../../errors.ts";
+import type { Handshake, HandshakeInfo, HandshakeResult, Role } from "../handshake.ts";
+import { patternByFirstLength, peerStaticKnown } from "./choosePattern.ts";
+import { HandshakeState } from "./handshakeState.ts";
+import { encodeKey, equalKeys } from "./keys.ts";
+import type { NoiseSettings } from "./noiseOptions.ts";
+import type { HandshakePattern } from "./pattern.ts";
+import { messageLengths, protocolName } from "./patterns.ts";
+
+type State = "write" | "length" | "message" | "authorizing" | "done" | "consumed";
+
+export class NoiseHandshake implements Handshake {
+  readonly #role: Role;
+  readonly #patterns: readonly HandshakePattern[];
+  readonly #settings: NoiseSettings;
+  readonly #info: HandshakeInfo;
+  #noise: HandshakeState | undefined;
+  #state: State;
+  #expectedLength = 0;
+  #checkedPeer = false;
+
+  /** `settings` stay the factory's; the handshake works on copies. */
+  constructor(
+    role: Role,
+    patterns: readonly HandshakePattern[],
+    settings: NoiseSettings,
+    info: HandshakeInfo,
+  ) {
+    this.#role = role;
+    this.#patterns = patterns;
+    this.#settings = settings;
+    this.#info = info;
+    this.#state = role === "client" ? "write" : "length";
+    if (role === "client") this.#noise = this.#start(patterns[0]!);
+  }
+
+  send(): Uint8Array | undefined {
+    if (this.#state !== "write") return undefined;
+    try {
+      const message = this.#noise!.writeMessage();
+      const frame = new Uint8Array(LENGTH_BYTES + message.length);
+      new DataView(frame.buffer).setUint32(0, message.length);
+      frame.set(message, LENGTH_BYTES);
+      this.#state = this.#noise!.isFinished ? "done" : "length";
+      return frame;
+    } catch (error) {
+      this.destroy();
+      throw new SealwireError("ERR_HANDSHAKE", "the handshake could not go on", { cause: error });
+    }
+  }
+
+  get expects(): number {
+    if (this.#state === "length") return LENGTH_BYTES;
+    return this.#state === "message" ? this.#expectedLength : 0;
+  }
+
+  receive(bytes: Uint8Array): void | Promise<void> {
+    if (this.expects === 0 || bytes.length !== this.expects) {
+      throw new SealwireError("ERR_HANDSHAKE", `${this.expects} bytes expected, ${bytes.length} given`);
+    }
+    try {
+      if (this.#state === "length") return this.#receiveLength(bytes);
+      return this.#receiveMessage(bytes);
+    } catch (error) {
+      this.destroy();
+      throw error;
+    }
+  }
+
+  get done(): boolean {
+    return this.#state === "done";
+  }
+
+  finish(): HandshakeResult {
+    if (this.#state !== "done")
+      throw new SealwireError("ERR_HANDSHAKE", "the handshake is not done, or consumed");
+    const noise = this.#noise!;
+    const handshakeHash = noise.handshakeHash;
+    const remoteStaticKey = noise.remoteStaticKey;
+    const keys = noise.splitKeys();
+    this.destroy();
+    return {
+      ...keys,
+      identity: {
+        protocol: protocolName(noise.pattern),
+        authenticated: noise.pattern.pskCount > 0 || remoteStaticKey !== undefined,
+        remoteStaticKey,
+        handshakeHash,
+      },
+    };
+  }
+
+  destroy(): void {
+    this.#state = "consumed";
+    this.#noise?.destroy();
+  }
+
+  #start(pattern: HandshakePattern): HandshakeState {
+    const { psk, s, remoteStatics, prologue, ephemeralForTests } = this.#settings;
+    return new HandshakeState({
+      pattern,
+      initiator: this.#role === "client",
+      prologue,
+      s,
+      rs: peerStaticKnown(pattern, this.#role) ? remoteStatics[0] : undefined,
+      psks: pattern.pskCount > 0 ? [psk!] : [],
+      unsafeEphemeralForTests: ephemeralForTests,
+    });
+  }
+
+  #receiveLength(bytes: Uint8Array): void {
+    const length = new DataView(bytes.buffer, bytes.byteOffset, LENGTH_BYTES).getUint32(0);
+    // Only a server can have more than one pattern, and only until its first message.
+    const noise = this.#noise;
+    const pattern = noise === undefined ? patternByFirstLength(this.#patterns, length) : noise.pattern;
+    if (pattern === undefined || (noise !== undefined && length !== noise.nextMessageBytes)) {
+      throw new SealwireError(
+        "ERR_HANDSHAKE",
+        `the peer announced a handshake message of ${length} bytes where ${this.#allowedLengths()} has none: ` +
+          "it speaks another protocol, or another pattern because its options differ",
+      );
+    }
+    this.#expectedLength = length;
+    this.#state = "message";
+  }
+
+  #receiveMessage(message: Uint8Array): void | Promise<void> {
+    if (this.#noise === undefined) {
+      this.#noise = this.#start(patternByFirstLength(this.#patterns, message.length)!);
+    }
+    const noise = this.#noise;
+    try {
+      noise.readMessage(message);
+    } catch (error) {
+      throw new SealwireError(
+        "ERR_HANDSHAKE",
+        `a handshake message of ${protocolName(noise.pattern)} is not authentic: ` +
+          "the peer has another key, psk or prologue, or the message was altered",
+        { cause: error },
+      );
+    }
+    const remoteStaticKey = noise.remoteStaticKey;
+    if (this.#checkedPeer || remoteStaticKey === undefined) return this.#proceed();
+    this.#checkedPeer = true;
+    return this.#checkPeer(remoteStaticKey);
+  }
+
+  #proceed(): void {
+    this.#state = this.#noise!.isFinished ? "done" : "write";
+  }
+
+  /** Goes on if the key is pinned and authorized, else throws ERR_UNAUTHORIZED, at once or in a promise. */
+  #checkPeer(remoteStaticKey: Uint8Array): void | Promise<void> {
+    const { remoteStatics, authorize } = this.#settings;
+    let pinned = remoteStatics.length === 0;
+    for (const key of remoteStatics) pinned = equalKeys(key, remoteStaticKey) || pinned;
+    if (!pinned) throw unauthorized(remoteStaticKey, "is none of remoteStatic");
+    if (authorize === undefined) return this.#proceed();
+    this.#state = "authorizing";
+    const info = {
+      role: this.#role,
+      remoteAddress: this.#info.remoteAddress,
+      protocol: protocolName(this.#noise!.pattern),
+    };
+    let answer: boolean | Promise<boolean>;
+    try {
+      answer = authorize(new Uint8Array(remoteStaticKey), info);
+    } catch (error) {
+      throw unauthorized(remoteStaticKey, "could not be checked: authorize() threw", error);
+    }
+    if (typeof answer === "boolean") return this.#decide(remoteStaticKey, answer);
+    return this.#awaitAnswer(remoteStaticKey, answer);
+  }
+
+  async #awaitAnswer(remoteStaticKey: Uint8Array, pending: Promise<boolean>): Promise<void> {
+    try {
+      let answer: boolean;
+      try {
+        answer = await pending;
+      } catch (error) {
+        throw unauthorized(remoteStaticKey, "could not be checked: authorize() rejected", error);
+      }
+      // The connection may have been closed meanwhile, for example by the handshake time-out.
+      if (this.#state !== "authorizing")
+        throw new SealwireError("ERR_HANDSHAKE", "the handshake is consumed");
+      this.#decide(remoteStaticKey, answer);
+    } catch (error) {
+      this.destroy();
+      throw error;
+    }
+  }
+
+  #decide(remoteStaticKey: Uint8Array, answer: boolean): void {
+    if (answer !== true) throw unauthorized(remoteStaticKey, "was refused by authorize()");
+    this.#proceed();
+  }
+
+  #allowedLengths(): string {
+    const names = this.#patterns.map((pattern) => `${pattern.name} (${messageLengths(pattern).join(", ")})`);
+    return names.join(" or ");
+  }
+}
+
+function unauthorized(remoteStaticKey: Uint8Array, why: string, cause?: unknown): SealwireError {
+  return new SealwireError("ERR_UNAUTHORIZED", `the peer's static key ${encodeKey(remoteStaticKey)} ${why}`, {
+    cause,
+  });
+}

@@ -1,0 +1,118 @@
+// The options of protocol v2's handshake, checked and turned into what a handshake runs on.
+
+import { invalidArgument } from "../../errors.ts";
+import type { Role } from "../handshake.ts";
+import { type Credentials, choosePatterns } from "./choosePattern.ts";
+import type { KeyPair } from "./dh.ts";
+import { decodeKey, type KeyInput, keyPairOf } from "./keys.ts";
+import type { HandshakePattern } from "./pattern.ts";
+
+/** What `authorize` learns besides the key. */
+export interface AuthorizeInfo {
+  /** This side's role. */
+  readonly role: Role;
+  /** The peer's address as text; empty where the runtime tells none. */
+  readonly remoteAddress: string;
+  /** E.g. "Noise_XX_25519_AESGCM_BLAKE2b". */
+  readonly protocol: string;
+}
+
+/**
+ * Decides about a peer by its static public key (32 bytes, a copy). Anything but `true` refuses; so does
+ * throwing or rejecting. It may take as long as the handshake time-out allows.
+ *
+ * On a server with IK or KK it is asked after the first message, which an attacker can replay: a decision
+ * is safe there, a side effect such as counting visits is not.
+ */
+export type Authorize = (remoteStaticKey: Uint8Array, info: AuthorizeInfo) => boolean | Promise<boolean>;
+
+export interface NoiseOptions {
+  /** A secret that both ends share: 32 random bytes, not a password. */
+  psk?: KeyInput;
+  /** This side's static private key, or the pair from `generateKeyPair`. */
+  staticKey?: KeyInput | Pick<KeyPair, "privateKey">;
+  /** The peer's static public key, or all that are accepted. */
+  remoteStatic?: KeyInput | readonly KeyInput[];
+  /** Asked about the peer's static key, after `remoteStatic`. Without either, any key is accepted. */
+  authorize?: Authorize;
+  /** A pattern such as "KK" or "XXpsk3", instead of the one that follows from the other options. */
+  pattern?: string;
+  /** Whatever both ends must agree on: up to 65,535 bytes, or text. */
+  prologue?: Uint8Array | string;
+  /** 32 bytes. For test vectors only: a repeated ephemeral key gives away everything. */
+  unsafeEphemeralForTests?: Uint8Array;
+  /** For tests only: replaces REKEY_AFTER_FRAMES; both ends must use the same. */
+  unsafeRekeyAfterFramesForTests?: number;
+}
+
+/** The options of one factory, decoded. It owns copies of the secrets. */
+export interface NoiseSettings {
+  readonly psk: Uint8Array | undefined;
+  readonly s: KeyPair | undefined;
+  readonly remoteStatics: readonly Uint8Array[];
+  readonly authorize: Authorize | undefined;
+  readonly pattern: string | undefined;
+  /** "sealwire/2" ‖ the option. */
+  readonly prologue: Uint8Array;
+  readonly ephemeralForTests: Uint8Array | undefined;
+}
+
+/** Begins every prologue, so that no other use of Noise can be mistaken for this one. */
+const PROLOGUE_PREFIX = "sealwire/2";
+const MAX_PROLOGUE_BYTES = 65_535;
+
+/**
+ * Checks and decodes.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the option
+ */
+export function resolveNoiseOptions(options: NoiseOptions): NoiseSettings {
+  if (options === null || typeof options !== "object") throw invalidArgument("options", "an object");
+  const { psk, staticKey, remoteStatic, authorize, pattern, unsafeEphemeralForTests } = options;
+  if (authorize !== undefined && typeof authorize !== "function")
+    throw invalidArgument("authorize", "a function");
+  if (pattern !== undefined && typeof pattern !== "string") throw invalidArgument("pattern", "a string");
+  return {
+    remoteStatics: decodeRemoteStatics(remoteStatic),
+    prologue: buildPrologue(options.prologue),
+    authorize,
+    pattern,
+    ephemeralForTests:
+      unsafeEphemeralForTests && decodeKey("unsafeEphemeralForTests", unsafeEphemeralForTests),
+    psk: psk === undefined ? undefined : decodeKey("psk", psk),
+    s: staticKey === undefined ? undefined : keyPairOf("staticKey", staticKey),
+  };
+}
+
+/** The patterns that these settings mean for a role. */
+export function patternsFor(role: Role, settings: NoiseSettings): HandshakePattern[] {
+  const credentials: Credentials = {
+    hasPsk: settings.psk !== undefined,
+    hasStaticKey: settings.s !== undefined,
+    remoteStatics: settings.remoteStatics.length,
+    hasAuthorize: settings.authorize !== undefined,
+    pattern: settings.pattern,
+  };
+  return choosePatterns(role, credentials);
+}
+
+function decodeRemoteStatics(remoteStatic: NoiseOptions["remoteStatic"]): Uint8Array[] {
+  if (remoteStatic === undefined) return [];
+  if (!Array.isArray(remoteStatic)) return [decodeKey("remoteStatic", remoteStatic as KeyInput)];
+  // An empty list would mean "no key is accepted" to its author and "any key is" to the code.
+  if (remoteStatic.length === 0) throw invalidArgument("remoteStatic", "a key or a list of at least one");
+  return remoteStatic.map((key, i) => decodeKey(`remoteStatic[${i}]`, key));
+}
+
+function buildPrologue(prologue: Uint8Array | string | undefined): Uint8Array {
+  const encoder = new TextEncoder();
+  const own = typeof prologue === "string" ? encoder.encode(prologue) : (prologue ?? new Uint8Array(0));
+  if (!(own instanceof Uint8Array) || own.length > MAX_PROLOGUE_BYTES) {
+    throw invalidArgument("prologue", "a string or Uint8Array of at most 65,535 bytes");
+  }
+  const prefix = encoder.encode(PROLOGUE_PREFIX);
+  const bytes = new Uint8Array(prefix.length + own.length);
+  bytes.set(prefix);
+  bytes.set(own, prefix.length);
+  return bytes;
+}

@@ -1,0 +1,116 @@
+// What a handshake pattern is, and the rules that make one valid: Noise (revision 34) sections 7.1, 7.3 and
+// 9.3. A pattern that breaks a rule is not a protocol, whatever its messages look like, so every pattern
+// passes `checkPattern` before it is used.
+
+import { invalidArgument } from "../../errors.ts";
+
+export type Token = "e" | "s" | "ee" | "es" | "se" | "ss" | "psk";
+
+export interface HandshakePattern {
+  /** As in the protocol name, modifiers included, e.g. "XXpsk3". */
+  readonly name: string;
+  /** The initiator's static key is known to the responder before the first message. */
+  readonly initiatorStaticKnown: boolean;
+  /** The responder's static key is known to the initiator before the first message. */
+  readonly responderStaticKnown: boolean;
+  /** The tokens of each message; the initiator writes the first, then both take turns. */
+  readonly messages: readonly (readonly Token[])[];
+  /** How many pre-shared keys the pattern mixes in. */
+  readonly pskCount: number;
+}
+
+interface Party {
+  readonly hasSentE: boolean;
+  readonly s: boolean;
+}
+
+/** For each side's private key, the DH that must accompany a DH with the other side's static key (rule 4). */
+const companion: Readonly<
+  Record<"initiator" | "responder", ReadonlyArray<readonly [used: Token, needs: Token]>>
+> = {
+  initiator: [
+    ["se", "ee"],
+    ["ss", "es"],
+  ],
+  responder: [
+    ["es", "ee"],
+    ["ss", "se"],
+  ],
+};
+
+function broken(pattern: HandshakePattern, why: string): Error {
+  return invalidArgument("pattern", `a valid Noise pattern; "${pattern.name}" ${why}`);
+}
+
+/**
+ * Checks a pattern against the rules; the numbers are those of section 7.3.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the rule that it breaks.
+ */
+export function checkPattern(pattern: HandshakePattern): void {
+  const { messages } = pattern;
+  if (messages.length === 0) throw broken(pattern, "has no message");
+  const initiator = { hasSentE: false, s: pattern.initiatorStaticKnown };
+  const responder = { hasSentE: false, s: pattern.responderStaticKnown };
+  const done = new Set<Token>();
+  for (const [i, tokens] of messages.entries()) {
+    const role = i % 2 === 0 ? "initiator" : "responder";
+    const sender = role === "initiator" ? initiator : responder;
+    if (tokens.length === 0) throw broken(pattern, `has an empty message ${i + 1}`);
+    for (const token of tokens) {
+      if (token === "s") checkMayEncrypt(pattern, role, sender, done);
+      if (token === "e") {
+        if (sender.hasSentE) throw broken(pattern, "sends an ephemeral key twice (rule 2)");
+        sender.hasSentE = true;
+      } else if (token === "s") {
+        if (sender.s) throw broken(pattern, "sends a static key twice (rule 2)");
+        sender.s = true;
+      } else {
+        if (token !== "psk") checkDh(pattern, token, initiator, responder, done);
+        done.add(token);
+      }
+    }
+    // The payload at the end of every message is encrypted once there is a key.
+    checkMayEncrypt(pattern, role, sender, done);
+  }
+  // Rule 4 speaks of transport messages too; in a one-way pattern the responder sends none.
+  checkMayEncrypt(pattern, "initiator", initiator, done);
+  if (messages.length > 1) checkMayEncrypt(pattern, "responder", responder, done);
+  if (pattern.pskCount !== messages.flat().filter((token) => token === "psk").length) {
+    throw broken(pattern, "does not count its psk tokens right");
+  }
+}
+
+function checkDh(
+  pattern: HandshakePattern,
+  token: Token,
+  initiator: Party,
+  responder: Party,
+  done: Set<Token>,
+): void {
+  if (done.has(token)) throw broken(pattern, `does ${token} twice (rule 3)`);
+  const initiatorHas = token.startsWith("e") ? initiator.hasSentE : initiator.s;
+  const responderHas = token.endsWith("e") ? responder.hasSentE : responder.s;
+  if (!initiatorHas || !responderHas)
+    throw broken(pattern, `does ${token} before both keys are known (rule 1)`);
+}
+
+/**
+ * Rule 4: who used its static key must have mixed in its own ephemeral with the same remote key before it
+ * encrypts, and section 9.3: who used a psk must have sent an ephemeral. Otherwise a key could repeat.
+ */
+function checkMayEncrypt(
+  pattern: HandshakePattern,
+  role: "initiator" | "responder",
+  sender: Party,
+  done: Set<Token>,
+): void {
+  for (const [used, needs] of companion[role]) {
+    if (done.has(used) && !done.has(needs)) {
+      throw broken(pattern, `lets the ${role} encrypt after ${used} without ${needs} (rule 4)`);
+    }
+  }
+  if (done.has("psk") && !sender.hasSentE) {
+    throw broken(pattern, `lets the ${role} encrypt after psk before it sent an ephemeral key (section 9.3)`);
+  }
+}

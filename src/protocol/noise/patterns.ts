@@ -1,0 +1,146 @@
+// Handshake patterns as data: the Noise Protocol Framework (revision 34), sections 7.4 (one-way), 7.5
+// (fundamental), 18.1 (deferred), and the psk modifiers of section 9. Nothing here is secret.
+//
+// A row reads as in the specification, one message after the other from the initiator on; "s < s" before the
+// bar are the pre-messages: static keys known up front, the initiator's, then the responder's.
+
+import { invalidArgument } from "../../errors.ts";
+import { checkPattern, type HandshakePattern, type Token } from "./pattern.ts";
+
+/** Lengths in bytes (sections 4.1 to 4.3) for 25519, AESGCM and BLAKE2b. */
+export const DHLEN = 32;
+export const HASHLEN = 64;
+export const TAGLEN = 16;
+export const PSKLEN = 32;
+/** Section 3: no Noise message is longer. */
+export const MAX_MESSAGE_BYTES = 65_535;
+
+/** name: [pre-messages, messages], arrows left out because the writers alternate. */
+const table: Readonly<
+  Record<string, readonly [preMessages: "" | "->s" | "<-s" | "->s <-s", messages: string]>
+> = {
+  // One-way (7.4).
+  N: ["<-s", "e es"],
+  K: ["->s <-s", "e es ss"],
+  X: ["<-s", "e es s ss"],
+  // Fundamental interactive (7.5).
+  NN: ["", "e, e ee"],
+  NK: ["<-s", "e es, e ee"],
+  NX: ["", "e, e ee s es"],
+  XN: ["", "e, e ee, s se"],
+  XK: ["<-s", "e es, e ee, s se"],
+  XX: ["", "e, e ee s es, s se"],
+  KN: ["->s", "e, e ee se"],
+  KK: ["->s <-s", "e es ss, e ee se"],
+  KX: ["->s", "e, e ee se s es"],
+  IN: ["", "e s, e ee se"],
+  IK: ["<-s", "e es s ss, e ee se"],
+  IX: ["", "e s, e ee se s es"],
+  // Deferred (18.1): a "1" moves a party's authentication one message later.
+  NK1: ["<-s", "e, e ee es"],
+  NX1: ["", "e, e ee s, es"],
+  X1N: ["", "e, e ee, s, se"],
+  X1K: ["<-s", "e es, e ee, s, se"],
+  XK1: ["<-s", "e, e ee es, s se"],
+  X1K1: ["<-s", "e, e ee es, s, se"],
+  X1X: ["", "e, e ee s es, s, se"],
+  XX1: ["", "e, e ee s, es s se"],
+  X1X1: ["", "e, e ee s, es s, se"],
+  K1N: ["->s", "e, e ee, se"],
+  K1K: ["->s <-s", "e es, e ee, se"],
+  KK1: ["->s <-s", "e, e ee se es"],
+  K1K1: ["->s <-s", "e, e ee es, se"],
+  K1X: ["->s", "e, e ee s es, se"],
+  KX1: ["->s", "e, e ee se s, es"],
+  K1X1: ["->s", "e, e ee s, se es"],
+  I1N: ["", "e s, e ee, se"],
+  I1K: ["<-s", "e es s, e ee, se"],
+  IK1: ["<-s", "e s, e ee se es"],
+  I1K1: ["<-s", "e s, e ee es, se"],
+  I1X: ["", "e s, e ee s es, se"],
+  IX1: ["", "e s, e ee se s, es"],
+  I1X1: ["", "e s, e ee s, se es"],
+};
+
+/** The base names that `parsePattern` knows, without modifiers. */
+export const patternNames: readonly string[] = Object.keys(table);
+
+/** The twelve of section 7.5, in which both sides speak and the last word authenticates. */
+export const fundamentalPatternNames: readonly string[] = patternNames.filter((name) =>
+  /^[NXKI][NXK]$/.test(name),
+);
+
+const parsed = new Map<string, HandshakePattern>();
+
+/**
+ * The pattern of a name such as "XX", "NNpsk0" or "KNpsk0+psk2" (section 8: modifiers in ascending order).
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT for an unknown name, a modifier that the pattern has no place
+ * for, or a combination that the rules of sections 7.3 and 9.3 forbid (for example "XXpsk0+psk0").
+ */
+export function parsePattern(name: string): HandshakePattern {
+  const known = parsed.get(name);
+  if (known !== undefined) return known;
+  const match = /^([A-Z]1?(?:[A-Z]1?)?)((?:psk\d)?(?:\+psk\d)*)$/.exec(name);
+  const row = match === null ? undefined : table[match[1]!];
+  if (match === null || row === undefined) {
+    throw invalidArgument("pattern", `a Noise pattern such as "XX" or "NNpsk0", not "${name}"`);
+  }
+  const [preMessages, messages] = row;
+  const pattern = applyPskModifiers(match[2]!, {
+    name,
+    initiatorStaticKnown: preMessages.includes("->s"),
+    responderStaticKnown: preMessages.includes("<-s"),
+    messages: messages.split(", ").map((tokens) => tokens.split(" ") as Token[]),
+    pskCount: 0,
+  });
+  checkPattern(pattern);
+  parsed.set(name, pattern);
+  return pattern;
+}
+
+/** Section 9.4: psk0 goes before the first token of the first message, pskN after the last of message N. */
+function applyPskModifiers(modifiers: string, pattern: HandshakePattern): HandshakePattern {
+  const positions = [...modifiers.matchAll(/psk(\d)/g)].map((match) => Number(match[1]));
+  const messages = pattern.messages.map((tokens) => [...tokens]);
+  for (const [i, position] of positions.entries()) {
+    if (i > 0 && position <= positions[i - 1]!) {
+      throw invalidArgument(
+        "pattern",
+        `written with its modifiers in ascending order, not "${pattern.name}"`,
+      );
+    }
+    if (position === 0) messages[0]!.unshift("psk");
+    else if (position <= messages.length) messages[position - 1]!.push("psk");
+    else
+      throw invalidArgument(
+        "pattern",
+        `without psk${position}: "${pattern.name}" has no message ${position}`,
+      );
+  }
+  return { ...pattern, messages, pskCount: positions.length };
+}
+
+/** "Noise_<pattern>_25519_AESGCM_BLAKE2b" (section 8). */
+export function protocolName(pattern: HandshakePattern): string {
+  return `Noise_${pattern.name}_25519_AESGCM_BLAKE2b`;
+}
+
+/**
+ * The length in bytes of each message when its payload is empty: what keys and tags take. A message with a
+ * payload is longer by exactly the payload.
+ */
+export function messageLengths(pattern: HandshakePattern): number[] {
+  let hasKey = false;
+  return pattern.messages.map((tokens) => {
+    let length = 0;
+    for (const token of tokens) {
+      if (token === "e") length += DHLEN;
+      else if (token === "s") length += DHLEN + (hasKey ? TAGLEN : 0);
+      if (token === "psk" || token.length === 2) hasKey = true;
+      // Section 9.2: with any psk in the pattern, "e" is mixed into the key as well.
+      else if (token === "e" && pattern.pskCount > 0) hasKey = true;
+    }
+    return length + (hasKey ? TAGLEN : 0);
+  });
+}
