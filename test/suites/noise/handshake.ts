@@ -1,0 +1,494 @@
+// Protocol v2's handshake as a connection drives it: framing, the pattern that options lead to on both ends,
+// sizes checked before any work, authorization, and that every end of it is a wiped one.
+
+import assert from "node:assert/strict";
+import type { HandshakeFactory, HandshakeResult, Role } from "../../../src/protocol/handshake.ts";
+import { dhFunctions } from "../../../src/protocol/noise/dh.ts";
+import { encodeKey, generateKeyPair } from "../../../src/protocol/noise/keys.ts";
+import { noise } from "../../../src/protocol/noise/noise.ts";
+import type { AuthorizeInfo, NoiseOptions } from "../../../src/protocol/noise/noiseOptions.ts";
+import { drive, driveUntilError } from "../../support/handshakePair.ts";
+import { test } from "../../support/harness.ts";
+
+const client = generateKeyPair();
+const server = generateKeyPair();
+const stranger = generateKeyPair();
+const psk = crypto.getRandomValues(new Uint8Array(32));
+const info = { remoteAddress: "192.0.2.1:7000" };
+
+function assertMatching(a: HandshakeResult, b: HandshakeResult): void {
+  assert.deepEqual(a.sendKey, b.receiveKey);
+  assert.deepEqual(a.receiveKey, b.sendKey);
+  assert.notDeepEqual(a.sendKey, a.receiveKey);
+  assert.equal(a.identity.protocol, b.identity.protocol);
+  assert.equal(a.identity.handshakeHash!.length, 64);
+  assert.deepEqual(a.identity.handshakeHash, b.identity.handshakeHash);
+}
+
+const matrix: [pattern: string, client: NoiseOptions, server: NoiseOptions][] = [
+  ["NN", {}, {}],
+  ["NNpsk0", { psk }, { psk: encodeKey(psk) }],
+  ["XX", { staticKey: client }, { staticKey: server }],
+  ["XXpsk3", { staticKey: client, psk }, { staticKey: server, psk }],
+  ["IK", { staticKey: client, remoteStatic: server.publicKey }, { staticKey: server }],
+  [
+    "IK",
+    { staticKey: client, remoteStatic: server.publicKey },
+    { staticKey: server, remoteStatic: client.publicKey },
+  ],
+  ["IKpsk2", { staticKey: client, remoteStatic: server.publicKey, psk }, { staticKey: server, psk }],
+  // Two pins leave open which server it is, so its key is asked for and then checked.
+  ["XX", { staticKey: client, remoteStatic: [stranger.publicKey, server.publicKey] }, { staticKey: server }],
+  [
+    "KK",
+    { pattern: "KK", staticKey: client, remoteStatic: server.publicKey },
+    { pattern: "KK", staticKey: server, remoteStatic: client.publicKey },
+  ],
+  [
+    "KKpsk0",
+    { pattern: "KK", psk, staticKey: client, remoteStatic: server.publicKey },
+    { pattern: "KKpsk0", psk, staticKey: server, remoteStatic: client.publicKey },
+  ],
+  ["NK", { pattern: "NK", remoteStatic: server.publicKey }, { pattern: "NK", staticKey: server }],
+  ["NX", { pattern: "NX", remoteStatic: server.publicKey }, { pattern: "NX", staticKey: server }],
+  ["XN", { pattern: "XN", staticKey: client }, { pattern: "XN", remoteStatic: client.publicKey }],
+  [
+    "XK",
+    { pattern: "XK", staticKey: client, remoteStatic: server.publicKey },
+    { pattern: "XK", staticKey: server },
+  ],
+  [
+    "KNpsk0",
+    { pattern: "KN", staticKey: client, psk },
+    { pattern: "KN", remoteStatic: client.publicKey, psk },
+  ],
+  [
+    "KX",
+    { pattern: "KX", staticKey: client },
+    { pattern: "KX", staticKey: server, remoteStatic: client.publicKey },
+  ],
+  ["INpsk2", { pattern: "IN", staticKey: client, psk }, { pattern: "INpsk2", psk }],
+  ["IX", { pattern: "IX", staticKey: client }, { pattern: "IX", staticKey: server }],
+];
+
+test("options on both ends lead to one pattern, with and without naming the role", () => {
+  for (const [pattern, clientOptions, serverOptions] of matrix) {
+    for (const [clientRole, serverRole] of [
+      [undefined, undefined],
+      ["client", "server"],
+    ] as const) {
+      const [a, b] = drive(
+        noise(clientOptions, clientRole).create("client", info),
+        noise(serverOptions, serverRole).create("server", info),
+      );
+      assertMatching(a, b);
+      assert.equal(a.identity.protocol, `Noise_${pattern}_25519_AESGCM_BLAKE2b`);
+      const carriesServerKey = /[KX]$/.test(pattern.slice(0, 2));
+      const carriesClientKey = /^[KXI]/.test(pattern);
+      const hasPsk = pattern.includes("psk");
+      assert.deepEqual(a.identity.remoteStaticKey, carriesServerKey ? server.publicKey : undefined, pattern);
+      assert.deepEqual(b.identity.remoteStaticKey, carriesClientKey ? client.publicKey : undefined, pattern);
+      assert.equal(a.identity.authenticated, carriesServerKey || hasPsk, pattern);
+      assert.equal(b.identity.authenticated, carriesClientKey || hasPsk, pattern);
+    }
+  }
+});
+
+test("a factory says its name, whether it is anonymous, and the transport's format", () => {
+  const anonymous = noise();
+  assert.equal(anonymous.anonymous, true);
+  assert.equal(anonymous.name, "Noise_NN_25519_AESGCM_BLAKE2b");
+  assert.deepEqual(anonymous.format, {
+    header: "kind",
+    nonceLayout: "counter-last",
+    rekeyAfterFrames: 65_536,
+    peerMaxFrameBytes: 0,
+  });
+  assert.equal(noise({ psk }).anonymous, false);
+  assert.equal(
+    noise({ staticKey: client }, "server").name,
+    "Noise_XX_25519_AESGCM_BLAKE2b or Noise_IK_25519_AESGCM_BLAKE2b",
+  );
+  assert.equal(noise({ staticKey: client }, "client").name, "Noise_XX_25519_AESGCM_BLAKE2b");
+  assert.equal(noise({ unsafeRekeyAfterFramesForTests: 5 }).format.rekeyAfterFrames, 5);
+});
+
+test("options that are wrong or incomplete say what is missing", () => {
+  const key = server.publicKey;
+  const bad: [RegExp, unknown, (Role | undefined)?][] = [
+    [/^options must be an object/, null],
+    [/^psk must be 32 bytes/, { psk: "hunter2" }],
+    [/^staticKey must be 32 bytes/, { staticKey: new Uint8Array(31) }],
+    [/^remoteStatic must be 32 bytes/, { staticKey: client, remoteStatic: "x" }],
+    [/^remoteStatic\[1\] must be 32 bytes/, { staticKey: client, remoteStatic: [key, 5] }],
+    [/^remoteStatic must be a key or a list of at least one/, { staticKey: client, remoteStatic: [] }],
+    [/^authorize must be a function/, { staticKey: client, authorize: true }],
+    [/^prologue must be/, { prologue: 5 }],
+    [/^prologue must be/, { prologue: new Uint8Array(65_536) }],
+    [/^pattern must be a string/, { pattern: 5 }],
+    [/^pattern must be one of NN/, { pattern: "NN2" }],
+    [/^pattern must be one of NN/, { pattern: "N", remoteStatic: key }],
+    [/^pattern must be one of NN/, { pattern: "XX1", staticKey: client }],
+    [/^pattern must be with one psk modifier/, { pattern: "NNpsk0+psk2", psk }],
+    [/^psk must be given for pattern "NNpsk0"/, { pattern: "NNpsk0" }],
+    [
+      /^staticKey must be given together with remoteStatic \(or name pattern: "NK"\)/,
+      { remoteStatic: key },
+      "client",
+    ],
+    [
+      /^staticKey must be given together with remoteStatic \(or name pattern: "KN"\)/,
+      { remoteStatic: key },
+      "server",
+    ],
+    [/^staticKey must be given together with authorize/, { authorize: () => true }],
+    [/^staticKey must be given for pattern "XX" on a client/, { pattern: "XX" }, "client"],
+    [/^staticKey must be left out: a client of pattern "NX"/, { pattern: "NX", staticKey: client }, "client"],
+    [
+      /^remoteStatic must be left out: pattern "XN"/,
+      { pattern: "XN", staticKey: client, remoteStatic: key },
+      "client",
+    ],
+    [
+      /^authorize must be left out: pattern "NX"/,
+      { pattern: "NX", staticKey: server, authorize: () => true },
+      "server",
+    ],
+    [/^remoteStatic must be exactly one key for pattern "KK"/, { pattern: "KK", staticKey: client }],
+    [
+      /^remoteStatic must be exactly one key for pattern "IK"/,
+      { pattern: "IK", staticKey: client, remoteStatic: [key, key] },
+      "client",
+    ],
+    [/^unsafeEphemeralForTests must be 32 bytes/, { unsafeEphemeralForTests: new Uint8Array(1) }],
+    [/^unsafeRekeyAfterFramesForTests must be/, { unsafeRekeyAfterFramesForTests: 0 }],
+  ];
+  for (const [message, options, role] of bad) {
+    assert.throws(() => noise(options as NoiseOptions, role), { code: "ERR_INVALID_ARGUMENT", message });
+  }
+  // Fine for a server, so the factory exists; the client's error comes when a client is asked for.
+  const forServers = noise({ pattern: "NX", staticKey: server });
+  forServers.create("server", info).destroy();
+  assert.throws(
+    () => forServers.create("client", info),
+    /staticKey must be left out: a client of pattern "NX"/,
+  );
+});
+
+test("a destroyed factory makes no more handshakes; those it made go on", () => {
+  const factory = noise({ psk });
+  const a = factory.create("client", info);
+  factory.destroy();
+  factory.destroy();
+  assert.throws(() => factory.create("client", info), { code: "ERR_INVALID_ARGUMENT" });
+  const [one, other] = drive(a, noise({ psk }).create("server", info));
+  assertMatching(one, other);
+});
+
+/** Both ends' errors when the options do not fit; an end that only sees the close has none. */
+function failures(clientOptions: NoiseOptions, serverOptions: NoiseOptions) {
+  return driveUntilError(
+    noise(clientOptions).create("client", info),
+    noise(serverOptions).create("server", info),
+  );
+}
+
+test("wrong psk, key, prologue and mismatched patterns end on one side with ERR_HANDSHAKE", () => {
+  const other = new Uint8Array(32).fill(9);
+  const cases: [string, side: Role, NoiseOptions, NoiseOptions][] = [
+    ["wrong psk, NNpsk0", "server", { psk }, { psk: other }],
+    ["wrong psk, XXpsk3", "server", { psk, staticKey: client }, { psk: other, staticKey: server }],
+    [
+      "wrong psk, IKpsk2",
+      "client",
+      { psk, staticKey: client, remoteStatic: server.publicKey },
+      { psk: other, staticKey: server },
+    ],
+    [
+      "wrong psk, KKpsk0",
+      "server",
+      { pattern: "KK", psk, staticKey: client, remoteStatic: server.publicKey },
+      { pattern: "KK", psk: other, staticKey: server, remoteStatic: client.publicKey },
+    ],
+    [
+      "wrong server key, IK",
+      "server",
+      { staticKey: client, remoteStatic: stranger.publicKey },
+      { staticKey: server },
+    ],
+    [
+      "wrong server key, KK",
+      "server",
+      { pattern: "KK", staticKey: client, remoteStatic: stranger.publicKey },
+      { pattern: "KK", staticKey: server, remoteStatic: client.publicKey },
+    ],
+    ["wrong prologue, NN", "client", { prologue: "a" }, { prologue: "b" }],
+    ["wrong prologue, NNpsk0", "server", { psk, prologue: "a" }, { psk }],
+    [
+      "wrong prologue, XX",
+      "client",
+      { staticKey: client, prologue: "a" },
+      { staticKey: server, prologue: "ab" },
+    ],
+    ["NN against NNpsk0", "server", {}, { psk }],
+    ["NNpsk0 against NN", "server", { psk }, {}],
+    ["NN against XX", "client", {}, { staticKey: server }],
+    ["XX against NN", "client", { staticKey: client }, {}],
+    ["IK against NN", "server", { staticKey: client, remoteStatic: server.publicKey }, {}],
+    [
+      "KK against XX and IK",
+      "server",
+      { pattern: "KK", staticKey: client, remoteStatic: server.publicKey },
+      { staticKey: server },
+    ],
+    ["XX against XXpsk3", "server", { staticKey: client }, { staticKey: server, psk }],
+    ["XXpsk3 against XX", "server", { staticKey: client, psk }, { staticKey: server }],
+    ["NNpsk0 against XXpsk3", "server", { psk }, { staticKey: server, psk }],
+    ["XXpsk3 against NNpsk0", "server", { psk, staticKey: client }, { psk }],
+  ];
+  for (const [name, side, clientOptions, serverOptions] of cases) {
+    const found = failures(clientOptions, serverOptions);
+    assert.equal(found.side, side, name);
+    assert.equal((found.error as { code?: string }).code, "ERR_HANDSHAKE", name);
+  }
+});
+
+test("a length that the pattern does not have is refused on the prefix alone", () => {
+  for (const [options, allowed] of [
+    [{}, [32]],
+    [{ psk }, [48]],
+    [{ staticKey: server }, [32, 96]],
+  ] as const) {
+    for (const length of [0, 1, 31, 32, 33, 47, 48, 49, 95, 96, 97, 65_535, 65_536, 0x7fffffff, 0xffffffff]) {
+      const handshake = noise(options, "server").create("server", info);
+      assert.equal(handshake.expects, 4);
+      const prefix = new Uint8Array(4);
+      new DataView(prefix.buffer).setUint32(0, length);
+      if ((allowed as readonly number[]).includes(length)) {
+        handshake.receive(prefix);
+        assert.equal(handshake.expects, length);
+      } else {
+        assert.throws(() => handshake.receive(prefix), {
+          code: "ERR_HANDSHAKE",
+          message: /another protocol/,
+        });
+        assert.equal(handshake.expects, 0);
+      }
+      handshake.destroy();
+    }
+  }
+});
+
+/** Counts key generations and DH operations while `body` runs. */
+function countingX25519(body: () => void): number {
+  const { generateKeyPair: generate, dh } = dhFunctions;
+  let count = 0;
+  dhFunctions.generateKeyPair = (key) => {
+    count++;
+    return generate(key);
+  };
+  dhFunctions.dh = (pair, key) => {
+    count++;
+    return dh(pair, key);
+  };
+  try {
+    body();
+  } finally {
+    dhFunctions.generateKeyPair = generate;
+    dhFunctions.dh = dh;
+  }
+  return count;
+}
+
+test("a bad first NNpsk0 message costs no X25519, a good one two", () => {
+  const factory = noise({ psk }, "server");
+  const good = noise({ psk }, "client").create("client", info).send()!;
+  const receiveFirst = (frame: Uint8Array, expectError: boolean): number =>
+    countingX25519(() => {
+      const handshake = factory.create("server", info);
+      handshake.receive(frame.subarray(0, 4));
+      if (expectError) assert.throws(() => handshake.receive(frame.subarray(4)), { code: "ERR_HANDSHAKE" });
+      else {
+        handshake.receive(frame.subarray(4));
+        handshake.send();
+      }
+      handshake.destroy();
+    });
+  assert.equal(receiveFirst(good, false), 2);
+  for (let at = 4; at < good.length; at++) {
+    const bad = new Uint8Array(good);
+    bad[at]! ^= 0x01;
+    assert.equal(receiveFirst(bad, true), 0);
+  }
+  const otherPsk = noise({ psk: new Uint8Array(32) }, "client")
+    .create("client", info)
+    .send()!;
+  assert.equal(receiveFirst(otherPsk, true), 0);
+});
+
+test("a length of the wrong kind costs no X25519 in any pattern", () => {
+  for (const options of [{}, { psk }, { staticKey: server }, { staticKey: server, psk }]) {
+    const factory = noise(options, "server");
+    const cost = countingX25519(() => {
+      const handshake = factory.create("server", info);
+      assert.throws(() => handshake.receive(new Uint8Array([0, 0, 1, 0])), { code: "ERR_HANDSHAKE" });
+    });
+    assert.equal(cost, 0);
+  }
+});
+
+test("pins: a key among remoteStatic passes, another is ERR_UNAUTHORIZED", () => {
+  const pinned = failures(
+    { staticKey: client, remoteStatic: [stranger.publicKey, encodeKey(client.publicKey)] },
+    { staticKey: server },
+  );
+  assert.equal(pinned.side, "client");
+  assert.equal((pinned.error as { code?: string }).code, "ERR_UNAUTHORIZED");
+  assert.ok((pinned.error as Error).message.includes(encodeKey(server.publicKey)));
+  for (const clientOptions of [
+    { staticKey: client },
+    { staticKey: client, remoteStatic: server.publicKey },
+  ]) {
+    const refused = failures(clientOptions, { staticKey: server, remoteStatic: stranger.publicKey });
+    assert.equal(refused.side, "server");
+    assert.equal((refused.error as { code?: string }).code, "ERR_UNAUTHORIZED");
+  }
+  const known = { staticKey: server, remoteStatic: [stranger.publicKey, client.publicKey] };
+  assertMatching(
+    ...drive(noise({ staticKey: client }).create("client", info), noise(known).create("server", info)),
+  );
+});
+
+test("authorize is asked once, on either side, with the key and where it comes from", () => {
+  for (const pattern of ["XX", "IK", "KK"]) {
+    const asked: [Uint8Array, AuthorizeInfo][] = [];
+    const authorize = (key: Uint8Array, about: AuthorizeInfo): boolean => {
+      asked.push([new Uint8Array(key), about]);
+      key.fill(0); // a copy: spoiling it spoils nothing
+      return true;
+    };
+    const named = pattern === "KK" ? { pattern } : {};
+    const clientPin = pattern === "XX" ? {} : { remoteStatic: server.publicKey };
+    const serverPin = pattern === "KK" ? { remoteStatic: client.publicKey } : {};
+    const [a, b] = drive(
+      noise({ ...named, ...clientPin, staticKey: client, authorize }).create("client", info),
+      noise({ ...named, ...serverPin, staticKey: server, authorize }).create("server", info),
+    );
+    assertMatching(a, b);
+    assert.equal(asked.length, 2, pattern);
+    for (const [key, about] of asked) {
+      assert.deepEqual(key, about.role === "client" ? server.publicKey : client.publicKey);
+      assert.equal(about.remoteAddress, info.remoteAddress);
+      assert.equal(about.protocol, `Noise_${pattern}_25519_AESGCM_BLAKE2b`);
+    }
+    assert.deepEqual(new Set(asked.map(([, about]) => about.role)), new Set(["client", "server"]));
+    assert.deepEqual(a.identity.remoteStaticKey, server.publicKey);
+  }
+});
+
+test("a refused peer gets nothing: no message is written after the refusal", async () => {
+  const refusals: [string, NonNullable<NoiseOptions["authorize"]>][] = [
+    ["false", () => false],
+    ["a promise of false", async () => false],
+    ["undefined", () => undefined as unknown as boolean],
+    ["a truthy answer that is not true", () => "yes" as unknown as boolean],
+    ["a promise of 1", async () => 1 as unknown as boolean],
+    [
+      "throwing",
+      () => {
+        throw new Error("database down");
+      },
+    ],
+    [
+      "rejecting",
+      async () => {
+        throw new Error("database down");
+      },
+    ],
+  ];
+  for (const [name, authorize] of refusals) {
+    for (const refusing of ["client", "server"] as const) {
+      const clientSide = noise({
+        staticKey: client,
+        authorize: refusing === "client" ? authorize : undefined,
+      }).create("client", info);
+      const serverSide = noise({
+        staticKey: server,
+        authorize: refusing === "server" ? authorize : undefined,
+      }).create("server", info);
+      const pass = async (from: typeof clientSide, to: typeof clientSide): Promise<void> => {
+        const frame = from.send()!;
+        await to.receive(frame.slice(0, 4));
+        await to.receive(frame.slice(4));
+      };
+      await pass(clientSide, serverSide);
+      const refused =
+        refusing === "client"
+          ? pass(serverSide, clientSide)
+          : pass(serverSide, clientSide).then(() => pass(clientSide, serverSide));
+      await assert.rejects(refused, { code: "ERR_UNAUTHORIZED" }, `${name} on the ${refusing}`);
+      const side = refusing === "client" ? clientSide : serverSide;
+      assert.equal(side.send(), undefined);
+      assert.equal(side.done, false);
+      assert.equal(side.expects, 0);
+      assert.throws(() => side.finish(), { code: "ERR_HANDSHAKE" });
+    }
+  }
+});
+
+test("while authorize decides, the handshake waits; destroyed meanwhile, it stays dead", async () => {
+  for (const closeMeanwhile of [false, true]) {
+    let decide: (answer: boolean) => void = () => {};
+    const authorize = (): Promise<boolean> =>
+      new Promise((resolve) => {
+        decide = resolve;
+      });
+    const a = noise({ staticKey: client, remoteStatic: server.publicKey }).create("client", info);
+    const b = noise({ staticKey: server, authorize }).create("server", info);
+    const first = a.send()!;
+    b.receive(first.subarray(0, 4));
+    const pending = b.receive(first.subarray(4));
+    assert.ok(pending instanceof Promise);
+    assert.equal(b.send(), undefined);
+    assert.equal(b.expects, 0);
+    assert.equal(b.done, false);
+    assert.throws(() => b.receive(new Uint8Array(4)), { code: "ERR_HANDSHAKE" });
+    if (closeMeanwhile) {
+      b.destroy();
+      decide(true);
+      await assert.rejects(pending, { code: "ERR_HANDSHAKE", message: /consumed/ });
+      assert.equal(b.send(), undefined);
+    } else {
+      decide(true);
+      await pending;
+      const second = b.send()!;
+      a.receive(second.subarray(0, 4));
+      a.receive(second.subarray(4));
+      assertMatching(a.finish(), b.finish());
+    }
+  }
+});
+
+test("a finished handshake hands over once", () => {
+  const factory: HandshakeFactory = noise();
+  const a = factory.create("client", info);
+  const b = factory.create("server", info);
+  assert.throws(() => a.finish(), { code: "ERR_HANDSHAKE" });
+  drive(a, b);
+  assert.throws(() => a.finish(), { code: "ERR_HANDSHAKE" });
+  assert.equal(a.done, false);
+  assert.equal(a.expects, 0);
+  assert.equal(a.send(), undefined);
+  a.destroy();
+  a.destroy();
+});
+
+test("fed a number of bytes that it does not expect, it refuses", () => {
+  const b = noise().create("server", info);
+  for (const length of [0, 3, 5, 36]) {
+    assert.throws(() => b.receive(new Uint8Array(length)), {
+      code: "ERR_HANDSHAKE",
+      message: /4 bytes expected/,
+    });
+  }
+});
