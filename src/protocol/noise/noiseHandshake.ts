@@ -212,6 +212,8 @@ export class NoiseHandshake implements Handshake {
 }
 
 function unauthorized(remoteStaticKey: Uint8Array, why: string, cause?: unknown): SealwireError {
+  // An authorize() that explains its refusal, such as that of knownPeers, is quoted.
+  if (cause instanceof SealwireError && cause.code === "ERR_UNAUTHORIZED") return cause;
   return new SealwireError("ERR_UNAUTHORIZED", `the peer's static key ${encodeKey(remoteStaticKey)} ${why}`, {
     cause,
   });
