@@ -3,7 +3,8 @@
 // k is secret, 32 bytes. n is two u32 halves, 2^64 - 1 is reserved for Rekey. The nonce of AES-GCM is
 // 00000000 ‖ u64be n. A failed decryption leaves n as it was.
 
-import { aes256gcm } from "../../core/gcm.ts";
+import { type Aes256Gcm, aes256gcm } from "../../core/gcm.ts";
+import type { Engine } from "../../core/message.ts";
 import { invalidArgument, SealwireError } from "../../errors.ts";
 
 const KEYLEN = 32;
@@ -14,10 +15,17 @@ const NO_AD = new Uint8Array(0);
 export class CipherState {
   #k: Uint8Array | undefined;
   /** The expanded key, made at first use: of the keys of a handshake, half encrypt nothing. */
-  #cipher: ReturnType<typeof aes256gcm> | undefined;
+  #cipher: Aes256Gcm | undefined;
   readonly #nonce = new Uint8Array(NONCE_BYTES);
   #nHigh = 0;
   #nLow = 0;
+
+  readonly #engine: Engine;
+
+  /** Without a key. `engine`: what does the work, see `aes256gcm`; the bytes are the same. */
+  constructor(engine: Engine = "auto") {
+    this.#engine = engine;
+  }
 
   /**
    * InitializeKey: n becomes 0. The previous key, if any, is wiped.
@@ -105,8 +113,8 @@ export class CipherState {
     this.#nLow = 0;
   }
 
-  #expanded(): ReturnType<typeof aes256gcm> | undefined {
-    if (this.#cipher === undefined && this.#k !== undefined) this.#cipher = aes256gcm(this.#k);
+  #expanded(): Aes256Gcm | undefined {
+    if (this.#cipher === undefined && this.#k !== undefined) this.#cipher = aes256gcm(this.#k, this.#engine);
     return this.#cipher;
   }
 

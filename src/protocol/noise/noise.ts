@@ -1,12 +1,14 @@
 // Protocol v2: the factory that a connection makes its handshakes with. DESIGN of the wire: docs/PROTOCOL.md.
 
-import { REKEY_AFTER_FRAMES } from "../../constants.ts";
 import { invalidArgument } from "../../errors.ts";
 import type { HandshakeFactory, Role, TransportFormat } from "../handshake.ts";
 import { NoiseHandshake } from "./noiseHandshake.ts";
 import { type NoiseOptions, type NoiseSettings, patternsFor, resolveNoiseOptions } from "./noiseOptions.ts";
 import type { HandshakePattern } from "./pattern.ts";
 import { protocolName } from "./patterns.ts";
+
+/** Noise section 11.3: each direction replaces its key after this many frames, without signalling. */
+const REKEY_AFTER_FRAMES = 65_536;
 
 /** A factory of Noise handshakes. It holds copies of the keys until `destroy`. */
 export interface NoiseFactory extends HandshakeFactory {

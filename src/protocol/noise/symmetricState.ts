@@ -11,7 +11,8 @@ const KEYLEN = 32;
 const EMPTY = new Uint8Array(0);
 
 export class SymmetricState {
-  readonly #cipher = new CipherState();
+  /** Its keys live for a message or two: not worth setting up the runtime's own AES. */
+  readonly #cipher = new CipherState("wasm");
   readonly #ck: Uint8Array;
   #h: Uint8Array;
 
