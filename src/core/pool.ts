@@ -1,0 +1,35 @@
+// The pool: 64 KiB slots of linear memory that connections fill, seal and hand to sockets.
+// A slot has one owner from `acquireSlot` to `releaseSlot`; who holds it decides when its memory is free.
+
+import { memory, POOL_START, POOL_SLOT_BYTES, POOL_SLOTS } from "./crypto.ts";
+
+/** Free slots, last released first, so that few pages of the pool are ever touched. */
+const free = new Uint16Array(POOL_SLOTS);
+for (let i = 0; i < POOL_SLOTS; i++) free[i] = POOL_SLOTS - 1 - i;
+const taken = new Uint8Array(POOL_SLOTS);
+let freeCount = POOL_SLOTS;
+
+/** The address of a slot that is now the caller's, or 0 when all are taken. Allocates nothing. */
+export function acquireSlot(): number {
+  if (freeCount === 0) return 0;
+  const slot = free[--freeCount]!;
+  taken[slot] = 1;
+  return POOL_START + slot * POOL_SLOT_BYTES;
+}
+
+/**
+ * Gives a slot back. `wipeBytes` bytes from its start are zeroed first: the part that holds plaintext.
+ * Releasing a slot that is not taken is a bug in this package and throws.
+ */
+export function releaseSlot(address: number, wipeBytes = 0): void {
+  const slot = (address - POOL_START) / POOL_SLOT_BYTES;
+  if (taken[slot] !== 1) throw new Error(`pool slot at ${address} is not taken`);
+  if (wipeBytes > 0) memory.fill(0, address, address + wipeBytes);
+  taken[slot] = 0;
+  free[freeCount++] = slot;
+}
+
+/** Slots that somebody owns now. Tests hold this to zero once everything is closed. */
+export function slotsInUse(): number {
+  return POOL_SLOTS - freeCount;
+}

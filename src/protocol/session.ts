@@ -1,0 +1,118 @@
+// An established session: two directional ciphers that seal and open whole runs of frames in place, and
+// replace their keys after a fixed number of frames (Noise section 11.3) where the protocol says so.
+
+import { type Engine, FrameCipher } from "../core/frameCipher.ts";
+import { memory } from "../core/crypto.ts";
+import { LENGTH_BYTES } from "../constants.ts";
+import type { HandshakeResult, TransportFormat } from "./handshake.ts";
+
+/** One direction: its cipher and how many frames its key still serves. */
+class Direction {
+  readonly cipher: FrameCipher;
+  readonly #rekeyAfter: number;
+  #left: number;
+
+  constructor(key: Uint8Array, format: TransportFormat, engine: Engine) {
+    this.cipher = new FrameCipher(key, format.nonceLayout, engine);
+    this.#rekeyAfter = format.rekeyAfterFrames === 0 ? Number.POSITIVE_INFINITY : format.rekeyAfterFrames;
+    this.#left = this.#rekeyAfter;
+  }
+
+  /** Frames until the key changes. At 0 the next use rekeys first, so that both ends do it at the same frame. */
+  available(): number {
+    if (this.#left === 0) {
+      this.cipher.rekey();
+      this.#left = this.#rekeyAfter;
+    }
+    return this.#left;
+  }
+
+  used(count: number): void {
+    this.#left -= count;
+  }
+}
+
+/** The address after `count` frames of linear memory from `address`. */
+function skipFrames(address: number, count: number): number {
+  for (let i = 0; i < count; i++) {
+    const length =
+      (memory[address]! << 24) | (memory[address + 1]! << 16) | (memory[address + 2]! << 8) | memory[address + 3]!;
+    address += LENGTH_BYTES + length;
+  }
+  return address;
+}
+
+export class Session {
+  readonly #send: Direction;
+  readonly #receive: Direction;
+
+  /** Takes over the keys of `result` and wipes them there. */
+  constructor(result: HandshakeResult, format: TransportFormat, engine: Engine) {
+    this.#send = new Direction(result.sendKey, format, engine);
+    this.#receive = new Direction(result.receiveKey, format, engine);
+    result.sendKey.fill(0);
+    result.receiveKey.fill(0);
+  }
+
+  /**
+   * Seals `count` frames that fill linear memory [start, end), in place.
+   *
+   * @throws SealwireError ERR_COUNTER_EXHAUSTED
+   */
+  seal(start: number, end: number, count: number): void {
+    let available = this.#send.available();
+    while (count > available) {
+      const boundary = skipFrames(start, available);
+      this.#send.cipher.sealFrames(start, boundary, available);
+      this.#send.used(available);
+      start = boundary;
+      count -= available;
+      available = this.#send.available();
+    }
+    this.#send.cipher.sealFrames(start, end, count);
+    this.#send.used(count);
+  }
+
+  /**
+   * Opens `count` complete frames that fill linear memory [start, end), in place. Returns how many opened: a
+   * smaller number means that the next one did not authenticate; its bytes are as they arrived.
+   */
+  open(start: number, end: number, count: number): number {
+    let opened = 0;
+    let available = this.#receive.available();
+    while (count - opened > available) {
+      const boundary = skipFrames(start, available);
+      const done = this.#receive.cipher.openFrames(start, boundary, available);
+      this.#receive.used(done);
+      opened += done;
+      if (done < available) return opened;
+      start = boundary;
+      available = this.#receive.available();
+    }
+    const done = this.#receive.cipher.openFrames(start, end, count - opened);
+    this.#receive.used(done);
+    return opened + done;
+  }
+
+  /** Seals header ‖ body as one frame in fresh JavaScript memory, length prefix included. */
+  sealLarge(header: Uint8Array, body: Uint8Array): Uint8Array {
+    this.#send.available();
+    const frame = this.#send.cipher.sealLarge(header, body);
+    this.#send.used(1);
+    return frame;
+  }
+
+  /** Opens ciphertext ‖ tag in JavaScript memory; null when it does not authenticate. */
+  openLarge(sealed: Uint8Array): Uint8Array | null {
+    this.#receive.available();
+    const plaintext = this.#receive.cipher.openLarge(sealed);
+    if (plaintext !== null) this.#receive.used(1);
+    return plaintext;
+  }
+
+  /** Wipes the keys of both directions. Idempotent. */
+  destroy(): void {
+    this.#send.cipher.destroy();
+    this.#receive.cipher.destroy();
+  }
+}

@@ -1,0 +1,116 @@
+// Protocol v1: the wire format of the Go library monte, for peers that speak nothing else.
+//
+// Broken by design, see README and docs/PROTOCOL.md: both directions use one key with counters that start at
+// 0, so their first frames share nonces; a reflected frame decrypts; nobody is authenticated.
+
+import { KEY_BYTES } from "../constants.ts";
+import { blake2b } from "../core/blake2b.ts";
+import { x25519, x25519KeyPair } from "../core/x25519.ts";
+import { invalidArgument, SealwireError } from "../errors.ts";
+import type { Handshake, HandshakeFactory, HandshakeResult, Role, TransportFormat } from "./handshake.ts";
+
+export interface MonteV1Options {
+  /**
+   * The longest frame (4-byte sequence, body and 16-byte tag) that the peer accepts. A Go peer refuses more
+   * than 4,096 bytes unless it was configured otherwise. Default: this side's own `maxFrameBytes`.
+   */
+  peerMaxFrameBytes?: number;
+}
+
+/** A handshake that can be given its private key: for the recorded transcripts only. */
+export function v1HandshakeForTests(role: Role, privateKey: Uint8Array): Handshake {
+  return new V1Handshake(role, privateKey);
+}
+
+let warned = false;
+
+/** Says once per process that v1 protects little. */
+function warnOnce(): void {
+  if (warned) return;
+  warned = true;
+  const text =
+    "sealwire protocol v1 authenticates nobody and reuses nonces: use it only for peers that speak nothing else";
+  const emitWarning = (globalThis as { process?: { emitWarning?: (text: string, type: string) => void } }).process
+    ?.emitWarning;
+  if (emitWarning !== undefined) emitWarning(text, "SecurityWarning");
+  else console.warn(text);
+}
+
+/**
+ * Speak protocol v1 (the Go library monte, byte for byte). Not ready for secrets: pass it as `handshake` only
+ * to talk to peers that speak nothing else. Warns once per process.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT
+ */
+export function monteV1(options: MonteV1Options = {}): HandshakeFactory {
+  const limit = options.peerMaxFrameBytes ?? 0;
+  if (options.peerMaxFrameBytes !== undefined && (!Number.isSafeInteger(limit) || limit < 20 || limit > 0xffffffff)) {
+    throw invalidArgument("peerMaxFrameBytes", "an integer from 20 to 4294967295");
+  }
+  warnOnce();
+  const format: TransportFormat = {
+    header: "sequence",
+    nonceLayout: "counter-first",
+    rekeyAfterFrames: 0,
+    peerMaxFrameBytes: limit,
+  };
+  return { name: "v1", format, create: (role) => new V1Handshake(role, undefined) };
+}
+
+//   client: sendKey ── write 32 ──▶ readKey ── read 32 ──▶ done
+//   server: readKey ── read 32 ──▶ sendKey ── write 32 ──▶ done
+class V1Handshake implements Handshake {
+  readonly #privateKey: Uint8Array;
+  readonly #publicKey: Uint8Array;
+  #key: Uint8Array | undefined;
+  readonly #role: Role;
+  #mustSend: boolean;
+  #mustReceive = true;
+
+  constructor(role: Role, privateKey: Uint8Array | undefined) {
+    const pair = x25519KeyPair(privateKey);
+    this.#privateKey = pair.privateKey;
+    this.#publicKey = pair.publicKey;
+    this.#role = role;
+    this.#mustSend = role === "client";
+  }
+
+  send(): Uint8Array | undefined {
+    if (!this.#mustSend) return undefined;
+    this.#mustSend = false;
+    return this.#publicKey;
+  }
+
+  get expects(): number {
+    return this.#mustReceive && !this.#mustSend ? KEY_BYTES : 0;
+  }
+
+  receive(bytes: Uint8Array): void {
+    const dh = x25519(this.#privateKey, bytes);
+    this.#key = blake2b(dh, { length: KEY_BYTES });
+    dh.fill(0);
+    this.#mustReceive = false;
+    this.#mustSend = this.#role === "server";
+  }
+
+  get done(): boolean {
+    return this.#key !== undefined && !this.#mustSend;
+  }
+
+  finish(): HandshakeResult {
+    const key = this.#key;
+    if (key === undefined) throw new SealwireError("ERR_HANDSHAKE", "the handshake is not complete or was consumed");
+    this.#key = undefined;
+    return {
+      sendKey: key,
+      receiveKey: key.slice(),
+      identity: { protocol: "v1", authenticated: false, remoteStaticKey: undefined, handshakeHash: undefined },
+    };
+  }
+
+  destroy(): void {
+    this.#privateKey.fill(0);
+    this.#key?.fill(0);
+    this.#key = undefined;
+  }
+}

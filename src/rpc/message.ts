@@ -1,0 +1,115 @@
+// What a handler gets: a message or request of the peer.
+
+import { memory } from "../core/crypto.ts";
+import { SealwireError } from "../errors.ts";
+import type { Connection } from "./connection.ts";
+
+/** One message or request from the peer. */
+export interface Message {
+  /**
+   * The bytes that the peer sent. By default yours to keep. With `messageBodies: "view"` a view of a shared
+   * buffer that is valid only until the handler returns (for an async handler: until its first `await`).
+   */
+  readonly body: Uint8Array;
+  /** The connection it came on; use it to call the peer back. */
+  readonly connection: Connection;
+  /** True for a request that still waits: not answered, not cancelled, its connection open. */
+  readonly expectsReply: boolean;
+  /**
+   * Aborts when nobody waits for the answer any more: the caller aborted or timed out (protocol v2), or the
+   * connection is gone. Pass it on to what the handler does.
+   */
+  readonly signal: AbortSignal;
+  /**
+   * Answers a request. The body is copied before this returns. Returns false when nobody waits any more (the
+   * caller cancelled, or the connection is gone); then nothing is sent.
+   *
+   * @throws SealwireError ERR_NO_REPLY_EXPECTED for a one-way message or a second answer;
+   *   ERR_MESSAGE_TOO_LARGE; ERR_INVALID_ARGUMENT.
+   */
+  reply(body: Uint8Array): boolean;
+}
+
+/** Takes a message or request. What it returns is ignored; return a promise if the work goes on. */
+export type MessageHandler = (message: Message) => void | Promise<void>;
+
+/** The connection's side of its messages. */
+export interface MessageOwner {
+  readonly connection: Connection;
+  /** Sends the answer; false when the connection is gone. Throws on a bad body. */
+  reply(sequence: number, body: Uint8Array): boolean;
+  /** Keeps the request until it is answered, so that a cancel finds it. */
+  watch(message: IncomingMessage): void;
+  /** The request needs no watching any more. */
+  unwatch(message: IncomingMessage): void;
+}
+
+export class IncomingMessage implements Message {
+  readonly #owner: MessageOwner;
+  /** The request's number; 0 for a one-way message. */
+  readonly sequence: number;
+  #body: Uint8Array | undefined;
+  readonly #start: number;
+  readonly #end: number;
+  #answered: boolean;
+  #cancelled: SealwireError | undefined = undefined;
+  #abort: AbortController | undefined = undefined;
+  /** Whether the owner watches it; its own note. */
+  watched = false;
+
+  /** Without `body`, it is a view of linear memory [start, end) made at first use. */
+  constructor(owner: MessageOwner, sequence: number, body: Uint8Array | undefined, start: number, end: number) {
+    this.#owner = owner;
+    this.sequence = sequence;
+    this.#body = body;
+    this.#start = start;
+    this.#end = end;
+    this.#answered = sequence === 0;
+  }
+
+  get body(): Uint8Array {
+    this.#body ??= memory.subarray(this.#start, this.#end);
+    return this.#body;
+  }
+
+  get connection(): Connection {
+    return this.#owner.connection;
+  }
+
+  get expectsReply(): boolean {
+    return !this.#answered && this.#cancelled === undefined;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#cancelled !== undefined) this.#abort.abort(this.#cancelled);
+      else this.#owner.watch(this);
+    }
+    return this.#abort.signal;
+  }
+
+  reply(body: Uint8Array): boolean {
+    if (this.#answered) {
+      const text = this.sequence === 0 ? "a one-way message takes no reply" : "the request was already answered";
+      throw new SealwireError("ERR_NO_REPLY_EXPECTED", text);
+    }
+    if (this.#cancelled !== undefined) return false;
+    const sent = this.#owner.reply(this.sequence, body);
+    this.markAnswered();
+    return sent;
+  }
+
+  /** No answer will follow from here on. */
+  markAnswered(): void {
+    this.#answered = true;
+    if (this.watched && this.#abort === undefined) this.#owner.unwatch(this);
+  }
+
+  /** Nobody waits any more. */
+  cancel(reason: SealwireError): void {
+    if (this.#cancelled !== undefined) return;
+    this.#cancelled = reason;
+    this.#abort?.abort(reason);
+  }
+}

@@ -1,0 +1,151 @@
+// Requests that wait for their answers. A power-of-two table indexed by the sequence number, so that a
+// request costs no map entry; numbers of one parity, wrapping around at 2^32, skipping 0 and those in flight.
+
+import { SealwireError } from "../errors.ts";
+import { Deadline, timers } from "./timers.ts";
+
+const FIRST_CAPACITY = 64;
+
+/** One request in flight, its own deadline and abort listener. Settles exactly once. */
+export class PendingRequest extends Deadline {
+  sequence = 0;
+  readonly #table: RequestTable;
+  readonly #resolve: (body: Uint8Array) => void;
+  readonly #reject: (error: SealwireError) => void;
+  readonly into: Uint8Array | undefined;
+  readonly timeoutMs: number;
+  #signal: AbortSignal | undefined;
+
+  constructor(
+    table: RequestTable,
+    resolve: (body: Uint8Array) => void,
+    reject: (error: SealwireError) => void,
+    into: Uint8Array | undefined,
+    timeoutMs: number,
+  ) {
+    super();
+    this.#table = table;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.into = into;
+    this.timeoutMs = timeoutMs;
+  }
+
+  /** The listener of an AbortSignal: the object itself, so that no closure is made. */
+  handleEvent(): void {
+    const reason = this.#signal?.reason;
+    this.#table.abandon(this, new SealwireError("ERR_ABORTED", "the request was aborted", { cause: reason }));
+  }
+
+  watch(signal: AbortSignal): void {
+    this.#signal = signal;
+    signal.addEventListener("abort", this);
+  }
+
+  override expire(): void {
+    const text = `no answer within ${this.timeoutMs} ms`;
+    this.#table.abandon(this, new SealwireError("ERR_REQUEST_TIMEOUT", text));
+  }
+
+  resolve(body: Uint8Array): void {
+    this.#release();
+    this.#resolve(body);
+  }
+
+  reject(error: SealwireError): void {
+    this.#release();
+    this.#reject(error);
+  }
+
+  #release(): void {
+    timers.cancel(this);
+    if (this.#signal !== undefined) {
+      this.#signal.removeEventListener("abort", this);
+      this.#signal = undefined;
+    }
+  }
+}
+
+export class RequestTable {
+  readonly #limit: number;
+  readonly #firstSequence: number;
+  readonly #onAbandon: (sequence: number) => void;
+  #slots: (PendingRequest | undefined)[] = new Array(FIRST_CAPACITY).fill(undefined);
+  #nextSequence: number;
+  #size = 0;
+
+  /** `firstSequence` is 1 for clients and 2 for servers. `onAbandon`: a request timed out or was aborted. */
+  constructor(firstSequence: 1 | 2, limit: number, onAbandon: (sequence: number) => void) {
+    this.#firstSequence = firstSequence;
+    this.#nextSequence = firstSequence;
+    this.#limit = limit;
+    this.#onAbandon = onAbandon;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get full(): boolean {
+    return this.#size >= this.#limit;
+  }
+
+  /** Tests start near 2^32 to see the wrap-around. */
+  startAtForTests(sequence: number): void {
+    this.#nextSequence = sequence;
+  }
+
+  /** Numbers the request and keeps it. The caller has checked `full`. */
+  add(request: PendingRequest): number {
+    if (this.#size * 2 >= this.#slots.length) this.#grow();
+    let sequence = this.#nextSequence;
+    while (this.#slots[this.#index(sequence)] !== undefined) sequence = this.#after(sequence);
+    this.#nextSequence = this.#after(sequence);
+    this.#slots[this.#index(sequence)] = request;
+    request.sequence = sequence;
+    this.#size++;
+    return sequence;
+  }
+
+  /** Removes and returns the request of that number, if it still waits. */
+  take(sequence: number): PendingRequest | undefined {
+    const index = this.#index(sequence);
+    const request = this.#slots[index];
+    if (request === undefined || request.sequence !== sequence) return undefined;
+    this.#slots[index] = undefined;
+    this.#size--;
+    return request;
+  }
+
+  /** The caller gave up on this request: it rejects, and the peer may be told. */
+  abandon(request: PendingRequest, error: SealwireError): void {
+    if (this.take(request.sequence) === undefined) return;
+    request.reject(error);
+    this.#onAbandon(request.sequence);
+  }
+
+  /** Rejects everything that waits. */
+  rejectAll(error: SealwireError): void {
+    if (this.#size === 0) return;
+    const slots = this.#slots;
+    this.#slots = new Array(FIRST_CAPACITY).fill(undefined);
+    this.#size = 0;
+    for (const request of slots) request?.reject(error);
+  }
+
+  #index(sequence: number): number {
+    return (sequence >>> 1) & (this.#slots.length - 1);
+  }
+
+  #after(sequence: number): number {
+    return sequence >= 0xfffffffe ? this.#firstSequence : sequence + 2;
+  }
+
+  #grow(): void {
+    const old = this.#slots;
+    this.#slots = new Array(old.length * 2).fill(undefined);
+    for (const request of old) {
+      if (request !== undefined) this.#slots[this.#index(request.sequence)] = request;
+    }
+  }
+}

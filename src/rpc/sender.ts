@@ -1,0 +1,412 @@
+// Everything a connection sends passes here, and this is the one place that decides when frames are sealed
+// and written. The rules:
+//
+//  1. A body is copied once, framed in place, to the end of the current send segment (a pool slot, 64 KiB).
+//  2. A segment is sealed as one batch and leaves in one write:
+//     - when the handling of a read ends (replies, and calls made meanwhile),
+//     - otherwise when the turn ends,
+//     - at once when it is full.
+//  3. Group commit: one write is in flight at a time; meanwhile frames are only appended, and when it is done
+//     everything that waits leaves.
+//  4. Frames above SMALL_FRAME_BYTES are sealed at once into JavaScript memory of their own, and so is every
+//     frame while no slot is free. Order on the wire is always the order of the calls.
+//
+//  append ──▶ [current segment] ──full──▶ [queue: segments, large frames] ──▶ seal ──▶ socket
+//
+// In the steady state a call allocates nothing here; a flush allocates one view.
+
+import {
+  KIND_HEADER_BYTES,
+  LARGE_WRITE_BYTES,
+  LENGTH_BYTES,
+  PAD_LENGTH_BYTES,
+  PADDED_FLAG,
+  SEGMENT_BYTES,
+  SEQUENCE_HEADER_BYTES,
+  SMALL_FRAME_BYTES,
+  TAG_BYTES,
+} from "../constants.ts";
+import { memory } from "../core/crypto.ts";
+import { acquireSlot, releaseSlot } from "../core/pool.ts";
+import type { SealwireError } from "../errors.ts";
+import type { Session } from "../protocol/session.ts";
+import { Deadline, timers } from "./timers.ts";
+import type { Transport } from "./transport.ts";
+import type { TurnQueue, TurnTask } from "./turn.ts";
+
+/** Short bodies are copied by a loop: a call of TypedArray.prototype.set costs more up to about here. */
+const LOOP_COPY_BYTES = 32;
+
+export interface SenderOptions {
+  readonly withKind: boolean;
+  /** Plaintexts are rounded up to a multiple of this; 0: no padding. */
+  readonly padding: number;
+  readonly writeTimeoutMs: number;
+  readonly lowWaterMarkBytes: number;
+}
+
+export interface SenderEvents {
+  /** Bytes that wait have fallen to the low-water mark. */
+  onLowWater(): void;
+  /** Nothing was taken by the peer for `writeTimeoutMs`. */
+  onStall(): void;
+  /** Sealing failed (counter exhausted). */
+  onFailure(error: unknown): void;
+}
+
+/** Sends of one turn share one of these. */
+class Turn {
+  readonly promise: Promise<void>;
+  resolve!: () => void;
+  reject!: (error: SealwireError) => void;
+  /** Resolved when this many bytes in all have gone to the kernel. */
+  target = 0;
+
+  constructor() {
+    this.promise = new Promise<void>((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+}
+
+/** Something that waits in the queue. */
+type Chunk =
+  | { readonly kind: "segment"; readonly address: number; readonly end: number; readonly count: number; sealed: boolean }
+  | { readonly kind: "sealed"; readonly bytes: Uint8Array; offset: number }
+  /** Appended before the session existed. */
+  | { readonly kind: "plain"; readonly header: Uint8Array; readonly body: Uint8Array };
+
+class StallDeadline extends Deadline {
+  readonly #events: SenderEvents;
+  constructor(events: SenderEvents) {
+    super();
+    this.#events = events;
+  }
+  override expire(): void {
+    this.#events.onStall();
+  }
+}
+
+export class Sender implements TurnTask {
+  readonly #options: SenderOptions;
+  readonly #events: SenderEvents;
+  readonly #turns: TurnQueue;
+  readonly #headerBytes: number;
+  readonly #stall: StallDeadline;
+
+  #transport: Transport | undefined;
+  #session: Session | undefined;
+  #closed = false;
+
+  /** The current segment: its slot (0: none), where the next frame goes, and how many frames it holds. */
+  #segment = 0;
+  #fill = 0;
+  #count = 0;
+
+  #queue: Chunk[] = [];
+  #queueHead = 0;
+
+  /** The write in flight: its slot (0: JavaScript memory) and size. */
+  #writing = false;
+  #writingSlot = 0;
+  #writingBytes = 0;
+
+  #enqueuedBytes = 0;
+  #writtenBytes = 0;
+
+  #turn: Turn | undefined;
+  #waiting: Turn[] = [];
+  #scheduled = false;
+  #held = false;
+  #aboveLowWater = false;
+
+  constructor(turns: TurnQueue, options: SenderOptions, events: SenderEvents) {
+    this.#turns = turns;
+    this.#options = options;
+    this.#events = events;
+    this.#headerBytes = options.withKind ? KIND_HEADER_BYTES : SEQUENCE_HEADER_BYTES;
+    this.#stall = new StallDeadline(events);
+  }
+
+  /** Bytes accepted that the kernel has not taken. */
+  get pendingBytes(): number {
+    return this.#enqueuedBytes - this.#writtenBytes;
+  }
+
+  /** Plaintext length of a body: header, body, padding. */
+  plaintextBytes(bodyBytes: number): number {
+    const bytes = this.#headerBytes + bodyBytes;
+    const { padding } = this.#options;
+    return padding === 0 ? bytes : Math.ceil((bytes + PAD_LENGTH_BYTES) / padding) * padding;
+  }
+
+  /** The handshake is complete: from now on, frames can be sealed. What was appended before leaves. */
+  start(transport: Transport, session: Session): void {
+    this.#transport = transport;
+    this.#session = session;
+    this.#schedule();
+  }
+
+  /** Appends one frame. The body is copied (or sealed) before this returns. The caller checks limits. */
+  append(sequence: number, kind: number, body: Uint8Array): void {
+    const plaintextBytes = this.plaintextBytes(body.length);
+    const frameBytes = LENGTH_BYTES + plaintextBytes + TAG_BYTES;
+    this.#enqueuedBytes += frameBytes;
+    if (frameBytes > SMALL_FRAME_BYTES + LENGTH_BYTES) {
+      this.#appendLarge(sequence, kind, body, plaintextBytes);
+    } else {
+      if (this.#fill + frameBytes > SEGMENT_BYTES) {
+        this.#closeSegment();
+        this.flush();
+      }
+      if (this.#segment === 0) this.#segment = acquireSlot();
+      if (this.#segment === 0) this.#appendLarge(sequence, kind, body, plaintextBytes);
+      else this.#appendFrame(sequence, kind, body, plaintextBytes, frameBytes);
+    }
+    if (!this.#aboveLowWater && this.pendingBytes > this.#options.lowWaterMarkBytes) this.#aboveLowWater = true;
+    if (!this.#scheduled && !this.#held) this.#schedule();
+  }
+
+  /** A promise that resolves when everything appended so far has gone to the kernel. Shared within a turn. */
+  handedToKernel(): Promise<void> {
+    if (this.#turn === undefined) {
+      this.#turn = new Turn();
+      this.#waiting.push(this.#turn);
+      if (!this.#scheduled && !this.#held) this.#schedule();
+    }
+    this.#turn.target = this.#enqueuedBytes;
+    return this.#turn.promise;
+  }
+
+  /** Between `hold` and `release` a read is being handled: what is appended leaves when it ends. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  release(): void {
+    this.#held = false;
+    this.endOfTurn();
+  }
+
+  endOfTurn(): void {
+    this.#scheduled = false;
+    this.#turn = undefined;
+    this.flush();
+  }
+
+  /** The transport's pending write is complete. */
+  onWritten(): void {
+    if (!this.#writing) return;
+    this.#finishWrite();
+    this.flush();
+  }
+
+  /** Seals and writes everything that waits, unless a write is in flight. */
+  flush(): void {
+    const transport = this.#transport;
+    const session = this.#session;
+    if (this.#writing || this.#closed || transport === undefined || session === undefined) return;
+    try {
+      while (!this.#writing && !this.#closed) {
+        if (this.#queueHead < this.#queue.length) this.#writeChunk(transport, session);
+        else if (this.#count > 0) this.#writeSegment(transport, session);
+        else break;
+      }
+    } catch (error) {
+      this.#events.onFailure(error);
+      return;
+    }
+    this.#settle();
+  }
+
+  /** Rejects what waits and forgets it. The write in flight keeps its memory until `releaseMemory`. */
+  close(error: SealwireError): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    timers.cancel(this.#stall);
+    if (this.#segment !== 0) releaseSlot(this.#segment, this.#fill);
+    this.#segment = 0;
+    this.#count = 0;
+    for (let i = this.#queueHead; i < this.#queue.length; i++) {
+      const chunk = this.#queue[i]!;
+      if (chunk.kind === "segment") releaseSlot(chunk.address, chunk.end - chunk.address);
+      else if (chunk.kind === "plain") chunk.body.fill(0);
+    }
+    this.#queue = [];
+    this.#queueHead = 0;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#turn = undefined;
+    for (const turn of waiting) turn.reject(error);
+  }
+
+  /** The socket is gone: the memory of the write in flight is free. */
+  releaseMemory(): void {
+    if (this.#writingSlot !== 0) releaseSlot(this.#writingSlot);
+    this.#writingSlot = 0;
+    this.#writing = false;
+  }
+
+  #schedule(): void {
+    this.#scheduled = true;
+    this.#turns.add(this);
+  }
+
+  #appendFrame(sequence: number, kind: number, body: Uint8Array, plaintextBytes: number, frameBytes: number): void {
+    let at = this.#segment + this.#fill;
+    const sealedBytes = plaintextBytes + TAG_BYTES;
+    memory[at] = sealedBytes >>> 24;
+    memory[at + 1] = sealedBytes >>> 16;
+    memory[at + 2] = sealedBytes >>> 8;
+    memory[at + 3] = sealedBytes;
+    memory[at + 4] = sequence >>> 24;
+    memory[at + 5] = sequence >>> 16;
+    memory[at + 6] = sequence >>> 8;
+    memory[at + 7] = sequence;
+    const padBytes = plaintextBytes - this.#headerBytes - body.length;
+    if (this.#options.withKind) memory[at + 8] = padBytes === 0 ? kind : kind | PADDED_FLAG;
+    at += LENGTH_BYTES + this.#headerBytes;
+    const bodyBytes = body.length;
+    if (bodyBytes > LOOP_COPY_BYTES) memory.set(body, at);
+    else for (let i = 0; i < bodyBytes; i++) memory[at + i] = body[i]!;
+    if (padBytes > 0) {
+      at += bodyBytes;
+      memory.fill(0, at, at + padBytes - PAD_LENGTH_BYTES);
+      memory[at + padBytes - 2] = padBytes >>> 8;
+      memory[at + padBytes - 1] = padBytes;
+    }
+    this.#fill += frameBytes;
+    this.#count++;
+  }
+
+  #appendLarge(sequence: number, kind: number, body: Uint8Array, plaintextBytes: number): void {
+    const header = new Uint8Array(this.#headerBytes);
+    header[0] = sequence >>> 24;
+    header[1] = sequence >>> 16;
+    header[2] = sequence >>> 8;
+    header[3] = sequence;
+    const padBytes = plaintextBytes - this.#headerBytes - body.length;
+    if (this.#options.withKind) header[4] = padBytes === 0 ? kind : kind | PADDED_FLAG;
+    let whole = body;
+    if (padBytes > 0 || this.#session === undefined) {
+      whole = new Uint8Array(body.length + padBytes);
+      whole.set(body);
+      if (padBytes > 0) {
+        whole[whole.length - 2] = padBytes >>> 8;
+        whole[whole.length - 1] = padBytes;
+      }
+    }
+    this.#closeSegment();
+    if (this.#session === undefined) {
+      this.#queue.push({ kind: "plain", header, body: whole });
+      return;
+    }
+    try {
+      this.#sealQueue(this.#session);
+      this.#queue.push({ kind: "sealed", bytes: this.#session.sealLarge(header, whole), offset: 0 });
+    } catch (error) {
+      this.#events.onFailure(error);
+    }
+  }
+
+  /** Seals what waits in the queue, so that a large frame sealed next gets the counter of its place. */
+  #sealQueue(session: Session): void {
+    for (let i = this.#queueHead; i < this.#queue.length; i++) {
+      const chunk = this.#queue[i]!;
+      if (chunk.kind === "segment" && !chunk.sealed) {
+        session.seal(chunk.address, chunk.end, chunk.count);
+        chunk.sealed = true;
+      } else if (chunk.kind === "plain") {
+        this.#queue[i] = { kind: "sealed", bytes: session.sealLarge(chunk.header, chunk.body), offset: 0 };
+        chunk.body.fill(0);
+      }
+    }
+  }
+
+  #closeSegment(): void {
+    if (this.#count === 0) return;
+    this.#queue.push({
+      kind: "segment",
+      address: this.#segment,
+      end: this.#segment + this.#fill,
+      count: this.#count,
+      sealed: false,
+    });
+    this.#segment = 0;
+    this.#fill = 0;
+    this.#count = 0;
+  }
+
+  /** Writes the current segment: the way almost every frame takes. */
+  #writeSegment(transport: Transport, session: Session): void {
+    const address = this.#segment;
+    const end = address + this.#fill;
+    session.seal(address, end, this.#count);
+    this.#segment = 0;
+    this.#fill = 0;
+    this.#count = 0;
+    this.#write(transport, memory.subarray(address, end), address);
+  }
+
+  #writeChunk(transport: Transport, session: Session): void {
+    let chunk = this.#queue[this.#queueHead]!;
+    if (chunk.kind === "plain") {
+      const bytes = session.sealLarge(chunk.header, chunk.body);
+      chunk.body.fill(0);
+      chunk = { kind: "sealed", bytes, offset: 0 };
+      this.#queue[this.#queueHead] = chunk;
+    }
+    if (chunk.kind === "segment") {
+      if (!chunk.sealed) session.seal(chunk.address, chunk.end, chunk.count);
+      this.#shift();
+      this.#write(transport, memory.subarray(chunk.address, chunk.end), chunk.address);
+      return;
+    }
+    const slice = chunk.bytes.subarray(chunk.offset, chunk.offset + LARGE_WRITE_BYTES);
+    chunk.offset += slice.length;
+    if (chunk.offset === chunk.bytes.length) this.#shift();
+    this.#write(transport, slice, 0);
+  }
+
+  #shift(): void {
+    this.#queueHead++;
+    if (this.#queueHead === this.#queue.length) {
+      this.#queue.length = 0;
+      this.#queueHead = 0;
+    } else if (this.#queueHead >= 64) {
+      this.#queue.splice(0, this.#queueHead);
+      this.#queueHead = 0;
+    }
+  }
+
+  #write(transport: Transport, bytes: Uint8Array, slot: number): void {
+    this.#writing = true;
+    this.#writingSlot = slot;
+    this.#writingBytes = bytes.length;
+    if (transport.write(bytes)) this.#finishWrite();
+    else if (this.#options.writeTimeoutMs > 0) timers.arm(this.#stall, this.#options.writeTimeoutMs);
+  }
+
+  #finishWrite(): void {
+    this.#writing = false;
+    this.#writtenBytes += this.#writingBytes;
+    if (this.#writingSlot !== 0) releaseSlot(this.#writingSlot);
+    this.#writingSlot = 0;
+    timers.cancel(this.#stall);
+  }
+
+  #settle(): void {
+    let settled = 0;
+    while (settled < this.#waiting.length && this.#waiting[settled]!.target <= this.#writtenBytes) {
+      const turn = this.#waiting[settled++]!;
+      if (turn === this.#turn) this.#turn = undefined;
+      turn.resolve();
+    }
+    if (settled > 0) this.#waiting.splice(0, settled);
+    if (this.#aboveLowWater && this.pendingBytes <= this.#options.lowWaterMarkBytes) {
+      this.#aboveLowWater = false;
+      this.#events.onLowWater();
+    }
+  }
+}

@@ -1,0 +1,30 @@
+// Collects what wants to run when the current turn of the event loop ends: one deferred call of the runtime
+// for all connections together.
+
+export interface TurnTask {
+  endOfTurn(): void;
+}
+
+export class TurnQueue {
+  readonly #defer: (callback: () => void) => void;
+  readonly #run = () => this.#runAll();
+  #tasks: TurnTask[] = [];
+  #running: TurnTask[] = [];
+
+  constructor(defer: (callback: () => void) => void) {
+    this.#defer = defer;
+  }
+
+  /** Runs `task.endOfTurn()` once, at the end of this turn. The task makes sure that it is queued only once. */
+  add(task: TurnTask): void {
+    if (this.#tasks.push(task) === 1) this.#defer(this.#run);
+  }
+
+  #runAll(): void {
+    const tasks = this.#tasks;
+    this.#tasks = this.#running;
+    this.#running = tasks;
+    for (let i = 0; i < tasks.length; i++) tasks[i]!.endOfTurn();
+    tasks.length = 0;
+  }
+}
