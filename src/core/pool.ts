@@ -1,7 +1,7 @@
 // The pool: 64 KiB slots of linear memory that connections fill, seal and hand to sockets.
 // A slot has one owner from `acquireSlot` to `releaseSlot`; who holds it decides when its memory is free.
 
-import { memory, POOL_START, POOL_SLOT_BYTES, POOL_SLOTS } from "./crypto.ts";
+import { memory, POOL, POOL_SLOT_BYTES, POOL_SLOTS } from "./crypto.ts";
 
 /** Free slots, last released first, so that few pages of the pool are ever touched. */
 const free = new Uint16Array(POOL_SLOTS);
@@ -14,7 +14,7 @@ export function acquireSlot(): number {
   if (freeCount === 0) return 0;
   const slot = free[--freeCount]!;
   taken[slot] = 1;
-  return POOL_START + slot * POOL_SLOT_BYTES;
+  return POOL + slot * POOL_SLOT_BYTES;
 }
 
 /**
@@ -22,7 +22,7 @@ export function acquireSlot(): number {
  * Releasing a slot that is not taken is a bug in this package and throws.
  */
 export function releaseSlot(address: number, wipeBytes = 0): void {
-  const slot = (address - POOL_START) / POOL_SLOT_BYTES;
+  const slot = (address - POOL) / POOL_SLOT_BYTES;
   if (taken[slot] !== 1) throw new Error(`pool slot at ${address} is not taken`);
   if (wipeBytes > 0) memory.fill(0, address, address + wipeBytes);
   taken[slot] = 0;

@@ -46,6 +46,8 @@ export class FrameReader {
   #parked: Uint8Array | undefined;
   #large: LargeFrame | undefined;
   #stopped = false;
+  /** Bytes were kept because the sink took no more; `resume` is due when it does. */
+  stalled = false;
 
   /** Lengths count what follows the prefix; a frame outside [minBytes, maxBytes] is refused. */
   constructor(sink: FrameSink, minBytes: number, maxBytes: number) {
@@ -61,7 +63,7 @@ export class FrameReader {
    */
   readWindow(length: number): void {
     if (this.#stopped) return;
-    if (this.#parked !== undefined && this.#sink.demand() === 0) {
+    if (this.stalled) {
       this.#append(memory.subarray(RECEIVE_WINDOW, RECEIVE_WINDOW + length));
       return;
     }
@@ -77,7 +79,7 @@ export class FrameReader {
   /** The same for bytes elsewhere, of any length; they are copied. Throws the same. */
   read(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length && !this.#stopped; at += RECEIVE_WINDOW_BYTES) {
-      if (this.#parked !== undefined && this.#sink.demand() === 0) {
+      if (this.stalled) {
         this.#append(bytes.subarray(at));
         return;
       }
@@ -90,6 +92,7 @@ export class FrameReader {
   /** Goes on with what was kept while the sink's demand was 0. Throws the same as `readWindow`. */
   resume(): void {
     if (this.#stopped || this.#sink.demand() === 0) return;
+    this.stalled = false;
     const parked = this.#parked;
     this.#parked = undefined;
     if (parked !== undefined) this.read(parked);
@@ -114,13 +117,13 @@ export class FrameReader {
       if (this.#large !== undefined) {
         start += this.#fillLarge(this.#large, start, end);
         if (this.#large.filled < this.#large.total) return;
-        if (demand === 0) return this.#park(start, end);
+        if (demand === 0) return this.#stall(start, end);
         const sealed = this.#large.bytes;
         this.#large = undefined;
         this.#sink.largeFrame(sealed);
         continue;
       }
-      if (demand === 0) return this.#park(start, end);
+      if (demand === 0 && start !== end) return this.#stall(start, end);
 
       let next = start;
       let count = 0;
@@ -169,12 +172,17 @@ export class FrameReader {
     return take;
   }
 
+  #stall(start: number, end: number): void {
+    this.stalled = true;
+    this.#park(start, end);
+  }
+
   #park(start: number, end: number): void {
     this.#parked = start === end ? undefined : memory.slice(start, end);
   }
 
   #append(bytes: Uint8Array): void {
-    const parked = this.#parked!;
+    const parked = this.#parked ?? new Uint8Array(0);
     const joined = new Uint8Array(parked.length + bytes.length);
     joined.set(parked);
     joined.set(bytes, parked.length);

@@ -103,7 +103,7 @@ export class IncomingMessage implements Message {
   /** No answer will follow from here on. */
   markAnswered(): void {
     this.#answered = true;
-    if (this.watched && this.#abort === undefined) this.#owner.unwatch(this);
+    if (this.watched) this.#owner.unwatch(this);
   }
 
   /** Nobody waits any more. */

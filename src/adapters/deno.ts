@@ -1,0 +1,211 @@
+// Deno's own sockets: a reading loop per connection, one write in flight.
+
+import type { Adapter, Address, DialEvents, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
+
+/** The part of Deno's socket API that is used here. */
+interface DenoConn {
+  readonly remoteAddr: { readonly hostname?: string };
+  read(into: Uint8Array): Promise<number | null>;
+  write(bytes: Uint8Array): Promise<number>;
+  closeWrite(): Promise<void>;
+  close(): void;
+  setNoDelay?(on: boolean): void;
+}
+type DenoWhere =
+  | { readonly transport: "tcp"; readonly hostname: string; readonly port: number }
+  | { readonly transport: "unix"; readonly path: string };
+interface DenoApi {
+  connect(where: DenoWhere): Promise<DenoConn>;
+  listen(where: DenoWhere): {
+    readonly addr: { readonly port?: number };
+    accept(): Promise<DenoConn>;
+    close(): void;
+  };
+}
+
+declare const Deno: DenoApi;
+
+/**
+ * Every waiting read holds a buffer, so a quiet connection holds a small one. A read that fills it shows that more
+ * is to come: the next ones take a large buffer from a shared stock and give it back when they come up short.
+ */
+const SMALL_READ_BYTES = 2_048;
+const LARGE_READ_BYTES = 65_536;
+const LARGE_READ_STOCK = 64;
+const largeBuffers: Uint8Array[] = [];
+
+class DenoTransport implements Transport {
+  readonly remoteAddress: string;
+  readonly #conn: DenoConn;
+  readonly #events: () => TransportEvents;
+  readonly #small = new Uint8Array(SMALL_READ_BYTES);
+  #large: Uint8Array | undefined;
+  #reading = false;
+  #paused = true;
+  #writing = false;
+  #ended = false;
+  #destroyed = false;
+  #closed = false;
+  #failure: unknown;
+
+  constructor(conn: DenoConn, events: () => TransportEvents) {
+    this.#conn = conn;
+    this.#events = events;
+    this.remoteAddress = conn.remoteAddr.hostname ?? "";
+    conn.setNoDelay?.(true);
+  }
+
+  write(bytes: Uint8Array): boolean {
+    this.#writing = true;
+    this.#writeAll(bytes);
+    return false;
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    try {
+      let written = 0;
+      while (written < bytes.length) {
+        const taken = await this.#conn.write(written === 0 ? bytes : bytes.subarray(written));
+        if (taken === 0) throw new Error("a write took nothing");
+        written += taken;
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#writing = false;
+    if (this.#destroyed) this.#finish();
+    else this.#events().onWritten();
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    if (!this.#reading && !this.#ended && !this.#destroyed) this.#readLoop();
+  }
+
+  async #readLoop(): Promise<void> {
+    this.#reading = true;
+    try {
+      while (!this.#paused && !this.#destroyed) {
+        const buffer = this.#large ?? this.#small;
+        const length = await this.#conn.read(buffer);
+        if (this.#destroyed) break;
+        if (length === null) {
+          this.#ended = true;
+          this.#events().onEnd();
+          break;
+        }
+        if (length === 0) throw new Error("a read gave nothing");
+        this.#events().onData(buffer.subarray(0, length));
+        this.#chooseBuffer(length);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#reading = false;
+    this.#returnLarge();
+    if (this.#destroyed) this.#finish();
+  }
+
+  #chooseBuffer(length: number): void {
+    if (this.#large === undefined) {
+      if (length === SMALL_READ_BYTES) this.#large = largeBuffers.pop() ?? new Uint8Array(LARGE_READ_BYTES);
+    } else if (length < SMALL_READ_BYTES) {
+      this.#returnLarge();
+    }
+  }
+
+  #returnLarge(): void {
+    if (this.#large !== undefined && largeBuffers.length < LARGE_READ_STOCK) largeBuffers.push(this.#large);
+    this.#large = undefined;
+  }
+
+  end(): void {
+    this.#conn.closeWrite().catch((error) => this.#fail(error));
+  }
+
+  destroy(): void {
+    if (this.#destroyed) return;
+    this.#destroyed = true;
+    try {
+      this.#conn.close();
+    } catch {
+      // It was closed already: what counts is that it is.
+    }
+    queueMicrotask(() => this.#finish());
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    this.destroy();
+  }
+
+  /** The end, once no operation of the runtime holds a buffer any more. */
+  #finish(): void {
+    if (this.#closed || this.#reading || this.#writing) return;
+    this.#closed = true;
+    this.#events().onClose(this.#failure);
+  }
+}
+
+function where(address: Address): DenoWhere {
+  return address.path === undefined
+    ? { transport: "tcp", hostname: address.host, port: address.port }
+    : { transport: "unix", path: address.path };
+}
+
+function dial(address: Address, events: DialEvents): () => void {
+  let settled = false;
+  const fail = (error: unknown) => {
+    if (settled) return;
+    settled = true;
+    events.onClose(error);
+  };
+  Deno.connect(where(address)).then((conn) => {
+    if (settled) {
+      conn.close();
+      return;
+    }
+    settled = true;
+    events.onOpen(new DenoTransport(conn, () => events));
+  }, fail);
+  return () => queueMicrotask(() => fail(new Error("dialling was given up")));
+}
+
+async function listen(address: Address, accept: (transport: Transport) => TransportEvents): Promise<Listener> {
+  const listener = Deno.listen(where(address));
+  let open = true;
+  const acceptAll = async () => {
+    while (open) {
+      let conn: DenoConn;
+      try {
+        conn = await listener.accept();
+      } catch {
+        if (!open) return;
+        continue; // that peer was gone before it was accepted
+      }
+      let events: TransportEvents;
+      const transport = new DenoTransport(conn, () => events);
+      events = accept(transport);
+    }
+  };
+  const accepting = acceptAll();
+  return {
+    port: listener.addr.port ?? 0,
+    close: async () => {
+      open = false;
+      listener.close();
+      await accepting;
+    },
+  };
+}
+
+export const denoAdapter: Adapter = {
+  name: "deno",
+  dial,
+  listen,
+  defer: queueMicrotask,
+};

@@ -1,0 +1,170 @@
+// connect and listen: checks options once, then makes a client or a server on the runtime's adapter.
+
+import type { Engine } from "../core/frameCipher.ts";
+import { invalidArgument } from "../errors.ts";
+import {
+  checkOptionNames,
+  type ConnectionLimits,
+  functionOption,
+  integerOption,
+  limitNames,
+  resolveLimits,
+} from "../options.ts";
+import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
+import { type Client, type ConnectionStateListener, RpcClient } from "./client.ts";
+import type { ConnectionContext } from "./connection.ts";
+import type { Message, MessageHandler } from "./message.ts";
+import { RpcServer, type Server } from "./server.ts";
+import type { Adapter, Address } from "./transport.ts";
+import { TurnQueue } from "./turn.ts";
+
+/** What clients and servers have in common. */
+export interface CommonOptions extends ConnectionLimits {
+  /** TCP host. Default "127.0.0.1". */
+  host?: string;
+  /** TCP port. A server with 0 takes a free one. */
+  port?: number;
+  /** A Unix socket instead of `host` and `port`. */
+  path?: string;
+  /** Takes what the peer sends. Without it, requests of the peer are answered with an error. */
+  onMessage?: MessageHandler;
+  /**
+   * "copy" (default): bodies are the handler's to keep. "view": they are views of a shared buffer, valid only until
+   * the handler returns; saves a copy and an object per message.
+   */
+  messageBodies?: "copy" | "view";
+  /** Told of every connection that opens, drains or closes, and why. */
+  onConnectionState?: ConnectionStateListener;
+  /** Told what a handler threw. Default: console.error. */
+  onHandlerError?: (error: unknown, message: Message) => void;
+  /** Send stacks of what handlers throw to the callers (protocol v2). For development only. Default false. */
+  exposeStacks?: boolean;
+  /** Another key exchange than the one that the options above choose, e.g. `monteV1()`. */
+  handshake?: HandshakeFactory;
+  /** Forces one AES-GCM engine; "auto" (default) takes the fastest by size. "wasm" keeps everything in the module. */
+  engine?: Engine;
+}
+
+export interface ClientOptions extends CommonOptions {
+  /** Connections to the server at most. Another one is dialled only when all are busy. Default 4. */
+  maxConnections?: number;
+  /** From the first packet to the open socket. 0: the operating system's limit. Default 5,000. */
+  dialTimeoutMs?: number;
+  /** Dial at once and again whenever the last connection is lost, with growing pauses. Default false. */
+  keepConnected?: boolean;
+}
+
+export interface ServerOptions extends CommonOptions {
+  /** Connections at most; more wait for a place. Default 1,024. */
+  maxConnections?: number;
+  /** How long a connection above the limit waits, unread, before it is closed. Default 2,000. */
+  maxConnectionWaitMs?: number;
+  /** Connections at most whose handshake is not complete, and as many that wait. Default 128. */
+  maxHandshakes?: number;
+}
+
+const commonNames = [
+  ...limitNames,
+  "host",
+  "port",
+  "path",
+  "onMessage",
+  "messageBodies",
+  "onConnectionState",
+  "onHandlerError",
+  "exposeStacks",
+  "handshake",
+  "engine",
+];
+const clientNames = [...commonNames, "maxConnections", "dialTimeoutMs", "keepConnected"];
+const serverNames = [...commonNames, "maxConnections", "maxConnectionWaitMs", "maxHandshakes"];
+const engines: readonly Engine[] = ["auto", "wasm", "keystream", "native"];
+
+function resolveAddress(options: CommonOptions, lowestPort: number): Address {
+  const { host = "127.0.0.1", port, path } = options;
+  if (path !== undefined) {
+    if (typeof path !== "string" || path === "") throw invalidArgument("path", "a non-empty string");
+    if (port !== undefined || options.host !== undefined) throw invalidArgument("path", "given without host and port");
+    return { path };
+  }
+  if (typeof host !== "string" || host === "") throw invalidArgument("host", "a non-empty string");
+  return { host, port: integerOption("port", port, lowestPort, 65_535) };
+}
+
+function booleanOption(name: string, value: boolean | undefined): boolean {
+  if (value !== undefined && typeof value !== "boolean") throw invalidArgument(name, "a boolean");
+  return value ?? false;
+}
+
+function reportHandlerError(error: unknown): void {
+  console.error("sealwire: a message handler failed", error);
+}
+
+function resolveHandshake(role: Role, options: CommonOptions): HandshakeFactory {
+  const { handshake } = options;
+  if (handshake === undefined) throw invalidArgument("handshake", `given (${role})`);
+  if (typeof handshake?.create !== "function") throw invalidArgument("handshake", "a HandshakeFactory");
+  return handshake;
+}
+
+function resolveContext(role: Role, options: CommonOptions, turns: TurnQueue): ConnectionContext {
+  const { messageBodies = "copy", engine = "auto" } = options;
+  if (messageBodies !== "copy" && messageBodies !== "view") throw invalidArgument("messageBodies", '"copy" or "view"');
+  if (!engines.includes(engine)) throw invalidArgument("engine", `one of ${engines.join(", ")}`);
+  return {
+    limits: resolveLimits(options),
+    handshake: resolveHandshake(role, options),
+    engine,
+    onMessage: functionOption("onMessage", options.onMessage),
+    bodyViews: messageBodies === "view",
+    exposeStacks: booleanOption("exposeStacks", options.exposeStacks),
+    onHandlerError: functionOption("onHandlerError", options.onHandlerError) ?? reportHandlerError,
+    turns,
+  };
+}
+
+export interface Api {
+  /**
+   * A client of the server at `host`:`port` or `path`. Returns at once; the first call (or `keepConnected`) dials.
+   *
+   * @throws SealwireError ERR_INVALID_ARGUMENT naming the option.
+   */
+  connect(options: ClientOptions): Client;
+  /**
+   * Starts a server and resolves when it listens.
+   *
+   * @throws SealwireError ERR_INVALID_ARGUMENT naming the option, ERR_LISTEN_FAILED. All as rejections.
+   */
+  listen(options: ServerOptions): Promise<Server>;
+}
+
+/** `connect` and `listen` on one runtime's sockets. */
+export function createApi(adapter: Adapter): Api {
+  const turns = new TurnQueue(adapter.defer);
+  return {
+    connect(options) {
+      checkOptionNames(options, clientNames);
+      return new RpcClient({
+        ...resolveContext("client", options, turns),
+        adapter,
+        address: resolveAddress(options, 1),
+        maxConnections: integerOption("maxConnections", options.maxConnections ?? 4, 1, 65_536),
+        dialTimeoutMs: integerOption("dialTimeoutMs", options.dialTimeoutMs ?? 5_000, 0, 0x7fffffff),
+        keepConnected: booleanOption("keepConnected", options.keepConnected),
+        onConnectionState: functionOption("onConnectionState", options.onConnectionState),
+      });
+    },
+    async listen(options) {
+      checkOptionNames(options, serverNames);
+      return new RpcServer({
+        ...resolveContext("server", options, turns),
+        adapter,
+        address: resolveAddress(options, 0),
+        maxConnections: integerOption("maxConnections", options.maxConnections ?? 1_024, 1, 1_048_576),
+        maxConnectionWaitMs: integerOption("maxConnectionWaitMs", options.maxConnectionWaitMs ?? 2_000, 0, 0x7fffffff),
+        maxHandshakes: integerOption("maxHandshakes", options.maxHandshakes ?? 128, 1, 1_048_576),
+        onConnectionState: functionOption("onConnectionState", options.onConnectionState),
+      }).start();
+    },
+  };
+}

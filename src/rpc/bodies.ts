@@ -1,0 +1,25 @@
+// Copies of message bodies that are safe to keep. Small ones share an allocation with their neighbours, as
+// Node's Buffer pool does: an own ArrayBuffer for each costs several times more than the copy.
+
+import { SHARED_BODY_BYTES } from "../constants.ts";
+import { memory } from "../core/crypto.ts";
+
+/** One kept small body keeps at most this much alive. */
+const SLAB_BYTES = 16_384;
+
+let slab = new ArrayBuffer(0);
+let used = 0;
+
+/** A copy of linear memory [start, end). */
+export function copyBody(start: number, end: number): Uint8Array {
+  const length = end - start;
+  if (length > SHARED_BODY_BYTES) return memory.slice(start, end);
+  if (used + length > slab.byteLength) {
+    slab = new ArrayBuffer(SLAB_BYTES);
+    used = 0;
+  }
+  const body = new Uint8Array(slab, used, length);
+  used += length;
+  body.set(memory.subarray(start, end));
+  return body;
+}
