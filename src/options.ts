@@ -112,7 +112,8 @@ export function integerOption(name: string, value: unknown, min: number, max: nu
 export function checkOptionNames(options: unknown, known: readonly string[]): void {
   if (typeof options !== "object" || options === null) throw invalidArgument("options", "an object");
   for (const name of Object.keys(options)) {
-    if (!known.includes(name)) throw invalidArgument(`option ${JSON.stringify(name)}`, `one of ${known.join(", ")}`);
+    if (!known.includes(name))
+      throw invalidArgument(`option ${JSON.stringify(name)}`, `one of ${known.join(", ")}`);
   }
 }
 

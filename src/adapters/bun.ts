@@ -28,7 +28,9 @@ interface BunWhere {
   unix?: string;
 }
 interface BunApi {
-  connect(options: BunWhere & { socket: BunHandlers; allowHalfOpen: boolean; data?: SocketState }): Promise<unknown>;
+  connect(
+    options: BunWhere & { socket: BunHandlers; allowHalfOpen: boolean; data?: SocketState },
+  ): Promise<unknown>;
   listen(options: BunWhere & { socket: BunHandlers; allowHalfOpen: boolean; data?: SocketState }): {
     readonly port?: number;
     stop(closeActiveConnections?: boolean): void;
@@ -154,7 +156,10 @@ function dial(address: Address, events: DialEvents): () => void {
   };
 }
 
-async function listen(address: Address, accept: (transport: Transport) => TransportEvents): Promise<Listener> {
+async function listen(
+  address: Address,
+  accept: (transport: Transport) => TransportEvents,
+): Promise<Listener> {
   const socket = handlers((opened) => {
     const state = new SocketState();
     opened.data = state;

@@ -175,7 +175,10 @@ function dial(address: Address, events: DialEvents): () => void {
   return () => queueMicrotask(() => fail(new Error("dialling was given up")));
 }
 
-async function listen(address: Address, accept: (transport: Transport) => TransportEvents): Promise<Listener> {
+async function listen(
+  address: Address,
+  accept: (transport: Transport) => TransportEvents,
+): Promise<Listener> {
   const listener = Deno.listen(where(address));
   let open = true;
   const acceptAll = async () => {

@@ -1,6 +1,6 @@
 // Sockets of node:net. Right on Node, and also where Bun and Deno emulate it: a bundler may have chosen it.
 
-import { createServer, connect as netConnect, type Server, Socket } from "node:net";
+import { createServer, connect as netConnect, type Server, type Socket } from "node:net";
 import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../core/crypto.ts";
 import type { Adapter, Address, DialEvents, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
 
@@ -67,7 +67,8 @@ function attach(socket: Socket, events: () => TransportEvents): void {
 }
 
 function dial(address: Address, events: DialEvents): () => void {
-  const where = address.path === undefined ? { host: address.host, port: address.port } : { path: address.path };
+  const where =
+    address.path === undefined ? { host: address.host, port: address.port } : { path: address.path };
   const options = { ...where, allowHalfOpen: true, noDelay: true };
   const onread = {
     buffer: window,
@@ -98,7 +99,8 @@ function listen(address: Address, accept: (transport: Transport) => TransportEve
       },
     );
     server.once("error", reject);
-    const where = address.path === undefined ? { host: address.host, port: address.port } : { path: address.path };
+    const where =
+      address.path === undefined ? { host: address.host, port: address.port } : { path: address.path };
     server.listen({ ...where, backlog: 1_024 }, () => {
       server.removeListener("error", reject);
       server.on("error", () => {}); // a failed accept (no file descriptors): that peer sees its connection close

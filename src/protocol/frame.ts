@@ -83,7 +83,8 @@ export class FrameReader {
         this.#append(bytes.subarray(at));
         return;
       }
-      const piece = bytes.length <= RECEIVE_WINDOW_BYTES ? bytes : bytes.subarray(at, at + RECEIVE_WINDOW_BYTES);
+      const piece =
+        bytes.length <= RECEIVE_WINDOW_BYTES ? bytes : bytes.subarray(at, at + RECEIVE_WINDOW_BYTES);
       memory.set(piece, RECEIVE_WINDOW);
       this.readWindow(piece.length);
     }
@@ -151,7 +152,10 @@ export class FrameReader {
 
   #checkLength(length: number): void {
     if (length < this.#minBytes) {
-      throw new SealwireError("ERR_FRAME_TOO_SHORT", `frame of ${length} bytes, at least ${this.#minBytes} expected`);
+      throw new SealwireError(
+        "ERR_FRAME_TOO_SHORT",
+        `frame of ${length} bytes, at least ${this.#minBytes} expected`,
+      );
     }
     if (length > this.#maxBytes) {
       throw new SealwireError("ERR_FRAME_TOO_LARGE", `frame of ${length} bytes, limit ${this.#maxBytes}`);

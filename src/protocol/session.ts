@@ -1,9 +1,9 @@
 // An established session: two directional ciphers that seal and open whole runs of frames in place, and
 // replace their keys after a fixed number of frames (Noise section 11.3) where the protocol says so.
 
-import { type Engine, FrameCipher } from "../core/frameCipher.ts";
-import { memory } from "../core/crypto.ts";
 import { LENGTH_BYTES } from "../constants.ts";
+import { memory } from "../core/crypto.ts";
+import { type Engine, FrameCipher } from "../core/frameCipher.ts";
 import type { HandshakeResult, TransportFormat } from "./handshake.ts";
 
 /** One direction: its cipher and how many frames its key still serves. */
@@ -36,7 +36,10 @@ class Direction {
 function skipFrames(address: number, count: number): number {
   for (let i = 0; i < count; i++) {
     const length =
-      (memory[address]! << 24) | (memory[address + 1]! << 16) | (memory[address + 2]! << 8) | memory[address + 3]!;
+      (memory[address]! << 24) |
+      (memory[address + 1]! << 16) |
+      (memory[address + 2]! << 8) |
+      memory[address + 3]!;
     address += LENGTH_BYTES + length;
   }
   return address;

@@ -30,8 +30,8 @@ function warnOnce(): void {
   warned = true;
   const text =
     "sealwire protocol v1 authenticates nobody and reuses nonces: use it only for peers that speak nothing else";
-  const emitWarning = (globalThis as { process?: { emitWarning?: (text: string, type: string) => void } }).process
-    ?.emitWarning;
+  const emitWarning = (globalThis as { process?: { emitWarning?: (text: string, type: string) => void } })
+    .process?.emitWarning;
   if (emitWarning !== undefined) emitWarning(text, "SecurityWarning");
   else console.warn(text);
 }
@@ -44,7 +44,10 @@ function warnOnce(): void {
  */
 export function monteV1(options: MonteV1Options = {}): HandshakeFactory {
   const limit = options.peerMaxFrameBytes ?? 0;
-  if (options.peerMaxFrameBytes !== undefined && (!Number.isSafeInteger(limit) || limit < 20 || limit > 0xffffffff)) {
+  if (
+    options.peerMaxFrameBytes !== undefined &&
+    (!Number.isSafeInteger(limit) || limit < 20 || limit > 0xffffffff)
+  ) {
     throw invalidArgument("peerMaxFrameBytes", "an integer from 20 to 4294967295");
   }
   warnOnce();
@@ -99,12 +102,18 @@ class V1Handshake implements Handshake {
 
   finish(): HandshakeResult {
     const key = this.#key;
-    if (key === undefined) throw new SealwireError("ERR_HANDSHAKE", "the handshake is not complete or was consumed");
+    if (key === undefined)
+      throw new SealwireError("ERR_HANDSHAKE", "the handshake is not complete or was consumed");
     this.#key = undefined;
     return {
       sendKey: key,
       receiveKey: key.slice(),
-      identity: { protocol: "v1", authenticated: false, remoteStaticKey: undefined, handshakeHash: undefined },
+      identity: {
+        protocol: "v1",
+        authenticated: false,
+        remoteStaticKey: undefined,
+        handshakeHash: undefined,
+      },
     };
   }
 

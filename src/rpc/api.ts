@@ -3,17 +3,17 @@
 import type { Engine } from "../core/frameCipher.ts";
 import { invalidArgument } from "../errors.ts";
 import {
-  checkOptionNames,
   type ConnectionLimits,
+  checkOptionNames,
   functionOption,
   integerOption,
   limitNames,
   resolveLimits,
 } from "../options.ts";
 import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
-import { type Client, type ConnectionStateListener, RpcClient } from "./client.ts";
+import { type Client, RpcClient } from "./client.ts";
 import type { ConnectionContext } from "./connection.ts";
-import type { Message, MessageHandler } from "./message.ts";
+import type { ConnectionStateListener, Message, MessageHandler } from "./peer.ts";
 import { RpcServer, type Server } from "./server.ts";
 import type { Adapter, Address } from "./transport.ts";
 import { TurnQueue } from "./turn.ts";
@@ -84,7 +84,8 @@ function resolveAddress(options: CommonOptions, lowestPort: number): Address {
   const { host = "127.0.0.1", port, path } = options;
   if (path !== undefined) {
     if (typeof path !== "string" || path === "") throw invalidArgument("path", "a non-empty string");
-    if (port !== undefined || options.host !== undefined) throw invalidArgument("path", "given without host and port");
+    if (port !== undefined || options.host !== undefined)
+      throw invalidArgument("path", "given without host and port");
     return { path };
   }
   if (typeof host !== "string" || host === "") throw invalidArgument("host", "a non-empty string");
@@ -109,7 +110,8 @@ function resolveHandshake(role: Role, options: CommonOptions): HandshakeFactory 
 
 function resolveContext(role: Role, options: CommonOptions, turns: TurnQueue): ConnectionContext {
   const { messageBodies = "copy", engine = "auto" } = options;
-  if (messageBodies !== "copy" && messageBodies !== "view") throw invalidArgument("messageBodies", '"copy" or "view"');
+  if (messageBodies !== "copy" && messageBodies !== "view")
+    throw invalidArgument("messageBodies", '"copy" or "view"');
   if (!engines.includes(engine)) throw invalidArgument("engine", `one of ${engines.join(", ")}`);
   return {
     limits: resolveLimits(options),
@@ -161,7 +163,12 @@ export function createApi(adapter: Adapter): Api {
         adapter,
         address: resolveAddress(options, 0),
         maxConnections: integerOption("maxConnections", options.maxConnections ?? 1_024, 1, 1_048_576),
-        maxConnectionWaitMs: integerOption("maxConnectionWaitMs", options.maxConnectionWaitMs ?? 2_000, 0, 0x7fffffff),
+        maxConnectionWaitMs: integerOption(
+          "maxConnectionWaitMs",
+          options.maxConnectionWaitMs ?? 2_000,
+          0,
+          0x7fffffff,
+        ),
         maxHandshakes: integerOption("maxHandshakes", options.maxHandshakes ?? 128, 1, 1_048_576),
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
       }).start();

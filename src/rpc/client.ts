@@ -4,21 +4,10 @@
 
 import { BUSY_PENDING_BYTES, BUSY_REQUESTS } from "../constants.ts";
 import { SealwireError } from "../errors.ts";
-import {
-  type Connection,
-  type ConnectionContext,
-  type ConnectionObserver,
-  type RequestOptions,
-  RpcConnection,
-} from "./connection.ts";
+import { type ConnectionContext, type ConnectionObserver, RpcConnection } from "./connection.ts";
+import type { Connection, ConnectionStateListener, RequestOptions } from "./peer.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Adapter, Address } from "./transport.ts";
-
-export type ConnectionStateListener = (
-  connection: Connection,
-  state: "open" | "draining" | "closed",
-  error: SealwireError | undefined,
-) => void;
 
 export interface ClientContext extends ConnectionContext {
   readonly adapter: Adapter;

@@ -7,7 +7,15 @@
 // and ends its stream. A stream that ends without "close" was cut. Protocol v1 knows neither: there the end of
 // the stream is all that is said.
 
-import { KIND_HEADER_BYTES, Kind, LENGTH_BYTES, PAD_LENGTH_BYTES, PADDED_FLAG, SEQUENCE_HEADER_BYTES, TAG_BYTES } from "../constants.ts";
+import {
+  KIND_HEADER_BYTES,
+  Kind,
+  LENGTH_BYTES,
+  PAD_LENGTH_BYTES,
+  PADDED_FLAG,
+  SEQUENCE_HEADER_BYTES,
+  TAG_BYTES,
+} from "../constants.ts";
 import { memory, RECEIVE_WINDOW } from "../core/crypto.ts";
 import type { Engine } from "../core/frameCipher.ts";
 import { type ErrorCode, invalidArgument, SealwireError } from "../errors.ts";
@@ -17,69 +25,13 @@ import type { Handshake, HandshakeFactory, Role } from "../protocol/handshake.ts
 import { decodeError, encodeError } from "../protocol/message.ts";
 import { Session } from "../protocol/session.ts";
 import { copyBody } from "./bodies.ts";
-import { IncomingMessage, type Message, type MessageHandler, type MessageOwner } from "./message.ts";
+import { IncomingMessage, type MessageOwner } from "./message.ts";
+import type { Connection, ConnectionState, Message, MessageHandler, RequestOptions } from "./peer.ts";
 import { PendingRequest, RequestTable } from "./requests.ts";
 import { Sender } from "./sender.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { DialEvents, Transport } from "./transport.ts";
 import type { TurnQueue } from "./turn.ts";
-
-export type ConnectionState = "dialing" | "handshaking" | "open" | "draining" | "closed";
-
-export interface RequestOptions {
-  /** Gives up on the request: it rejects with ERR_ABORTED and the far handler is told (protocol v2). */
-  signal?: AbortSignal;
-  /** Milliseconds to wait for the answer; 0: no limit. Default: the `requestTimeoutMs` of the connection. */
-  timeoutMs?: number;
-  /**
-   * Write the answer to this buffer instead of a new one; the promise gives the part of it that was written. An
-   * answer that does not fit rejects with ERR_MESSAGE_TOO_LARGE.
-   */
-  into?: Uint8Array;
-}
-
-/** One connection as handlers and callbacks see it. */
-export interface Connection {
-  readonly state: ConnectionState;
-  /** The peer's address in text form; empty for Unix sockets. */
-  readonly remoteAddress: string;
-  /** Who the peer is, as far as the handshake proved it. Undefined before the handshake is done. */
-  readonly identity: PeerIdentity | undefined;
-  /** Bytes that wait for the kernel to take them. */
-  readonly pendingBytes: number;
-  /** Requests of this side that wait for answers. */
-  readonly inFlightRequests: number;
-  /** Answers that came too late (after a time-out or abort) or to no request of ours, and were dropped. */
-  readonly droppedReplies: number;
-  /**
-   * Sends a one-way message. Resolves when the kernel has it, which says nothing about the peer having handled it.
-   * The body is copied before this returns.
-   *
-   * @throws SealwireError at once: ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE. Rejects: ERR_CLOSED,
-   *   ERR_BACKPRESSURE, ERR_CONNECTION_LOST and what ended the connection.
-   */
-  send(body: Uint8Array): Promise<void>;
-  /**
-   * Sends a one-way message without waiting. False, and nothing is sent, above the high-water mark or when the
-   * connection does not take messages any more.
-   *
-   * @throws SealwireError ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE.
-   */
-  sendNoWait(body: Uint8Array): boolean;
-  /**
-   * Sends a request; resolves with the answer, which is the caller's to keep. The body is copied before this returns.
-   *
-   * @throws SealwireError at once: ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE. Rejects: ERR_REMOTE,
-   *   ERR_REQUEST_TIMEOUT, ERR_ABORTED, ERR_TOO_MANY_REQUESTS, ERR_BACKPRESSURE, ERR_CLOSED,
-   *   ERR_CONNECTION_LOST and what ended the connection.
-   */
-  request(body: Uint8Array, options?: RequestOptions): Promise<Uint8Array>;
-  /**
-   * Ends the connection in good order: what is in flight finishes within `drainTimeoutMs`, then the socket closes.
-   * Resolves when it is gone. Idempotent, never rejects.
-   */
-  close(): Promise<void>;
-}
 
 /** What connections of one client or server share. */
 export interface ConnectionContext {
@@ -200,7 +152,8 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     };
     this.#sender = new Sender(turns, senderOptions, {
       onLowWater: () => this.#scheduleResume(),
-      onStall: () => this.#fail("ERR_WRITE_TIMEOUT", `the peer took no bytes for ${limits.writeTimeoutMs} ms`),
+      onStall: () =>
+        this.#fail("ERR_WRITE_TIMEOUT", `the peer took no bytes for ${limits.writeTimeoutMs} ms`),
       onFailure: (error) => this.#shutdown(error),
     });
     this.#reader = new FrameReader(this, this.#headerBytes + TAG_BYTES, limits.maxFrameBytes);
@@ -362,7 +315,7 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
       this.#shutdown(error);
       return;
     }
-    if (this.#state !== "closed" && !this.#deciding) transport.resume();
+    if (this.state !== "closed" && !this.#deciding) transport.resume();
   }
 
   onWindow(length: number): void {
@@ -431,7 +384,9 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     }
     if (this.#peerClosed && this.#closeSent) return undefined;
     if (this.#session === undefined) {
-      return new SealwireError("ERR_HANDSHAKE", "the connection was lost during the handshake", { cause: error });
+      return new SealwireError("ERR_HANDSHAKE", "the connection was lost during the handshake", {
+        cause: error,
+      });
     }
     return this.#lost("the connection was lost", error);
   }
@@ -439,7 +394,8 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
   /** A connection that ends before the peer's first frame was probably refused by it: say so. */
   #lost(text: string, cause?: unknown): SealwireError {
     if (this.#withKind && !this.#framesSeen) {
-      const hint = "the peer closed the connection right after the handshake: it may not accept this side's key or psk";
+      const hint =
+        "the peer closed the connection right after the handshake: it may not accept this side's key or psk";
       return new SealwireError("ERR_HANDSHAKE", hint, { cause });
     }
     return new SealwireError("ERR_CONNECTION_LOST", text, { cause });
@@ -514,7 +470,8 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     timers.cancel(this.#handshakeDeadline);
     this.#lastReceivedAt = performance.now();
     if (limits.readTimeoutMs > 0) timers.arm(this.#readDeadline, limits.readTimeoutMs);
-    if (this.#withKind && limits.heartbeatIntervalMs > 0) timers.arm(this.#heartbeat, limits.heartbeatIntervalMs);
+    if (this.#withKind && limits.heartbeatIntervalMs > 0)
+      timers.arm(this.#heartbeat, limits.heartbeatIntervalMs);
     this.#sender.start(transport, this.#session);
     this.#observer.onOpen(this);
     if (this.#wantsClose) this.#drain();
@@ -621,7 +578,9 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
         return;
       case Kind.close:
         this.#peerClosed = true;
-        this.#requests.rejectAll(new SealwireError("ERR_CONNECTION_LOST", "the peer closed without answering"));
+        this.#requests.rejectAll(
+          new SealwireError("ERR_CONNECTION_LOST", "the peer closed without answering"),
+        );
         this.#drain();
         return;
       default:
@@ -671,7 +630,11 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
 
   #handlerFailed(error: unknown, message: IncomingMessage): void {
     if (message.expectsReply && this.#withKind) {
-      const { code, message: text, stack } = Object(error) as { code?: unknown; message?: unknown; stack?: unknown };
+      const {
+        code,
+        message: text,
+        stack,
+      } = Object(error) as { code?: unknown; message?: unknown; stack?: unknown };
       const shown = this.#context.exposeStacks && typeof stack === "string" ? stack : (text ?? error);
       this.#replyError(message, typeof code === "string" ? code : "ERR_HANDLER", String(shown));
     }
@@ -741,7 +704,8 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
   unwatch(message: IncomingMessage): void {
     message.watched = false;
     if (message.sequence === 0) this.#watchedMessages.delete(message);
-    else if (this.#watchedRequests.get(message.sequence) === message) this.#watchedRequests.delete(message.sequence);
+    else if (this.#watchedRequests.get(message.sequence) === message)
+      this.#watchedRequests.delete(message.sequence);
   }
 
   // ---- Reading pauses and goes on -----------------------------------------------------------------------
@@ -771,7 +735,7 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
       this.#shutdown(error);
     }
     this.#sender.release();
-    if ((this.#state as ConnectionState) === "closed") return;
+    if (this.state === "closed") return;
     if (this.#reader.stalled || this.demand() === 0) {
       if (this.demand() > 0) this.#scheduleResume();
       return;
@@ -869,7 +833,12 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     this.#state = "closed";
     const error = this.#typed(reason, before);
     const lost = error ?? new SealwireError("ERR_CLOSED", "the connection was closed");
-    for (const deadline of [this.#handshakeDeadline, this.#readDeadline, this.#heartbeat, this.#drainDeadline]) {
+    for (const deadline of [
+      this.#handshakeDeadline,
+      this.#readDeadline,
+      this.#heartbeat,
+      this.#drainDeadline,
+    ]) {
       timers.cancel(deadline);
     }
     this.#reader.stop();
@@ -905,7 +874,8 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
 function checkRequestOptions(options: RequestOptions): RequestOptions {
   if (typeof options !== "object" || options === null) throw invalidArgument("options", "an object");
   const { signal, timeoutMs, into } = options;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidArgument("signal", "an AbortSignal");
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw invalidArgument("signal", "an AbortSignal");
   if (into !== undefined && !(into instanceof Uint8Array)) throw invalidArgument("into", "a Uint8Array");
   if (timeoutMs !== undefined) integerOption("timeoutMs", timeoutMs, 0, 0x7fffffff);
   return options;

@@ -1,37 +1,8 @@
-// What a handler gets: a message or request of the peer.
+// A message or request of the peer, from its arrival to its answer.
 
 import { memory } from "../core/crypto.ts";
 import { SealwireError } from "../errors.ts";
-import type { Connection } from "./connection.ts";
-
-/** One message or request from the peer. */
-export interface Message {
-  /**
-   * The bytes that the peer sent. By default yours to keep. With `messageBodies: "view"` a view of a shared
-   * buffer that is valid only until the handler returns (for an async handler: until its first `await`).
-   */
-  readonly body: Uint8Array;
-  /** The connection it came on; use it to call the peer back. */
-  readonly connection: Connection;
-  /** True for a request that still waits: not answered, not cancelled, its connection open. */
-  readonly expectsReply: boolean;
-  /**
-   * Aborts when nobody waits for the answer any more: the caller aborted or timed out (protocol v2), or the
-   * connection is gone. Pass it on to what the handler does.
-   */
-  readonly signal: AbortSignal;
-  /**
-   * Answers a request. The body is copied before this returns. Returns false when nobody waits any more (the
-   * caller cancelled, or the connection is gone); then nothing is sent.
-   *
-   * @throws SealwireError ERR_NO_REPLY_EXPECTED for a one-way message or a second answer;
-   *   ERR_MESSAGE_TOO_LARGE; ERR_INVALID_ARGUMENT.
-   */
-  reply(body: Uint8Array): boolean;
-}
-
-/** Takes a message or request. What it returns is ignored; return a promise if the work goes on. */
-export type MessageHandler = (message: Message) => void | Promise<void>;
+import type { Connection, Message } from "./peer.ts";
 
 /** The connection's side of its messages. */
 export interface MessageOwner {
@@ -58,7 +29,13 @@ export class IncomingMessage implements Message {
   watched = false;
 
   /** Without `body`, it is a view of linear memory [start, end) made at first use. */
-  constructor(owner: MessageOwner, sequence: number, body: Uint8Array | undefined, start: number, end: number) {
+  constructor(
+    owner: MessageOwner,
+    sequence: number,
+    body: Uint8Array | undefined,
+    start: number,
+    end: number,
+  ) {
     this.#owner = owner;
     this.sequence = sequence;
     this.#body = body;
@@ -91,7 +68,8 @@ export class IncomingMessage implements Message {
 
   reply(body: Uint8Array): boolean {
     if (this.#answered) {
-      const text = this.sequence === 0 ? "a one-way message takes no reply" : "the request was already answered";
+      const text =
+        this.sequence === 0 ? "a one-way message takes no reply" : "the request was already answered";
       throw new SealwireError("ERR_NO_REPLY_EXPECTED", text);
     }
     if (this.#cancelled !== undefined) return false;

@@ -72,7 +72,13 @@ class Turn {
 
 /** Something that waits in the queue. */
 type Chunk =
-  | { readonly kind: "segment"; readonly address: number; readonly end: number; readonly count: number; sealed: boolean }
+  | {
+      readonly kind: "segment";
+      readonly address: number;
+      readonly end: number;
+      readonly count: number;
+      sealed: boolean;
+    }
   | { readonly kind: "sealed"; readonly bytes: Uint8Array; offset: number }
   /** Appended before the session existed. */
   | { readonly kind: "plain"; readonly header: Uint8Array; readonly body: Uint8Array };
@@ -164,7 +170,8 @@ export class Sender implements TurnTask {
       if (this.#segment === 0) this.#appendLarge(sequence, kind, body, plaintextBytes);
       else this.#appendFrame(sequence, kind, body, plaintextBytes, frameBytes);
     }
-    if (!this.#aboveLowWater && this.pendingBytes > this.#options.lowWaterMarkBytes) this.#aboveLowWater = true;
+    if (!this.#aboveLowWater && this.pendingBytes > this.#options.lowWaterMarkBytes)
+      this.#aboveLowWater = true;
     if (!this.#scheduled && !this.#held) this.#schedule();
   }
 
@@ -253,7 +260,13 @@ export class Sender implements TurnTask {
     this.#turns.add(this);
   }
 
-  #appendFrame(sequence: number, kind: number, body: Uint8Array, plaintextBytes: number, frameBytes: number): void {
+  #appendFrame(
+    sequence: number,
+    kind: number,
+    body: Uint8Array,
+    plaintextBytes: number,
+    frameBytes: number,
+  ): void {
     let at = this.#segment + this.#fill;
     const sealedBytes = plaintextBytes + TAG_BYTES;
     memory[at] = sealedBytes >>> 24;

@@ -1,8 +1,8 @@
 // A server: accepts connections up to a limit, lets a few more wait for a place, and closes in good order.
 
 import { SealwireError } from "../errors.ts";
-import type { ConnectionStateListener } from "./client.ts";
-import { type Connection, type ConnectionContext, type ConnectionObserver, RpcConnection } from "./connection.ts";
+import { type ConnectionContext, type ConnectionObserver, RpcConnection } from "./connection.ts";
+import type { Connection, ConnectionStateListener } from "./peer.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Adapter, Address, Listener, Transport, TransportEvents } from "./transport.ts";
 

@@ -1,0 +1,25 @@
+// What every runtime's entry point exports beside `connect` and `listen`.
+
+export type { Engine } from "./core/frameCipher.ts";
+export { type ErrorCode, SealwireError } from "./errors.ts";
+export type { ConnectionLimits, PeerIdentity } from "./options.ts";
+export type {
+  Handshake,
+  HandshakeFactory,
+  HandshakeInfo,
+  HandshakeResult,
+  Role,
+  TransportFormat,
+} from "./protocol/handshake.ts";
+export { type MonteV1Options, monteV1 } from "./protocol/v1.ts";
+export type { ClientOptions, CommonOptions, ServerOptions } from "./rpc/api.ts";
+export type { Client, ClientStats } from "./rpc/client.ts";
+export type {
+  Connection,
+  ConnectionState,
+  ConnectionStateListener,
+  Message,
+  MessageHandler,
+  RequestOptions,
+} from "./rpc/peer.ts";
+export type { Server } from "./rpc/server.ts";

@@ -1,0 +1,97 @@
+// What applications see of a connection and of what arrives on it.
+
+import type { SealwireError } from "../errors.ts";
+import type { PeerIdentity } from "../options.ts";
+
+export type ConnectionState = "dialing" | "handshaking" | "open" | "draining" | "closed";
+
+export interface RequestOptions {
+  /** Gives up on the request: it rejects with ERR_ABORTED and the far handler is told (protocol v2). */
+  signal?: AbortSignal;
+  /** Milliseconds to wait for the answer; 0: no limit. Default: the `requestTimeoutMs` of the connection. */
+  timeoutMs?: number;
+  /**
+   * Write the answer to this buffer instead of a new one; the promise gives the part of it that was written. An
+   * answer that does not fit rejects with ERR_MESSAGE_TOO_LARGE.
+   */
+  into?: Uint8Array;
+}
+
+/** One connection as handlers and callbacks see it. */
+export interface Connection {
+  readonly state: ConnectionState;
+  /** The peer's address in text form; empty for Unix sockets. */
+  readonly remoteAddress: string;
+  /** Who the peer is, as far as the handshake proved it. Undefined before the handshake is done. */
+  readonly identity: PeerIdentity | undefined;
+  /** Bytes that wait for the kernel to take them. */
+  readonly pendingBytes: number;
+  /** Requests of this side that wait for answers. */
+  readonly inFlightRequests: number;
+  /** Answers that came too late (after a time-out or abort) or to no request of ours, and were dropped. */
+  readonly droppedReplies: number;
+  /**
+   * Sends a one-way message. Resolves when the kernel has it, which says nothing about the peer having handled it.
+   * The body is copied before this returns.
+   *
+   * @throws SealwireError at once: ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE. Rejects: ERR_CLOSED,
+   *   ERR_BACKPRESSURE, ERR_CONNECTION_LOST and what ended the connection.
+   */
+  send(body: Uint8Array): Promise<void>;
+  /**
+   * Sends a one-way message without waiting. False, and nothing is sent, above the high-water mark or when the
+   * connection does not take messages any more.
+   *
+   * @throws SealwireError ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE.
+   */
+  sendNoWait(body: Uint8Array): boolean;
+  /**
+   * Sends a request; resolves with the answer, which is the caller's to keep. The body is copied before this returns.
+   *
+   * @throws SealwireError at once: ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE. Rejects: ERR_REMOTE,
+   *   ERR_REQUEST_TIMEOUT, ERR_ABORTED, ERR_TOO_MANY_REQUESTS, ERR_BACKPRESSURE, ERR_CLOSED,
+   *   ERR_CONNECTION_LOST and what ended the connection.
+   */
+  request(body: Uint8Array, options?: RequestOptions): Promise<Uint8Array>;
+  /**
+   * Ends the connection in good order: what is in flight finishes within `drainTimeoutMs`, then the socket closes.
+   * Resolves when it is gone. Idempotent, never rejects.
+   */
+  close(): Promise<void>;
+}
+
+/** One message or request from the peer. */
+export interface Message {
+  /**
+   * The bytes that the peer sent. By default yours to keep. With `messageBodies: "view"` a view of a shared
+   * buffer that is valid only until the handler returns (for an async handler: until its first `await`).
+   */
+  readonly body: Uint8Array;
+  /** The connection it came on; use it to call the peer back. */
+  readonly connection: Connection;
+  /** True for a request that still waits: not answered, not cancelled, its connection open. */
+  readonly expectsReply: boolean;
+  /**
+   * Aborts when nobody waits for the answer any more: the caller aborted or timed out (protocol v2), or the
+   * connection is gone. Pass it on to what the handler does.
+   */
+  readonly signal: AbortSignal;
+  /**
+   * Answers a request. The body is copied before this returns. Returns false when nobody waits any more (the
+   * caller cancelled, or the connection is gone); then nothing is sent.
+   *
+   * @throws SealwireError ERR_NO_REPLY_EXPECTED for a one-way message or a second answer;
+   *   ERR_MESSAGE_TOO_LARGE; ERR_INVALID_ARGUMENT.
+   */
+  reply(body: Uint8Array): boolean;
+}
+
+/** Takes a message or request. What it returns is ignored; return a promise if the work goes on. */
+export type MessageHandler = (message: Message) => void | Promise<void>;
+
+/** Called when a connection opens, drains (takes no new calls) or closes. `error`: why, unless in good order. */
+export type ConnectionStateListener = (
+  connection: Connection,
+  state: "open" | "draining" | "closed",
+  error: SealwireError | undefined,
+) => void;
