@@ -10,6 +10,7 @@
 import {
   FE_BYTES,
   feAdd,
+  feCopy,
   feFromBytes,
   feInvert,
   feMul,
@@ -21,6 +22,7 @@ import {
   feToBytes,
 } from "./field25519";
 import { X25519_SCRATCH, X25519_SCRATCH_BYTES } from "./memory";
+import { ladderFused, multiplyAddIsFused } from "./x25519Fused";
 
 /** (A - 2) / 4 of curve25519. */
 const a24: i64 = 121665;
@@ -78,6 +80,39 @@ function ladderStep(swap: i32): void {
   feMul(Z2, E, C);
 }
 
+/** out (32 bytes) = X25519(k, u) for the clamped scalar k, in any runtime. */
+function ladder(out: usize, k: usize, u: usize): void {
+  feFromBytes(X1, u);
+  feSmall(X2, 1);
+  feSmall(Z2, 0);
+  feCopy(X3, X1);
+  feSmall(Z3, 1);
+
+  let previous = 0;
+  for (let t = 254; t >= 0; t--) {
+    const bit = -(<i32>((load<u8>(k + (t >> 3)) >> (t & 7)) & 1));
+    ladderStep(previous ^ bit);
+    previous = bit;
+  }
+  // The last bit of a clamped scalar is 0: nothing is left to swap.
+  feInvert(Z2, Z2, T);
+  feMul(X2, X2, Z2);
+  feToBytes(out, X2);
+}
+
+/** Whether x25519Fused.ts is used; found out when the module is instantiated. */
+let fused: bool = ASC_FEATURE_RELAXED_SIMD ? multiplyAddIsFused() : false;
+
+/** Which ladder runs: 1 for the fused one, 0 for the one that is right everywhere. */
+export function x25519Fused(): i32 {
+  return i32(fused);
+}
+
+/** For tests: as if the self-test had failed (0), or run the self-test again (1). */
+export function x25519AllowFused(allowed: i32): void {
+  if (ASC_FEATURE_RELAXED_SIMD) fused = allowed != 0 && multiplyAddIsFused();
+}
+
 /**
  * out (32 bytes) = X25519(scalar, u), both 32 bytes; the scalar is clamped here, the top bit of u ignored,
  * u >= p accepted (RFC 7748 section 5).
@@ -86,22 +121,12 @@ function ladderStep(swap: i32): void {
  */
 export function x25519(out: usize, scalar: usize, u: usize): i32 {
   clampScalar(K, scalar);
-  feFromBytes(X1, u);
-  feSmall(X2, 1);
-  feSmall(Z2, 0);
-  memory.copy(X3, X1, FE_BYTES);
-  feSmall(Z3, 1);
-
-  let previous = 0;
-  for (let t = 254; t >= 0; t--) {
-    const bit = -(<i32>((load<u8>(K + (t >> 3)) >> (t & 7)) & 1));
-    ladderStep(previous ^ bit);
-    previous = bit;
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (fused) ladderFused(out, K, u);
+    else ladder(out, K, u);
+  } else {
+    ladder(out, K, u);
   }
-  // The last bit of a clamped scalar is 0: nothing is left to swap.
-  feInvert(Z2, Z2, T);
-  feMul(X2, X2, Z2);
-  feToBytes(out, X2);
   memory.fill(X25519_SCRATCH, 0, X25519_SCRATCH_BYTES);
   return anyNonZero32(out);
 }

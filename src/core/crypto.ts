@@ -10,6 +10,10 @@ import { wasmInstance } from "./wasm.ts";
 export interface CurveExports {
   /** out (32) = X25519(scalar, u); returns 0 when the result is all zero. */
   x25519(out: number, scalar: number, u: number): number;
+  /** 1 where the ladder with fused multiply-add is used, 0 where the one that is right everywhere. */
+  x25519Fused(): number;
+  /** For tests: 0 as if the self-test for fused multiply-add had failed, 1 runs it again. */
+  x25519AllowFused(allowed: number): void;
   /** out (32) = X25519(scalar, 9). */
   x25519Base(out: number, scalar: number): void;
   /** One-shot: out (`length` bytes, 1-64) = BLAKE2b(key, input). */

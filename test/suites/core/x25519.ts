@@ -1,9 +1,10 @@
 // X25519: vectors and comparisons on the build that the runtime chooses; arguments; wiping.
 
 import assert from "node:assert/strict";
-import { memory, STAGING } from "../../../src/core/crypto.ts";
+import { core, memory, STAGING } from "../../../src/core/crypto.ts";
+import { wasmBuild } from "../../../src/core/wasm.ts";
 import * as module from "../../../src/core/x25519.ts";
-import { test } from "../../support/harness.ts";
+import { runtimeId, test } from "../../support/harness.ts";
 import { randomBytes, registerX25519Tests } from "../../support/x25519-tests.ts";
 
 const { x25519, x25519KeyPair, x25519PublicKey } = module;
@@ -72,4 +73,32 @@ test("arguments are only read, results are memory of their own", () => {
   framed.set(privateKey, 7);
   framed.set(publicKey, 50);
   assert.deepEqual(x25519(framed.subarray(7, 39), Buffer.from(framed.buffer, 50, 32)), kept);
+});
+
+test("the fused ladder runs where multiply-add is fused, and nowhere else", () => {
+  // JavaScriptCore validates relaxed SIMD but rounds twice; Node 20 has only the plain build.
+  if (runtimeId === "node20") assert.equal(wasmBuild(), "plain");
+  if (runtimeId === "node20" || runtimeId === "bun") assert.equal(core.x25519Fused(), 0);
+  core.x25519AllowFused(0);
+  assert.equal(core.x25519Fused(), 0);
+  core.x25519AllowFused(1);
+});
+
+test("both ladders give the same secrets, on random and on extreme keys", () => {
+  const before = core.x25519Fused();
+  const extremes = [
+    new Uint8Array(32).fill(255),
+    new Uint8Array(32).fill(0xaa),
+    new Uint8Array(32).fill(0x55),
+  ];
+  for (let i = 0; i < 400; i++) {
+    const privateKey = extremes[i] ?? randomBytes(32);
+    const publicKey = extremes[(i + 1) % 5] ?? randomBytes(32);
+    core.x25519AllowFused(1);
+    const shared = x25519(privateKey, publicKey);
+    core.x25519AllowFused(0);
+    assert.deepEqual(x25519(privateKey, publicKey), shared);
+  }
+  core.x25519AllowFused(1);
+  assert.equal(core.x25519Fused(), before);
 });
