@@ -1,0 +1,208 @@
+// The frame parser: every split of a stream, one byte at a time, limits, and a sink that stops taking frames.
+
+import assert from "node:assert/strict";
+import { LENGTH_BYTES, SMALL_FRAME_BYTES } from "../../../src/constants.ts";
+import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../../../src/core/crypto.ts";
+import { FrameReader, type FrameSink, readLength } from "../../../src/protocol/frame.ts";
+import { test } from "../../support/harness.ts";
+
+const MIN = 20;
+const MAX = 200_000;
+
+/** Keeps copies of the frames it gets. */
+class Collector implements FrameSink {
+  readonly bodies: Uint8Array[] = [];
+  budget = Number.POSITIVE_INFINITY;
+  largestBatch = 0;
+
+  demand(): number {
+    return this.budget;
+  }
+
+  frames(start: number, end: number, count: number): void {
+    assert.ok(count <= this.budget, "never more than was asked for");
+    this.largestBatch = Math.max(this.largestBatch, count);
+    let at = start;
+    for (let i = 0; i < count; i++) {
+      const length = readLength(at);
+      this.bodies.push(memory.slice(at + LENGTH_BYTES, at + LENGTH_BYTES + length));
+      at += LENGTH_BYTES + length;
+    }
+    assert.equal(at, end, "frames fill the run exactly");
+    this.budget -= count;
+  }
+
+  largeFrame(sealed: Uint8Array): void {
+    this.bodies.push(sealed);
+    this.budget--;
+  }
+}
+
+function body(length: number, seed: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, i) => (i * 31 + seed * 7) & 0xff);
+}
+
+function streamOf(bodies: Uint8Array[]): Uint8Array {
+  const stream = new Uint8Array(bodies.reduce((sum, b) => sum + LENGTH_BYTES + b.length, 0));
+  let at = 0;
+  for (const b of bodies) {
+    new DataView(stream.buffer).setUint32(at, b.length);
+    stream.set(b, at + LENGTH_BYTES);
+    at += LENGTH_BYTES + b.length;
+  }
+  return stream;
+}
+
+/** Offers bytes the way adapters do: half of the time they are in the window already. */
+function offer(reader: FrameReader, bytes: Uint8Array, inWindow: boolean): void {
+  if (inWindow && bytes.length <= RECEIVE_WINDOW_BYTES) {
+    memory.set(bytes, RECEIVE_WINDOW);
+    reader.readWindow(bytes.length);
+  } else {
+    reader.read(bytes);
+  }
+}
+
+test("every split of a stream of several frames into two parts", () => {
+  const bodies = [20, 21, 64, 333, 20, 1_000].map(body);
+  const stream = streamOf(bodies);
+  for (let split = 0; split <= stream.length; split++) {
+    for (const inWindow of [true, false]) {
+      const sink = new Collector();
+      const reader = new FrameReader(sink, MIN, MAX);
+      offer(reader, stream.subarray(0, split), inWindow);
+      offer(reader, stream.subarray(split), inWindow);
+      assert.deepEqual(sink.bodies, bodies, `split at ${split}`);
+      assert.equal(reader.hasUnread, false);
+    }
+  }
+});
+
+test("every split of a short stream into three parts", () => {
+  const bodies = [20, 25, 20].map(body);
+  const stream = streamOf(bodies);
+  for (let first = 0; first <= stream.length; first++) {
+    for (let second = first; second <= stream.length; second++) {
+      const sink = new Collector();
+      const reader = new FrameReader(sink, MIN, MAX);
+      offer(reader, stream.subarray(0, first), true);
+      offer(reader, stream.subarray(first, second), true);
+      offer(reader, stream.subarray(second), true);
+      assert.deepEqual(sink.bodies, bodies);
+    }
+  }
+});
+
+test("one byte at a time, with large frames between small ones", () => {
+  const bodies = [20, SMALL_FRAME_BYTES, SMALL_FRAME_BYTES + 1, 100_000, 20].map(body);
+  const stream = streamOf(bodies);
+  const sink = new Collector();
+  const reader = new FrameReader(sink, MIN, MAX);
+  for (let i = 0; i < stream.length; i++) offer(reader, stream.subarray(i, i + 1), i % 2 === 0);
+  assert.deepEqual(sink.bodies, bodies);
+});
+
+test("random pieces, up to more than a window", () => {
+  for (let round = 0; round < 40; round++) {
+    const bodies = Array.from({ length: 60 }, (_, i) => {
+      const limit = Math.random() < 0.1 ? 150_000 : 3_000;
+      return body(MIN + Math.floor(Math.random() * limit), i);
+    });
+    const stream = streamOf(bodies);
+    const sink = new Collector();
+    const reader = new FrameReader(sink, MIN, MAX);
+    for (let at = 0; at < stream.length; ) {
+      const take = Math.floor(Math.random() * (Math.random() < 0.3 ? 200_000 : 5_000));
+      offer(reader, stream.subarray(at, at + take), Math.random() < 0.5);
+      at += take;
+    }
+    assert.deepEqual(sink.bodies, bodies);
+  }
+});
+
+test("a read of many frames is one batch", () => {
+  const bodies = Array.from({ length: 500 }, (_, i) => body(MIN + (i % 50), i));
+  const sink = new Collector();
+  new FrameReader(sink, MIN, MAX).read(streamOf(bodies));
+  assert.equal(sink.largestBatch, 500);
+});
+
+test("a sink that stops gets no frame more, and all of them later", () => {
+  const bodies = [30, 40, 50_000, 60, 70, 30_000, 80].map(body);
+  const stream = streamOf(bodies);
+  for (const pieceBytes of [1, 7, 1_000, stream.length]) {
+    const sink = new Collector();
+    sink.budget = 0;
+    const reader = new FrameReader(sink, MIN, MAX);
+    for (let at = 0; at < stream.length; at += pieceBytes) reader.read(stream.subarray(at, at + pieceBytes));
+    assert.equal(sink.bodies.length, 0);
+    assert.equal(reader.stalled, true);
+    for (let i = 0; i < bodies.length; i++) {
+      sink.budget = 1;
+      reader.resume();
+      assert.equal(sink.bodies.length, i + 1, `frame ${i} of pieces of ${pieceBytes}`);
+    }
+    assert.deepEqual(sink.bodies, bodies);
+    sink.budget = 1;
+    reader.resume();
+    assert.equal(reader.hasUnread, false);
+  }
+});
+
+test("a length outside of the limits is refused as soon as its four bytes are in", () => {
+  for (const [length, code] of [
+    [0, "ERR_FRAME_TOO_SHORT"],
+    [MIN - 1, "ERR_FRAME_TOO_SHORT"],
+    [MAX + 1, "ERR_FRAME_TOO_LARGE"],
+    [0xffffffff, "ERR_FRAME_TOO_LARGE"],
+  ] as const) {
+    const sink = new Collector();
+    const reader = new FrameReader(sink, MIN, MAX);
+    const prefix = new Uint8Array(LENGTH_BYTES);
+    new DataView(prefix.buffer).setUint32(0, length);
+    reader.read(streamOf([body(30, 1)]));
+    reader.read(prefix.subarray(0, 3));
+    assert.throws(() => reader.read(prefix.subarray(3)), { code });
+    assert.equal(sink.bodies.length, 1, "what came before was delivered");
+  }
+});
+
+test("the limits themselves are allowed", () => {
+  const bodies = [body(MIN, 1), body(MAX, 2)];
+  const sink = new Collector();
+  new FrameReader(sink, MIN, MAX).read(streamOf(bodies));
+  assert.deepEqual(sink.bodies, bodies);
+});
+
+test("a limit below the small-frame size holds, too", () => {
+  const reader = new FrameReader(new Collector(), MIN, 100);
+  assert.throws(() => reader.read(streamOf([body(101, 1)])), { code: "ERR_FRAME_TOO_LARGE" });
+});
+
+test("an announced length takes no memory before the bytes are there", () => {
+  const readers: FrameReader[] = [];
+  const before = process.memoryUsage().arrayBuffers;
+  const prefix = new Uint8Array(LENGTH_BYTES + 1);
+  new DataView(prefix.buffer).setUint32(0, 0x3fffffff);
+  for (let i = 0; i < 50; i++) {
+    const reader = new FrameReader(new Collector(), MIN, 0x40000000);
+    reader.read(prefix);
+    readers.push(reader);
+  }
+  const grownBytes = process.memoryUsage().arrayBuffers - before;
+  assert.ok(grownBytes < 50 * 262_144, `${grownBytes} bytes for 50 announced frames of 1 GiB`);
+  assert.equal(
+    readers.every((reader) => reader.hasUnread),
+    true,
+  );
+});
+
+test("after stop nothing is delivered", () => {
+  const sink = new Collector();
+  const reader = new FrameReader(sink, MIN, MAX);
+  reader.read(streamOf([body(30, 1)]));
+  reader.stop();
+  reader.read(streamOf([body(30, 2)]));
+  reader.resume();
+  assert.equal(sink.bodies.length, 1);
+});

@@ -1,0 +1,154 @@
+// Sessions: rekeying at its boundary whatever the batches, refusal of wrong frames, counters.
+
+import assert from "node:assert/strict";
+import { LENGTH_BYTES, TAG_BYTES } from "../../../src/constants.ts";
+import { memory } from "../../../src/core/crypto.ts";
+import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/pool.ts";
+import type { HandshakeResult, TransportFormat } from "../../../src/protocol/handshake.ts";
+import { Session } from "../../../src/protocol/session.ts";
+import { onAfterEachTest, test } from "../../support/harness.ts";
+
+onAfterEachTest(() => assert.equal(slotsInUse(), 0));
+
+const identity = {
+  protocol: "test",
+  authenticated: false,
+  remoteStaticKey: undefined,
+  handshakeHash: undefined,
+};
+
+function formatWith(rekeyAfterFrames: number): TransportFormat {
+  return { header: "kind", nonceLayout: "counter-last", rekeyAfterFrames, peerMaxFrameBytes: 0 };
+}
+
+/** Two ends of one session. */
+function pair(rekeyAfterFrames: number): { a: Session; b: Session } {
+  const oneWay = crypto.getRandomValues(new Uint8Array(32));
+  const otherWay = crypto.getRandomValues(new Uint8Array(32));
+  const result = (sendKey: Uint8Array, receiveKey: Uint8Array): HandshakeResult => ({
+    sendKey: sendKey.slice(),
+    receiveKey: receiveKey.slice(),
+    identity,
+  });
+  const format = formatWith(rekeyAfterFrames);
+  return {
+    a: new Session(result(oneWay, otherWay), format, "auto"),
+    b: new Session(result(otherWay, oneWay), format, "auto"),
+  };
+}
+
+/** Lays out `count` frames of 8-byte plaintexts that count up from `first`; returns the end. */
+function layOut(slot: number, first: number, count: number): number {
+  let at = slot;
+  for (let i = 0; i < count; i++) {
+    const view = new DataView(memory.buffer, at, LENGTH_BYTES + 8);
+    view.setUint32(0, 8 + TAG_BYTES);
+    view.setUint32(4, first + i);
+    view.setUint32(8, 0xabcdef);
+    at += LENGTH_BYTES + 8 + TAG_BYTES;
+  }
+  return at;
+}
+
+function firstWord(slot: number, index: number): number {
+  return new DataView(memory.buffer).getUint32(slot + index * (LENGTH_BYTES + 8 + TAG_BYTES) + LENGTH_BYTES);
+}
+
+test("rekeying happens at the same frame on both ends, however frames are batched", () => {
+  for (const rekeyAfter of [1, 2, 3, 5, 64]) {
+    const { a, b } = pair(rekeyAfter);
+    const slot = acquireSlot();
+    let sealedFrames = 0;
+    for (const batch of [1, 1, 2, 3, 7, 64, 1, 130, 5, 200]) {
+      const end = layOut(slot, sealedFrames, batch);
+      a.seal(slot, end, batch);
+      // The receiver sees the same bytes in two reads.
+      const half = batch >> 1;
+      const middle = slot + half * (LENGTH_BYTES + 8 + TAG_BYTES);
+      if (half > 0) assert.equal(b.open(slot, middle, half), half);
+      assert.equal(b.open(middle, end, batch - half), batch - half);
+      for (let i = 0; i < batch; i++) assert.equal(firstWord(slot, i), sealedFrames + i);
+      sealedFrames += batch;
+    }
+    releaseSlot(slot);
+    a.destroy();
+    b.destroy();
+  }
+});
+
+test("large frames count for rekeying", () => {
+  const { a, b } = pair(3);
+  for (let i = 0; i < 10; i++) {
+    const body = crypto.getRandomValues(new Uint8Array(40_000 + i));
+    const header = Uint8Array.of(0, 0, 0, i, 0);
+    const frame = a.sealLarge(header, body);
+    const opened = b.openLarge(frame.slice(LENGTH_BYTES));
+    assert.ok(opened !== null);
+    assert.deepEqual(opened.subarray(0, 5), header);
+    assert.deepEqual(opened.subarray(5), body);
+  }
+  a.destroy();
+  b.destroy();
+});
+
+test("sessions that rekey at different frames do not understand each other after the first boundary", () => {
+  const key = crypto.getRandomValues(new Uint8Array(32));
+  const result = (): HandshakeResult => ({ sendKey: key.slice(), receiveKey: key.slice(), identity });
+  const a = new Session(result(), formatWith(4), "auto");
+  const b = new Session(result(), formatWith(0), "auto");
+  const slot = acquireSlot();
+  const end = layOut(slot, 0, 10);
+  a.seal(slot, end, 10);
+  assert.equal(b.open(slot, end, 10), 4);
+  releaseSlot(slot, 65_536);
+  a.destroy();
+  b.destroy();
+});
+
+test("a frame that was changed, repeated, skipped or reflected does not open; those before it do", () => {
+  const frameBytes = LENGTH_BYTES + 8 + TAG_BYTES;
+  const slot = acquireSlot();
+  const attacks: Record<string, (start: number) => void> = {
+    changed: (start) => {
+      memory[start + 2 * frameBytes + LENGTH_BYTES]! ^= 1;
+    },
+    "tag changed": (start) => {
+      memory[start + 3 * frameBytes - 1]! ^= 0x80;
+    },
+    repeated: (start) =>
+      memory.copyWithin(start + 2 * frameBytes, start + frameBytes, start + 2 * frameBytes),
+    skipped: (start) =>
+      memory.copyWithin(start + 2 * frameBytes, start + 3 * frameBytes, start + 5 * frameBytes),
+  };
+  for (const [name, attack] of Object.entries(attacks)) {
+    const { a, b } = pair(0);
+    const end = layOut(slot, 0, 5);
+    a.seal(slot, end, 5);
+    attack(slot);
+    const third = memory.slice(slot + 2 * frameBytes, slot + 3 * frameBytes);
+    assert.equal(b.open(slot, end, 5), 2, name);
+    assert.deepEqual(
+      memory.slice(slot + 2 * frameBytes, slot + 3 * frameBytes),
+      third,
+      "nothing was written",
+    );
+    a.destroy();
+    b.destroy();
+  }
+  const { a, b } = pair(0);
+  const end = layOut(slot, 0, 1);
+  a.seal(slot, end, 1);
+  assert.equal(a.open(slot, end, 1), 0, "reflected");
+  releaseSlot(slot, 65_536);
+  a.destroy();
+  b.destroy();
+});
+
+test("the keys given to a session are wiped where they came from", () => {
+  const sendKey = crypto.getRandomValues(new Uint8Array(32));
+  const receiveKey = crypto.getRandomValues(new Uint8Array(32));
+  const session = new Session({ sendKey, receiveKey, identity }, formatWith(0), "wasm");
+  assert.ok([...sendKey, ...receiveKey].every((byte) => byte === 0));
+  session.destroy();
+  session.destroy();
+});
