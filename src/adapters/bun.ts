@@ -44,12 +44,15 @@ class SocketState {
   events: TransportEvents | undefined;
   transport: BunTransport | undefined;
   failure: unknown;
+  /** The peer's end of stream was reported. */
+  ended = false;
 }
 
 class BunTransport implements Transport {
   readonly #socket: BunSocket;
   /** What the kernel did not take: Bun keeps nothing. */
   #rest: Uint8Array | undefined;
+  #endSent = false;
   #closed = false;
 
   constructor(socket: BunSocket) {
@@ -89,7 +92,13 @@ class BunTransport implements Transport {
   }
 
   end(): void {
+    this.#endSent = true;
     this.#socket.shutdown();
+  }
+
+  /** This side sent the end of its stream, and nobody destroyed the socket. */
+  get waitsForEnd(): boolean {
+    return this.#endSent && !this.#closed;
   }
 
   destroy(): void {
@@ -117,12 +126,17 @@ function handlers(open: (socket: BunSocket) => void): BunHandlers {
     drain: (socket) => {
       if (socket.data.transport?.drain()) socket.data.events?.onWritten();
     },
-    end: (socket) => socket.data.events?.onEnd(),
+    end: (socket) => {
+      socket.data.ended = true;
+      socket.data.events?.onEnd();
+    },
     close: (socket, error) => {
-      const { events, transport, failure } = socket.data;
+      const { events, transport, failure = error, ended } = socket.data;
+      // After shutdown() Bun reports the peer's end of stream as the close alone.
+      if (transport?.waitsForEnd && !ended && failure === undefined) events?.onEnd();
       socket.data.events = undefined;
       transport?.closed();
-      events?.onClose(failure ?? error);
+      events?.onClose(failure);
     },
     error: (socket, error) => {
       socket.data.failure = error;

@@ -1,0 +1,6 @@
+import { denoAdapter } from "../../../src/adapters/deno.ts";
+import { testAdapter } from "../../support/adapterContract.ts";
+import { runtimeId, test } from "../../support/harness.ts";
+
+if (runtimeId === "deno") testAdapter(denoAdapter);
+else test("the contract", { only: ["deno"] }, () => {});

@@ -1,0 +1,406 @@
+// What every adapter must do, whichever sockets it is made of: the contract of rpc/transport.ts, tested below
+// any protocol. A suite per adapter calls `testAdapter`.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import * as net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { memory } from "../../src/core/crypto.ts";
+import { acquireSlot, releaseSlot, slotsInUse } from "../../src/core/pool.ts";
+import type { Adapter, Address, Listener } from "../../src/rpc/transport.ts";
+import { onAfterEachTest, test } from "./harness.ts";
+import { acceptInto, SocketProbe, streamBytes } from "./socketProbe.ts";
+
+const SEGMENT_BYTES = 65_536;
+const MEBIBYTE = 1_048_576;
+
+/** A connected pair over this adapter, and how to take it down. */
+class Pair {
+  readonly client = new SocketProbe();
+  readonly server = new SocketProbe();
+  readonly listener: Listener;
+  #stopped: Promise<void> | undefined;
+
+  constructor(listener: Listener) {
+    this.listener = listener;
+  }
+
+  /** Closes the listener, once. It may resolve only when the accepted sockets are gone. */
+  stopListening(): Promise<void> {
+    this.#stopped ??= this.listener.close();
+    return this.#stopped;
+  }
+
+  async close(): Promise<void> {
+    for (const probe of [this.client, this.server]) {
+      if (probe.transport !== undefined && probe.closes === 0) probe.call((transport) => transport.destroy());
+    }
+    await this.client.closed();
+    await this.server.closed();
+    await this.stopListening();
+    for (const probe of [this.client, this.server]) {
+      assert.deepEqual(probe.violations, []);
+      assert.equal(probe.closes, 1);
+      assert.equal(probe.firstWrongByte, -1, "the stream differs");
+    }
+  }
+}
+
+/** Writes `total` bytes of the test stream from pool slots, as a connection does. */
+async function writeStream(probe: SocketProbe, seed: number, total: number): Promise<void> {
+  for (let sent = 0; sent < total; ) {
+    const length = Math.min(SEGMENT_BYTES, total - sent);
+    const slot = acquireSlot();
+    assert.notEqual(slot, 0);
+    memory.set(streamBytes(seed, sent, length), slot);
+    const complete = await probe.write(memory.subarray(slot, slot + length));
+    // The socket owns no memory any more: scribbling must not reach the peer.
+    memory.fill(0xee, slot, slot + length);
+    releaseSlot(slot);
+    assert.ok(complete, "the socket closed while writing");
+    sent += length;
+  }
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/**
+ * Lets `probe` write more than the kernel holds to a peer that does not read, and the peer vanish: a socket that
+ * is closed with unread bytes sends a reset.
+ */
+async function expectReset(probe: SocketProbe, vanish: () => void): Promise<void> {
+  const returned = probe.call((transport) => transport.write(streamBytes(0, 0, 64 * MEBIBYTE)));
+  assert.equal(returned, false, "64 MiB were taken at once");
+  vanish();
+  await probe.closed();
+  assert.equal(probe.written, 0, "the write was reported as complete");
+  await pause();
+  assert.equal(probe.closes, 1);
+  assert.deepEqual(probe.violations, []);
+}
+
+/** Registers the contract's tests for this adapter. */
+export function testAdapter(adapter: Adapter): void {
+  onAfterEachTest(() => {
+    assert.equal(slotsInUse(), 0, "pool slots are left");
+  });
+
+  async function connectPair(address: Address = { host: "127.0.0.1", port: 0 }): Promise<Pair> {
+    let pair: Pair | undefined;
+    const listener = await adapter.listen(address, (transport) => acceptInto(pair!.server, transport));
+    pair = new Pair(listener);
+    const target = address.path === undefined ? { host: "127.0.0.1", port: listener.port } : address;
+    adapter.dial(target, pair.client);
+    await pair.client.until(() => pair.client.opens + pair.client.closes > 0, "onOpen");
+    assert.equal(pair.client.opens, 1, `the dial failed: ${String(pair.client.closeError)}`);
+    // A socket starts paused; the first byte proves that the other end was accepted too.
+    pair.client.call((transport) => transport.resume());
+    for (let turn = 0; turn < 1_000 && pair.server.transport === undefined; turn++) {
+      await pause();
+    }
+    pair.server.call((transport) => transport.resume());
+    return pair;
+  }
+
+  test("bytes pass in both directions", async () => {
+    const pair = await connectPair();
+    pair.server.expectStream(1);
+    pair.client.expectStream(2);
+    await pair.client.write(streamBytes(1, 0, 1_000));
+    await pair.server.write(streamBytes(2, 0, 3));
+    await pair.server.until(() => pair.server.receivedBytes === 1_000, "1,000 bytes");
+    await pair.client.until(() => pair.client.receivedBytes === 3, "3 bytes");
+    await pair.close();
+  });
+
+  test("the listener tells its port, the socket its peer's address", async () => {
+    const pair = await connectPair();
+    assert.ok(pair.listener.port > 0 && pair.listener.port < 65_536);
+    assert.match(pair.server.transport!.remoteAddress, /127\.0\.0\.1/);
+    assert.match(pair.client.transport!.remoteAddress, /127\.0\.0\.1/);
+    await pair.close();
+  });
+
+  test("16 MiB in both directions at once arrive whole, written from reused memory", async () => {
+    const pair = await connectPair();
+    const total = 16 * MEBIBYTE;
+    pair.server.expectStream(3);
+    pair.client.expectStream(4);
+    await Promise.all([writeStream(pair.client, 3, total), writeStream(pair.server, 4, total)]);
+    await pair.server.until(() => pair.server.receivedBytes === total, "16 MiB at the server");
+    await pair.client.until(() => pair.client.receivedBytes === total, "16 MiB at the client");
+    await pair.close();
+  });
+
+  test("5,000 small writes arrive in order", async () => {
+    const pair = await connectPair();
+    pair.server.expectStream(5);
+    let sent = 0;
+    for (let i = 0; i < 5_000; i++) {
+      const length = 1 + (i % 37);
+      await pair.client.write(streamBytes(5, sent, length));
+      sent += length;
+    }
+    await pair.server.until(() => pair.server.receivedBytes === sent, "all small writes");
+    await pair.close();
+  });
+
+  test("a paused reader stops the writer and loses nothing", async () => {
+    const pair = await connectPair();
+    const total = 32 * MEBIBYTE;
+    pair.server.expectStream(6);
+    pair.server.call((transport) => transport.pause());
+    let finished = false;
+    const writing = writeStream(pair.client, 6, total).then(() => {
+      finished = true;
+    });
+    // Long enough for a writer that nothing stops to pass all of it: wait until it makes no more progress.
+    for (let quiet = 0, last = -1; quiet < 10; ) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      quiet = pair.client.written === last ? quiet + 1 : 0;
+      last = pair.client.written;
+    }
+    assert.equal(finished, false, "32 MiB were taken although nobody reads");
+    // What was already on its way to this process when it paused may still be delivered, but no more than a few reads.
+    assert.ok(
+      pair.server.receivedBytes <= 4 * SEGMENT_BYTES,
+      `${pair.server.receivedBytes} bytes arrived while paused`,
+    );
+    pair.server.call((transport) => transport.resume());
+    await writing;
+    await pair.server.until(() => pair.server.receivedBytes === total, "all bytes after resume");
+    await pair.close();
+  });
+
+  test("pausing and resuming again and again loses nothing", async () => {
+    const pair = await connectPair();
+    const total = 4 * MEBIBYTE;
+    pair.server.expectStream(7);
+    let pauses = 0;
+    pair.server.onBytes = () => {
+      // Inside an event, as a connection does it.
+      pair.server.transport!.pause();
+      pauses++;
+      setTimeout(() => pair.server.transport!.resume(), pauses % 8 === 0 ? 1 : 0);
+    };
+    await writeStream(pair.client, 7, total);
+    await pair.server.until(() => pair.server.receivedBytes === total, "all bytes");
+    assert.ok(pauses > 1);
+    await pair.close();
+  });
+
+  test("pause and resume in one turn change nothing", async () => {
+    const pair = await connectPair();
+    pair.server.expectStream(8);
+    pair.server.call((transport) => {
+      transport.pause();
+      transport.resume();
+      transport.resume();
+      transport.pause();
+      transport.resume();
+    });
+    await pair.client.write(streamBytes(8, 0, 100_000));
+    await pair.server.until(() => pair.server.receivedBytes === 100_000, "all bytes");
+    await pair.close();
+  });
+
+  test("half-close: after end() the peer is told, and its answer still arrives", async () => {
+    const pair = await connectPair();
+    pair.server.expectStream(9);
+    pair.client.expectStream(10);
+    await pair.client.write(streamBytes(9, 0, 200_000));
+    pair.client.call((transport) => transport.end());
+    await pair.server.until(() => pair.server.ends === 1, "onEnd at the server");
+    assert.equal(pair.server.receivedBytes, 200_000, "onEnd came before the last bytes");
+    assert.equal(pair.server.closes, 0, "the server's socket closed although it still may write");
+    await writeStream(pair.server, 10, 300_000);
+    pair.server.call((transport) => transport.end());
+    await pair.client.until(() => pair.client.ends === 1, "onEnd at the client");
+    assert.equal(pair.client.receivedBytes, 300_000);
+    await pair.close();
+  });
+
+  test("an accepted socket that the peer resets closes once, and its pending write with it", async () => {
+    const probe = new SocketProbe();
+    const listener = await adapter.listen({ host: "127.0.0.1", port: 0 }, (transport) =>
+      acceptInto(probe, transport),
+    );
+    const raw = net.connect({ host: "127.0.0.1", port: listener.port });
+    raw.on("error", () => {});
+    await new Promise<void>((resolve) => raw.once("connect", () => resolve()));
+    raw.write(streamBytes(0, 0, 1));
+    for (let turn = 0; turn < 1_000 && probe.transport === undefined; turn++) await pause();
+    probe.call((transport) => transport.resume());
+    await probe.until(() => probe.receivedBytes === 1, "the byte");
+    await expectReset(probe, () => raw.destroy());
+    await listener.close();
+  });
+
+  test("a dialled socket that the peer resets closes once, and its pending write with it", async () => {
+    let accepted: net.Socket | undefined;
+    const server = net.createServer((socket) => {
+      accepted = socket;
+      socket.on("error", () => {});
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
+    const probe = new SocketProbe();
+    adapter.dial({ host: "127.0.0.1", port: (server.address() as net.AddressInfo).port }, probe);
+    await probe.until(() => probe.opens === 1, "onOpen");
+    probe.call((transport) => transport.resume());
+    for (let turn = 0; turn < 1_000 && accepted === undefined; turn++) await pause();
+    await expectReset(probe, () => accepted!.destroy());
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+  });
+
+  test("destroy() while a write is pending: onClose once, later, and the memory is free after it", async () => {
+    const pair = await connectPair();
+    pair.server.call((transport) => transport.pause());
+    const big = streamBytes(0, 0, 64 * MEBIBYTE);
+    const returned = pair.client.call((transport) => transport.write(big));
+    assert.equal(returned, false, "64 MiB were taken at once");
+    pair.client.call((transport) => transport.destroy());
+    assert.equal(pair.client.closes, 0, "onClose came from inside destroy()");
+    pair.client.call((transport) => transport.destroy());
+    await pair.client.closed();
+    big.fill(0);
+    pair.server.call((transport) => transport.resume());
+    await pair.close();
+  });
+
+  test("dialling a closed port fails with onClose and an error, without onOpen", async () => {
+    const listener = await adapter.listen({ host: "127.0.0.1", port: 0 }, () => assert.fail("accepted"));
+    const { port } = listener;
+    await listener.close();
+    const probe = new SocketProbe();
+    adapter.dial({ host: "127.0.0.1", port }, probe);
+    assert.equal(probe.closes, 0, "onClose came from inside dial()");
+    await probe.closed();
+    assert.equal(probe.opens, 0);
+    assert.ok(probe.closeError instanceof Error);
+    assert.deepEqual(probe.violations, []);
+  });
+
+  test("giving up a dial at once: onClose, no onOpen", async () => {
+    const probe = new SocketProbe();
+    const accepted: SocketProbe[] = [];
+    const listener = await adapter.listen({ host: "127.0.0.1", port: 0 }, (transport) => {
+      const server = new SocketProbe();
+      accepted.push(server);
+      const events = acceptInto(server, transport);
+      transport.resume();
+      return events;
+    });
+    const giveUp = adapter.dial({ host: "127.0.0.1", port: listener.port }, probe);
+    giveUp();
+    assert.equal(probe.closes, 0, "onClose came from inside the call");
+    await probe.closed();
+    giveUp();
+    assert.equal(probe.opens, 0);
+    assert.deepEqual(probe.violations, []);
+    await listener.close();
+    for (const server of accepted) {
+      if (server.closes === 0 && server.ends === 0)
+        await server.until(() => server.closes + server.ends > 0, "the end");
+      if (server.closes === 0) server.call((transport) => transport.destroy());
+      await server.closed();
+    }
+  });
+
+  test("an address in use can't be bound", async () => {
+    const listener = await adapter.listen({ host: "127.0.0.1", port: 0 }, () => assert.fail("accepted"));
+    await assert.rejects(
+      Promise.resolve().then(() =>
+        adapter.listen({ host: "127.0.0.1", port: listener.port }, () => assert.fail("accepted")),
+      ),
+    );
+    await listener.close();
+  });
+
+  test("a closed listener accepts nobody, accepted sockets live on", async () => {
+    const pair = await connectPair();
+    const stopped = pair.stopListening();
+    let refused = false;
+    for (let attempt = 0; attempt < 100 && !refused; attempt++) {
+      await pause();
+      const probe = new SocketProbe();
+      adapter.dial({ host: "127.0.0.1", port: pair.listener.port }, probe);
+      await probe.until(() => probe.opens + probe.closes > 0, "the dial");
+      refused = probe.opens === 0;
+      if (!refused) probe.call((transport) => transport.destroy());
+      await probe.closed();
+    }
+    assert.ok(refused, "a closed listener still accepts");
+    pair.server.expectStream(11);
+    await pair.client.write(streamBytes(11, 0, 50_000));
+    await pair.server.until(() => pair.server.receivedBytes === 50_000, "bytes after the listener closed");
+    await pair.close();
+    await stopped;
+  });
+
+  test("Unix sockets", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "sealwire-"));
+    try {
+      const pair = await connectPair({ path: join(folder, "socket") });
+      assert.equal(pair.listener.port, 0);
+      assert.equal(pair.server.transport!.remoteAddress, "");
+      pair.server.expectStream(12);
+      pair.client.expectStream(13);
+      const total = 2 * MEBIBYTE;
+      await Promise.all([writeStream(pair.client, 12, total), writeStream(pair.server, 13, total)]);
+      await pair.server.until(() => pair.server.receivedBytes === total, "2 MiB at the server");
+      await pair.client.until(() => pair.client.receivedBytes === total, "2 MiB at the client");
+      pair.client.call((transport) => transport.end());
+      await pair.server.until(() => pair.server.ends === 1, "onEnd");
+      await pair.close();
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  test("200 sockets open and close", async () => {
+    let accepted = 0;
+    let gone = 0;
+    const listener = await adapter.listen({ host: "127.0.0.1", port: 0 }, (transport) => {
+      accepted++;
+      const server = new SocketProbe();
+      const events = acceptInto(server, transport);
+      server.closed().then(() => gone++);
+      // Deferred: the adapter learns of `events` only when this returns.
+      setTimeout(() => transport.resume(), 0);
+      server.until(() => server.ends === 1, "the end").then(() => transport.destroy());
+      return events;
+    });
+    const probes = Array.from({ length: 200 }, () => new SocketProbe());
+    for (const probe of probes) adapter.dial({ host: "127.0.0.1", port: listener.port }, probe);
+    for (const probe of probes) {
+      await probe.until(() => probe.opens === 1, "onOpen");
+      probe.call((transport) => transport.resume());
+      probe.call((transport) => transport.end());
+    }
+    for (const probe of probes)
+      await probe.until(() => probe.ends === 1 || probe.closes === 1, "the server's end");
+    for (const probe of probes) if (probe.closes === 0) probe.call((transport) => transport.destroy());
+    for (const probe of probes) await probe.closed();
+    for (let turn = 0; turn < 2_000 && gone < 200; turn++)
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.equal(accepted, 200);
+    assert.equal(gone, 200);
+    await listener.close();
+  });
+
+  test("defer runs its callback in this turn, after promise reactions that are due", async () => {
+    const order: string[] = [];
+    await new Promise<void>((resolve) => {
+      setTimeout(() => {
+        order.push("timer");
+        resolve();
+      }, 0);
+      adapter.defer(() => order.push("deferred"));
+      order.push("now");
+    });
+    assert.deepEqual(order, ["now", "deferred", "timer"]);
+  });
+}
