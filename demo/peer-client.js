@@ -2,7 +2,7 @@
 // random size that are compared byte for byte, MESSAGES one-way messages, then the server's own request.
 // Prints one JSON line with what it measured.
 import process from "node:process";
-import { connect } from "../dist/index.js";
+import { connect, monteV1 } from "../dist/index.js";
 
 const requests = Number(process.env.DEMO_REQUESTS);
 const messages = Number(process.env.DEMO_MESSAGES);
@@ -32,11 +32,13 @@ const serverRequest = new Promise((resolve) => {
   serverAsked = resolve;
 });
 
+const bodies = Array.from({ length: requests }, (_, index) => randomBody(randomSize(index)));
+
 const startMs = performance.now();
 const client = connect({
   host: "127.0.0.1",
   port: Number(process.env.DEMO_PORT),
-  psk: process.env.DEMO_PSK,
+  handshake: monteV1(),
   onMessage: async (message) => {
     const count = new DataView(message.body.buffer, message.body.byteOffset).getUint32(0);
     await message.reply(new TextEncoder().encode(`${count} counted`));
@@ -44,7 +46,6 @@ const client = connect({
   },
 });
 
-const bodies = Array.from({ length: requests }, (_, index) => randomBody(randomSize(index)));
 await client.request(new Uint8Array(0));
 const handshakeMs = performance.now() - startMs;
 
