@@ -16,6 +16,8 @@ function detectRuntime(): RuntimeName {
 /**
  * node:crypto, or undefined. Not imported: an import would fail where it is missing. getBuiltinModule is in
  * Node from 20.16, Bun and Deno.
+ *
+ * @internal not in the published types, which need no @types/node
  */
 export const nodeCrypto: typeof NodeCrypto | undefined = findNodeCrypto();
 
@@ -34,7 +36,10 @@ function findNodeCrypto(): typeof NodeCrypto | undefined {
 export class RuntimeAes {
   readonly #cipher: ReturnType<typeof NodeCrypto.createCipheriv>;
 
-  /** @param key 32 bytes, not kept here */
+  /**
+   * @param key 32 bytes, not kept here
+   * @internal
+   */
   constructor(crypto: typeof NodeCrypto, key: Uint8Array) {
     this.#cipher = crypto.createCipheriv("aes-256-ecb", key, null).setAutoPadding(false);
   }

@@ -76,6 +76,12 @@ const OWN_REASONS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "ERR_WRITE_TIMEOUT",
 ]);
 
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function"
+  );
+}
+
 function checkBody(body: unknown): void {
   if (!(body instanceof Uint8Array)) throw invalidArgument("body", "a Uint8Array");
 }
@@ -599,17 +605,17 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
       this.#replyError(message, "ERR_NO_HANDLER", "this side handles no messages");
       return;
     }
-    let result: void | Promise<void>;
+    let result: unknown;
     try {
       result = onMessage(message);
     } catch (error) {
       this.#handlerFailed(error, message);
       return;
     }
-    if (typeof result === "object" && typeof result?.then === "function") this.#runAsync(result, message);
+    if (isPromise(result)) this.#runAsync(result, message);
   }
 
-  #runAsync(result: Promise<void>, message: IncomingMessage): void {
+  #runAsync(result: PromiseLike<unknown>, message: IncomingMessage): void {
     this.#running++;
     if (message.expectsReply) this.watch(message);
     result.then(

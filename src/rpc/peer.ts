@@ -87,7 +87,7 @@ export interface Message {
 }
 
 /** Takes a message or request. What it returns is ignored; return a promise if the work goes on. */
-export type MessageHandler = (message: Message) => void | Promise<void>;
+export type MessageHandler = (message: Message) => unknown;
 
 /** Called when a connection opens, drains (takes no new calls) or closes. `error`: why, unless in good order. */
 export type ConnectionStateListener = (

@@ -1,0 +1,179 @@
+// What is published: pack the package, install the tarball into an empty folder without network, import every
+// entry point in every runtime, and compile a TypeScript program against the declarations.
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runtimes } from "../scripts/runtimes.js";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+const workFolder = mkdtempSync(join(tmpdir(), "sealwire-package-"));
+const consumer = join(workFolder, "consumer");
+let packedFiles: string[] = [];
+
+/** Entry points that are JavaScript, as a program names them. */
+const modules = Object.keys(manifest.exports)
+  .filter((path) => !path.endsWith(".wasm") && !path.endsWith(".json"))
+  .map((path) => path.replace(/^\./, manifest.name));
+
+function npm(args: string[], cwd: string): string {
+  return execFileSync("npm", args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+}
+
+/** Every file that package.json's exports name, through all conditions. */
+function exportedFiles(target: unknown): string[] {
+  return typeof target === "string" ? [target] : Object.values(target as object).flatMap(exportedFiles);
+}
+
+beforeAll(() => {
+  const [packed] = JSON.parse(
+    npm(["pack", "--json", "--ignore-scripts", "--pack-destination", workFolder], root),
+  );
+  packedFiles = packed.files.map((file: { path: string }) => file.path);
+  mkdirSync(consumer);
+  writeFileSync(
+    join(consumer, "package.json"),
+    JSON.stringify({ name: "consumer", private: true, type: "module" }),
+  );
+  npm(["install", "--offline", "--no-audit", "--no-fund", join(workFolder, packed.filename)], consumer);
+});
+
+afterAll(() => rmSync(workFolder, { recursive: true, force: true }));
+
+test("has no runtime dependencies", () => {
+  expect(manifest.dependencies).toBeUndefined();
+  expect(manifest.peerDependencies).toBeUndefined();
+  expect(manifest.optionalDependencies).toBeUndefined();
+});
+
+test("the lock file names the platform packages of every system, or npm ci refuses it", () => {
+  execFileSync(process.execPath, [join(root, "scripts/complete-lock.js"), "--check"]);
+});
+
+test("the tarball holds what is exported, the licence and the documents, and no sources or tests", () => {
+  for (const file of exportedFiles(manifest.exports))
+    expect(packedFiles).toContain(file.replace(/^\.\//, ""));
+  for (const file of ["package.json", "README.md", "LICENSE", "CHANGELOG.md"])
+    expect(packedFiles).toContain(file);
+  const unexpected = packedFiles.filter(
+    (file) => !/^(dist|docs)\/|^[A-Za-z]+\.(md|json)$|^LICENSE$/.test(file),
+  );
+  expect(unexpected).toEqual([]);
+});
+
+test("deno and bun are asked before node, types before all", () => {
+  expect(Object.keys(manifest.exports["."])).toEqual(["types", "deno", "bun", "node", "default"]);
+});
+
+test("the modules import nothing but the runtime's own modules", () => {
+  const scripts = packedFiles.filter((file) => file.startsWith("dist/") && file.endsWith(".js"));
+  expect(scripts.length).toBeGreaterThan(0);
+  for (const file of scripts) {
+    const text = readFileSync(join(consumer, "node_modules", manifest.name, file), "utf8");
+    for (const [, specifier] of text.matchAll(/^(?:import|export)\s[^;"']*?["']([^"']+)["']/gm)) {
+      expect(specifier, file).toMatch(/^(\.|node:)/);
+    }
+  }
+});
+
+describe.each(runtimes())("installed, in $label ($version)", (runtime) => {
+  // Deno finds packages through the consumer's package.json.
+  const args = runtime.id === "deno" ? ["run", "-A"] : runtime.args;
+
+  test("every entry point can be imported", () => {
+    const program = `
+      const names = {};
+      for (const name of ${JSON.stringify(modules)}) names[name] = Object.keys(await import(name)).sort();
+      console.log(JSON.stringify(names));
+    `;
+    writeFileSync(join(consumer, "import.js"), program);
+    const output = execFileSync(runtime.path, [...args, "import.js"], { cwd: consumer, encoding: "utf8" });
+    const names = JSON.parse(output);
+    for (const name of modules) expect(names[name].length, name).toBeGreaterThan(0);
+    expect(names.sealwire).toEqual(expect.arrayContaining(["connect", "listen", "SealwireError"]));
+    for (const name of ["sealwire/node", "sealwire/bun", "sealwire/deno"]) {
+      expect(names[name], name).toEqual(names.sealwire);
+    }
+    expect(names["sealwire/crypto"]).toEqual(expect.arrayContaining(["x25519", "blake2b", "aes256gcm"]));
+  });
+
+  test("a server and a client talk", () => {
+    const program = `
+      import { connect, listen, monteV1 } from "sealwire";
+
+      const server = await listen({ host: "127.0.0.1", port: 0, handshake: monteV1(), onMessage: (message) => message.reply(message.body) });
+      const client = connect({ host: "127.0.0.1", port: server.port, handshake: monteV1() });
+      console.log(new TextDecoder().decode(await client.request(new TextEncoder().encode("hello"))));
+      await client.close();
+      await server.close();
+    `;
+    writeFileSync(join(consumer, "talk.js"), program);
+    const output = execFileSync(runtime.path, [...args, "talk.js"], { cwd: consumer, encoding: "utf8" });
+    expect(output.trim()).toBe("hello");
+  });
+
+  test("the raw modules are valid and have no imports", () => {
+    const program = `
+      import { readFileSync } from "node:fs";
+      const load = (name) => new WebAssembly.Module(readFileSync(new URL(import.meta.resolve(name))));
+      const plain = load("sealwire/sealwire.wasm");
+      console.log(WebAssembly.Module.imports(plain).length, WebAssembly.Module.exports(plain).length > 0);
+      const { usePrecompiledModule, wasmBuild } = await import("sealwire/wasm");
+      usePrecompiledModule(plain);
+      console.log(wasmBuild());
+    `;
+    writeFileSync(join(consumer, "raw.js"), program);
+    const output = execFileSync(runtime.path, [...args, "raw.js"], { cwd: consumer, encoding: "utf8" });
+    expect(output.trim()).toBe("0 true\nprecompiled");
+  });
+});
+
+test("a TypeScript program compiles against the declarations", () => {
+  const program = `
+    import { connect, listen, monteV1, SealwireError, type ErrorCode } from "sealwire";
+    import { connect as connectNode } from "sealwire/node";
+    import { connect as connectBun } from "sealwire/bun";
+    import { connect as connectDeno } from "sealwire/deno";
+    import { x25519 } from "sealwire/crypto";
+    import * as noise from "sealwire/noise";
+    import { wasmBuild } from "sealwire/wasm";
+    const same: (typeof connect)[] = [connectNode, connectBun, connectDeno];
+    const server = await listen({ port: 0, handshake: monteV1(), onMessage: (message) => message.reply(message.body) });
+    const client = same[0]!({ host: "127.0.0.1", port: server.port, handshake: monteV1() });
+    const answer: Uint8Array = await client.request(new Uint8Array(1));
+    const accepted: boolean = client.sendNoWait(answer);
+    const sent: Promise<void> = client.send(answer);
+    const build: "plain" | "relaxed" | "precompiled" = wasmBuild();
+    const code: ErrorCode = new SealwireError("ERR_CLOSED", "closed").code;
+    // @ts-expect-error a port is a number
+    void listen({ port: "7000" });
+    // @ts-expect-error bodies are bytes
+    void client.request("text");
+    export { accepted, build, code, noise, sent, x25519 };
+  `;
+  writeFileSync(join(consumer, "program.ts"), program);
+  const config = {
+    compilerOptions: {
+      target: "ES2022",
+      module: "NodeNext",
+      strict: true,
+      noEmit: true,
+      lib: ["ES2022", "DOM"],
+      types: [],
+      skipLibCheck: false,
+    },
+    files: ["program.ts"],
+  };
+  writeFileSync(join(consumer, "tsconfig.json"), JSON.stringify(config));
+  const require = createRequire(import.meta.url);
+  const tsc = join(dirname(require.resolve("typescript/package.json")), "bin/tsc");
+  try {
+    execFileSync(process.execPath, [tsc, "-p", consumer], { encoding: "utf8" });
+  } catch (error) {
+    throw new Error((error as { stdout: string }).stdout);
+  }
+});
