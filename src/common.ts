@@ -2,6 +2,13 @@
 
 export type { Engine } from "./core/frameCipher.ts";
 export { type ErrorCode, SealwireError } from "./errors.ts";
+export {
+  type FirstUse,
+  type KnownPeer,
+  type KnownPeers,
+  type KnownPeersOptions,
+  knownPeers,
+} from "./knownPeers.ts";
 export type { ConnectionLimits, PeerIdentity } from "./options.ts";
 export type {
   Handshake,
@@ -11,8 +18,19 @@ export type {
   Role,
   TransportFormat,
 } from "./protocol/handshake.ts";
+export type { KeyPair } from "./protocol/noise/dh.ts";
+export { encodeKey, generateKeyPair, type KeyInput } from "./protocol/noise/keys.ts";
+export { type NoiseFactory, noise } from "./protocol/noise/noise.ts";
+export type { Authorize, AuthorizeInfo, NoiseOptions, PeerOptions } from "./protocol/noise/noiseOptions.ts";
 export { type MonteV1Options, monteV1 } from "./protocol/v1.ts";
-export type { ClientOptions, CommonOptions, ServerOptions } from "./rpc/api.ts";
+export type {
+  Anonymous,
+  AnonymousClient,
+  AnonymousServer,
+  ClientOptions,
+  CommonOptions,
+  ServerOptions,
+} from "./rpc/api.ts";
 export type { Client, ClientStats } from "./rpc/client.ts";
 export type {
   Connection,

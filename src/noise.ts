@@ -22,11 +22,16 @@ export {
 export { decodeKey, encodeKey, equalKeys, generateKeyPair, type KeyInput } from "./protocol/noise/keys.ts";
 export {
   type AnonymousNoiseFactory,
-  type AnonymousOptions,
   type NoiseFactory,
   noise,
 } from "./protocol/noise/noise.ts";
-export type { Authorize, AuthorizeInfo, NoiseOptions } from "./protocol/noise/noiseOptions.ts";
+export type {
+  AnonymousOptions,
+  Authorize,
+  AuthorizeInfo,
+  NoiseOptions,
+  PeerOptions,
+} from "./protocol/noise/noiseOptions.ts";
 export { checkPattern, type HandshakePattern, type Token } from "./protocol/noise/pattern.ts";
 export { messageLengths, parsePattern, patternNames, protocolName } from "./protocol/noise/patterns.ts";
 export { SymmetricState } from "./protocol/noise/symmetricState.ts";

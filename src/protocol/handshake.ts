@@ -56,11 +56,18 @@ export interface HandshakeFactory {
   /** For messages and logs, e.g. "v1" or "Noise_NNpsk0_25519_AESGCM_BLAKE2b". */
   readonly name: string;
   readonly format: TransportFormat;
+  /** True when it proves nothing about the peer, so that anyone on the way can be the peer. */
+  readonly anonymous: boolean;
   create(role: Role, info: HandshakeInfo): Handshake;
+  /** Wipes the keys that it holds; `create` is not called any more. Idempotent. */
+  destroy?(): void;
 }
 
 /** What a handshake may be told about the connection it protects. */
 export interface HandshakeInfo {
-  /** The peer's address in text form, for `authorize` and `knownPeers`; empty where the runtime tells none. */
+  /**
+   * For `authorize` and `knownPeers`. On a client what it dialled: "host:port" or the path of a Unix socket. On a
+   * server the peer's IP address; empty for a Unix socket.
+   */
   readonly remoteAddress: string;
 }

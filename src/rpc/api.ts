@@ -11,6 +11,8 @@ import {
   resolveLimits,
 } from "../options.ts";
 import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
+import { noise } from "../protocol/noise/noise.ts";
+import { type AnonymousOptions, type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
 import { type Client, RpcClient } from "./client.ts";
 import type { ConnectionContext } from "./connection.ts";
 import type { ConnectionStateListener, Message, MessageHandler } from "./peer.ts";
@@ -19,7 +21,7 @@ import type { Adapter, Address } from "./transport.ts";
 import { TurnQueue } from "./turn.ts";
 
 /** What clients and servers have in common. */
-export interface CommonOptions extends ConnectionLimits {
+export interface CommonOptions extends ConnectionLimits, PeerOptions {
   /** TCP host. Default "127.0.0.1". */
   host?: string;
   /** TCP port. A server with 0 takes a free one. */
@@ -39,7 +41,10 @@ export interface CommonOptions extends ConnectionLimits {
   onHandlerError?: (error: unknown, message: Message) => void;
   /** Send stacks of what handlers throw to the callers (protocol v2). For development only. Default false. */
   exposeStacks?: boolean;
-  /** Another key exchange than the one that the options above choose, e.g. `monteV1()`. */
+  /**
+   * Another key exchange than protocol v2 with `psk`, `staticKey`, `remoteStatic`, `authorize`, `pattern` and
+   * `prologue`, e.g. `monteV1()`. It stays the caller's, who may share it.
+   */
   handshake?: HandshakeFactory;
   /** Forces one AES-GCM engine; "auto" (default) takes the fastest by size. "wasm" keeps everything in the module. */
   engine?: Engine;
@@ -65,6 +70,7 @@ export interface ServerOptions extends CommonOptions {
 
 const commonNames = [
   ...limitNames,
+  ...peerOptionNames,
   "host",
   "port",
   "path",
@@ -78,10 +84,11 @@ const commonNames = [
 ];
 const clientNames = [...commonNames, "maxConnections", "dialTimeoutMs", "keepConnected"];
 const serverNames = [...commonNames, "maxConnections", "maxConnectionWaitMs", "maxHandshakes"];
+const DEFAULT_HOST = "127.0.0.1";
 const engines: readonly Engine[] = ["auto", "wasm", "keystream", "native"];
 
 function resolveAddress(options: CommonOptions, lowestPort: number): Address {
-  const { host = "127.0.0.1", port, path } = options;
+  const { host = DEFAULT_HOST, port, path } = options;
   if (path !== undefined) {
     if (typeof path !== "string" || path === "") throw invalidArgument("path", "a non-empty string");
     if (port !== undefined || options.host !== undefined)
@@ -102,9 +109,19 @@ function reportHandlerError(error: unknown): void {
 }
 
 function resolveHandshake(role: Role, options: CommonOptions): HandshakeFactory {
-  const { handshake } = options;
-  if (handshake === undefined) throw invalidArgument("handshake", `given (${role})`);
+  const { handshake, psk, staticKey, remoteStatic, authorize, pattern, prologue } = options;
+  // A missing environment variable must not make an anonymous connection out of one with a psk.
+  for (const name of ["psk", "staticKey", "remoteStatic", "authorize"] as const) {
+    if (name in options && options[name] === undefined) {
+      throw invalidArgument(name, "left out rather than undefined where none is meant");
+    }
+  }
+  if (handshake === undefined)
+    return noise({ psk, staticKey, remoteStatic, authorize, pattern, prologue }, role);
   if (typeof handshake?.create !== "function") throw invalidArgument("handshake", "a HandshakeFactory");
+  const other = peerOptionNames.find((name) => options[name] !== undefined);
+  if (other !== undefined)
+    throw invalidArgument(other, "left out, or given to the handshake, with the option handshake");
   return handshake;
 }
 
@@ -113,9 +130,15 @@ function resolveContext(role: Role, options: CommonOptions, turns: TurnQueue): C
   if (messageBodies !== "copy" && messageBodies !== "view")
     throw invalidArgument("messageBodies", '"copy" or "view"');
   if (!engines.includes(engine)) throw invalidArgument("engine", `one of ${engines.join(", ")}`);
+  const handshake = resolveHandshake(role, options);
   return {
     limits: resolveLimits(options),
-    handshake: resolveHandshake(role, options),
+    handshake,
+    releaseKeys: () => {
+      if (options.handshake === undefined) handshake.destroy?.();
+    },
+    dialledAddress:
+      role === "client" ? (options.path ?? `${options.host ?? DEFAULT_HOST}:${options.port}`) : undefined,
     engine,
     onMessage: functionOption("onMessage", options.onMessage),
     bodyViews: messageBodies === "view",
@@ -125,26 +148,35 @@ function resolveContext(role: Role, options: CommonOptions, turns: TurnQueue): C
   };
 }
 
+/** Options without anything that tells who the peer is: the connection is private, but with whom is unknown. */
+export type Anonymous<Options> = Options & AnonymousOptions & { handshake?: undefined };
+/** A client of a server that could be anyone. */
+export type AnonymousClient = Client & { readonly anonymous: true };
+/** A server of clients that could be anyone, and that could be anyone to them. */
+export type AnonymousServer = Server & { readonly anonymous: true };
+
 export interface Api {
   /**
    * A client of the server at `host`:`port` or `path`. Returns at once; the first call (or `keepConnected`) dials.
    *
    * @throws SealwireError ERR_INVALID_ARGUMENT naming the option.
    */
+  connect(options: Anonymous<ClientOptions>): AnonymousClient;
   connect(options: ClientOptions): Client;
   /**
    * Starts a server and resolves when it listens.
    *
    * @throws SealwireError ERR_INVALID_ARGUMENT naming the option, ERR_LISTEN_FAILED. All as rejections.
    */
+  listen(options: Anonymous<ServerOptions>): Promise<AnonymousServer>;
   listen(options: ServerOptions): Promise<Server>;
 }
 
 /** `connect` and `listen` on one runtime's sockets. */
 export function createApi(adapter: Adapter): Api {
   const turns = new TurnQueue(adapter.defer);
-  return {
-    connect(options) {
+  const api = {
+    connect(options: ClientOptions): Client {
       checkOptionNames(options, clientNames);
       return new RpcClient({
         ...resolveContext("client", options, turns),
@@ -156,7 +188,7 @@ export function createApi(adapter: Adapter): Api {
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
       });
     },
-    async listen(options) {
+    async listen(options: ServerOptions): Promise<Server> {
       checkOptionNames(options, serverNames);
       return new RpcServer({
         ...resolveContext("server", options, turns),
@@ -174,4 +206,5 @@ export function createApi(adapter: Adapter): Api {
       }).start();
     },
   };
+  return api as Api; // the overloads only say in the type what `anonymous` says
 }

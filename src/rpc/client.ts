@@ -57,6 +57,8 @@ export interface Client {
   request(body: Uint8Array, options?: RequestOptions): Promise<Uint8Array>;
   /** Resolves when a connection is open, dialling one if there is none; rejects as `send` does. */
   connected(): Promise<Connection>;
+  /** True when nothing tells who the server is: anyone on the way can be the server. */
+  readonly anonymous: boolean;
   /** The connections that are open now. */
   readonly connections: readonly Connection[];
   readonly stats: ClientStats;
@@ -91,6 +93,10 @@ export class RpcClient implements Client, ConnectionObserver {
     this.#context = context;
     this.#redial = new CallbackDeadline(() => this.#keepConnected());
     if (context.keepConnected) this.#dial();
+  }
+
+  get anonymous(): boolean {
+    return this.#context.handshake.anonymous;
   }
 
   get connections(): readonly Connection[] {
@@ -137,7 +143,9 @@ export class RpcClient implements Client, ConnectionObserver {
   close(): Promise<void> {
     if (this.#closed === undefined) {
       timers.cancel(this.#redial);
-      this.#closed = Promise.all([...this.#all].map((connection) => connection.close())).then(() => {});
+      this.#closed = Promise.all([...this.#all].map((connection) => connection.close())).then(() => {
+        this.#context.releaseKeys();
+      });
     }
     return this.#closed;
   }

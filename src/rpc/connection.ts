@@ -37,6 +37,10 @@ import type { TurnQueue } from "./turn.ts";
 export interface ConnectionContext {
   readonly limits: ResolvedLimits;
   readonly handshake: HandshakeFactory;
+  /** The client or server is closed: wipes what its options made. */
+  readonly releaseKeys: () => void;
+  /** What a client dialled, as text; undefined on a server. */
+  readonly dialledAddress: string | undefined;
   readonly engine: Engine;
   readonly onMessage: MessageHandler | undefined;
   /** Bodies as views of linear memory instead of copies. */
@@ -192,6 +196,18 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     return this.#identity;
   }
 
+  get authenticated(): boolean {
+    return this.#identity?.authenticated ?? false;
+  }
+
+  get remoteStaticKey(): Uint8Array | undefined {
+    return this.#identity?.remoteStaticKey;
+  }
+
+  get handshakeHash(): Uint8Array | undefined {
+    return this.#identity?.handshakeHash;
+  }
+
   get pendingBytes(): number {
     return this.#sender.pendingBytes;
   }
@@ -312,10 +328,11 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     }
     this.#state = "handshaking";
     this.#observer.onSocket(this);
-    const { limits, handshake } = this.#context;
+    const { limits, handshake, dialledAddress } = this.#context;
     if (limits.handshakeTimeoutMs > 0) timers.arm(this.#handshakeDeadline, limits.handshakeTimeoutMs);
     try {
-      this.#handshake = handshake.create(this.#role, { remoteAddress: transport.remoteAddress });
+      const remoteAddress = dialledAddress ?? transport.remoteAddress;
+      this.#handshake = handshake.create(this.#role, { remoteAddress });
       this.#advanceHandshake();
     } catch (error) {
       this.#shutdown(error);

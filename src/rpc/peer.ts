@@ -24,6 +24,12 @@ export interface Connection {
   readonly remoteAddress: string;
   /** Who the peer is, as far as the handshake proved it. Undefined before the handshake is done. */
   readonly identity: PeerIdentity | undefined;
+  /** `identity.authenticated`; false before the handshake is done. */
+  readonly authenticated: boolean;
+  /** `identity.remoteStaticKey` */
+  readonly remoteStaticKey: Uint8Array | undefined;
+  /** `identity.handshakeHash` */
+  readonly handshakeHash: Uint8Array | undefined;
   /** Bytes that wait for the kernel to take them. */
   readonly pendingBytes: number;
   /** Requests of this side that wait for answers. */

@@ -20,6 +20,8 @@ export interface Server {
   readonly port: number;
   /** The path of its Unix socket, if it has one. */
   readonly path: string | undefined;
+  /** True when nothing tells who the clients are, and clients can't tell who the server is. */
+  readonly anonymous: boolean;
   /** The connections that are open now. */
   readonly connections: readonly Connection[];
   /** Connections turned away because of `maxConnections` or `maxHandshakes`, since the server started. */
@@ -107,6 +109,10 @@ export class RpcServer implements Server, ConnectionObserver {
     return this.#context.address.path;
   }
 
+  get anonymous(): boolean {
+    return this.#context.handshake.anonymous;
+  }
+
   get connections(): readonly Connection[] {
     return [...this.#live].filter((connection) => connection.state === "open");
   }
@@ -126,6 +132,7 @@ export class RpcServer implements Server, ConnectionObserver {
         this.#whenEmpty = resolve;
       });
     }
+    this.#context.releaseKeys();
   }
 
   // ---- Places -------------------------------------------------------------------------------------------

@@ -1,10 +1,8 @@
 // Keys as applications hold them: 32 bytes, or text. Decoding and comparing; nothing here does cryptography.
 
+import { KEY_BYTES } from "../../constants.ts";
 import { invalidArgument } from "../../errors.ts";
 import { dhFunctions, type KeyPair } from "./dh.ts";
-
-/** Keys of X25519 and pre-shared keys. */
-const KEY_BYTES = 32;
 
 /** 32 bytes; or their base64url or base64 text (43 characters, padding allowed), or 64 hex digits. */
 export type KeyInput = Uint8Array | string;

@@ -1,34 +1,27 @@
 // Protocol v2: the factory that a connection makes its handshakes with. DESIGN of the wire: docs/PROTOCOL.md.
 
+import { REKEY_AFTER_FRAMES } from "../../constants.ts";
 import { invalidArgument } from "../../errors.ts";
 import type { HandshakeFactory, Role, TransportFormat } from "../handshake.ts";
 import { NoiseHandshake } from "./noiseHandshake.ts";
-import { type NoiseOptions, type NoiseSettings, patternsFor, resolveNoiseOptions } from "./noiseOptions.ts";
+import {
+  type AnonymousOptions,
+  type NoiseOptions,
+  type NoiseSettings,
+  patternsFor,
+  resolveNoiseOptions,
+} from "./noiseOptions.ts";
 import type { HandshakePattern } from "./pattern.ts";
 import { protocolName } from "./patterns.ts";
 
-/** Noise section 11.3: each direction replaces its key after this many frames, without signalling. */
-const REKEY_AFTER_FRAMES = 65_536;
-
-/** A factory of Noise handshakes. It holds copies of the keys until `destroy`. */
+/** A factory of Noise handshakes. It holds copies of psk and static key until `destroy`; then `create` throws. */
 export interface NoiseFactory extends HandshakeFactory {
-  /** True for NN: nothing tells who the peer is, and an active attacker can be the peer. */
-  readonly anonymous: boolean;
-  /** Wipes psk and static key; `create` then throws. Idempotent. */
   destroy(): void;
 }
 
 /** Without psk and keys: anonymous, kept apart in the type. */
 export interface AnonymousNoiseFactory extends NoiseFactory {
   readonly anonymous: true;
-}
-
-/** Options without anything that could authenticate the peer. */
-export interface AnonymousOptions extends NoiseOptions {
-  psk?: undefined;
-  staticKey?: undefined;
-  remoteStatic?: undefined;
-  authorize?: undefined;
 }
 
 /**
@@ -40,7 +33,7 @@ export interface AnonymousOptions extends NoiseOptions {
  *   throws for the other
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option and what is missing
  */
-export function noise(options?: AnonymousOptions, role?: Role): AnonymousNoiseFactory;
+export function noise(options?: NoiseOptions & AnonymousOptions, role?: Role): AnonymousNoiseFactory;
 export function noise(options: NoiseOptions, role?: Role): NoiseFactory;
 export function noise(options: NoiseOptions = {}, role?: Role): NoiseFactory {
   const settings = resolveNoiseOptions(options);

@@ -7,6 +7,7 @@
 // read. When the peer's static key is known, and before anything more is written, the key is checked
 // (`remoteStatic`, then `authorize`). Whatever fails ends the handshake and wipes it.
 
+import { LENGTH_BYTES } from "../../constants.ts";
 import { SealwireError } from "../../errors.ts";
 import type { Handshake, HandshakeInfo, HandshakeResult, Role } from "../handshake.ts";
 import { patternByFirstLength, peerStaticKnown } from "./choosePattern.ts";
@@ -15,9 +16,6 @@ import { encodeKey, equalKeys } from "./keys.ts";
 import type { NoiseSettings } from "./noiseOptions.ts";
 import type { HandshakePattern } from "./pattern.ts";
 import { messageLengths, protocolName } from "./patterns.ts";
-
-/** The u32be before every message. */
-const LENGTH_BYTES = 4;
 
 type State = "write" | "length" | "message" | "authorizing" | "done" | "consumed";
 
@@ -110,7 +108,7 @@ export class NoiseHandshake implements Handshake {
   #start(pattern: HandshakePattern): HandshakeState {
     const { psk, s, remoteStatics, prologue, ephemeralForTests } = this.#settings;
     return new HandshakeState({
-      pattern,
+      pattern: pattern.name,
       initiator: this.#role === "client",
       prologue,
       s,

@@ -11,7 +11,10 @@ import type { HandshakePattern } from "./pattern.ts";
 export interface AuthorizeInfo {
   /** This side's role. */
   readonly role: Role;
-  /** The peer's address as text; empty where the runtime tells none. */
+  /**
+   * On a client what it dialled: "host:port" or the path of a Unix socket. On a server the peer's IP address;
+   * empty for a Unix socket.
+   */
   readonly remoteAddress: string;
   /** E.g. "Noise_XX_25519_AESGCM_BLAKE2b". */
   readonly protocol: string;
@@ -26,7 +29,8 @@ export interface AuthorizeInfo {
  */
 export type Authorize = (remoteStaticKey: Uint8Array, info: AuthorizeInfo) => boolean | Promise<boolean>;
 
-export interface NoiseOptions {
+/** Who the peers are and what both ends agree on; `connect` and `listen` take these too. */
+export interface PeerOptions {
   /** A secret that both ends share: 32 random bytes, not a password. */
   psk?: KeyInput;
   /** This side's static private key, or the pair from `generateKeyPair`. */
@@ -39,6 +43,18 @@ export interface NoiseOptions {
   pattern?: string;
   /** Whatever both ends must agree on: up to 65,535 bytes, or text. */
   prologue?: Uint8Array | string;
+}
+
+/** Nothing that could authenticate the peer. */
+export interface AnonymousOptions {
+  psk?: undefined;
+  staticKey?: undefined;
+  remoteStatic?: undefined;
+  authorize?: undefined;
+  pattern?: "NN";
+}
+
+export interface NoiseOptions extends PeerOptions {
   /** 32 bytes. For test vectors only: a repeated ephemeral key gives away everything. */
   unsafeEphemeralForTests?: Uint8Array;
   /** For tests only: replaces REKEY_AFTER_FRAMES; both ends must use the same. */
@@ -56,6 +72,16 @@ export interface NoiseSettings {
   readonly prologue: Uint8Array;
   readonly ephemeralForTests: Uint8Array | undefined;
 }
+
+/** The names of `PeerOptions`. */
+export const peerOptionNames = [
+  "psk",
+  "staticKey",
+  "remoteStatic",
+  "authorize",
+  "pattern",
+  "prologue",
+] as const satisfies readonly (keyof PeerOptions)[];
 
 /** Begins every prologue, so that no other use of Noise can be mistaken for this one. */
 const PROLOGUE_PREFIX = "sealwire/2";
