@@ -1,0 +1,196 @@
+// A peer that is not sealwire: a bare socket of node:net, bytes in and out, and protocol v1 written out by hand
+// over the primitives, so that tests can say anything on the wire, also what no honest peer would.
+
+import assert from "node:assert/strict";
+import * as net from "node:net";
+import { blake2b } from "../../src/core/blake2b.ts";
+import { x25519, x25519KeyPair } from "../../src/core/x25519.ts";
+import { aes256gcm } from "../../src/crypto.ts";
+
+const WAIT_MS = 20_000;
+
+/** A bare socket with reads of exact length. */
+export class RawPeer {
+  readonly socket: net.Socket;
+  #received = new Uint8Array(0);
+  #ended = false;
+  #wake: (() => void)[] = [];
+
+  constructor(socket: net.Socket) {
+    this.socket = socket;
+    socket.setNoDelay(true);
+    socket.on("data", (chunk: Uint8Array) => {
+      const joined = new Uint8Array(this.#received.length + chunk.length);
+      joined.set(this.#received);
+      joined.set(chunk, this.#received.length);
+      this.#received = joined;
+      this.#wakeAll();
+    });
+    for (const event of ["end", "close", "error"]) {
+      socket.on(event, () => {
+        this.#ended = true;
+        this.#wakeAll();
+      });
+    }
+  }
+
+  static async connect(port: number): Promise<RawPeer> {
+    const socket = net.connect({ host: "127.0.0.1", port });
+    await new Promise<void>((resolve, reject) => {
+      socket.once("connect", () => resolve());
+      socket.once("error", reject);
+    });
+    return new RawPeer(socket);
+  }
+
+  write(bytes: Uint8Array): void {
+    this.socket.write(bytes);
+  }
+
+  /** Exactly `length` bytes; rejects when the stream ends before. */
+  async read(length: number): Promise<Uint8Array> {
+    await this.#until(() => this.#received.length >= length || this.#ended, `${length} bytes`);
+    assert.ok(
+      this.#received.length >= length,
+      `the stream ended after ${this.#received.length} of ${length} bytes`,
+    );
+    const bytes = this.#received.slice(0, length);
+    this.#received = this.#received.slice(length);
+    return bytes;
+  }
+
+  /** Waits until the other end closed or half-closed; returns what it sent before that and nobody has read. */
+  async ended(): Promise<Uint8Array> {
+    await this.#until(() => this.#ended, "the end of the stream");
+    return this.#received;
+  }
+
+  async destroy(): Promise<void> {
+    if (this.socket.closed) return;
+    const closed = new Promise<void>((resolve) => this.socket.once("close", () => resolve()));
+    this.socket.destroy();
+    await closed;
+  }
+
+  async #until(ready: () => boolean, what: string): Promise<void> {
+    const deadline = Date.now() + WAIT_MS;
+    while (!ready()) {
+      if (Date.now() > deadline) throw new Error(`the raw peer waited ${WAIT_MS} ms for ${what}`);
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      await new Promise<void>((resolve) => {
+        this.#wake.push(resolve);
+        timer = setTimeout(resolve, WAIT_MS);
+      });
+      clearTimeout(timer);
+    }
+  }
+
+  #wakeAll(): void {
+    for (const resolve of this.#wake.splice(0)) resolve();
+  }
+}
+
+/** A bare listener on 127.0.0.1. */
+export class RawListener {
+  readonly #server: net.Server;
+  readonly #peers: RawPeer[] = [];
+  #taken = 0;
+  #wake: (() => void)[] = [];
+
+  private constructor(server: net.Server) {
+    this.#server = server;
+    server.on("connection", (socket) => {
+      this.#peers.push(new RawPeer(socket));
+      for (const resolve of this.#wake.splice(0)) resolve();
+    });
+  }
+
+  static async listen(): Promise<RawListener> {
+    const server = net.createServer();
+    const listener = new RawListener(server);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
+    return listener;
+  }
+
+  get port(): number {
+    return (this.#server.address() as net.AddressInfo).port;
+  }
+
+  /** The next connection. */
+  async accept(): Promise<RawPeer> {
+    while (this.#peers.length <= this.#taken) await new Promise<void>((resolve) => this.#wake.push(resolve));
+    return this.#peers[this.#taken++]!;
+  }
+
+  async close(): Promise<void> {
+    for (const peer of this.#peers) await peer.destroy();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+}
+
+/** u32be. */
+export function u32(value: number): Uint8Array {
+  return new Uint8Array([value >>> 24, value >>> 16, value >>> 8, value]);
+}
+
+export function concat(...parts: Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+/** Protocol v1 by hand over a bare socket. */
+export class RawV1 {
+  readonly peer: RawPeer;
+  readonly #cipher: ReturnType<typeof aes256gcm>;
+  #sendCounter = 0;
+  #receiveCounter = 0;
+
+  private constructor(peer: RawPeer, key: Uint8Array) {
+    this.peer = peer;
+    this.#cipher = aes256gcm(key);
+  }
+
+  /** As a client: writes its public key first. */
+  static async asClient(peer: RawPeer): Promise<RawV1> {
+    const { privateKey, publicKey } = x25519KeyPair();
+    peer.write(publicKey);
+    return new RawV1(peer, blake2b(x25519(privateKey, await peer.read(32)), { length: 32 }));
+  }
+
+  /** As a server: reads the client's public key first. */
+  static async asServer(peer: RawPeer): Promise<RawV1> {
+    const { privateKey, publicKey } = x25519KeyPair();
+    const remote = await peer.read(32);
+    peer.write(publicKey);
+    return new RawV1(peer, blake2b(x25519(privateKey, remote), { length: 32 }));
+  }
+
+  /** The next frame of this direction, length prefix included. */
+  seal(sequence: number, body: Uint8Array): Uint8Array {
+    return this.sealPlaintext(concat(u32(sequence), body));
+  }
+
+  sealPlaintext(plaintext: Uint8Array): Uint8Array {
+    const sealed = this.#cipher.seal(this.#nonce(this.#sendCounter++), plaintext);
+    return concat(u32(sealed.length), sealed);
+  }
+
+  /** The next frame of the other side. */
+  async receive(): Promise<{ sequence: number; body: Uint8Array }> {
+    const prefix = await this.peer.read(4);
+    const sealed = await this.peer.read(new DataView(prefix.buffer).getUint32(0));
+    const plaintext = this.#cipher.open(this.#nonce(this.#receiveCounter++), sealed);
+    const view = new DataView(plaintext.buffer, plaintext.byteOffset);
+    return { sequence: view.getUint32(0), body: plaintext.slice(4) };
+  }
+
+  /** u64be counter ‖ 00000000. */
+  #nonce(counter: number): Uint8Array {
+    return concat(u32(Math.floor(counter / 2 ** 32)), u32(counter >>> 0), u32(0));
+  }
+}
