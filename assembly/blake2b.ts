@@ -19,8 +19,11 @@ const FILLED_OFFSET: usize = 72;
 const LENGTH_OFFSET: usize = 76;
 const BLOCK_OFFSET: usize = 80;
 
-/** The state of one-shot calls; the first 64 bytes of the scratch belong to `compress`. */
-const ONE_SHOT: usize = BLAKE2B_SCRATCH + 64;
+// BLAKE2B_SCRATCH; its first 64 bytes belong to `compress`. One-shot hashes need no state: full blocks are
+// compressed where they lie, only the last is copied. Vector stores instead of memory.copy and memory.fill,
+// which cost a call into the runtime each.
+const H: usize = BLAKE2B_SCRATCH + 64; // 64 bytes
+const LAST: usize = BLAKE2B_SCRATCH + 128; // 128 bytes, and as many behind it that are written with zeros
 
 /**
  * Begins a hash of `length` (1-64) bytes in the state S, with the `keyLength` (0-64) bytes at `key`
@@ -77,9 +80,86 @@ export function blake2bFinal(S: usize, out: usize): void {
   memory.fill(S, 0, BLAKE2B_STATE_BYTES);
 }
 
-/** One-shot: `out` (`length` bytes, 1-64) = BLAKE2b(key, input). */
+// @ts-ignore: decorator
+@inline
+export function copy64(to: usize, from: usize): void {
+  v128.store(to, v128.load(from));
+  v128.store(to, v128.load(from, 16), 16);
+  v128.store(to, v128.load(from, 32), 32);
+  v128.store(to, v128.load(from, 48), 48);
+}
+
+/** The 128-byte block at `to` = `length` (0-128) bytes and zeros; reads and zeroes up to 128 bytes beyond. */
+function lastBlock(to: usize, from: usize, length: i32): void {
+  for (let i: usize = 0; i < 128; i += 16) v128.store(to + i, v128.load(from + i));
+  const end = to + <usize>length;
+  for (let i: usize = 0; i < 128; i += 16) v128.store(end + i, i64x2.splat(0));
+}
+
+/** H = the chaining value that every hash with this parameter block begins with (RFC 7693 section 2.5). */
+export function oneShotStart(length: i32, keyLength: i32): void {
+  copy64(H, IV);
+  store<u64>(H, load<u64>(H) ^ 0x01010000 ^ (<u64>keyLength << 8) ^ <u64>length);
+}
+
+/** Goes on from a chaining value saved after the first block; t is 128 then. */
+// @ts-ignore: decorator
+@inline
+export function oneShotResume(chainingValue: usize): void {
+  copy64(H, chainingValue);
+}
+
+/** Compresses one whole first block that is not the last, and saves the chaining value to `out` (64 bytes). */
+export function oneShotFirstBlock(block: usize, out: usize): void {
+  compress(H, block, BLAKE2B_BLOCK_BYTES, 0);
+  copy64(out, H);
+}
+
+/** Ends the hash with the rest of the message, `t` bytes after its beginning; `out` gets all 64 bytes of h. */
+export function oneShotFinish(t: u64, data: usize, length: i32, out: usize): void {
+  while (length > BLAKE2B_BLOCK_BYTES) {
+    t += BLAKE2B_BLOCK_BYTES;
+    compress(H, data, t, 0);
+    data += BLAKE2B_BLOCK_BYTES;
+    length -= BLAKE2B_BLOCK_BYTES;
+  }
+  lastBlock(LAST, data, length);
+  compress(H, LAST, t + length, ~(<u64>0));
+  copy64(out, H);
+  for (let i: usize = 0; i < 192; i += 16) v128.store(H + i, i64x2.splat(0)); // H and LAST
+}
+
+/**
+ * One-shot: BLAKE2b(key, input) of `length` (1-64) bytes. `out` gets 64 bytes, those after `length` are of no
+ * use to anyone but the wiping caller. `key`: 0-64 bytes.
+ */
 export function blake2b(out: usize, length: i32, input: usize, inputLength: i32, key: usize, keyLength: i32): void {
-  blake2bInit(ONE_SHOT, length, key, keyLength);
-  blake2bUpdate(ONE_SHOT, input, inputLength);
-  blake2bFinal(ONE_SHOT, out);
+  oneShotStart(length, keyLength);
+  if (keyLength == 0) {
+    oneShotFinish(0, input, inputLength, out);
+    return;
+  }
+  lastBlock(LAST, key, keyLength);
+  if (inputLength == 0) {
+    oneShotFinish(0, LAST, BLAKE2B_BLOCK_BYTES, out);
+    return;
+  }
+  compress(H, LAST, BLAKE2B_BLOCK_BYTES, 0);
+  oneShotFinish(BLAKE2B_BLOCK_BYTES, input, inputLength, out);
+}
+
+/** Noise's MixHash (section 5.2) in place: h (64 bytes) = BLAKE2b-512(h || data). */
+export function mixHash(h: usize, data: usize, length: i32): void {
+  oneShotStart(64, 0);
+  copy64(LAST, h);
+  if (length <= 64) {
+    lastBlock(LAST + 64, data, length);
+    compress(H, LAST, 64 + length, ~(<u64>0));
+    copy64(h, H);
+    for (let i: usize = 0; i < 192; i += 16) v128.store(H + i, i64x2.splat(0));
+  } else {
+    copy64(LAST + 64, data);
+    compress(H, LAST, BLAKE2B_BLOCK_BYTES, 0);
+    oneShotFinish(BLAKE2B_BLOCK_BYTES, data + 64, length - 64, h);
+  }
 }

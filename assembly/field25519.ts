@@ -311,45 +311,6 @@ export function feMulSmall(h: usize, f: usize, small: i64): void {
   i64.store32(h, h9, 36);
 }
 
-/** h = f^(2^n), n >= 1. */
-export function feSqN(h: usize, f: usize, n: i32): void {
-  feSq(h, f);
-  for (let i = 1; i < n; i++) feSq(h, h);
-}
-
-/**
- * h = 1 / f (0 for f = 0) as f^(p - 2), with the usual chain of 254 squarings and 11 multiplications.
- * `scratch`: four elements that overlap neither h nor f.
- */
-export function feInvert(h: usize, f: usize, scratch: usize): void {
-  const t0 = scratch;
-  const t1 = scratch + FE_BYTES;
-  const t2 = scratch + 2 * FE_BYTES;
-  const t3 = scratch + 3 * FE_BYTES;
-  feSq(t0, f); // f^2
-  feSqN(t1, t0, 2); // f^8
-  feMul(t1, f, t1); // f^9
-  feMul(t0, t0, t1); // f^11
-  feSq(t2, t0); // f^22
-  feMul(t1, t1, t2); // f^(2^5 - 1)
-  feSqN(t2, t1, 5);
-  feMul(t1, t2, t1); // f^(2^10 - 1)
-  feSqN(t2, t1, 10);
-  feMul(t2, t2, t1); // f^(2^20 - 1)
-  feSqN(t3, t2, 20);
-  feMul(t2, t3, t2); // f^(2^40 - 1)
-  feSqN(t2, t2, 10);
-  feMul(t1, t2, t1); // f^(2^50 - 1)
-  feSqN(t2, t1, 50);
-  feMul(t2, t2, t1); // f^(2^100 - 1)
-  feSqN(t3, t2, 100);
-  feMul(t2, t3, t2); // f^(2^200 - 1)
-  feSqN(t2, t2, 50);
-  feMul(t1, t2, t1); // f^(2^250 - 1)
-  feSqN(t1, t1, 5);
-  feMul(h, t1, t0); // f^(2^255 - 21)
-}
-
 /**
  * h = the 32 little-endian bytes at s, without the top bit (RFC 7748 section 5: u-coordinates are masked),
  * not necessarily below p.

@@ -9,7 +9,7 @@ export { RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "./memory";
 export { CURVE_ARGS } from "./memory";
 export { x25519, x25519AllowFused, x25519Fused } from "./x25519";
 export { x25519Base } from "./x25519Base";
-export { BLAKE2B_STATE_BYTES, blake2b, blake2bFinal, blake2bInit, blake2bUpdate } from "./blake2b";
+export { BLAKE2B_STATE_BYTES, blake2b, blake2bFinal, blake2bInit, blake2bUpdate, mixHash } from "./blake2b";
 export { hkdfBlake2b, hmacBlake2b } from "./hkdf";
 
 // AES-256-GCM.

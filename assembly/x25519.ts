@@ -12,7 +12,6 @@ import {
   feAdd,
   feCopy,
   feFromBytes,
-  feInvert,
   feMul,
   feMulSmall,
   feSelect,
@@ -21,6 +20,7 @@ import {
   feSub,
   feToBytes,
 } from "./field25519";
+import { feInvert } from "./inverse25519";
 import { X25519_SCRATCH, X25519_SCRATCH_BYTES } from "./memory";
 import { ladderFused, multiplyAddIsFused } from "./x25519Fused";
 

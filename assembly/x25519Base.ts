@@ -14,13 +14,13 @@ import {
   feAdd,
   feCopy,
   feFromBytes,
-  feInvert,
   feMul,
   feSmall,
   feSq,
   feSub,
   feToBytes,
 } from "./field25519";
+import { feInvert } from "./inverse25519";
 import { BASE_TABLE, X25519_SCRATCH, X25519_SCRATCH_BYTES } from "./memory";
 import { clampScalar } from "./x25519";
 

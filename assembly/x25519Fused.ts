@@ -9,7 +9,8 @@
 // x_1), times (1, -x_1) is (x_3, -z_3), whose sum and difference are the next V. (A, B) or (C, D) squared
 // gives (AA, BB), then (AA, E) * (BB, AA + a24 E) = (x_2, z_2), whose sum and difference are the next U.
 
-import { feFromBytes, feInvert, feMul, feToBytes, FE_BYTES } from "./field25519";
+import { feFromBytes, feMul, feToBytes, FE_BYTES } from "./field25519";
+import { feInvert } from "./inverse25519";
 import { FUSED_BYTES, mulSumDifference, square, squareForDoubling } from "./fieldFused";
 import { X25519_SCRATCH } from "./memory";
 

@@ -52,10 +52,10 @@ function absorb(input: Uint8Array): void {
   }
 }
 
-/** Copies `length` bytes out of the output region and wipes them there. */
+/** Copies `length` bytes out of the output region and wipes all 64 there. */
 function takeOutput(length: number): Uint8Array<ArrayBuffer> {
   const output = memory.slice(OUT, OUT + length);
-  memory.fill(0, OUT, OUT + length);
+  memory.fill(0, OUT, OUT + BLAKE2B_BYTES);
   return output;
 }
 
@@ -69,7 +69,7 @@ function takeOutput(length: number): Uint8Array<ArrayBuffer> {
 export function blake2b(input: Uint8Array, options: Blake2bOptions = {}): Uint8Array<ArrayBuffer> {
   requireBytes("input", input);
   const { key, length } = resolve(options);
-  memory.set(key, KEY);
+  if (key.length > 0) memory.set(key, KEY);
   if (input.length <= INPUT_BYTES) {
     memory.set(input, INPUT);
     core.blake2b(OUT, length, INPUT, input.length, KEY, key.length);

@@ -16,7 +16,7 @@ export interface CurveExports {
   x25519AllowFused(allowed: number): void;
   /** out (32) = X25519(scalar, 9). */
   x25519Base(out: number, scalar: number): void;
-  /** One-shot: out (`length` bytes, 1-64) = BLAKE2b(key, input). */
+  /** One-shot: BLAKE2b(key, input) of `length` (1-64) bytes; always writes 64 bytes to out. */
   blake2b(
     out: number,
     length: number,
@@ -25,6 +25,8 @@ export interface CurveExports {
     key: number,
     keyLength: number,
   ): void;
+  /** In place: h (64) = BLAKE2b-512(h || data), Noise's MixHash. */
+  mixHash(h: number, data: number, length: number): void;
   /** Begins a hash in the state S (BLAKE2B_STATE_BYTES). */
   blake2bInit(S: number, length: number, key: number, keyLength: number): void;
   blake2bUpdate(S: number, data: number, length: number): void;
