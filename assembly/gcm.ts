@@ -13,7 +13,8 @@ import { encryptBlocks, expandKey } from "./aes256";
 import { slicedKeystream, wipeSliced } from "./aes256Sliced";
 import { reverse4, tailMask, wipe } from "./bytes";
 import { expandHash, ghash, ghashFinal, lengthBlock, wipeHash, wipeHashSetup } from "./ghash";
-import { AES_KEY_SCRATCH, GCM_RESULTS, KEY_FLAGS, KEYSTREAM, KEYSTREAM_BYTES } from "./memory";
+import { KARATSUBA_BYTES } from "./ghashKaratsuba";
+import { AES_KEY_SCRATCH, GCM_RESULTS, KEY_FLAGS, KEY_KARATSUBA, KEYSTREAM, KEYSTREAM_BYTES } from "./memory";
 
 const TAG: usize = 16;
 const PREFIX: usize = 4;
@@ -29,6 +30,8 @@ export function keySetup(slot: usize, key: usize): void {
   v128.store(AES_KEY_SCRATCH, i64x2.splat(0));
   encryptBlocks(slot, AES_KEY_SCRATCH, 1);
   expandHash(slot, v128.load(AES_KEY_SCRATCH));
+  // What an earlier key left there; this one's are built when first needed.
+  if (load<u32>(slot + KEY_FLAGS) != 0) memory.fill(slot + KEY_KARATSUBA, 0, KARATSUBA_BYTES);
   store<u32>(slot + KEY_FLAGS, 0);
   wipe(AES_KEY_SCRATCH, AES_KEY_SCRATCH + 16);
   wipeHashSetup();
@@ -138,11 +141,13 @@ const FIRST_TEXT: usize = 16 * (WINDOW_BLOCKS - 2);
 export function sealFrames(slot: usize, layout: i32, high: u32, low: u32, start: usize, end: usize): void {
   let counter = ((<u64>high) << 32) | low;
   let used: usize = 0;
+  let longest: usize = 0;
   for (let frame = start; frame < end; counter++) {
     const length = frameLength(frame) - TAG;
     const text = frame + PREFIX;
     const nonce = frameNonce(layout, counter);
     const first = min<usize>(length, FIRST_TEXT);
+    longest = max<usize>(longest, length);
     const blocks = blocksOf(first) + 1;
     const keystream = makeKeystream(slot, nonce, 1, blocks);
     const tagMask = v128.load(keystream);
@@ -154,19 +159,21 @@ export function sealFrames(slot: usize, layout: i32, high: u32, low: u32, start:
     frame = text + length + TAG;
   }
   wipeKeystream(used);
-  wipeHash();
+  wipeHash(longest);
 }
 
 /** Opens the frames in [start, end) in place up to the first that does not authenticate; returns how many. */
 export function openFrames(slot: usize, layout: i32, high: u32, low: u32, start: usize, end: usize): u32 {
   let counter = ((<u64>high) << 32) | low;
   let used: usize = 0;
+  let longest: usize = 0;
   let opened: u32 = 0;
   for (let frame = start; frame < end; counter++) {
     const length = frameLength(frame) - TAG;
     const text = frame + PREFIX;
     const nonce = frameNonce(layout, counter);
     const first = min<usize>(length, FIRST_TEXT);
+    longest = max<usize>(longest, length);
     const blocks = blocksOf(first) + 1;
     used = max<usize>(used, length > first ? WINDOW_BLOCKS : blocks);
     const keystream = makeKeystream(slot, nonce, 1, blocks);
@@ -179,7 +186,7 @@ export function openFrames(slot: usize, layout: i32, high: u32, low: u32, start:
     frame = text + length + TAG;
   }
   wipeKeystream(used);
-  wipeHash();
+  wipeHash(longest);
   return opened;
 }
 
@@ -211,9 +218,11 @@ export function writeCounters(layout: i32, high: u32, low: u32, start: usize, en
 /** Seals the frames in [start, end) with the keystream that the host left at KEYSTREAM, and wipes it. */
 export function sealPrepared(slot: usize, start: usize, end: usize): void {
   let keystream = KEYSTREAM;
+  let longest: usize = 0;
   for (let frame = start; frame < end; ) {
     const length = frameLength(frame) - TAG;
     const text = frame + PREFIX;
+    longest = max<usize>(longest, length);
     xorInto(text, keystream + 16, length);
     const y = ghashFinal(slot, i64x2.splat(0), text, length, lengthBlock(0, length));
     v128.store(text + length, v128.xor(y, v128.load(keystream)));
@@ -221,17 +230,19 @@ export function sealPrepared(slot: usize, start: usize, end: usize): void {
     frame = text + length + TAG;
   }
   wipe(KEYSTREAM, keystream);
-  wipeHash();
+  wipeHash(longest);
 }
 
 /** Opens frames with the keystream that the host left at KEYSTREAM, and wipes it; see openFrames. */
 export function openPrepared(slot: usize, start: usize, end: usize): u32 {
   let keystream = KEYSTREAM;
+  let longest: usize = 0;
   let opened: u32 = 0;
   let authentic = true;
   for (let frame = start; frame < end; ) {
     const length = frameLength(frame) - TAG;
     const text = frame + PREFIX;
+    longest = max<usize>(longest, length);
     if (authentic) {
       const y = ghashFinal(slot, i64x2.splat(0), text, length, lengthBlock(0, length));
       const tag = v128.xor(y, v128.load(keystream));
@@ -246,6 +257,6 @@ export function openPrepared(slot: usize, start: usize, end: usize): u32 {
     frame = text + length + TAG;
   }
   wipe(KEYSTREAM, keystream);
-  wipeHash();
+  wipeHash(longest);
   return opened;
 }

@@ -77,5 +77,5 @@ export function streamVerify(slot: usize, aadBytes: f64, textBytes: f64, tag: us
 /** Wipes the state. */
 export function streamEnd(): void {
   wipe(GCM_STREAM, GCM_STREAM + 64);
-  wipeHash();
+  wipeHash(usize.MAX_VALUE);
 }

@@ -7,11 +7,17 @@
 // nibble of a byte, a look-up gives byte k of the product for all 16 bytes at once; it belongs k bytes
 // further on, so X·H^i is the sum over k of x^8k · (T_k[high] + x^4 · T_k[low]). Up to GHASH_POWERS blocks
 // are summed before anything is shifted or reduced: 32 look-ups per block. Tables: 256 bytes per power of H,
-// at slot + KEY_GHASH, power 1 first, T_0 to T_15. From 14 blocks on ghashKaratsuba.ts is faster.
+// at slot + KEY_GHASH, power 1 first, T_0 to T_15. From KARATSUBA_FROM
+// bytes on ghashKaratsuba.ts does all but the last 4 to 8 blocks.
 
 import { interleaveColumn, transposeWords } from "./aes256Sliced";
 import { highNibbles, lookup, nibbleMask, reverse16, tailMask, wipe } from "./bytes";
-import { GHASH_NIBBLES, GHASH_POWERS, GHASH_TRANSPOSE, KEY_GHASH } from "./memory";
+import { hashQuads, wipeQuads } from "./ghashKaratsuba";
+import { GHASH_LANES, GHASH_NIBBLES, GHASH_POWERS, GHASH_TRANSPOSE, KEY_GHASH, KEY_H4 } from "./memory";
+
+/** From this many bytes on the Karatsuba form does the bulk. */
+const KARATSUBA_FROM: usize = 14 * 16;
+
 
 const UPPER_LANE: usize = memory.data<u8>(
   [0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255],
@@ -110,14 +116,14 @@ export function stage(index: usize, x: v128): void {
   v128.store(GHASH_NIBBLES + 32 * index + 16, v128.and(x, mask));
 }
 
-/** Sum of X_i · H^(count - i) over the `count` staged blocks (1 to GHASH_POWERS). */
-export function multiplyGroup(slot: usize, count: usize): v128 {
+/** Sum of X_i · H^(top - i) over the `count` staged blocks; `top` is at most GHASH_POWERS. */
+export function multiplyGroup(slot: usize, top: usize, count: usize): v128 {
   const end = GHASH_NIBBLES + 32 * count;
   let lowH = i64x2.splat(0);
   let highH = i64x2.splat(0);
   let lowL = i64x2.splat(0);
   let highL = i64x2.splat(0);
-  let tables = slot + KEY_GHASH + (count - 1) * 256 + 192;
+  let tables = slot + KEY_GHASH + (top - 1) * 256 + 192;
   for (let chunk = 0; chunk < 4; chunk++) {
     let h0 = i64x2.splat(0);
     let h1 = i64x2.splat(0);
@@ -172,7 +178,8 @@ export function expandHash(slot: usize, h: v128): void {
   buildPower(h, slot + KEY_GHASH);
   for (let i: usize = 1; i < GHASH_POWERS; i++) {
     stage(0, power);
-    power = multiplyGroup(slot, 1);
+    power = multiplyGroup(slot, 1, 1);
+    if (i == 3) v128.store(slot + KEY_H4, power);
     buildPower(power, slot + KEY_GHASH + 256 * i);
   }
 }
@@ -184,21 +191,38 @@ export function lengthBlock(aadBytes: u64, textBytes: u64): v128 {
   return reverse16(i64x2.replace_lane(i64x2.splat(textBytes << 3), 1, aadBytes << 3));
 }
 
+/** Block number `index` of the text at `ptr` that ends at `end`, the last one filled up with zeros. */
+// @ts-ignore: decorator
+@inline
+function textBlock(ptr: usize, end: usize): v128 {
+  const left = end - ptr;
+  const x = v128.load(ptr);
+  return left < 16 ? v128.and(x, tailMask(left)) : x;
+}
+
 /** Y after the `length` bytes at `ptr`, the last block filled up with zeros. */
 export function ghash(slot: usize, y: v128, ptr: usize, length: usize): v128 {
   const end = ptr + length;
+  let lanes: usize = 0;
+  if (length >= KARATSUBA_FROM) {
+    const quads = (((length + 15) >> 4) - 4) >> 2;
+    hashQuads(slot, y, ptr, quads);
+    ptr += 64 * quads;
+    y = i64x2.splat(0);
+    lanes = 4;
+  }
   while (ptr < end) {
     let count: usize = 0;
     do {
-      let x = v128.load(ptr);
-      const left = end - ptr;
-      if (left < 16) x = v128.and(x, tailMask(left));
+      let x = textBlock(ptr, end);
       if (count == 0) x = v128.xor(x, y);
+      if (count < lanes) x = v128.xor(x, v128.load(GHASH_LANES + 16 * count));
       stage(count, x);
       count++;
       ptr += 16;
     } while (count < GHASH_POWERS && ptr < end);
-    y = multiplyGroup(slot, count);
+    y = multiplyGroup(slot, count, count);
+    lanes = 0;
   }
   return y;
 }
@@ -206,36 +230,40 @@ export function ghash(slot: usize, y: v128, ptr: usize, length: usize): v128 {
 /** As ghash(), followed by the length block. */
 export function ghashFinal(slot: usize, y: v128, ptr: usize, length: usize, lengths: v128): v128 {
   const end = ptr + length;
+  let lanes: usize = 0;
+  if (length >= KARATSUBA_FROM) {
+    const quads = (((length + 15) >> 4) - 3) >> 2;
+    hashQuads(slot, y, ptr, quads);
+    ptr += 64 * quads;
+    y = i64x2.splat(0);
+    lanes = 4;
+  }
   let atEnd = false;
   do {
     let count: usize = 0;
     do {
-      let x: v128;
-      const left = end - ptr;
-      if (ptr >= end) {
-        x = lengths;
-        atEnd = true;
-      } else {
-        x = v128.load(ptr);
-        if (left < 16) x = v128.and(x, tailMask(left));
-      }
+      atEnd = ptr >= end;
+      let x = atEnd ? lengths : textBlock(ptr, end);
       if (count == 0) x = v128.xor(x, y);
+      if (count < lanes) x = v128.xor(x, v128.load(GHASH_LANES + 16 * count));
       stage(count, x);
       count++;
       ptr += 16;
     } while (count < GHASH_POWERS && !atEnd);
-    y = multiplyGroup(slot, count);
+    y = multiplyGroup(slot, count, count);
+    lanes = 0;
   } while (!atEnd);
   return y;
 }
 
-/** Wipes everything that hashing leaves in scratch memory. */
-export function wipeHash(): void {
+/** Wipes everything that hashing texts of at most `length` bytes leaves in scratch memory. */
+export function wipeHash(length: usize): void {
   wipe(GHASH_NIBBLES, GHASH_NIBBLES + 32 * GHASH_POWERS);
+  if (length >= KARATSUBA_FROM) wipeQuads();
 }
 
 /** Wipes what expandHash leaves beside its tables. */
 export function wipeHashSetup(): void {
-  wipeHash();
+  wipeHash(0);
   wipe(GHASH_TRANSPOSE, GHASH_TRANSPOSE + 256);
 }

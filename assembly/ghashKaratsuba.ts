@@ -1,0 +1,304 @@
+// GHASH of many blocks, SP 800-38D section 6.4: four chains by H^4, with Karatsuba on 32-bit limbs.
+//
+// Secret: powers of H and everything computed. Bit and byte order as in ghash.ts; tables at slot +
+// KEY_KARATSUBA, built at first use.
+//
+// Four blocks make a quad. Transposed, W_l holds limb l (bytes 4l … 4l + 3) of its four blocks: the lanes are
+// four chains that are all multiplied by the same power of H^4. With limbs a_0 … a_3 and h_0 … h_3 two levels
+// of Karatsuba take 9 products of limbs instead of 16:
+//   a0 h0   a1 h1   (a0+a1)(h0+h1)   a2 h2   a3 h3   (a2+a3)(h2+h3)
+//   (a0+a2)(h0+h2)   (a1+a3)(h1+h3)   (a0+a1+a2+a3)(h0+h1+h2+h3)
+// A product of a limb and a constant is 5 look-ups per nibble class: T_k[n] = byte k of n·h, n a high nibble.
+// That makes 90 look-ups per quad. Up to KARATSUBA_POWERS quads are summed before anything is shifted,
+// recombined or reduced, and the reduction serves four chains at once.
+//
+// Tables: per power 9 × 5 × 16 = 720 bytes, (H^4)^1 first.
+
+import { highNibbles, lookup, nibbleMask, reverse4, wipe } from "./bytes";
+import { multiplyGroup, stage } from "./ghash";
+import {
+  GHASH_LANES, GHASH_LIMBS, GHASH_PRODUCTS, KARATSUBA_POWERS, KEY_FLAGS, KEY_H4, KEY_KARATSUBA,
+} from "./memory";
+
+const LIMBS: usize = 9;
+const LIMB_TABLES: usize = 80;
+const POWER_TABLES: usize = LIMBS * LIMB_TABLES;
+/** All tables of a key. */
+export const KARATSUBA_BYTES: usize = POWER_TABLES * KARATSUBA_POWERS;
+/** Nibbles of one limb combination for all quads of a group. */
+const LIMB_NIBBLES: usize = 32 * KARATSUBA_POWERS;
+
+/** For i = 0 … 3: 0xff >> i where bit 3 - i of the lane number (the coefficient of x^i) is set; n = lane. */
+const SHIFTED: usize = memory.data<u8>(
+  [
+    0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255,
+    0, 0, 0, 0, 127, 127, 127, 127, 0, 0, 0, 0, 127, 127, 127, 127,
+    0, 0, 63, 63, 0, 0, 63, 63, 0, 0, 63, 63, 0, 0, 63, 63,
+    0, 31, 0, 31, 0, 31, 0, 31, 0, 31, 0, 31, 0, 31, 0, 31,
+  ],
+  16,
+);
+/** For i = 1 … 3: the bits that i shifts out of a byte into the top of the next, where SHIFTED has i. */
+const CARRIED: usize = memory.data<u8>(
+  [
+    0, 0, 0, 0, 128, 128, 128, 128, 0, 0, 0, 0, 128, 128, 128, 128,
+    0, 0, 192, 192, 0, 0, 192, 192, 0, 0, 192, 192, 0, 0, 192, 192,
+    0, 224, 0, 224, 0, 224, 0, 224, 0, 224, 0, 224, 0, 224, 0, 224,
+  ],
+  16,
+);
+
+/** Byte 0 of n·v for a byte v in all lanes: v ^ v >> 1 ^ …, as the bits of n say. */
+// @ts-ignore: decorator
+@inline
+function multiples(v: v128): v128 {
+  return v128.xor(
+    v128.xor(v128.and(v, v128.load(SHIFTED)), v128.and(i16x8.shr_u(v, 1), v128.load(SHIFTED + 16))),
+    v128.xor(
+      v128.and(i16x8.shr_u(v, 2), v128.load(SHIFTED + 32)),
+      v128.and(i16x8.shr_u(v, 3), v128.load(SHIFTED + 48)),
+    ),
+  );
+}
+
+/** Byte 1 of n·v. */
+// @ts-ignore: decorator
+@inline
+function carries(v: v128): v128 {
+  return v128.xor(
+    v128.and(i16x8.shl(v, 7), v128.load(CARRIED)),
+    v128.xor(
+      v128.and(i16x8.shl(v, 6), v128.load(CARRIED + 16)),
+      v128.and(i16x8.shl(v, 5), v128.load(CARRIED + 32)),
+    ),
+  );
+}
+
+/** The five tables of the limb whose four bytes are at `limb`. */
+function buildLimb(limb: usize, out: usize): void {
+  let v = v128.load8_splat(limb);
+  v128.store(out, multiples(v));
+  for (let k: usize = 1; k < 4; k++) {
+    const carry = carries(v);
+    v = v128.load8_splat(limb + k);
+    v128.store(out + 16 * k, v128.xor(multiples(v), carry));
+  }
+  v128.store(out + 64, carries(v));
+}
+
+/** All tables of `slot`, from H^4 and the tables of ghash.ts. */
+function buildTables(slot: usize): void {
+  let power = v128.load(slot + KEY_H4);
+  const sums = GHASH_PRODUCTS;
+  for (let i: usize = 0; i < KARATSUBA_POWERS; i++) {
+    // The nine combinations, four bytes each.
+    const next = i32x4.shuffle(power, power, 1, 0, 3, 2);
+    const afterNext = i32x4.shuffle(power, power, 2, 3, 0, 1);
+    const neighbours = v128.xor(power, next);
+    const halves = v128.xor(power, afterNext);
+    const all = v128.xor(neighbours, i32x4.shuffle(neighbours, neighbours, 2, 3, 0, 1));
+    v128.store(sums, i32x4.shuffle(power, neighbours, 0, 1, 4, 2));
+    v128.store(sums + 16, i32x4.shuffle(power, neighbours, 3, 6, 3, 3));
+    v128.store(sums + 24, i32x4.shuffle(halves, halves, 0, 1, 0, 1));
+    v128.store(sums + 32, all);
+    const out = slot + KEY_KARATSUBA + POWER_TABLES * i;
+    for (let c: usize = 0; c < LIMBS; c++) buildLimb(sums + 4 * c, out + LIMB_TABLES * c);
+    stage(0, power);
+    power = multiplyGroup(slot, 4, 1);
+  }
+  store<u32>(slot + KEY_FLAGS, 1);
+}
+
+// @ts-ignore: decorator
+@inline
+function stageLimb(c: usize, quad: usize, w: v128, mask: v128): void {
+  const out = GHASH_LIMBS + LIMB_NIBBLES * c + 32 * quad;
+  v128.store(out, highNibbles(w, mask));
+  v128.store(out + 16, v128.and(w, mask));
+}
+
+/** x^4 · (byte k of a product, its predecessor): what the low nibble class adds to byte k. */
+// @ts-ignore: decorator
+@inline
+function lowClass(l: v128, previous: v128, mask: v128): v128 {
+  return v128.xor(highNibbles(l, mask), i16x8.shl(v128.and(previous, mask), 4));
+}
+
+/** Product c of all staged quads, summed: 64 bits per lane, as two vectors of limbs in GHASH_PRODUCTS. */
+function sumProducts(c: usize, tables: usize, quads: usize): void {
+  let h0 = i64x2.splat(0);
+  let h1 = i64x2.splat(0);
+  let h2 = i64x2.splat(0);
+  let h3 = i64x2.splat(0);
+  let h4 = i64x2.splat(0);
+  let l0 = i64x2.splat(0);
+  let l1 = i64x2.splat(0);
+  let l2 = i64x2.splat(0);
+  let l3 = i64x2.splat(0);
+  let l4 = i64x2.splat(0);
+  let ptr = GHASH_LIMBS + LIMB_NIBBLES * c;
+  for (const end = ptr + 32 * quads; ptr < end; ptr += 32) {
+    const hi = v128.load(ptr);
+    const lo = v128.load(ptr + 16);
+    let t = v128.load(tables);
+    h0 = v128.xor(h0, lookup(t, hi));
+    l0 = v128.xor(l0, lookup(t, lo));
+    t = v128.load(tables + 16);
+    h1 = v128.xor(h1, lookup(t, hi));
+    l1 = v128.xor(l1, lookup(t, lo));
+    t = v128.load(tables + 32);
+    h2 = v128.xor(h2, lookup(t, hi));
+    l2 = v128.xor(l2, lookup(t, lo));
+    t = v128.load(tables + 48);
+    h3 = v128.xor(h3, lookup(t, hi));
+    l3 = v128.xor(l3, lookup(t, lo));
+    t = v128.load(tables + 64);
+    h4 = v128.xor(h4, lookup(t, hi));
+    l4 = v128.xor(l4, lookup(t, lo));
+    tables -= POWER_TABLES;
+  }
+  const mask = nibbleMask();
+  h0 = v128.xor(h0, highNibbles(l0, mask));
+  h1 = v128.xor(h1, lowClass(l1, l0, mask));
+  h2 = v128.xor(h2, lowClass(l2, l1, mask));
+  h3 = v128.xor(h3, lowClass(l3, l2, mask));
+  // The degree of n·h is 34 at most, so nothing of x^4 · l4 leaves its byte.
+  h4 = v128.xor(h4, lowClass(l4, l3, mask));
+  const low = v128.xor(
+    v128.xor(h0, i32x4.shl(h1, 8)),
+    v128.xor(i32x4.shl(h2, 16), i32x4.shl(h3, 24)),
+  );
+  const high = v128.xor(
+    v128.xor(i32x4.shr_u(h1, 24), i32x4.shr_u(h2, 16)),
+    v128.xor(i32x4.shr_u(h3, 8), h4),
+  );
+  v128.store(GHASH_PRODUCTS + 32 * c, low);
+  v128.store(GHASH_PRODUCTS + 32 * c + 16, high);
+}
+
+// @ts-ignore: decorator
+@inline
+function product(c: usize): v128 {
+  return v128.load(GHASH_PRODUCTS + 32 * c);
+}
+
+// @ts-ignore: decorator
+@inline
+function productHigh(c: usize): v128 {
+  return v128.load(GHASH_PRODUCTS + 32 * c + 16);
+}
+
+/** v · (1 + x + x^2 + x^7) within one big-endian limb. */
+// @ts-ignore: decorator
+@inline
+function fold(v: v128): v128 {
+  return v128.xor(v128.xor(v, i32x4.shr_u(v, 1)), v128.xor(i32x4.shr_u(v, 2), i32x4.shr_u(v, 7)));
+}
+
+/** What the same leaves for the next limb. */
+// @ts-ignore: decorator
+@inline
+function foldCarry(v: v128): v128 {
+  return v128.xor(v128.xor(i32x4.shl(v, 31), i32x4.shl(v, 30)), i32x4.shl(v, 25));
+}
+
+/** Recombines the nine products, reduces, and leaves limbs 0 to 3 of the four lanes at GHASH_LANES. */
+function recombine(): void {
+  // Half products: L of limbs 0-1, H of limbs 2-3, M of the sums; each r0 … r3.
+  const L1 = v128.xor(v128.xor(productHigh(0), product(2)), v128.xor(product(0), product(1)));
+  const L2 = v128.xor(v128.xor(product(1), productHigh(2)), v128.xor(productHigh(0), productHigh(1)));
+  const H1 = v128.xor(v128.xor(productHigh(3), product(5)), v128.xor(product(3), product(4)));
+  const H2 = v128.xor(v128.xor(product(4), productHigh(5)), v128.xor(productHigh(3), productHigh(4)));
+  const M1 = v128.xor(v128.xor(productHigh(6), product(8)), v128.xor(product(6), product(7)));
+  const M2 = v128.xor(v128.xor(product(7), productHigh(8)), v128.xor(productHigh(6), productHigh(7)));
+  const L0 = product(0);
+  const L3 = productHigh(1);
+  const H0 = product(3);
+  const H3 = productHigh(4);
+  const middle2 = v128.xor(L2, H0);
+  const middle3 = v128.xor(L3, H1);
+  const R2 = v128.xor(v128.xor(middle2, product(6)), L0);
+  const R3 = v128.xor(v128.xor(middle3, M1), L1);
+  // Limbs 4 to 7 are reduced; big-endian, so that shifts go across bytes.
+  const B4 = reverse4(v128.xor(v128.xor(middle2, M2), H2));
+  const B5 = reverse4(v128.xor(v128.xor(middle3, productHigh(7)), H3));
+  const B6 = reverse4(H2);
+  const B7 = reverse4(H3);
+  const again = foldCarry(B7);
+  v128.store(GHASH_LANES, v128.xor(L0, reverse4(v128.xor(fold(B4), fold(again)))));
+  v128.store(GHASH_LANES + 16, v128.xor(L1, reverse4(v128.xor(fold(B5), foldCarry(B4)))));
+  v128.store(GHASH_LANES + 32, v128.xor(R2, reverse4(v128.xor(fold(B6), foldCarry(B5)))));
+  v128.store(GHASH_LANES + 48, v128.xor(R3, reverse4(v128.xor(fold(B7), foldCarry(B6)))));
+}
+
+/**
+ * Hashes 4 · quads blocks at `ptr` after Y. Leaves four values at GHASH_LANES (16 bytes each) that belong to
+ * the four blocks that follow: xor them there and go on.
+ */
+export function hashQuads(slot: usize, y: v128, ptr: usize, quads: usize): void {
+  if (load<u32>(slot + KEY_FLAGS) == 0) buildTables(slot);
+  const mask = nibbleMask();
+  // Y belongs to the first block: lane 0 of each limb.
+  const zero = i64x2.splat(0);
+  v128.store(GHASH_LANES, i32x4.shuffle(y, zero, 0, 4, 4, 4));
+  v128.store(GHASH_LANES + 16, i32x4.shuffle(y, zero, 1, 4, 4, 4));
+  v128.store(GHASH_LANES + 32, i32x4.shuffle(y, zero, 2, 4, 4, 4));
+  v128.store(GHASH_LANES + 48, i32x4.shuffle(y, zero, 3, 4, 4, 4));
+  while (quads > 0) {
+    const group = min<usize>(quads, KARATSUBA_POWERS);
+    for (let quad: usize = 0; quad < group; quad++) {
+      const x0 = v128.load(ptr);
+      const x1 = v128.load(ptr + 16);
+      const x2 = v128.load(ptr + 32);
+      const x3 = v128.load(ptr + 48);
+      const lo01 = i32x4.shuffle(x0, x1, 0, 4, 1, 5);
+      const hi01 = i32x4.shuffle(x0, x1, 2, 6, 3, 7);
+      const lo23 = i32x4.shuffle(x2, x3, 0, 4, 1, 5);
+      const hi23 = i32x4.shuffle(x2, x3, 2, 6, 3, 7);
+      let w0 = i64x2.shuffle(lo01, lo23, 0, 2);
+      let w1 = i64x2.shuffle(lo01, lo23, 1, 3);
+      let w2 = i64x2.shuffle(hi01, hi23, 0, 2);
+      let w3 = i64x2.shuffle(hi01, hi23, 1, 3);
+      if (quad == 0) {
+        w0 = v128.xor(w0, v128.load(GHASH_LANES));
+        w1 = v128.xor(w1, v128.load(GHASH_LANES + 16));
+        w2 = v128.xor(w2, v128.load(GHASH_LANES + 32));
+        w3 = v128.xor(w3, v128.load(GHASH_LANES + 48));
+      }
+      const w01 = v128.xor(w0, w1);
+      const w23 = v128.xor(w2, w3);
+      stageLimb(0, quad, w0, mask);
+      stageLimb(1, quad, w1, mask);
+      stageLimb(2, quad, w01, mask);
+      stageLimb(3, quad, w2, mask);
+      stageLimb(4, quad, w3, mask);
+      stageLimb(5, quad, w23, mask);
+      stageLimb(6, quad, v128.xor(w0, w2), mask);
+      stageLimb(7, quad, v128.xor(w1, w3), mask);
+      stageLimb(8, quad, v128.xor(w01, w23), mask);
+      ptr += 64;
+    }
+    const tables = slot + KEY_KARATSUBA + POWER_TABLES * (group - 1);
+    for (let c: usize = 0; c < LIMBS; c++) sumProducts(c, tables + LIMB_TABLES * c, group);
+    recombine();
+    quads -= group;
+  }
+  // From limbs of four lanes to four blocks.
+  const w0 = v128.load(GHASH_LANES);
+  const w1 = v128.load(GHASH_LANES + 16);
+  const w2 = v128.load(GHASH_LANES + 32);
+  const w3 = v128.load(GHASH_LANES + 48);
+  const lo01 = i32x4.shuffle(w0, w1, 0, 4, 1, 5);
+  const hi01 = i32x4.shuffle(w0, w1, 2, 6, 3, 7);
+  const lo23 = i32x4.shuffle(w2, w3, 0, 4, 1, 5);
+  const hi23 = i32x4.shuffle(w2, w3, 2, 6, 3, 7);
+  v128.store(GHASH_LANES, i64x2.shuffle(lo01, lo23, 0, 2));
+  v128.store(GHASH_LANES + 16, i64x2.shuffle(lo01, lo23, 1, 3));
+  v128.store(GHASH_LANES + 32, i64x2.shuffle(hi01, hi23, 0, 2));
+  v128.store(GHASH_LANES + 48, i64x2.shuffle(hi01, hi23, 1, 3));
+}
+
+/** Wipes everything that hashQuads leaves in scratch memory. */
+export function wipeQuads(): void {
+  memory.fill(GHASH_LIMBS, 0, GHASH_LANES + 64 - GHASH_LIMBS);
+}
