@@ -12,8 +12,9 @@
 import { encryptBlocks, expandKey } from "./aes256";
 import { slicedKeystream, wipeSliced } from "./aes256Sliced";
 import { reverse4, tailMask, wipe } from "./bytes";
-import { expandHash, ghash, ghashFinal, lengthBlock, wipeHash, wipeHashSetup } from "./ghash";
+import { ghashFinal, lengthBlock, wipeHash } from "./ghash";
 import { KARATSUBA_BYTES } from "./ghashKaratsuba";
+import { expandHash, wipeHashSetup } from "./ghashNibbles";
 import { AES_KEY_SCRATCH, GCM_RESULTS, KEY_FLAGS, KEY_KARATSUBA, KEYSTREAM, KEYSTREAM_BYTES } from "./memory";
 
 const TAG: usize = 16;

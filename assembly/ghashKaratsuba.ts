@@ -1,6 +1,6 @@
 // GHASH of many blocks, SP 800-38D section 6.4: four chains by H^4, with Karatsuba on 32-bit limbs.
 //
-// Secret: powers of H and everything computed. Bit and byte order as in ghash.ts; tables at slot +
+// Secret: powers of H and everything computed. Bit and byte order as in ghashNibbles.ts; tables at slot +
 // KEY_KARATSUBA, built at first use.
 //
 // Four blocks make a quad. Transposed, W_l holds limb l (bytes 4l … 4l + 3) of its four blocks: the lanes are
@@ -15,7 +15,7 @@
 // Tables: per power 9 × 5 × 16 = 720 bytes, (H^4)^1 first.
 
 import { highNibbles, lookup, nibbleMask, reverse4, wipe } from "./bytes";
-import { multiplyGroup, stage } from "./ghash";
+import { multiplyGroup, stage } from "./ghashNibbles";
 import {
   GHASH_LANES, GHASH_LIMBS, GHASH_PRODUCTS, KARATSUBA_POWERS, KEY_FLAGS, KEY_H4, KEY_KARATSUBA,
 } from "./memory";
@@ -86,7 +86,7 @@ function buildLimb(limb: usize, out: usize): void {
   v128.store(out + 64, carries(v));
 }
 
-/** All tables of `slot`, from H^4 and the tables of ghash.ts. */
+/** All tables of `slot`, from H^4 and the tables of ghashNibbles.ts. */
 function buildTables(slot: usize): void {
   let power = v128.load(slot + KEY_H4);
   const sums = GHASH_PRODUCTS;

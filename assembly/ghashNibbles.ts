@@ -1,0 +1,190 @@
+// Multiplication in GHASH (SP 800-38D section 6.3) by vector permute, for up to GHASH_POWERS blocks at a time.
+//
+// Secret: H, its multiples, the running value Y and (as they would reveal H) the blocks mixed with Y.
+// Element of GF(2^128) = 16 bytes, bit 7 of byte 0 is the coefficient of x^0; modulus x^128+x^7+x^2+x+1.
+//
+// The 16 lanes of a register are the 16 bytes of a block. With T_k[n] = byte k of n·H^i, where n is the high
+// nibble of a byte, a look-up gives byte k of the product for all 16 bytes at once; it belongs k bytes
+// further on, so X·H^i is the sum over k of x^8k · (T_k[high] + x^4 · T_k[low]). Up to GHASH_POWERS blocks
+// are summed before anything is shifted or reduced: 32 look-ups per block. Tables: 256 bytes per power of H,
+// at slot + KEY_GHASH, power 1 first, T_0 to T_15.
+
+import { highNibbles, lookup, nibbleMask, reverse16, wipe } from "./bytes";
+import { GHASH_NIBBLES, GHASH_POWERS, GHASH_TRANSPOSE, KEY_GHASH, KEY_H4 } from "./memory";
+import { interleaveColumn, transposeWords } from "./transpose";
+
+const UPPER_LANE: usize = memory.data<u8>(
+  [0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255],
+  16,
+);
+
+/** low + x^128 · high, reduced; 16 bytes each, `high` of degree 123 at most. */
+// @ts-ignore: decorator
+@inline
+export function reduce(low: v128, high: v128): v128 {
+  // As big-endian numbers a multiplication by x is a shift to the right; the upper lane comes first.
+  const h = reverse16(high);
+  let t = v128.xor(v128.xor(h, i64x2.shr_u(h, 1)), v128.xor(i64x2.shr_u(h, 2), i64x2.shr_u(h, 7)));
+  let c = v128.xor(v128.xor(i64x2.shl(h, 63), i64x2.shl(h, 62)), i64x2.shl(h, 57));
+  // What leaves the upper lane enters the lower one; what leaves the lower one is a multiple of x^128 again.
+  c = i64x2.shuffle(c, c, 1, 0);
+  t = v128.xor(t, c);
+  const again = v128.xor(v128.xor(i64x2.shr_u(c, 1), i64x2.shr_u(c, 2)), i64x2.shr_u(c, 7));
+  t = v128.xor(t, v128.and(again, v128.load(UPPER_LANE)));
+  return v128.xor(low, reverse16(t));
+}
+
+/** x · v, for v as two big-endian lanes (reverse16 of the bytes). */
+// @ts-ignore: decorator
+@inline
+export function timesX(v: v128): v128 {
+  let c = i64x2.shl(v, 63);
+  c = i64x2.shuffle(c, c, 1, 0);
+  const again = v128.xor(v128.xor(i64x2.shr_u(c, 1), i64x2.shr_u(c, 2)), i64x2.shr_u(c, 7));
+  return v128.xor(v128.xor(i64x2.shr_u(v, 1), c), v128.and(again, v128.load(UPPER_LANE)));
+}
+
+/** Writes the 16 tables of one element `h` (16 bytes, usual order) to `out`. */
+function buildPower(h: v128, out: usize): void {
+  const v = reverse16(h);
+  const vx = timesX(v);
+  const vx2 = timesX(vx);
+  const n8 = h;
+  const n4 = reverse16(vx);
+  const n2 = reverse16(vx2);
+  const n1 = reverse16(timesX(vx2));
+  const n12 = v128.xor(n8, n4);
+  const n3 = v128.xor(n2, n1);
+  const words = GHASH_TRANSPOSE;
+  interleaveColumn(i64x2.splat(0), n1, n2, n3, words);
+  interleaveColumn(n4, v128.xor(n4, n1), v128.xor(n4, n2), v128.xor(n4, n3), words + 16);
+  interleaveColumn(n8, v128.xor(n8, n1), v128.xor(n8, n2), v128.xor(n8, n3), words + 32);
+  interleaveColumn(n12, v128.xor(n12, n1), v128.xor(n12, n2), v128.xor(n12, n3), words + 48);
+  for (let quad: usize = 0; quad < 256; quad += 64) transposeWords(words + quad, out + quad);
+}
+
+/** x^8 · (low, high), and z added: one step of Horner's rule by bytes. */
+// @ts-ignore: decorator
+@inline
+function shiftLow(low: v128): v128 {
+  return i8x16.shuffle(i64x2.splat(0), low, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
+}
+
+// @ts-ignore: decorator
+@inline
+function shiftHigh(low: v128, high: v128): v128 {
+  return i8x16.shuffle(low, high, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
+}
+
+/** low half of (H + x^4 · L), where L is given by its two halves of 16 bytes; and the high half. */
+// @ts-ignore: decorator
+@inline
+function timesX4Low(low: v128, mask: v128): v128 {
+  return v128.xor(highNibbles(low, mask), shiftLow(i16x8.shl(v128.and(low, mask), 4)));
+}
+
+// @ts-ignore: decorator
+@inline
+function timesX4High(low: v128, high: v128, mask: v128): v128 {
+  const up = shiftHigh(i16x8.shl(v128.and(low, mask), 4), i16x8.shl(v128.and(high, mask), 4));
+  return v128.xor(highNibbles(high, mask), up);
+}
+
+/** From the sums by nibble class, 32 bytes each, to the reduced element. */
+// @ts-ignore: decorator
+@inline
+export function combineNibbles(lowH: v128, highH: v128, lowL: v128, highL: v128): v128 {
+  const mask = nibbleMask();
+  return reduce(
+    v128.xor(lowH, timesX4Low(lowL, mask)),
+    v128.xor(highH, timesX4High(lowL, highL, mask)),
+  );
+}
+
+/** Splits block number `index` of a group into nibbles for multiplyGroup. */
+// @ts-ignore: decorator
+@inline
+export function stage(index: usize, x: v128): void {
+  const mask = nibbleMask();
+  v128.store(GHASH_NIBBLES + 32 * index, highNibbles(x, mask));
+  v128.store(GHASH_NIBBLES + 32 * index + 16, v128.and(x, mask));
+}
+
+/** Sum of X_i · H^(top - i) over the `count` staged blocks; `top` is at most GHASH_POWERS. */
+export function multiplyGroup(slot: usize, top: usize, count: usize): v128 {
+  const end = GHASH_NIBBLES + 32 * count;
+  let lowH = i64x2.splat(0);
+  let highH = i64x2.splat(0);
+  let lowL = i64x2.splat(0);
+  let highL = i64x2.splat(0);
+  let tables = slot + KEY_GHASH + (top - 1) * 256 + 192;
+  for (let chunk = 0; chunk < 4; chunk++) {
+    let h0 = i64x2.splat(0);
+    let h1 = i64x2.splat(0);
+    let h2 = i64x2.splat(0);
+    let h3 = i64x2.splat(0);
+    let l0 = i64x2.splat(0);
+    let l1 = i64x2.splat(0);
+    let l2 = i64x2.splat(0);
+    let l3 = i64x2.splat(0);
+    let t = tables;
+    for (let ptr = GHASH_NIBBLES; ptr < end; ptr += 32) {
+      const hi = v128.load(ptr);
+      const lo = v128.load(ptr + 16);
+      let table = v128.load(t);
+      h0 = v128.xor(h0, lookup(table, hi));
+      l0 = v128.xor(l0, lookup(table, lo));
+      table = v128.load(t + 16);
+      h1 = v128.xor(h1, lookup(table, hi));
+      l1 = v128.xor(l1, lookup(table, lo));
+      table = v128.load(t + 32);
+      h2 = v128.xor(h2, lookup(table, hi));
+      l2 = v128.xor(l2, lookup(table, lo));
+      table = v128.load(t + 48);
+      h3 = v128.xor(h3, lookup(table, hi));
+      l3 = v128.xor(l3, lookup(table, lo));
+      t -= 256;
+    }
+    highH = shiftHigh(lowH, highH);
+    lowH = v128.xor(shiftLow(lowH), h3);
+    highH = shiftHigh(lowH, highH);
+    lowH = v128.xor(shiftLow(lowH), h2);
+    highH = shiftHigh(lowH, highH);
+    lowH = v128.xor(shiftLow(lowH), h1);
+    highH = shiftHigh(lowH, highH);
+    lowH = v128.xor(shiftLow(lowH), h0);
+    highL = shiftHigh(lowL, highL);
+    lowL = v128.xor(shiftLow(lowL), l3);
+    highL = shiftHigh(lowL, highL);
+    lowL = v128.xor(shiftLow(lowL), l2);
+    highL = shiftHigh(lowL, highL);
+    lowL = v128.xor(shiftLow(lowL), l1);
+    highL = shiftHigh(lowL, highL);
+    lowL = v128.xor(shiftLow(lowL), l0);
+    tables -= 64;
+  }
+  return combineNibbles(lowH, highH, lowL, highL);
+}
+
+/** Builds the tables of H^1 … H^GHASH_POWERS in `slot`. */
+export function expandHash(slot: usize, h: v128): void {
+  let power = h;
+  buildPower(h, slot + KEY_GHASH);
+  for (let i: usize = 1; i < GHASH_POWERS; i++) {
+    stage(0, power);
+    power = multiplyGroup(slot, 1, 1);
+    if (i == 3) v128.store(slot + KEY_H4, power);
+    buildPower(power, slot + KEY_GHASH + 256 * i);
+  }
+}
+
+/** Wipes what staging leaves in scratch memory. */
+export function wipeNibbles(): void {
+  wipe(GHASH_NIBBLES, GHASH_NIBBLES + 32 * GHASH_POWERS);
+}
+
+/** Wipes what expandHash leaves beside its tables. */
+export function wipeHashSetup(): void {
+  wipeNibbles();
+  wipe(GHASH_TRANSPOSE, GHASH_TRANSPOSE + 256);
+}
