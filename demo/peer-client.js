@@ -2,7 +2,7 @@
 // random size that are compared byte for byte, MESSAGES one-way messages, then the server's own request.
 // Prints one JSON line with what it measured.
 import process from "node:process";
-import { connect, monteV1 } from "../dist/index.js";
+import { connect } from "../dist/index.js";
 
 const requests = Number(process.env.DEMO_REQUESTS);
 const messages = Number(process.env.DEMO_MESSAGES);
@@ -38,7 +38,7 @@ const startMs = performance.now();
 const client = connect({
   host: "127.0.0.1",
   port: Number(process.env.DEMO_PORT),
-  handshake: monteV1(),
+  psk: process.env.DEMO_PSK,
   onMessage: async (message) => {
     const count = new DataView(message.body.buffer, message.body.byteOffset).getUint32(0);
     await message.reply(new TextEncoder().encode(`${count} counted`));
@@ -47,7 +47,7 @@ const client = connect({
 });
 
 await client.request(new Uint8Array(0));
-const handshakeMs = performance.now() - startMs;
+const firstAnswerMs = performance.now() - startMs;
 
 const echoStartMs = performance.now();
 const answers = await Promise.all(bodies.map((body) => client.request(body)));
@@ -71,7 +71,7 @@ console.log(
   JSON.stringify({
     wrong,
     counted,
-    handshakeMs,
+    firstAnswerMs,
     requestsPerSecond: requests / (echoMs / 1_000),
     bytesEchoed: bodies.reduce((sum, body) => sum + body.length, 0),
     medianLatencyMs: latencies[latencies.length >> 1],

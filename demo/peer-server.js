@@ -2,7 +2,7 @@
 // messages, and when it has counted MESSAGES of them asks the client to confirm the number (a request from
 // server to client). Prints JSON lines: the port, then the outcome. SIGTERM closes it.
 import process from "node:process";
-import { listen, monteV1 } from "../dist/index.js";
+import { listen } from "../dist/index.js";
 
 const expectedMessages = Number(process.env.DEMO_MESSAGES);
 let counted = 0;
@@ -20,7 +20,7 @@ async function confirmCount(connection) {
 const server = await listen({
   host: "127.0.0.1",
   port: 0,
-  handshake: monteV1(),
+  psk: process.env.DEMO_PSK,
   onMessage: (message) => {
     if (message.expectsReply) return message.reply(message.body);
     counted += 1;

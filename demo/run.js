@@ -115,7 +115,7 @@ async function runPair(serverRuntime, clientRuntime) {
 }
 
 function printTable(rows) {
-  const header = ["server", "client", "", "requests/s", "echoed MB/s", "median latency", "handshake"];
+  const header = ["server", "client", "", "requests/s", "echoed MB/s", "median latency", "first answer"];
   const lines = rows.map(({ server, client, result }) =>
     result === undefined
       ? [server, client, "✗", "", "", "", ""]
@@ -126,7 +126,7 @@ function printTable(rows) {
           Math.round(result.requestsPerSecond).toLocaleString("en"),
           Math.round((result.requestsPerSecond * result.bytesEchoed) / REQUESTS / 1e6).toLocaleString("en"),
           `${Math.round(result.medianLatencyMs * 1_000)} µs`,
-          `${result.handshakeMs.toFixed(1)} ms`,
+          `${result.firstAnswerMs.toFixed(1)} ms`,
         ],
   );
   const widths = header.map((_, column) =>

@@ -103,10 +103,9 @@ describe.each(runtimes())("installed, in $label ($version)", (runtime) => {
 
   test("a server and a client talk", () => {
     const program = `
-      import { connect, listen, monteV1 } from "sealwire";
-
-      const server = await listen({ host: "127.0.0.1", port: 0, handshake: monteV1(), onMessage: (message) => message.reply(message.body) });
-      const client = connect({ host: "127.0.0.1", port: server.port, handshake: monteV1() });
+      import { connect, listen } from "sealwire";
+      const server = await listen({ host: "127.0.0.1", port: 0, psk: "5e".repeat(32), onMessage: (message) => message.reply(message.body) });
+      const client = connect({ host: "127.0.0.1", port: server.port, psk: "5e".repeat(32) });
       console.log(new TextDecoder().decode(await client.request(new TextEncoder().encode("hello"))));
       await client.close();
       await server.close();
@@ -134,7 +133,7 @@ describe.each(runtimes())("installed, in $label ($version)", (runtime) => {
 
 test("a TypeScript program compiles against the declarations", () => {
   const program = `
-    import { connect, listen, monteV1, SealwireError, type ErrorCode } from "sealwire";
+    import { connect, listen, SealwireError, type ErrorCode } from "sealwire";
     import { connect as connectNode } from "sealwire/node";
     import { connect as connectBun } from "sealwire/bun";
     import { connect as connectDeno } from "sealwire/deno";
@@ -142,8 +141,8 @@ test("a TypeScript program compiles against the declarations", () => {
     import * as noise from "sealwire/noise";
     import { wasmBuild } from "sealwire/wasm";
     const same: (typeof connect)[] = [connectNode, connectBun, connectDeno];
-    const server = await listen({ port: 0, handshake: monteV1(), onMessage: (message) => message.reply(message.body) });
-    const client = same[0]!({ host: "127.0.0.1", port: server.port, handshake: monteV1() });
+    const server = await listen({ port: 0, psk: new Uint8Array(32), onMessage: (message) => message.reply(message.body) });
+    const client = same[0]!({ host: "127.0.0.1", port: server.port, psk: new Uint8Array(32) });
     const answer: Uint8Array = await client.request(new Uint8Array(1));
     const accepted: boolean = client.sendNoWait(answer);
     const sent: Promise<void> = client.send(answer);
