@@ -85,6 +85,11 @@ export function makeKeystream(slot: usize, nonce: v128, counter: u32, count: usi
 
 /** Wipes what `blocks` blocks of makeKeystream() left behind. */
 export function wipeKeystream(blocks: usize): void {
+  if (blocks <= ROWS_MAX) {
+    wipe(KEYSTREAM, KEYSTREAM + 16 * blocks);
+    return;
+  }
+  // Whole groups: up to 15 blocks more before and after.
   wipe(KEYSTREAM, KEYSTREAM + 16 * blocks + 512);
   wipeSliced();
 }

@@ -145,22 +145,23 @@ export function multiplyGroup(slot: usize, top: usize, count: usize): v128 {
       l3 = v128.xor(l3, lookup(table, lo));
       t -= 256;
     }
-    highH = shiftHigh(lowH, highH);
-    lowH = v128.xor(shiftLow(lowH), h3);
-    highH = shiftHigh(lowH, highH);
-    lowH = v128.xor(shiftLow(lowH), h2);
-    highH = shiftHigh(lowH, highH);
-    lowH = v128.xor(shiftLow(lowH), h1);
-    highH = shiftHigh(lowH, highH);
-    lowH = v128.xor(shiftLow(lowH), h0);
-    highL = shiftHigh(lowL, highL);
-    lowL = v128.xor(shiftLow(lowL), l3);
-    highL = shiftHigh(lowL, highL);
-    lowL = v128.xor(shiftLow(lowL), l2);
-    highL = shiftHigh(lowL, highL);
-    lowL = v128.xor(shiftLow(lowL), l1);
-    highL = shiftHigh(lowL, highL);
-    lowL = v128.xor(shiftLow(lowL), l0);
+    // z0 + x^8 z1 + x^16 z2 + x^24 z3, then x^32 times what there is; apart, so that the chain stays short.
+    let high = shiftHigh(h3, i64x2.splat(0));
+    let low = v128.xor(shiftLow(h3), h2);
+    high = shiftHigh(low, high);
+    low = v128.xor(shiftLow(low), h1);
+    high = shiftHigh(low, high);
+    low = v128.xor(shiftLow(low), h0);
+    highH = v128.xor(high, i32x4.shuffle(lowH, highH, 3, 4, 5, 6));
+    lowH = v128.xor(low, i32x4.shuffle(i64x2.splat(0), lowH, 3, 4, 5, 6));
+    high = shiftHigh(l3, i64x2.splat(0));
+    low = v128.xor(shiftLow(l3), l2);
+    high = shiftHigh(low, high);
+    low = v128.xor(shiftLow(low), l1);
+    high = shiftHigh(low, high);
+    low = v128.xor(shiftLow(low), l0);
+    highL = v128.xor(high, i32x4.shuffle(lowL, highL, 3, 4, 5, 6));
+    lowL = v128.xor(low, i32x4.shuffle(i64x2.splat(0), lowL, 3, 4, 5, 6));
     tables -= 64;
   }
   return combineNibbles(lowH, highH, lowL, highL);
