@@ -135,7 +135,8 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
   #resolveGone!: () => void;
 
   #lastReceivedAt = 0;
-  #pinged = false;
+  /** When the peer was asked for a sign of life that has not come; 0: it was not asked. */
+  #pingedAt = 0;
   readonly #handshakeDeadline: CallbackDeadline;
   readonly #readDeadline: CallbackDeadline;
   readonly #heartbeat: CallbackDeadline;
@@ -781,21 +782,22 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
 
   #checkHeartbeat(): void {
     const { heartbeatIntervalMs, heartbeatTimeoutMs } = this.#context.limits;
-    const idleMs = performance.now() - this.#lastReceivedAt;
+    const now = performance.now();
+    const idleMs = now - this.#lastReceivedAt;
+    if (this.#lastReceivedAt >= this.#pingedAt) this.#pingedAt = 0;
     if (this.#paused) {
       // This side does not read now, so it can't see pings either: an unasked pong says that it lives.
-      this.#pinged = false;
+      this.#pingedAt = 0;
       if (this.#canSend()) this.#sender.append(0, Kind.pong, EMPTY);
       timers.arm(this.#heartbeat, heartbeatIntervalMs);
+    } else if (this.#pingedAt !== 0) {
+      this.#fail("ERR_READ_TIMEOUT", `no sign of life for ${Math.round(idleMs)} ms`);
     } else if (idleMs < heartbeatIntervalMs) {
-      this.#pinged = false;
       timers.arm(this.#heartbeat, heartbeatIntervalMs - idleMs);
-    } else if (!this.#pinged) {
-      this.#pinged = true;
+    } else {
+      this.#pingedAt = now;
       if (this.#canSend()) this.#sender.append(0, Kind.ping, EMPTY);
       timers.arm(this.#heartbeat, heartbeatTimeoutMs);
-    } else {
-      this.#fail("ERR_READ_TIMEOUT", `no sign of life for ${Math.round(idleMs)} ms`);
     }
   }
 

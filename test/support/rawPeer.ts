@@ -59,6 +59,13 @@ export class RawPeer {
     return bytes;
   }
 
+  /** What has arrived and nobody has read yet; it counts as read. */
+  takeReceived(): Uint8Array {
+    const bytes = this.#received;
+    this.#received = new Uint8Array(0);
+    return bytes;
+  }
+
   /** Waits until the other end closed or half-closed; returns what it sent before that and nobody has read. */
   async ended(): Promise<Uint8Array> {
     await this.#until(() => this.#ended, "the end of the stream");
@@ -187,6 +194,11 @@ export class RawV1 {
     const plaintext = this.#cipher.open(this.#nonce(this.#receiveCounter++), sealed);
     const view = new DataView(plaintext.buffer, plaintext.byteOffset);
     return { sequence: view.getUint32(0), body: plaintext.slice(4) };
+  }
+
+  /** Wipes its key; the socket stays as it is. */
+  destroy(): void {
+    this.#cipher.destroy();
   }
 
   /** u64be counter ‖ 00000000. */

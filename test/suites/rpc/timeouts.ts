@@ -1,0 +1,219 @@
+import assert from "node:assert/strict";
+import { type Message, monteV1 } from "../../../src/index.ts";
+import { createApi } from "../../../src/rpc/api.ts";
+import type { Adapter } from "../../../src/rpc/transport.ts";
+import { test } from "../../support/harness.ts";
+import { protocols, v1, v2 } from "../../support/protocols.ts";
+import { RawListener, RawPeer, RawV1 } from "../../support/rawPeer.ts";
+import {
+  assertSameBytes,
+  checkLeaksAfterEachTest,
+  deferred,
+  fromText,
+  patternBytes,
+  rejectsWith,
+  sleep,
+  startClient,
+  startPair,
+  startServer,
+  text,
+  waitFor,
+} from "../../support/rpcHarness.ts";
+
+checkLeaksAfterEachTest();
+
+const echo = (message: Message) => {
+  if (message.expectsReply) message.reply(message.body);
+};
+
+test("dialling: an endpoint that never answers", async () => {
+  let givenUp = 0;
+  // 127.0.0.1 always answers, so the sockets are made up here: nothing ever comes of a dial.
+  const silent: Adapter = {
+    name: "silent",
+    dial: (_address, events) => () => {
+      givenUp++;
+      queueMicrotask(() => events.onClose());
+    },
+    listen: () => Promise.reject(new Error("not here")),
+    defer: queueMicrotask,
+  };
+  const client = createApi(silent).connect({ port: 1, dialTimeoutMs: 60, handshake: monteV1() });
+  const calls = [client.request(text("a")), client.send(text("b")), client.connected()];
+  for (const call of calls) await rejectsWith(call, "ERR_DIAL_TIMEOUT");
+  assert.equal(givenUp, 1);
+  await client.close();
+  assert.equal(client.stats.connections, 0);
+});
+
+for (const { name, options, withKinds } of protocols) {
+  test(`${name}: a server that never finishes the handshake`, async () => {
+    const listener = await RawListener.listen();
+    const client = startClient({ ...options, port: listener.port, handshakeTimeoutMs: 80 });
+    await rejectsWith(client.request(text("a")), "ERR_HANDSHAKE_TIMEOUT");
+    await (await listener.accept()).ended();
+    await client.close();
+    await listener.close();
+  });
+
+  test(`${name}: a client that never begins the handshake is closed, others are served`, async () => {
+    const reasons: (string | undefined)[] = [];
+    const { server, client } = await startPair(
+      {
+        ...options,
+        onMessage: echo,
+        handshakeTimeoutMs: 80,
+        onConnectionState: (_connection, state, error) => {
+          if (state === "closed") reasons.push(error?.code);
+        },
+      },
+      options,
+    );
+    const silent = await RawPeer.connect(server.port);
+    assert.equal(fromText(await client.request(text("served meanwhile"))), "served meanwhile");
+    await silent.ended();
+    await silent.destroy();
+    assert.deepEqual(reasons, ["ERR_HANDSHAKE_TIMEOUT"]);
+    assert.equal(fromText(await client.request(text("served after"))), "served after");
+  });
+
+  test(`${name}: a request without an answer; the late answer is dropped and counted`, async () => {
+    const release = deferred();
+    const replies: boolean[] = [];
+    let slow: Message | undefined;
+    const onMessage = async (message: Message) => {
+      if (fromText(message.body) === "slow") {
+        slow = message;
+        await release.promise;
+      }
+      replies.push(message.expectsReply && message.reply(message.body));
+    };
+    const { client } = await startPair({ ...options, onMessage }, { ...options, maxConnections: 1 });
+    await client.request(text("warm"));
+    const [connection] = client.connections;
+    await rejectsWith(client.request(text("slow"), { timeoutMs: 60 }), "ERR_REQUEST_TIMEOUT");
+    assert.equal(client.stats.inFlightRequests, 0);
+    if (withKinds) await waitFor(() => slow?.expectsReply === false, "the cancel");
+    release.resolve();
+    await waitFor(() => replies.length === 2, "the slow handler");
+    assert.equal(fromText(await client.request(text("usable"))), "usable");
+    assert.deepEqual(client.connections, [connection]);
+    // Protocol v2 told the far side, which then sends nothing; v1 can't, so the answer comes and is dropped.
+    assert.deepEqual(replies, [true, !withKinds, true]);
+    assert.equal(client.stats.droppedReplies, withKinds ? 0 : 1);
+  });
+
+  test(`${name}: the time-out of all requests, and of one request`, async () => {
+    const { client } = await startPair(
+      { ...options, onMessage: () => new Promise(() => {}), drainTimeoutMs: 50 },
+      { ...options, requestTimeoutMs: 60, drainTimeoutMs: 50 },
+    );
+    await rejectsWith(client.request(text("default")), "ERR_REQUEST_TIMEOUT");
+    await rejectsWith(client.request(text("own"), { timeoutMs: 30 }), "ERR_REQUEST_TIMEOUT");
+    let settled = false;
+    const unlimited = client.request(text("none"), { timeoutMs: 0 }).catch((error) => {
+      settled = true;
+      return error.code;
+    });
+    await sleep(150);
+    assert.equal(settled, false);
+    await client.close();
+    assert.equal(await unlimited, "ERR_CLOSED");
+  });
+
+  test(`${name}: abort before, during and after a request`, async () => {
+    const { client } = await startPair(
+      { ...options, onMessage: (m) => (fromText(m.body) === "hold" ? undefined : m.reply(m.body)) },
+      options,
+    );
+    await rejectsWith(client.request(text("x"), { signal: AbortSignal.abort("early") }), "ERR_ABORTED");
+    const controller = new AbortController();
+    const { signal } = controller;
+    assert.equal(fromText(await client.request(text("x"), { signal })), "x");
+    const held = Array.from({ length: 10 }, () => client.request(text("hold"), { signal }));
+    await sleep(20);
+    controller.abort();
+    for (const each of held) await rejectsWith(each, "ERR_ABORTED");
+    assert.equal(client.stats.inFlightRequests, 0);
+    controller.abort();
+    assert.equal(fromText(await client.request(text("usable"))), "usable");
+  });
+
+  test(`${name}: readTimeoutMs closes a connection on which nothing arrives`, async () => {
+    const reasons: (string | undefined)[] = [];
+    const { client } = await startPair(
+      {
+        ...options,
+        onMessage: echo,
+        readTimeoutMs: 400,
+        onConnectionState: (_connection, state, error) => {
+          if (state === "closed") reasons.push(error?.code);
+        },
+      },
+      { ...options, heartbeatIntervalMs: 0 },
+    );
+    for (let i = 0; i < 4; i++) {
+      await client.request(text("busy"));
+      await sleep(120);
+    }
+    assert.deepEqual(reasons, []);
+    await waitFor(() => reasons.length === 1, "the server to close");
+    assert.deepEqual(reasons, ["ERR_READ_TIMEOUT"]);
+    await waitFor(() => client.connections.length === 0, "the client to notice");
+    assert.equal(fromText(await client.request(text("again"))), "again");
+  });
+}
+
+test("writeTimeoutMs closes a connection whose peer takes nothing", async () => {
+  const reasons: (string | undefined)[] = [];
+  const server = await startServer({
+    ...v1.options,
+    writeTimeoutMs: 100,
+    maxFrameBytes: 64 * 1_048_576,
+    onMessage: (message) => message.reply(patternBytes(32 * 1_048_576)),
+    onConnectionState: (_connection, state, error) => {
+      if (state === "closed") reasons.push(error?.code);
+    },
+  });
+  const peer = await RawPeer.connect(server.port);
+  const session = await RawV1.asClient(peer);
+  peer.socket.pause();
+  peer.write(session.seal(1, text("send me much")));
+  await waitFor(() => reasons.length === 1, "the server to give up");
+  assert.deepEqual(reasons, ["ERR_WRITE_TIMEOUT"]);
+  session.destroy();
+  await peer.destroy();
+});
+
+test("v2: a peer that stops answering heartbeats is found dead", async () => {
+  const server = await startServer({ ...v2.options, onMessage: echo, heartbeatIntervalMs: 0 });
+  // A relay that goes silent: the sockets stay open, the bytes stop.
+  const relay = await RawListener.listen();
+  const reasons: (string | undefined)[] = [];
+  const client = startClient({
+    ...v2.options,
+    port: relay.port,
+    heartbeatIntervalMs: 60,
+    heartbeatTimeoutMs: 300,
+    onConnectionState: (_connection, state, error) => {
+      if (state === "closed") reasons.push(error?.code);
+    },
+  });
+  const answer = client.request(text("through the relay"));
+  const inner = await relay.accept();
+  const outer = await RawPeer.connect(server.port);
+  let silent = false;
+  inner.socket.on("data", (chunk: Uint8Array) => silent || outer.socket.write(chunk));
+  outer.socket.on("data", (chunk: Uint8Array) => silent || inner.socket.write(chunk));
+  const early = inner.takeReceived();
+  if (early.length > 0) outer.socket.write(early);
+  assertSameBytes(await answer, text("through the relay"));
+  await sleep(1_000);
+  assert.deepEqual(reasons, [], "heartbeats were answered, yet the connection closed");
+  silent = true;
+  await waitFor(() => reasons.length === 1, "the client to notice");
+  assert.deepEqual(reasons, ["ERR_READ_TIMEOUT"]);
+  await outer.destroy();
+  await client.close();
+  await relay.close();
+});
