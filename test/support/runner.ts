@@ -9,6 +9,7 @@ import { afterEachHooks, type RegisteredTest, registeredTests, runtimeId } from 
 const DEFAULT_TIMEOUT_MS = 60_000;
 /** How long the process may live after its last test. */
 const EXIT_GRACE_MS = 5_000;
+const MAX_STRAY_SHOWN = 3;
 
 const [suitePath, reportPath] = process.argv.slice(2);
 const nameFilter = process.env.SEALWIRE_TEST_FILTER;
@@ -65,7 +66,9 @@ async function runTest(test: RegisteredTest): Promise<string[]> {
     }
     await settle();
   }
-  for (const error of strayErrors) failures.push(`unhandled: ${describeError(error)}`);
+  for (const error of strayErrors.slice(0, MAX_STRAY_SHOWN))
+    failures.push(`unhandled: ${describeError(error)}`);
+  if (strayErrors.length > MAX_STRAY_SHOWN) failures.push(`… ${strayErrors.length} unhandled errors in all`);
   return failures;
 }
 
