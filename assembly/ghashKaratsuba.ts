@@ -109,12 +109,41 @@ function buildTables(slot: usize): void {
   store<u32>(slot + KEY_FLAGS, 1);
 }
 
+/** Stores the nibbles of limb combination c of one quad. */
 // @ts-ignore: decorator
 @inline
-function stageLimb(c: usize, quad: usize, w: v128, mask: v128): void {
+function stageLimb(c: usize, quad: usize, hi: v128, lo: v128): void {
   const out = GHASH_LIMBS + LIMB_NIBBLES * c + 32 * quad;
-  v128.store(out, highNibbles(w, mask));
-  v128.store(out + 16, v128.and(w, mask));
+  v128.store(out, hi);
+  v128.store(out + 16, lo);
+}
+
+/** Splits the limbs of one quad and their sums into nibbles; a nibble of a sum is the sum of nibbles. */
+// @ts-ignore: decorator
+@inline
+function stageQuad(quad: usize, w0: v128, w1: v128, w2: v128, w3: v128): void {
+  const mask = nibbleMask();
+  const h0 = highNibbles(w0, mask);
+  const l0 = v128.and(w0, mask);
+  stageLimb(0, quad, h0, l0);
+  const h1 = highNibbles(w1, mask);
+  const l1 = v128.and(w1, mask);
+  stageLimb(1, quad, h1, l1);
+  const h01 = v128.xor(h0, h1);
+  const l01 = v128.xor(l0, l1);
+  stageLimb(2, quad, h01, l01);
+  const h2 = highNibbles(w2, mask);
+  const l2 = v128.and(w2, mask);
+  stageLimb(3, quad, h2, l2);
+  stageLimb(6, quad, v128.xor(h0, h2), v128.xor(l0, l2));
+  const h3 = highNibbles(w3, mask);
+  const l3 = v128.and(w3, mask);
+  stageLimb(4, quad, h3, l3);
+  stageLimb(7, quad, v128.xor(h1, h3), v128.xor(l1, l3));
+  const h23 = v128.xor(h2, h3);
+  const l23 = v128.xor(l2, l3);
+  stageLimb(5, quad, h23, l23);
+  stageLimb(8, quad, v128.xor(h01, h23), v128.xor(l01, l23));
 }
 
 /** x^4 · (byte k of a product, its predecessor): what the low nibble class adds to byte k. */
@@ -237,15 +266,16 @@ function recombine(): void {
  */
 export function hashQuads(slot: usize, y: v128, ptr: usize, quads: usize): void {
   if (load<u32>(slot + KEY_FLAGS) == 0) buildTables(slot);
-  const mask = nibbleMask();
   // Y belongs to the first block: lane 0 of each limb.
   const zero = i64x2.splat(0);
   v128.store(GHASH_LANES, i32x4.shuffle(y, zero, 0, 4, 4, 4));
   v128.store(GHASH_LANES + 16, i32x4.shuffle(y, zero, 1, 4, 4, 4));
   v128.store(GHASH_LANES + 32, i32x4.shuffle(y, zero, 2, 4, 4, 4));
   v128.store(GHASH_LANES + 48, i32x4.shuffle(y, zero, 3, 4, 4, 4));
-  while (quads > 0) {
-    const group = min<usize>(quads, KARATSUBA_POWERS);
+  // Groups of about the same size, rather than full ones and a small rest.
+  let groups = (quads + KARATSUBA_POWERS - 1) / KARATSUBA_POWERS;
+  for (; groups > 0; groups--) {
+    const group = quads / groups;
     for (let quad: usize = 0; quad < group; quad++) {
       const x0 = v128.load(ptr);
       const x1 = v128.load(ptr + 16);
@@ -265,17 +295,7 @@ export function hashQuads(slot: usize, y: v128, ptr: usize, quads: usize): void 
         w2 = v128.xor(w2, v128.load(GHASH_LANES + 32));
         w3 = v128.xor(w3, v128.load(GHASH_LANES + 48));
       }
-      const w01 = v128.xor(w0, w1);
-      const w23 = v128.xor(w2, w3);
-      stageLimb(0, quad, w0, mask);
-      stageLimb(1, quad, w1, mask);
-      stageLimb(2, quad, w01, mask);
-      stageLimb(3, quad, w2, mask);
-      stageLimb(4, quad, w3, mask);
-      stageLimb(5, quad, w23, mask);
-      stageLimb(6, quad, v128.xor(w0, w2), mask);
-      stageLimb(7, quad, v128.xor(w1, w3), mask);
-      stageLimb(8, quad, v128.xor(w01, w23), mask);
+      stageQuad(quad, w0, w1, w2, w3);
       ptr += 64;
     }
     const tables = slot + KEY_KARATSUBA + POWER_TABLES * (group - 1);

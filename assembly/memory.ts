@@ -43,9 +43,9 @@ export const AES_SLICED_WORDS: usize = GCM_SCRATCH + 0x600; // half-transposed b
 export const AES_KEY_SCRATCH: usize = GCM_SCRATCH + 0x700; // 256 bytes
 export const GHASH_NIBBLES: usize = GCM_SCRATCH + 0x800; // up to 16 blocks of 32 bytes
 export const GHASH_TRANSPOSE: usize = GCM_SCRATCH + 0xa00; // 16 multiples, then 16 half-transposed
-export const GHASH_LIMBS: usize = GCM_SCRATCH + 0x1000; // Karatsuba: 9 limbs of 8 quads of 32 bytes
-export const GHASH_PRODUCTS: usize = GCM_SCRATCH + 0x1900; // Karatsuba: 9 products of 32 bytes
-export const GHASH_LANES: usize = GCM_SCRATCH + 0x1a80; // Karatsuba: four running values
+export const GHASH_LIMBS: usize = GCM_SCRATCH + 0x1000; // Karatsuba: 9 limbs of 12 quads of 32 bytes
+export const GHASH_PRODUCTS: usize = GCM_SCRATCH + 0x1d80; // Karatsuba: 9 products of 32 bytes
+export const GHASH_LANES: usize = GCM_SCRATCH + 0x1ea0; // Karatsuba: four running values
 
 export const KEYSTREAM: usize = 0x0040000;
 export const KEYSTREAM_BYTES: usize = 0x40000;
@@ -59,13 +59,13 @@ export const KEY_CACHE_BYTES: usize = 0x1d00000;
 // One expanded AES-256-GCM key:
 export const KEY_ROWS: usize = 0; // 15 round keys of 16 bytes
 export const KEY_FLAGS: usize = 0x0f0; // u32: 1 once the Karatsuba tables are built
-export const KEY_H4: usize = 0x2e80; // H^4
+export const KEY_H4: usize = 0x39c0; // H^4
 export const KEY_SPLATS: usize = 0x100; // the same round keys, every byte repeated 16 times: 15 * 256
 export const KEY_GHASH: usize = 0x1000; // tables of H^1 ... H^GHASH_POWERS, 256 bytes each
 export const GHASH_POWERS: usize = 8;
-export const KEY_KARATSUBA: usize = 0x1800; // tables of H^4, H^8 ... H^32, 720 bytes each
-export const KARATSUBA_POWERS: usize = 8;
-export const KEY_SLOT_BYTES: usize = 0x2e90;
+export const KEY_KARATSUBA: usize = 0x1800; // tables of H^4, H^8 ... H^48, 720 bytes each
+export const KARATSUBA_POWERS: usize = 12;
+export const KEY_SLOT_BYTES: usize = 0x39d0;
 export const KEY_SLOTS: i32 = <i32>(KEY_CACHE_BYTES / KEY_SLOT_BYTES);
 
 export const POOL: usize = 0x1e00000;

@@ -6,6 +6,7 @@ import { SealwireError } from "../errors.ts";
 import { core, KEY_CACHE, KEY_SLOT_BYTES, KEY_SLOTS, memory, STAGING } from "./crypto.ts";
 import { nodeCrypto, RuntimeAes } from "./runtimeAes.ts";
 import { type SlotOwner, Slots } from "./slots.ts";
+import { wipe } from "./wipe.ts";
 
 export const AES_KEY_BYTES = 32;
 
@@ -104,7 +105,7 @@ export class CachedKey {
   }
 
   #forget(): void {
-    this.#key.fill(0);
+    wipe(this.#key);
     if (this.#slot >= 0) {
       memory.fill(0, this.#address, this.#address + KEY_SLOT_BYTES);
       expansions.release(this.#slot);

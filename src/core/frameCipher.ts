@@ -23,6 +23,7 @@ import {
   thresholds,
 } from "./message.ts";
 import { nodeCrypto } from "./runtimeAes.ts";
+import { wipe } from "./wipe.ts";
 
 export type { Engine } from "./message.ts";
 
@@ -169,7 +170,7 @@ export class FrameCipher {
     this.#writeIv(LAST, LAST);
     sealMessage(this.#key, "wasm", this.#iv, EMPTY, [new Uint8Array(AES_KEY_BYTES)], sealed, 0);
     this.#key.replace(sealed.subarray(0, AES_KEY_BYTES));
-    sealed.fill(0);
+    wipe(sealed);
   }
 
   /** Wipes the key and all that was expanded from it. Idempotent; every later use throws ERR_CLOSED. */
@@ -221,7 +222,7 @@ export class FrameCipher {
     } catch {
       return 0;
     } finally {
-      plaintext.fill(0);
+      wipe(plaintext);
     }
     this.#advance(1);
     return text + length + TAG_BYTES;

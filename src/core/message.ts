@@ -6,6 +6,7 @@ import type { CachedKey } from "./cachedKey.ts";
 import { core, KEYSTREAM, memory, STAGING } from "./crypto.ts";
 import { nodeCrypto, runtimeName } from "./runtimeAes.ts";
 import { engineThresholds } from "./tuning.ts";
+import { wipe } from "./wipe.ts";
 
 /** What does the work: see frameCipher.ts. "auto" takes the fastest by size. */
 export type Engine = "auto" | "wasm" | "keystream" | "native";
@@ -174,7 +175,7 @@ function openNatively(
   try {
     decipher.final();
   } catch {
-    plaintext.fill(0);
+    wipe(plaintext);
     return null;
   }
   // A plain Uint8Array, as the other engines give.

@@ -1,0 +1,21 @@
+// Runs the rows in this runtime and writes one line of JSON per row to standard output.
+//   worker <milliseconds per row> <quick: 0 or 1> <filter, may be empty>
+
+import { wasmBuild } from "../../src/core/wasm.ts";
+import { aes256gcmRows } from "./aes256gcm.ts";
+import { measure } from "./measure.ts";
+import type { RowsOf } from "./rows.ts";
+
+const primitives: RowsOf[] = [aes256gcmRows];
+
+const [timeMs, quick, filter] = process.argv.slice(-3);
+const wanted = (filter ?? "").toLowerCase();
+
+console.log(JSON.stringify({ build: wasmBuild() }));
+for (const rowsOf of primitives) {
+  for (const row of await rowsOf({ quick: quick === "1" })) {
+    const name = `${row.primitive} ${row.operation} ${row.implementation} ${row.bytes ?? ""}`.toLowerCase();
+    if (wanted !== "" && !name.includes(wanted)) continue;
+    console.log(JSON.stringify(await measure(row, Number(timeMs))));
+  }
+}
