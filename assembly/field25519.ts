@@ -4,9 +4,9 @@
 // stored as an i32: FE_BYTES = 48 bytes, the last 8 unused. Everything may be secret: no branch and no
 // address depends on a limb.
 //
-// Bounds, with "carried" = |even limb| <= 1.01 * 2^25, |odd limb| <= 1.01 * 2^24: feMul, feSq, feMulSmall,
-// feFromBytes give carried results; feAdd and feSub add the bounds of their arguments; feMul and feSq take
-// up to 4 times carried (the sums stay below 2^63). Results may overwrite arguments.
+// Bounds, with "carried" = |even limb| <= 1.01 * 2^25, |odd limb| <= 1.01 * 2^24: feMul and feFromBytes
+// give carried results; feAdd and feSub add the bounds of their arguments; feMul takes up
+// to 4 times carried (the sums stay below 2^63). Results may overwrite arguments.
 //
 // The multiplications are unrolled (10 x 10 limb products, as in ref10) because locals are what keeps the
 // limbs in registers; calls, not inlining, because Bun spills twice as much in one large function.
@@ -59,14 +59,6 @@ export function feSub(h: usize, f: usize, g: usize): void {
   i32.store(h, i32.load(f, 36) - i32.load(g, 36), 36);
 }
 
-/** h = mask ? g : f, for a mask of all ones or all zeros. */
-export function feSelect(h: usize, f: usize, g: usize, mask: i32): void {
-  for (let i: usize = 0; i < 40; i += 4) {
-    const a = i32.load(f + i);
-    i32.store(h + i, a ^ (mask & (a ^ i32.load(g + i))));
-  }
-}
-
 /** h = f * g, carried. */
 export function feMul(h: usize, f: usize, g: usize): void {
   const f0 = i64.load32_s(f);
@@ -113,155 +105,6 @@ export function feMul(h: usize, f: usize, g: usize): void {
   let h7: i64 = f0 * g7 + f1 * g6 + f2 * g5 + f3 * g4 + f4 * g3 + f5 * g2 + f6 * g1 + f7 * g0 + f8 * g9_19 + f9 * g8_19;
   let h8: i64 = f0 * g8 + f1_2 * g7 + f2 * g6 + f3_2 * g5 + f4 * g4 + f5_2 * g3 + f6 * g2 + f7_2 * g1 + f8 * g0 + f9_2 * g9_19;
   let h9: i64 = f0 * g9 + f1 * g8 + f2 * g7 + f3 * g6 + f4 * g5 + f5 * g4 + f6 * g3 + f7 * g2 + f8 * g1 + f9 * g0;
-
-  let c: i64 = (h0 + HALF_26) >> 26;
-  h1 += c;
-  h0 -= c << 26;
-  c = (h4 + HALF_26) >> 26;
-  h5 += c;
-  h4 -= c << 26;
-  c = (h1 + HALF_25) >> 25;
-  h2 += c;
-  h1 -= c << 25;
-  c = (h5 + HALF_25) >> 25;
-  h6 += c;
-  h5 -= c << 25;
-  c = (h2 + HALF_26) >> 26;
-  h3 += c;
-  h2 -= c << 26;
-  c = (h6 + HALF_26) >> 26;
-  h7 += c;
-  h6 -= c << 26;
-  c = (h3 + HALF_25) >> 25;
-  h4 += c;
-  h3 -= c << 25;
-  c = (h7 + HALF_25) >> 25;
-  h8 += c;
-  h7 -= c << 25;
-  c = (h4 + HALF_26) >> 26;
-  h5 += c;
-  h4 -= c << 26;
-  c = (h8 + HALF_26) >> 26;
-  h9 += c;
-  h8 -= c << 26;
-  c = (h9 + HALF_25) >> 25;
-  h0 += c * 19;
-  h9 -= c << 25;
-  c = (h0 + HALF_26) >> 26;
-  h1 += c;
-  h0 -= c << 26;
-  i64.store32(h, h0);
-  i64.store32(h, h1, 4);
-  i64.store32(h, h2, 8);
-  i64.store32(h, h3, 12);
-  i64.store32(h, h4, 16);
-  i64.store32(h, h5, 20);
-  i64.store32(h, h6, 24);
-  i64.store32(h, h7, 28);
-  i64.store32(h, h8, 32);
-  i64.store32(h, h9, 36);
-}
-
-/** h = f^2, carried. */
-export function feSq(h: usize, f: usize): void {
-  const f0 = i64.load32_s(f);
-  const f1 = i64.load32_s(f, 4);
-  const f2 = i64.load32_s(f, 8);
-  const f3 = i64.load32_s(f, 12);
-  const f4 = i64.load32_s(f, 16);
-  const f5 = i64.load32_s(f, 20);
-  const f6 = i64.load32_s(f, 24);
-  const f7 = i64.load32_s(f, 28);
-  const f8 = i64.load32_s(f, 32);
-  const f9 = i64.load32_s(f, 36);
-  const f0_2 = f0 * 2;
-  const f1_2 = f1 * 2;
-  const f2_2 = f2 * 2;
-  const f3_2 = f3 * 2;
-  const f4_2 = f4 * 2;
-  const f5_2 = f5 * 2;
-  const f6_2 = f6 * 2;
-  const f7_2 = f7 * 2;
-  const f8_2 = f8 * 2;
-  const f9_2 = f9 * 2;
-  const f5_19 = f5 * 19;
-  const f6_19 = f6 * 19;
-  const f7_19 = f7 * 19;
-  const f8_19 = f8 * 19;
-  const f9_19 = f9 * 19;
-  const f7_38 = f7 * 38;
-  const f9_38 = f9 * 38;
-  let h0: i64 = f0 * f0 + f1_2 * f9_38 + f2_2 * f8_19 + f3_2 * f7_38 + f4_2 * f6_19 + f5_2 * f5_19;
-  let h1: i64 = f0_2 * f1 + f2_2 * f9_19 + f3_2 * f8_19 + f4_2 * f7_19 + f5_2 * f6_19;
-  let h2: i64 = f0_2 * f2 + f1_2 * f1 + f3_2 * f9_38 + f4_2 * f8_19 + f5_2 * f7_38 + f6 * f6_19;
-  let h3: i64 = f0_2 * f3 + f1_2 * f2 + f4_2 * f9_19 + f5_2 * f8_19 + f6_2 * f7_19;
-  let h4: i64 = f0_2 * f4 + f1_2 * f3_2 + f2 * f2 + f5_2 * f9_38 + f6_2 * f8_19 + f7_2 * f7_19;
-  let h5: i64 = f0_2 * f5 + f1_2 * f4 + f2_2 * f3 + f6_2 * f9_19 + f7_2 * f8_19;
-  let h6: i64 = f0_2 * f6 + f1_2 * f5_2 + f2_2 * f4 + f3_2 * f3 + f7_2 * f9_38 + f8 * f8_19;
-  let h7: i64 = f0_2 * f7 + f1_2 * f6 + f2_2 * f5 + f3_2 * f4 + f8_2 * f9_19;
-  let h8: i64 = f0_2 * f8 + f1_2 * f7_2 + f2_2 * f6 + f3_2 * f5_2 + f4 * f4 + f9_2 * f9_19;
-  let h9: i64 = f0_2 * f9 + f1_2 * f8 + f2_2 * f7 + f3_2 * f6 + f4_2 * f5;
-
-  let c: i64 = (h0 + HALF_26) >> 26;
-  h1 += c;
-  h0 -= c << 26;
-  c = (h4 + HALF_26) >> 26;
-  h5 += c;
-  h4 -= c << 26;
-  c = (h1 + HALF_25) >> 25;
-  h2 += c;
-  h1 -= c << 25;
-  c = (h5 + HALF_25) >> 25;
-  h6 += c;
-  h5 -= c << 25;
-  c = (h2 + HALF_26) >> 26;
-  h3 += c;
-  h2 -= c << 26;
-  c = (h6 + HALF_26) >> 26;
-  h7 += c;
-  h6 -= c << 26;
-  c = (h3 + HALF_25) >> 25;
-  h4 += c;
-  h3 -= c << 25;
-  c = (h7 + HALF_25) >> 25;
-  h8 += c;
-  h7 -= c << 25;
-  c = (h4 + HALF_26) >> 26;
-  h5 += c;
-  h4 -= c << 26;
-  c = (h8 + HALF_26) >> 26;
-  h9 += c;
-  h8 -= c << 26;
-  c = (h9 + HALF_25) >> 25;
-  h0 += c * 19;
-  h9 -= c << 25;
-  c = (h0 + HALF_26) >> 26;
-  h1 += c;
-  h0 -= c << 26;
-  i64.store32(h, h0);
-  i64.store32(h, h1, 4);
-  i64.store32(h, h2, 8);
-  i64.store32(h, h3, 12);
-  i64.store32(h, h4, 16);
-  i64.store32(h, h5, 20);
-  i64.store32(h, h6, 24);
-  i64.store32(h, h7, 28);
-  i64.store32(h, h8, 32);
-  i64.store32(h, h9, 36);
-}
-
-/** h = f * small, carried; |small| < 2^17. */
-export function feMulSmall(h: usize, f: usize, small: i64): void {
-  let h0: i64 = i64.load32_s(f, 0) * small;
-  let h1: i64 = i64.load32_s(f, 4) * small;
-  let h2: i64 = i64.load32_s(f, 8) * small;
-  let h3: i64 = i64.load32_s(f, 12) * small;
-  let h4: i64 = i64.load32_s(f, 16) * small;
-  let h5: i64 = i64.load32_s(f, 20) * small;
-  let h6: i64 = i64.load32_s(f, 24) * small;
-  let h7: i64 = i64.load32_s(f, 28) * small;
-  let h8: i64 = i64.load32_s(f, 32) * small;
-  let h9: i64 = i64.load32_s(f, 36) * small;
 
   let c: i64 = (h0 + HALF_26) >> 26;
   h1 += c;

@@ -26,6 +26,7 @@ export const CURVE_SCRATCH_BYTES: usize = 0x20000;
 export const CURVE_ARGS: usize = CURVE_SCRATCH;
 export const X25519_SCRATCH: usize = CURVE_SCRATCH + 0x100;
 export const X25519_SCRATCH_BYTES: usize = 0xf00;
+export const FIELD_SCRATCH: usize = X25519_SCRATCH + 0xc00; // its last 768 B, for fieldDouble.ts
 export const BLAKE2B_SCRATCH: usize = CURVE_SCRATCH + 0x1000;
 export const BLAKE2B_SCRATCH_BYTES: usize = 0x1000;
 export const BASE_TABLE: usize = CURVE_SCRATCH + 0x8000;

@@ -5,43 +5,35 @@
 //
 // The ladder needs no conditional swap: with A = x_2 + z_2, B = x_2 - z_2, C = x_3 + z_3, D = x_3 - z_3,
 // swapping the two points swaps DA with CB, which leaves (DA + CB)^2 and (DA - CB)^2 as they are. Only the
-// point that is doubled has to be selected: A or C, B or D.
+// point that is doubled has to be selected: (A, B) or (C, D).
+//
+// Multiplications go two at a time, in the two lanes of a vector. With U = (A, B) and V = (D, C), U * V is
+// (DA, CB); its sum and difference squared is (x_3, z_3 / x_1), which times (1, -x_1) is (x_3, -z_3), whose
+// sum and difference are the next V. The selected point squared is (AA, BB); (AA, E) * (BB, AA + a24 E) is
+// (x_2, z_2), whose sum and difference are the next U.
+//
+// There are two fields to run it over: fieldFused.ts, twice as fast, in the relaxed SIMD build where the
+// self-test finds that multiply-add is fused, and fieldDouble.ts everywhere else.
 
-import {
-  FE_BYTES,
-  feAdd,
-  feCopy,
-  feFromBytes,
-  feMul,
-  feMulSmall,
-  feSelect,
-  feSmall,
-  feSq,
-  feSub,
-  feToBytes,
-} from "./field25519";
+import { FE_BYTES, feMul, feToBytes } from "./field25519";
+import * as double from "./fieldDouble";
+import * as fused from "./fieldFused";
 import { feInvert } from "./inverse25519";
 import { X25519_SCRATCH, X25519_SCRATCH_BYTES } from "./memory";
-import { ladderFused, multiplyAddIsFused } from "./x25519Fused";
+import { multiplyAddIsFused, pairFromBytes, pairSum } from "./pairs25519";
 
-/** (A - 2) / 4 of curve25519. */
-const a24: i64 = 121665;
-
-// X25519_SCRATCH: 64 bytes of scalar work, then elements.
+// X25519_SCRATCH: the scalar, pairs (of the larger size), elements. fieldDouble.ts has the end of it.
+const PAIR: usize = double.DOUBLE_BYTES;
 const K: usize = X25519_SCRATCH;
-const X1: usize = X25519_SCRATCH + 64;
-const X2: usize = X1 + FE_BYTES;
-const Z2: usize = X2 + FE_BYTES;
-const X3: usize = Z2 + FE_BYTES;
-const Z3: usize = X3 + FE_BYTES;
-const A: usize = Z3 + FE_BYTES;
-const B: usize = A + FE_BYTES;
-const C: usize = B + FE_BYTES;
-const D: usize = C + FE_BYTES;
-const AA: usize = D + FE_BYTES;
-const BB: usize = AA + FE_BYTES;
-const E: usize = BB + FE_BYTES;
-const T: usize = E + FE_BYTES; // 4 elements for the inversion
+const U: usize = X25519_SCRATCH + 64;
+const V: usize = U + PAIR;
+const S: usize = V + PAIR; // the point to double
+const F: usize = S + PAIR;
+const G: usize = F + PAIR;
+const ONE_X1: usize = G + PAIR; // (1, -x_1)
+const X: usize = ONE_X1 + PAIR;
+const Z: usize = X + FE_BYTES;
+const T: usize = Z + FE_BYTES; // 4 elements for the inversion
 
 /** k = the 32-byte scalar at `from`, clamped (RFC 7748 section 5, decodeScalar25519). */
 export function clampScalar(k: usize, from: usize): void {
@@ -52,65 +44,106 @@ export function clampScalar(k: usize, from: usize): void {
 }
 
 /** 1 when any of the 32 bytes at p is not zero, else 0; without branches. */
-export function anyNonZero32(p: usize): i32 {
+function anyNonZero32(p: usize): i32 {
   return i32(v128.any_true(v128.or(v128.load(p), v128.load(p, 16))));
 }
 
-/** One ladder step; `swap` is all ones when the second point is the one to double. */
-function ladderStep(swap: i32): void {
-  feAdd(A, X2, Z2);
-  feSub(B, X2, Z2);
-  feAdd(C, X3, Z3);
-  feSub(D, X3, Z3);
-  feMul(X3, D, A); // DA
-  feMul(Z3, C, B); // CB
-  feSelect(A, A, C, swap);
-  feSelect(B, B, D, swap);
-  feSq(AA, A);
-  feSq(BB, B);
-  feAdd(C, X3, Z3);
-  feSub(D, X3, Z3);
-  feSq(X3, C);
-  feSq(Z3, D);
-  feMul(Z3, Z3, X1);
-  feMul(X2, AA, BB);
-  feSub(E, AA, BB);
-  feMulSmall(C, E, a24);
-  feAdd(C, C, AA);
-  feMul(Z2, E, C);
-}
-
-/** out (32 bytes) = X25519(k, u) for the clamped scalar k, in any runtime. */
-function ladder(out: usize, k: usize, u: usize): void {
-  feFromBytes(X1, u);
-  feSmall(X2, 1);
-  feSmall(Z2, 0);
-  feCopy(X3, X1);
-  feSmall(Z3, 1);
-
-  let previous = 0;
-  for (let t = 254; t >= 0; t--) {
-    const bit = -(<i32>((load<u8>(k + (t >> 3)) >> (t & 7)) & 1));
-    ladderStep(previous ^ bit);
-    previous = bit;
+// @ts-ignore: decorator
+@inline
+function mulSumDifference(isFused: bool, h: usize, f: usize, g: usize): void {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (isFused) fused.mulSumDifference(h, f, g);
+    else double.mulSumDifference(h, f, g);
+  } else {
+    double.mulSumDifference(h, f, g);
   }
-  // The last bit of a clamped scalar is 0: nothing is left to swap.
-  feInvert(Z2, Z2, T);
-  feMul(X2, X2, Z2);
-  feToBytes(out, X2);
 }
 
-/** Whether x25519Fused.ts is used; found out when the module is instantiated. */
-let fused: bool = ASC_FEATURE_RELAXED_SIMD ? multiplyAddIsFused() : false;
+// @ts-ignore: decorator
+@inline
+function square(isFused: bool, h: usize, f: usize): void {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (isFused) fused.square(h, f);
+    else double.square(h, f);
+  } else {
+    double.square(h, f);
+  }
+}
 
-/** Which ladder runs: 1 for the fused one, 0 for the one that is right everywhere. */
+// @ts-ignore: decorator
+@inline
+function squareForDoubling(isFused: bool, h: usize, g: usize, f: usize): void {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (isFused) fused.squareForDoubling(h, g, f);
+    else double.squareForDoubling(h, g, f);
+  } else {
+    double.squareForDoubling(h, g, f);
+  }
+}
+
+/**
+ * out (32 bytes) = X25519(K, u) for the clamped scalar at K. `isFused` is a constant at both places that this
+ * is compiled into.
+ */
+// @ts-ignore: decorator
+@inline
+function ladder(isFused: bool, out: usize, u: usize): void {
+  const size = isFused ? fused.FUSED_BYTES : double.DOUBLE_BYTES;
+  // x_2 = 1, z_2 = 0: U = (1, 1). x_3 = x_1, z_3 = 1: V = (x_1 - 1, x_1 + 1).
+  memory.fill(U, 0, PAIR);
+  v128.store(U, f64x2.splat(1));
+  pairFromBytes(isFused, V, u);
+  for (let i: usize = 0; i < size; i += 16) {
+    v128.store(ONE_X1 + i, f64x2.replace_lane(f64x2.neg(v128.load(V + i)), 0, 0));
+  }
+  store<f64>(ONE_X1, 1);
+  store<f64>(V, load<f64>(V) - 1);
+  store<f64>(V, load<f64>(V, 8) + 1, 8);
+
+  let previous: i64 = 0;
+  for (let t = 254; t >= 0; t--) {
+    const bit = -(<i64>((load<u8>(K + (t >> 3)) >> (t & 7)) & 1));
+    const second = i64x2.splat(previous ^ bit);
+    previous = bit;
+    for (let i: usize = 0; i < size; i += 16) {
+      const v = v128.load(V + i);
+      v128.store(S + i, v128.bitselect(v128.shuffle<i64>(v, v, 1, 0), v128.load(U + i), second));
+    }
+    mulSumDifference(isFused, V, U, V);
+    squareForDoubling(isFused, F, G, S);
+    square(isFused, V, V);
+    mulSumDifference(isFused, V, V, ONE_X1);
+    mulSumDifference(isFused, U, F, G);
+  }
+  // The last bit of a clamped scalar is 0: nothing is left to swap. U = (x_2 + z_2, x_2 - z_2), so its sum
+  // over its difference is x_2 / z_2.
+  memory.copy(V, U, PAIR);
+  pairSum(isFused, X, U, 1, T);
+  pairSum(isFused, Z, V, -1, T);
+  feInvert(Z, Z, T);
+  feMul(X, X, Z);
+  feToBytes(out, X);
+}
+
+function ladderFused(out: usize, u: usize): void {
+  ladder(true, out, u);
+}
+
+function ladderDouble(out: usize, u: usize): void {
+  ladder(false, out, u);
+}
+
+/** Whether fieldFused.ts is used; found out when the module is instantiated. */
+let useFused: bool = ASC_FEATURE_RELAXED_SIMD ? multiplyAddIsFused() : false;
+
+/** Which field the ladder uses: 1 for the fused one, 0 for the one that is right everywhere. */
 export function x25519Fused(): i32 {
-  return i32(fused);
+  return i32(useFused);
 }
 
 /** For tests: as if the self-test had failed (0), or run the self-test again (1). */
 export function x25519AllowFused(allowed: i32): void {
-  if (ASC_FEATURE_RELAXED_SIMD) fused = allowed != 0 && multiplyAddIsFused();
+  if (ASC_FEATURE_RELAXED_SIMD) useFused = allowed != 0 && multiplyAddIsFused();
 }
 
 /**
@@ -122,10 +155,10 @@ export function x25519AllowFused(allowed: i32): void {
 export function x25519(out: usize, scalar: usize, u: usize): i32 {
   clampScalar(K, scalar);
   if (ASC_FEATURE_RELAXED_SIMD) {
-    if (fused) ladderFused(out, K, u);
-    else ladder(out, K, u);
+    if (useFused) ladderFused(out, u);
+    else ladderDouble(out, u);
   } else {
-    ladder(out, K, u);
+    ladderDouble(out, u);
   }
   memory.fill(X25519_SCRATCH, 0, X25519_SCRATCH_BYTES);
   return anyNonZero32(out);

@@ -16,7 +16,6 @@ import {
   feFromBytes,
   feMul,
   feSmall,
-  feSq,
   feSub,
   feToBytes,
 } from "./field25519";
@@ -93,10 +92,10 @@ function pointAdd(entry: usize): void {
 /** P = 2 P; reads no T. */
 function pointDouble(): void {
   feAdd(A, PX, PY);
-  feSq(A, A);
-  feSq(B, PX);
-  feSq(C, PY);
-  feSq(D, PZ);
+  feMul(A, A, A);
+  feMul(B, PX, PX);
+  feMul(C, PY, PY);
+  feMul(D, PZ, PZ);
   feAdd(D, D, D);
   feAdd(PY, C, B); // H
   feSub(PZ, C, B); // G
