@@ -5,6 +5,7 @@
 import { BUSY_PENDING_BYTES, BUSY_REQUESTS } from "../constants.ts";
 import { SealwireError } from "../errors.ts";
 import { type ConnectionContext, type ConnectionObserver, RpcConnection } from "./connection.ts";
+import { callListener } from "./listeners.ts";
 import type { Connection, ConnectionStateListener, RequestOptions } from "./peer.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Adapter, Address } from "./transport.ts";
@@ -209,12 +210,12 @@ export class RpcClient implements Client, ConnectionObserver {
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const waiter of waiters) waiter.resolve(connection);
-    this.#context.onConnectionState?.(connection, "open", undefined);
+    callListener("onConnectionState", this.#context.onConnectionState, connection, "open", undefined);
   }
 
   onDraining(connection: RpcConnection): void {
     this.#remove(connection);
-    this.#context.onConnectionState?.(connection, "draining", undefined);
+    callListener("onConnectionState", this.#context.onConnectionState, connection, "draining", undefined);
     // A server that closes is left at once: with `keepConnected` its successor is looked for while it drains.
     if (this.#context.keepConnected) this.#keepConnected();
   }
@@ -227,7 +228,7 @@ export class RpcClient implements Client, ConnectionObserver {
       this.#waiters = [];
       for (const waiter of waiters) waiter.reject(error ?? closedError());
     }
-    this.#context.onConnectionState?.(connection, "closed", error);
+    callListener("onConnectionState", this.#context.onConnectionState, connection, "closed", error);
     if (this.#context.keepConnected && this.#closed === undefined && this.#usable.length === 0) {
       timers.arm(this.#redial, this.#redialMs);
       this.#redialMs = Math.min(this.#redialMs * 2, LAST_REDIAL_MS);

@@ -25,6 +25,7 @@ import type { Handshake, HandshakeFactory, Role } from "../protocol/handshake.ts
 import { decodeError, encodeError } from "../protocol/message.ts";
 import { Session } from "../protocol/session.ts";
 import { copyBody } from "./bodies.ts";
+import { callListener } from "./listeners.ts";
 import { IncomingMessage, type MessageOwner } from "./message.ts";
 import type { Connection, ConnectionState, Message, MessageHandler, RequestOptions } from "./peer.ts";
 import { PendingRequest, RequestTable } from "./requests.ts";
@@ -120,6 +121,7 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
   /** Requests that a cancel or the end of the connection has to reach. */
   readonly #watchedRequests = new Map<number, IncomingMessage>();
   readonly #watchedMessages = new Set<IncomingMessage>();
+  #spare: IncomingMessage | undefined;
   #paused = false;
   #resumeScheduled = false;
   readonly #resumeTask = { endOfTurn: () => this.#resumeReading() };
@@ -617,8 +619,11 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
       throw new SealwireError("ERR_PROTOCOL", "a request with a number of this side's parity");
     }
     const { onMessage, bodyViews } = this.#context;
-    const owned = body ?? (bodyViews ? undefined : copyBody(start, end));
-    const message = new IncomingMessage(this, sequence, owned, start, end);
+    const lent = bodyViews && body === undefined;
+    const message =
+      lent && sequence === 0
+        ? this.#lentMessage(start, end)
+        : new IncomingMessage(this, sequence, lent ? undefined : (body ?? copyBody(start, end)), start, end);
     if (onMessage === undefined) {
       this.#replyError(message, "ERR_NO_HANDLER", "this side handles no messages");
       return;
@@ -631,6 +636,16 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
       return;
     }
     if (isPromise(result)) this.#runAsync(result, message);
+    else if (lent && sequence === 0 && !message.watched) this.#spare = message;
+  }
+
+  /** A one-way message with a view as its body ends when its handler returns: the next one is the same object. */
+  #lentMessage(start: number, end: number): IncomingMessage {
+    const message = this.#spare;
+    if (message === undefined) return new IncomingMessage(this, 0, undefined, start, end);
+    this.#spare = undefined;
+    message.reuse(start, end);
+    return message;
   }
 
   #runAsync(result: PromiseLike<unknown>, message: IncomingMessage): void {
@@ -662,12 +677,7 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
       const shown = this.#context.exposeStacks && typeof stack === "string" ? stack : (text ?? error);
       this.#replyError(message, typeof code === "string" ? code : "ERR_HANDLER", String(shown));
     }
-    try {
-      this.#context.onHandlerError(error, message);
-    } catch (failure) {
-      // A callback that reports errors and throws itself: nobody is left to tell but the console.
-      console.error("sealwire: onHandlerError threw", failure);
-    }
+    callListener("onHandlerError", this.#context.onHandlerError, error, message);
   }
 
   #replyError(message: IncomingMessage, code: string, text: string): void {

@@ -20,8 +20,8 @@ export class IncomingMessage implements Message {
   /** The request's number; 0 for a one-way message. */
   readonly sequence: number;
   #body: Uint8Array | undefined;
-  readonly #start: number;
-  readonly #end: number;
+  #start: number;
+  #end: number;
   #answered: boolean;
   #cancelled: SealwireError | undefined = undefined;
   #abort: AbortController | undefined = undefined;
@@ -42,6 +42,16 @@ export class IncomingMessage implements Message {
     this.#start = start;
     this.#end = end;
     this.#answered = sequence === 0;
+  }
+
+  /**
+   * Makes this the next one-way message with a view as its body, instead of a new object. Only for messages
+   * that nobody may hold: with `messageBodies: "view"` they end when the handler returns.
+   */
+  reuse(start: number, end: number): void {
+    this.#body = undefined;
+    this.#start = start;
+    this.#end = end;
   }
 
   get body(): Uint8Array {

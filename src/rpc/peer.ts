@@ -70,7 +70,8 @@ export interface Connection {
 export interface Message {
   /**
    * The bytes that the peer sent. By default yours to keep. With `messageBodies: "view"` a view of a shared
-   * buffer that is valid only until the handler returns (for an async handler: until its first `await`).
+   * buffer that is valid only until the handler returns (for an async handler: until its first `await`); one-way
+   * messages themselves end then, too: the next one may be the same object.
    */
   readonly body: Uint8Array;
   /** The connection it came on; use it to call the peer back. */

@@ -2,6 +2,7 @@
 
 import { SealwireError } from "../errors.ts";
 import { type ConnectionContext, type ConnectionObserver, RpcConnection } from "./connection.ts";
+import { callListener } from "./listeners.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Adapter, Address, Listener, Transport, TransportEvents } from "./transport.ts";
@@ -197,17 +198,17 @@ export class RpcServer implements Server, ConnectionObserver {
 
   onOpen(connection: RpcConnection): void {
     this.#handshaking.delete(connection);
-    this.#context.onConnectionState?.(connection, "open", undefined);
+    callListener("onConnectionState", this.#context.onConnectionState, connection, "open", undefined);
     this.#admitWaiting();
   }
 
   onDraining(connection: RpcConnection): void {
-    this.#context.onConnectionState?.(connection, "draining", undefined);
+    callListener("onConnectionState", this.#context.onConnectionState, connection, "draining", undefined);
   }
 
   onClosed(connection: RpcConnection, error: SealwireError | undefined): void {
     this.#handshaking.delete(connection);
-    this.#context.onConnectionState?.(connection, "closed", error);
+    callListener("onConnectionState", this.#context.onConnectionState, connection, "closed", error);
   }
 
   onGone(connection: RpcConnection): void {
