@@ -11,7 +11,7 @@ import { wipe } from "./wipe.ts";
 export const AES_KEY_BYTES = 32;
 
 /** Objects of the runtime's AES that may live at once: each costs about a kilobyte outside of our memory. */
-const LIVE_CIPHERS = 1024;
+export const LIVE_CIPHERS = 1024;
 
 const expansions = new Slots(KEY_SLOTS);
 const ciphers = new Slots(LIVE_CIPHERS);
@@ -19,6 +19,11 @@ const ciphers = new Slots(LIVE_CIPHERS);
 /** How many expanded keys there are now; for tests. */
 export function expandedKeys(): number {
   return expansions.inUse;
+}
+
+/** How many cipher objects of the runtime are alive; for tests. */
+export function liveCiphers(): number {
+  return ciphers.inUse;
 }
 
 export class CachedKey {

@@ -26,7 +26,8 @@ export class Slots {
       slot = this.#owners.length < this.#used.length ? this.#owners.length : this.#takeFromAnother();
     }
     this.#owners[slot] = owner;
-    this.#used[slot] = 1;
+    // Not marked yet: who comes once goes before those who came back.
+    this.#used[slot] = 0;
     return slot;
   }
 
