@@ -30,6 +30,9 @@ export interface Link {
   cut(): void;
 }
 
+/** Clients and servers of these tests give up on each other long before. */
+const END_WAIT_MS = 5_000;
+
 const other = { toServer: "toClient", toClient: "toServer" } as const;
 
 class ProxyLink implements Link {
@@ -103,6 +106,7 @@ class ProxyLink implements Link {
 
 export interface AttackProxy {
   readonly port: number;
+  /** Lets what is on its way arrive and the links end, for a few seconds at most, then cuts what is left. */
   close(): Promise<void>;
 }
 
@@ -123,10 +127,14 @@ export async function attackProxy(serverPort: number, attack: Attack): Promise<A
   const { port } = server.address() as { port: number };
   return {
     port,
-    close: () =>
-      new Promise((resolve) => {
+    async close() {
+      for (let waitedMs = 0; sockets.size > 0 && waitedMs < END_WAIT_MS; waitedMs += 5) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      await new Promise<void>((resolve) => {
         server.close(() => resolve());
         for (const socket of sockets) socket.destroy();
-      }),
+      });
+    },
   };
 }
