@@ -1,6 +1,9 @@
 // The protocols that the RPC suites run over.
 
 import { type CommonOptions, monteV1 } from "../../src/index.ts";
+import type { Role } from "../../src/protocol/handshake.ts";
+import type { RawPeer } from "./rawPeer.ts";
+import { RawSession } from "./rawSession.ts";
 
 export interface ProtocolUnderTest {
   readonly name: string;
@@ -8,10 +11,28 @@ export interface ProtocolUnderTest {
   readonly options: Pick<CommonOptions, "handshake" | "psk">;
   /** True for protocol v2: kinds, error replies, cancel, drain. */
   readonly withKinds: boolean;
+  /** Bytes of a plaintext before its body. */
+  readonly headerBytes: number;
+  /** The same protocol on a bare socket. */
+  rawSession(peer: RawPeer, role: Role): Promise<RawSession>;
 }
 
-export const v1: ProtocolUnderTest = { name: "v1", options: { handshake: monteV1() }, withKinds: false };
+const PSK = "5e".repeat(32);
 
-export const v2: ProtocolUnderTest = { name: "v2", options: { psk: "5e".repeat(32) }, withKinds: true };
+export const v1: ProtocolUnderTest = {
+  name: "v1",
+  options: { handshake: monteV1() },
+  withKinds: false,
+  headerBytes: 4,
+  rawSession: (peer, role) => RawSession.v1(peer, role),
+};
+
+export const v2: ProtocolUnderTest = {
+  name: "v2",
+  options: { psk: PSK },
+  withKinds: true,
+  headerBytes: 5,
+  rawSession: (peer, role) => RawSession.v2(peer, role, PSK),
+};
 
 export const protocols: readonly ProtocolUnderTest[] = [v1, v2];

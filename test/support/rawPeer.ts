@@ -1,11 +1,7 @@
-// A peer that is not sealwire: a bare socket of node:net, bytes in and out, and protocol v1 written out by hand
-// over the primitives, so that tests can say anything on the wire, also what no honest peer would.
+// A peer that is not sealwire: a bare socket of node:net, bytes in and out (rawSession.ts adds the protocols).
 
 import assert from "node:assert/strict";
 import * as net from "node:net";
-import { blake2b } from "../../src/core/blake2b.ts";
-import { x25519, x25519KeyPair } from "../../src/core/x25519.ts";
-import { aes256gcm } from "../../src/crypto.ts";
 
 const WAIT_MS = 20_000;
 
@@ -148,61 +144,4 @@ export function concat(...parts: Uint8Array[]): Uint8Array {
     at += part.length;
   }
   return bytes;
-}
-
-/** Protocol v1 by hand over a bare socket. */
-export class RawV1 {
-  readonly peer: RawPeer;
-  readonly #cipher: ReturnType<typeof aes256gcm>;
-  #sendCounter = 0;
-  #receiveCounter = 0;
-
-  private constructor(peer: RawPeer, key: Uint8Array) {
-    this.peer = peer;
-    this.#cipher = aes256gcm(key);
-  }
-
-  /** As a client: writes its public key first. */
-  static async asClient(peer: RawPeer): Promise<RawV1> {
-    const { privateKey, publicKey } = x25519KeyPair();
-    peer.write(publicKey);
-    return new RawV1(peer, blake2b(x25519(privateKey, await peer.read(32)), { length: 32 }));
-  }
-
-  /** As a server: reads the client's public key first. */
-  static async asServer(peer: RawPeer): Promise<RawV1> {
-    const { privateKey, publicKey } = x25519KeyPair();
-    const remote = await peer.read(32);
-    peer.write(publicKey);
-    return new RawV1(peer, blake2b(x25519(privateKey, remote), { length: 32 }));
-  }
-
-  /** The next frame of this direction, length prefix included. */
-  seal(sequence: number, body: Uint8Array): Uint8Array {
-    return this.sealPlaintext(concat(u32(sequence), body));
-  }
-
-  sealPlaintext(plaintext: Uint8Array): Uint8Array {
-    const sealed = this.#cipher.seal(this.#nonce(this.#sendCounter++), plaintext);
-    return concat(u32(sealed.length), sealed);
-  }
-
-  /** The next frame of the other side. */
-  async receive(): Promise<{ sequence: number; body: Uint8Array }> {
-    const prefix = await this.peer.read(4);
-    const sealed = await this.peer.read(new DataView(prefix.buffer).getUint32(0));
-    const plaintext = this.#cipher.open(this.#nonce(this.#receiveCounter++), sealed);
-    const view = new DataView(plaintext.buffer, plaintext.byteOffset);
-    return { sequence: view.getUint32(0), body: plaintext.slice(4) };
-  }
-
-  /** Wipes its key; the socket stays as it is. */
-  destroy(): void {
-    this.#cipher.destroy();
-  }
-
-  /** u64be counter ‖ 00000000. */
-  #nonce(counter: number): Uint8Array {
-    return concat(u32(Math.floor(counter / 2 ** 32)), u32(counter >>> 0), u32(0));
-  }
 }

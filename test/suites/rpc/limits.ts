@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Connection, Message } from "../../../src/index.ts";
 import { test } from "../../support/harness.ts";
 import { protocols, v1 } from "../../support/protocols.ts";
-import { RawPeer, RawV1 } from "../../support/rawPeer.ts";
+import { RawPeer } from "../../support/rawPeer.ts";
 import {
   assertSameBytes,
   checkLeaksAfterEachTest,
@@ -45,7 +45,7 @@ class Gate {
   };
 }
 
-for (const { name, options } of protocols) {
+for (const { name, options, headerBytes } of protocols) {
   test(`${name}: a quiet client uses one connection, a busy one up to maxConnections`, async () => {
     const gate = new Gate();
     const { server, client } = await startPair(
@@ -210,8 +210,7 @@ for (const { name, options } of protocols) {
   test(`${name}: the longest body that fits, and one byte more`, async () => {
     const limits = { ...options, maxFrameBytes: 10_000 };
     const { client } = await startPair({ ...limits, onMessage: echo }, limits);
-    const header = name === "v1" ? 4 : 5;
-    const longest = 10_000 - 16 - header;
+    const longest = 10_000 - 16 - headerBytes;
     assertSameBytes(await client.request(patternBytes(longest)), patternBytes(longest));
     for (const call of [
       () => client.request(patternBytes(longest + 1)),
@@ -316,7 +315,7 @@ test("v1: memory is taken as bytes arrive, not as announced", async () => {
   const before = process.memoryUsage();
   for (let i = 0; i < 20; i++) {
     const peer = await RawPeer.connect(server.port);
-    const session = await RawV1.asClient(peer);
+    const session = await v1.rawSession(peer, "client");
     // Announces 1 GiB, sends 100 bytes of it.
     peer.write(new Uint8Array([0x40, 0, 0, 0, ...new Uint8Array(100)]));
     session.destroy();

@@ -4,7 +4,7 @@ import { createApi } from "../../../src/rpc/api.ts";
 import type { Adapter } from "../../../src/rpc/transport.ts";
 import { test } from "../../support/harness.ts";
 import { protocols, v1, v2 } from "../../support/protocols.ts";
-import { RawListener, RawPeer, RawV1 } from "../../support/rawPeer.ts";
+import { RawListener, RawPeer } from "../../support/rawPeer.ts";
 import {
   assertSameBytes,
   checkLeaksAfterEachTest,
@@ -176,7 +176,7 @@ test("writeTimeoutMs closes a connection whose peer takes nothing", async () => 
     },
   });
   const peer = await RawPeer.connect(server.port);
-  const session = await RawV1.asClient(peer);
+  const session = await v1.rawSession(peer, "client");
   peer.socket.pause();
   peer.write(session.seal(1, text("send me much")));
   await waitFor(() => reasons.length === 1, "the server to give up");

@@ -1,0 +1,97 @@
+// Sessions of both protocols over a bare socket, framed and sealed here, so that tests can say anything on the
+// wire, also what no honest peer would.
+
+import { blake2b } from "../../src/core/blake2b.ts";
+import { x25519, x25519KeyPair } from "../../src/core/x25519.ts";
+import { aes256gcm } from "../../src/crypto.ts";
+import { noise } from "../../src/noise.ts";
+import type { Role } from "../../src/protocol/handshake.ts";
+import { concat, type RawPeer, u32 } from "./rawPeer.ts";
+
+/** A frame as it came, opened. `kind` is -1 in protocol v1. */
+export interface RawFrame {
+  readonly sequence: number;
+  readonly kind: number;
+  readonly body: Uint8Array;
+}
+
+export class RawSession {
+  readonly peer: RawPeer;
+  readonly #withKind: boolean;
+  readonly #sendCipher: ReturnType<typeof aes256gcm>;
+  readonly #receiveCipher: ReturnType<typeof aes256gcm>;
+  #sendCounter = 0;
+  #receiveCounter = 0;
+
+  private constructor(peer: RawPeer, withKind: boolean, sendKey: Uint8Array, receiveKey: Uint8Array) {
+    this.peer = peer;
+    this.#withKind = withKind;
+    this.#sendCipher = aes256gcm(sendKey);
+    this.#receiveCipher = aes256gcm(receiveKey);
+  }
+
+  /** Protocol v1: the client writes its public key first, the server reads first. */
+  static async v1(peer: RawPeer, role: Role): Promise<RawSession> {
+    const { privateKey, publicKey } = x25519KeyPair();
+    if (role === "client") peer.write(publicKey);
+    const remote = await peer.read(32);
+    if (role === "server") peer.write(publicKey);
+    const key = blake2b(x25519(privateKey, remote), { length: 32 });
+    return new RawSession(peer, false, key, key);
+  }
+
+  /** Protocol v2 with this psk (hex or base64), or anonymous. */
+  static async v2(peer: RawPeer, role: Role, psk?: string): Promise<RawSession> {
+    const handshake = noise(psk === undefined ? {} : { psk }, role).create(role, { remoteAddress: "" });
+    while (!handshake.done) {
+      const out = handshake.send();
+      if (out !== undefined) peer.write(out);
+      else handshake.receive(await peer.read(handshake.expects));
+    }
+    for (let out = handshake.send(); out !== undefined; out = handshake.send()) peer.write(out);
+    const { sendKey, receiveKey } = handshake.finish();
+    handshake.destroy();
+    return new RawSession(peer, true, sendKey, receiveKey);
+  }
+
+  /** Bytes of a plaintext before its body. */
+  get headerBytes(): number {
+    return this.#withKind ? 5 : 4;
+  }
+
+  /** The next frame of this direction, length prefix included. `kind` is for protocol v2. */
+  seal(sequence: number, body: Uint8Array, kind = 0): Uint8Array {
+    const header = this.#withKind ? concat(u32(sequence), new Uint8Array([kind])) : u32(sequence);
+    return this.sealPlaintext(concat(header, body));
+  }
+
+  sealPlaintext(plaintext: Uint8Array): Uint8Array {
+    const sealed = this.#sendCipher.seal(this.#nonce(this.#sendCounter++), plaintext);
+    return concat(u32(sealed.length), sealed);
+  }
+
+  /** The next frame of the other side. */
+  async receive(): Promise<RawFrame> {
+    const prefix = await this.peer.read(4);
+    const sealed = await this.peer.read(new DataView(prefix.buffer).getUint32(0));
+    const plaintext = this.#receiveCipher.open(this.#nonce(this.#receiveCounter++), sealed);
+    const sequence = new DataView(plaintext.buffer, plaintext.byteOffset).getUint32(0);
+    return {
+      sequence,
+      kind: this.#withKind ? plaintext[4]! : -1,
+      body: plaintext.slice(this.headerBytes),
+    };
+  }
+
+  /** Wipes its keys; the socket stays as it is. */
+  destroy(): void {
+    this.#sendCipher.destroy();
+    this.#receiveCipher.destroy();
+  }
+
+  /** Protocol v1: u64be counter ‖ 00000000. Noise: 00000000 ‖ u64be counter. */
+  #nonce(counter: number): Uint8Array {
+    const number = concat(u32(Math.floor(counter / 2 ** 32)), u32(counter >>> 0));
+    return this.#withKind ? concat(u32(0), number) : concat(number, u32(0));
+  }
+}
