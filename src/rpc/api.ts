@@ -178,30 +178,27 @@ export function createApi(adapter: Adapter): Api {
   const api = {
     connect(options: ClientOptions): Client {
       checkOptionNames(options, clientNames);
+      const { maxConnections = 4, dialTimeoutMs = 5_000 } = options;
       return new RpcClient({
         ...resolveContext("client", options, turns),
         adapter,
         address: resolveAddress(options, 1),
-        maxConnections: integerOption("maxConnections", options.maxConnections ?? 4, 1, 65_536),
-        dialTimeoutMs: integerOption("dialTimeoutMs", options.dialTimeoutMs ?? 5_000, 0, 0x7fffffff),
+        maxConnections: integerOption("maxConnections", maxConnections, 1, 65_536),
+        dialTimeoutMs: integerOption("dialTimeoutMs", dialTimeoutMs, 0, 0x7fffffff),
         keepConnected: booleanOption("keepConnected", options.keepConnected),
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
       });
     },
     async listen(options: ServerOptions): Promise<Server> {
       checkOptionNames(options, serverNames);
+      const { maxConnections = 1_024, maxConnectionWaitMs = 2_000, maxHandshakes = 128 } = options;
       return new RpcServer({
         ...resolveContext("server", options, turns),
         adapter,
         address: resolveAddress(options, 0),
-        maxConnections: integerOption("maxConnections", options.maxConnections ?? 1_024, 1, 1_048_576),
-        maxConnectionWaitMs: integerOption(
-          "maxConnectionWaitMs",
-          options.maxConnectionWaitMs ?? 2_000,
-          0,
-          0x7fffffff,
-        ),
-        maxHandshakes: integerOption("maxHandshakes", options.maxHandshakes ?? 128, 1, 1_048_576),
+        maxConnections: integerOption("maxConnections", maxConnections, 1, 1_048_576),
+        maxConnectionWaitMs: integerOption("maxConnectionWaitMs", maxConnectionWaitMs, 0, 0x7fffffff),
+        maxHandshakes: integerOption("maxHandshakes", maxHandshakes, 1, 1_048_576),
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
       }).start();
     },

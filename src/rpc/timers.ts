@@ -97,8 +97,9 @@ class TimerWheel {
         if (deadline.tick <= now) {
           this.cancel(deadline);
           deadline.expire();
-          // `expire` may have cancelled the remembered neighbour: start over, what is due is gone from the list.
-          deadline = next !== undefined && next.tick === -1 ? this.#slots[tick % SLOTS] : next;
+          // `expire` may have taken the remembered neighbour out of this list: start over, what is due is gone.
+          deadline =
+            next !== undefined && next.tick % SLOTS !== tick % SLOTS ? this.#slots[tick % SLOTS] : next;
         } else {
           deadline = next;
         }

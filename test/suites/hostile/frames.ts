@@ -47,7 +47,10 @@ for (const protocol of protocols) {
     session.destroy();
     await session.peer.destroy();
     // Protocol v1 has no close frame: there, the end of the stream is a good end.
-    assert.equal((await victim.closed(session.peer))?.code, protocol.withKinds ? "ERR_CONNECTION_LOST" : undefined);
+    assert.equal(
+      (await victim.closed(session.peer))?.code,
+      protocol.withKinds ? "ERR_CONNECTION_LOST" : undefined,
+    );
   });
 
   test(`${name}: announced lengths below a header and a tag`, async () => {

@@ -1,0 +1,167 @@
+// A caller's mistakes: thrown at once, with one code, naming the argument.
+
+import assert from "node:assert/strict";
+import { connect, listen, monteV1 } from "../../../src/index.ts";
+import { test } from "../../support/harness.ts";
+import { v2 } from "../../support/protocols.ts";
+import {
+  checkLeaksAfterEachTest,
+  fromText,
+  rejectsWith,
+  startPair,
+  startServer,
+  text,
+  throwsWith,
+} from "../../support/rpcHarness.ts";
+
+checkLeaksAfterEachTest();
+
+type AnyOptions = Record<string, unknown>;
+
+const connectWith = (options: AnyOptions) => connect({ port: 1, ...v2.options, ...options } as never);
+const listenWith = (options: AnyOptions) => listen({ port: 0, ...v2.options, ...options } as never);
+
+const notIntegers = [null, "1", 1.5, Number.NaN, Number.POSITIVE_INFINITY, -1, 2 ** 60, {}, true, 1n];
+const limits = [
+  "maxFrameBytes",
+  "highWaterMarkBytes",
+  "maxPendingBytes",
+  "maxInFlightRequests",
+  "maxConcurrentHandlers",
+  "handshakeTimeoutMs",
+  "readTimeoutMs",
+  "writeTimeoutMs",
+  "requestTimeoutMs",
+  "heartbeatIntervalMs",
+  "heartbeatTimeoutMs",
+  "drainTimeoutMs",
+  "padding",
+];
+
+test("every number option refuses what is no number in its range, and is named", async () => {
+  for (const name of [...limits, "maxConnections", "port"]) {
+    for (const value of notIntegers) {
+      const what = `${name}: ${String(value)}`;
+      assert.match(
+        throwsWith(() => connectWith({ [name]: value }), "ERR_INVALID_ARGUMENT").message,
+        new RegExp(name),
+        what,
+      );
+      assert.match(
+        (await rejectsWith(listenWith({ [name]: value }), "ERR_INVALID_ARGUMENT")).message,
+        new RegExp(name),
+        what,
+      );
+    }
+  }
+  for (const value of notIntegers) {
+    throwsWith(() => connectWith({ dialTimeoutMs: value }), "ERR_INVALID_ARGUMENT");
+    await rejectsWith(listenWith({ maxConnectionWaitMs: value }), "ERR_INVALID_ARGUMENT");
+    await rejectsWith(listenWith({ maxHandshakes: value }), "ERR_INVALID_ARGUMENT");
+  }
+  throwsWith(() => connectWith({ port: 65_536 }), "ERR_INVALID_ARGUMENT");
+  throwsWith(() => connectWith({ port: 0 }), "ERR_INVALID_ARGUMENT");
+  throwsWith(() => connectWith({ port: undefined }), "ERR_INVALID_ARGUMENT");
+});
+
+test("functions, strings, booleans, choices", async () => {
+  const wrong: [string, unknown[]][] = [
+    ["onMessage", [null, 1, "x", {}]],
+    ["onConnectionState", [null, 1, "x", {}]],
+    ["onHandlerError", [null, 1, "x", {}]],
+    ["host", [null, 1, "", {}]],
+    ["messageBodies", [null, 1, "", "copies", {}]],
+    ["engine", [null, 1, "", "gpu", {}]],
+    ["exposeStacks", [null, 0, "true", {}]],
+    ["psk", [null, 1, "", "short", new Uint8Array(31), new Uint8Array(33), {}, [], undefined]],
+    ["handshake", [null, 1, "v1", {}, []]],
+  ];
+  for (const [name, values] of wrong) {
+    for (const value of values) {
+      const pattern = new RegExp(name);
+      const thrown = throwsWith(() => connectWith({ [name]: value }), "ERR_INVALID_ARGUMENT");
+      assert.match(thrown.message, pattern, `${name}: ${String(value)}`);
+      const rejected = await rejectsWith(listenWith({ [name]: value }), "ERR_INVALID_ARGUMENT");
+      assert.match(rejected.message, pattern, `${name}: ${String(value)}`);
+    }
+  }
+  for (const value of [null, 0, "true"])
+    throwsWith(() => connectWith({ keepConnected: value }), "ERR_INVALID_ARGUMENT");
+});
+
+test("secrets do not appear in messages about them", () => {
+  const secret = "my very secret passphrase";
+  const error = throwsWith(() => connectWith({ psk: secret }), "ERR_INVALID_ARGUMENT");
+  assert.ok(!String(error.stack).includes(secret));
+});
+
+test("misspelt options, options of the other end, no options, contradictions", async () => {
+  for (const options of [{ maxFrameByte: 1 }, { maxHandshakes: 1 }, { PSK: "x" }]) {
+    assert.match(
+      throwsWith(() => connectWith(options), "ERR_INVALID_ARGUMENT").message,
+      new RegExp(Object.keys(options)[0]!),
+    );
+  }
+  await rejectsWith(listenWith({ dialTimeoutMs: 1 }), "ERR_INVALID_ARGUMENT");
+  for (const nothing of [undefined, null, 7, "x"]) {
+    throwsWith(() => connect(nothing as never), "ERR_INVALID_ARGUMENT");
+    await rejectsWith(listen(nothing as never), "ERR_INVALID_ARGUMENT");
+  }
+  throwsWith(() => connectWith({ path: "/socket" }), "ERR_INVALID_ARGUMENT");
+  throwsWith(() => connectWith({ path: "", port: undefined }), "ERR_INVALID_ARGUMENT");
+  throwsWith(() => connectWith({ handshake: monteV1() }), "ERR_INVALID_ARGUMENT");
+  throwsWith(() => connectWith({ maxFrameBytes: 1_000_000, maxPendingBytes: 1_000 }), "ERR_INVALID_ARGUMENT");
+  throwsWith(() => monteV1({ peerMaxFrameBytes: 19 }), "ERR_INVALID_ARGUMENT");
+  throwsWith(() => monteV1({ peerMaxFrameBytes: "4096" as never }), "ERR_INVALID_ARGUMENT");
+});
+
+test("bodies and request options; the connection is not harmed", async () => {
+  const { client } = await startPair(
+    {
+      ...v2.options,
+      onMessage: (message) => {
+        for (const body of [undefined, null, "text", [1], {}, new ArrayBuffer(4), new Uint16Array(2)]) {
+          throwsWith(() => message.reply(body as never), "ERR_INVALID_ARGUMENT");
+        }
+        message.reply(message.body);
+      },
+    },
+    v2.options,
+  );
+  for (const body of [
+    undefined,
+    null,
+    "text",
+    1,
+    [1, 2],
+    {},
+    new ArrayBuffer(4),
+    new Uint16Array(2),
+    new DataView(new ArrayBuffer(4)),
+  ]) {
+    throwsWith(() => client.send(body as never), "ERR_INVALID_ARGUMENT");
+    throwsWith(() => client.sendNoWait(body as never), "ERR_INVALID_ARGUMENT");
+    throwsWith(() => client.request(body as never), "ERR_INVALID_ARGUMENT");
+  }
+  const wrong = [
+    null,
+    7,
+    { signal: {} },
+    { signal: "x" },
+    { into: [] },
+    { into: "x" },
+    { timeoutMs: -1 },
+    { timeoutMs: "5" },
+  ];
+  for (const options of wrong)
+    throwsWith(() => client.request(text("x"), options as never), "ERR_INVALID_ARGUMENT");
+  assert.equal(fromText(await client.request(text("fine"))), "fine");
+  assert.equal(client.stats.connections, 1);
+});
+
+test("an address in use, a host that is not here", async () => {
+  const server = await startServer(v2.options);
+  const error = await rejectsWith(listenWith({ port: server.port }), "ERR_LISTEN_FAILED");
+  assert.ok(error.cause !== undefined);
+  await rejectsWith(listenWith({ path: "/nowhere/at/all/socket", port: undefined }), "ERR_LISTEN_FAILED");
+});

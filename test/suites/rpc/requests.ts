@@ -1,0 +1,94 @@
+// The numbers of requests: parity, wrap-around at 2^32, and those that are still in flight.
+
+import assert from "node:assert/strict";
+import { SealwireError } from "../../../src/index.ts";
+import { PendingRequest, RequestTable } from "../../../src/rpc/requests.ts";
+import { test } from "../../support/harness.ts";
+
+/** A table and a way to put requests in; rejections are collected instead of thrown. */
+function makeTable(first: 1 | 2, limit = 100_000) {
+  const abandoned: number[] = [];
+  const table = new RequestTable(first, limit, (sequence) => abandoned.push(sequence));
+  const rejected: string[] = [];
+  const add = (): PendingRequest => {
+    const request = new PendingRequest(
+      table,
+      () => {},
+      (error) => rejected.push(error.code),
+      undefined,
+      0,
+    );
+    table.add(request);
+    return request;
+  };
+  return { table, add, abandoned, rejected };
+}
+
+for (const first of [1, 2] as const) {
+  const side = first === 1 ? "client" : "server";
+
+  test(`${side}: numbers start at ${first} and keep their parity`, () => {
+    const { add } = makeTable(first);
+    for (let i = 0; i < 1_000; i++) assert.equal(add().sequence, first + 2 * i);
+  });
+
+  test(`${side}: after 2^32 they start again, never at 0`, () => {
+    const { table, add } = makeTable(first);
+    const last = 0xfffffffe + (first === 1 ? 1 : 0);
+    table.startAtForTests(last - 6);
+    const seen: number[] = [];
+    for (let i = 0; i < 8; i++) {
+      const { sequence } = add();
+      seen.push(sequence);
+      assert.ok(table.take(sequence) !== undefined);
+    }
+    assert.deepEqual(seen, [last - 6, last - 4, last - 2, last, first, first + 2, first + 4, first + 6]);
+  });
+
+  test(`${side}: numbers still in flight are skipped after the wrap-around`, () => {
+    const { table, add } = makeTable(first);
+    const held = [add(), add(), add()];
+    table.take(held[1]!.sequence);
+    table.startAtForTests(0xfffffffe + (first === 1 ? 1 : 0));
+    const next = [add(), add(), add()].map((request) => request.sequence);
+    assert.equal(next[0], 0xfffffffe + (first === 1 ? 1 : 0));
+    assert.deepEqual(next.slice(1), [first + 2, first + 6]);
+    assert.equal(table.size, 5);
+    assert.equal(table.take(first), held[0]);
+    assert.equal(table.take(first + 4), held[2]);
+  });
+
+  test(`${side}: many in flight across the wrap-around, answered in any order`, () => {
+    const { table, add } = makeTable(first);
+    table.startAtForTests(0xffffff00 + (first === 1 ? 1 : 0));
+    const requests = Array.from({ length: 3_000 }, add);
+    assert.equal(new Set(requests.map((request) => request.sequence)).size, 3_000);
+    for (const request of requests) {
+      assert.ok(request.sequence > 0 && request.sequence <= 0xffffffff);
+      assert.equal(request.sequence & 1, first & 1);
+    }
+    for (let i = 0; i < 3_000; i++) {
+      const request = requests[(i * 1_777) % 3_000]!;
+      assert.equal(table.take(request.sequence), request);
+      assert.equal(table.take(request.sequence), undefined);
+    }
+    assert.equal(table.size, 0);
+  });
+}
+
+test("unknown numbers, full tables, giving up", () => {
+  const { table, add, abandoned, rejected } = makeTable(1, 3);
+  const [one, two, three] = [add(), add(), add()];
+  assert.equal(table.full, true);
+  assert.equal(table.take(99), undefined);
+  assert.equal(table.take(0), undefined);
+  // The same slot of the table, another number.
+  assert.equal(table.take(one!.sequence + 128), undefined);
+  table.abandon(two!, new SealwireError("ERR_ABORTED", "given up"));
+  table.abandon(two!, new SealwireError("ERR_ABORTED", "given up twice"));
+  assert.deepEqual([abandoned, rejected], [[3], ["ERR_ABORTED"]]);
+  assert.equal(table.full, false);
+  table.rejectAll(new SealwireError("ERR_CLOSED", "the end"));
+  assert.deepEqual(rejected, ["ERR_ABORTED", "ERR_CLOSED", "ERR_CLOSED"]);
+  assert.deepEqual([table.size, three!.sequence], [0, 5]);
+});
