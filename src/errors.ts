@@ -6,7 +6,7 @@ export type ErrorCode =
   // The caller's mistakes: thrown at once, before anything is sent.
   | "ERR_INVALID_ARGUMENT" // an argument or option has the wrong type, length or value; the message names it
   | "ERR_MESSAGE_TOO_LARGE" // a body exceeds what this connection may send
-  | "ERR_NO_REPLY_EXPECTED" // reply() to a one-way message, or a second reply
+  | "ERR_ALREADY_ANSWERED" // a second reply() to one request
   // What this machine cannot do.
   | "ERR_UNSUPPORTED" // the runtime lacks WebAssembly SIMD, or an engine was forced that it does not have
   // Cryptography. A failed decryption is one code, whatever the cause.
@@ -33,7 +33,6 @@ export type ErrorCode =
   | "ERR_ABORTED" // the caller's AbortSignal; `cause` is its reason
   | "ERR_BACKPRESSURE" // the hard limit of bytes waiting to be sent
   | "ERR_TOO_MANY_REQUESTS" // the limit of requests in flight
-  | "ERR_TOO_MANY_CONNECTIONS" // the server's limit, after its wait time
   | "ERR_LISTEN_FAILED"; // the address could not be bound; `cause` is the runtime's error
 
 export interface SealwireErrorOptions {

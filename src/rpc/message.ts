@@ -77,11 +77,8 @@ export class IncomingMessage implements Message {
   }
 
   reply(body: Uint8Array): boolean {
-    if (this.#answered) {
-      const text =
-        this.sequence === 0 ? "a one-way message takes no reply" : "the request was already answered";
-      throw new SealwireError("ERR_NO_REPLY_EXPECTED", text);
-    }
+    if (this.sequence === 0) return false;
+    if (this.#answered) throw new SealwireError("ERR_ALREADY_ANSWERED", "the request was already answered");
     if (this.#cancelled !== undefined) return false;
     const sent = this.#owner.reply(this.sequence, body);
     this.markAnswered();

@@ -85,10 +85,9 @@ export interface Message {
   readonly signal: AbortSignal;
   /**
    * Answers a request. The body is copied before this returns. Returns false when nobody waits any more (the
-   * caller cancelled, or the connection is gone); then nothing is sent.
+   * caller cancelled, or the connection is gone) and for a one-way message; then nothing is sent.
    *
-   * @throws SealwireError ERR_NO_REPLY_EXPECTED for a one-way message or a second answer;
-   *   ERR_MESSAGE_TOO_LARGE; ERR_INVALID_ARGUMENT.
+   * @throws SealwireError ERR_ALREADY_ANSWERED, ERR_MESSAGE_TOO_LARGE, ERR_INVALID_ARGUMENT.
    */
   reply(body: Uint8Array): boolean;
 }
