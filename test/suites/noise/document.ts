@@ -1,0 +1,244 @@
+// docs/PROTOCOL.md against two implementations: its vectors are what an independent one computes, and what this
+// package puts on a socket.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { FrameCipher } from "../../../src/core/frameCipher.ts";
+import { x25519PublicKey } from "../../../src/core/x25519.ts";
+import {
+  type ClientOptions,
+  connect,
+  type HandshakeFactory,
+  listen,
+  type MessageHandler,
+  monteV1,
+  type NoiseOptions,
+  noise,
+  type ServerOptions,
+} from "../../../src/index.ts";
+import { v1HandshakeForTests } from "../../../src/protocol/v1.ts";
+import { attackProxy, type Direction } from "../../support/attackProxy.ts";
+import { drive } from "../../support/handshakePair.ts";
+import { test } from "../../support/harness.ts";
+import { documentBlocks, noiseTranscript, printBlock, vectorKeys } from "../../support/protocolVectors.ts";
+import { repositoryRoot, toHex } from "../../support/vectors.ts";
+
+const { clientEphemeral, serverEphemeral, clientStatic, serverStatic, psk } = vectorKeys;
+const encoder = new TextEncoder();
+const info = { remoteAddress: "" };
+
+const document = readFileSync(join(repositoryRoot, "docs/PROTOCOL.md"), "utf8");
+const inDocument = new Map(
+  [...document.matchAll(/^```vector (\S+)\n([\s\S]*?)\n```$/gm)].map((match) => [match[1]!, match[2]!]),
+);
+
+/** The value of a line of a block of the document, as hex. */
+function value(block: string, name: string): string {
+  const lines = `${inDocument.get(block)}\n`;
+  const start = lines.indexOf(`${name} =`);
+  assert.ok(start >= 0, `${block} has "${name}"`);
+  const [first, ...rest] = lines.slice(start + name.length + 2).split("\n");
+  const more = rest.findIndex((line) => !line.startsWith("    "));
+  return [first!, ...rest.slice(0, more)].map((line) => line.trim()).join("");
+}
+
+test("the document's vectors are what the independent implementation computes", () => {
+  const blocks = documentBlocks();
+  assert.deepEqual([...inDocument.keys()].sort(), Object.keys(blocks).sort());
+  for (const [name, block] of Object.entries(blocks)) {
+    assert.equal(inDocument.get(name), printBlock(block), `\`\`\`vector ${name}`);
+  }
+});
+
+const staticKeys: Record<string, [client: NoiseOptions, server: NoiseOptions]> = {
+  NN: [{}, {}],
+  XX: [{ staticKey: clientStatic }, { staticKey: serverStatic }],
+  IK: [{ staticKey: clientStatic, remoteStatic: x25519PublicKey(serverStatic) }, { staticKey: serverStatic }],
+  KK: [
+    { pattern: "KK", staticKey: clientStatic, remoteStatic: x25519PublicKey(serverStatic) },
+    { pattern: "KK", staticKey: serverStatic, remoteStatic: x25519PublicKey(clientStatic) },
+  ],
+};
+
+test("the package's handshakes are those of the document, with and without a psk", () => {
+  for (const [base, [clientOptions, serverOptions]] of Object.entries(staticKeys)) {
+    for (const shared of [{}, { psk }]) {
+      const client = noise({ ...clientOptions, ...shared, unsafeEphemeralForTests: clientEphemeral }).create(
+        "client",
+        info,
+      );
+      const server = noise({ ...serverOptions, ...shared, unsafeEphemeralForTests: serverEphemeral }).create(
+        "server",
+        info,
+      );
+      const frames: string[] = [];
+      for (const handshake of [client, server]) {
+        const send = handshake.send.bind(handshake);
+        handshake.send = () => {
+          const frame = send();
+          if (frame !== undefined) frames.push(toHex(frame));
+          return frame;
+        };
+      }
+      const [atClient, atServer] = drive(client, server);
+      const pattern = atClient.identity.protocol.split("_")[1]!;
+      assert.equal(pattern.startsWith(base), true);
+      const block = pattern === "NNpsk0" ? "v2-NNpsk0-steps" : `v2-${pattern}`;
+      const writers = ["client", "server", "client"];
+      assert.deepEqual(
+        frames,
+        frames.map((_, i) => value(block, `frame ${i + 1}, from the ${writers[i]}`)),
+        pattern,
+      );
+      assert.equal(frames.length, noiseTranscript(pattern, false).messages.length);
+      assert.equal(toHex(atClient.identity.handshakeHash!), value(block, "handshake hash"));
+      assert.equal(toHex(atClient.sendKey), value(block, "client's sending key"));
+      assert.equal(toHex(atServer.sendKey), value(block, "server's sending key"));
+      assert.deepEqual(atServer.identity.handshakeHash, atClient.identity.handshakeHash);
+    }
+  }
+});
+
+/** Runs `calls` between a client and a server with these handshakes; returns all frames of each direction. */
+async function recordSession(
+  client: Partial<ClientOptions> & { handshake: HandshakeFactory },
+  server: Partial<ServerOptions> & { handshake: HandshakeFactory },
+  preambleBytes: number,
+  calls: (connection: {
+    send(body: Uint8Array): Promise<void>;
+    request(body: Uint8Array): Promise<Uint8Array>;
+  }) => Promise<void>,
+): Promise<Record<Direction, string[]>> {
+  const frames: Record<Direction, string[]> = { toServer: [], toClient: [] };
+  const listening = await listen({ port: 0, ...server });
+  const proxy = await attackProxy(listening.port, {
+    preambleBytes,
+    onFrame(link, direction, _index, frame) {
+      frames[direction].push(toHex(frame));
+      link.send(direction, frame);
+    },
+  });
+  const dialling = connect({ port: proxy.port, maxConnections: 1, ...client });
+  try {
+    await calls(await dialling.connected());
+  } finally {
+    await dialling.close();
+    await listening.close();
+    await proxy.close();
+  }
+  return frames;
+}
+
+const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+const v2Handshakes = () => ({
+  client: { handshake: noise({ psk, unsafeEphemeralForTests: clientEphemeral }) },
+  server: { handshake: noise({ psk, unsafeEphemeralForTests: serverEphemeral }) },
+});
+
+/** The frames of a block, by number. */
+function framesOf(block: string, count: number): string[] {
+  return Array.from({ length: count }, (_, n) => value(block, `frame ${n}`));
+}
+
+test("a session of v2 on a socket is the document's, byte for byte", async () => {
+  const onMessage: MessageHandler = (message) => {
+    const question = text(message.body);
+    if (question === "What time is it?") message.reply(encoder.encode("noon"));
+    if (question === "Who are you?") throw Object.assign(new Error("I won't tell"), { code: "ERR_SECRET" });
+  };
+  const { client, server } = v2Handshakes();
+  const frames = await recordSession(
+    client,
+    { ...server, onMessage, onHandlerError() {} },
+    0,
+    async (connection) => {
+      await connection.send(encoder.encode("hello"));
+      assert.equal(text(await connection.request(encoder.encode("What time is it?"))), "noon");
+      await assert.rejects(connection.request(encoder.encode("Who are you?")), {
+        remoteCode: "ERR_SECRET",
+        message: "I won't tell",
+      });
+    },
+  );
+  assert.deepEqual(frames.toServer, [
+    value("v2-NNpsk0-steps", "frame 1, from the client"),
+    ...framesOf("v2-transport-client", 5),
+  ]);
+  assert.deepEqual(frames.toClient, [
+    value("v2-NNpsk0-steps", "frame 2, from the server"),
+    ...framesOf("v2-transport-server", 4),
+  ]);
+});
+
+test("the padded frame is the document's", async () => {
+  const { client, server } = v2Handshakes();
+  const received: string[] = [];
+  const onMessage: MessageHandler = (message) => void received.push(text(message.body));
+  const frames = await recordSession({ ...client, padding: 64 }, { ...server, onMessage }, 0, (connection) =>
+    connection.send(encoder.encode("hello")),
+  );
+  assert.equal(frames.toServer[1], value("v2-padding", "frame 0"));
+  assert.deepEqual(received, ["hello"]);
+});
+
+test("the key changes are the document's", () => {
+  const key = Uint8Array.from(value("v2-rekey", "key of frames 0 to 65,535").match(/../g)!, (byte) =>
+    Number.parseInt(byte, 16),
+  );
+  const cipher = new FrameCipher(key, "counter-last");
+  const plaintext = value("v2-rekey", "plaintext");
+  const header = Uint8Array.from(plaintext.slice(0, 10).match(/../g)!, (byte) => Number.parseInt(byte, 16));
+  for (const n of [65_536, 131_072]) {
+    cipher.rekey();
+    cipher.counterLow = n;
+    const frame = cipher.sealLarge(header, encoder.encode("hello"));
+    assert.equal(toHex(frame), value("v2-rekey", `frame ${n.toLocaleString("en")}`));
+  }
+  cipher.destroy();
+});
+
+test("a session of v1 on a socket is the document's, byte for byte", async () => {
+  const factory = (privateKey: Uint8Array): { handshake: HandshakeFactory } => ({
+    handshake: { ...monteV1(), create: (role) => v1HandshakeForTests(role, privateKey) },
+  });
+  const answered: string[] = [];
+  const onMessage: MessageHandler = async (message) => {
+    if (!message.expectsReply) return;
+    message.reply(encoder.encode("noon"));
+    answered.push(text(await message.connection.request(encoder.encode("Still there?"))));
+  };
+  let asked = (): void => {};
+  const wasAsked = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  const client = {
+    ...factory(clientEphemeral),
+    onMessage: ((message) => {
+      message.reply(encoder.encode("yes"));
+      asked();
+    }) as MessageHandler,
+  };
+  const frames = await recordSession(
+    client,
+    { ...factory(serverEphemeral), onMessage },
+    32,
+    async (connection) => {
+      await connection.send(encoder.encode("hello"));
+      assert.equal(text(await connection.request(encoder.encode("What time is it?"))), "noon");
+      await wasAsked;
+    },
+  );
+  assert.deepEqual(answered, ["yes"]);
+  assert.deepEqual(frames.toServer, [
+    value("v1", "client writes"),
+    value("v1", "client's frame 0, one-way message"),
+    value("v1", "client's frame 1, request 1"),
+    value("v1", "client's frame 2, response 2"),
+  ]);
+  assert.deepEqual(frames.toClient, [
+    value("v1", "server writes"),
+    value("v1", "server's frame 0, response 1"),
+    value("v1", "server's frame 1, request 2"),
+  ]);
+});

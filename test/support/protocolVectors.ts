@@ -1,0 +1,282 @@
+// The worked vectors of docs/PROTOCOL.md, computed by a second implementation of both protocols: straight from
+// the specifications, on @noble's primitives, sharing no code with src/. Given all keys it needs no state
+// machine: it writes the messages of both sides one after the other, with every intermediate value.
+
+import { gcm } from "@noble/ciphers/aes.js";
+import { x25519 } from "@noble/curves/ed25519.js";
+import { blake2b } from "@noble/hashes/blake2.js";
+import { hmac } from "@noble/hashes/hmac.js";
+import { concatBytes } from "@noble/hashes/utils.js";
+import { toHex } from "./vectors.ts";
+
+/** A named value of the document; bytes are printed as hex. */
+export type VectorLine = readonly [name: string, value: Uint8Array | string];
+export type VectorBlock = readonly VectorLine[];
+
+const EMPTY = new Uint8Array(0);
+const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);
+/** 32 bytes that say in the document what they are: first, first + 1, … */
+const counting = (first: number): Uint8Array => Uint8Array.from({ length: 32 }, (_, i) => (first + i) & 0xff);
+
+export const vectorKeys = {
+  clientEphemeral: counting(0x01),
+  serverEphemeral: counting(0x21),
+  clientStatic: counting(0x41),
+  serverStatic: counting(0x61),
+  psk: counting(0x81),
+};
+
+function u32be(value: number): Uint8Array {
+  return Uint8Array.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff);
+}
+
+const frame = (sealed: Uint8Array): Uint8Array => concatBytes(u32be(sealed.length), sealed);
+
+function hkdf(ck: Uint8Array, ikm: Uint8Array, outputs: number): Uint8Array[] {
+  const key = hmac(blake2b, ck, ikm);
+  const result: Uint8Array[] = [];
+  for (let i = 1; i <= outputs; i++) {
+    result.push(hmac(blake2b, key, concatBytes(result[i - 2] ?? EMPTY, Uint8Array.of(i))));
+  }
+  return result;
+}
+
+/** Noise's nonce: 00000000 ‖ u64be n, for n < 2^32. */
+const noiseNonce = (n: number): Uint8Array => concatBytes(u32be(0), u32be(0), u32be(n));
+
+export interface NoiseTranscript {
+  block: VectorBlock;
+  messages: Uint8Array[];
+  handshakeHash: Uint8Array;
+  /** For what the client sends, and for what the server sends. */
+  keys: [Uint8Array, Uint8Array];
+}
+
+/** pre-messages, then the tokens of each message. */
+const noisePatterns: Record<string, readonly [string, ...string[]]> = {
+  NN: ["", "e", "e ee"],
+  NNpsk0: ["", "psk e", "e ee"],
+  XX: ["", "e", "e ee s es", "s se"],
+  XXpsk3: ["", "e", "e ee s es", "s se psk"],
+  IK: ["server", "e es s ss", "e ee se"],
+  IKpsk2: ["server", "e es s ss", "e ee se psk"],
+  KK: ["client server", "e es ss", "e ee se"],
+  KKpsk0: ["client server", "psk e es ss", "e ee se"],
+};
+
+/** A whole handshake with the keys above and prologue "sealwire/2"; `steps` lists every state on the way. */
+export function noiseTranscript(pattern: string, steps: boolean): NoiseTranscript {
+  const name = `Noise_${pattern}_25519_AESGCM_BLAKE2b`;
+  const [preMessages, ...messagePatterns] = noisePatterns[pattern]!;
+  const { clientEphemeral, serverEphemeral, clientStatic, serverStatic, psk } = vectorKeys;
+  const privateKeys = {
+    client: { e: clientEphemeral, s: clientStatic },
+    server: { e: serverEphemeral, s: serverStatic },
+  };
+  const used = new Set([preMessages, ...messagePatterns].join(" ").split(" "));
+  const lines: VectorLine[] = [["protocol name", name]];
+  lines.push(["client ephemeral private", clientEphemeral], ["server ephemeral private", serverEphemeral]);
+  if (pattern[0] !== "N") lines.push(["client static private", clientStatic]);
+  if (pattern[1] !== "N") lines.push(["server static private", serverStatic]);
+  if (used.has("psk")) lines.push(["psk", psk]);
+
+  let h: Uint8Array = concatBytes(ascii(name), new Uint8Array(64 - name.length));
+  let ck: Uint8Array = h;
+  let k: Uint8Array | undefined;
+  let n = 0;
+  const note = (label: string, value: Uint8Array): void => {
+    if (steps) lines.push([label, value]);
+  };
+  const mixHash = (why: string, data: Uint8Array): void => {
+    h = blake2b(concatBytes(h, data));
+    note(`h after ${why}`, h);
+  };
+  const mixKey = (why: string, ikm: Uint8Array): void => {
+    const [nextCk, tempK] = hkdf(ck, ikm, 2) as [Uint8Array, Uint8Array];
+    ck = nextCk;
+    k = tempK.slice(0, 32);
+    n = 0;
+    note(`ck after ${why}`, ck);
+    note(`k after ${why}`, k);
+  };
+  const encryptAndHash = (why: string, plaintext: Uint8Array): Uint8Array => {
+    const ciphertext = k === undefined ? plaintext : gcm(k, noiseNonce(n++), h).encrypt(plaintext);
+    mixHash(why, ciphertext);
+    return ciphertext;
+  };
+
+  note("h = ck at first", h);
+  mixHash("prologue", ascii("sealwire/2"));
+  for (const role of preMessages.split(" ").filter((role) => role !== "") as ("client" | "server")[]) {
+    mixHash(`${role}'s static public key`, x25519.getPublicKey(privateKeys[role].s));
+  }
+  const messages: Uint8Array[] = [];
+  for (const [i, tokens] of messagePatterns.entries()) {
+    const sender = i % 2 === 0 ? "client" : "server";
+    const parts: Uint8Array[] = [];
+    for (const token of tokens.split(" ")) {
+      if (token === "e") {
+        const publicKey = x25519.getPublicKey(privateKeys[sender].e);
+        note(`${sender} ephemeral public`, publicKey);
+        parts.push(publicKey);
+        mixHash("e", publicKey);
+        if (used.has("psk")) mixKey("e", publicKey);
+      } else if (token === "s") {
+        parts.push(encryptAndHash("s", x25519.getPublicKey(privateKeys[sender].s)));
+      } else if (token === "psk") {
+        const [nextCk, tempH, tempK] = hkdf(ck, psk, 3) as [Uint8Array, Uint8Array, Uint8Array];
+        ck = nextCk;
+        note("ck after psk", ck);
+        mixHash("psk", tempH);
+        k = tempK.slice(0, 32);
+        n = 0;
+        note("k after psk", k);
+      } else {
+        const [mine, theirs] = token as unknown as ["e" | "s", "e" | "s"];
+        const shared = x25519.getSharedSecret(
+          privateKeys.client[mine],
+          x25519.getPublicKey(privateKeys.server[theirs]),
+        );
+        note(token, shared);
+        mixKey(token, shared);
+      }
+    }
+    parts.push(encryptAndHash("the empty payload", EMPTY));
+    const message = concatBytes(...parts);
+    messages.push(message);
+    lines.push([`frame ${i + 1}, from the ${sender}`, frame(message)]);
+  }
+  const [first, second] = hkdf(ck, EMPTY, 2) as [Uint8Array, Uint8Array];
+  const keys: [Uint8Array, Uint8Array] = [first.slice(0, 32), second.slice(0, 32)];
+  lines.push(["handshake hash", h], ["client's sending key", keys[0]], ["server's sending key", keys[1]]);
+  return { block: lines, messages, handshakeHash: h, keys };
+}
+
+const kinds = { message: 0, reply: 1, error: 2, cancel: 3, ping: 4, pong: 5, drain: 6, close: 7 };
+
+function plaintextV2(sequence: number, kind: keyof typeof kinds, body: Uint8Array, padding = 0): Uint8Array {
+  const bare = concatBytes(u32be(sequence), Uint8Array.of(kinds[kind]), body);
+  if (padding === 0) return bare;
+  const total = Math.ceil((bare.length + 2) / padding) * padding;
+  const padBytes = total - bare.length;
+  const padded = concatBytes(bare, new Uint8Array(padBytes - 2), u32be(padBytes).slice(2));
+  padded[4]! |= 0x80;
+  return padded;
+}
+
+const sealV2 = (key: Uint8Array, n: number, plaintext: Uint8Array): Uint8Array =>
+  frame(gcm(key, noiseNonce(n)).encrypt(plaintext));
+
+const errorBody = (code: string, text: string): Uint8Array =>
+  concatBytes(Uint8Array.of(code.length), ascii(code), ascii(text));
+
+/** A session after the NNpsk0 handshake above: each frame of each direction in order. */
+export function transportBlocks(): { client: VectorBlock; server: VectorBlock } {
+  const [clientKey, serverKey] = noiseTranscript("NNpsk0", false).keys;
+  const lines = (key: Uint8Array, frames: [string, Uint8Array][]): VectorBlock =>
+    frames.flatMap(([what, plaintext], n): VectorLine[] => [
+      [`plaintext ${n}, ${what}`, plaintext],
+      [`frame ${n}`, sealV2(key, n, plaintext)],
+    ]);
+  return {
+    client: lines(clientKey, [
+      ["one-way message", plaintextV2(0, "message", ascii("hello"))],
+      ["request 1", plaintextV2(1, "message", ascii("What time is it?"))],
+      ["request 3", plaintextV2(3, "message", ascii("Who are you?"))],
+      ["drain", plaintextV2(0, "drain", EMPTY)],
+      ["close", plaintextV2(0, "close", EMPTY)],
+    ]),
+    server: lines(serverKey, [
+      ["reply to request 1", plaintextV2(1, "reply", ascii("noon"))],
+      ["error for request 3", plaintextV2(3, "error", errorBody("ERR_SECRET", "I won't tell"))],
+      ["drain", plaintextV2(0, "drain", EMPTY)],
+      ["close", plaintextV2(0, "close", EMPTY)],
+    ]),
+  };
+}
+
+/** The first frame of the client with `padding: 64`, and the key changes. */
+export function paddingBlock(): VectorBlock {
+  const [clientKey] = noiseTranscript("NNpsk0", false).keys;
+  const plaintext = plaintextV2(0, "message", ascii("hello"), 64);
+  return [
+    ["plaintext", plaintext],
+    ["frame 0", sealV2(clientKey, 0, plaintext)],
+  ];
+}
+
+export function rekeyBlock(): VectorBlock {
+  const [clientKey] = noiseTranscript("NNpsk0", false).keys;
+  const nonce = concatBytes(u32be(0), u32be(0xffffffff), u32be(0xffffffff));
+  const next = (key: Uint8Array): Uint8Array => gcm(key, nonce).encrypt(new Uint8Array(32)).slice(0, 32);
+  const second = next(clientKey);
+  const third = next(second);
+  const plaintext = plaintextV2(0, "message", ascii("hello"));
+  return [
+    ["key of frames 0 to 65,535", clientKey],
+    ["key of frames 65,536 to 131,071", second],
+    ["key of frames 131,072 to 196,607", third],
+    ["plaintext", plaintext],
+    ["frame 65,536", sealV2(second, 65_536, plaintext)],
+    ["frame 131,072", sealV2(third, 131_072, plaintext)],
+  ];
+}
+
+/** Protocol v1: the handshake and the first frames of both directions. */
+export function v1Block(): VectorBlock {
+  const { clientEphemeral: client, serverEphemeral: server } = vectorKeys;
+  const dh = x25519.getSharedSecret(client, x25519.getPublicKey(server));
+  const key = blake2b(dh, { dkLen: 32 });
+  const seal = (counter: number, sequence: number, body: string): Uint8Array =>
+    frame(
+      gcm(key, concatBytes(u32be(0), u32be(counter), u32be(0))).encrypt(
+        concatBytes(u32be(sequence), ascii(body)),
+      ),
+    );
+  return [
+    ["client private", client],
+    ["server private", server],
+    ["client writes", x25519.getPublicKey(client)],
+    ["server writes", x25519.getPublicKey(server)],
+    ["dh", dh],
+    ["key", key],
+    ["client's frame 0, one-way message", seal(0, 0, "hello")],
+    ["client's frame 1, request 1", seal(1, 1, "What time is it?")],
+    ["server's frame 0, response 1", seal(0, 1, "noon")],
+    ["server's frame 1, request 2", seal(1, 2, "Still there?")],
+    ["client's frame 2, response 2", seal(2, 2, "yes")],
+  ];
+}
+
+/** Every block of the document by its identifier. */
+export function documentBlocks(): Record<string, VectorBlock> {
+  const transport = transportBlocks();
+  return {
+    "v2-NNpsk0-steps": noiseTranscript("NNpsk0", true).block,
+    ...Object.fromEntries(
+      ["NN", "XX", "XXpsk3", "IK", "IKpsk2", "KK", "KKpsk0"].map((name) => [
+        `v2-${name}`,
+        noiseTranscript(name, false).block,
+      ]),
+    ),
+    "v2-transport-client": transport.client,
+    "v2-transport-server": transport.server,
+    "v2-padding": paddingBlock(),
+    "v2-rekey": rekeyBlock(),
+    v1: v1Block(),
+  };
+}
+
+const WIDTH = 100;
+
+/** As in the document: "name = hex", long values on lines of their own. */
+export function printBlock(block: VectorBlock): string {
+  return block
+    .map(([name, value]) => {
+      const text = typeof value === "string" ? value : toHex(value);
+      if (name.length + 3 + text.length <= WIDTH) return `${name} = ${text}`;
+      const pieces = text.match(/.{1,96}/g)!;
+      return [`${name} =`, ...pieces.map((piece) => `    ${piece}`)].join("\n");
+    })
+    .join("\n");
+}
