@@ -1,0 +1,90 @@
+// Control row: @grpc/grpc-js over TLS. Requests are unary calls, one-way messages ride on one client
+// stream; bodies are passed as bytes, without protobuf on top.
+import grpc from "@grpc/grpc-js";
+
+const bytes = {
+  serialize: (body) => Buffer.from(body.buffer, body.byteOffset, body.length),
+  parse: (body) => body,
+};
+
+function method(path, requestStream) {
+  return {
+    path,
+    requestStream,
+    responseStream: false,
+    requestSerialize: bytes.serialize,
+    requestDeserialize: bytes.parse,
+    responseSerialize: bytes.serialize,
+    responseDeserialize: bytes.parse,
+  };
+}
+
+const service = {
+  Request: method("/bench.Bench/Request", false),
+  Messages: method("/bench.Bench/Messages", true),
+};
+const limits = { "grpc.max_receive_message_length": 16 << 20, "grpc.max_send_message_length": 16 << 20 };
+// Newer runtimes refuse an address as TLS server name, and grpc-js would pass 127.0.0.1.
+const channelOptions = { ...limits, "grpc.ssl_target_name_override": "localhost" };
+
+export function listen({ credentials }, handlers) {
+  const server = new grpc.Server(limits);
+  server.addService(service, {
+    Request: async (call, callback) => callback(null, await handlers.onRequest(call.request)),
+    Messages: (call, callback) => {
+      call.on("data", (body) => handlers.onMessage(body, 0, body.length));
+      call.on("end", () => callback(null, new Uint8Array(0)));
+      call.on("error", () => {});
+    },
+  });
+  const tls = grpc.ServerCredentials.createSsl(
+    null,
+    [{ private_key: Buffer.from(credentials.key), cert_chain: Buffer.from(credentials.cert) }],
+    false,
+  );
+  return new Promise((resolve, reject) => {
+    server.bindAsync("127.0.0.1:0", tls, (error, port) => {
+      if (error) reject(error);
+      else resolve({ port, close: () => server.forceShutdown() });
+    });
+  });
+}
+
+export function connect({ port, credentials }) {
+  const Client = grpc.makeGenericClientConstructor(service, "Bench");
+  const trust = grpc.credentials.createSsl(Buffer.from(credentials.ca));
+  const client = new Client(`127.0.0.1:${port}`, trust, channelOptions);
+  const messages = client.Messages(() => {});
+  messages.on("error", () => {});
+  let room = true;
+  let drained;
+  const whenDrained = () => {
+    drained ??= new Promise((resolve) => {
+      messages.once("drain", () => {
+        drained = undefined;
+        room = true;
+        resolve();
+      });
+    });
+    return drained;
+  };
+  const connection = {
+    request: (body) =>
+      new Promise((resolve, reject) => {
+        client.Request(body, (error, reply) => (error ? reject(error) : resolve(reply)));
+      }),
+    send: async (body) => {
+      room = messages.write(body);
+      if (!room) await whenDrained();
+    },
+    sendNoWait: (body) => {
+      if (!room) return false;
+      room = messages.write(body);
+      return true;
+    },
+    close: () => client.close(),
+  };
+  return new Promise((resolve, reject) => {
+    client.waitForReady(Date.now() + 10_000, (error) => (error ? reject(error) : resolve(connection)));
+  });
+}

@@ -1,0 +1,94 @@
+// How the two ends of a run agree, over the contender's own requests: the client says how many one-way
+// messages it will send and gets its answer when the far end has counted them all. That is what makes a
+// one-way row "delivered".
+
+const CONTROL_BYTES = 12;
+const REPORT_BYTES = 24;
+const MARK = 0xff; // the first byte of a control request; payloads start with 0
+const RESET = 1;
+const RESET_AND_HASH = 2;
+const EXPECT = 3;
+
+function controlRequest(operation, count) {
+  const body = new Uint8Array(CONTROL_BYTES);
+  body[0] = MARK;
+  body[1] = operation;
+  new DataView(body.buffer).setFloat64(4, count);
+  return body;
+}
+
+/** The far end: counts messages, echoes requests, answers control requests. */
+export class CountingServer {
+  constructor() {
+    this.count = 0;
+    this.bytes = 0;
+    this.hash = 0;
+    this.hashing = false;
+    this.expected = Number.POSITIVE_INFINITY;
+    this.reached = undefined;
+    this.onMessage = this.onMessage.bind(this);
+    this.onRequest = this.onRequest.bind(this);
+  }
+
+  onMessage(bytes, start, end) {
+    this.count += 1;
+    this.bytes += end - start;
+    if (this.hashing) this.hash = (this.hash + fnv1a(bytes, start, end)) >>> 0;
+    if (this.count >= this.expected) this.finish();
+  }
+
+  onRequest(body) {
+    if (body.length !== CONTROL_BYTES || body[0] !== MARK) return body;
+    const operation = body[1];
+    const count = new DataView(body.buffer, body.byteOffset).getFloat64(4);
+    if (operation === EXPECT) return this.expect(count);
+    this.count = 0;
+    this.bytes = 0;
+    this.hash = 0;
+    this.hashing = operation === RESET_AND_HASH;
+    return this.report();
+  }
+
+  expect(count) {
+    return new Promise((resolve) => {
+      this.expected = count;
+      this.reached = resolve;
+      if (this.count >= count) this.finish();
+    });
+  }
+
+  finish() {
+    this.expected = Number.POSITIVE_INFINITY;
+    this.reached(this.report());
+  }
+
+  report() {
+    const view = new DataView(new ArrayBuffer(REPORT_BYTES));
+    view.setFloat64(0, this.count);
+    view.setFloat64(8, this.bytes);
+    view.setFloat64(16, this.hash);
+    return new Uint8Array(view.buffer);
+  }
+}
+
+function readReport(body) {
+  const view = new DataView(body.buffer, body.byteOffset);
+  return { count: view.getFloat64(0), bytes: view.getFloat64(8), hash: view.getFloat64(16) };
+}
+
+/** Sets the far end's counters to zero; with `hash`, it also sums a checksum of every message. */
+export async function resetCounter(connection, hash = false) {
+  await connection.request(controlRequest(hash ? RESET_AND_HASH : RESET, 0));
+}
+
+/** Resolves with the far end's report when it has counted `count` messages since the last reset. */
+export async function whenCounted(connection, count) {
+  return readReport(await connection.request(controlRequest(EXPECT, count)));
+}
+
+/** FNV-1a over bytes[start, end), 32 bits. A checksum against mistakes, not against attackers. */
+export function fnv1a(bytes, start, end) {
+  let hash = 0x811c9dc5;
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i], 0x01000193);
+  return hash >>> 0;
+}

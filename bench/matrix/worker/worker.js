@@ -1,0 +1,128 @@
+// One end of a bench pair, in its own process and in the runtime under test. Commands come as JSON lines
+// on standard input, each is answered with one line on standard output. The process ends with its input.
+
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { loadContender } from "../contenders/contender.js";
+import { checkConnection } from "./check.js";
+import { CountingServer } from "./control.js";
+import { HeapMeter, heapMethod } from "./heap.js";
+import { calibrate, runLoop } from "./loops.js";
+
+const contender = await loadContender(process.argv[2]);
+const counter = new CountingServer();
+const meter = new HeapMeter();
+const groups = new Map(); // name of a group of connections → the connections
+const servers = new Map();
+const payloads = new Map();
+
+function payloadOf(size) {
+  let payload = payloads.get(size);
+  if (payload === undefined) {
+    payload = new Uint8Array(size).map((_, i) => i % 251);
+    payloads.set(size, payload);
+  }
+  return payload;
+}
+
+const commands = {
+  async listen({ endpoint, name = "default" }) {
+    const server = await contender.listen(endpoint, counter);
+    servers.set(name, server);
+    return { port: server.port };
+  },
+
+  async unlisten({ name = "default" }) {
+    await servers.get(name)?.close();
+    servers.delete(name);
+    return {};
+  },
+
+  /** Opens `count` connections, `atOnce` dials at a time, and keeps them under a name. */
+  async connect({ endpoint, name, count = 1, atOnce = 1 }) {
+    const group = groups.get(name) ?? [];
+    groups.set(name, group);
+    let left = count;
+    const start = performance.now();
+    const dial = async () => {
+      while (left > 0) {
+        left -= 1;
+        group.push(await contender.connect(endpoint));
+      }
+    };
+    await Promise.all(Array.from({ length: atOnce }, dial));
+    return { elapsedMs: performance.now() - start };
+  },
+
+  async disconnect({ name }) {
+    for (const connection of groups.get(name) ?? []) await connection.close();
+    groups.delete(name);
+    return {};
+  },
+
+  async check({ name, sizes }) {
+    await checkConnection(groups.get(name)[0], sizes);
+    return {};
+  },
+
+  async calibrate({ name, kind, size, outstanding, sliceMs, maxCount }) {
+    return {
+      count: await calibrate(kind, groups.get(name), payloadOf(size), outstanding, sliceMs, maxCount),
+    };
+  },
+
+  async run({ name, kind, size, outstanding, count, heap }) {
+    if (heap) meter.start();
+    const result = await runLoop(kind, groups.get(name), payloadOf(size), count, outstanding);
+    return heap ? { ...result, heapBytes: meter.stop() } : result;
+  },
+
+  /** Complete handshakes, `atOnce` at a time: dial, one small request, close. */
+  async handshakes({ endpoint, count, atOnce }) {
+    const payload = payloadOf(16);
+    let left = count;
+    const one = async () => {
+      while (left > 0) {
+        left -= 1;
+        const connection = await contender.connect(endpoint);
+        await connection.request(payload);
+        await connection.close();
+      }
+    };
+    const start = performance.now();
+    await Promise.all(Array.from({ length: atOnce }, one));
+    return { elapsedMs: performance.now() - start };
+  },
+
+  heapStart() {
+    meter.start();
+    return {};
+  },
+
+  heapStop: () => ({ heapBytes: meter.stop() }),
+
+  usage() {
+    const { rss, heapUsed } = process.memoryUsage();
+    return { rss, heapUsed, heapMethod: heapMethod() };
+  },
+};
+
+function answer(id, result) {
+  process.stdout.write(`${JSON.stringify({ id, ...result })}\n`);
+}
+
+process.on("unhandledRejection", (error) => {
+  process.stderr.write(`unhandled: ${error?.stack ?? error}\n`);
+  process.exit(1);
+});
+
+const lines = createInterface({ input: process.stdin });
+lines.on("line", async (line) => {
+  const { id, command, ...parameters } = JSON.parse(line);
+  try {
+    answer(id, { ok: true, ...(await commands[command](parameters)) });
+  } catch (error) {
+    answer(id, { ok: false, error: String(error?.stack ?? error) });
+  }
+});
+lines.on("close", () => process.exit(0));
