@@ -4,10 +4,10 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 const workerPath = fileURLToPath(new URL("worker/worker.js", import.meta.url));
-const COMMAND_TIMEOUT_MS = 60_000;
+const COMMAND_TIMEOUT_MS = 30_000;
 const STDERR_KEPT = 2_000;
 
-/** One end of a pair. Every command is answered or fails within a minute; a dead process fails them all. */
+/** One end of a pair. Every command is answered or fails within half a minute; a dead process fails them all. */
 export class BenchProcess {
   constructor(runtime, contenderId, environment = {}) {
     this.runtime = runtime;

@@ -8,18 +8,17 @@ const LATENCY_SAMPLES = 32_768;
  * @param {"send" | "sendNoWait" | "request"} kind
  * @param {import("../contenders/contender.js").Connection[]} connections
  * @param {Uint8Array} payload
+ * @param {number} burst messages that one of several sendNoWait loops sends before the next one's turn
  * @returns {Promise<{ elapsedMs: number, p50Us?: number, p99Us?: number }>}
  */
-export async function runLoop(kind, connections, payload, count, outstanding) {
+export async function runLoop(kind, connections, payload, count, outstanding, burst = 1) {
   if (kind === "request") return requests(connections, payload, count, outstanding);
   await resetCounter(connections[0]);
   const start = performance.now();
   const delivered = whenCounted(connections[0], count);
   const body = kind === "send" ? sends : sendsWithoutWait;
-  await Promise.all([
-    delivered,
-    ...shares(connections, count, outstanding).map((share) => body(share, payload)),
-  ]);
+  const loops = shares(connections, count, outstanding).map((share) => body(share, payload, burst));
+  await Promise.all([delivered, ...loops]);
   const elapsedMs = performance.now() - start;
   const report = await delivered;
   if (report.count !== count || report.bytes !== count * payload.length) {
@@ -42,11 +41,11 @@ async function sends({ connection, count }, payload) {
 }
 
 // Above the high-water mark nobody can send without waiting: the message goes out with the next `send`,
-// whose promise says when there is room. Concurrent loops take turns after each message.
-async function sendsWithoutWait({ connection, count, alone }, payload) {
-  for (let i = 0; i < count; i++) {
+// whose promise says when there is room. Concurrent loops take turns after each burst.
+async function sendsWithoutWait({ connection, count, alone }, payload, burst) {
+  for (let i = 1; i <= count; i++) {
     if (!connection.sendNoWait(payload)) await connection.send(payload);
-    else if (!alone) await undefined;
+    else if (!alone && i % burst === 0) await undefined;
   }
 }
 
@@ -74,10 +73,10 @@ async function requests(connections, payload, count, outstanding) {
 }
 
 /** Finds how many calls take about `sliceMs`, and warms everything up on the way. */
-export async function calibrate(kind, connections, payload, outstanding, sliceMs, maxCount) {
+export async function calibrate(kind, connections, payload, outstanding, burst, sliceMs, maxCount) {
   let count = Math.max(8, outstanding);
   for (;;) {
-    const { elapsedMs } = await runLoop(kind, connections, payload, count, outstanding);
+    const { elapsedMs } = await runLoop(kind, connections, payload, count, outstanding, burst);
     if (elapsedMs >= sliceMs / 2 || count >= maxCount) {
       const scaled = Math.round((count * sliceMs) / elapsedMs);
       return Math.max(outstanding, 4, Math.min(maxCount, scaled));

@@ -1,0 +1,47 @@
+// What stands on top of every result: the machine, the versions, the date.
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import os from "node:os";
+
+const require = createRequire(import.meta.url);
+const PACKAGES = ["ws", "protomux-rpc", "@hyperswarm/secret-stream", "@grpc/grpc-js"];
+
+function packageVersion(name) {
+  try {
+    return require(`${name}/package.json`).version;
+  } catch {
+    return "unknown";
+  }
+}
+
+function commit() {
+  const cwd = new URL(".", import.meta.url);
+  try {
+    const run = (...args) =>
+      execFileSync("git", args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+    return (
+      run("rev-parse", "--short", "HEAD") +
+      (run("status", "--porcelain", "-uno") === "" ? "" : " with changes")
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {{ id: string, label: string, version: string }[]} runtimes */
+export function describeMachine(runtimes) {
+  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  return {
+    date: new Date().toISOString(),
+    sealwire: version,
+    commit: commit(),
+    cpu: os.cpus()[0]?.model.trim() ?? "unknown",
+    cores: os.availableParallelism(),
+    memoryGiB: Math.round(os.totalmem() / 2 ** 30),
+    system: `${os.type()} ${os.release()} ${os.arch()}`,
+    loadAtStart: Number(os.loadavg()[0].toFixed(2)),
+    runtimes: runtimes.map(({ id, label, version: found }) => ({ id, label, version: found })),
+    packages: Object.fromEntries(PACKAGES.map((name) => [name, packageVersion(name)])),
+  };
+}

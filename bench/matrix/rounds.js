@@ -1,0 +1,110 @@
+// Timing a list of rows so that drift hits all alike: each is checked, calibrated and warmed up once, then
+// every round runs all of them, each round starting at another place of the list.
+import { summary } from "./statistics.js";
+
+/**
+ * @typedef {object} TimedRow
+ * @property {{ contender: object, client: object, server: object }} pair
+ * @property {"send" | "sendNoWait" | "request"} kind
+ * @property {number} size bytes of one payload
+ * @property {number} outstanding concurrent callers
+ * @property {number} [burst] messages one of several sendNoWait loops sends before the next one's turn
+ * @property {string} [group] name of the connections to use; the pair's one connection by default
+ * @property {boolean} [pinned] both processes on one core
+ * @property {object} labels what identifies the row in the results
+ */
+
+/** @param {TimedRow[]} rows */
+export async function timeRows(rows, context, { sliceMs, rounds, maxCount = 2_000_000 }) {
+  const ready = [];
+  for (const row of rows) {
+    context.progress.step(`calibrating ${describe(row)}`, 1);
+    await attempt(row, context, async (ends) => {
+      await usePins(row, ends, context);
+      const { count } = await ends.client.call("calibrate", { ...parameters(row, ends), sliceMs, maxCount });
+      ready.push({ row, count, elapsed: [], p50: [], p90: [], p99: [] });
+    });
+  }
+  for (let round = 0; round < rounds; round++) {
+    const start = Math.floor((round * ready.length) / rounds);
+    for (let i = 0; i < ready.length; i++) {
+      const measured = ready[(start + i) % ready.length];
+      context.progress.step(`round ${round + 1} of ${rounds}: ${describe(measured.row)}`, 1);
+      await attempt(measured.row, context, (ends) => runOnce(measured, ends, context));
+    }
+  }
+  for (const measured of ready)
+    if (measured.elapsed.length === rounds) context.results.push(resultOf(measured));
+}
+
+async function runOnce(measured, ends, context) {
+  const { row, count } = measured;
+  await usePins(row, ends, context);
+  const result = await ends.client.call("run", { ...parameters(row, ends), count });
+  measured.elapsed.push((result.elapsedMs * 1e6) / count);
+  if (result.p50Us === undefined) return;
+  measured.p50.push(result.p50Us);
+  measured.p90.push(result.p90Us);
+  measured.p99.push(result.p99Us);
+}
+
+function parameters({ kind, size, outstanding, burst, group }, ends) {
+  return { name: group ?? ends.name, kind, size, outstanding, burst };
+}
+
+// Two ends on one core pay no wake-up of another core, so latency rows with [s] compare software only.
+async function usePins(row, ends, context) {
+  if (!context.pinning) return;
+  const cores = row.pinned ? "0" : context.allCores;
+  for (const process of [ends.client, ends.server]) {
+    if (process.cores === cores) continue;
+    process.pin(cores);
+    process.cores = cores;
+  }
+}
+
+/** Runs one step of a row; a failure takes the pair out of the run and into the report. */
+async function attempt(row, context, step) {
+  const { contender, client, server } = row.pair;
+  const what = `${contender.label}, ${client.label} to ${server.label}`;
+  if (context.pool.broken.has(what)) return;
+  try {
+    const ends = await context.pool.connect(row.pair);
+    await checkOnce(row, ends, context);
+    await step(ends);
+  } catch (error) {
+    context.pool.fail(what, error);
+  }
+}
+
+async function checkOnce({ pair, group, size }, ends, context) {
+  const key = `${pair.contender.id} ${pair.client.id} ${pair.server.id} ${size}`;
+  if (context.checked.has(key)) return;
+  await ends.client.call("check", { name: group ?? ends.name, sizes: [size] });
+  context.checked.add(key);
+}
+
+function describe({ pair, labels, size, pinned }) {
+  const where =
+    pair.client === pair.server ? pair.client.label : `${pair.client.label} → ${pair.server.label}`;
+  return `${pair.contender.label}, ${where}, ${labels.row ?? labels.section} ${size} B${pinned ? " [s]" : ""}`;
+}
+
+function resultOf({ row, count, elapsed, p50, p90, p99 }) {
+  const ns = summary(elapsed);
+  const latency = p50.length > 0 ? { p50Us: summary(p50), p90Us: summary(p90), p99Us: summary(p99) } : {};
+  return {
+    ...row.labels,
+    contender: row.pair.contender.id,
+    client: row.pair.client.id,
+    server: row.pair.server.id,
+    kind: row.kind,
+    size: row.size,
+    outstanding: row.outstanding,
+    pinned: row.pinned ?? false,
+    count,
+    ns,
+    mbPerS: Number(((row.size * 1_000) / ns.median).toPrecision(4)),
+    ...latency,
+  };
+}

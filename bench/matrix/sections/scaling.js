@@ -1,0 +1,98 @@
+// How cost grows: with the number of messages on one connection (and what memory does meanwhile), with the
+// number of busy connections, with the number of requests in flight.
+import { timeRows } from "../rounds.js";
+import { ROW_SIZE } from "../settings.js";
+
+const MESSAGE_SIZE = 64;
+const WARM_UP_MESSAGES = 200_000;
+const DIALS_AT_ONCE = 16;
+// A busy connection has a batch to send whenever its turn comes, with 1 connection as with 1,000.
+const MESSAGES_PER_TURN = 32;
+
+export async function scaling(context) {
+  const pairs = context.pool.pairs(["sealwire"]);
+  for (const pair of pairs) await withMessages(pair, context);
+  await withConnections(pairs, context);
+  await withRequestsInFlight(pairs, context);
+}
+
+/** One connection, one run after the other, each ten times as long. */
+async function withMessages({ contender, client: runtime }, context) {
+  const { pool, settings, results, progress } = context;
+  try {
+    await pool.withFreshPair(runtime, contender, {}, async ({ server, client }) => {
+      const { port } = await server.call("listen", { endpoint: { credentials: pool.credentials } });
+      await client.call("connect", { endpoint: { port, credentials: pool.credentials }, name: "scaling" });
+      const run = { name: "scaling", kind: "sendNoWait", size: MESSAGE_SIZE, outstanding: 1 };
+      await client.call("run", { ...run, count: WARM_UP_MESSAGES });
+      for (const count of settings.scalingMessages) {
+        progress.step(`scaling: ${runtime.label}, ${count.toLocaleString("en-US")} messages`, 1);
+        const { elapsedMs } = await client.call("run", { ...run, count });
+        results.push({
+          section: "scaling",
+          row: "messages",
+          contender: contender.id,
+          client: runtime.id,
+          server: runtime.id,
+          size: MESSAGE_SIZE,
+          messages: count,
+          nsPerMessage: Math.round((elapsedMs * 1e6) / count),
+          serverRss: (await server.call("usage")).rss,
+          clientRss: (await client.call("usage")).rss,
+        });
+      }
+    });
+  } catch (error) {
+    pool.fail(`scaling over messages, ${runtime.label}`, error);
+  }
+}
+
+/** The same messages over more and more connections, all of them busy. */
+async function withConnections(pairs, context) {
+  const { settings, pool, progress } = context;
+  const plan = [];
+  for (const pair of pairs) {
+    for (const connections of settings.scalingConnections) {
+      progress.step(`scaling: ${pair.client.label}, dialling ${connections} connections`, 1);
+      const group = `${connections} connections`;
+      try {
+        const { client, port } = await pool.connect(pair);
+        const endpoint = { port, credentials: pool.credentials };
+        await client.call("connect", { endpoint, name: group, count: connections, atOnce: DIALS_AT_ONCE });
+      } catch (error) {
+        pool.fail(`scaling over ${connections} connections, ${pair.client.label}`, error);
+        continue;
+      }
+      const labels = { section: "scaling", row: "connections", connections };
+      plan.push({
+        pair,
+        kind: "sendNoWait",
+        size: ROW_SIZE,
+        outstanding: connections,
+        burst: MESSAGES_PER_TURN,
+        group,
+        labels,
+      });
+    }
+  }
+  await timeRows(plan, context, settings);
+  for (const { pair, group } of plan) {
+    await pool
+      .process("client", pair.contender.id, pair.client)
+      .call("disconnect", { name: group })
+      .catch(() => {});
+  }
+}
+
+async function withRequestsInFlight(pairs, context) {
+  const plan = pairs.flatMap((pair) =>
+    context.settings.scalingInFlight.map((outstanding) => ({
+      pair,
+      kind: "request",
+      size: ROW_SIZE,
+      outstanding,
+      labels: { section: "scaling", row: "in flight", inFlight: outstanding },
+    })),
+  );
+  await timeRows(plan, context, context.settings);
+}

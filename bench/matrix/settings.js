@@ -1,0 +1,103 @@
+// What a run does and for how long, from the command line.
+import { contenders } from "./contenders/contender.js";
+
+export const usage = `npm run bench -- [options] [filter ...]
+
+  --quick          shorter slices, fewer sizes and contenders (about a minute and a half)
+  --rounds <n>     rounds of every row, at least 5 (default 5)
+  --slice <ms>     length of one timed slice (default 80, with --quick 25)
+  --out <folder>   where results go (default bench/results)
+  --help
+
+A filter is a runtime (node20, node26, bun, deno), a payload size in bytes, or a name: a contender
+(${contenders.map(({ id }) => id).join(", ")}), a section (rows, sweep, pairs, heap, handshakes, idle,
+scaling) or a row (Send, SendNoWait, Request, ParallelSend, ParallelSendNoWait, ParallelRequest).
+Filters of one kind add up, filters of different kinds narrow each other down.`;
+
+export const SECTIONS = ["rows", "sweep", "pairs", "heap", "handshakes", "idle", "scaling"];
+
+/** The Go library's six rows. A "Parallel" row has 64 concurrent callers on one connection. */
+export const ROWS = [
+  { row: "Send", kind: "send", outstanding: 1 },
+  { row: "SendNoWait", kind: "sendNoWait", outstanding: 1 },
+  { row: "Request", kind: "request", outstanding: 1 },
+  { row: "ParallelSend", kind: "send", outstanding: 64 },
+  { row: "ParallelSendNoWait", kind: "sendNoWait", outstanding: 64 },
+  { row: "ParallelRequest", kind: "request", outstanding: 64 },
+];
+
+export const ROW_SIZE = 1_400;
+
+const full = {
+  quick: false,
+  sliceMs: 80,
+  sweepSliceMs: 50,
+  sizes: [16, 64, 256, 1_400, 4_096, 16_384, 65_536, 1_048_576],
+  sweepContenders: ["sealwire", "raw", "tls", "ws"],
+  rowContenders: contenders.map(({ id }) => id),
+  pinnedContenders: ["sealwire", "raw", "tls"],
+  handshakeCount: 200,
+  idleSteps: [1_000, 5_000],
+  scalingMessages: [10_000, 100_000, 1_000_000, 10_000_000],
+  scalingConnections: [1, 10, 100, 1_000],
+  scalingInFlight: [1, 4, 16, 64, 256, 1_024],
+};
+
+const quick = {
+  ...full,
+  quick: true,
+  sliceMs: 25,
+  sweepSliceMs: 15,
+  sizes: [64, 1_400, 65_536, 1_048_576],
+  sweepContenders: ["sealwire", "raw", "tls"],
+  rowContenders: ["sealwire", "raw", "tls"],
+  handshakeCount: 50,
+  idleSteps: [200, 1_000],
+  scalingMessages: [10_000, 100_000, 1_000_000],
+  scalingConnections: [1, 10, 100],
+  scalingInFlight: [1, 16, 128, 1_024],
+};
+
+const RUNTIMES = ["node20", "node26", "bun", "deno"];
+
+/**
+ * @param {string[]} args without the program's name
+ * @throws {Error} that names the argument that means nothing
+ */
+export function parseArguments(args) {
+  const settings = { ...(args.includes("--quick") ? quick : full), rounds: 5, out: undefined };
+  const filters = { runtimes: [], sizes: [], contenders: [], sections: [], rows: [] };
+  const rest = args.filter((argument) => argument !== "--quick");
+  while (rest.length > 0) {
+    const argument = rest.shift();
+    if (argument === "--rounds") settings.rounds = wholeNumber(argument, rest.shift(), 5);
+    else if (argument === "--slice") settings.sliceMs = wholeNumber(argument, rest.shift(), 5);
+    else if (argument === "--out") settings.out = rest.shift();
+    else if (argument === "--help") settings.help = true;
+    else addFilter(filters, argument);
+  }
+  return { ...settings, filters, sizes: filters.sizes.length > 0 ? filters.sizes : settings.sizes };
+}
+
+function wholeNumber(option, text, least) {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < least)
+    throw new Error(`${option} must be a whole number ≥ ${least}`);
+  return value;
+}
+
+function addFilter(filters, argument) {
+  const name = argument.toLowerCase();
+  const row = ROWS.find((candidate) => candidate.row.toLowerCase() === name);
+  if (RUNTIMES.includes(name)) filters.runtimes.push(name);
+  else if (/^\d+$/.test(name)) filters.sizes.push(Math.max(1, Number(name)));
+  else if (contenders.some(({ id }) => id === name)) filters.contenders.push(name);
+  else if (SECTIONS.includes(name)) filters.sections.push(name);
+  else if (row !== undefined) filters.rows.push(row.row);
+  else throw new Error(`${argument} is no option, runtime, size, contender, section or row`);
+}
+
+/** True where nothing of this kind was asked for, or this was. */
+export function wanted(filter, value) {
+  return filter.length === 0 || filter.includes(value);
+}

@@ -1,0 +1,145 @@
+// The targets that the transport was built against, and what a run says about each. A ratio compares two
+// rows of one run; a target without its rows is "not measured", never reached.
+import { find } from "./query.js";
+
+const ALL = ["node20", "node26", "bun", "deno"];
+
+const row = (run, contender, runtime, name, pinned = false) =>
+  find(run, { section: "rows", row: name, contender, client: runtime, server: runtime, pinned });
+const swept = (run, contender, runtime, name, size) =>
+  find(run, { section: "sweep", row: name, contender, client: runtime, server: runtime, size });
+
+/** How many times less time `ours` takes than `theirs`. */
+function speedup(ours, theirs) {
+  return ours && theirs && theirs.ns.median / ours.ns.median;
+}
+
+function bytesPerOp(run, runtime, name) {
+  return find(run, { section: "heap", row: name, contender: "sealwire", client: runtime })?.clientBytesPerOp;
+}
+
+function growth(values) {
+  return values.length > 1 ? Math.max(...values) / Math.min(...values) : undefined;
+}
+
+function scaled(run, runtime, name, value) {
+  const steps = run.results.filter(
+    (result) => result.section === "scaling" && result.row === name && result.client === runtime,
+  );
+  return growth(steps.map(value));
+}
+
+const atLeast = (limit) => ({ limit, sign: "≥", reached: (value) => value >= limit });
+const atMost = (limit) => ({ limit, sign: "≤", reached: (value) => value <= limit });
+
+const definitions = [
+  {
+    name: "one-way delivered, against TLS with the same framing",
+    unit: "×",
+    goals: { node20: atLeast(2), node26: atLeast(2), bun: atLeast(1.5), deno: atLeast(2) },
+    measure: (run, id) => speedup(row(run, "sealwire", id, "SendNoWait"), row(run, "tls", id, "SendNoWait")),
+  },
+  {
+    name: "one-way delivered",
+    unit: "MB/s",
+    goals: { node20: atLeast(800), node26: atLeast(800), bun: atLeast(1_000), deno: atLeast(700) },
+    measure: (run, id) => row(run, "sealwire", id, "SendNoWait")?.mbPerS,
+  },
+  {
+    name: "64 requests outstanding, against TLS",
+    unit: "×",
+    goals: { node20: atLeast(2), node26: atLeast(2), bun: atLeast(1.5), deno: atLeast(2) },
+    measure: (run, id) =>
+      speedup(row(run, "sealwire", id, "ParallelRequest"), row(run, "tls", id, "ParallelRequest")),
+  },
+  {
+    name: "64 requests outstanding, both ends on one core, against TLS",
+    unit: "×",
+    goals: { node20: atLeast(2), node26: atLeast(2), bun: atLeast(1.5), deno: atLeast(2) },
+    measure: (run, id) =>
+      speedup(
+        row(run, "sealwire", id, "ParallelRequest", true),
+        row(run, "tls", id, "ParallelRequest", true),
+      ),
+  },
+  {
+    name: "one request outstanding, both ends on one core: time against raw TCP",
+    unit: "×",
+    goals: Object.fromEntries(ALL.map((id) => [id, atMost(1.35)])),
+    measure: (run, id) =>
+      speedup(row(run, "raw", id, "Request", true), row(run, "sealwire", id, "Request", true)),
+  },
+  {
+    name: "64-byte one-way messages per second, against raw TCP",
+    unit: "×",
+    goals: Object.fromEntries(ALL.map((id) => [id, atLeast(0.7)])),
+    measure: (run, id) =>
+      speedup(swept(run, "sealwire", id, "one-way", 64), swept(run, "raw", id, "one-way", 64)),
+  },
+  {
+    name: "heap per sendNoWait, sending side",
+    unit: "B/op",
+    goals: { node20: atMost(16), node26: atMost(16), bun: atMost(16), deno: atMost(32) },
+    measure: (run, id) => bytesPerOp(run, id, "SendNoWait"),
+  },
+  {
+    name: "heap per request, asking side",
+    unit: "B/op",
+    goals: { node20: atMost(400), node26: atMost(400), deno: atMost(400) },
+    measure: (run, id) => bytesPerOp(run, id, "Request"),
+  },
+  {
+    name: "1 MiB messages, MB/s against TLS",
+    unit: "×",
+    goals: Object.fromEntries(ALL.map((id) => [id, atLeast(1)])),
+    measure: (run, id) =>
+      speedup(swept(run, "sealwire", id, "one-way", 1_048_576), swept(run, "tls", id, "one-way", 1_048_576)),
+  },
+  {
+    name: "time per message, most to least, over the number of messages",
+    unit: "×",
+    goals: Object.fromEntries(ALL.map((id) => [id, atMost(1.5)])), // ± 20 % around the middle
+    measure: (run, id) => scaled(run, id, "messages", ({ nsPerMessage }) => nsPerMessage),
+  },
+  {
+    name: "time per message, most to least, over 1 to 1,000 busy connections",
+    unit: "×",
+    goals: Object.fromEntries(ALL.map((id) => [id, atMost(1.5)])),
+    measure: (run, id) => scaled(run, id, "connections", ({ ns }) => ns.median),
+  },
+  {
+    name: "resident memory after the longest run against the shortest, larger end",
+    unit: "×",
+    goals: Object.fromEntries(ALL.map((id) => [id, atMost(1.2)])),
+    measure: (run, id) => {
+      const steps = run.results.filter(
+        (result) => result.section === "scaling" && result.row === "messages" && result.client === id,
+      );
+      if (steps.length < 2) return undefined;
+      const [first, last] = [steps[0], steps[steps.length - 1]];
+      return Math.max(last.serverRss / first.serverRss, last.clientRss / first.clientRss);
+    },
+  },
+];
+
+/**
+ * @returns {{ name: string, unit: string, cells: { runtime: string, goal: string, value?: number, reached?: boolean }[] }[]}
+ */
+export function evaluateTargets(run) {
+  return definitions.map(({ name, unit, goals, measure }) => ({
+    name,
+    unit,
+    cells: run.machine.runtimes
+      .filter(({ id }) => goals[id] !== undefined)
+      .map(({ id }) => {
+        const goal = goals[id];
+        const value = measure(run, id);
+        return {
+          runtime: id,
+          goal: `${goal.sign} ${goal.limit}`,
+          value,
+          reached: value === undefined ? undefined : goal.reached(value),
+        };
+      }),
+  }));
+}
