@@ -65,15 +65,14 @@ const commands = {
     return {};
   },
 
-  async calibrate({ name, kind, size, outstanding, sliceMs, maxCount }) {
-    return {
-      count: await calibrate(kind, groups.get(name), payloadOf(size), outstanding, sliceMs, maxCount),
-    };
+  async calibrate({ name, kind, size, outstanding, burst, sliceMs, maxCount }) {
+    const payload = payloadOf(size);
+    return { count: await calibrate(kind, groups.get(name), payload, outstanding, burst, sliceMs, maxCount) };
   },
 
-  async run({ name, kind, size, outstanding, count, heap }) {
+  async run({ name, kind, size, outstanding, burst, count, heap }) {
     if (heap) meter.start();
-    const result = await runLoop(kind, groups.get(name), payloadOf(size), count, outstanding);
+    const result = await runLoop(kind, groups.get(name), payloadOf(size), count, outstanding, burst);
     return heap ? { ...result, heapBytes: meter.stop() } : result;
   },
 

@@ -92,6 +92,7 @@ export function connect({ port, credentials }) {
         ? net.connect(options)
         : tls.connect({ ...options, ...tlsOptions({ ca: credentials.ca }) });
     peer = new FramedPeer(new NodeSocket(socket, credentials !== undefined), undefined);
+    socket.setNoDelay(true); // tls.connect does not take it as an option
     socket.once(credentials === undefined ? "connect" : "secureConnect", () => resolve(peer));
     socket.on("error", (error) => {
       peer.lost(error);
