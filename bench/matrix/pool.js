@@ -1,7 +1,7 @@
 // The processes of a run: one server and one client per contender and runtime, started when first needed
 // and kept, so that every round meets warm processes. A pair that fails once is left out from then on and
 // reported.
-import { contenders, whyNot } from "./contenders/contender.js";
+import { belongsTo, contenders, whyNot } from "./contenders/contender.js";
 import { BenchProcess } from "./processes.js";
 import { wanted } from "./settings.js";
 
@@ -24,7 +24,9 @@ export class ProcessPool {
       .flatMap((contender) =>
         this.runtimes.map((runtime) => ({ contender, client: runtime, server: runtime })),
       )
-      .filter(({ contender, client }) => this.#canRun(contender, client));
+      .filter(
+        ({ contender, client }) => belongsTo(contender.id, client.id) && this.#canRun(contender, client),
+      );
   }
 
   /** Every pair of two different runtimes. */

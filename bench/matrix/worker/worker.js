@@ -93,6 +93,16 @@ const commands = {
     return { elapsedMs: performance.now() - start };
   },
 
+  /** Complete pools of `size` connections, one after the other. */
+  async poolHandshakes({ endpoint, count, size }) {
+    const start = performance.now();
+    for (let opened = 0; opened < count; opened += size) {
+      const pool = await contender.connectPool(endpoint, size);
+      await pool.close();
+    }
+    return { elapsedMs: performance.now() - start };
+  },
+
   heapStart() {
     meter.start();
     return {};
