@@ -18,7 +18,7 @@ import { summary } from "./statistics.js";
 export async function timeRows(rows, context, { sliceMs, rounds, maxCount = 2_000_000 }) {
   const ready = [];
   for (const row of rows) {
-    context.progress.step(`calibrating ${describe(row)}`, 1);
+    context.progress.step(`calibrating ${describe(row)}`);
     await attempt(row, context, async (ends) => {
       await usePins(row, ends, context);
       const { count } = await ends.client.call("calibrate", { ...parameters(row, ends), sliceMs, maxCount });
@@ -29,7 +29,7 @@ export async function timeRows(rows, context, { sliceMs, rounds, maxCount = 2_00
     const start = Math.floor((round * ready.length) / rounds);
     for (let i = 0; i < ready.length; i++) {
       const measured = ready[(start + i) % ready.length];
-      context.progress.step(`round ${round + 1} of ${rounds}: ${describe(measured.row)}`, 1);
+      context.progress.step(`round ${round + 1} of ${rounds}: ${describe(measured.row)}`);
       await attempt(measured.row, context, (ends) => runOnce(measured, ends, context));
     }
   }

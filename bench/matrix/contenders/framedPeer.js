@@ -11,6 +11,15 @@
 const SEGMENT_BYTES = 65_536;
 const HIGH_WATER_BYTES = 1 << 20;
 const HEADER_BYTES = 8;
+const FIRST_PARTIAL_BYTES = 4_096;
+
+// Shared by all connections of a process: an idle one holds no segment. Empty stands for "none yet".
+const freeSegments = [];
+const EMPTY = new Uint8Array(0);
+
+function takeSegment() {
+  return freeSegments.pop() ?? { bytes: new Uint8Array(SEGMENT_BYTES), used: 0 };
+}
 
 export class FramedPeer {
   /**
@@ -21,8 +30,7 @@ export class FramedPeer {
   constructor(socket, handlers) {
     this.socket = socket;
     this.handlers = handlers;
-    this.free = [];
-    this.filling = { bytes: new Uint8Array(SEGMENT_BYTES), used: 0 };
+    this.filling = undefined;
     this.full = [];
     this.writing = [];
     this.pumping = false;
@@ -33,7 +41,7 @@ export class FramedPeer {
     this.waiting = [];
     this.flushScheduled = false;
     this.reading = false;
-    this.partial = new Uint8Array(SEGMENT_BYTES);
+    this.partial = EMPTY;
     this.partialUsed = 0;
     this.nextSequence = 1;
     this.replies = new Map();
@@ -71,7 +79,7 @@ export class FramedPeer {
   }
 
   append(sequence, body) {
-    let segment = this.filling;
+    let segment = this.filling ?? this.startSegment();
     if (SEGMENT_BYTES - segment.used < HEADER_BYTES) segment = this.nextSegment();
     const { bytes } = segment;
     const at = segment.used;
@@ -113,8 +121,13 @@ export class FramedPeer {
 
   nextSegment() {
     this.full.push(this.filling);
-    this.filling = this.free.pop() ?? { bytes: new Uint8Array(SEGMENT_BYTES), used: 0 };
+    this.startSegment();
     this.pump();
+    return this.filling;
+  }
+
+  startSegment() {
+    this.filling = takeSegment();
     return this.filling;
   }
 
@@ -139,9 +152,10 @@ export class FramedPeer {
   }
 
   takePartial() {
-    if (this.filling.used === 0 || this.writing.length > 0 || this.flushScheduled) return undefined;
+    if (this.filling === undefined || this.filling.used === 0) return undefined;
+    if (this.writing.length > 0 || this.flushScheduled) return undefined;
     const segment = this.filling;
-    this.filling = this.free.pop() ?? { bytes: new Uint8Array(SEGMENT_BYTES), used: 0 };
+    this.filling = undefined;
     return segment;
   }
 
@@ -150,7 +164,7 @@ export class FramedPeer {
     this.unsentBytes -= segment.used;
     this.sent += segment.used;
     segment.used = 0;
-    this.free.push(segment);
+    freeSegments.push(segment);
     this.resolveSent();
     this.pump();
   }
@@ -175,7 +189,7 @@ export class FramedPeer {
     }
     if (offset < chunk.length) this.keepPartial(chunk, offset);
     this.reading = false;
-    if (this.filling.used > 0) this.flush();
+    if (this.filling !== undefined) this.flush();
   }
 
   /** Completes the frame that earlier chunks began. Returns how much of this chunk that took. */
@@ -196,14 +210,14 @@ export class FramedPeer {
   }
 
   keepPartial(chunk, offset) {
-    if (chunk.length - offset >= 4) this.reserve(4 + readLength(chunk, offset));
+    this.reserve(chunk.length - offset >= 4 ? 4 + readLength(chunk, offset) : 4);
     this.partial.set(chunk.subarray(offset), 0);
     this.partialUsed = chunk.length - offset;
   }
 
   reserve(frameBytes) {
     if (frameBytes <= this.partial.length) return;
-    const larger = new Uint8Array(frameBytes);
+    const larger = new Uint8Array(Math.max(frameBytes, FIRST_PARTIAL_BYTES));
     larger.set(this.partial.subarray(0, this.partialUsed));
     this.partial = larger;
   }

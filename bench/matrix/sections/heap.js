@@ -3,20 +3,20 @@
 import { ROW_SIZE, ROWS, wanted } from "../settings.js";
 import { median } from "../statistics.js";
 
-const MEASURED = ["Send", "SendNoWait", "ParallelRequest", "Request"];
 const RUNS = 5;
-const WARM_UP_CALLS = 20_000;
 // Bun never frees what it allocates here, so the slowest contenders' megabytes stay bounded by the count.
-const CALLS = { send: 40_000, sendNoWait: 40_000, request: 20_000 };
-const SLOW_CALLS = 4_000;
+const CALLS = { Send: 10_000, SendNoWait: 40_000, Request: 3_000, ParallelRequest: 10_000 };
+const SLOW_CALLS = 1_000;
 const SLOW = ["grpc"];
 
 export async function heap(context) {
   const { settings, pool, progress } = context;
-  const rows = ROWS.filter(({ row }) => MEASURED.includes(row) && wanted(settings.filters.rows, row));
+  const rows = ROWS.filter(
+    ({ row }) => settings.heapRows.includes(row) && wanted(settings.filters.rows, row),
+  );
   for (const pair of pool.pairs(settings.rowContenders)) {
     const { contender, client: runtime } = pair;
-    progress.step(`B/op: ${contender.label}, ${runtime.label}`, 1);
+    progress.step(`${contender.label}, ${runtime.label}`);
     try {
       await pool.withFreshPair(runtime, contender, { BUN_JSC_useGC: "0" }, async (ends) => {
         const { port } = await ends.server.call("listen", { endpoint: { credentials: pool.credentials } });
@@ -32,9 +32,9 @@ export async function heap(context) {
 
 async function measure({ row, kind, outstanding }, { client, server }, pair) {
   const slow = SLOW.includes(pair.contender.id);
-  const count = slow ? SLOW_CALLS : CALLS[kind];
+  const count = slow ? SLOW_CALLS : CALLS[row];
   const parameters = { name: "heap", kind, size: ROW_SIZE, outstanding };
-  await client.call("run", { ...parameters, count: slow ? SLOW_CALLS : WARM_UP_CALLS });
+  await client.call("run", { ...parameters, count });
   const clientBytes = [];
   const serverBytes = [];
   for (let i = 0; i < RUNS; i++) {

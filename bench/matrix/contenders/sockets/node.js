@@ -3,7 +3,8 @@ import net from "node:net";
 import tls from "node:tls";
 import { FramedPeer } from "../framedPeer.js";
 
-const READ_BUFFER_BYTES = 65_536;
+// One buffer for all connections: what is read is parsed before the next read.
+const readBuffer = new Uint8Array(65_536);
 
 class NodeSocket {
   constructor(socket, encrypted) {
@@ -80,7 +81,7 @@ export function connect({ port, credentials }) {
   return new Promise((resolve, reject) => {
     let peer;
     const onread = {
-      buffer: new Uint8Array(READ_BUFFER_BYTES),
+      buffer: readBuffer,
       callback: (count, buffer) => {
         peer.receive(count === buffer.length ? buffer : buffer.subarray(0, count));
         return true;
