@@ -3,13 +3,20 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
+import { join } from "node:path";
 
 const require = createRequire(import.meta.url);
 const PACKAGES = ["ws", "protomux-rpc", "@hyperswarm/secret-stream", "@grpc/grpc-js"];
 
+/** The version of an installed package, read beside its entry point: not every package exports its package.json. */
 function packageVersion(name) {
   try {
-    return require(`${name}/package.json`).version;
+    const entry = require.resolve(name);
+    const folder = entry.slice(
+      0,
+      entry.lastIndexOf(join("node_modules", name)) + join("node_modules", name).length,
+    );
+    return JSON.parse(readFileSync(join(folder, "package.json"), "utf8")).version;
   } catch {
     return "unknown";
   }
