@@ -22,7 +22,7 @@ export function barChart(bars, contenders, { unit, format = number }, width) {
       label: unit,
       labelArrow: "none",
       grid: true,
-      ticks: 4,
+      ticks: width < 420 ? 3 : 5,
       tickFormat: format,
       domain: [0, Math.max(1, ...bars.map(({ value, high = value }) => Math.max(value, high)))],
     },

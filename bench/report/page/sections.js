@@ -108,7 +108,7 @@ function pairMatrix(run) {
   };
   return {
     title: "sealwire between runtimes",
-    about: "1,400-byte payloads. Darker is faster.",
+    about: "1,400-byte payloads. The stronger the colour, the faster.",
     charts: [
       ...matrix("one-way", "pairs-one-way", "One-way, MB/s", (r) => r.mbPerS),
       ...matrix("request", "pairs-request", "Requests per second, 64 outstanding", (r) => 1e9 / r.ns.median),
