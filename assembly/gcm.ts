@@ -6,8 +6,8 @@
 //   layout 0 (v1):     counter high ‖ counter low ‖ 0 ‖ block
 //   layout 1 (Noise):  0 ‖ counter high ‖ counter low ‖ block
 // Two ways to get the keystream, with the same bytes: the module's own AES (sealFrames, openFrames), or the
-// host's, which encrypts the counter blocks that writeCounters() left at KEYSTREAM and then calls
-// sealPrepared() or openPrepared(). Opening checks the tag of a frame before it writes any of its plaintext.
+// host's, which encrypts the counter blocks that writeCounters() left at KEYSTREAM (or writeCountersAhead()
+// elsewhere) and then calls sealPrepared() or openPrepared(). Opening checks the tag of a frame before it writes any of its plaintext.
 
 import { encryptBlocks, expandKey } from "./aes256";
 import { slicedKeystream, wipeSliced } from "./aes256Sliced";
@@ -221,9 +221,24 @@ export function writeCounters(layout: i32, high: u32, low: u32, start: usize, en
   return out - KEYSTREAM;
 }
 
-/** Seals the frames in [start, end) with the keystream that the host left at KEYSTREAM, and wipes it. */
-export function sealPrepared(slot: usize, start: usize, end: usize): void {
-  let keystream = KEYSTREAM;
+/**
+ * Writes counter blocks 1 to `blocks` of `frames` frames to `out`, one frame after the other, before their
+ * lengths are known.
+ */
+export function writeCountersAhead(
+  layout: i32, high: u32, low: u32, frames: usize, blocks: usize, out: usize,
+): void {
+  let counter = ((<u64>high) << 32) | low;
+  for (; frames > 0; frames--) {
+    writeCounterBlocks(frameNonce(layout, counter), 1, blocks, out);
+    out += 16 * blocks;
+    counter++;
+  }
+}
+
+/** Seals the frames in [start, end) with the keystream that lies at `keystream`, and wipes it. */
+export function sealPrepared(slot: usize, start: usize, end: usize, keystream: usize): void {
+  const keystreamStart = keystream;
   let longest: usize = 0;
   for (let frame = start; frame < end; ) {
     const length = frameLength(frame) - TAG;
@@ -235,13 +250,13 @@ export function sealPrepared(slot: usize, start: usize, end: usize): void {
     keystream += 16 * (blocksOf(length) + 1);
     frame = text + length + TAG;
   }
-  wipe(KEYSTREAM, keystream);
+  wipe(keystreamStart, keystream);
   wipeHash(longest);
 }
 
-/** Opens frames with the keystream that the host left at KEYSTREAM, and wipes it; see openFrames. */
-export function openPrepared(slot: usize, start: usize, end: usize): u32 {
-  let keystream = KEYSTREAM;
+/** Opens frames with the keystream that lies at `keystream`, and wipes it; see openFrames. */
+export function openPrepared(slot: usize, start: usize, end: usize, keystream: usize): u32 {
+  const keystreamStart = keystream;
   let longest: usize = 0;
   let opened: u32 = 0;
   let authentic = true;
@@ -262,7 +277,7 @@ export function openPrepared(slot: usize, start: usize, end: usize): u32 {
     keystream += 16 * (blocksOf(length) + 1);
     frame = text + length + TAG;
   }
-  wipe(KEYSTREAM, keystream);
+  wipe(keystreamStart, keystream);
   wipeHash(longest);
   return opened;
 }

@@ -14,7 +14,8 @@ export { hkdfBlake2b, hmacBlake2b } from "./hkdf";
 
 // AES-256-GCM.
 export { GCM_SCRATCH, GCM_SCRATCH_BYTES, KEY_CACHE, KEY_SLOT_BYTES, KEY_SLOTS, KEYSTREAM, KEYSTREAM_BYTES } from "./memory";
-export { keySetup, openFrames, openPrepared, sealFrames, sealPrepared, writeCounters } from "./gcm";
+export { AHEAD, AHEAD_SLOT_BYTES, AHEAD_SLOTS } from "./memory";
+export { keySetup, openFrames, openPrepared, sealFrames, sealPrepared, writeCounters, writeCountersAhead } from "./gcm";
 export {
   streamBegin, streamCounters, streamCrypt, streamEnd, streamHash, streamTag, streamVerify, streamXor,
 } from "./gcmStream";

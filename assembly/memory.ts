@@ -12,7 +12,8 @@
 //   0x0100000  key cache: KEY_SLOTS expanded keys                               29 MiB
 //   0x1E00000  pool: POOL_SLOTS slots of 64 KiB that sockets read and write     32 MiB
 //   0x3E00000  receive: head room for a parked partial frame, then the window     128 KiB
-//   0x3E20000  spare                                                         1,920 KiB
+//   0x3E20000  keystream ahead: AHEAD_SLOTS slots of 16 KiB                    1,024 KiB
+//   0x3F20000  spare                                                           896 KiB
 
 export const CURVE_SCRATCH: usize = 0x0010000;
 export const CURVE_SCRATCH_BYTES: usize = 0x20000;
@@ -76,3 +77,8 @@ export const POOL_SLOTS: i32 = 512;
 // Sockets read into the window; an unfinished frame is moved directly before it (src/protocol/frame.ts).
 export const RECEIVE_WINDOW: usize = 0x3e10000;
 export const RECEIVE_WINDOW_BYTES: usize = 0x10000;
+
+// Keystream of the next frames of connections that send or receive one message at a time.
+export const AHEAD: usize = 0x3e20000;
+export const AHEAD_SLOT_BYTES: usize = 0x4000;
+export const AHEAD_SLOTS: i32 = 64;

@@ -54,9 +54,18 @@ export interface GcmExports {
    * bytes written; GCM_RESULTS then holds where it stopped and the number of frames.
    */
   writeCounters(layout: number, high: number, low: number, start: number, end: number): number;
-  /** sealFrames and openFrames with the keystream that now lies at KEYSTREAM, which is wiped. */
-  sealPrepared(slot: number, start: number, end: number): void;
-  openPrepared(slot: number, start: number, end: number): number;
+  /** Writes counter blocks 1 to `blocks` of `frames` frames to `out`, whatever their lengths will be. */
+  writeCountersAhead(
+    layout: number,
+    high: number,
+    low: number,
+    frames: number,
+    blocks: number,
+    out: number,
+  ): void;
+  /** sealFrames and openFrames with the keystream that now lies at `keystream`, which is wiped. */
+  sealPrepared(slot: number, start: number, end: number, keystream: number): void;
+  openPrepared(slot: number, start: number, end: number, keystream: number): number;
   /** One message in pieces. `iv`: 12 bytes, followed by 4 that are read but do not matter. */
   streamBegin(slot: number, iv: number): void;
   streamHash(slot: number, ptr: number, length: number): void;
@@ -114,6 +123,11 @@ export function stoppedAt(): number {
 export function framesPrepared(): number {
   return results[1]!;
 }
+
+/** Slots for keystream made ahead (keystreamAhead.ts). */
+export const AHEAD = region("AHEAD");
+export const AHEAD_SLOT_BYTES = region("AHEAD_SLOT_BYTES");
+export const AHEAD_SLOTS = region("AHEAD_SLOTS");
 
 /** The pool's slots (pool.ts). */
 export const POOL = region("POOL");

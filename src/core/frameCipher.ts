@@ -13,6 +13,7 @@
 import { SealwireError } from "../errors.ts";
 import { AES_KEY_BYTES, CachedKey } from "./cachedKey.ts";
 import { core, framesPrepared, KEYSTREAM, memory, stoppedAt } from "./crypto.ts";
+import { KeystreamAhead } from "./keystreamAhead.ts";
 import {
   type Engine,
   IV_BYTES,
@@ -48,6 +49,7 @@ export class FrameCipher {
   readonly #layout: 0 | 1;
   readonly #engine: Engine;
   readonly #iv = new Uint8Array(IV_BYTES);
+  readonly #ahead = new KeystreamAhead();
 
   /**
    * @param key 32 bytes, copied; the caller wipes its own
@@ -69,6 +71,12 @@ export class FrameCipher {
    */
   sealFrames(start: number, end: number, count: number): void {
     this.#requireCounters(count);
+    const ready = this.#keystreamAhead(start, end, count);
+    if (ready !== 0) {
+      core.sealPrepared(this.#key.expanded(), start, end, ready);
+      this.#advance(1);
+      return;
+    }
     switch (this.#engineFor(end - start, count)) {
       case "wasm":
         core.sealFrames(this.#key.expanded(), this.#layout, this.counterHigh, this.counterLow, start, end);
@@ -78,7 +86,7 @@ export class FrameCipher {
         while (start < end) {
           const slot = this.#prepare(start, end);
           const stop = stoppedAt();
-          core.sealPrepared(slot, start, stop);
+          core.sealPrepared(slot, start, stop, KEYSTREAM);
           this.#advance(framesPrepared());
           start = stop;
         }
@@ -97,6 +105,12 @@ export class FrameCipher {
    */
   openFrames(start: number, end: number, count: number): number {
     this.#requireCounters(count);
+    const ready = this.#keystreamAhead(start, end, count);
+    if (ready !== 0) {
+      const authentic = core.openPrepared(this.#key.expanded(), start, end, ready);
+      this.#advance(authentic);
+      return authentic;
+    }
     let opened = 0;
     switch (this.#engineFor(end - start, count)) {
       case "wasm":
@@ -115,7 +129,7 @@ export class FrameCipher {
           const slot = this.#prepare(start, end);
           const stop = stoppedAt();
           const frames = framesPrepared();
-          const authentic = core.openPrepared(slot, start, stop);
+          const authentic = core.openPrepared(slot, start, stop, KEYSTREAM);
           this.#advance(authentic);
           opened += authentic;
           if (authentic < frames) break;
@@ -169,12 +183,14 @@ export class FrameCipher {
     const sealed = new Uint8Array(AES_KEY_BYTES + TAG_BYTES);
     this.#writeIv(LAST, LAST);
     sealMessage(this.#key, "wasm", this.#iv, EMPTY, [new Uint8Array(AES_KEY_BYTES)], sealed, 0);
+    this.#ahead.drop();
     this.#key.replace(sealed.subarray(0, AES_KEY_BYTES));
     wipe(sealed);
   }
 
   /** Wipes the key and all that was expanded from it. Idempotent; every later use throws ERR_CLOSED. */
   destroy(): void {
+    this.#ahead.drop();
     this.#key.destroy();
   }
 
@@ -184,6 +200,17 @@ export class FrameCipher {
     const text = bytes - OVERHEAD * count;
     if (text >= thresholds.nativeFromBytes * count) return "native";
     return text + 16 * count >= thresholds.keystreamFromBytes ? "keystream" : "wasm";
+  }
+
+  /** Where keystream for a batch of one frame lies ready, or 0. */
+  #keystreamAhead(start: number, end: number, count: number): number {
+    if (this.#engine !== "auto") return 0;
+    const length = count === 1 ? end - start - OVERHEAD : 0;
+    if (length < thresholds.aheadFromBytes || length >= thresholds.aheadBelowBytes) {
+      this.#ahead.pause();
+      return 0;
+    }
+    return this.#ahead.take(this.#key, this.#layout, this.counterHigh, this.counterLow, length);
   }
 
   /** Has the runtime make the keystream of as many frames from `start` as fit; returns the expanded key. */

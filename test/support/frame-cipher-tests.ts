@@ -8,6 +8,7 @@ import { test } from "./harness.ts";
 
 type FrameCipherModule = typeof import("../../src/core/frameCipher.ts");
 type CoreModule = typeof import("../../src/core/crypto.ts");
+type AheadModule = typeof import("../../src/core/keystreamAhead.ts");
 
 const ENGINES = ["wasm", "keystream", "native", "auto"] as const;
 const LAYOUTS = ["counter-first", "counter-last"] as const;
@@ -54,7 +55,11 @@ function sealedByNode(
 
 const same = (a: Uint8Array, b: Uint8Array) => a.length === b.length && Buffer.compare(a, b) === 0;
 
-export function registerFrameCipherTests({ FrameCipher }: FrameCipherModule, core: CoreModule): void {
+export function registerFrameCipherTests(
+  { FrameCipher }: FrameCipherModule,
+  core: CoreModule,
+  { directionsAhead }: AheadModule,
+): void {
   const { memory, POOL, KEYSTREAM, KEYSTREAM_BYTES } = core;
 
   test("batches of mixed sizes: every engine, both layouts, as node:crypto says", () => {
@@ -307,5 +312,84 @@ export function registerFrameCipherTests({ FrameCipher }: FrameCipherModule, cor
         `expanded keys are gone (${engine})`,
       );
     }
+  });
+
+  test("single frames: keystream made ahead gives the same bytes, across batches, rekeys and failures", () => {
+    const key = randomBytes(32);
+    const keys = [key];
+    const sender = new FrameCipher(key, "counter-last");
+    const receiver = new FrameCipher(key, "counter-last");
+    // Close to the end of the low half, so that the sequence crosses it.
+    sender.counterLow = receiver.counterLow = 2 ** 32 - 300;
+    let usedAhead = 0;
+    for (let i = 0; i < 600; i++) {
+      const count = i % 53 === 52 ? 5 : 1;
+      const spread = i % 100 < 60 ? 8 : 2900;
+      const texts = Array.from({ length: count }, () => randomBytes(1000 + nodeCrypto.randomInt(spread)));
+      const { counterHigh, counterLow } = sender;
+      const expected = sealedByNode(keys[0]!, "counter-last", counterHigh, counterLow, texts);
+      const end = POOL + expected.length;
+      memory.set(layOut(texts), POOL);
+      sender.sealFrames(POOL, end, count);
+      assert.ok(same(memory.subarray(POOL, end), expected), `frame ${i}`);
+      if (directionsAhead() > 0) usedAhead++;
+      if (i % 7 === 3) {
+        // A forgery with an all-zero tag and one with a flipped bit are refused; then the real one opens.
+        const forged = layOut([new Uint8Array(0)]);
+        memory.set(forged, POOL);
+        assert.equal(receiver.openFrames(POOL, POOL + forged.length, 1), 0);
+        memory.set(expected, POOL);
+        memory[POOL + 10]! ^= 4;
+        assert.equal(receiver.openFrames(POOL, end, count), 0);
+        memory.set(layOut(texts.map((text) => new Uint8Array(text.length))), POOL);
+        assert.equal(receiver.openFrames(POOL, end, count), 0);
+        memory.set(expected, POOL);
+      }
+      assert.equal(receiver.openFrames(POOL, end, count), count, `frame ${i}`);
+      assert.ok(same(memory.subarray(POOL + 4, POOL + 4 + texts[0]!.length), texts[0]!), `frame ${i}`);
+      if (i === 200 || i === 450) {
+        const nonce = nonceOf("counter-last", 0xffffffff, 0xffffffff);
+        keys[0] = nodeSeal(keys[0]!, nonce, new Uint8Array(32)).slice(0, 32);
+        sender.rekey();
+        receiver.rekey();
+      }
+      if (i === 500) {
+        // A counter that is set back must not meet keystream that was used and wiped.
+        const before = sender.counterLow;
+        sender.counterLow = before - 2;
+        const again = sealedByNode(keys[0]!, "counter-last", sender.counterHigh, before - 2, [texts[0]!]);
+        memory.set(layOut([texts[0]!]), POOL);
+        sender.sealFrames(POOL, POOL + again.length, 1);
+        assert.ok(same(memory.subarray(POOL, POOL + again.length), again));
+        sender.counterLow = before;
+      }
+    }
+    assert.ok(usedAhead > 300, "keystream really was made ahead");
+    sender.destroy();
+    receiver.destroy();
+    assert.equal(directionsAhead(), 0);
+    const { AHEAD, AHEAD_SLOTS, AHEAD_SLOT_BYTES } = core;
+    const left = memory.subarray(AHEAD, AHEAD + AHEAD_SLOTS * AHEAD_SLOT_BYTES);
+    assert.equal(Buffer.compare(left, new Uint8Array(left.length)), 0, "no keystream is left");
+  });
+
+  test("more directions than keystream slots", () => {
+    const { AHEAD_SLOTS } = core;
+    const key = randomBytes(32);
+    const ciphers = Array.from({ length: AHEAD_SLOTS + 20 }, () => new FrameCipher(key, "counter-first"));
+    const text = randomBytes(700);
+    const batch = layOut([text]);
+    for (let round = 0; round < 30; round++) {
+      const expected = sealedByNode(key, "counter-first", 0, round, [text]);
+      for (const cipher of ciphers) {
+        memory.set(batch, POOL);
+        cipher.sealFrames(POOL, POOL + batch.length, 1);
+        assert.ok(same(memory.subarray(POOL, POOL + batch.length), expected), `round ${round}`);
+        assert.ok(directionsAhead() <= AHEAD_SLOTS);
+      }
+    }
+    assert.equal(directionsAhead(), AHEAD_SLOTS);
+    for (const cipher of ciphers) cipher.destroy();
+    assert.equal(directionsAhead(), 0);
   });
 }

@@ -8,7 +8,8 @@ import { usePlainBuild } from "../../support/plain-build.ts";
 
 usePlainBuild();
 const frameCipher = await import("../../../src/core/frameCipher.ts");
-registerFrameCipherTests(frameCipher, await import("../../../src/core/crypto.ts"));
+const core = await import("../../../src/core/crypto.ts");
+registerFrameCipherTests(frameCipher, core, await import("../../../src/core/keystreamAhead.ts"));
 
 test("this process really runs the plain build", () => {
   assert.equal(wasmBuild(), "precompiled");

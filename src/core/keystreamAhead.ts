@@ -1,0 +1,119 @@
+// Keystream of the next frames of one direction, made before they are there, so that a message that comes
+// alone pays what one in a batch does: the runtime's AES costs about a microsecond per call, however short.
+//
+// Only for connections that really send or receive one message at a time, STREAK in a row, and for at most
+// AHEAD_SLOTS directions at once (who is not used for a while is dropped). Keystream that waits here is as
+// secret as the key beside it. Each frame's is given out once: the counter it is for is then behind
+// `#nextLow` for good, so even a counter set back can't meet used or wiped keystream.
+
+import type { CachedKey } from "./cachedKey.ts";
+import { AHEAD, AHEAD_SLOT_BYTES, AHEAD_SLOTS, core, memory } from "./crypto.ts";
+import { nodeCrypto } from "./runtimeAes.ts";
+import { type SlotOwner, Slots } from "./slots.ts";
+
+/** Single messages in a row before keystream is made ahead: in a stream of batches it would be wasted. */
+const STREAK = 4;
+/** Below this many frames per call it gains nothing. */
+const MIN_FRAMES = 3;
+
+const slots = new Slots(AHEAD_SLOTS);
+
+/** How many directions hold keystream now; for tests. */
+export function directionsAhead(): number {
+  return slots.inUse;
+}
+
+export class KeystreamAhead {
+  #slot = -1;
+  #address = 0;
+  /** Blocks per frame, the one for the tag included. */
+  #blocks = 0;
+  /** Frames [#nextLow, #endLow) of counter #high are there; the first one at #next. */
+  #high = 0;
+  #nextLow = 0;
+  #endLow = 0;
+  #next = 0;
+  #streak = 0;
+  /** The most blocks that a frame needed since keystream was last made. */
+  #largest = 0;
+
+  readonly #owner: SlotOwner = {
+    evicted: () => {
+      this.#wipe();
+      this.#slot = -1;
+    },
+  };
+
+  /** A frame of another kind came: what is there stays, but no more is made for now. */
+  pause(): void {
+    this.#streak = 0;
+    this.#largest = 0;
+  }
+
+  /**
+   * The address of keystream for the frame with this counter and `length` bytes of text, to be used and wiped
+   * right away, or 0 when there is none.
+   */
+  take(key: CachedKey, layout: 0 | 1, high: number, low: number, length: number): number {
+    const blocks = ((length + 15) >>> 4) + 1;
+    if (blocks > this.#largest) this.#largest = blocks;
+    if (!this.#has(high, low, blocks)) {
+      this.#streak++;
+      if (this.#streak < STREAK || !this.#refill(key, layout, high, low)) return 0;
+    }
+    slots.touch(this.#slot);
+    const stride = 16 * this.#blocks;
+    const found = this.#next + (low - this.#nextLow) * stride;
+    this.#nextLow = low + 1;
+    this.#next = found + stride;
+    return found;
+  }
+
+  /** Wipes what is there and gives the slot back. */
+  drop(): void {
+    if (this.#slot < 0) return;
+    this.#wipe();
+    slots.release(this.#slot);
+    this.#slot = -1;
+  }
+
+  #has(high: number, low: number, blocks: number): boolean {
+    return (
+      this.#slot >= 0 &&
+      high === this.#high &&
+      low >= this.#nextLow &&
+      low < this.#endLow &&
+      blocks <= this.#blocks
+    );
+  }
+
+  #refill(key: CachedKey, layout: 0 | 1, high: number, low: number): boolean {
+    const blocks = this.#largest;
+    const frames = Math.floor(AHEAD_SLOT_BYTES / (16 * blocks));
+    // Near the end of a half counter the plain way will do.
+    if (nodeCrypto === undefined || frames < MIN_FRAMES || low + frames > 0xffffffff) return false;
+    if (this.#slot >= 0) {
+      this.#wipe();
+    } else {
+      this.#slot = slots.acquire(this.#owner);
+      this.#address = AHEAD + this.#slot * AHEAD_SLOT_BYTES;
+    }
+    const bytes = 16 * blocks * frames;
+    const aes = key.runtimeAes();
+    core.writeCountersAhead(layout, high, low, frames, blocks, this.#address);
+    aes.encryptBlocks(memory.subarray(this.#address, this.#address + bytes));
+    this.#blocks = blocks;
+    this.#high = high;
+    this.#nextLow = low;
+    this.#endLow = low + frames;
+    this.#next = this.#address;
+    // The next refill is for the sizes that come from now on.
+    this.#largest = 0;
+    return true;
+  }
+
+  #wipe(): void {
+    memory.fill(0, this.#address, this.#address + AHEAD_SLOT_BYTES);
+    this.#endLow = this.#nextLow;
+  }
+}
