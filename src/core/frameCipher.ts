@@ -205,8 +205,8 @@ export class FrameCipher {
   /** Where keystream for a batch of one frame lies ready, or 0. */
   #keystreamAhead(start: number, end: number, count: number): number {
     if (this.#engine !== "auto") return 0;
-    const length = count === 1 ? end - start - OVERHEAD : 0;
-    if (length < thresholds.aheadFromBytes || length >= thresholds.aheadBelowBytes) {
+    const length = end - start - OVERHEAD;
+    if (count !== 1 || length >= thresholds.aheadBelowBytes) {
       this.#ahead.pause();
       return 0;
     }
