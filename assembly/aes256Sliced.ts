@@ -179,8 +179,6 @@ function lastByte(x: v128, key: v128): v128 {
   return v128.xor(key, v128.xor(lookup(table(S_IO), io), lookup(table(S_JO), jo)));
 }
 
-// @ts-ignore: decorator
-@inline
 function lastColumn(a: usize, b: usize, c: usize, d: usize, key: usize, out: usize): void {
   const r0 = lastByte(v128.load(a), v128.load(key));
   const r1 = lastByte(v128.load(b), v128.load(key + 16));

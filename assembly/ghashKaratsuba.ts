@@ -19,6 +19,7 @@ import { multiplyGroup, stage } from "./ghashNibbles";
 import {
   GHASH_LANES, GHASH_LIMBS, GHASH_PRODUCTS, KARATSUBA_POWERS, KEY_FLAGS, KEY_H4, KEY_KARATSUBA,
 } from "./memory";
+import { transposeWordsCall } from "./transpose";
 
 const LIMBS: usize = 9;
 const LIMB_TABLES: usize = 80;
@@ -267,11 +268,9 @@ function recombine(): void {
 export function hashQuads(slot: usize, y: v128, ptr: usize, quads: usize): void {
   if (load<u32>(slot + KEY_FLAGS) == 0) buildTables(slot);
   // Y belongs to the first block: lane 0 of each limb.
-  const zero = i64x2.splat(0);
-  v128.store(GHASH_LANES, i32x4.shuffle(y, zero, 0, 4, 4, 4));
-  v128.store(GHASH_LANES + 16, i32x4.shuffle(y, zero, 1, 4, 4, 4));
-  v128.store(GHASH_LANES + 32, i32x4.shuffle(y, zero, 2, 4, 4, 4));
-  v128.store(GHASH_LANES + 48, i32x4.shuffle(y, zero, 3, 4, 4, 4));
+  wipe(GHASH_LANES, GHASH_LANES + 64);
+  v128.store(GHASH_LANES, y);
+  transposeWordsCall(GHASH_LANES, GHASH_LANES);
   // Groups of about the same size, rather than full ones and a small rest.
   let groups = (quads + KARATSUBA_POWERS - 1) / KARATSUBA_POWERS;
   for (; groups > 0; groups--) {
@@ -304,18 +303,7 @@ export function hashQuads(slot: usize, y: v128, ptr: usize, quads: usize): void 
     quads -= group;
   }
   // From limbs of four lanes to four blocks.
-  const w0 = v128.load(GHASH_LANES);
-  const w1 = v128.load(GHASH_LANES + 16);
-  const w2 = v128.load(GHASH_LANES + 32);
-  const w3 = v128.load(GHASH_LANES + 48);
-  const lo01 = i32x4.shuffle(w0, w1, 0, 4, 1, 5);
-  const hi01 = i32x4.shuffle(w0, w1, 2, 6, 3, 7);
-  const lo23 = i32x4.shuffle(w2, w3, 0, 4, 1, 5);
-  const hi23 = i32x4.shuffle(w2, w3, 2, 6, 3, 7);
-  v128.store(GHASH_LANES, i64x2.shuffle(lo01, lo23, 0, 2));
-  v128.store(GHASH_LANES + 16, i64x2.shuffle(lo01, lo23, 1, 3));
-  v128.store(GHASH_LANES + 32, i64x2.shuffle(hi01, hi23, 0, 2));
-  v128.store(GHASH_LANES + 48, i64x2.shuffle(hi01, hi23, 1, 3));
+  transposeWordsCall(GHASH_LANES, GHASH_LANES);
 }
 
 /** Wipes everything that hashQuads leaves in scratch memory. */

@@ -11,7 +11,7 @@
 
 import { highNibbles, lookup, nibbleMask, reverse16, wipe } from "./bytes";
 import { GHASH_NIBBLES, GHASH_POWERS, GHASH_TRANSPOSE, KEY_GHASH, KEY_H4 } from "./memory";
-import { interleaveColumn, transposeWords } from "./transpose";
+import { interleaveColumnCall, transposeWordsCall } from "./transpose";
 
 const UPPER_LANE: usize = memory.data<u8>(
   [0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255],
@@ -56,11 +56,11 @@ function buildPower(h: v128, out: usize): void {
   const n12 = v128.xor(n8, n4);
   const n3 = v128.xor(n2, n1);
   const words = GHASH_TRANSPOSE;
-  interleaveColumn(i64x2.splat(0), n1, n2, n3, words);
-  interleaveColumn(n4, v128.xor(n4, n1), v128.xor(n4, n2), v128.xor(n4, n3), words + 16);
-  interleaveColumn(n8, v128.xor(n8, n1), v128.xor(n8, n2), v128.xor(n8, n3), words + 32);
-  interleaveColumn(n12, v128.xor(n12, n1), v128.xor(n12, n2), v128.xor(n12, n3), words + 48);
-  for (let quad: usize = 0; quad < 256; quad += 64) transposeWords(words + quad, out + quad);
+  interleaveColumnCall(i64x2.splat(0), n1, n2, n3, words);
+  interleaveColumnCall(n4, v128.xor(n4, n1), v128.xor(n4, n2), v128.xor(n4, n3), words + 16);
+  interleaveColumnCall(n8, v128.xor(n8, n1), v128.xor(n8, n2), v128.xor(n8, n3), words + 32);
+  interleaveColumnCall(n12, v128.xor(n12, n1), v128.xor(n12, n2), v128.xor(n12, n3), words + 48);
+  for (let quad: usize = 0; quad < 256; quad += 64) transposeWordsCall(words + quad, out + quad);
 }
 
 /** x^8 · (low, high), and z added: one step of Horner's rule by bytes. */

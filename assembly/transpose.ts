@@ -35,3 +35,13 @@ export function transposeWords(words: usize, out: usize): void {
   v128.store(out + 32, i64x2.shuffle(hi01, hi23, 0, 2));
   v128.store(out + 48, i64x2.shuffle(hi01, hi23, 1, 3));
 }
+
+/** interleaveColumn() where size matters more than speed. */
+export function interleaveColumnCall(r0: v128, r1: v128, r2: v128, r3: v128, out: usize): void {
+  interleaveColumn(r0, r1, r2, r3, out);
+}
+
+/** transposeWords() where size matters more than speed. */
+export function transposeWordsCall(words: usize, out: usize): void {
+  transposeWords(words, out);
+}
