@@ -20,6 +20,9 @@ import {
   type Link,
 } from "../../support/attackProxy.ts";
 import { test } from "../../support/harness.ts";
+import { checkLeaksAfterEachTest } from "../../support/rpcHarness.ts";
+
+checkLeaksAfterEachTest();
 
 const clientKeys = generateKeyPair();
 const serverKeys = generateKeyPair();

@@ -16,6 +16,9 @@ import {
   type ServerOptions,
 } from "../../../src/index.ts";
 import { test } from "../../support/harness.ts";
+import { checkLeaksAfterEachTest } from "../../support/rpcHarness.ts";
+
+checkLeaksAfterEachTest();
 
 const clientKeys = generateKeyPair();
 const serverKeys = generateKeyPair();

@@ -15,6 +15,9 @@ import {
 import { type Attack, attackProxy, type Direction } from "../../support/attackProxy.ts";
 import { blockToField, fieldToBlock, ghash, inverse, multiply, squareRoot } from "../../support/gf128.ts";
 import { test } from "../../support/harness.ts";
+import { checkLeaksAfterEachTest } from "../../support/rpcHarness.ts";
+
+checkLeaksAfterEachTest();
 
 interface Protocol {
   name: string;
