@@ -18,6 +18,16 @@ const own = (find, engine, bytes, batch) =>
   find({ ...GCM, implementation: `sealwire, ${engine}`, bytes, batch });
 const control = (find, implementation, bytes) => find({ ...GCM, implementation, bytes, batch: 1 });
 
+const x25519 = (find, operation, implementation) => find({ primitive: "X25519", operation, implementation });
+const x25519Ratio = (find, operation, implementation) =>
+  ratio(x25519(find, operation, implementation), x25519(find, operation, "sealwire"));
+
+/** The hash alone, in linear memory, as the handshake uses it. */
+const blake2b = (find, implementation, bytes) =>
+  find({ primitive: "BLAKE2b-512", operation: "hash", implementation, bytes });
+const blake2bRatio = (find, implementation, bytes) =>
+  ratio(blake2b(find, implementation, bytes), blake2b(find, "sealwire, in linear memory", bytes));
+
 export const targets = [
   {
     title: "best engine against node:crypto, 64 B, batch of 16",
@@ -64,5 +74,48 @@ export const targets = [
       const ns = find({ primitive: "AES-256-GCM", operation: "key set-up" });
       return ns === undefined ? undefined : ns / 1000;
     },
+  },
+  {
+    title: "X25519 from raw bytes",
+    unit: " µs",
+    atMost: true,
+    wanted: { node20: 52, node26: 48, bun: 78, deno: 52 },
+    value: (find) => ratio(x25519(find, "shared secret", "sealwire"), 1000),
+  },
+  {
+    title: "X25519 against libsodium-wrappers",
+    unit: "×",
+    wanted: { node20: 1.25, node26: 1.25, bun: 1.2, deno: 1.25 },
+    value: (find) => x25519Ratio(find, "shared secret", "libsodium-wrappers"),
+  },
+  {
+    title: "X25519 against @noble/curves",
+    unit: "×",
+    wanted: { node20: 14, node26: 12, bun: 3.5, deno: 5 },
+    value: (find) => x25519Ratio(find, "shared secret", "@noble/curves"),
+  },
+  {
+    title: "key generation (fixed base) against libsodium-wrappers",
+    unit: "×",
+    wanted: { node20: 1.6, node26: 1.7, bun: 1.5, deno: 1.7 },
+    value: (find) => x25519Ratio(find, "public key", "libsodium-wrappers"),
+  },
+  {
+    title: "BLAKE2b against node:crypto, 64 B",
+    unit: "×",
+    wanted: { node20: 3, node26: 3, bun: 3, deno: 2 },
+    value: (find) => blake2bRatio(find, "node:crypto", 64),
+  },
+  {
+    title: "BLAKE2b against @noble/hashes, 64 B",
+    unit: "×",
+    wanted: { node20: 12, node26: 12, bun: 12, deno: 7 },
+    value: (find) => blake2bRatio(find, "@noble/hashes", 64),
+  },
+  {
+    title: "BLAKE2b against @noble/hashes, 64 KiB",
+    unit: "×",
+    wanted: { node20: 18, node26: 18, bun: 18, deno: 18 },
+    value: (find) => blake2bRatio(find, "@noble/hashes", 65536),
   },
 ];

@@ -3,10 +3,12 @@
 
 import { wasmBuild } from "../../src/core/wasm.ts";
 import { aes256gcmRows } from "./aes256gcm.ts";
+import { blake2bRows } from "./blake2b.ts";
 import { measure } from "./measure.ts";
 import type { RowsOf } from "./rows.ts";
+import { x25519Rows } from "./x25519.ts";
 
-const primitives: RowsOf[] = [aes256gcmRows];
+const primitives: RowsOf[] = [aes256gcmRows, x25519Rows, blake2bRows];
 
 const [timeMs, quick, filter] = process.argv.slice(-3);
 const wanted = (filter ?? "").toLowerCase();
