@@ -16,36 +16,39 @@ const SIGMA = [
   [10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0],
 ];
 
-/** The arguments of G in a round: columns, then diagonals, in the pairs that are interleaved. */
-const PAIRS = [
-  [[0, 4, 8, 12], [1, 5, 9, 13]],
-  [[2, 6, 10, 14], [3, 7, 11, 15]],
-  [[0, 5, 10, 15], [1, 6, 11, 12]],
-  [[2, 7, 8, 13], [3, 4, 9, 14]],
+/** The arguments of G in a round: four columns, then four diagonals. */
+const HALVES = [
+  [[0, 4, 8, 12], [1, 5, 9, 13], [2, 6, 10, 14], [3, 7, 11, 15]],
+  [[0, 5, 10, 15], [1, 6, 11, 12], [2, 7, 8, 13], [3, 4, 9, 14]],
 ];
 
-/** Two independent G (RFC 7693 section 3.1) side by side, so that their latencies overlap. */
-function twoG(pair, x, y) {
-  const both = (line) => pair.map(([a, b, c, d], i) => line(`v${a}`, `v${b}`, `v${c}`, `v${d}`, i));
+/**
+ * Four independent G (RFC 7693 section 3.1) side by side, so that their latencies overlap. The message word is
+ * added to a first: b is the last to be ready.
+ */
+function fourG(half, x, y) {
+  const all = (line) => half.map(([a, b, c, d], i) => line(`v${a}`, `v${b}`, `v${c}`, `v${d}`, i));
   return [
-    ...both((a, b, _c, _d, i) => `${a} = ${a} + ${b} + load<u64>(m, ${8 * x[i]});`),
-    ...both((a, _b, _c, d) => `${d} = rotr<u64>(${d} ^ ${a}, 32);`),
-    ...both((_a, _b, c, d) => `${c} = ${c} + ${d};`),
-    ...both((_a, b, c) => `${b} = rotr<u64>(${b} ^ ${c}, 24);`),
-    ...both((a, b, _c, _d, i) => `${a} = ${a} + ${b} + load<u64>(m, ${8 * y[i]});`),
-    ...both((a, _b, _c, d) => `${d} = rotr<u64>(${d} ^ ${a}, 16);`),
-    ...both((_a, _b, c, d) => `${c} = ${c} + ${d};`),
-    ...both((_a, b, c) => `${b} = rotr<u64>(${b} ^ ${c}, 63);`),
+    ...all((a, b, _c, _d, i) => `${a} = ${a} + load<u64>(m, ${8 * x[i]}) + ${b};`),
+    ...all((a, _b, _c, d) => `${d} = rotr<u64>(${d} ^ ${a}, 32);`),
+    ...all((_a, _b, c, d) => `${c} = ${c} + ${d};`),
+    ...all((_a, b, c) => `${b} = rotr<u64>(${b} ^ ${c}, 24);`),
+    ...all((a, b, _c, _d, i) => `${a} = ${a} + load<u64>(m, ${8 * y[i]}) + ${b};`),
+    ...all((a, _b, _c, d) => `${d} = rotr<u64>(${d} ^ ${a}, 16);`),
+    ...all((_a, _b, c, d) => `${c} = ${c} + ${d};`),
+    ...all((_a, b, c) => `${b} = rotr<u64>(${b} ^ ${c}, 63);`),
   ];
 }
 
 function round(r) {
   const s = SIGMA[r];
   const lines = [`// round ${r}`];
-  PAIRS.forEach((pair, p) => {
-    const first = 4 * p;
-    lines.push(...twoG(pair, [s[first], s[first + 2]], [s[first + 1], s[first + 3]]));
-    if (p % 2 === 1) lines.push("store<u64>(SPILL_BARRIER, v0);");
+  HALVES.forEach((half, i) => {
+    const words = s.slice(8 * i, 8 * i + 8);
+    lines.push(
+      ...fourG(half, words.filter((_, n) => n % 2 === 0), words.filter((_, n) => n % 2 === 1)),
+      "store<u64>(SPILL_BARRIER, v0);",
+    );
   });
   return lines;
 }

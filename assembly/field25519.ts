@@ -174,7 +174,7 @@ export function feFromBytes(h: usize, s: usize): void {
   store<i32>(h, load<i32>(h) + 19 * <i32>carry);
 }
 
-/** The 32 little-endian bytes of f modulo p, fully reduced, to s; f carried. */
+/** The 32 little-endian bytes of f modulo p, fully reduced, to s; f up to twice carried. */
 export function feToBytes(s: usize, f: usize): void {
   // q = floor(f / p), from the top limb's rounding upwards (ref10's fe_tobytes).
   let q: i64 = (19 * i64.load32_s(f, 36) + (<i64>1 << 24)) >> 25;

@@ -1,10 +1,46 @@
-// Pairs of elements of fieldFused.ts and fieldDouble.ts: from bytes, to elements of field25519.ts, and the
-// test for fused multiply-add. Limbs may be secret: no branch and no address depends on one.
+// Pairs of elements of fieldFused.ts or fieldDouble.ts: one name for the operations of both, from bytes, to
+// elements of field25519.ts, and the test for fused multiply-add. Which field it is says the first argument,
+// a constant wherever this is inlined. Limbs may be secret: no branch and no address depends on one.
 
 import { feFromBytes } from "./field25519";
+import * as double from "./fieldDouble";
+import * as fused from "./fieldFused";
 
 const FUSED_LIMBS: i32 = 5;
 const DOUBLE_LIMBS: i32 = 12;
+
+// @ts-ignore: decorator
+@inline
+export function mulSumDifference(isFused: bool, h: usize, f: usize, g: usize): void {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (isFused) fused.mulSumDifference(h, f, g);
+    else double.mulSumDifference(h, f, g);
+  } else {
+    double.mulSumDifference(h, f, g);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+export function square(isFused: bool, h: usize, f: usize): void {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (isFused) fused.square(h, f);
+    else double.square(h, f);
+  } else {
+    double.square(h, f);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+export function squareForDoubling(isFused: bool, h: usize, g: usize, f: usize): void {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (isFused) fused.squareForDoubling(h, g, f);
+    else double.squareForDoubling(h, g, f);
+  } else {
+    double.squareForDoubling(h, g, f);
+  }
+}
 
 /** The weight of limb k is 2^fusedWeight(k) or 2^doubleWeight(k); that of limb 5 or 12 is 2^255. */
 // @ts-ignore: decorator
@@ -36,30 +72,30 @@ export function multiplyAddIsFused(): bool {
 }
 
 /** Both lanes of the pair = the 32 little-endian bytes at u, the top bit ignored; carried. */
-export function pairFromBytes(fused: bool, pair: usize, u: usize): void {
-  const limbs = fused ? FUSED_LIMBS : DOUBLE_LIMBS;
+export function pairFromBytes(isFused: bool, pair: usize, u: usize): void {
+  const limbs = isFused ? FUSED_LIMBS : DOUBLE_LIMBS;
   let carry: i64 = 0;
   for (let k = 0; k < limbs; k++) {
-    const weight = fused ? fusedWeight(k) : doubleWeight(k);
-    const width = (fused ? fusedWeight(k + 1) : doubleWeight(k + 1)) - weight;
+    const weight = isFused ? fusedWeight(k) : doubleWeight(k);
+    const width = (isFused ? fusedWeight(k + 1) : doubleWeight(k + 1)) - weight;
     const byte = min(weight >> 3, 24); // an 8-byte load that stays inside the 32
     const bits = (load<u64>(u + byte) >> (weight - 8 * byte)) & ((<u64>1 << width) - 1);
     const limb = <i64>bits + carry;
     carry = (limb + (<i64>1 << (width - 1))) >> width;
     // Limbs of fieldFused.ts carry no weight of their own.
-    const scale = fused ? 1 : powerOfTwo(weight);
+    const scale = isFused ? 1 : powerOfTwo(weight);
     v128.store(pair + 16 * k, f64x2.splat(<f64>(limb - (carry << width)) * scale));
   }
   v128.store(pair, f64x2.add(v128.load(pair), f64x2.splat(<f64>(carry * 19))));
 }
 
 /** h (an element of field25519.ts) = p0 + sign * p1 of the two lanes of a carried pair. `bytes`: 32 to use. */
-export function pairSum(fused: bool, h: usize, pair: usize, sign: f64, bytes: usize): void {
-  const limbs = fused ? FUSED_LIMBS : DOUBLE_LIMBS;
+export function pairSum(isFused: bool, h: usize, pair: usize, sign: f64, bytes: usize): void {
+  const limbs = isFused ? FUSED_LIMBS : DOUBLE_LIMBS;
   // Signed limbs as integers, then carried twice around: a negative number gains p on the way (a carry of
   // -1 out of the top comes back as -19), and in the end all limbs are in range.
   for (let k = 0; k < limbs; k++) {
-    const scale = fused ? 1 : powerOfTwo(-doubleWeight(k));
+    const scale = isFused ? 1 : powerOfTwo(-doubleWeight(k));
     const limb = (load<f64>(pair + 16 * k) + sign * load<f64>(pair + 16 * k + 8)) * scale;
     store<i64>(pair + 16 * k, <i64>limb);
   }
@@ -67,7 +103,7 @@ export function pairSum(fused: bool, h: usize, pair: usize, sign: f64, bytes: us
   for (let pass = 0; pass < 2; pass++) {
     carry *= 19;
     for (let k = 0; k < limbs; k++) {
-      const width = fused ? 51 : doubleWeight(k + 1) - doubleWeight(k);
+      const width = isFused ? 51 : doubleWeight(k + 1) - doubleWeight(k);
       const limb = load<i64>(pair + 16 * k) + carry;
       carry = limb >> width;
       store<i64>(pair + 16 * k, limb - (carry << width));
@@ -77,7 +113,7 @@ export function pairSum(fused: bool, h: usize, pair: usize, sign: f64, bytes: us
 
   for (let i: usize = 0; i < 32; i += 8) store<u64>(bytes + i, 0);
   for (let k = 0; k < limbs; k++) {
-    const weight = fused ? fusedWeight(k) : doubleWeight(k);
+    const weight = isFused ? fusedWeight(k) : doubleWeight(k);
     const word = min(weight >> 3, 24);
     const limb = load<u64>(pair + 16 * k);
     store<u64>(bytes + word, load<u64>(bytes + word) + (limb << (weight - 8 * word)));

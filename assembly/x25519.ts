@@ -16,14 +16,21 @@
 // self-test finds that multiply-add is fused, and fieldDouble.ts everywhere else.
 
 import { FE_BYTES, feMul, feToBytes } from "./field25519";
-import * as double from "./fieldDouble";
-import * as fused from "./fieldFused";
+import { DOUBLE_BYTES } from "./fieldDouble";
+import { FUSED_BYTES } from "./fieldFused";
 import { feInvert } from "./inverse25519";
 import { X25519_SCRATCH, X25519_SCRATCH_BYTES } from "./memory";
-import { multiplyAddIsFused, pairFromBytes, pairSum } from "./pairs25519";
+import {
+  mulSumDifference,
+  multiplyAddIsFused,
+  pairFromBytes,
+  pairSum,
+  square,
+  squareForDoubling,
+} from "./pairs25519";
 
 // X25519_SCRATCH: the scalar, pairs (of the larger size), elements. fieldDouble.ts has the end of it.
-const PAIR: usize = double.DOUBLE_BYTES;
+const PAIR: usize = DOUBLE_BYTES;
 const K: usize = X25519_SCRATCH;
 const U: usize = X25519_SCRATCH + 64;
 const V: usize = U + PAIR;
@@ -48,39 +55,6 @@ function anyNonZero32(p: usize): i32 {
   return i32(v128.any_true(v128.or(v128.load(p), v128.load(p, 16))));
 }
 
-// @ts-ignore: decorator
-@inline
-function mulSumDifference(isFused: bool, h: usize, f: usize, g: usize): void {
-  if (ASC_FEATURE_RELAXED_SIMD) {
-    if (isFused) fused.mulSumDifference(h, f, g);
-    else double.mulSumDifference(h, f, g);
-  } else {
-    double.mulSumDifference(h, f, g);
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function square(isFused: bool, h: usize, f: usize): void {
-  if (ASC_FEATURE_RELAXED_SIMD) {
-    if (isFused) fused.square(h, f);
-    else double.square(h, f);
-  } else {
-    double.square(h, f);
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function squareForDoubling(isFused: bool, h: usize, g: usize, f: usize): void {
-  if (ASC_FEATURE_RELAXED_SIMD) {
-    if (isFused) fused.squareForDoubling(h, g, f);
-    else double.squareForDoubling(h, g, f);
-  } else {
-    double.squareForDoubling(h, g, f);
-  }
-}
-
 /**
  * out (32 bytes) = X25519(K, u) for the clamped scalar at K. `isFused` is a constant at both places that this
  * is compiled into.
@@ -88,7 +62,7 @@ function squareForDoubling(isFused: bool, h: usize, g: usize, f: usize): void {
 // @ts-ignore: decorator
 @inline
 function ladder(isFused: bool, out: usize, u: usize): void {
-  const size = isFused ? fused.FUSED_BYTES : double.DOUBLE_BYTES;
+  const size = isFused ? FUSED_BYTES : DOUBLE_BYTES;
   // x_2 = 1, z_2 = 0: U = (1, 1). x_3 = x_1, z_3 = 1: V = (x_1 - 1, x_1 + 1).
   memory.fill(U, 0, PAIR);
   v128.store(U, f64x2.splat(1));

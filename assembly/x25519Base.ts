@@ -1,168 +1,58 @@
 // X25519 with the base point u = 9 (RFC 7748 section 4.1), for key generation: the scalar multiplication runs
 // on the birationally equivalent Edwards curve edwards25519, where a table of multiples of the base point
-// B replaces most of the work, and its result is mapped back by u = (Z + Y) / (Z - Y).
+// replaces most of the work, and its result is mapped back by u = (Z + Y) / (Z - Y).
 //
 // Signed radix-16 comb (Bernstein, Duif, Lange, Schwabe, Yang, "High-speed high-security signatures",
-// section 4): scalar = sum of e[i] 16^i with -8 <= e[i] <= 8; 64 additions and 4 doublings. The table holds
-// j 256^i B for i = 0..31, j = 1..8 as affine (Y + X, Y - X, 2 d X Y): 36 KiB, built at first use, public.
+// section 4): scalar = sum of e[i] 16^i with -8 <= e[i] <= 8; 64 additions and 4 doublings.
 //
 // Secret: the scalar, its digits, every point. Constant time: all eight entries of a row are read for each
 // digit and combined by masks. Scratch lies in X25519_SCRATCH and is wiped before each return.
+//
+// A point is kept as the pairs (Y + X, Y - X) and (Z + T, Z - T). Adding a table entry takes four
+// multiplications of pairs, each of which gives just the sum and difference that the next one needs:
+//   (Y + X, Y - X) * (y + x, y - x) = (B, A) -> (H, E)
+//   (2 Z, 2 T) * (1, d x y) = (D, C)         -> (G, F)
+//   (H, E) * (G, F) = (Y_3, X_3)             -> the next (Y + X, Y - X)
+//   (G, H) * (F, E) = (Z_3, T_3)             -> the next (Z + T, Z - T)
 
 import {
-  FE_BYTES,
-  feAdd,
-  feCopy,
-  feFromBytes,
-  feMul,
-  feSmall,
-  feSub,
-  feToBytes,
-} from "./field25519";
+  buildBaseTable,
+  PAIR_SCRATCH,
+  PAIR_SCRATCH_BYTES,
+  pairFromElements,
+  POINT_SCRATCH_BYTES,
+  pointDouble,
+  PT,
+  PX,
+  PY,
+  PZ,
+  ROW_ENTRIES,
+} from "./baseTable25519";
+import { FE_BYTES, feAdd, feMul, feSub, feToBytes } from "./field25519";
+import { DOUBLE_BYTES } from "./fieldDouble";
+import { FUSED_BYTES } from "./fieldFused";
 import { feInvert } from "./inverse25519";
 import { BASE_TABLE, X25519_SCRATCH, X25519_SCRATCH_BYTES } from "./memory";
-import { clampScalar } from "./x25519";
+import { mulSumDifference, pairSum } from "./pairs25519";
+import { clampScalar, x25519Fused } from "./x25519";
 
-/** Coordinates of B and 2 d (RFC 8032 section 5.1), little-endian. */
-const B_X = memory.data<u8>([
-  0x1a, 0xd5, 0x25, 0x8f, 0x60, 0x2d, 0x56, 0xc9, 0xb2, 0xa7, 0x25, 0x95, 0x60, 0xc7, 0x2c, 0x69,
-  0x5c, 0xdc, 0xd6, 0xfd, 0x31, 0xe2, 0xa4, 0xc0, 0xfe, 0x53, 0x6e, 0xcd, 0xd3, 0x36, 0x69, 0x21,
-]);
-const B_Y = memory.data<u8>([
-  0x58, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
-  0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
-]);
-const TWO_D = memory.data<u8>([
-  0x59, 0xf1, 0xb2, 0x26, 0x94, 0x9b, 0xd6, 0xeb, 0x56, 0xb1, 0x83, 0x82, 0x9a, 0x14, 0xe0, 0x00,
-  0x30, 0xd1, 0xf3, 0xee, 0xf2, 0x80, 0x8e, 0x19, 0xe7, 0xfc, 0xdf, 0x56, 0xdc, 0xd9, 0x06, 0x24,
-]);
-
-const ENTRY_BYTES: usize = 3 * FE_BYTES;
-const ROW_BYTES: usize = 8 * ENTRY_BYTES;
-const ROWS: i32 = 32;
-
-// X25519_SCRATCH: scalar, digits, the point (X : Y : Z : T) with T = XY / Z, the selected entry, temporaries.
+// X25519_SCRATCH: scalar, digits, pairs (of the larger size), elements. fieldDouble.ts has the end of it.
+const PAIR: usize = DOUBLE_BYTES;
 const K: usize = X25519_SCRATCH;
 const DIGITS: usize = X25519_SCRATCH + 64; // 64 x i8
-const PX: usize = X25519_SCRATCH + 128;
-const PY: usize = PX + FE_BYTES;
-const PZ: usize = PY + FE_BYTES;
-const PT: usize = PZ + FE_BYTES;
-const ENTRY: usize = PT + FE_BYTES;
-const A: usize = ENTRY + ENTRY_BYTES;
+const YX: usize = X25519_SCRATCH + 128; // (Y + X, Y - X)
+const ZT: usize = YX + PAIR; // (Z + T, Z - T)
+const HE: usize = ZT + PAIR;
+const GF: usize = HE + PAIR;
+const GH: usize = GF + PAIR;
+const FE: usize = GH + PAIR;
+const ENTRY: usize = FE + PAIR; // two pairs, one after the other
+const A: usize = ENTRY + 2 * PAIR;
 const B: usize = A + FE_BYTES;
-const C: usize = B + FE_BYTES;
-const D: usize = C + FE_BYTES;
-const T: usize = D + FE_BYTES; // 4 elements for the inversion
+const T: usize = B + FE_BYTES; // 4 elements for the inversion
 
-// After the table, while it is built: nine points (X, Y, Z) and the products of their Z.
-const POINT_BYTES: usize = 3 * FE_BYTES;
-const POINTS: usize = BASE_TABLE + <usize>ROWS * ROW_BYTES;
-const PRODUCTS: usize = POINTS + 9 * POINT_BYTES;
-const D2: usize = PRODUCTS + 9 * FE_BYTES;
-
-let tableBuilt: bool = false;
-
-/** P = the neutral element. */
-function pointZero(): void {
-  feSmall(PX, 0);
-  feSmall(PY, 1);
-  feSmall(PZ, 1);
-  feSmall(PT, 0);
-}
-
-/** P = P + Q for Q affine at `entry` as (Y + X, Y - X, 2 d X Y); the formulas are complete. */
-function pointAdd(entry: usize): void {
-  feAdd(A, PY, PX);
-  feSub(B, PY, PX);
-  feMul(A, A, entry);
-  feMul(B, B, entry + FE_BYTES);
-  feMul(C, PT, entry + 2 * FE_BYTES);
-  feAdd(D, PZ, PZ);
-  feSub(PX, A, B); // E
-  feAdd(PY, A, B); // H
-  feAdd(PZ, D, C); // G
-  feSub(D, D, C); // F
-  feMul(PT, PX, PY);
-  feMul(PX, PX, D);
-  feMul(PY, PY, PZ);
-  feMul(PZ, PZ, D);
-}
-
-/** P = 2 P; reads no T. */
-function pointDouble(): void {
-  feAdd(A, PX, PY);
-  feMul(A, A, A);
-  feMul(B, PX, PX);
-  feMul(C, PY, PY);
-  feMul(D, PZ, PZ);
-  feAdd(D, D, D);
-  feAdd(PY, C, B); // H
-  feSub(PZ, C, B); // G
-  feSub(PX, A, PY); // E
-  feSub(D, D, PZ); // F
-  feMul(PT, PX, PY);
-  feMul(PX, PX, D);
-  feMul(PY, PY, PZ);
-  feMul(PZ, PZ, D);
-}
-
-/** Writes the affine table entry of the point (X, Y, Z) at `point`, given 1 / Z. */
-function writeEntry(entry: usize, point: usize, inverseZ: usize): void {
-  feMul(A, point, inverseZ); // x
-  feMul(B, point + FE_BYTES, inverseZ); // y
-  feAdd(C, B, A);
-  feSmall(D, 1);
-  feMul(entry, C, D); // carried
-  feSub(C, B, A);
-  feMul(entry + FE_BYTES, C, D);
-  feMul(C, A, B);
-  feMul(entry + 2 * FE_BYTES, C, D2);
-}
-
-function savePoint(to: usize): void {
-  feCopy(to, PX);
-  feCopy(to + FE_BYTES, PY);
-  feCopy(to + 2 * FE_BYTES, PZ);
-}
-
-/** Row by row: j P for j = 1..8 and 256 P, made affine with one inversion; 256 P begins the next row. */
-function buildTable(): void {
-  feFromBytes(D2, TWO_D);
-  feFromBytes(POINTS, B_X);
-  feFromBytes(POINTS + FE_BYTES, B_Y);
-  feSmall(T, 1);
-  writeEntry(BASE_TABLE, POINTS, T);
-  for (let row = 0; row < ROWS; row++) {
-    const first = BASE_TABLE + <usize>row * ROW_BYTES;
-    pointZero();
-    pointAdd(first);
-    for (let j: usize = 1; j < 8; j++) {
-      pointAdd(first);
-      savePoint(POINTS + j * POINT_BYTES);
-    }
-    for (let i = 0; i < 5; i++) pointDouble();
-    savePoint(POINTS + 8 * POINT_BYTES);
-
-    // Montgomery's trick: products of the Z, one inversion, then back.
-    feCopy(PRODUCTS + FE_BYTES, POINTS + POINT_BYTES + 2 * FE_BYTES);
-    for (let j: usize = 2; j <= 8; j++) {
-      feMul(PRODUCTS + j * FE_BYTES, PRODUCTS + (j - 1) * FE_BYTES, POINTS + j * POINT_BYTES + 2 * FE_BYTES);
-    }
-    feInvert(ENTRY, PRODUCTS + 8 * FE_BYTES, T);
-    for (let j: usize = 8; j >= 1; j--) {
-      const point = POINTS + j * POINT_BYTES;
-      const last = j == 8;
-      if (j == 1) feCopy(T, ENTRY);
-      else feMul(T, ENTRY, PRODUCTS + (j - 1) * FE_BYTES); // 1 / Z of this point
-      feMul(ENTRY, ENTRY, point + 2 * FE_BYTES);
-      // 256 P is the next row's first entry; the last row has no next.
-      if (!last || row + 1 < ROWS) writeEntry(first + j * ENTRY_BYTES, point, T);
-    }
-  }
-  memory.fill(POINTS, 0, 9 * POINT_BYTES + 10 * FE_BYTES);
-  tableBuilt = true;
-}
+/** Which form the table has: 0 none yet, 1 fieldDouble.ts, 2 fieldFused.ts. */
+let tableForm: i32 = 0;
 
 /** DIGITS = the clamped scalar at K as 64 signed digits, -8 <= e[i] <= 8. */
 function recodeScalar(): void {
@@ -176,68 +66,128 @@ function recodeScalar(): void {
   }
 }
 
-/** ENTRY = digit times the row's point: the entry of |digit|, negated by swapping and sign. */
-function selectEntry(row: usize, digit: i32): void {
+/**
+ * ENTRY = digit times the point of the row: the entry of |digit|, negated by its sign: -(x, y) = (-x, y), so
+ * that Y + X and Y - X change places and d X Y its sign.
+ */
+function selectEntry(size: usize, row: usize, digit: i32): void {
   const negative = digit >> 31;
-  const size = (digit ^ negative) - negative;
-  let r0 = i64x2.splat(0);
-  let r1 = i64x2.splat(0);
-  let r2 = i64x2.splat(0);
-  let r3 = i64x2.splat(0);
-  let r4 = i64x2.splat(0);
-  let r5 = i64x2.splat(0);
-  let r6 = i64x2.splat(0);
-  let r7 = i64x2.splat(0);
-  let r8 = i64x2.splat(0);
-  for (let j = 1; j <= 8; j++) {
-    const mask = i32x4.splat(((size ^ j) - 1) >> 31); // all ones when size = j
-    r0 = v128.or(r0, v128.and(mask, v128.load(row)));
-    r1 = v128.or(r1, v128.and(mask, v128.load(row, 16)));
-    r2 = v128.or(r2, v128.and(mask, v128.load(row, 32)));
-    r3 = v128.or(r3, v128.and(mask, v128.load(row, 48)));
-    r4 = v128.or(r4, v128.and(mask, v128.load(row, 64)));
-    r5 = v128.or(r5, v128.and(mask, v128.load(row, 80)));
-    r6 = v128.or(r6, v128.and(mask, v128.load(row, 96)));
-    r7 = v128.or(r7, v128.and(mask, v128.load(row, 112)));
-    r8 = v128.or(r8, v128.and(mask, v128.load(row, 128)));
-    row += ENTRY_BYTES;
+  const magnitude = (digit ^ negative) - negative;
+  const swap = i32x4.splat(negative);
+  // Digit 0: the neutral element, (1, 1) and (1, 0).
+  const zero = i64x2.splat(<i64>((magnitude - 1) >> 31));
+  let start = v128.and(zero, f64x2.splat(1));
+  for (let i: usize = 0; i < size; i += 16) {
+    const selected = v128.or(start, selectVector(size, row + i, magnitude));
+    v128.store(ENTRY + i, v128.bitselect(v128.shuffle<i64>(selected, selected, 1, 0), selected, swap));
+    start = i64x2.splat(0);
   }
-  // Digit 0: the neutral element (1, 1, 0).
-  const one = i32x4.replace_lane(i64x2.splat(0), 0, ((size - 1) >> 31) & 1);
-  r0 = v128.or(r0, one);
-  r3 = v128.or(r3, one);
-  // -(x, y) = (-x, y): Y + X and Y - X change places, 2 d X Y its sign.
-  const sign = i32x4.splat(negative);
-  v128.store(ENTRY, v128.bitselect(r3, r0, sign));
-  v128.store(ENTRY, v128.bitselect(r4, r1, sign), 16);
-  v128.store(ENTRY, v128.bitselect(r5, r2, sign), 32);
-  v128.store(ENTRY, v128.bitselect(r0, r3, sign), 48);
-  v128.store(ENTRY, v128.bitselect(r1, r4, sign), 64);
-  v128.store(ENTRY, v128.bitselect(r2, r5, sign), 80);
-  v128.store(ENTRY, i32x4.sub(v128.xor(r6, sign), sign), 96);
-  v128.store(ENTRY, i32x4.sub(v128.xor(r7, sign), sign), 112);
-  v128.store(ENTRY, i32x4.sub(v128.xor(r8, sign), sign), 128);
+  start = v128.and(zero, f64x2.replace_lane(f64x2.splat(0), 0, 1));
+  const sign = v128.and(swap, i64x2.replace_lane(i64x2.splat(0), 1, i64.MIN_VALUE));
+  for (let i: usize = size; i < 2 * size; i += 16) {
+    v128.store(ENTRY + i, v128.xor(sign, v128.or(start, selectVector(size, row + i, magnitude))));
+    start = i64x2.splat(0);
+  }
 }
 
-/** out (32 bytes) = X25519(scalar, 9), the public key; the 32-byte scalar is clamped here. */
-export function x25519Base(out: usize, scalar: usize): void {
-  if (!tableBuilt) buildTable();
-  clampScalar(K, scalar);
+/** The vector at the same place of entry `magnitude` (1-8) of a row; 0 for 0. All eight are read. */
+// @ts-ignore: decorator
+@inline
+function selectVector(size: usize, p: usize, magnitude: i32): v128 {
+  let selected = i64x2.splat(0);
+  for (let j = 1; j <= 8; j++) {
+    const mask = i32x4.splat(((magnitude ^ j) - 1) >> 31); // all ones when magnitude = j
+    selected = v128.or(selected, v128.and(mask, v128.load(p)));
+    p += 2 * size;
+  }
+  return selected;
+}
+
+/** Adds ENTRY to the point. */
+// @ts-ignore: decorator
+@inline
+function addEntry(isFused: bool, size: usize): void {
+  for (let i: usize = 0; i < size; i += 16) {
+    // (Z + T, Z - T) to (2 Z, 2 T)
+    const zt = v128.load(ZT + i);
+    const negated = v128.xor(zt, f64x2.replace_lane(f64x2.splat(0), 1, -0.0));
+    v128.store(ZT + i, f64x2.add(negated, v128.shuffle<i64>(zt, zt, 1, 0)));
+  }
+  mulSumDifference(isFused, HE, YX, ENTRY);
+  mulSumDifference(isFused, GF, ZT, ENTRY + size);
+  for (let i: usize = 0; i < size; i += 16) {
+    const he = v128.load(HE + i);
+    const gf = v128.load(GF + i);
+    v128.store(GH + i, v128.shuffle<i64>(gf, he, 0, 2));
+    v128.store(FE + i, v128.shuffle<i64>(gf, he, 1, 3));
+  }
+  mulSumDifference(isFused, YX, HE, GF);
+  mulSumDifference(isFused, ZT, GH, FE);
+}
+
+/** PX, PY, PZ = twice the coordinates of the point, which are the same point. Destroys the pairs. */
+// @ts-ignore: decorator
+@inline
+function toElements(isFused: bool): void {
+  memory.copy(HE, YX, PAIR);
+  pairSum(isFused, PY, YX, 1, T);
+  pairSum(isFused, PX, HE, -1, T);
+  pairSum(isFused, PZ, ZT, 1, T);
+}
+
+/** out (32 bytes) = the u-coordinate of the scalar at K times the base point. */
+// @ts-ignore: decorator
+@inline
+function comb(isFused: bool, out: usize): void {
+  const size = isFused ? FUSED_BYTES : DOUBLE_BYTES;
+  const rowBytes = ROW_ENTRIES * 2 * size;
   recodeScalar();
-  pointZero();
+  // The neutral element: (1, 1), (1, 1).
+  memory.fill(YX, 0, 2 * PAIR);
+  v128.store(YX, f64x2.splat(1));
+  v128.store(ZT, f64x2.splat(1));
   for (let i: usize = 1; i < 64; i += 2) {
-    selectEntry(BASE_TABLE + (i >> 1) * ROW_BYTES, load<i8>(DIGITS + i));
-    pointAdd(ENTRY);
+    selectEntry(size, BASE_TABLE + (i >> 1) * rowBytes, load<i8>(DIGITS + i));
+    addEntry(isFused, size);
   }
+  toElements(isFused);
   for (let i = 0; i < 4; i++) pointDouble();
+  pairFromElements(isFused, YX, PY, PX);
+  pairFromElements(isFused, ZT, PZ, PT);
   for (let i: usize = 0; i < 64; i += 2) {
-    selectEntry(BASE_TABLE + (i >> 1) * ROW_BYTES, load<i8>(DIGITS + i));
-    pointAdd(ENTRY);
+    selectEntry(size, BASE_TABLE + (i >> 1) * rowBytes, load<i8>(DIGITS + i));
+    addEntry(isFused, size);
   }
+  toElements(isFused);
   feAdd(A, PZ, PY);
   feSub(B, PZ, PY);
   feInvert(B, B, T);
   feMul(A, A, B);
   feToBytes(out, A);
+}
+
+function combFused(out: usize): void {
+  if (tableForm != 2) buildBaseTable(true);
+  tableForm = 2;
+  comb(true, out);
+}
+
+function combDouble(out: usize): void {
+  if (tableForm != 1) buildBaseTable(false);
+  tableForm = 1;
+  comb(false, out);
+}
+
+/** out (32 bytes) = X25519(scalar, 9), the public key; the 32-byte scalar is clamped here. */
+export function x25519Base(out: usize, scalar: usize): void {
+  clampScalar(K, scalar);
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (x25519Fused()) combFused(out);
+    else combDouble(out);
+  } else {
+    combDouble(out);
+  }
   memory.fill(X25519_SCRATCH, 0, X25519_SCRATCH_BYTES);
+  memory.fill(PX, 0, POINT_SCRATCH_BYTES);
+  memory.fill(PAIR_SCRATCH, 0, PAIR_SCRATCH_BYTES);
 }
