@@ -74,33 +74,45 @@ function selectEntry(size: usize, row: usize, digit: i32): void {
   const negative = digit >> 31;
   const magnitude = (digit ^ negative) - negative;
   const swap = i32x4.splat(negative);
-  // Digit 0: the neutral element, (1, 1) and (1, 0).
-  const zero = i64x2.splat(<i64>((magnitude - 1) >> 31));
-  let start = v128.and(zero, f64x2.splat(1));
-  for (let i: usize = 0; i < size; i += 16) {
-    const selected = v128.or(start, selectVector(size, row + i, magnitude));
-    v128.store(ENTRY + i, v128.bitselect(v128.shuffle<i64>(selected, selected, 1, 0), selected, swap));
-    start = i64x2.splat(0);
+  const m1 = equalMask(magnitude, 1);
+  const m2 = equalMask(magnitude, 2);
+  const m3 = equalMask(magnitude, 3);
+  const m4 = equalMask(magnitude, 4);
+  const m5 = equalMask(magnitude, 5);
+  const m6 = equalMask(magnitude, 6);
+  const m7 = equalMask(magnitude, 7);
+  const m8 = equalMask(magnitude, 8);
+  for (let i: usize = 0; i < 2 * size; i += 16) {
+    let p = row + i;
+    let selected = v128.and(m1, v128.load(p));
+    selected = v128.or(selected, v128.and(m2, v128.load((p += 2 * size))));
+    selected = v128.or(selected, v128.and(m3, v128.load((p += 2 * size))));
+    selected = v128.or(selected, v128.and(m4, v128.load((p += 2 * size))));
+    selected = v128.or(selected, v128.and(m5, v128.load((p += 2 * size))));
+    selected = v128.or(selected, v128.and(m6, v128.load((p += 2 * size))));
+    selected = v128.or(selected, v128.and(m7, v128.load((p += 2 * size))));
+    selected = v128.or(selected, v128.and(m8, v128.load((p += 2 * size))));
+    v128.store(ENTRY + i, selected);
   }
-  start = v128.and(zero, f64x2.replace_lane(f64x2.splat(0), 0, 1));
+  // Digit 0: the neutral element, (1, 1) and (1, 0).
+  const zero = equalMask(magnitude, 0);
+  v128.store(ENTRY, v128.or(v128.load(ENTRY), v128.and(zero, f64x2.splat(1))));
+  const identity = v128.and(zero, f64x2.replace_lane(f64x2.splat(0), 0, 1));
+  v128.store(ENTRY + size, v128.or(v128.load(ENTRY + size), identity));
+  // The sign.
   const sign = v128.and(swap, i64x2.replace_lane(i64x2.splat(0), 1, i64.MIN_VALUE));
-  for (let i: usize = size; i < 2 * size; i += 16) {
-    v128.store(ENTRY + i, v128.xor(sign, v128.or(start, selectVector(size, row + i, magnitude))));
-    start = i64x2.splat(0);
+  for (let i: usize = 0; i < size; i += 16) {
+    const yx = v128.load(ENTRY + i);
+    v128.store(ENTRY + i, v128.bitselect(v128.shuffle<i64>(yx, yx, 1, 0), yx, swap));
+    v128.store(ENTRY + size + i, v128.xor(sign, v128.load(ENTRY + size + i)));
   }
 }
 
-/** The vector at the same place of entry `magnitude` (1-8) of a row; 0 for 0. All eight are read. */
+/** All ones when a = b, for 0 <= a, b <= 8. */
 // @ts-ignore: decorator
 @inline
-function selectVector(size: usize, p: usize, magnitude: i32): v128 {
-  let selected = i64x2.splat(0);
-  for (let j = 1; j <= 8; j++) {
-    const mask = i32x4.splat(((magnitude ^ j) - 1) >> 31); // all ones when magnitude = j
-    selected = v128.or(selected, v128.and(mask, v128.load(p)));
-    p += 2 * size;
-  }
-  return selected;
+function equalMask(a: i32, b: i32): v128 {
+  return i32x4.splat(((a ^ b) - 1) >> 31);
 }
 
 /** Adds ENTRY to the point. */
