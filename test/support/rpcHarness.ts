@@ -28,10 +28,22 @@ export function checkLeaksAfterEachTest(): void {
     await Promise.all([...clients.splice(0).map(closeClient), ...servers.splice(0).map(closeServer)]);
     const [handlerError] = handlerErrors.splice(0);
     if (handlerError !== undefined) throw handlerError;
+    await waitFor(() => openSockets().length === 0, `sockets to go: ${openSockets()}`);
     assert.equal(timers.size, 0, "deadlines are left in the timer wheel");
     assert.equal(slotsInUse(), 0, "pool slots are left");
     assert.equal(expandedKeys(), 0, "expanded keys are left");
   });
+}
+
+/**
+ * Sockets and listeners of this process, where the runtime tells (Node, and node:net in Deno). What it does not
+ * tell would keep the process alive, and the runner fails it for that.
+ */
+function openSockets(): string[] {
+  const resources = process.getActiveResourcesInfo?.() ?? [];
+  return resources.filter((name) =>
+    /^(TCP(Socket|Server)|PipeServer|PipeConnect|TCPConnect)Wrap$/.test(name),
+  );
 }
 
 async function closeClient(client: Client): Promise<void> {

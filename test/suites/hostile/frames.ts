@@ -40,9 +40,11 @@ for (const protocol of protocols) {
     const second = await session.receive();
     assert.equal(second.sequence, 3);
     assertSameBytes(second.body, patternBytes(100_000));
+    session.peer.write(session.seal(0xffffffff, text("the last number")));
+    assert.equal((await session.receive()).sequence, 0xffffffff);
     assert.deepEqual(
       victim.takeHandled().map((body) => body.length),
-      [5, 7, 100_000],
+      [5, 7, 100_000, 15],
     );
     session.destroy();
     await session.peer.destroy();
@@ -164,6 +166,38 @@ for (const protocol of protocols) {
     session.destroy();
     await session.peer.destroy();
     await victim.closed(session.peer);
+  });
+
+  test(`${name}: a peer that vanishes with calls in flight, in both directions`, async () => {
+    const listener = await RawListener.listen();
+    const lost: string[] = [];
+    const client = startClient({
+      ...protocol.options,
+      port: listener.port,
+      maxConnections: 1,
+      onConnectionState: (_connection, state, error) => {
+        if (state === "closed") lost.push(error?.code ?? "none");
+      },
+    });
+    const answered = client.request(text("answer this one"));
+    const calls = Array.from({ length: 50 }, () =>
+      rejectsWith(client.request(patternBytes(10)), "ERR_CONNECTION_LOST"),
+    );
+    const session = await protocol.rawSession(await listener.accept(), "server");
+    const { sequence } = await session.receive();
+    session.peer.write(session.seal(sequence, text("the only answer"), Kind.reply));
+    assert.equal(fromText(await answered), "the only answer");
+    // Not reading what the client still sends makes this a reset.
+    session.peer.socket.pause();
+    calls.push(rejectsWith(client.request(patternBytes(900_000)), "ERR_CONNECTION_LOST"));
+    await session.peer.destroy();
+    const errors = await Promise.all(calls);
+    for (const error of errors) assert.ok(error.message.length > 0);
+    await waitFor(() => lost.length === 1, "the client to note the loss");
+    assert.deepEqual(lost, ["ERR_CONNECTION_LOST"]);
+    session.destroy();
+    await client.close();
+    await listener.close();
   });
 
   test(`${name}: answers to nothing are dropped and counted`, async () => {

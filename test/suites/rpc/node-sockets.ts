@@ -1,0 +1,72 @@
+// The Node entry point in every runtime: bundlers bake in the condition `node`, so it must be right on Bun and
+// Deno, too. (The other suites run on the runtime's own sockets.)
+
+import assert from "node:assert/strict";
+import { SealwireError } from "../../../src/index.ts";
+import { connect, listen } from "../../../src/node.ts";
+import { test } from "../../support/harness.ts";
+import { protocols } from "../../support/protocols.ts";
+import {
+  assertSameBytes,
+  checkLeaksAfterEachTest,
+  fromText,
+  patternBytes,
+  rejectsWith,
+  text,
+} from "../../support/rpcHarness.ts";
+
+checkLeaksAfterEachTest();
+
+for (const { name, options } of protocols) {
+  test(`${name}: messages of all sizes, both ways, and an orderly end`, async () => {
+    let oneWay = 0;
+    const server = await listen({
+      ...options,
+      port: 0,
+      maxFrameBytes: 9_000_000,
+      onMessage: async (message) => {
+        if (!message.expectsReply) oneWay++;
+        else if (message.body.length === 4)
+          message.reply(await message.connection.request(text("from the server")));
+        else message.reply(message.body);
+      },
+    });
+    const client = connect({
+      ...options,
+      port: server.port,
+      maxFrameBytes: 9_000_000,
+      onMessage: (message) => message.reply(message.body),
+    });
+    const bodies = [0, 1, 100, 1_400, 40_000, 65_536, 1_000_000, 8_000_000].map((length) =>
+      patternBytes(length),
+    );
+    const answers = await Promise.all(bodies.map((body) => client.request(body)));
+    answers.forEach((answer, i) => {
+      assertSameBytes(answer, bodies[i]!);
+    });
+    assert.equal(fromText(await client.request(text("call"))), "from the server");
+    for (let i = 0; i < 3_000; i++) await client.send(patternBytes(i));
+    await client.close();
+    await server.close();
+    assert.equal(oneWay, 3_000);
+    await rejectsWith(connect({ ...options, port: server.port }).request(text("x")), "ERR_DIAL_FAILED");
+  });
+
+  test(`${name}: a server that is destroyed under its client`, async () => {
+    const server = await listen({
+      ...options,
+      port: 0,
+      drainTimeoutMs: 0,
+      onMessage: () => new Promise(() => {}),
+    });
+    const client = connect({ ...options, port: server.port });
+    const answers = Array.from({ length: 10 }, () => client.request(text("x")).catch((error) => error));
+    await client.connected();
+    await server.close();
+    for (const error of await Promise.all(answers)) {
+      assert.ok(error instanceof SealwireError);
+      assert.match(error.code, /^ERR_(CONNECTION_LOST|HANDSHAKE)$/);
+    }
+    await client.close();
+  });
+}
