@@ -77,7 +77,9 @@ const heading = [
   `# The crypto core, ${new Date().toISOString().slice(0, 10)}`,
   `${cpus()[0]?.model.trim()}, ${cpus().length} cores; ${results.map(({ label, version, wasmBuild }) => `${label} (${version}, ${wasmBuild} SIMD)`).join(", ")}.`,
 ].join("\n\n");
-const text = [heading, ...fullTables(results), "### Targets", targetTable(results, targets)].join("\n\n");
+const text = [heading, ...fullTables(results), "### Targets (minima)", targetTable(results, targets)].join(
+  "\n\n",
+);
 console.log(text);
 mkdirSync(new URL("./results/", import.meta.url), { recursive: true });
 writeFileSync(new URL("./results/core.md", import.meta.url), text + "\n");
