@@ -1,6 +1,8 @@
 // The table of x25519Base.ts: multiples of the base point B of edwards25519 (RFC 8032 section 5.1), built at
-// first use and public. Entry j of row i is (j + 1) 256^i B, i < 32, j < 8, as two pairs of field elements,
-// (Y + X, Y - X) and (1, d X Y) for Z = 1, in the form of fieldFused.ts (40 KiB) or fieldDouble.ts (96 KiB).
+// first use and public. Entry j of row i is (j + 1) 256^i B, i < 32, j < 8, for Z = 1:
+//   for fieldFused.ts   160 bytes: the pairs (Y + X, Y - X) and (1, d X Y)
+//   for fieldDouble.ts  144 bytes: limbs without their weights as i32, those of Y + X and Y - X in turn, then
+//                       those of d X Y; as doubles the table would not fit into a first-level cache
 //
 // Nothing here is secret. The points are computed with field25519.ts in extended coordinates (X : Y : Z : T),
 // T = XY / Z (Hisil, Wong, Carter, Dawson, "Twisted Edwards curves revisited", 2008).
@@ -10,7 +12,7 @@ import { DOUBLE_BYTES } from "./fieldDouble";
 import { FUSED_BYTES } from "./fieldFused";
 import { feInvert } from "./inverse25519";
 import { BASE_BUILD, BASE_TABLE } from "./memory";
-import { pairFromBytes } from "./pairs25519";
+import { DOUBLE_LIMBS, doubleWeight, pairFromBytes, powerOfTwo } from "./pairs25519";
 
 /** Coordinates of B, and d, little-endian. */
 const B_X = memory.data<u8>([
@@ -28,6 +30,8 @@ const D_BYTES = memory.data<u8>([
 
 export const ROWS: i32 = 32;
 export const ROW_ENTRIES: usize = 8;
+export const FUSED_ENTRY_BYTES: usize = 2 * FUSED_BYTES;
+export const DOUBLE_ENTRY_BYTES: usize = 3 * 4 * <usize>DOUBLE_LIMBS;
 
 // BASE_BUILD: the multiple being computed, temporaries (also of pointDouble, at key generation), and while
 // the table is built the entries of a row, nine points (X, Y, Z) and the products of their Z.
@@ -119,16 +123,33 @@ function pairOf(fused: bool, pair: usize, f: usize, g: usize): void {
   }
 }
 
-/** The table entry of the point (X, Y, Z) at `point`, given 1 / Z; for the first of a row also STEP. */
+/** The limbs of f for fieldDouble.ts, without their weights, as i32 at `to`, `stride` bytes apart. */
+function writeLimbs(to: usize, stride: usize, f: usize): void {
+  feToBytes(BYTES, f);
+  pairFromBytes(false, LANES, BYTES);
+  for (let k = 0; k < DOUBLE_LIMBS; k++) {
+    store<i32>(to, <i32>(load<f64>(LANES + 16 * k) * powerOfTwo(-doubleWeight(k))));
+    to += stride;
+  }
+}
+
+/** The table entry of the point (X, Y, Z) at `point`, given 1 / Z. */
 function writeEntry(fused: bool, entry: usize, point: usize, inverseZ: usize): void {
-  const size = fused ? FUSED_BYTES : DOUBLE_BYTES;
   feMul(C, point, inverseZ); // x
   feMul(D, point + FE_BYTES, inverseZ); // y
-  pairFromElements(fused, entry, D, C);
+  feAdd(A, D, C);
+  feSub(B, D, C);
   feMul(C, C, D);
   feMul(C, C, D1);
-  feSmall(D, 1);
-  pairOf(fused, entry + size, D, C);
+  if (fused) {
+    pairOf(fused, entry, A, B);
+    feSmall(D, 1);
+    pairOf(fused, entry + FUSED_BYTES, D, C);
+  } else {
+    writeLimbs(entry, 8, A);
+    writeLimbs(entry + 4, 8, B);
+    writeLimbs(entry + 8 * DOUBLE_LIMBS, 4, C);
+  }
 }
 
 /** STEP = the affine form of the point (X, Y, Z) at `point`, given 1 / Z. */
@@ -149,7 +170,7 @@ function savePoint(to: usize): void {
 
 /** Row by row: j P for j = 1..8 and 256 P, made affine with one inversion; 256 P begins the next row. */
 export function buildBaseTable(fused: bool): void {
-  const entryBytes: usize = 2 * (fused ? FUSED_BYTES : DOUBLE_BYTES);
+  const entryBytes = fused ? FUSED_ENTRY_BYTES : DOUBLE_ENTRY_BYTES;
   feFromBytes(D1, D_BYTES);
   feAdd(D2, D1, D1);
   feFromBytes(POINTS, B_X);

@@ -23,7 +23,8 @@ export const CURVE_SCRATCH_BYTES: usize = 0x20000;
 //   +0x00100  X25519: clamped scalar, field elements of one call             3,840 B
 //   +0x01000  BLAKE2b: states and blocks of HMAC and HKDF                    4,096 B
 //   +0x02000  X25519: points, space to build the fixed-base table           24,576 B
-//   +0x08000  fixed-base table (public, lives on)                           96 KiB
+//   +0x08000  X25519: fixed-base table (public, lives on)                   40 KiB
+//   +0x12000  spare                                                         56 KiB
 export const CURVE_ARGS: usize = CURVE_SCRATCH;
 export const X25519_SCRATCH: usize = CURVE_SCRATCH + 0x100;
 export const X25519_SCRATCH_BYTES: usize = 0xf00;
@@ -33,7 +34,7 @@ export const BLAKE2B_SCRATCH_BYTES: usize = 0x1000;
 export const BASE_BUILD: usize = CURVE_SCRATCH + 0x2000;
 export const BASE_BUILD_BYTES: usize = 0x6000;
 export const BASE_TABLE: usize = CURVE_SCRATCH + 0x8000;
-export const BASE_TABLE_BYTES: usize = 0x18000;
+export const BASE_TABLE_BYTES: usize = 0xa000;
 
 export const GCM_SCRATCH: usize = 0x0030000;
 export const GCM_SCRATCH_BYTES: usize = 0x10000;

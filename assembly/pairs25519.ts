@@ -7,7 +7,7 @@ import * as double from "./fieldDouble";
 import * as fused from "./fieldFused";
 
 const FUSED_LIMBS: i32 = 5;
-const DOUBLE_LIMBS: i32 = 12;
+export const DOUBLE_LIMBS: i32 = 12;
 
 // @ts-ignore: decorator
 @inline
@@ -51,14 +51,14 @@ function fusedWeight(k: i32): i32 {
 
 // @ts-ignore: decorator
 @inline
-function doubleWeight(k: i32): i32 {
+export function doubleWeight(k: i32): i32 {
   return (85 * k + 3) >> 2; // ceil(21.25 k)
 }
 
 /** 2^n for -1023 < n < 1024. */
 // @ts-ignore: decorator
 @inline
-function powerOfTwo(n: i32): f64 {
+export function powerOfTwo(n: i32): f64 {
   return reinterpret<f64>(<i64>(1023 + n) << 52);
 }
 

@@ -17,6 +17,8 @@
 
 import {
   buildBaseTable,
+  DOUBLE_ENTRY_BYTES,
+  FUSED_ENTRY_BYTES,
   PAIR_SCRATCH,
   PAIR_SCRATCH_BYTES,
   pairFromElements,
@@ -33,7 +35,7 @@ import { DOUBLE_BYTES } from "./fieldDouble";
 import { FUSED_BYTES } from "./fieldFused";
 import { feInvert } from "./inverse25519";
 import { BASE_TABLE, X25519_SCRATCH, X25519_SCRATCH_BYTES } from "./memory";
-import { mulSumDifference, pairSum } from "./pairs25519";
+import { DOUBLE_LIMBS, doubleWeight, mulSumDifference, pairSum, powerOfTwo } from "./pairs25519";
 import { clampScalar, x25519Fused } from "./x25519";
 
 // X25519_SCRATCH: scalar, digits, pairs (of the larger size), elements. fieldDouble.ts has the end of it.
@@ -47,7 +49,8 @@ const GF: usize = HE + PAIR;
 const GH: usize = GF + PAIR;
 const FE: usize = GH + PAIR;
 const ENTRY: usize = FE + PAIR; // two pairs, one after the other
-const A: usize = ENTRY + 2 * PAIR;
+const LIMBS: usize = ENTRY + 2 * PAIR; // an entry of the table for fieldDouble.ts
+const A: usize = LIMBS + DOUBLE_ENTRY_BYTES;
 const B: usize = A + FE_BYTES;
 const T: usize = B + FE_BYTES; // 4 elements for the inversion
 
@@ -70,10 +73,33 @@ function recodeScalar(): void {
  * ENTRY = digit times the point of the row: the entry of |digit|, negated by its sign: -(x, y) = (-x, y), so
  * that Y + X and Y - X change places and d X Y its sign.
  */
-function selectEntry(size: usize, row: usize, digit: i32): void {
+// @ts-ignore: decorator
+@inline
+function selectEntry(isFused: bool, row: usize, digit: i32): void {
+  const size = isFused ? FUSED_BYTES : DOUBLE_BYTES;
   const negative = digit >> 31;
   const magnitude = (digit ^ negative) - negative;
+  if (isFused) {
+    selectVectors(ENTRY, row, FUSED_ENTRY_BYTES, magnitude);
+  } else {
+    selectVectors(LIMBS, row, DOUBLE_ENTRY_BYTES, magnitude);
+    expandLimbs();
+  }
+  // Digit 0: the neutral element, (1, 1) and (1, 0). The 1 of the second pair is there for every digit.
+  const one = v128.and(equalMask(magnitude, 0), f64x2.splat(1));
+  v128.store(ENTRY, v128.or(v128.load(ENTRY), one));
+  v128.store(ENTRY + size, v128.or(v128.load(ENTRY + size), f64x2.replace_lane(f64x2.splat(0), 0, 1)));
   const swap = i32x4.splat(negative);
+  const sign = v128.and(swap, i64x2.replace_lane(i64x2.splat(0), 1, i64.MIN_VALUE));
+  for (let i: usize = 0; i < size; i += 16) {
+    const yx = v128.load(ENTRY + i);
+    v128.store(ENTRY + i, v128.bitselect(v128.shuffle<i64>(yx, yx, 1, 0), yx, swap));
+    v128.store(ENTRY + size + i, v128.xor(sign, v128.load(ENTRY + size + i)));
+  }
+}
+
+/** to = entry `magnitude` (1-8) of the row, zeros for 0; all eight are read. */
+function selectVectors(to: usize, row: usize, entryBytes: usize, magnitude: i32): void {
   const m1 = equalMask(magnitude, 1);
   const m2 = equalMask(magnitude, 2);
   const m3 = equalMask(magnitude, 3);
@@ -82,29 +108,34 @@ function selectEntry(size: usize, row: usize, digit: i32): void {
   const m6 = equalMask(magnitude, 6);
   const m7 = equalMask(magnitude, 7);
   const m8 = equalMask(magnitude, 8);
-  for (let i: usize = 0; i < 2 * size; i += 16) {
+  for (let i: usize = 0; i < entryBytes; i += 16) {
     let p = row + i;
     let selected = v128.and(m1, v128.load(p));
-    selected = v128.or(selected, v128.and(m2, v128.load((p += 2 * size))));
-    selected = v128.or(selected, v128.and(m3, v128.load((p += 2 * size))));
-    selected = v128.or(selected, v128.and(m4, v128.load((p += 2 * size))));
-    selected = v128.or(selected, v128.and(m5, v128.load((p += 2 * size))));
-    selected = v128.or(selected, v128.and(m6, v128.load((p += 2 * size))));
-    selected = v128.or(selected, v128.and(m7, v128.load((p += 2 * size))));
-    selected = v128.or(selected, v128.and(m8, v128.load((p += 2 * size))));
-    v128.store(ENTRY + i, selected);
+    selected = v128.or(selected, v128.and(m2, v128.load((p += entryBytes))));
+    selected = v128.or(selected, v128.and(m3, v128.load((p += entryBytes))));
+    selected = v128.or(selected, v128.and(m4, v128.load((p += entryBytes))));
+    selected = v128.or(selected, v128.and(m5, v128.load((p += entryBytes))));
+    selected = v128.or(selected, v128.and(m6, v128.load((p += entryBytes))));
+    selected = v128.or(selected, v128.and(m7, v128.load((p += entryBytes))));
+    selected = v128.or(selected, v128.and(m8, v128.load((p += entryBytes))));
+    v128.store(to + i, selected);
   }
-  // Digit 0: the neutral element, (1, 1) and (1, 0).
-  const zero = equalMask(magnitude, 0);
-  v128.store(ENTRY, v128.or(v128.load(ENTRY), v128.and(zero, f64x2.splat(1))));
-  const identity = v128.and(zero, f64x2.replace_lane(f64x2.splat(0), 0, 1));
-  v128.store(ENTRY + size, v128.or(v128.load(ENTRY + size), identity));
-  // The sign.
-  const sign = v128.and(swap, i64x2.replace_lane(i64x2.splat(0), 1, i64.MIN_VALUE));
-  for (let i: usize = 0; i < size; i += 16) {
-    const yx = v128.load(ENTRY + i);
-    v128.store(ENTRY + i, v128.bitselect(v128.shuffle<i64>(yx, yx, 1, 0), yx, swap));
-    v128.store(ENTRY + size + i, v128.xor(sign, v128.load(ENTRY + size + i)));
+}
+
+/** ENTRY = the pairs of fieldDouble.ts (Y + X, Y - X) and (0, d X Y) from the i32 limbs at LIMBS. */
+function expandLimbs(): void {
+  for (let k = 0; k < DOUBLE_LIMBS; k += 2) {
+    const limbs = v128.load(LIMBS + 8 * k);
+    const w0 = f64x2.splat(powerOfTwo(doubleWeight(k)));
+    const w1 = f64x2.splat(powerOfTwo(doubleWeight(k + 1)));
+    const next = v128.shuffle<i64>(limbs, limbs, 1, 0);
+    v128.store(ENTRY + 16 * k, f64x2.mul(f64x2.convert_low_i32x4_s(limbs), w0));
+    v128.store(ENTRY + 16 * k, f64x2.mul(f64x2.convert_low_i32x4_s(next), w1), 16);
+    const product = v128.load64_zero(LIMBS + 8 * DOUBLE_LIMBS + 4 * k);
+    const p0 = v128.shuffle<i32>(product, product, 2, 0, 2, 2);
+    const p1 = v128.shuffle<i32>(product, product, 2, 1, 2, 2);
+    v128.store(ENTRY + PAIR + 16 * k, f64x2.mul(f64x2.convert_low_i32x4_s(p0), w0));
+    v128.store(ENTRY + PAIR + 16 * k, f64x2.mul(f64x2.convert_low_i32x4_s(p1), w1), 16);
   }
 }
 
@@ -152,14 +183,14 @@ function toElements(isFused: bool): void {
 @inline
 function comb(isFused: bool, out: usize): void {
   const size = isFused ? FUSED_BYTES : DOUBLE_BYTES;
-  const rowBytes = ROW_ENTRIES * 2 * size;
+  const rowBytes = ROW_ENTRIES * (isFused ? FUSED_ENTRY_BYTES : DOUBLE_ENTRY_BYTES);
   recodeScalar();
   // The neutral element: (1, 1), (1, 1).
   memory.fill(YX, 0, 2 * PAIR);
   v128.store(YX, f64x2.splat(1));
   v128.store(ZT, f64x2.splat(1));
   for (let i: usize = 1; i < 64; i += 2) {
-    selectEntry(size, BASE_TABLE + (i >> 1) * rowBytes, load<i8>(DIGITS + i));
+    selectEntry(isFused, BASE_TABLE + (i >> 1) * rowBytes, load<i8>(DIGITS + i));
     addEntry(isFused, size);
   }
   toElements(isFused);
@@ -167,7 +198,7 @@ function comb(isFused: bool, out: usize): void {
   pairFromElements(isFused, YX, PY, PX);
   pairFromElements(isFused, ZT, PZ, PT);
   for (let i: usize = 0; i < 64; i += 2) {
-    selectEntry(size, BASE_TABLE + (i >> 1) * rowBytes, load<i8>(DIGITS + i));
+    selectEntry(isFused, BASE_TABLE + (i >> 1) * rowBytes, load<i8>(DIGITS + i));
     addEntry(isFused, size);
   }
   toElements(isFused);

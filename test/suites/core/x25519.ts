@@ -102,3 +102,14 @@ test("both ladders give the same secrets, on random and on extreme keys", () => 
   core.x25519AllowFused(1);
   assert.equal(core.x25519Fused(), before);
 });
+
+test("both forms of the fixed-base table give the same public keys", () => {
+  for (let i = 0; i < 20; i++) {
+    const privateKey = randomBytes(32);
+    core.x25519AllowFused(1);
+    const publicKey = x25519PublicKey(privateKey);
+    core.x25519AllowFused(0);
+    assert.deepEqual(x25519PublicKey(privateKey), publicKey);
+  }
+  core.x25519AllowFused(1);
+});
