@@ -1,7 +1,7 @@
 // What the documents say is what the code does: options with their defaults, error codes, and the README's
 // programs, which run as they are printed.
 import { execFile } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -13,6 +13,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const read = (path: string) => readFileSync(join(root, path), "utf8");
 const api = read("docs/API.md");
 const run = promisify(execFile);
+const installed = runtimes();
 
 describe("docs/API.md", () => {
   test("lists every error code, and none that does not exist", () => {
@@ -60,24 +61,60 @@ describe("docs/API.md", () => {
 });
 
 describe("README.md", () => {
-  const programs = [...read("README.md").matchAll(/```(?:js|ts)\n([\s\S]*?)```/g)].map((match) => match[1]!);
-  const [program] = programs;
+  const programs = [...read("README.md").matchAll(/```js\n([\s\S]*?)```/g)].map((match) => match[1]!);
 
-  for (const runtime of runtimes()) {
-    test(`its first program runs on ${runtime.label} (${runtime.version})`, { timeout: 60_000 }, async () => {
-      const folder = join(root, "build/readme");
-      mkdirSync(folder, { recursive: true });
-      const file = join(folder, `${runtime.id}.mjs`);
-      // The published package by its own name; a free port instead of the printed one.
-      const text = program!.replace(/port: 7000/, "port: 0").replace(/"sealwire"/, '"../../dist/index.js"');
-      writeFileSync(file, `${text}\nconsole.log("answer:", new TextDecoder().decode(answer));\n`);
-      const env = { ...process.env, SEALWIRE_PSK: "ab".repeat(32) };
-      const { stdout } = await run(runtime.path, [...runtime.args, file], {
-        cwd: folder,
-        env,
-        timeout: 30_000,
+  /** Runs a printed program: the built package in place of the installed one, a free port in place of its own. */
+  async function runProgram(
+    name: string,
+    text: string,
+    runtime: (typeof installed)[number],
+  ): Promise<string> {
+    const folder = join(root, "build/readme");
+    mkdirSync(folder, { recursive: true });
+    const file = join(folder, `${name}-${runtime.id}.mjs`);
+    const local = text
+      .replace(/port: 700\d/, "port: 0")
+      .replace(/"sealwire(\/\w+)?"/, (_, entry: string | undefined) => {
+        return `"../../dist${entry ?? "/index"}.js"`;
       });
-      expect(stdout).toContain("answer: hello");
+    writeFileSync(file, local);
+    const env = { ...process.env, SEALWIRE_PSK: "ab".repeat(32) };
+    const { stdout } = await run(runtime.path, [...runtime.args, file], {
+      cwd: folder,
+      env,
+      timeout: 30_000,
+    });
+    return stdout;
+  }
+
+  for (const runtime of installed) {
+    const entry = runtime.id.startsWith("node") ? "node" : runtime.id;
+    for (const from of [`sealwire/${entry}`, "sealwire"]) {
+      test(`its ${entry} program runs on ${runtime.label} (${runtime.version}) from "${from}"`, async () => {
+        const program = programs.find((text) => text.includes(`"sealwire/${entry}"`))!;
+        const text = program.replace(`"sealwire/${entry}"`, `"${from}"`);
+        const show = 'console.log("answer:", new TextDecoder().decode(answer));';
+        expect(await runProgram(from.replace("/", "-"), `${text}\n${show}\n`, runtime)).toContain(
+          "answer: hello",
+        );
+      });
+    }
+
+    test(`its program with keys runs on ${runtime.label} (${runtime.version})`, async () => {
+      const program = programs.find((text) => text.includes("generateKeyPair"))!;
+      const file = join(root, "build/readme", `known_peers-${runtime.id}`);
+      rmSync(file, { force: true });
+      const text = program
+        .replaceAll("port: 7001, staticKey", "port: server.port, staticKey")
+        .replaceAll("port: 7001,\n  staticKey: clientKeys", "port: server.port,\n  staticKey: clientKeys")
+        .replace('"known_peers"', JSON.stringify(file));
+      const use = `
+        for (const client of [pinned, trusting]) {
+          console.log((await client.request(new Uint8Array(3))).length, (await client.connected()).authenticated);
+          await client.close();
+        }
+        await server.close();`;
+      expect(await runProgram("keys", text + use, runtime)).toBe("3 true\n3 true\n");
     });
   }
 });
