@@ -2,27 +2,35 @@
 //
 // ck (64 bytes) and the CipherState's key are secret; h (64 bytes) is the transcript hash.
 
-import { blake2b, hkdfBlake2b } from "../../core/blake2b.ts";
+import { blake2b } from "../../core/blake2b.ts";
+import { MAX_MIX_BYTES, mixHash, mixKey, mixKeyAndHash, split } from "../../core/noiseHash.ts";
 import { invalidArgument } from "../../errors.ts";
 import { CipherState } from "./cipherState.ts";
 import { HASHLEN } from "./patterns.ts";
 
 const KEYLEN = 32;
-const EMPTY = new Uint8Array(0);
+const encoder = new TextEncoder();
+
+function requireBytes(name: string, bytes: Uint8Array): void {
+  if (!(bytes instanceof Uint8Array) || bytes.length > MAX_MIX_BYTES) {
+    throw invalidArgument(name, `a Uint8Array of at most ${MAX_MIX_BYTES} bytes`);
+  }
+}
 
 export class SymmetricState {
   /** Its keys live for a message or two: not worth setting up the runtime's own AES. */
   readonly #cipher = new CipherState("wasm");
   readonly #ck: Uint8Array;
-  #h: Uint8Array;
+  readonly #h: Uint8Array;
+  /** On its way to the CipherState; zeros between calls. */
+  readonly #tempK = new Uint8Array(KEYLEN);
 
   /** InitializeSymmetric: a name of up to 64 bytes (ASCII) is padded with zeros, a longer one hashed. */
   constructor(protocolName: string) {
     if (typeof protocolName !== "string") throw invalidArgument("protocolName", "a string");
-    const name = new TextEncoder().encode(protocolName);
+    const name = encoder.encode(protocolName);
     this.#h = new Uint8Array(HASHLEN);
-    if (name.length <= HASHLEN) this.#h.set(name);
-    else this.#h = blake2b(name);
+    this.#h.set(name.length <= HASHLEN ? name : blake2b(name));
     this.#ck = new Uint8Array(this.#h);
   }
 
@@ -31,31 +39,36 @@ export class SymmetricState {
     return this.#cipher.hasKey;
   }
 
-  /** MixKey. The caller wipes `inputKeyMaterial`. */
+  /**
+   * MixKey. The caller wipes `inputKeyMaterial`.
+   *
+   * @throws SealwireError ERR_INVALID_ARGUMENT
+   */
   mixKey(inputKeyMaterial: Uint8Array): void {
-    const [ck, tempK] = hkdfBlake2b(this.#ck, inputKeyMaterial, 2) as [Uint8Array, Uint8Array];
-    this.#ck.set(ck);
-    this.#cipher.initializeKey(tempK.subarray(0, KEYLEN));
-    ck.fill(0);
-    tempK.fill(0);
+    requireBytes("inputKeyMaterial", inputKeyMaterial);
+    mixKey(this.#ck, this.#tempK, inputKeyMaterial);
+    this.#setKey();
   }
 
-  /** MixHash: h = HASH(h ‖ data). */
+  /**
+   * MixHash: h = HASH(h ‖ data).
+   *
+   * @throws SealwireError ERR_INVALID_ARGUMENT
+   */
   mixHash(data: Uint8Array): void {
-    const input = new Uint8Array(HASHLEN + data.length);
-    input.set(this.#h);
-    input.set(data, HASHLEN);
-    this.#h = blake2b(input);
+    requireBytes("data", data);
+    mixHash(this.#h, data);
   }
 
-  /** MixKeyAndHash, for pre-shared keys. The caller wipes `inputKeyMaterial`. */
+  /**
+   * MixKeyAndHash, for pre-shared keys. The caller wipes `inputKeyMaterial`.
+   *
+   * @throws SealwireError ERR_INVALID_ARGUMENT
+   */
   mixKeyAndHash(inputKeyMaterial: Uint8Array): void {
-    const outputs = hkdfBlake2b(this.#ck, inputKeyMaterial, 3) as [Uint8Array, Uint8Array, Uint8Array];
-    const [ck, tempH, tempK] = outputs;
-    this.#ck.set(ck);
-    this.mixHash(tempH);
-    this.#cipher.initializeKey(tempK.subarray(0, KEYLEN));
-    for (const output of outputs) output.fill(0);
+    requireBytes("inputKeyMaterial", inputKeyMaterial);
+    mixKeyAndHash(this.#ck, this.#h, this.#tempK, inputKeyMaterial);
+    this.#setKey();
   }
 
   /** GetHandshakeHash: a copy of h, 64 bytes. Meaningful after the last message (section 11.2). */
@@ -86,10 +99,8 @@ export class SymmetricState {
    * owns and wipes them. The state is wiped.
    */
   splitKeys(): [initiatorKey: Uint8Array, responderKey: Uint8Array] {
-    const [tempK1, tempK2] = hkdfBlake2b(this.#ck, EMPTY, 2) as [Uint8Array, Uint8Array];
-    const keys: [Uint8Array, Uint8Array] = [tempK1.slice(0, KEYLEN), tempK2.slice(0, KEYLEN)];
-    tempK1.fill(0);
-    tempK2.fill(0);
+    const keys: [Uint8Array, Uint8Array] = [new Uint8Array(KEYLEN), new Uint8Array(KEYLEN)];
+    split(this.#ck, ...keys);
     this.destroy();
     return keys;
   }
@@ -109,5 +120,9 @@ export class SymmetricState {
   destroy(): void {
     this.#ck.fill(0);
     this.#cipher.destroy();
+  }
+  #setKey(): void {
+    this.#cipher.initializeKey(this.#tempK);
+    this.#tempK.fill(0);
   }
 }

@@ -124,3 +124,21 @@ test("SymmetricState pads a protocol name of 64 bytes and hashes one of 65", () 
   assert.equal(long.length, 64);
   assert.notEqual(toHex(long).slice(0, 8), "61616161");
 });
+
+test("SymmetricState checks its arguments and leaves its state alone when they are wrong", () => {
+  const [one, other] = [new SymmetricState("name"), new SymmetricState("name")];
+  for (const bad of ["text", undefined, new Uint8Array(1_000_000)] as unknown as Uint8Array[]) {
+    assert.throws(() => one.mixHash(bad), { code: "ERR_INVALID_ARGUMENT", message: /^data must/ });
+    assert.throws(() => one.mixKey(bad), { code: "ERR_INVALID_ARGUMENT", message: /^inputKeyMaterial must/ });
+    assert.throws(() => one.mixKeyAndHash(bad), {
+      code: "ERR_INVALID_ARGUMENT",
+      message: /^inputKeyMaterial must/,
+    });
+  }
+  for (const state of [one, other]) {
+    state.mixHash(new Uint8Array(70_000));
+    state.mixKeyAndHash(key);
+  }
+  assert.deepEqual(one.getHandshakeHash(), other.getHandshakeHash());
+  assert.deepEqual(one.splitKeys(), other.splitKeys());
+});

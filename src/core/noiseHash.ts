@@ -1,0 +1,77 @@
+// The hash functions of Noise (revision 34, sections 4.3 and 5.2) on arrays of the caller, over BLAKE2b: what
+// `blake2b` and `hkdfBlake2b` do, without an array per result. Arguments are trusted; the core's copies of them
+// are wiped before each return.
+//
+// STAGING: h or the chaining key and outputs (3 x 64), input key material or data from + 256 on.
+
+import { core, memory, STAGING, STAGING_BYTES } from "./crypto.ts";
+
+const HASHLEN = 64;
+const KEYLEN = 32;
+const DATA = STAGING + 256;
+
+/** The longest data of `mixHash` and input key material of the others. */
+export const MAX_MIX_BYTES: number = STAGING_BYTES - 256;
+
+const outputs = [0, 1, 2].map((i) => memory.subarray(STAGING + i * HASHLEN, STAGING + (i + 1) * HASHLEN));
+const first = outputs[0]!;
+/** k is the first half of an output: temp_k is truncated to 32 bytes. */
+const [firstKey, secondKey, thirdKey] = outputs.map((output) => output.subarray(0, KEYLEN)) as [
+  Uint8Array,
+  Uint8Array,
+  Uint8Array,
+];
+
+function hkdf(ck: Uint8Array, inputKeyMaterial: Uint8Array, count: 2 | 3): void {
+  memory.set(ck, STAGING);
+  memory.set(inputKeyMaterial, DATA);
+  core.hkdfBlake2b(STAGING, STAGING, DATA, inputKeyMaterial.length, count);
+  memory.fill(0, DATA, DATA + inputKeyMaterial.length);
+}
+
+function wipeOutputs(): void {
+  memory.fill(0, STAGING, STAGING + 3 * HASHLEN);
+}
+
+/** h (64 bytes) = HASH(h ‖ data). */
+export function mixHash(h: Uint8Array, data: Uint8Array): void {
+  memory.set(h, STAGING);
+  memory.set(data, DATA);
+  core.mixHash(STAGING, DATA, data.length);
+  h.set(first);
+  memory.fill(0, DATA, DATA + data.length);
+  wipeOutputs();
+}
+
+/** ck (64 bytes), k (32 bytes) = HKDF(ck, inputKeyMaterial, 2). */
+export function mixKey(ck: Uint8Array, k: Uint8Array, inputKeyMaterial: Uint8Array): void {
+  hkdf(ck, inputKeyMaterial, 2);
+  ck.set(first);
+  k.set(secondKey);
+  wipeOutputs();
+}
+
+/** ck, temp_h, k = HKDF(ck, inputKeyMaterial, 3); h = HASH(h ‖ temp_h). */
+export function mixKeyAndHash(
+  ck: Uint8Array,
+  h: Uint8Array,
+  k: Uint8Array,
+  inputKeyMaterial: Uint8Array,
+): void {
+  hkdf(ck, inputKeyMaterial, 3);
+  ck.set(first);
+  k.set(thirdKey);
+  memory.set(h, STAGING);
+  core.mixHash(STAGING, STAGING + HASHLEN, HASHLEN);
+  h.set(first);
+  wipeOutputs();
+}
+
+/** k1, k2 (32 bytes each) = HKDF(ck, "", 2). */
+export function split(ck: Uint8Array, k1: Uint8Array, k2: Uint8Array): void {
+  memory.set(ck, STAGING);
+  core.hkdfBlake2b(STAGING, STAGING, DATA, 0, 2);
+  k1.set(firstKey);
+  k2.set(secondKey);
+  wipeOutputs();
+}
