@@ -36,6 +36,7 @@ const K = memory.data<u64>([
   0x5328000000000000, 0x5328000000000000, // ROUND_255
   0x0000000000000000, 0xffffffffffffffff, // KEEP_HIGH
   0xbff0000000000000, 0x40fdb41000000000, // A24
+  0x8000000000000000, 0x0000000000000000, // NEGATE_LOW
 ], 16);
 
 /** COLUMNS = f * g. */
@@ -482,6 +483,77 @@ function carryProduct(h_: usize): void {
 export function mulSumDifference(h_: usize, f: usize, g: usize): void {
   multiplyColumns(f, g);
   carrySumDifference(h_);
+}
+
+/** Bytes of a table of writeFactor. */
+export const FACTOR_BYTES: usize = 352;
+
+/** table = the element in the low lane of the pair f, as mulDifferenceSum wants it. */
+export function writeFactor(table: usize, f: usize): void {
+  for (let m = -10; m < 12; m++) {
+    store<f64>(table, factorLimb(f, m));
+    store<f64>(table, factorLimb(f, m - 1), 8);
+    table += 16;
+  }
+}
+
+/** Limb m of f, for m < 0 limb m + 12 as it counts after wrapping around. */
+function factorLimb(f: usize, m: i32): f64 {
+  return m >= 0 ? load<f64>(f + 16 * m) : load<f64>(f + 16 * (m + 12)) * load<f64>(K);
+}
+
+/** h = (a - b x, a + b x) for the pair f = (a, b) and the table of x. h may overlap f. */
+export function mulDifferenceSum(h_: usize, f: usize, table: usize): void {
+  v128.store(EXTENDED, v128.shuffle<i64>(v128.load(f), v128.load(f, 16), 1, 3));
+  v128.store(EXTENDED, v128.shuffle<i64>(v128.load(f, 32), v128.load(f, 48), 1, 3), 16);
+  v128.store(EXTENDED, v128.shuffle<i64>(v128.load(f, 64), v128.load(f, 80), 1, 3), 32);
+  v128.store(EXTENDED, v128.shuffle<i64>(v128.load(f, 96), v128.load(f, 112), 1, 3), 48);
+  v128.store(EXTENDED, v128.shuffle<i64>(v128.load(f, 128), v128.load(f, 144), 1, 3), 64);
+  v128.store(EXTENDED, v128.shuffle<i64>(v128.load(f, 160), v128.load(f, 176), 1, 3), 80);
+  for (let first: usize = 0; first < 192; first += 64) {
+    const e = table + first;
+    let y = v128.load(EXTENDED);
+    let h0 = f64x2.mul(y, v128.load(e, 160));
+    let h1 = f64x2.mul(y, v128.load(e, 176));
+    let h2 = f64x2.mul(y, v128.load(e, 192));
+    let h3 = f64x2.mul(y, v128.load(e, 208));
+    y = v128.load(EXTENDED, 16);
+    h0 = f64x2.add(h0, f64x2.mul(y, v128.load(e, 128)));
+    h1 = f64x2.add(h1, f64x2.mul(y, v128.load(e, 144)));
+    h2 = f64x2.add(h2, f64x2.mul(y, v128.load(e, 160)));
+    h3 = f64x2.add(h3, f64x2.mul(y, v128.load(e, 176)));
+    y = v128.load(EXTENDED, 32);
+    h0 = f64x2.add(h0, f64x2.mul(y, v128.load(e, 96)));
+    h1 = f64x2.add(h1, f64x2.mul(y, v128.load(e, 112)));
+    h2 = f64x2.add(h2, f64x2.mul(y, v128.load(e, 128)));
+    h3 = f64x2.add(h3, f64x2.mul(y, v128.load(e, 144)));
+    y = v128.load(EXTENDED, 48);
+    h0 = f64x2.add(h0, f64x2.mul(y, v128.load(e, 64)));
+    h1 = f64x2.add(h1, f64x2.mul(y, v128.load(e, 80)));
+    h2 = f64x2.add(h2, f64x2.mul(y, v128.load(e, 96)));
+    h3 = f64x2.add(h3, f64x2.mul(y, v128.load(e, 112)));
+    y = v128.load(EXTENDED, 64);
+    h0 = f64x2.add(h0, f64x2.mul(y, v128.load(e, 32)));
+    h1 = f64x2.add(h1, f64x2.mul(y, v128.load(e, 48)));
+    h2 = f64x2.add(h2, f64x2.mul(y, v128.load(e, 64)));
+    h3 = f64x2.add(h3, f64x2.mul(y, v128.load(e, 80)));
+    y = v128.load(EXTENDED, 80);
+    h0 = f64x2.add(h0, f64x2.mul(y, v128.load(e)));
+    h1 = f64x2.add(h1, f64x2.mul(y, v128.load(e, 16)));
+    h2 = f64x2.add(h2, f64x2.mul(y, v128.load(e, 32)));
+    h3 = f64x2.add(h3, f64x2.mul(y, v128.load(e, 48)));
+    v128.store(COLUMNS + first, h0);
+    v128.store(COLUMNS + first, h1, 16);
+    v128.store(COLUMNS + first, h2, 32);
+    v128.store(COLUMNS + first, h3, 48);
+  }
+  for (let i: usize = 0; i < 192; i += 16) {
+    const z = v128.load(COLUMNS + i);
+    const a = v128.load(f + i);
+    const signed = v128.xor(f64x2.add(z, v128.shuffle<i64>(z, z, 1, 0)), v128.load(K, 256));
+    v128.store(COLUMNS + i, f64x2.add(v128.shuffle<i64>(a, a, 0, 0), signed));
+  }
+  carryProduct(h_);
 }
 
 /** h = f^2. h may overlap f. */

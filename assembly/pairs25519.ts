@@ -20,6 +20,32 @@ export function mulSumDifference(isFused: bool, h: usize, f: usize, g: usize): v
   }
 }
 
+/** Bytes that `writeFactor` fills, in either field. */
+export const FACTOR_BYTES: usize = double.FACTOR_BYTES;
+
+/** table = what mulDifferenceSum needs of the element x, both lanes of the pair f. */
+// @ts-ignore: decorator
+@inline
+export function writeFactor(isFused: bool, table: usize, f: usize): void {
+  if (isFused) {
+    // (1, -x)
+    for (let i: usize = 0; i < fused.FUSED_BYTES; i += 16) {
+      v128.store(table + i, f64x2.replace_lane(f64x2.neg(v128.load(f + i)), 0, 0));
+    }
+    store<f64>(table, 1);
+  } else {
+    double.writeFactor(table, f);
+  }
+}
+
+/** h = (a - b x, a + b x) for the pair f = (a, b). */
+// @ts-ignore: decorator
+@inline
+export function mulDifferenceSum(isFused: bool, h: usize, f: usize, table: usize): void {
+  if (isFused) mulSumDifference(true, h, f, table);
+  else double.mulDifferenceSum(h, f, table);
+}
+
 // @ts-ignore: decorator
 @inline
 export function square(isFused: bool, h: usize, f: usize): void {
