@@ -22,7 +22,7 @@ export async function timeRows(rows, context, { sliceMs, rounds, maxCount = 2_00
     await attempt(row, context, async (ends) => {
       await usePins(row, ends, context);
       const { count } = await ends.client.call("calibrate", { ...parameters(row, ends), sliceMs, maxCount });
-      ready.push({ row, count, elapsed: [], p50: [], p90: [], p99: [] });
+      ready.push({ row, count, elapsed: [], clientCpu: [], serverCpu: [], p50: [], p90: [], p99: [] });
     });
   }
   for (let round = 0; round < rounds; round++) {
@@ -40,8 +40,12 @@ export async function timeRows(rows, context, { sliceMs, rounds, maxCount = 2_00
 async function runOnce(measured, ends, context) {
   const { row, count } = measured;
   await usePins(row, ends, context);
+  const before = await ends.server.call("cpu");
   const result = await ends.client.call("run", { ...parameters(row, ends), count });
+  const after = await ends.server.call("cpu");
   measured.elapsed.push((result.elapsedMs * 1e6) / count);
+  measured.clientCpu.push((result.cpuUs * 1e3) / count);
+  measured.serverCpu.push(((after.cpuUs - before.cpuUs) * 1e3) / count);
   if (result.p50Us === undefined) return;
   measured.p50.push(result.p50Us);
   measured.p90.push(result.p90Us);
@@ -90,7 +94,7 @@ function describe({ pair, labels, size, pinned }) {
   return `${pair.contender.label}, ${where}, ${labels.row ?? labels.section} ${size} B${pinned ? " [s]" : ""}`;
 }
 
-function resultOf({ row, count, elapsed, p50, p90, p99 }) {
+function resultOf({ row, count, elapsed, clientCpu, serverCpu, p50, p90, p99 }) {
   const ns = summary(elapsed);
   const latency = p50.length > 0 ? { p50Us: summary(p50), p90Us: summary(p90), p99Us: summary(p99) } : {};
   return {
@@ -104,6 +108,8 @@ function resultOf({ row, count, elapsed, p50, p90, p99 }) {
     pinned: row.pinned ?? false,
     count,
     ns,
+    clientCpuNs: summary(clientCpu),
+    serverCpuNs: summary(serverCpu),
     mbPerS: Number(((row.size * 1_000) / ns.median).toPrecision(4)),
     ...latency,
   };

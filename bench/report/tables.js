@@ -46,6 +46,7 @@ function rowTables(run) {
           run.contenders.find(({ id }) => id === result.contender).label,
           spread(result.ns),
           readable(result.mbPerS),
+          `${readable(result.clientCpuNs?.median)} / ${readable(result.serverCpuNs?.median)}`,
           result.p50Us ? readable(result.p50Us.median) : "",
           result.p99Us ? readable(result.p99Us.median) : "",
           heap && !result.pinned
@@ -55,7 +56,16 @@ function rowTables(run) {
       });
     return {
       title: `${runtime.label}: 1,400-byte payloads, one connection, delivered`,
-      head: ["row", "contender", "ns/op (min–max)", "MB/s", "p50 µs", "p99 µs", "B/op client / server"],
+      head: [
+        "row",
+        "contender",
+        "ns/op (min–max)",
+        "MB/s",
+        "CPU ns/op client / server",
+        "p50 µs",
+        "p99 µs",
+        "B/op client / server",
+      ],
       rows,
     };
   });

@@ -72,8 +72,11 @@ const commands = {
 
   async run({ name, kind, size, outstanding, burst, count, heap }) {
     if (heap) meter.start();
+    const before = process.cpuUsage();
     const result = await runLoop(kind, groups.get(name), payloadOf(size), count, outstanding, burst);
-    return heap ? { ...result, heapBytes: meter.stop() } : result;
+    const { user, system } = process.cpuUsage(before);
+    const measured = { ...result, cpuUs: user + system };
+    return heap ? { ...measured, heapBytes: meter.stop() } : measured;
   },
 
   /** Complete handshakes, `atOnce` at a time: dial, one small request, close. */
@@ -101,6 +104,12 @@ const commands = {
       await pool.close();
     }
     return { elapsedMs: performance.now() - start };
+  },
+
+  /** Processor time of this process so far, all threads, user and kernel, in microseconds. */
+  cpu() {
+    const { user, system } = process.cpuUsage();
+    return { cpuUs: user + system };
   },
 
   heapStart() {
