@@ -14,7 +14,7 @@ export async function heap(context) {
   const rows = ROWS.filter(
     ({ row }) => settings.heapRows.includes(row) && wanted(settings.filters.rows, row),
   );
-  for (const pair of pool.pairs(settings.rowContenders)) {
+  for (const pair of pool.pairs(settings.heapContenders)) {
     const { contender, client: runtime } = pair;
     progress.step(`${contender.label}, ${runtime.label}`);
     try {
