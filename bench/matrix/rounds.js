@@ -9,6 +9,7 @@ import { summary } from "./statistics.js";
  * @property {number} size bytes of one payload
  * @property {number} outstanding concurrent callers
  * @property {number} [burst] messages one of several sendNoWait loops sends before the next one's turn
+ * @property {number} [countUnit] the count of messages is a multiple of this
  * @property {string} [group] name of the connections to use; the pair's one connection by default
  * @property {boolean} [pinned] both processes on one core
  * @property {object} labels what identifies the row in the results
@@ -21,7 +22,9 @@ export async function timeRows(rows, context, { sliceMs, rounds, maxCount = 2_00
     context.progress.step(`calibrating ${describe(row)}`);
     await attempt(row, context, async (ends) => {
       await usePins(row, ends, context);
-      const { count } = await ends.client.call("calibrate", { ...parameters(row, ends), sliceMs, maxCount });
+      const { countUnit = 1 } = row;
+      const calibrated = await ends.client.call("calibrate", { ...parameters(row, ends), sliceMs, maxCount });
+      const count = Math.max(1, Math.round(calibrated.count / countUnit)) * countUnit;
       ready.push({ row, count, elapsed: [], clientCpu: [], serverCpu: [], p50: [], p90: [], p99: [] });
     });
   }

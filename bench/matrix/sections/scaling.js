@@ -76,6 +76,7 @@ async function withConnections(pairs, context) {
         size: ROW_SIZE,
         outstanding: connections,
         burst: MESSAGES_PER_TURN,
+        countUnit: connections * MESSAGES_PER_TURN,
         group,
         labels,
       });
