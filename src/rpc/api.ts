@@ -130,15 +130,10 @@ function resolveContext(role: Role, options: CommonOptions, turns: TurnQueue): C
   if (messageBodies !== "copy" && messageBodies !== "view")
     throw invalidArgument("messageBodies", '"copy" or "view"');
   if (!engines.includes(engine)) throw invalidArgument("engine", `one of ${engines.join(", ")}`);
-  const handshake = resolveHandshake(role, options);
-  return {
+  const { path, host = DEFAULT_HOST, port } = options;
+  const context = {
     limits: resolveLimits(options),
-    handshake,
-    releaseKeys: () => {
-      if (options.handshake === undefined) handshake.destroy?.();
-    },
-    dialledAddress:
-      role === "client" ? (options.path ?? `${options.host ?? DEFAULT_HOST}:${options.port}`) : undefined,
+    dialledAddress: role === "client" ? (path ?? `${host}:${port}`) : undefined,
     engine,
     onMessage: functionOption("onMessage", options.onMessage),
     bodyViews: messageBodies === "view",
@@ -146,6 +141,12 @@ function resolveContext(role: Role, options: CommonOptions, turns: TurnQueue): C
     onHandlerError: functionOption("onHandlerError", options.onHandlerError) ?? reportHandlerError,
     turns,
   };
+  // Last, so that no mistake in another option leaves keys behind.
+  const handshake = resolveHandshake(role, options);
+  const releaseKeys = (): void => {
+    if (options.handshake === undefined) handshake.destroy?.();
+  };
+  return { ...context, handshake, releaseKeys };
 }
 
 /** Options without anything that tells who the peer is: the connection is private, but with whom is unknown. */
@@ -180,26 +181,26 @@ export function createApi(adapter: Adapter): Api {
       checkOptionNames(options, clientNames);
       const { maxConnections = 4, dialTimeoutMs = 5_000 } = options;
       return new RpcClient({
-        ...resolveContext("client", options, turns),
         adapter,
         address: resolveAddress(options, 1),
         maxConnections: integerOption("maxConnections", maxConnections, 1, 65_536),
         dialTimeoutMs: integerOption("dialTimeoutMs", dialTimeoutMs, 0, 0x7fffffff),
         keepConnected: booleanOption("keepConnected", options.keepConnected),
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
+        ...resolveContext("client", options, turns),
       });
     },
     async listen(options: ServerOptions): Promise<Server> {
       checkOptionNames(options, serverNames);
       const { maxConnections = 1_024, maxConnectionWaitMs = 2_000, maxHandshakes = 128 } = options;
       return new RpcServer({
-        ...resolveContext("server", options, turns),
         adapter,
         address: resolveAddress(options, 0),
         maxConnections: integerOption("maxConnections", maxConnections, 1, 1_048_576),
         maxConnectionWaitMs: integerOption("maxConnectionWaitMs", maxConnectionWaitMs, 0, 0x7fffffff),
         maxHandshakes: integerOption("maxHandshakes", maxHandshakes, 1, 1_048_576),
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
+        ...resolveContext("server", options, turns),
       }).start();
     },
   };

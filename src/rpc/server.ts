@@ -96,6 +96,7 @@ export class RpcServer implements Server, ConnectionObserver {
     try {
       this.#listener = await adapter.listen(address, (transport) => this.#accept(transport));
     } catch (cause) {
+      this.#context.releaseKeys();
       const where = address.path ?? `${address.host}:${address.port}`;
       throw new SealwireError("ERR_LISTEN_FAILED", `could not listen on ${where}`, { cause });
     }

@@ -22,12 +22,13 @@ import {
 import { SymmetricState } from "./symmetricState.ts";
 
 const EMPTY = new Uint8Array(0);
+const MAX_PROLOGUE_BYTES = 131_072;
 
 export interface HandshakeStateOptions {
   /** A name such as "XX" or "NNpsk0", or a pattern of one's own; its validity is checked. */
   pattern: string | HandshakePattern;
   initiator: boolean;
-  /** Data that both sides must agree on; empty by default. */
+  /** Data that both sides must agree on, at most 131,072 bytes; empty by default. */
   prologue?: Uint8Array;
   /** The static key: 32 private bytes, or the pair (which saves a multiplication). Copied. */
   s?: Uint8Array | KeyPair;
@@ -83,7 +84,9 @@ export class HandshakeState {
     if (options === null || typeof options !== "object") throw invalidArgument("options", "an object");
     const { initiator, prologue = EMPTY, s, rs, psks = [], unsafeEphemeralForTests } = options;
     if (typeof initiator !== "boolean") throw invalidArgument("initiator", "true or false");
-    if (!(prologue instanceof Uint8Array)) throw invalidArgument("prologue", "a Uint8Array");
+    if (!(prologue instanceof Uint8Array) || prologue.length > MAX_PROLOGUE_BYTES) {
+      throw invalidArgument("prologue", "a Uint8Array of at most 131,072 bytes");
+    }
     const pattern = typeof options.pattern === "string" ? parsePattern(options.pattern) : options.pattern;
     if (typeof options.pattern !== "string") checkPattern(pattern);
     this.pattern = pattern;

@@ -10,6 +10,7 @@ import {
   type NoiseSettings,
   patternsFor,
   resolveNoiseOptions,
+  wipeSettings,
 } from "./noiseOptions.ts";
 import type { HandshakePattern } from "./pattern.ts";
 import { protocolName } from "./patterns.ts";
@@ -36,18 +37,24 @@ export interface AnonymousNoiseFactory extends NoiseFactory {
 export function noise(options?: NoiseOptions & AnonymousOptions, role?: Role): AnonymousNoiseFactory;
 export function noise(options: NoiseOptions, role?: Role): NoiseFactory;
 export function noise(options: NoiseOptions = {}, role?: Role): NoiseFactory {
-  const settings = resolveNoiseOptions(options);
-  const rekeyAfterFrames = options.unsafeRekeyAfterFramesForTests ?? REKEY_AFTER_FRAMES;
+  const { unsafeRekeyAfterFramesForTests: rekeyAfterFrames = REKEY_AFTER_FRAMES } = options ?? {};
   if (!Number.isSafeInteger(rekeyAfterFrames) || rekeyAfterFrames < 1) {
     throw invalidArgument("unsafeRekeyAfterFramesForTests", "a positive integer");
   }
+  const settings = resolveNoiseOptions(options);
   const format: TransportFormat = {
     header: "kind",
     nonceLayout: "counter-last",
     rekeyAfterFrames,
     peerMaxFrameBytes: 0,
   };
-  const choices = choose(settings, role);
+  let choices: Choices;
+  try {
+    choices = choose(settings, role);
+  } catch (error) {
+    wipeSettings(settings);
+    throw error;
+  }
   const named = choices[role ?? "client"] ?? choices.server!;
   let destroyed = false;
   return {
@@ -62,9 +69,7 @@ export function noise(options: NoiseOptions = {}, role?: Role): NoiseFactory {
     },
     destroy() {
       destroyed = true;
-      settings.psk?.fill(0);
-      settings.s?.privateKey.fill(0);
-      settings.ephemeralForTests?.fill(0);
+      wipeSettings(settings);
     },
   };
 }

@@ -98,16 +98,28 @@ export function resolveNoiseOptions(options: NoiseOptions): NoiseSettings {
   if (authorize !== undefined && typeof authorize !== "function")
     throw invalidArgument("authorize", "a function");
   if (pattern !== undefined && typeof pattern !== "string") throw invalidArgument("pattern", "a string");
-  return {
+  const withoutSecrets = {
     remoteStatics: decodeRemoteStatics(remoteStatic),
     prologue: buildPrologue(options.prologue),
     authorize,
     pattern,
     ephemeralForTests:
       unsafeEphemeralForTests && decodeKey("unsafeEphemeralForTests", unsafeEphemeralForTests),
-    psk: psk === undefined ? undefined : decodeKey("psk", psk),
-    s: staticKey === undefined ? undefined : keyPairOf("staticKey", staticKey),
   };
+  const s = staticKey === undefined ? undefined : keyPairOf("staticKey", staticKey);
+  try {
+    return { ...withoutSecrets, s, psk: psk === undefined ? undefined : decodeKey("psk", psk) };
+  } catch (error) {
+    s?.privateKey.fill(0);
+    throw error;
+  }
+}
+
+/** Wipes the secrets of settings that are not used any more. Idempotent. */
+export function wipeSettings(settings: NoiseSettings): void {
+  settings.psk?.fill(0);
+  settings.s?.privateKey.fill(0);
+  settings.ephemeralForTests?.fill(0);
 }
 
 /** The patterns that these settings mean for a role. */

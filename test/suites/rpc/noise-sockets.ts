@@ -11,6 +11,7 @@ import {
   listen,
   type Message,
   monteV1,
+  noise,
   type SealwireError,
   type Server,
   type ServerOptions,
@@ -313,4 +314,38 @@ test("credentials that are undefined are a mistake, not anonymity; a handshake r
     code: "ERR_INVALID_ARGUMENT",
     message: /^staticKey must be given/,
   });
+});
+
+test("anonymous clients and servers say so in their type, others do not claim it", async () => {
+  const open: { readonly anonymous: true } = await listen({ port: 0 });
+  const anyone: { readonly anonymous: true } = connect({ port: 1 });
+  // @ts-expect-error: with a psk the peer is not anonymous
+  const shared: { readonly anonymous: true } = connect({ port: 1, psk });
+  // @ts-expect-error: nor with keys
+  const keyed: { readonly anonymous: true } = await listen({ port: 0, staticKey: serverKeys });
+  const old = connect({ port: 1, handshake: monteV1() });
+  assert.deepEqual(
+    [open, anyone, shared, keyed, old].map((end) => end.anonymous as boolean),
+    [true, true, false, false, true],
+  );
+  for (const end of [open, anyone, shared, keyed, old]) await (end as Client | Server).close();
+});
+
+test("a handshake factory of one's own outlives the client or server that used it", async () => {
+  const factory = noise({ psk });
+  const info = { remoteAddress: "" };
+  const server = await listen({
+    port: 0,
+    handshake: factory,
+    onMessage: (message) => message.reply(message.body),
+  });
+  const clients = [1, 2].map(() => connect({ port: server.port, handshake: factory }));
+  for (const client of clients) {
+    assert.deepEqual(await client.request(body), body);
+    await client.close();
+  }
+  await server.close();
+  factory.create("client", info).destroy();
+  factory.destroy();
+  assert.throws(() => factory.create("client", info), { code: "ERR_INVALID_ARGUMENT" });
 });
