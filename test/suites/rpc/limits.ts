@@ -263,7 +263,7 @@ for (const { name, options, headerBytes } of protocols) {
       ...options,
       onMessage: echo,
       maxConnections: 2,
-      maxConnectionWaitMs: 500,
+      maxConnectionWaitMs: 1_000,
     });
     const clients = Array.from({ length: 2 }, () =>
       startClient({ ...options, port: server.port, maxConnections: 1 }),
@@ -287,7 +287,7 @@ for (const { name, options, headerBytes } of protocols) {
       ...options,
       onMessage: echo,
       maxHandshakes: 4,
-      handshakeTimeoutMs: 200,
+      handshakeTimeoutMs: 500,
       maxConnectionWaitMs: 5_000,
     });
     const silent = await Promise.all(Array.from({ length: 4 }, () => RawPeer.connect(server.port)));

@@ -62,7 +62,7 @@ for (const { name, options, withKinds } of protocols) {
       {
         ...options,
         onMessage: echo,
-        handshakeTimeoutMs: 80,
+        handshakeTimeoutMs: 500,
         onConnectionState: (_connection, state, error) => {
           if (state === "closed") reasons.push(error?.code);
         },
@@ -145,7 +145,7 @@ for (const { name, options, withKinds } of protocols) {
       {
         ...options,
         onMessage: echo,
-        readTimeoutMs: 400,
+        readTimeoutMs: 1_000,
         onConnectionState: (_connection, state, error) => {
           if (state === "closed") reasons.push(error?.code);
         },
@@ -154,7 +154,7 @@ for (const { name, options, withKinds } of protocols) {
     );
     for (let i = 0; i < 4; i++) {
       await client.request(text("busy"));
-      await sleep(120);
+      await sleep(300);
     }
     assert.deepEqual(reasons, []);
     await waitFor(() => reasons.length === 1, "the server to close");
@@ -193,8 +193,8 @@ test("v2: a peer that stops answering heartbeats is found dead", async () => {
   const client = startClient({
     ...v2.options,
     port: relay.port,
-    heartbeatIntervalMs: 60,
-    heartbeatTimeoutMs: 300,
+    heartbeatIntervalMs: 100,
+    heartbeatTimeoutMs: 1_500,
     onConnectionState: (_connection, state, error) => {
       if (state === "closed") reasons.push(error?.code);
     },

@@ -1,0 +1,169 @@
+// Long and mixed: many messages on one connection, everything at once from a seeded generator, and a pool with
+// no slot left.
+
+import assert from "node:assert/strict";
+import { acquireSlot, releaseSlot } from "../../../src/core/pool.ts";
+import type { Client, Connection, Message } from "../../../src/index.ts";
+import { test } from "../../support/harness.ts";
+import { protocols } from "../../support/protocols.ts";
+import {
+  assertSameBytes,
+  checkLeaksAfterEachTest,
+  patternBytes,
+  sleep,
+  startPair,
+  waitFor,
+} from "../../support/rpcHarness.ts";
+
+checkLeaksAfterEachTest();
+
+/** Integers from 0 up to, not including, `limit`; the same in every run. */
+function generator(seed: number): (limit: number) => number {
+  let state = seed >>> 0;
+  return (limit) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * limit);
+  };
+}
+
+function u32At(body: Uint8Array, at: number): number {
+  return new DataView(body.buffer, body.byteOffset).getUint32(at);
+}
+
+for (const { name, options, withKinds } of protocols) {
+  test(`${name}: 200,000 messages and 70,000 requests on one connection, through several keys`, async () => {
+    let next = 0;
+    const onMessage = (message: Message) => {
+      if (message.expectsReply) message.reply(message.body);
+      else assert.equal(u32At(message.body, 0), next++);
+    };
+    const { client } = await startPair(
+      { ...options, onMessage, messageBodies: "view" },
+      { ...options, maxConnections: 1 },
+    );
+    const body = new Uint8Array(20);
+    const view = new DataView(body.buffer);
+    for (let i = 0; i < 200_000; i++) {
+      view.setUint32(0, i);
+      while (!client.sendNoWait(body)) await sleep(1);
+    }
+    for (let i = 0; i < 70_000; i += 1_000) {
+      const answers = await Promise.all(
+        Array.from({ length: 1_000 }, (_, j) => {
+          view.setUint32(0, i + j);
+          return client.request(body);
+        }),
+      );
+      answers.forEach((answer, j) => {
+        assert.equal(u32At(answer, 0), i + j);
+      });
+    }
+    assert.equal(next, 200_000);
+    assert.equal(client.stats.droppedReplies, 0);
+  });
+
+  for (const seed of [1, 2, 3]) {
+    test(`${name}: everything at once, seed ${seed}`, async () => {
+      const random = generator(seed);
+      const sizes = [0, 1, 20, 300, 4_096, 4_097, 20_000, 32_720, 32_768, 65_536, 200_000];
+      const pick = () => sizes[random(sizes.length)]! + random(3);
+      let oneWay = 0;
+      let expectedOneWay = 0;
+
+      // The first byte says what to do with a request; the rest is a pattern of the second byte's seed.
+      const onMessage = async (message: Message) => {
+        const { body } = message;
+        if (body.length >= 2) assertSameBytes(body.subarray(2), patternBytes(body.length - 2, body[1]));
+        if (!message.expectsReply) {
+          oneWay++;
+          return;
+        }
+        if (body[0] === 1) await sleep(random(5));
+        else if (body[0] === 2) {
+          const inner = makeBody(pick(), 0);
+          assertSameBytes(await message.connection.request(inner), inner);
+        } else if (body[0] === 3) await sleep(40);
+        if (message.expectsReply) message.reply(body);
+      };
+      const makeBody = (length: number, action: number): Uint8Array => {
+        const body = new Uint8Array(length + 2);
+        body[0] = action;
+        body[1] = random(256);
+        body.set(patternBytes(length, body[1]), 2);
+        return body;
+      };
+
+      const { client } = await startPair(
+        { ...options, onMessage, maxConcurrentHandlers: 50 },
+        {
+          ...options,
+          onMessage: (message) => message.expectsReply && message.reply(message.body),
+          maxConnections: 3,
+        },
+      );
+
+      const step = async (caller: Client | Connection) => {
+        const kind = random(10);
+        const body = makeBody(pick(), kind < 3 ? kind : 0);
+        if (kind < 5) {
+          assertSameBytes(await caller.request(body), body);
+        } else if (kind === 5) {
+          const into = new Uint8Array(300_000);
+          assertSameBytes(await caller.request(body, { into }), body);
+        } else if (kind === 6) {
+          // Given up on before the answer: aborted or timed out, never anything else.
+          const slow = makeBody(pick(), 3);
+          const controller = new AbortController();
+          const outcome = random(2) === 0 ? { signal: controller.signal } : { timeoutMs: 1 + random(10) };
+          setTimeout(() => controller.abort(), random(10));
+          const code = await caller.request(slow, outcome).then(
+            () => "answered",
+            (error) => error.code,
+          );
+          assert.match(code, /^(answered|ERR_ABORTED|ERR_REQUEST_TIMEOUT)$/);
+        } else if (kind < 9) {
+          await caller.send(body);
+          expectedOneWay++;
+        } else if (caller.sendNoWait(body)) {
+          expectedOneWay++;
+        }
+      };
+      const worker = async () => {
+        for (let i = 0; i < 40; i++) await step(client);
+      };
+      await Promise.all(Array.from({ length: 25 }, worker));
+      await waitFor(() => oneWay === expectedOneWay, `${expectedOneWay} one-way messages`);
+      assert.equal(client.stats.inFlightRequests, 0);
+      if (withKinds) assert.ok(client.connections.length >= 1);
+    });
+  }
+
+  test(`${name}: with every pool slot taken, everything still works, in order`, async () => {
+    const slots: number[] = [];
+    for (let slot = acquireSlot(); slot !== 0; slot = acquireSlot()) slots.push(slot);
+    try {
+      let next = 0;
+      const onMessage = (message: Message) => {
+        if (message.expectsReply) message.reply(message.body);
+        else assert.equal(u32At(message.body, 0), next++);
+      };
+      const { client } = await startPair({ ...options, onMessage }, { ...options, maxConnections: 1 });
+      for (let i = 0; i < 2_000; i++) {
+        const body = patternBytes(4 + ((i * 37) % 3_000));
+        new DataView(body.buffer).setUint32(0, i);
+        client.sendNoWait(body) || (await client.send(body));
+        // In the middle a slot comes back, so that frames in and out of slots take turns.
+        if (i % 100 === 50) releaseSlot(slots.pop()!);
+      }
+      const bodies = [0, 10, 5_000, 100_000].map((length) => patternBytes(length));
+      const answers = await Promise.all(bodies.map((body) => client.request(body)));
+      answers.forEach((answer, i) => {
+        assertSameBytes(answer, bodies[i]!);
+      });
+      assert.equal(next, 2_000);
+      await client.close();
+    } finally {
+      for (const slot of slots) releaseSlot(slot);
+    }
+  });
+}
