@@ -279,6 +279,30 @@ test("a length that the pattern does not have is refused on the prefix alone", (
   }
 });
 
+test("later messages have one length as well: longer ones, which would carry a payload, are refused", () => {
+  const prefix = (length: number): Uint8Array => {
+    const bytes = new Uint8Array(4);
+    new DataView(bytes.buffer).setUint32(0, length);
+    return bytes;
+  };
+  const xx = { client: noise({ staticKey: client }), server: noise({ staticKey: server }) };
+  for (const length of [0, 32, 95, 97, 112, 65_535, 0xffffffff]) {
+    const a = xx.client.create("client", info);
+    a.send();
+    assert.throws(() => a.receive(prefix(length)), { code: "ERR_HANDSHAKE", message: /another protocol/ });
+    assert.throws(() => a.finish(), { code: "ERR_HANDSHAKE" });
+  }
+  for (const length of [0, 32, 63, 65, 80, 96, 65_535]) {
+    const [a, b] = [xx.client.create("client", info), xx.server.create("server", info)];
+    const first = a.send()!;
+    b.receive(first.subarray(0, 4));
+    b.receive(first.subarray(4));
+    assert.ok(b.send() !== undefined);
+    assert.throws(() => b.receive(prefix(length)), { code: "ERR_HANDSHAKE", message: /another protocol/ });
+    a.destroy();
+  }
+});
+
 /** Counts key generations and DH operations while `body` runs. */
 function countingX25519(body: () => void): number {
   const { generateKeyPair: generate, dh } = dhFunctions;

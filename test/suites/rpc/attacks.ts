@@ -8,7 +8,9 @@ import {
   type Connection,
   connect,
   generateKeyPair,
+  type HandshakeFactory,
   listen,
+  noise,
   type Server,
   type ServerOptions,
 } from "../../../src/index.ts";
@@ -28,7 +30,7 @@ const clientKeys = generateKeyPair();
 const serverKeys = generateKeyPair();
 const psk = crypto.getRandomValues(new Uint8Array(32));
 
-type Credentials = Pick<ClientOptions & ServerOptions, "psk" | "staticKey" | "remoteStatic">;
+type Credentials = Pick<ClientOptions & ServerOptions, "psk" | "staticKey" | "remoteStatic" | "handshake">;
 const patterns: Record<string, [client: Credentials, server: Credentials]> = {
   NN: [{}, {}],
   NNpsk0: [{ psk }, { psk }],
@@ -168,11 +170,11 @@ async function session(port: number, victim: Victim, credentials: Credentials): 
 
 /** Runs one session per attack, some at a time, each through a proxy of its own. */
 async function runAttacks(
-  pattern: string,
+  pattern: string | [client: Credentials, server: Credentials],
   attacks: Attack[],
   check: (outcome: Outcome, attack: Attack, i: number) => void,
 ): Promise<void> {
-  const [clientCredentials, serverCredentials] = patterns[pattern]!;
+  const [clientCredentials, serverCredentials] = typeof pattern === "string" ? patterns[pattern]! : pattern;
   const victim = await Victim.start(serverCredentials);
   try {
     const queue = [...attacks.entries()];
@@ -460,4 +462,41 @@ test("frames of an earlier session, replayed to a new one, deliver nothing", asy
     await replayer.close();
     await victim.close();
   }
+});
+
+/** What v2 would be with the mistakes of v1: no handshake, one known key for both directions, every time. */
+const broken: HandshakeFactory = {
+  name: "broken on purpose",
+  format: noise().format,
+  anonymous: true,
+  create: () => ({
+    send: () => undefined,
+    expects: 0,
+    receive() {},
+    done: true,
+    finish: () => ({
+      sendKey: new Uint8Array(32).fill(1),
+      receiveKey: new Uint8Array(32).fill(1),
+      identity: {
+        protocol: "broken",
+        authenticated: false,
+        remoteStaticKey: undefined,
+        handshakeHash: undefined,
+      },
+    }),
+    destroy() {},
+  }),
+};
+
+test("control: on a protocol that is broken on purpose these tests notice", async () => {
+  const credentials: [Credentials, Credentials] = [{ handshake: broken }, { handshake: broken }];
+  startIdsAt(100_000);
+  const reflected = frameAttacks["reflected instead of passed on"]!("toServer", 0);
+  await assert.rejects(
+    runAttacks(credentials, [reflected], () => {}),
+    { message: /not what the server sent/ },
+  );
+
+  // And what is not attacked is complete on it, so the attack made the difference.
+  await runAttacks(credentials, [{}], (outcome) => assert.equal(outcome.complete, true));
 });
