@@ -18,8 +18,10 @@ import { interleaveColumn, transposeWords } from "./transpose";
 
 const COLUMN_0: usize = AES_SLICED_CONSTANTS; // 4 splats: column 0 after round 1 without byte 15
 const ROUND_2: usize = AES_SLICED_CONSTANTS + 64; // 16 splats: the state after round 2 without column 0
-const STATE_A: usize = AES_SLICED_STATE;
-const STATE_B: usize = AES_SLICED_STATE + 256;
+const STATE: usize = AES_SLICED_STATE;
+/** 3·S(x) and 2·S(x) of every register, within a round. */
+const W: usize = AES_SLICED_STATE + 256;
+const D: usize = AES_SLICED_STATE + 512;
 
 const IOTA: usize = memory.data<u8>([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], 16);
 const NOT_BYTE_15: usize = memory.data<u8>(
@@ -95,13 +97,43 @@ function firstRounds(slot: usize, first: u8, state: usize): void {
   }
 }
 
-/**
- * One column of a full round: reads registers a, b, c, d (rows 0 to 3, ShiftRows done by the choice), writes
- * four registers to `out`; `key` are the four splats.
- */
+/** SubBytes of register p: W and D of it. */
 // @ts-ignore: decorator
 @inline
-function roundColumn(a: usize, b: usize, c: usize, d: usize, out: usize, key: usize): void {
+function substitute(
+  p: usize, mask: v128, inv: v128, invA: v128, s3io: v128, s3jo: v128, s2io: v128, s2jo: v128,
+): void {
+  const x = v128.load(STATE + p);
+  const k = v128.and(x, mask);
+  const i = highNibbles(x, mask);
+  const aOverK = lookup(invA, k);
+  const j = v128.xor(i, k);
+  const io = inversion(inv, i, j, aOverK);
+  const jo = inversion(inv, j, i, aOverK);
+  v128.store(W + p, v128.xor(lookup(s3io, io), lookup(s3jo, jo)));
+  v128.store(D + p, v128.xor(lookup(s2io, io), lookup(s2jo, jo)));
+}
+
+/** MixColumns of the column whose four rows lie, before ShiftRows, at offsets a, b, c, d; and the key. */
+// @ts-ignore: decorator
+@inline
+function mixColumn(a: usize, b: usize, c: usize, d: usize, out: usize, key: usize): void {
+  const p0 = v128.xor(v128.load(W + a), v128.load(D + b));
+  const p1 = v128.xor(v128.load(W + b), v128.load(D + c));
+  const p2 = v128.xor(v128.load(W + c), v128.load(D + d));
+  const p3 = v128.xor(v128.load(W + d), v128.load(D + a));
+  const t = v128.xor(v128.xor(p0, p1), v128.xor(p2, p3));
+  v128.store(STATE + out, v128.xor(v128.xor(t, p0), v128.load(key)));
+  v128.store(STATE + out + 16, v128.xor(v128.xor(t, p1), v128.load(key + 16)));
+  v128.store(STATE + out + 32, v128.xor(v128.xor(t, p2), v128.load(key + 32)));
+  v128.store(STATE + out + 48, v128.xor(v128.xor(t, p3), v128.load(key + 48)));
+}
+
+/**
+ * Rounds 3 to 13. W and D go through memory for the compilers' sake: with all of a column in registers V8
+ * computes its four S-boxes interleaved and spills 30 vectors per column.
+ */
+function fullRounds(key: usize): void {
   const mask = nibbleMask();
   const inv = table(INV);
   const invA = table(INV_A);
@@ -109,59 +141,17 @@ function roundColumn(a: usize, b: usize, c: usize, d: usize, out: usize, key: us
   const s3jo = table(S3_JO);
   const s2io = table(S2_IO);
   const s2jo = table(S2_JO);
-
-  let x = v128.load(a);
-  let k = v128.and(x, mask);
-  let i = highNibbles(x, mask);
-  let aOverK = lookup(invA, k);
-  let j = v128.xor(i, k);
-  let io = inversion(inv, i, j, aOverK);
-  let jo = inversion(inv, j, i, aOverK);
-  const w0 = v128.xor(lookup(s3io, io), lookup(s3jo, jo));
-  const d0 = v128.xor(lookup(s2io, io), lookup(s2jo, jo));
-
-  x = v128.load(b);
-  k = v128.and(x, mask);
-  i = highNibbles(x, mask);
-  aOverK = lookup(invA, k);
-  j = v128.xor(i, k);
-  io = inversion(inv, i, j, aOverK);
-  jo = inversion(inv, j, i, aOverK);
-  const w1 = v128.xor(lookup(s3io, io), lookup(s3jo, jo));
-  const p0 = v128.xor(w0, v128.xor(lookup(s2io, io), lookup(s2jo, jo)));
-
-  x = v128.load(c);
-  k = v128.and(x, mask);
-  i = highNibbles(x, mask);
-  aOverK = lookup(invA, k);
-  j = v128.xor(i, k);
-  io = inversion(inv, i, j, aOverK);
-  jo = inversion(inv, j, i, aOverK);
-  const w2 = v128.xor(lookup(s3io, io), lookup(s3jo, jo));
-  const p1 = v128.xor(w1, v128.xor(lookup(s2io, io), lookup(s2jo, jo)));
-
-  x = v128.load(d);
-  k = v128.and(x, mask);
-  i = highNibbles(x, mask);
-  aOverK = lookup(invA, k);
-  j = v128.xor(i, k);
-  io = inversion(inv, i, j, aOverK);
-  jo = inversion(inv, j, i, aOverK);
-  const p2 = v128.xor(w2, v128.xor(lookup(s2io, io), lookup(s2jo, jo)));
-  const p3 = v128.xor(v128.xor(lookup(s3io, io), lookup(s3jo, jo)), d0);
-
-  const t = v128.xor(v128.xor(p0, p1), v128.xor(p2, p3));
-  v128.store(out, v128.xor(v128.xor(t, p0), v128.load(key)));
-  v128.store(out + 16, v128.xor(v128.xor(t, p1), v128.load(key + 16)));
-  v128.store(out + 32, v128.xor(v128.xor(t, p2), v128.load(key + 32)));
-  v128.store(out + 48, v128.xor(v128.xor(t, p3), v128.load(key + 48)));
-}
-
-function fullRound(from: usize, to: usize, key: usize): void {
-  roundColumn(from, from + 80, from + 160, from + 240, to, key);
-  roundColumn(from + 64, from + 144, from + 224, from + 48, to + 64, key + 64);
-  roundColumn(from + 128, from + 208, from + 32, from + 112, to + 128, key + 128);
-  roundColumn(from + 192, from + 16, from + 96, from + 176, to + 192, key + 192);
+  for (let round: usize = 3; round < ROUNDS; round++) {
+    for (let p: usize = 0; p < 256; p += 32) {
+      substitute(p, mask, inv, invA, s3io, s3jo, s2io, s2jo);
+      substitute(p + 16, mask, inv, invA, s3io, s3jo, s2io, s2jo);
+    }
+    mixColumn(0, 80, 160, 240, 0, key);
+    mixColumn(64, 144, 224, 48, 64, key + 64);
+    mixColumn(128, 208, 32, 112, 128, key + 128);
+    mixColumn(192, 16, 96, 176, 192, key + 192);
+    key += 256;
+  }
 }
 
 /** SubBytes and the key of the last round, in the usual form. */
@@ -207,13 +197,9 @@ export function slicedKeystream(slot: usize, nonce: v128, counter: u32, groups: 
       prepareCounters(slot, reverse4(i32x4.replace_lane(nonce, 3, counter & 0xffffff00)));
       prepared = true;
     }
-    firstRounds(slot, <u8>counter, STATE_A);
-    fullRound(STATE_A, STATE_B, key + 3 * 256);
-    for (let round: usize = 4; round < ROUNDS; round += 2) {
-      fullRound(STATE_B, STATE_A, key + round * 256);
-      fullRound(STATE_A, STATE_B, key + (round + 1) * 256);
-    }
-    lastRound(STATE_B, key + ROUNDS * 256, out);
+    firstRounds(slot, <u8>counter, STATE);
+    fullRounds(key + 3 * 256);
+    lastRound(STATE, key + ROUNDS * 256, out);
     counter += 16;
     out += 256;
   }
@@ -222,6 +208,6 @@ export function slicedKeystream(slot: usize, nonce: v128, counter: u32, groups: 
 /** Wipes everything that slicedKeystream leaves in scratch memory. */
 export function wipeSliced(): void {
   wipe(AES_SLICED_CONSTANTS, AES_SLICED_CONSTANTS + 320);
-  wipe(AES_SLICED_STATE, AES_SLICED_STATE + 512);
+  memory.fill(AES_SLICED_STATE, 0, 768);
   wipe(AES_SLICED_WORDS, AES_SLICED_WORDS + 256);
 }
