@@ -4,25 +4,32 @@ import { base, contenderColours, logTicks, number, Plot } from "./style.js";
 
 const ROW_HEIGHT = 26;
 
+const RIGHT_MARGIN = 64;
+const TICK_WIDTH = 62;
+
+/** How many tick labels fit side by side. */
+const fitting = (width, left) => Math.max(2, Math.floor((width - left - RIGHT_MARGIN) / TICK_WIDTH));
+
 const labelMargin = (labels) => 16 + Math.max(...labels.map((label) => label.length)) * 6.6;
 
 /**
  * @param {{ name: string, value: number, contender: string, low?: number, high?: number }[]} bars
  */
 export function barChart(bars, contenders, { unit, format = number }, width) {
+  const marginLeft = labelMargin(bars.map(({ name }) => name));
   return Plot.plot({
     ...base,
     width,
     height: bars.length * ROW_HEIGHT + 40,
     marginTop: 4,
-    marginLeft: labelMargin(bars.map(({ name }) => name)),
-    marginRight: 64,
+    marginLeft,
+    marginRight: RIGHT_MARGIN,
     marginBottom: 34,
     x: {
       label: unit,
       labelArrow: "none",
       grid: true,
-      ticks: width < 420 ? 3 : 5,
+      ticks: fitting(width, marginLeft) - 1,
       tickFormat: format,
       domain: [0, Math.max(1, ...bars.map(({ value, high = value }) => Math.max(value, high)))],
     },
@@ -52,14 +59,15 @@ export function latencyChart(rows, contenders, width) {
   const values = rows.flatMap(({ p50, p99 }) => [p50, p99]);
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const domain = [least * (least / most) ** 0.3, most * 1.1]; // room for the numbers left of the first dot
-  const ticks = logTicks(domain, 4);
+  const marginLeft = labelMargin(rows.map(({ name }) => name));
+  const ticks = logTicks(domain, fitting(width, marginLeft));
   return Plot.plot({
     ...base,
     width,
     height: rows.length * ROW_HEIGHT + 44,
     marginTop: 4,
-    marginLeft: labelMargin(rows.map(({ name }) => name)),
-    marginRight: 56,
+    marginLeft,
+    marginRight: RIGHT_MARGIN,
     marginBottom: 36,
     x: { type: "log", domain },
     y: { label: null, domain: rows.map(({ name }) => name), tickSize: 0 },
@@ -87,6 +95,45 @@ export function latencyChart(rows, contenders, width) {
         textAnchor: "start",
         dx: 8,
         fill: "var(--muted)",
+      }),
+    ],
+  });
+}
+
+/**
+ * One dot per row on a logarithmic axis, for values that differ by orders of magnitude. Everything below 1
+ * stands at 1; its number says what it is.
+ *
+ * @param {{ name: string, value: number, contender: string }[]} rows
+ */
+export function dotChart(rows, contenders, { unit }, width) {
+  const marginLeft = labelMargin(rows.map(({ name }) => name));
+  const shown = rows.map((row) => ({ ...row, at: Math.max(1, row.value) }));
+  const domain = [1, Math.max(10, ...shown.map(({ at }) => at)) * 1.2];
+  const ticks = logTicks(domain, fitting(width, marginLeft));
+  return Plot.plot({
+    ...base,
+    width,
+    height: rows.length * ROW_HEIGHT + 44,
+    marginTop: 4,
+    marginLeft,
+    marginRight: RIGHT_MARGIN,
+    marginBottom: 36,
+    x: { type: "log", domain },
+    y: { label: null, domain: rows.map(({ name }) => name), tickSize: 0 },
+    color: contenderColours(contenders),
+    marks: [
+      Plot.gridX(ticks),
+      Plot.axisX(ticks, { text: number, label: `${unit} (logarithmic)`, labelArrow: "none" }),
+      Plot.ruleY(shown, { y: "name", x1: 1, x2: "at", stroke: "contender", strokeOpacity: 0.35 }),
+      Plot.dot(shown, { x: "at", y: "name", fill: "contender", r: 5 }),
+      Plot.text(shown, {
+        x: "at",
+        y: "name",
+        text: (row) => number(row.value),
+        textAnchor: "start",
+        dx: 9,
+        fill: "var(--ink)",
       }),
     ],
   });

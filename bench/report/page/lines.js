@@ -2,7 +2,7 @@
 import { base, logTicks, number, Plot, shortCount, spread } from "./style.js";
 
 const HEIGHT = 300;
-const MARGIN = { marginTop: 24, marginRight: 104, marginBottom: 36, marginLeft: 52 };
+const MARGIN = { marginTop: 24, marginRight: 112, marginBottom: 36, marginLeft: 52 };
 const LABEL_GAP = 14;
 
 /** Round limits of a logarithmic axis around the values: 1, 2 or 5 times a power of ten. */
@@ -65,7 +65,7 @@ export function runtimeSeries(runtimes) {
  * @param {{ xLabel: string, yLabel: string, xTicks: number[], xFormat?: (x: number) => string }} axes
  */
 export function lineChart(points, series, axes, width) {
-  const domain = logDomain(points.flatMap(({ y, low = y, high = y }) => [y, low, high]));
+  const domain = logDomain(points.map(({ y }) => y));
   const last = Math.max(...points.map(({ x }) => x));
   const shown = series.filter(({ id }) => points.some((point) => point.series === id));
   const labels = endLabels(points, shown, domain).map((label) => ({ ...label, x: last }));
@@ -109,6 +109,7 @@ function seriesMarks(points, { id, label, colour, dashes, strong }) {
       y2: (point) => point.high ?? point.y,
       stroke: colour,
       strokeOpacity: 0.35,
+      clip: true, // the axis fits the medians
     }),
     Plot.line(own, {
       x: "x",

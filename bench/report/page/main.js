@@ -55,7 +55,7 @@ draw();
 
 let drawnWidth = target.clientWidth;
 new ResizeObserver(() => {
-  if (target.clientWidth === drawnWidth) return;
+  if (target.clientWidth === drawnWidth || target.clientWidth === 0) return; // 0: not shown right now
   drawnWidth = target.clientWidth;
   draw();
 }).observe(target);

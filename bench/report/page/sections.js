@@ -1,6 +1,6 @@
 // Which charts a run can show: each section lists the charts whose results it has.
 import { all, contendersOf, find, runtimesOf } from "../query.js";
-import { barChart, latencyChart } from "./bars.js";
+import { barChart, dotChart, latencyChart } from "./bars.js";
 import { heatMap } from "./heatMap.js";
 import { contenderSeries, lineChart, runtimeSeries } from "./lines.js";
 import { byteTick, shortCount } from "./style.js";
@@ -125,7 +125,7 @@ function heap(run) {
         contender: r.contender,
         value: Math.max(0, r.clientBytesPerOp),
       }));
-      return barChart(bars, contenders, { unit: "bytes per operation" }, width);
+      return dotChart(bars, contenders, { unit: "bytes per operation" }, width);
     };
     return perRuntime(run, results, `heap-${row}`, draw).map((chart) => ({
       ...chart,

@@ -29,18 +29,20 @@ export function byteTick(bytes) {
 
 /** 10000 → "10k". */
 export function shortCount(value) {
-  if (value >= 1e6) return `${value / 1e6}M`;
-  return value >= 1e3 ? `${value / 1e3}k` : String(value);
+  if (value % 1e6 === 0) return `${value / 1e6}M`;
+  return value % 1e3 === 0 ? `${value / 1e3}k` : grouped.format(value);
 }
 
-/** Ticks of a logarithmic axis: 1, 2 and 5 times the powers of ten, or the powers alone when that is too many. */
+/** Ticks of a logarithmic axis: 1, 2 and 5 times the powers of ten, or as many of the powers alone as fit. */
 export function logTicks([low, high], most) {
   const ticks = [];
   for (let power = 10 ** Math.floor(Math.log10(low)); power <= high; power *= 10) {
     for (const step of [1, 2, 5]) if (step * power >= low && step * power <= high) ticks.push(step * power);
   }
   if (ticks.length <= most) return ticks;
-  return ticks.filter((tick) => Number.isInteger(Math.round(Math.log10(tick) * 1e6) / 1e6));
+  const powers = ticks.filter((tick) => Number.isInteger(Math.round(Math.log10(tick) * 1e6) / 1e6));
+  const every = Math.ceil(powers.length / most);
+  return powers.filter((_, i) => i % every === 0);
 }
 
 /**
