@@ -1,9 +1,11 @@
 // The Markdown summary of a run.
 import { notesOf, tablesOf } from "./tables.js";
 
-function markdownTable({ title, head, rows }) {
+/** A table, below its title if it has one. */
+export function markdownTable({ title, head, rows }) {
   const line = (cells) => `| ${cells.map((cell) => String(cell).replaceAll("|", "\\|")).join(" | ")} |`;
-  return [`## ${title}`, "", line(head), line(head.map(() => "---")), ...rows.map(line), ""].join("\n");
+  const heading = title === undefined ? [] : [`## ${title}`, ""];
+  return [...heading, line(head), line(head.map(() => "---")), ...rows.map(line), ""].join("\n");
 }
 
 /** @returns {string} the run as Markdown: notes, then every table */
