@@ -27,19 +27,33 @@ declare const Deno: DenoApi;
 
 /**
  * Every waiting read holds a buffer, so a quiet connection holds a small one. A read that fills it shows that more
- * is to come: the next ones take a large buffer from a shared stock and give it back when they come up short.
+ * is to come: the next ones take a large buffer from a shared stock and give it back when they come up short. When
+ * the stock is out, a connection gets a medium one of its own, once.
  */
 const SMALL_READ_BYTES = 2_048;
+const MEDIUM_READ_BYTES = 16_384;
 const LARGE_READ_BYTES = 65_536;
 const LARGE_READ_STOCK = 64;
 const largeBuffers: Uint8Array[] = [];
+let largeBuffersMade = 0;
+
+/** A large buffer, or undefined when all are held. */
+function takeLargeBuffer(): Uint8Array | undefined {
+  const buffer = largeBuffers.pop();
+  if (buffer !== undefined || largeBuffersMade === LARGE_READ_STOCK) return buffer;
+  largeBuffersMade++;
+  return new Uint8Array(LARGE_READ_BYTES);
+}
 
 class DenoTransport implements Transport {
   readonly remoteAddress: string;
   readonly #conn: DenoConn;
   readonly #events: () => TransportEvents;
   readonly #small = new Uint8Array(SMALL_READ_BYTES);
+  #medium: Uint8Array | undefined;
   #large: Uint8Array | undefined;
+  /** One of the three: what the next read goes to. */
+  #buffer: Uint8Array = this.#small;
   #reading = false;
   #paused = true;
   #writing = false;
@@ -90,7 +104,7 @@ class DenoTransport implements Transport {
     this.#reading = true;
     try {
       while (!this.#paused && !this.#destroyed) {
-        const buffer = this.#large ?? this.#small;
+        const buffer = this.#buffer;
         const length = await this.#conn.read(buffer);
         if (this.#destroyed) break;
         if (length === null) {
@@ -111,16 +125,19 @@ class DenoTransport implements Transport {
   }
 
   #chooseBuffer(length: number): void {
-    if (this.#large === undefined) {
-      if (length === SMALL_READ_BYTES) this.#large = largeBuffers.pop() ?? new Uint8Array(LARGE_READ_BYTES);
-    } else if (length < SMALL_READ_BYTES) {
+    if (length < SMALL_READ_BYTES) {
       this.#returnLarge();
+    } else if (this.#large === undefined && length === this.#buffer.length) {
+      this.#large = takeLargeBuffer();
+      if (this.#large === undefined) this.#medium ??= new Uint8Array(MEDIUM_READ_BYTES);
+      this.#buffer = this.#large ?? (this.#medium as Uint8Array);
     }
   }
 
   #returnLarge(): void {
-    if (this.#large !== undefined && largeBuffers.length < LARGE_READ_STOCK) largeBuffers.push(this.#large);
+    if (this.#large !== undefined) largeBuffers.push(this.#large);
     this.#large = undefined;
+    this.#buffer = this.#small;
   }
 
   end(): void {
