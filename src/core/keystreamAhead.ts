@@ -11,8 +11,12 @@ import { AHEAD, AHEAD_SLOT_BYTES, AHEAD_SLOTS, core, memory } from "./crypto.ts"
 import { nodeCrypto } from "./runtimeAes.ts";
 import { type SlotOwner, Slots } from "./slots.ts";
 
-/** Single messages in a row before keystream is made ahead: in a stream of batches it would be wasted. */
+/**
+ * Single messages in a row before keystream is made ahead: in a stream of batches it would be wasted. Doubled,
+ * up to the maximum, each time that less than MIN_FRAMES of what was made were of use.
+ */
 const STREAK = 4;
+const MAX_STREAK = 256;
 /** Below this many frames per call it gains nothing. */
 const MIN_FRAMES = 3;
 
@@ -34,6 +38,9 @@ export class KeystreamAhead {
   #endLow = 0;
   #next = 0;
   #streak = 0;
+  #neededStreak = STREAK;
+  /** Frames taken of what was made last; MIN_FRAMES where that says nothing. */
+  #taken = MIN_FRAMES;
   /** The most blocks that a frame needed since keystream was last made. */
   #largest = 0;
 
@@ -59,13 +66,14 @@ export class KeystreamAhead {
     if (blocks > this.#largest) this.#largest = blocks;
     if (!this.#has(high, low, blocks)) {
       this.#streak++;
-      if (this.#streak < STREAK || !this.#refill(key, layout, high, low)) return 0;
+      if (this.#streak < this.#neededStreak || !this.#refill(key, layout, high, low)) return 0;
     }
     slots.touch(this.#slot);
     const stride = 16 * this.#blocks;
     const found = this.#next + (low - this.#nextLow) * stride;
     this.#nextLow = low + 1;
     this.#next = found + stride;
+    this.#taken++;
     return found;
   }
 
@@ -88,6 +96,13 @@ export class KeystreamAhead {
   }
 
   #refill(key: CachedKey, layout: 0 | 1, high: number, low: number): boolean {
+    if (this.#taken < MIN_FRAMES) {
+      this.#taken = MIN_FRAMES;
+      this.#neededStreak = Math.min(2 * this.#neededStreak, MAX_STREAK);
+      this.#streak = 0;
+      return false;
+    }
+    if (this.#taken > MIN_FRAMES) this.#neededStreak = STREAK;
     const blocks = this.#largest;
     const frames = Math.floor(AHEAD_SLOT_BYTES / (16 * blocks));
     // Near the end of a half counter the plain way will do.
@@ -107,6 +122,7 @@ export class KeystreamAhead {
     this.#nextLow = low;
     this.#endLow = low + frames;
     this.#next = this.#address;
+    this.#taken = 0;
     // The next refill is for the sizes that come from now on.
     this.#largest = 0;
     return true;
