@@ -55,7 +55,7 @@ const quick = {
   sweepContenders: ["sealwire", "raw", "tls", "tls-node"],
   rowContenders: ["sealwire", "raw", "tls", "tls-node"],
   heapRows: ["SendNoWait", "ParallelRequest"],
-  heapContenders: ["sealwire", "raw"],
+  heapContenders: ["sealwire"],
   idleContenders: ["sealwire", "raw"],
   handshakeCount: 16,
   idleSteps: [1_000],
