@@ -12,6 +12,7 @@
 
 import { SealwireError } from "../errors.ts";
 import { AES_KEY_BYTES, CachedKey } from "./cachedKey.ts";
+import { copyInto } from "./copy.ts";
 import { core, framesPrepared, KEYSTREAM, memory, stoppedAt } from "./crypto.ts";
 import { KeystreamAhead } from "./keystreamAhead.ts";
 import {
@@ -227,7 +228,7 @@ export class FrameCipher {
     const cipher = nodeCrypto!.createCipheriv("aes-256-gcm", this.#key.bytes, this.#currentIv(), {
       authTagLength: TAG_BYTES,
     });
-    if (length > 0) memory.set(cipher.update(memory.subarray(text, text + length)), text);
+    if (length > 0) copyInto(memory, text, cipher.update(memory.subarray(text, text + length)));
     cipher.final();
     memory.set(cipher.getAuthTag(), text + length);
     this.#advance(1);
@@ -245,7 +246,7 @@ export class FrameCipher {
     const plaintext = decipher.update(memory.subarray(text, text + length));
     try {
       decipher.final();
-      memory.set(plaintext, text);
+      copyInto(memory, text, plaintext);
     } catch {
       return 0;
     } finally {

@@ -3,6 +3,7 @@
 
 import { SealwireError } from "../errors.ts";
 import type { CachedKey } from "./cachedKey.ts";
+import { copyInto } from "./copy.ts";
 import { core, KEYSTREAM, memory, STAGING } from "./crypto.ts";
 import { nodeCrypto, runtimeName } from "./runtimeAes.ts";
 import { engineThresholds } from "./tuning.ts";
@@ -67,7 +68,7 @@ function gather(parts: readonly Uint8Array[], from: number, length: number, addr
     const last = Math.min(from + length - start, part.length);
     if (first < last) {
       const whole = first === 0 && last === part.length;
-      memory.set(whole ? part : part.subarray(first, last), address + start + first - from);
+      copyInto(memory, address + start + first - from, whole ? part : part.subarray(first, last));
     }
     start += part.length;
   }
@@ -94,7 +95,7 @@ export function sealMessage(
     if (aad.length > 0) cipher.setAAD(aad);
     for (const part of parts) {
       if (part.length === 0) continue;
-      out.set(cipher.update(part), offset);
+      copyInto(out, offset, cipher.update(part));
       offset += part.length;
     }
     cipher.final();
@@ -109,7 +110,7 @@ export function sealMessage(
     gather(parts, from, length, WINDOW);
     cryptWindow(key, slot, chosen, length);
     core.streamHash(slot, WINDOW, length);
-    out.set(memory.subarray(WINDOW, WINDOW + length), offset + from);
+    copyInto(out, offset + from, memory.subarray(WINDOW, WINDOW + length));
   }
   core.streamTag(slot, aad.length, total, TAG);
   out.set(memory.subarray(TAG, TAG + TAG_BYTES), offset + total);
