@@ -261,7 +261,7 @@ export function generate() {
 //
 // An element is the sum of twelve doubles; limb i is a multiple of 2^w(i), w(i) = ceil(21.25 i), so columns
 // add up without factors and 2^255 = 19 is a multiplication by 19 * 2^-255. A pair is DOUBLE_BYTES = 192.
-// "Carried": |limb i| <= 2^(w(i+1) - 1) + 2^(w(i) + 10). All functions take and give carried pairs: a column
+// "Carried": |limb i| <= 2^(w(i+1) - 1) + 2^(w(i) + 14). All functions take and give carried pairs: a column
 // then stays below 2^51 times its unit, twice that as a sum of two; doubles are exact up to 2^53.
 // Everything may be secret: no branch, no address depends on a limb, and no operand is ever subnormal.
 //
