@@ -93,6 +93,10 @@ function multiplyColumns(f: usize, g: usize): void {
     h1 = f64x2.add(h1, f64x2.mul(y, w0));
     h2 = f64x2.add(h2, f64x2.mul(y, w1));
     h3 = f64x2.add(h3, f64x2.mul(y, w2));
+    v128.store(COLUMNS + first, h0);
+    v128.store(COLUMNS + first, h1, 16);
+    v128.store(COLUMNS + first, h2, 32);
+    v128.store(COLUMNS + first, h3, 48);
     w2 = v128.load(e, 160);
     y = v128.load(f, 32);
     h0 = f64x2.add(h0, f64x2.mul(y, w2));
@@ -105,6 +109,10 @@ function multiplyColumns(f: usize, g: usize): void {
     h1 = f64x2.add(h1, f64x2.mul(y, w2));
     h2 = f64x2.add(h2, f64x2.mul(y, w3));
     h3 = f64x2.add(h3, f64x2.mul(y, w0));
+    v128.store(COLUMNS + first, h0);
+    v128.store(COLUMNS + first, h1, 16);
+    v128.store(COLUMNS + first, h2, 32);
+    v128.store(COLUMNS + first, h3, 48);
     w0 = v128.load(e, 128);
     y = v128.load(f, 64);
     h0 = f64x2.add(h0, f64x2.mul(y, w0));
@@ -117,6 +125,10 @@ function multiplyColumns(f: usize, g: usize): void {
     h1 = f64x2.add(h1, f64x2.mul(y, w0));
     h2 = f64x2.add(h2, f64x2.mul(y, w1));
     h3 = f64x2.add(h3, f64x2.mul(y, w2));
+    v128.store(COLUMNS + first, h0);
+    v128.store(COLUMNS + first, h1, 16);
+    v128.store(COLUMNS + first, h2, 32);
+    v128.store(COLUMNS + first, h3, 48);
     w2 = v128.load(e, 96);
     y = v128.load(f, 96);
     h0 = f64x2.add(h0, f64x2.mul(y, w2));
@@ -129,6 +141,10 @@ function multiplyColumns(f: usize, g: usize): void {
     h1 = f64x2.add(h1, f64x2.mul(y, w2));
     h2 = f64x2.add(h2, f64x2.mul(y, w3));
     h3 = f64x2.add(h3, f64x2.mul(y, w0));
+    v128.store(COLUMNS + first, h0);
+    v128.store(COLUMNS + first, h1, 16);
+    v128.store(COLUMNS + first, h2, 32);
+    v128.store(COLUMNS + first, h3, 48);
     w0 = v128.load(e, 64);
     y = v128.load(f, 128);
     h0 = f64x2.add(h0, f64x2.mul(y, w0));
@@ -141,6 +157,10 @@ function multiplyColumns(f: usize, g: usize): void {
     h1 = f64x2.add(h1, f64x2.mul(y, w0));
     h2 = f64x2.add(h2, f64x2.mul(y, w1));
     h3 = f64x2.add(h3, f64x2.mul(y, w2));
+    v128.store(COLUMNS + first, h0);
+    v128.store(COLUMNS + first, h1, 16);
+    v128.store(COLUMNS + first, h2, 32);
+    v128.store(COLUMNS + first, h3, 48);
     w2 = v128.load(e, 32);
     y = v128.load(f, 160);
     h0 = f64x2.add(h0, f64x2.mul(y, w2));
