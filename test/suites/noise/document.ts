@@ -17,6 +17,7 @@ import {
   noise,
   type ServerOptions,
 } from "../../../src/index.ts";
+import { messageLengths, parsePattern } from "../../../src/protocol/noise/patterns.ts";
 import { v1HandshakeForTests } from "../../../src/protocol/v1.ts";
 import { attackProxy, type Direction } from "../../support/attackProxy.ts";
 import { drive } from "../../support/handshakePair.ts";
@@ -48,6 +49,27 @@ test("the document's vectors are what the independent implementation computes", 
   assert.deepEqual([...inDocument.keys()].sort(), Object.keys(blocks).sort());
   for (const [name, block] of Object.entries(blocks)) {
     assert.equal(inDocument.get(name), printBlock(block), `\`\`\`vector ${name}`);
+  }
+});
+
+test("the document's table of patterns is the code's", () => {
+  const rows = [...document.matchAll(/^\| (\w+) \| (→ .*|← .*) \| ([\d, ]+) \|$/gm)];
+  assert.equal(rows.length, 8);
+  for (const [, name, messages, bytes] of rows) {
+    const pattern = parsePattern(name!);
+    const parts = messages!.split(" · ");
+    const ofPattern = parts.slice(parts.length - pattern.messages.length);
+    assert.deepEqual(
+      ofPattern.map((message) => message.replace(/^[→←] /, "")),
+      pattern.messages.map((tokens) => tokens.join(", ")),
+      name,
+    );
+    for (const [i, message] of ofPattern.entries()) assert.equal(message[0], i % 2 === 0 ? "→" : "←");
+    const dots = messages!.indexOf("· · ·");
+    const known = dots < 0 ? "" : messages!.slice(0, dots);
+    assert.equal(known.includes("→ s"), pattern.initiatorStaticKnown, name);
+    assert.equal(known.includes("← s"), pattern.responderStaticKnown, name);
+    assert.equal(bytes, messageLengths(pattern).join(", "), name);
   }
 });
 
