@@ -87,8 +87,16 @@ export class FrameCipher {
         while (start < end) {
           const slot = this.#prepare(start, end);
           const stop = stoppedAt();
+          const frames = framesPrepared();
+          if (frames === 0) {
+            // A frame that the keystream region can't serve: the module does it, and what follows, by windows.
+            core.sealFrames(slot, this.#layout, this.counterHigh, this.counterLow, start, end);
+            this.#advance(count);
+            return;
+          }
           core.sealPrepared(slot, start, stop, KEYSTREAM);
-          this.#advance(framesPrepared());
+          this.#advance(frames);
+          count -= frames;
           start = stop;
         }
         return;
@@ -130,6 +138,12 @@ export class FrameCipher {
           const slot = this.#prepare(start, end);
           const stop = stoppedAt();
           const frames = framesPrepared();
+          if (frames === 0) {
+            const { counterHigh, counterLow } = this;
+            const rest = core.openFrames(slot, this.#layout, counterHigh, counterLow, start, end);
+            this.#advance(rest);
+            return opened + rest;
+          }
           const authentic = core.openPrepared(slot, start, stop, KEYSTREAM);
           this.#advance(authentic);
           opened += authentic;

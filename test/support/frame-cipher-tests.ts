@@ -268,6 +268,27 @@ export function registerFrameCipherTests(
     receiver.destroy();
   });
 
+  test("frames of 256 KiB and more in a batch, between small ones", () => {
+    const key = randomBytes(32);
+    // 262,128 bytes of text are the most whose keystream fits at once.
+    const texts = [70, 262128, 262129, 0, 300000, 1404, 65536].map((length) => randomBytes(length));
+    const expected = sealedByNode(key, "counter-last", 0, 0, texts);
+    const end = POOL + expected.length;
+    for (const engine of ENGINES) {
+      const sender = new FrameCipher(key, "counter-last", engine);
+      const receiver = new FrameCipher(key, "counter-last", engine);
+      memory.set(layOut(texts), POOL);
+      sender.sealFrames(POOL, end, texts.length);
+      assert.ok(same(memory.subarray(POOL, end), expected), engine);
+      assert.equal(sender.counterLow, texts.length);
+      assert.equal(receiver.openFrames(POOL, end, texts.length), texts.length, engine);
+      assert.equal(receiver.counterLow, texts.length);
+      assert.ok(same(memory.subarray(end - 16 - 65536, end - 16), texts.at(-1)!), engine);
+      sender.destroy();
+      receiver.destroy();
+    }
+  });
+
   test("a destroyed cipher leaves no key, keystream or state behind and can't be used", () => {
     for (const engine of ENGINES) {
       const key = randomBytes(32);
