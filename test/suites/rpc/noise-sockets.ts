@@ -349,3 +349,51 @@ test("a handshake factory of one's own outlives the client or server that used i
   factory.destroy();
   assert.throws(() => factory.create("client", info), { code: "ERR_INVALID_ARGUMENT" });
 });
+
+test("authorize that does not answer in time: the handshake time-out, and a late answer changes nothing", async () => {
+  let answer = (_accepted: boolean): void => {};
+  let asked = 0;
+  const authorize = (): boolean | Promise<boolean> => {
+    asked++;
+    return asked > 1 || new Promise<boolean>((resolve) => (answer = resolve));
+  };
+  await withPair(
+    { ...xx, authorize, handshakeTimeoutMs: 400 },
+    { staticKey: clientKeys, remoteStatic: serverKeys.publicKey },
+    async (slow, server, ends) => {
+      const refused = assert.rejects(slow.request(body), { name: "SealwireError", code: "ERR_HANDSHAKE" });
+      await until(() => asked === 1);
+      // The server serves others while one waits.
+      const other = connect({ port: server.port, staticKey: strangerKeys });
+      assert.deepEqual(await other.request(body), body);
+      await refused;
+      await until(() => ends.server.closed.length > 0);
+      assert.equal(ends.server.closed[0]!.code, "ERR_HANDSHAKE_TIMEOUT");
+      answer(true);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      assert.equal(ends.server.opened.length, 1);
+      assert.deepEqual(await other.request(body), body);
+      await other.close();
+    },
+  );
+});
+
+test("what a client sends behind its last handshake message waits for authorize", async () => {
+  const events: string[] = [];
+  const authorize = async (): Promise<boolean> => {
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    events.push("authorized");
+    return true;
+  };
+  const onMessage = (message: Message): void => {
+    events.push(new TextDecoder().decode(message.body));
+    message.reply(message.body);
+  };
+  await withPair({ ...xx, authorize, onMessage }, { staticKey: clientKeys }, async (client) => {
+    const sent = client.send(new TextEncoder().encode("first"));
+    const answered = client.request(new TextEncoder().encode("second"));
+    await sent;
+    await answered;
+    assert.deepEqual(events, ["authorized", "first", "second"]);
+  });
+});
