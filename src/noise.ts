@@ -15,10 +15,10 @@ export { CipherState } from "./protocol/noise/cipherState.ts";
 export type { KeyPair } from "./protocol/noise/dh.ts";
 export {
   HandshakeState,
-  type HandshakeStateOptions,
   type SplitCiphers,
   type SplitKeys,
 } from "./protocol/noise/handshakeState.ts";
+export type { HandshakeStateOptions } from "./protocol/noise/handshakeStateOptions.ts";
 export { decodeKey, encodeKey, equalKeys, generateKeyPair, type KeyInput } from "./protocol/noise/keys.ts";
 export {
   type AnonymousNoiseFactory,

@@ -9,36 +9,13 @@
 import { invalidArgument, SealwireError } from "../../errors.ts";
 import type { CipherState } from "./cipherState.ts";
 import { dhFunctions, type KeyPair } from "./dh.ts";
+import { checkKeys, type HandshakeStateOptions } from "./handshakeStateOptions.ts";
 import { checkPattern, type HandshakePattern, type Token } from "./pattern.ts";
-import {
-  DHLEN,
-  MAX_MESSAGE_BYTES,
-  messageLengths,
-  PSKLEN,
-  parsePattern,
-  protocolName,
-  TAGLEN,
-} from "./patterns.ts";
+import { DHLEN, MAX_MESSAGE_BYTES, messageLengths, parsePattern, protocolName, TAGLEN } from "./patterns.ts";
 import { SymmetricState } from "./symmetricState.ts";
 
 const EMPTY = new Uint8Array(0);
 const MAX_PROLOGUE_BYTES = 131_072;
-
-export interface HandshakeStateOptions {
-  /** A name such as "XX" or "NNpsk0", or a pattern of one's own; its validity is checked. */
-  pattern: string | HandshakePattern;
-  initiator: boolean;
-  /** Data that both sides must agree on, at most 131,072 bytes; empty by default. */
-  prologue?: Uint8Array;
-  /** The static key: 32 private bytes, or the pair (which saves a multiplication). Copied. */
-  s?: Uint8Array | KeyPair;
-  /** The peer's static public key, 32 bytes, where the pattern has it as a pre-message. */
-  rs?: Uint8Array;
-  /** One 32-byte key per psk token, in the order of the tokens. Copied. */
-  psks?: readonly Uint8Array[];
-  /** The ephemeral private key, 32 bytes. For test vectors only: a repeated ephemeral gives away everything. */
-  unsafeEphemeralForTests?: Uint8Array;
-}
 
 export interface SplitCiphers {
   /** For what this side sends. In a one-way pattern the responder never uses it. */
@@ -52,12 +29,6 @@ export interface SplitKeys {
   readonly sendKey: Uint8Array;
   /** 32 bytes. */
   readonly receiveKey: Uint8Array;
-}
-
-function requireKey(name: string, key: unknown): asserts key is Uint8Array {
-  if (!(key instanceof Uint8Array) || key.length !== DHLEN) {
-    throw invalidArgument(name, "a Uint8Array of 32 bytes");
-  }
 }
 
 export class HandshakeState {
@@ -93,7 +64,6 @@ export class HandshakeState {
     this.initiator = initiator;
     this.#lengths = messageLengths(pattern);
     checkKeys(pattern, initiator, options);
-    if (unsafeEphemeralForTests !== undefined) requireKey("unsafeEphemeralForTests", unsafeEphemeralForTests);
     this.#ephemeralForTests = unsafeEphemeralForTests && new Uint8Array(unsafeEphemeralForTests);
     if (s instanceof Uint8Array) this.#s = dhFunctions.generateKeyPair(s);
     else if (s)
@@ -305,35 +275,5 @@ export class HandshakeState {
           ? "it is the peer's turn to write"
           : "it is this side's turn to write";
     return new SealwireError("ERR_HANDSHAKE", why);
-  }
-}
-
-/** Every key that the pattern needs is there, well-formed, and no other. */
-function checkKeys(pattern: HandshakePattern, initiator: boolean, options: HandshakeStateOptions): void {
-  const { s, rs, psks = [] } = options;
-  const role = initiator ? "initiator" : "responder";
-  const writesS = pattern.messages.some((tokens, i) => (i % 2 === 0) === initiator && tokens.includes("s"));
-  const needsS = writesS || (initiator ? pattern.initiatorStaticKnown : pattern.responderStaticKnown);
-  const needsRs = initiator ? pattern.responderStaticKnown : pattern.initiatorStaticKnown;
-  if (needsS && s === undefined)
-    throw invalidArgument("s", `given: the ${role} of ${pattern.name} has a static key`);
-  if (!needsS && s !== undefined)
-    throw invalidArgument("s", `left out: the ${role} of ${pattern.name} has no static key`);
-  if (needsRs && rs === undefined)
-    throw invalidArgument("rs", `given: the ${role} of ${pattern.name} knows it up front`);
-  if (!needsRs && rs !== undefined)
-    throw invalidArgument("rs", `left out: ${pattern.name} does not know it up front`);
-  if (rs !== undefined) requireKey("rs", rs);
-  if (s instanceof Uint8Array) requireKey("s", s);
-  else if (s !== undefined) {
-    requireKey("s.privateKey", s?.privateKey);
-    requireKey("s.publicKey", s?.publicKey);
-  }
-  if (!Array.isArray(psks) || psks.length !== pattern.pskCount) {
-    throw invalidArgument("psks", `${pattern.pskCount} keys for ${pattern.name}`);
-  }
-  for (const psk of psks) {
-    if (!(psk instanceof Uint8Array) || psk.length !== PSKLEN)
-      throw invalidArgument("psks", "keys of 32 bytes");
   }
 }

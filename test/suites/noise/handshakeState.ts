@@ -2,7 +2,8 @@
 // each side must know, and that a changed bit anywhere ends it.
 
 import assert from "node:assert/strict";
-import { HandshakeState, type HandshakeStateOptions } from "../../../src/protocol/noise/handshakeState.ts";
+import { HandshakeState } from "../../../src/protocol/noise/handshakeState.ts";
+import type { HandshakeStateOptions } from "../../../src/protocol/noise/handshakeStateOptions.ts";
 import { generateKeyPair } from "../../../src/protocol/noise/keys.ts";
 import { messageLengths, parsePattern, patternNames } from "../../../src/protocol/noise/patterns.ts";
 import { test } from "../../support/harness.ts";
