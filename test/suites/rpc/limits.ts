@@ -288,11 +288,11 @@ for (const { name, options, headerBytes } of protocols) {
       onMessage: echo,
       maxHandshakes: 4,
       handshakeTimeoutMs: 500,
-      maxConnectionWaitMs: 5_000,
+      maxConnectionWaitMs: 20_000,
     });
     const silent = await Promise.all(Array.from({ length: 4 }, () => RawPeer.connect(server.port)));
     await sleep(20);
-    const client = startClient({ ...options, port: server.port });
+    const client = startClient({ ...options, port: server.port, handshakeTimeoutMs: 30_000 });
     assert.equal(fromText(await client.request(text("after the time-out"))), "after the time-out");
     for (const peer of silent) {
       await peer.ended();
