@@ -1,5 +1,5 @@
 // Tuning constants of the AES-GCM engines, per runtime. Changing one changes speed, never bytes.
-// Each with what was measured where it lies, in µs per message (minima, AMD EPYC Turin); docs/PERFORMANCE.md
+// Each with what was measured where it lies, in µs per message (minima, AMD EPYC, Zen 4); docs/PERFORMANCE.md
 // has the whole table, `npm run bench:core` measures again.
 
 import type { RuntimeName } from "./runtimeAes.ts";
