@@ -15,9 +15,15 @@ function repeatSync(row: Row, calls: number): void {
   for (let i = 0; i < calls; i++) row.run();
 }
 
-/** How many calls make up a sample, after the row has run for `warmupMs` so that it is compiled. */
+/**
+ * How many calls make up a sample, after the row has run for `warmupMs` so that it is compiled. From the shortest of
+ * several tries: one that was interrupted would make samples so short that what happens once in many calls, such as
+ * making keystream ahead, is missing from most of them.
+ */
 async function callsPerSample(row: Row, isAsync: boolean, warmupMs: number): Promise<number> {
   let calls = 1;
+  let shortest = Number.POSITIVE_INFINITY;
+  let tries = 0;
   const end = performance.now() + warmupMs;
   for (;;) {
     const start = performance.now();
@@ -25,8 +31,15 @@ async function callsPerSample(row: Row, isAsync: boolean, warmupMs: number): Pro
     else repeatSync(row, calls);
     const now = performance.now();
     const elapsed = now - start;
-    if (elapsed < SAMPLE_MS) calls *= 2;
-    else if (now >= end) return Math.max(1, Math.round((calls * SAMPLE_MS) / elapsed));
+    if (elapsed < SAMPLE_MS) {
+      calls *= 2;
+      shortest = Number.POSITIVE_INFINITY;
+      tries = 0;
+    } else {
+      shortest = Math.min(shortest, elapsed);
+      tries++;
+      if (now >= end && tries >= 5) return Math.max(1, Math.round((calls * SAMPLE_MS) / shortest));
+    }
   }
 }
 
