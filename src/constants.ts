@@ -35,6 +35,8 @@ export const Kind = {
   drain: 6,
   /** The last frame of a direction: an end of stream without it is a truncation. */
   close: 7,
+  /** A list of the others, in order: ( u32be n ‖ n bytes: u32be sequence ‖ u8 kind ‖ body )… Never in a bundle. */
+  bundle: 8,
 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
@@ -54,6 +56,12 @@ export const SEGMENT_BYTES = 65_536;
  * the way through JavaScript memory, where native AES-GCM has its whole length in one call.
  */
 export const SMALL_FRAME_BYTES = 32_768;
+
+/**
+ * Protocol v2: messages that leave together share sealed frames of at most this size, as in TLS records. Larger ones
+ * seal a little faster, but nothing of a frame can be delivered before its last byte is there.
+ */
+export const BUNDLE_BYTES = 16_384;
 
 /** Bodies up to this size share one allocation per read with their neighbours; larger ones get their own. */
 export const SHARED_BODY_BYTES = 4_096;

@@ -20,7 +20,7 @@ import { memory, RECEIVE_WINDOW } from "../core/crypto.ts";
 import type { Engine } from "../core/frameCipher.ts";
 import { type ErrorCode, invalidArgument, SealwireError } from "../errors.ts";
 import { integerOption, type PeerIdentity, type ResolvedLimits } from "../options.ts";
-import { FrameReader, type FrameSink, readLength } from "../protocol/frame.ts";
+import { FrameReader, type FrameSink } from "../protocol/frame.ts";
 import type { Handshake, HandshakeFactory, Role } from "../protocol/handshake.ts";
 import { decodeError, encodeError } from "../protocol/message.ts";
 import { Session } from "../protocol/session.ts";
@@ -86,6 +86,10 @@ function isPromise(value: unknown): value is PromiseLike<unknown> {
   );
 }
 
+function readU32(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
+}
+
 function checkBody(body: unknown): void {
   if (!(body instanceof Uint8Array)) throw invalidArgument("body", "a Uint8Array");
 }
@@ -121,6 +125,8 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
   readonly #watchedRequests = new Map<number, IncomingMessage>();
   readonly #watchedMessages = new Set<IncomingMessage>();
   #spare: IncomingMessage | undefined;
+  /** Messages of a bundle that wait for room among the handlers; while there are any, reading is paused. */
+  #kept: { readonly sequence: number; readonly kind: number; readonly body: Uint8Array }[] = [];
   #paused = false;
   #resumeScheduled = false;
   readonly #resumeTask = { endOfTurn: () => this.#resumeReading() };
@@ -159,6 +165,7 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     const senderOptions = {
       withKind: this.#withKind,
       padding: this.#withKind ? limits.padding : 0,
+      maxFrameBytes: this.#maxSendBytes,
       writeTimeoutMs: limits.writeTimeoutMs,
       lowWaterMarkBytes: limits.highWaterMarkBytes >>> 1,
     };
@@ -510,6 +517,10 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
 
   /** FrameSink: reading stops above the limit of handlers, and while replies above the hard limit wait. */
   demand(): number {
+    return this.#kept.length > 0 ? 0 : this.#handlersLeft();
+  }
+
+  #handlersLeft(): number {
     const { maxConcurrentHandlers, maxPendingBytes } = this.#context.limits;
     if (this.#running > maxConcurrentHandlers || this.#sender.pendingBytes > maxPendingBytes) return 0;
     return maxConcurrentHandlers + 1 - this.#running;
@@ -517,23 +528,12 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
 
   frames(start: number, end: number, count: number): void {
     const opened = this.#session!.open(start, end, count);
-    let at = start;
+    let frame = start;
     for (let i = 0; i < opened; i++) {
-      const next = at + LENGTH_BYTES + readLength(at);
-      const sequence = readLength(at + LENGTH_BYTES);
-      const bodyStart = at + LENGTH_BYTES + this.#headerBytes;
-      let bodyEnd = next - TAG_BYTES;
-      let kind = this.#kindOf(sequence);
-      if (this.#withKind) {
-        kind = memory[bodyStart - 1]!;
-        if (kind >= PADDED_FLAG) {
-          bodyEnd -= this.#padBytes(memory, bodyStart, bodyEnd);
-          kind -= PADDED_FLAG;
-        }
-      }
-      this.#dispatch(sequence, kind, undefined, bodyStart, bodyEnd);
+      const next = frame + LENGTH_BYTES + readU32(memory, frame);
+      this.#deliverPlaintext(memory, frame + LENGTH_BYTES, next - TAG_BYTES);
       if (this.#state === "closed") return;
-      at = next;
+      frame = next;
     }
     if (opened < count) throw new SealwireError("ERR_DECRYPT", "a frame did not authenticate");
   }
@@ -541,18 +541,62 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
   largeFrame(sealed: Uint8Array): void {
     const plaintext = this.#session!.openLarge(sealed);
     if (plaintext === null) throw new SealwireError("ERR_DECRYPT", "a frame did not authenticate");
-    const sequence =
-      ((plaintext[0]! << 24) | (plaintext[1]! << 16) | (plaintext[2]! << 8) | plaintext[3]!) >>> 0;
-    let end = plaintext.length;
-    let kind = this.#kindOf(sequence);
-    if (this.#withKind) {
-      kind = plaintext[4]!;
-      if (kind >= PADDED_FLAG) {
-        end -= this.#padBytes(plaintext, this.#headerBytes, end);
-        kind -= PADDED_FLAG;
-      }
+    this.#deliverPlaintext(plaintext, 0, plaintext.length);
+  }
+
+  /** One frame's plaintext: header ‖ body (‖ padding), in linear memory or in memory of its own. */
+  #deliverPlaintext(bytes: Uint8Array, start: number, end: number): void {
+    const sequence = readU32(bytes, start);
+    const bodyStart = start + this.#headerBytes;
+    if (!this.#withKind) {
+      this.#deliver(sequence, this.#kindOf(sequence), bytes, bodyStart, end);
+      return;
     }
-    this.#dispatch(sequence, kind, plaintext.subarray(this.#headerBytes, end), 0, 0);
+    let kind = bytes[bodyStart - 1]!;
+    if (kind >= PADDED_FLAG) {
+      end -= this.#padBytes(bytes, bodyStart, end);
+      kind -= PADDED_FLAG;
+    }
+    if (kind === Kind.bundle) this.#deliverRecords(bytes, bodyStart, end);
+    else this.#deliver(sequence, kind, bytes, bodyStart, end);
+  }
+
+  /** The records of a bundle: ( u32be n ‖ n bytes: u32be sequence ‖ u8 kind ‖ body )… */
+  #deliverRecords(bytes: Uint8Array, start: number, end: number): void {
+    let record = start;
+    do {
+      const bodyStart = record + LENGTH_BYTES + KIND_HEADER_BYTES;
+      const next = record + LENGTH_BYTES + readU32(bytes, record);
+      if (bodyStart > end || next < bodyStart || next > end) {
+        throw new SealwireError("ERR_PROTOCOL", "a bundle whose records do not fill it");
+      }
+      this.#deliver(readU32(bytes, record + LENGTH_BYTES), bytes[bodyStart - 1]!, bytes, bodyStart, next);
+      if (this.#state === "closed") return;
+      record = next;
+    } while (record < end);
+  }
+
+  /**
+   * One message. Frames are taken by demand, but a bundle holds many messages: those that come after the limit of
+   * handlers was reached are kept, in order, until there is room.
+   */
+  #deliver(sequence: number, kind: number, bytes: Uint8Array, start: number, end: number): void {
+    if (this.#kept.length === 0 && this.#handlersLeft() > 0) {
+      this.#dispatch(sequence, kind, bytes === memory ? undefined : bytes.subarray(start, end), start, end);
+    } else {
+      this.#kept.push({ sequence, kind, body: bytes.slice(start, end) });
+    }
+  }
+
+  /** Handles what was kept, as far as there is room now. */
+  #deliverKept(): void {
+    let handled = 0;
+    while (handled < this.#kept.length && this.#handlersLeft() > 0) {
+      const { sequence, kind, body } = this.#kept[handled++]!;
+      this.#dispatch(sequence, kind, body, 0, 0);
+      if (this.#state === "closed") return;
+    }
+    if (handled > 0) this.#kept.splice(0, handled);
   }
 
   /** Protocol v1: the sequence number says what a frame is. */
@@ -749,7 +793,7 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     this.#paused = true;
     this.#transport?.pause();
     // What made the demand 0 may be over by now: never wait for an event that has already happened.
-    if (this.demand() > 0) this.#scheduleResume();
+    if (this.#handlersLeft() > 0) this.#scheduleResume();
   }
 
   #scheduleResume(): void {
@@ -760,9 +804,10 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
 
   #resumeReading(): void {
     this.#resumeScheduled = false;
-    if (this.#state === "closed" || this.demand() === 0) return;
+    if (this.#state === "closed" || this.#handlersLeft() === 0) return;
     this.#sender.hold();
     try {
+      this.#deliverKept();
       this.#reader.resume();
     } catch (error) {
       this.#shutdown(error);
@@ -770,7 +815,7 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     this.#sender.release();
     if (this.state === "closed") return;
     if (this.#reader.stalled || this.demand() === 0) {
-      if (this.demand() > 0) this.#scheduleResume();
+      if (this.#handlersLeft() > 0) this.#scheduleResume();
       return;
     }
     this.#paused = false;
@@ -877,6 +922,7 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     }
     this.#reader.stop();
     this.#early = EMPTY;
+    this.#kept = [];
     const callError = OWN_REASONS.has(lost.code)
       ? lost
       : new SealwireError("ERR_CONNECTION_LOST", `the connection was lost: ${lost.message}`, { cause: lost });

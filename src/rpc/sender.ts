@@ -1,46 +1,32 @@
 // Everything a connection sends passes here, and this is the one place that decides when frames are sealed
 // and written. The rules:
 //
-//  1. A body is copied once, framed in place, to the end of the current send segment (a pool slot, 64 KiB).
+//  1. A body is copied once, framed in place, to the end of the current send segment (a pool slot, 64 KiB). With
+//     protocol v2, messages share frames of up to 16 KiB (protocol/segment.ts).
 //  2. A segment is sealed as one batch and leaves in one write:
 //     - when the handling of a read ends (replies, and calls made meanwhile),
 //     - otherwise when the turn ends,
 //     - at once when it is full.
-//  3. Group commit: one write is in flight at a time; meanwhile frames are only appended, and when it is done
+//  3. Group commit: one write is in flight at a time; meanwhile messages are only appended, and when it is done
 //     everything that waits leaves.
 //  4. Frames above SMALL_FRAME_BYTES are sealed at once into JavaScript memory of their own, and so is every
-//     frame while no slot is free. Order on the wire is always the order of the calls.
+//     message while no slot is free. Order on the wire is always the order of the calls.
 //
 //  append ──▶ [current segment] ──full──▶ [queue: segments, large frames] ──▶ seal ──▶ socket
 //
 // In the steady state a call allocates nothing here; a flush allocates one view.
 
-import {
-  KIND_HEADER_BYTES,
-  LARGE_WRITE_BYTES,
-  LENGTH_BYTES,
-  PAD_LENGTH_BYTES,
-  PADDED_FLAG,
-  SEGMENT_BYTES,
-  SEQUENCE_HEADER_BYTES,
-  SMALL_FRAME_BYTES,
-  TAG_BYTES,
-} from "../constants.ts";
+import { LARGE_WRITE_BYTES, LENGTH_BYTES, PADDED_FLAG, SMALL_FRAME_BYTES, TAG_BYTES } from "../constants.ts";
 import { memory } from "../core/crypto.ts";
 import { acquireSlot, releaseSlot } from "../core/pool.ts";
 import type { SealwireError } from "../errors.ts";
+import { type Framing, headerBytes, paddedBytes, Segment, writePadding } from "../protocol/segment.ts";
 import type { Session } from "../protocol/session.ts";
 import { Deadline, timers } from "./timers.ts";
 import type { Transport } from "./transport.ts";
 import type { TurnQueue, TurnTask } from "./turn.ts";
 
-/** Short bodies are copied by a loop: a call of TypedArray.prototype.set costs more up to about here. */
-const LOOP_COPY_BYTES = 32;
-
-export interface SenderOptions {
-  readonly withKind: boolean;
-  /** Plaintexts are rounded up to a multiple of this; 0: no padding. */
-  readonly padding: number;
+export interface SenderOptions extends Framing {
   readonly writeTimeoutMs: number;
   readonly lowWaterMarkBytes: number;
 }
@@ -72,13 +58,7 @@ class Turn {
 
 /** Something that waits in the queue. */
 type Chunk =
-  | {
-      readonly kind: "segment";
-      readonly address: number;
-      readonly end: number;
-      readonly count: number;
-      sealed: boolean;
-    }
+  | { readonly kind: "segment"; readonly segment: Segment }
   | { readonly kind: "sealed"; readonly bytes: Uint8Array; offset: number }
   /** Appended before the session existed. */
   | { readonly kind: "plain"; readonly header: Uint8Array; readonly body: Uint8Array };
@@ -105,18 +85,16 @@ export class Sender implements TurnTask {
   #session: Session | undefined;
   #closed = false;
 
-  /** The current segment: its slot (0: none), where the next frame goes, and how many frames it holds. */
-  #segment = 0;
-  #fill = 0;
-  #count = 0;
+  /** The current segment; without a slot when nothing waits in it. */
+  #segment: Segment;
 
   #queue: Chunk[] = [];
   #queueHead = 0;
 
-  /** The write in flight: its slot (0: JavaScript memory) and size. */
+  /** The write in flight: its slot (0: JavaScript memory), and what was counted for it. */
   #writing = false;
   #writingSlot = 0;
-  #writingBytes = 0;
+  #writingCost = 0;
 
   #enqueuedBytes = 0;
   #writtenBytes = 0;
@@ -131,20 +109,19 @@ export class Sender implements TurnTask {
     this.#turns = turns;
     this.#options = options;
     this.#events = events;
-    this.#headerBytes = options.withKind ? KIND_HEADER_BYTES : SEQUENCE_HEADER_BYTES;
+    this.#headerBytes = headerBytes(options);
+    this.#segment = new Segment(options);
     this.#stall = new StallDeadline(events);
   }
 
-  /** Bytes accepted that the kernel has not taken. */
+  /** Bytes accepted that the kernel has not taken: bodies, headers, lengths. */
   get pendingBytes(): number {
     return this.#enqueuedBytes - this.#writtenBytes;
   }
 
   /** Plaintext length of a body: header, body, padding. */
   plaintextBytes(bodyBytes: number): number {
-    const bytes = this.#headerBytes + bodyBytes;
-    const { padding } = this.#options;
-    return padding === 0 ? bytes : Math.ceil((bytes + PAD_LENGTH_BYTES) / padding) * padding;
+    return paddedBytes(this.#options, this.#headerBytes + bodyBytes);
   }
 
   /** The handshake is complete: from now on, frames can be sealed. What was appended before leaves. */
@@ -154,21 +131,12 @@ export class Sender implements TurnTask {
     this.#schedule();
   }
 
-  /** Appends one frame. The body is copied (or sealed) before this returns. The caller checks limits. */
+  /** Appends one message. The body is copied (or sealed) before this returns. The caller checks limits. */
   append(sequence: number, kind: number, body: Uint8Array): void {
-    const plaintextBytes = this.plaintextBytes(body.length);
-    const frameBytes = LENGTH_BYTES + plaintextBytes + TAG_BYTES;
-    this.#enqueuedBytes += frameBytes;
-    if (frameBytes > SMALL_FRAME_BYTES + LENGTH_BYTES) {
-      this.#appendLarge(sequence, kind, body, plaintextBytes);
-    } else {
-      if (this.#fill + frameBytes > SEGMENT_BYTES) {
-        this.#closeSegment();
-        this.flush();
-      }
-      if (this.#segment === 0) this.#segment = acquireSlot();
-      if (this.#segment === 0) this.#appendLarge(sequence, kind, body, plaintextBytes);
-      else this.#appendFrame(sequence, kind, body, plaintextBytes, frameBytes);
+    const sealedBytes = this.plaintextBytes(body.length) + TAG_BYTES;
+    if (sealedBytes > SMALL_FRAME_BYTES || !this.#appendSmall(sequence, kind, body)) {
+      this.#enqueuedBytes += LENGTH_BYTES + sealedBytes;
+      this.#appendLarge(sequence, kind, body, sealedBytes - TAG_BYTES);
     }
     if (!this.#aboveLowWater && this.pendingBytes > this.#options.lowWaterMarkBytes)
       this.#aboveLowWater = true;
@@ -217,7 +185,7 @@ export class Sender implements TurnTask {
     try {
       while (!this.#writing && !this.#closed) {
         if (this.#queueHead < this.#queue.length) this.#writeChunk(transport, session);
-        else if (this.#count > 0) this.#writeSegment(transport, session);
+        else if (this.#segment.slot !== 0) this.#writeSegment(transport, session, this.#segment);
         else break;
       }
     } catch (error) {
@@ -232,12 +200,11 @@ export class Sender implements TurnTask {
     if (this.#closed) return;
     this.#closed = true;
     timers.cancel(this.#stall);
-    if (this.#segment !== 0) releaseSlot(this.#segment, this.#fill);
-    this.#segment = 0;
-    this.#count = 0;
+    if (this.#segment.slot !== 0) releaseSlot(this.#segment.slot, this.#segment.end - this.#segment.slot);
+    this.#segment.slot = 0;
     for (let i = this.#queueHead; i < this.#queue.length; i++) {
       const chunk = this.#queue[i]!;
-      if (chunk.kind === "segment") releaseSlot(chunk.address, chunk.end - chunk.address);
+      if (chunk.kind === "segment") releaseSlot(chunk.segment.slot, chunk.segment.end - chunk.segment.slot);
       else if (chunk.kind === "plain") chunk.body.fill(0);
     }
     this.#queue = [];
@@ -260,37 +227,22 @@ export class Sender implements TurnTask {
     this.#turns.add(this);
   }
 
-  #appendFrame(
-    sequence: number,
-    kind: number,
-    body: Uint8Array,
-    plaintextBytes: number,
-    frameBytes: number,
-  ): void {
-    let at = this.#segment + this.#fill;
-    const sealedBytes = plaintextBytes + TAG_BYTES;
-    memory[at] = sealedBytes >>> 24;
-    memory[at + 1] = sealedBytes >>> 16;
-    memory[at + 2] = sealedBytes >>> 8;
-    memory[at + 3] = sealedBytes;
-    memory[at + 4] = sequence >>> 24;
-    memory[at + 5] = sequence >>> 16;
-    memory[at + 6] = sequence >>> 8;
-    memory[at + 7] = sequence;
-    const padBytes = plaintextBytes - this.#headerBytes - body.length;
-    if (this.#options.withKind) memory[at + 8] = padBytes === 0 ? kind : kind | PADDED_FLAG;
-    at += LENGTH_BYTES + this.#headerBytes;
-    const bodyBytes = body.length;
-    if (bodyBytes > LOOP_COPY_BYTES) memory.set(body, at);
-    else for (let i = 0; i < bodyBytes; i++) memory[at + i] = body[i]!;
-    if (padBytes > 0) {
-      at += bodyBytes;
-      memory.fill(0, at, at + padBytes - PAD_LENGTH_BYTES);
-      memory[at + padBytes - 2] = padBytes >>> 8;
-      memory[at + padBytes - 1] = padBytes;
+  /** False, and nothing happened, when no slot is free. */
+  #appendSmall(sequence: number, kind: number, body: Uint8Array): boolean {
+    if (this.#segment.slot === 0 || !this.#segment.append(sequence, kind, body)) {
+      if (this.#segment.slot !== 0) {
+        this.#closeSegment();
+        this.flush();
+      }
+      const slot = acquireSlot();
+      if (slot === 0) return false;
+      this.#segment.use(slot);
+      this.#segment.append(sequence, kind, body);
     }
-    this.#fill += frameBytes;
-    this.#count++;
+    const cost = LENGTH_BYTES + this.#headerBytes + body.length;
+    this.#segment.cost += cost;
+    this.#enqueuedBytes += cost;
+    return true;
   }
 
   #appendLarge(sequence: number, kind: number, body: Uint8Array, plaintextBytes: number): void {
@@ -305,10 +257,7 @@ export class Sender implements TurnTask {
     if (padBytes > 0 || this.#session === undefined) {
       whole = new Uint8Array(body.length + padBytes);
       whole.set(body);
-      if (padBytes > 0) {
-        whole[whole.length - 2] = padBytes >>> 8;
-        whole[whole.length - 1] = padBytes;
-      }
+      if (padBytes > 0) writePadding(whole, whole.length, padBytes);
     }
     this.#closeSegment();
     if (this.#session === undefined) {
@@ -327,9 +276,8 @@ export class Sender implements TurnTask {
   #sealQueue(session: Session): void {
     for (let i = this.#queueHead; i < this.#queue.length; i++) {
       const chunk = this.#queue[i]!;
-      if (chunk.kind === "segment" && !chunk.sealed) {
-        session.seal(chunk.address, chunk.end, chunk.count);
-        chunk.sealed = true;
+      if (chunk.kind === "segment") {
+        this.#seal(session, chunk.segment);
       } else if (chunk.kind === "plain") {
         this.#queue[i] = { kind: "sealed", bytes: session.sealLarge(chunk.header, chunk.body), offset: 0 };
         chunk.body.fill(0);
@@ -337,29 +285,25 @@ export class Sender implements TurnTask {
     }
   }
 
-  #closeSegment(): void {
-    if (this.#count === 0) return;
-    this.#queue.push({
-      kind: "segment",
-      address: this.#segment,
-      end: this.#segment + this.#fill,
-      count: this.#count,
-      sealed: false,
-    });
-    this.#segment = 0;
-    this.#fill = 0;
-    this.#count = 0;
+  #seal(session: Session, segment: Segment): void {
+    if (segment.sealed) return;
+    segment.finish();
+    session.seal(segment.start, segment.end, segment.frames);
+    segment.sealed = true;
   }
 
-  /** Writes the current segment: the way almost every frame takes. */
-  #writeSegment(transport: Transport, session: Session): void {
-    const address = this.#segment;
-    const end = address + this.#fill;
-    session.seal(address, end, this.#count);
-    this.#segment = 0;
-    this.#fill = 0;
-    this.#count = 0;
-    this.#write(transport, memory.subarray(address, end), address);
+  #closeSegment(): void {
+    if (this.#segment.slot === 0) return;
+    this.#queue.push({ kind: "segment", segment: this.#segment });
+    this.#segment = new Segment(this.#options);
+  }
+
+  /** Seals and writes a segment, and leaves it without a slot. */
+  #writeSegment(transport: Transport, session: Session, segment: Segment): void {
+    this.#seal(session, segment);
+    const { slot, start, end, cost } = segment;
+    segment.slot = 0;
+    this.#write(transport, memory.subarray(start, end), slot, cost);
   }
 
   #writeChunk(transport: Transport, session: Session): void {
@@ -371,15 +315,14 @@ export class Sender implements TurnTask {
       this.#queue[this.#queueHead] = chunk;
     }
     if (chunk.kind === "segment") {
-      if (!chunk.sealed) session.seal(chunk.address, chunk.end, chunk.count);
+      this.#writeSegment(transport, session, chunk.segment);
       this.#shift();
-      this.#write(transport, memory.subarray(chunk.address, chunk.end), chunk.address);
       return;
     }
     const slice = chunk.bytes.subarray(chunk.offset, chunk.offset + LARGE_WRITE_BYTES);
     chunk.offset += slice.length;
     if (chunk.offset === chunk.bytes.length) this.#shift();
-    this.#write(transport, slice, 0);
+    this.#write(transport, slice, 0, slice.length);
   }
 
   #shift(): void {
@@ -393,17 +336,17 @@ export class Sender implements TurnTask {
     }
   }
 
-  #write(transport: Transport, bytes: Uint8Array, slot: number): void {
+  #write(transport: Transport, bytes: Uint8Array, slot: number, cost: number): void {
     this.#writing = true;
     this.#writingSlot = slot;
-    this.#writingBytes = bytes.length;
+    this.#writingCost = cost;
     if (transport.write(bytes)) this.#finishWrite();
     else if (this.#options.writeTimeoutMs > 0) timers.arm(this.#stall, this.#options.writeTimeoutMs);
   }
 
   #finishWrite(): void {
     this.#writing = false;
-    this.#writtenBytes += this.#writingBytes;
+    this.#writtenBytes += this.#writingCost;
     if (this.#writingSlot !== 0) releaseSlot(this.#writingSlot);
     this.#writingSlot = 0;
     timers.cancel(this.#stall);
