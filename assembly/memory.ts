@@ -11,9 +11,10 @@
 //   0x0080000  staging: arguments and results of one-off calls                 512 KiB
 //   0x0100000  key cache: KEY_SLOTS expanded keys                               29 MiB
 //   0x1E00000  pool: POOL_SLOTS slots of 64 KiB that sockets read and write     32 MiB
-//   0x3E00000  receive: head room for a parked partial frame, then the window     128 KiB
+//   0x3E00000  spare                                                           128 KiB
 //   0x3E20000  keystream ahead: AHEAD_SLOTS slots of 16 KiB                    1,024 KiB
-//   0x3F20000  spare                                                           896 KiB
+//   0x3F20000  receive: 128 KiB head room for a parked partial frame, window    192 KiB
+//   0x3F50000  spare                                                           704 KiB
 
 export const CURVE_SCRATCH: usize = 0x0010000;
 export const CURVE_SCRATCH_BYTES: usize = 0x20000;
@@ -78,7 +79,7 @@ export const POOL_SLOT_BYTES: usize = 0x10000;
 export const POOL_SLOTS: i32 = 512;
 
 // Sockets read into the window; an unfinished frame is moved directly before it (src/protocol/frame.ts).
-export const RECEIVE_WINDOW: usize = 0x3e10000;
+export const RECEIVE_WINDOW: usize = 0x3f40000;
 export const RECEIVE_WINDOW_BYTES: usize = 0x10000;
 
 // Keystream of the next frames of connections that send or receive one message at a time.

@@ -51,17 +51,14 @@ export const REKEY_AFTER_FRAMES = 65_536;
  */
 export const SEGMENT_BYTES = 65_536;
 
-/**
- * Sealed frames up to this size are collected in segments and opened in the receive window; larger ones take
- * the way through JavaScript memory, where native AES-GCM has its whole length in one call.
- */
-export const SMALL_FRAME_BYTES = 32_768;
+/** Sealed frames up to this size are opened in the receive window; larger ones are collected in JavaScript memory. */
+export const WINDOW_FRAME_BYTES = 65_536;
 
 /**
- * Protocol v2: messages that leave together share sealed frames of at most this size, as in TLS records. Larger ones
- * seal a little faster, but nothing of a frame can be delivered before its last byte is there.
+ * Messages that make larger frames than this are sealed into JavaScript memory of their own instead of a segment,
+ * which they would fill badly.
  */
-export const BUNDLE_BYTES = 16_384;
+export const LARGE_FRAME_BYTES = 32_768;
 
 /** Bodies up to this size share one allocation per read with their neighbours; larger ones get their own. */
 export const SHARED_BODY_BYTES = 4_096;

@@ -162,6 +162,27 @@ export class FrameCipher {
   }
 
   /**
+   * Whether `openFrames` would take the runtime's GCM for `count` frames that fill `bytes` bytes. It gives plaintext
+   * in memory of its own: whoever wants it there takes `openFrame` and spares two copies.
+   */
+  opensNatively(bytes: number, count: number): boolean {
+    return this.#engineFor(bytes, count) === "native";
+  }
+
+  /**
+   * Opens the frame at address `frame` with the runtime's GCM. Returns the plaintext in memory of its own, or
+   * undefined when it does not authenticate; then the counter stays. The frame itself is not changed.
+   *
+   * @throws SealwireError ERR_COUNTER_EXHAUSTED
+   */
+  openFrame(frame: number): Uint8Array | undefined {
+    this.#requireCounters(1);
+    const plaintext = this.#decryptNatively(frame);
+    if (plaintext !== undefined) this.#advance(1);
+    return plaintext;
+  }
+
+  /**
    * Seals one frame whose text is header ‖ body ‖ `paddingBytes` zeros, all in JavaScript memory, of any
    * size. Returns the whole frame, length prefix included, in memory of its own.
    *
@@ -251,23 +272,30 @@ export class FrameCipher {
 
   /** The address of the next frame, or 0 when this one does not authenticate. */
   #openNatively(frame: number): number {
-    const length = frameLength(frame) - TAG_BYTES;
+    const plaintext = this.#decryptNatively(frame);
+    if (plaintext === undefined) return 0;
+    copyInto(memory, frame + LENGTH_BYTES, plaintext);
+    wipe(plaintext);
+    this.#advance(1);
+    return frame + LENGTH_BYTES + plaintext.length + TAG_BYTES;
+  }
+
+  /** The frame's text in memory of its own, or undefined, with nothing left, when it does not authenticate. */
+  #decryptNatively(frame: number): Uint8Array | undefined {
     const text = frame + LENGTH_BYTES;
+    const tag = text + frameLength(frame) - TAG_BYTES;
     const decipher = nodeCrypto!.createDecipheriv("aes-256-gcm", this.#key.bytes, this.#currentIv(), {
       authTagLength: TAG_BYTES,
     });
-    decipher.setAuthTag(memory.subarray(text + length, text + length + TAG_BYTES));
-    const plaintext = decipher.update(memory.subarray(text, text + length));
+    decipher.setAuthTag(memory.subarray(tag, tag + TAG_BYTES));
+    const plaintext = decipher.update(memory.subarray(text, tag));
     try {
       decipher.final();
-      copyInto(memory, text, plaintext);
+      return plaintext;
     } catch {
-      return 0;
-    } finally {
       wipe(plaintext);
+      return undefined;
     }
-    this.#advance(1);
-    return text + length + TAG_BYTES;
   }
 
   #currentIv(): Uint8Array {

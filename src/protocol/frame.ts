@@ -1,13 +1,14 @@
 // Cuts a byte stream into frames (u32be length ‖ sealed). Bytes are parsed where sockets put them, in the
 // receive window of linear memory; an unfinished frame is parked in JavaScript memory and moved directly
-// before the next bytes, so that a frame is always contiguous. Frames above SMALL_FRAME_BYTES are collected
+// before the next bytes, so that a frame is always contiguous. Frames above WINDOW_FRAME_BYTES are collected
 // in JavaScript memory that grows as bytes arrive, never as announced.
 //
 //            ┌───────── head room ─────────┬───────── window ──────────┐
 //            │           parked partial ───┤ what the socket just read │
 //            └─────────────────────────────┴───────────────────────────┘
 
-import { LARGE_FRAME_FIRST_BYTES, LENGTH_BYTES, SMALL_FRAME_BYTES } from "../constants.ts";
+import { LARGE_FRAME_FIRST_BYTES, LENGTH_BYTES, WINDOW_FRAME_BYTES } from "../constants.ts";
+import { copyInto } from "../core/copy.ts";
 import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../core/crypto.ts";
 import { SealwireError } from "../errors.ts";
 
@@ -70,7 +71,7 @@ export class FrameReader {
     let start = RECEIVE_WINDOW;
     if (this.#parked !== undefined) {
       start -= this.#parked.length;
-      memory.set(this.#parked, start);
+      copyInto(memory, start, this.#parked);
       this.#parked = undefined;
     }
     this.#consume(start, RECEIVE_WINDOW + length);
@@ -131,7 +132,7 @@ export class FrameReader {
       let length = 0;
       while (count < demand && end - next >= LENGTH_BYTES) {
         length = readLength(next);
-        if (length < this.#minBytes || length > SMALL_FRAME_BYTES || length > this.#maxBytes) break;
+        if (length < this.#minBytes || length > WINDOW_FRAME_BYTES || length > this.#maxBytes) break;
         if (end - next - LENGTH_BYTES < length) break;
         next += LENGTH_BYTES + length;
         count++;
@@ -143,7 +144,7 @@ export class FrameReader {
       }
       if (end - start < LENGTH_BYTES) return this.#park(start, end);
       this.#checkLength(length);
-      if (length <= SMALL_FRAME_BYTES) return this.#park(start, end);
+      if (length <= WINDOW_FRAME_BYTES) return this.#park(start, end);
       const first = Math.min(length, LARGE_FRAME_FIRST_BYTES);
       this.#large = { bytes: new Uint8Array(first), filled: 0, total: length };
       start += LENGTH_BYTES;
@@ -168,10 +169,10 @@ export class FrameReader {
     const needed = large.filled + take;
     if (needed > large.bytes.length) {
       const grown = new Uint8Array(Math.min(large.total, Math.max(needed, 2 * large.bytes.length)));
-      grown.set(large.bytes.subarray(0, large.filled));
+      grown.set(large.bytes.subarray(0, large.filled)); // both begin aligned
       large.bytes = grown;
     }
-    large.bytes.set(memory.subarray(start, start + take), large.filled);
+    copyInto(large.bytes, large.filled, memory.subarray(start, start + take));
     large.filled = needed;
     return take;
   }

@@ -1,8 +1,8 @@
 // Puts messages into frames, in place, in a send segment: one pool slot of linear memory that leaves in one write.
 //
 // Protocol v1: every message is a frame.   u32be length ‖ u32be sequence ‖ body ‖ tag
-// Protocol v2: what leaves together shares frames, because sealing one frame of 16 KiB costs a third of sealing
-// its messages one by one (docs/PERFORMANCE.md). The plaintext of a bundle is a header and a list of records:
+// Protocol v2: what leaves together shares frames, because sealing one long frame costs a third of sealing its
+// messages one by one (docs/PERFORMANCE.md). The plaintext of a bundle is a header and a list of records:
 //
 //   u32be length ‖ u32be 0 ‖ u8 bundle ‖ ( u32be n ‖ u32be sequence ‖ u8 kind ‖ body )… ‖ tag
 //   └──── 9 bytes in front ────────────┘ └ has the shape of a frame by itself ────┘
@@ -10,7 +10,6 @@
 // A message that stays alone is sent as the frame that its record is: the 9 bytes in front are left out.
 
 import {
-  BUNDLE_BYTES,
   KIND_HEADER_BYTES,
   Kind,
   LENGTH_BYTES,
@@ -20,10 +19,13 @@ import {
   SEQUENCE_HEADER_BYTES,
   TAG_BYTES,
 } from "../constants.ts";
+import { copyInto } from "../core/copy.ts";
 import { memory } from "../core/crypto.ts";
 
 /** Short bodies are copied by a loop: a call of TypedArray.prototype.set costs more up to about here. */
 const LOOP_COPY_BYTES = 32;
+/** Where the first frame begins in a slot: its text, behind the length, is aligned to 16 bytes. */
+const FIRST_FRAME_AT = 16 - LENGTH_BYTES;
 /** What stands before the first record of a bundle. */
 const BUNDLE_FRONT_BYTES = LENGTH_BYTES + KIND_HEADER_BYTES;
 
@@ -35,6 +37,8 @@ export interface Framing {
   readonly padding: number;
   /** The longest sealed frame that may be sent. */
   readonly maxFrameBytes: number;
+  /** The longest sealed frame that carries several messages; 0: every message has a frame of its own. */
+  readonly bundleBytes: number;
 }
 
 /** Plaintext with its padding, of `bytes` bytes without. */
@@ -81,14 +85,15 @@ export class Segment {
 
   constructor(framing: Framing) {
     this.#framing = framing;
-    this.#maxBundleBytes = Math.min(BUNDLE_BYTES, framing.maxFrameBytes) - TAG_BYTES;
+    const { bundleBytes, maxFrameBytes } = framing;
+    this.#maxBundleBytes = Math.max(Math.min(bundleBytes, maxFrameBytes) - TAG_BYTES, 0);
   }
 
-  /** Begins to fill a slot. */
+  /** Begins to fill a slot. The first text is aligned to 16 bytes: copies of large ones are fast then (core/copy.ts). */
   use(slot: number): void {
     this.slot = slot;
-    this.start = slot;
-    this.end = slot;
+    this.start = slot + FIRST_FRAME_AT;
+    this.end = this.start;
     this.frames = 0;
     this.cost = 0;
     this.sealed = false;
@@ -137,7 +142,7 @@ export class Segment {
   #closeBundle(): void {
     if (this.#records === 1) {
       // Alone: its record becomes the frame. The first frame of a segment just begins later.
-      if (this.#open === this.slot) {
+      if (this.#open === this.start) {
         this.start += BUNDLE_FRONT_BYTES;
         this.#open = this.start;
       } else {
@@ -170,7 +175,7 @@ export class Segment {
     let at = address + LENGTH_BYTES + SEQUENCE_HEADER_BYTES;
     if (this.#framing.withKind) memory[at++] = kind;
     const { length } = body;
-    if (length > LOOP_COPY_BYTES) memory.set(body, at);
+    if (length > LOOP_COPY_BYTES) copyInto(memory, at, body);
     else for (let i = 0; i < length; i++) memory[at + i] = body[i]!;
   }
 

@@ -97,6 +97,19 @@ export class Session {
     return opened + done;
   }
 
+  /** Whether frames like these are better opened one by one with `openFrame`. */
+  opensNatively(bytes: number, count: number): boolean {
+    return this.#receive.cipher.opensNatively(bytes, count);
+  }
+
+  /** Opens the frame at an address into memory of its own; undefined when it does not authenticate. */
+  openFrame(frame: number): Uint8Array | undefined {
+    this.#receive.available();
+    const plaintext = this.#receive.cipher.openFrame(frame);
+    if (plaintext !== undefined) this.#receive.used(1);
+    return plaintext;
+  }
+
   /** Seals header ‖ body as one frame in fresh JavaScript memory, length prefix included. */
   sealLarge(header: Uint8Array, body: Uint8Array): Uint8Array {
     this.#send.available();

@@ -23,3 +23,8 @@ export function copyBody(start: number, end: number): Uint8Array {
   body.set(memory.subarray(start, end));
   return body;
 }
+
+/** Bytes [start, end) as a plain Uint8Array, also where `bytes` is one of a runtime's subclasses. */
+export function viewOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
+}

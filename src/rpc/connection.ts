@@ -24,7 +24,7 @@ import { FrameReader, type FrameSink } from "../protocol/frame.ts";
 import type { Handshake, HandshakeFactory, Role } from "../protocol/handshake.ts";
 import { decodeError, encodeError } from "../protocol/message.ts";
 import { Session } from "../protocol/session.ts";
-import { copyBody } from "./bodies.ts";
+import { copyBody, viewOf } from "./bodies.ts";
 import { callListener } from "./listeners.ts";
 import { IncomingMessage, type MessageOwner } from "./message.ts";
 import type { Connection, ConnectionState, Message, MessageHandler, RequestOptions } from "./peer.ts";
@@ -166,6 +166,7 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
       withKind: this.#withKind,
       padding: this.#withKind ? limits.padding : 0,
       maxFrameBytes: this.#maxSendBytes,
+      bundleBytes: limits.bundleBytes,
       writeTimeoutMs: limits.writeTimeoutMs,
       lowWaterMarkBytes: limits.highWaterMarkBytes >>> 1,
     };
@@ -527,8 +528,18 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
   }
 
   frames(start: number, end: number, count: number): void {
-    const opened = this.#session!.open(start, end, count);
+    const session = this.#session!;
     let frame = start;
+    if (session.opensNatively(end - start, count)) {
+      for (let i = 0; i < count && this.#state !== "closed"; i++) {
+        const plaintext = session.openFrame(frame);
+        if (plaintext === undefined) throw new SealwireError("ERR_DECRYPT", "a frame did not authenticate");
+        this.#deliverPlaintext(plaintext, 0, plaintext.length);
+        frame += LENGTH_BYTES + readU32(memory, frame);
+      }
+      return;
+    }
+    const opened = session.open(start, end, count);
     for (let i = 0; i < opened; i++) {
       const next = frame + LENGTH_BYTES + readU32(memory, frame);
       this.#deliverPlaintext(memory, frame + LENGTH_BYTES, next - TAG_BYTES);
@@ -582,7 +593,7 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
    */
   #deliver(sequence: number, kind: number, bytes: Uint8Array, start: number, end: number): void {
     if (this.#kept.length === 0 && this.#handlersLeft() > 0) {
-      this.#dispatch(sequence, kind, bytes === memory ? undefined : bytes.subarray(start, end), start, end);
+      this.#dispatch(sequence, kind, bytes, start, end);
     } else {
       this.#kept.push({ sequence, kind, body: bytes.slice(start, end) });
     }
@@ -593,7 +604,7 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     let handled = 0;
     while (handled < this.#kept.length && this.#handlersLeft() > 0) {
       const { sequence, kind, body } = this.#kept[handled++]!;
-      this.#dispatch(sequence, kind, body, 0, 0);
+      this.#dispatch(sequence, kind, body, 0, body.length);
       if (this.#state === "closed") return;
     }
     if (handled > 0) this.#kept.splice(0, handled);
@@ -616,19 +627,19 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     return padBytes;
   }
 
-  /** `body`, or linear memory [start, end). */
-  #dispatch(sequence: number, kind: number, body: Uint8Array | undefined, start: number, end: number): void {
+  /** The body is bytes [start, end): of linear memory, valid during the call, or of memory that nobody else uses. */
+  #dispatch(sequence: number, kind: number, bytes: Uint8Array, start: number, end: number): void {
     this.#framesSeen = true;
     if (this.#peerClosed) throw new SealwireError("ERR_PROTOCOL", "a frame after the peer's close");
     switch (kind) {
       case Kind.message:
-        this.#handleMessage(sequence, body, start, end);
+        this.#handleMessage(sequence, bytes, start, end);
         return;
       case Kind.reply:
-        this.#handleReply(sequence, body, start, end);
+        this.#handleReply(sequence, bytes, start, end);
         return;
       case Kind.error:
-        this.#takeRequest(sequence)?.reject(decodeError(body ?? memory.slice(start, end)));
+        this.#takeRequest(sequence)?.reject(decodeError(bytes.slice(start, end)));
         this.#finishIfIdle();
         return;
       case Kind.cancel:
@@ -657,16 +668,16 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     }
   }
 
-  #handleMessage(sequence: number, body: Uint8Array | undefined, start: number, end: number): void {
+  #handleMessage(sequence: number, bytes: Uint8Array, start: number, end: number): void {
     if (sequence !== 0 && this.#isMine(sequence)) {
       throw new SealwireError("ERR_PROTOCOL", "a request with a number of this side's parity");
     }
     const { onMessage, bodyViews } = this.#context;
-    const lent = bodyViews && body === undefined;
+    const lent = bodyViews && bytes === memory;
     const message =
       lent && sequence === 0
         ? this.#lentMessage(start, end)
-        : new IncomingMessage(this, sequence, lent ? undefined : (body ?? copyBody(start, end)), start, end);
+        : this.#newMessage(sequence, bytes, start, end, lent);
     if (onMessage === undefined) {
       this.#replyError(message, "ERR_NO_HANDLER", "this side handles no messages");
       return;
@@ -682,10 +693,22 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     else if (lent && sequence === 0 && !message.watched) this.#spare = message;
   }
 
+  #newMessage(
+    sequence: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    lent: boolean,
+  ): IncomingMessage {
+    if (lent || bytes !== memory) return new IncomingMessage(this, sequence, bytes, start, end);
+    const body = copyBody(start, end);
+    return new IncomingMessage(this, sequence, body, 0, body.length);
+  }
+
   /** A one-way message with a view as its body ends when its handler returns: the next one is the same object. */
   #lentMessage(start: number, end: number): IncomingMessage {
     const message = this.#spare;
-    if (message === undefined) return new IncomingMessage(this, 0, undefined, start, end);
+    if (message === undefined) return new IncomingMessage(this, 0, memory, start, end);
     this.#spare = undefined;
     message.reuse(start, end);
     return message;
@@ -731,14 +754,14 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     message.markAnswered();
   }
 
-  #handleReply(sequence: number, body: Uint8Array | undefined, start: number, end: number): void {
+  #handleReply(sequence: number, bytes: Uint8Array, start: number, end: number): void {
     const request = this.#takeRequest(sequence);
     if (request === undefined) return;
     const { into } = request;
     if (into === undefined) {
-      request.resolve(body ?? copyBody(start, end));
+      request.resolve(bytes === memory ? copyBody(start, end) : viewOf(bytes, start, end));
     } else {
-      const answer = body ?? memory.subarray(start, end);
+      const answer = bytes.subarray(start, end);
       if (answer.length > into.length) {
         const text = `the answer has ${answer.length} bytes, the caller's buffer ${into.length}`;
         request.reject(new SealwireError("ERR_MESSAGE_TOO_LARGE", text));

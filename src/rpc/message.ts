@@ -1,7 +1,7 @@
 // A message or request of the peer, from its arrival to its answer.
 
-import { memory } from "../core/crypto.ts";
 import { SealwireError } from "../errors.ts";
+import { viewOf } from "./bodies.ts";
 import type { Connection, Message } from "./peer.ts";
 
 /** The connection's side of its messages. */
@@ -19,26 +19,21 @@ export class IncomingMessage implements Message {
   readonly #owner: MessageOwner;
   /** The request's number; 0 for a one-way message. */
   readonly sequence: number;
-  #body: Uint8Array | undefined;
+  readonly #bytes: Uint8Array;
   #start: number;
   #end: number;
+  #body: Uint8Array | undefined = undefined;
   #answered: boolean;
   #cancelled: SealwireError | undefined = undefined;
   #abort: AbortController | undefined = undefined;
   /** Whether the owner watches it; its own note. */
   watched = false;
 
-  /** Without `body`, it is a view of linear memory [start, end) made at first use. */
-  constructor(
-    owner: MessageOwner,
-    sequence: number,
-    body: Uint8Array | undefined,
-    start: number,
-    end: number,
-  ) {
+  /** The body is bytes [start, end), as a view that is made at first use. */
+  constructor(owner: MessageOwner, sequence: number, bytes: Uint8Array, start: number, end: number) {
     this.#owner = owner;
     this.sequence = sequence;
-    this.#body = body;
+    this.#bytes = bytes;
     this.#start = start;
     this.#end = end;
     this.#answered = sequence === 0;
@@ -55,7 +50,7 @@ export class IncomingMessage implements Message {
   }
 
   get body(): Uint8Array {
-    this.#body ??= memory.subarray(this.#start, this.#end);
+    this.#body ??= viewOf(this.#bytes, this.#start, this.#end);
     return this.#body;
   }
 

@@ -2,21 +2,21 @@
 // and written. The rules:
 //
 //  1. A body is copied once, framed in place, to the end of the current send segment (a pool slot, 64 KiB). With
-//     protocol v2, messages share frames of up to 16 KiB (protocol/segment.ts).
+//     protocol v2, messages share frames (protocol/segment.ts).
 //  2. A segment is sealed as one batch and leaves in one write:
 //     - when the handling of a read ends (replies, and calls made meanwhile),
 //     - otherwise when the turn ends,
 //     - at once when it is full.
 //  3. Group commit: one write is in flight at a time; meanwhile messages are only appended, and when it is done
 //     everything that waits leaves.
-//  4. Frames above SMALL_FRAME_BYTES are sealed at once into JavaScript memory of their own, and so is every
+//  4. Frames above LARGE_FRAME_BYTES are sealed at once into JavaScript memory of their own, and so is every
 //     message while no slot is free. Order on the wire is always the order of the calls.
 //
 //  append ──▶ [current segment] ──full──▶ [queue: segments, large frames] ──▶ seal ──▶ socket
 //
 // In the steady state a call allocates nothing here; a flush allocates one view.
 
-import { LARGE_WRITE_BYTES, LENGTH_BYTES, PADDED_FLAG, SMALL_FRAME_BYTES, TAG_BYTES } from "../constants.ts";
+import { LARGE_FRAME_BYTES, LARGE_WRITE_BYTES, LENGTH_BYTES, PADDED_FLAG, TAG_BYTES } from "../constants.ts";
 import { memory } from "../core/crypto.ts";
 import { acquireSlot, releaseSlot } from "../core/pool.ts";
 import type { SealwireError } from "../errors.ts";
@@ -134,7 +134,7 @@ export class Sender implements TurnTask {
   /** Appends one message. The body is copied (or sealed) before this returns. The caller checks limits. */
   append(sequence: number, kind: number, body: Uint8Array): void {
     const sealedBytes = this.plaintextBytes(body.length) + TAG_BYTES;
-    if (sealedBytes > SMALL_FRAME_BYTES || !this.#appendSmall(sequence, kind, body)) {
+    if (sealedBytes > LARGE_FRAME_BYTES || !this.#appendSmall(sequence, kind, body)) {
       this.#enqueuedBytes += LENGTH_BYTES + sealedBytes;
       this.#appendLarge(sequence, kind, body, sealedBytes - TAG_BYTES);
     }

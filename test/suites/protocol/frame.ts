@@ -1,7 +1,7 @@
 // The frame parser: every split of a stream, one byte at a time, limits, and a sink that stops taking frames.
 
 import assert from "node:assert/strict";
-import { LENGTH_BYTES, SMALL_FRAME_BYTES } from "../../../src/constants.ts";
+import { LENGTH_BYTES, WINDOW_FRAME_BYTES } from "../../../src/constants.ts";
 import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../../../src/core/crypto.ts";
 import { FrameReader, type FrameSink, readLength } from "../../../src/protocol/frame.ts";
 import { test } from "../../support/harness.ts";
@@ -94,7 +94,7 @@ test("every split of a short stream into three parts", () => {
 });
 
 test("one byte at a time, with large frames between small ones", () => {
-  const bodies = [20, SMALL_FRAME_BYTES, SMALL_FRAME_BYTES + 1, 100_000, 20].map(body);
+  const bodies = [20, WINDOW_FRAME_BYTES, WINDOW_FRAME_BYTES + 1, 100_000, 20].map(body);
   const stream = streamOf(bodies);
   const sink = new Collector();
   const reader = new FrameReader(sink, MIN, MAX);
