@@ -68,6 +68,7 @@ function writeU32(address: number, value: number): void {
 
 export class Segment {
   readonly #framing: Framing;
+  readonly #headerBytes: number;
   readonly #maxBundleBytes: number;
   /** Address of the slot; 0: none yet. */
   slot = 0;
@@ -85,6 +86,7 @@ export class Segment {
 
   constructor(framing: Framing) {
     this.#framing = framing;
+    this.#headerBytes = headerBytes(framing);
     const { bundleBytes, maxFrameBytes } = framing;
     this.#maxBundleBytes = Math.max(Math.min(bundleBytes, maxFrameBytes) - TAG_BYTES, 0);
   }
@@ -106,7 +108,7 @@ export class Segment {
 
   /** Copies a message to its place. False, and nothing happened, when there is no room. Allocates nothing. */
   append(sequence: number, kind: number, body: Uint8Array): boolean {
-    const recordBytes = LENGTH_BYTES + headerBytes(this.#framing) + body.length;
+    const recordBytes = LENGTH_BYTES + this.#headerBytes + body.length;
     if (!this.#framing.withKind || recordBytes > this.#maxBundleBytes >>> 1) {
       return this.#appendAlone(sequence, kind, body, recordBytes);
     }

@@ -6,11 +6,11 @@
 //  2. A segment is sealed as one batch and leaves in one write:
 //     - when the handling of a read ends (replies, and calls made meanwhile),
 //     - otherwise when the turn ends,
-//     - at once when it is full.
+//     - at once when it is full, or when the pool has no slot left for somebody else.
 //  3. Group commit: one write is in flight at a time; meanwhile messages are only appended, and when it is done
 //     everything that waits leaves.
 //  4. Frames above LARGE_FRAME_BYTES are sealed at once into JavaScript memory of their own, and so is every
-//     message while no slot is free. Order on the wire is always the order of the calls.
+//     message while no slot is free even then. Order on the wire is always the order of the calls.
 //
 //  append ──▶ [current segment] ──full──▶ [queue: segments, large frames] ──▶ seal ──▶ socket
 //
@@ -234,7 +234,7 @@ export class Sender implements TurnTask {
         this.#closeSegment();
         this.flush();
       }
-      const slot = acquireSlot();
+      const slot = this.#acquireSlot();
       if (slot === 0) return false;
       this.#segment.use(slot);
       this.#segment.append(sequence, kind, body);
@@ -283,6 +283,14 @@ export class Sender implements TurnTask {
         chunk.body.fill(0);
       }
     }
+  }
+
+  /** With many busy connections the pool runs out within a turn: then all of them write what they have. */
+  #acquireSlot(): number {
+    const slot = acquireSlot();
+    if (slot !== 0) return slot;
+    this.#turns.runNow();
+    return acquireSlot();
   }
 
   #seal(session: Session, segment: Segment): void {

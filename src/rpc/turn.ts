@@ -7,9 +7,10 @@ export interface TurnTask {
 
 export class TurnQueue {
   readonly #defer: (callback: () => void) => void;
-  readonly #run = () => this.#runAll();
+  readonly #run = () => this.runNow();
   #tasks: TurnTask[] = [];
-  #running: TurnTask[] = [];
+  /** The other array, to be filled next; missing while its tasks run. */
+  #spare: TurnTask[] | undefined = [];
 
   constructor(defer: (callback: () => void) => void) {
     this.#defer = defer;
@@ -20,11 +21,14 @@ export class TurnQueue {
     if (this.#tasks.push(task) === 1) this.#defer(this.#run);
   }
 
-  #runAll(): void {
+  /** Runs what is queued without waiting for the end of the turn. */
+  runNow(): void {
     const tasks = this.#tasks;
-    this.#tasks = this.#running;
-    this.#running = tasks;
+    if (tasks.length === 0) return;
+    this.#tasks = this.#spare ?? [];
+    this.#spare = undefined;
     for (let i = 0; i < tasks.length; i++) tasks[i]!.endOfTurn();
     tasks.length = 0;
+    this.#spare = tasks;
   }
 }
