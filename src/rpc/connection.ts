@@ -15,6 +15,7 @@ import {
   PADDED_FLAG,
   SEQUENCE_HEADER_BYTES,
   TAG_BYTES,
+  WINDOW_FRAME_BYTES,
 } from "../constants.ts";
 import { memory, RECEIVE_WINDOW } from "../core/crypto.ts";
 import type { Engine } from "../core/frameCipher.ts";
@@ -90,6 +91,23 @@ function readU32(bytes: Uint8Array, at: number): number {
   return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }
 
+/** A message as the record that it would be in a bundle. */
+function asRecord(sequence: number, kind: number, body: Uint8Array): Uint8Array {
+  const record = new Uint8Array(LENGTH_BYTES + KIND_HEADER_BYTES + body.length);
+  const view = new DataView(record.buffer);
+  view.setUint32(0, KIND_HEADER_BYTES + body.length);
+  view.setUint32(LENGTH_BYTES, sequence);
+  record[LENGTH_BYTES + SEQUENCE_HEADER_BYTES] = kind;
+  record.set(body, LENGTH_BYTES + KIND_HEADER_BYTES);
+  return record;
+}
+
+/** Records of a bundle, handled up to `at`. */
+interface KeptRecords {
+  readonly bytes: Uint8Array;
+  at: number;
+}
+
 function checkBody(body: unknown): void {
   if (!(body instanceof Uint8Array)) throw invalidArgument("body", "a Uint8Array");
 }
@@ -125,8 +143,8 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
   readonly #watchedRequests = new Map<number, IncomingMessage>();
   readonly #watchedMessages = new Set<IncomingMessage>();
   #spare: IncomingMessage | undefined;
-  /** Messages of a bundle that wait for room among the handlers; while there are any, reading is paused. */
-  #kept: { readonly sequence: number; readonly kind: number; readonly body: Uint8Array }[] = [];
+  /** What waits for room among the handlers, as records of a bundle; while there is any, reading is paused. */
+  #kept: KeptRecords[] = [];
   #paused = false;
   #resumeScheduled = false;
   readonly #resumeTask = { endOfTurn: () => this.#resumeReading() };
@@ -560,7 +578,7 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     const sequence = readU32(bytes, start);
     const bodyStart = start + this.#headerBytes;
     if (!this.#withKind) {
-      this.#deliver(sequence, this.#kindOf(sequence), bytes, bodyStart, end);
+      this.#dispatch(sequence, this.#kindOf(sequence), bytes, bodyStart, end);
       return;
     }
     let kind = bytes[bodyStart - 1]!;
@@ -568,46 +586,58 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
       end -= this.#padBytes(bytes, bodyStart, end);
       kind -= PADDED_FLAG;
     }
-    if (kind === Kind.bundle) this.#deliverRecords(bytes, bodyStart, end);
-    else this.#deliver(sequence, kind, bytes, bodyStart, end);
+    if (kind === Kind.bundle) this.#deliverBundle(bytes, bodyStart, end);
+    else if (this.#kept.length === 0 && this.#handlersLeft() > 0)
+      this.#dispatch(sequence, kind, bytes, bodyStart, end);
+    else this.#kept.push({ bytes: asRecord(sequence, kind, bytes.subarray(bodyStart, end)), at: 0 });
   }
 
-  /** The records of a bundle: ( u32be n ‖ n bytes: u32be sequence ‖ u8 kind ‖ body )… */
-  #deliverRecords(bytes: Uint8Array, start: number, end: number): void {
+  /**
+   * Frames are taken by demand, but a bundle holds many messages: those that come after the limit of handlers was
+   * reached are kept, and so is every frame behind them. One copy for all, so that what a peer can make this side
+   * keep is no more than what it sent.
+   */
+  #deliverBundle(bytes: Uint8Array, start: number, end: number): void {
+    if (start === end) throw new SealwireError("ERR_PROTOCOL", "an empty bundle");
+    const rest = this.#kept.length === 0 ? this.#deliverRecords(bytes, start, end) : start;
+    if (rest === end) return;
+    this.#kept.push({ bytes: bytes === memory ? bytes.slice(rest, end) : bytes.subarray(rest, end), at: 0 });
+  }
+
+  /**
+   * Handles records ( u32be n ‖ n bytes: u32be sequence ‖ u8 kind ‖ body )… while there is room among the handlers.
+   * Returns where the first one begins that has to wait; `end` if none has to.
+   */
+  #deliverRecords(bytes: Uint8Array, start: number, end: number): number {
+    // Bodies are copied out of a large frame: a short one would hold on to the whole of it.
+    const copied = bytes !== memory && bytes.buffer.byteLength > WINDOW_FRAME_BYTES;
     let record = start;
-    do {
+    while (record < end && this.#handlersLeft() > 0) {
       const bodyStart = record + LENGTH_BYTES + KIND_HEADER_BYTES;
       const next = record + LENGTH_BYTES + readU32(bytes, record);
       if (bodyStart > end || next < bodyStart || next > end) {
         throw new SealwireError("ERR_PROTOCOL", "a bundle whose records do not fill it");
       }
-      this.#deliver(readU32(bytes, record + LENGTH_BYTES), bytes[bodyStart - 1]!, bytes, bodyStart, next);
-      if (this.#state === "closed") return;
+      const sequence = readU32(bytes, record + LENGTH_BYTES);
+      const kind = bytes[bodyStart - 1]!;
+      if (copied) this.#dispatch(sequence, kind, viewOf(bytes, bodyStart, next).slice(), 0, next - bodyStart);
+      else this.#dispatch(sequence, kind, bytes, bodyStart, next);
+      if (this.#state === "closed") return end;
       record = next;
-    } while (record < end);
-  }
-
-  /**
-   * One message. Frames are taken by demand, but a bundle holds many messages: those that come after the limit of
-   * handlers was reached are kept, in order, until there is room.
-   */
-  #deliver(sequence: number, kind: number, bytes: Uint8Array, start: number, end: number): void {
-    if (this.#kept.length === 0 && this.#handlersLeft() > 0) {
-      this.#dispatch(sequence, kind, bytes, start, end);
-    } else {
-      this.#kept.push({ sequence, kind, body: bytes.slice(start, end) });
     }
+    return record;
   }
 
   /** Handles what was kept, as far as there is room now. */
   #deliverKept(): void {
-    let handled = 0;
-    while (handled < this.#kept.length && this.#handlersLeft() > 0) {
-      const { sequence, kind, body } = this.#kept[handled++]!;
-      this.#dispatch(sequence, kind, body, 0, body.length);
+    let done = 0;
+    while (done < this.#kept.length && this.#handlersLeft() > 0) {
+      const kept = this.#kept[done]!;
+      kept.at = this.#deliverRecords(kept.bytes, kept.at, kept.bytes.length);
       if (this.#state === "closed") return;
+      if (kept.at === kept.bytes.length) done++;
     }
-    if (handled > 0) this.#kept.splice(0, handled);
+    if (done > 0) this.#kept.splice(0, done);
   }
 
   /** Protocol v1: the sequence number says what a frame is. */
