@@ -152,7 +152,7 @@ export function noiseTranscript(pattern: string, steps: boolean): NoiseTranscrip
   return { block: lines, messages, handshakeHash: h, keys };
 }
 
-const kinds = { message: 0, reply: 1, error: 2, cancel: 3, ping: 4, pong: 5, drain: 6, close: 7 };
+const kinds = { message: 0, reply: 1, error: 2, cancel: 3, ping: 4, pong: 5, drain: 6, close: 7, bundle: 8 };
 
 function plaintextV2(sequence: number, kind: keyof typeof kinds, body: Uint8Array, padding = 0): Uint8Array {
   const bare = concatBytes(u32be(sequence), Uint8Array.of(kinds[kind]), body);
@@ -162,6 +162,11 @@ function plaintextV2(sequence: number, kind: keyof typeof kinds, body: Uint8Arra
   const padded = concatBytes(bare, new Uint8Array(padBytes - 2), u32be(padBytes).slice(2));
   padded[4]! |= 0x80;
   return padded;
+}
+
+function bundleV2(plaintexts: Uint8Array[], padding = 0): Uint8Array {
+  const records = plaintexts.flatMap((plaintext) => [u32be(plaintext.length), plaintext]);
+  return plaintextV2(0, "bundle", concatBytes(...records), padding);
 }
 
 const sealV2 = (key: Uint8Array, n: number, plaintext: Uint8Array): Uint8Array =>
@@ -189,10 +194,29 @@ export function transportBlocks(): { client: VectorBlock; server: VectorBlock } 
     server: lines(serverKey, [
       ["reply to request 1", plaintextV2(1, "reply", ascii("noon"))],
       ["error for request 3", plaintextV2(3, "error", errorBody("ERR_SECRET", "I won't tell"))],
-      ["drain", plaintextV2(0, "drain", EMPTY)],
-      ["close", plaintextV2(0, "close", EMPTY)],
+      [
+        "bundle of drain and close",
+        bundleV2([plaintextV2(0, "drain", EMPTY), plaintextV2(0, "close", EMPTY)]),
+      ],
     ]),
   };
+}
+
+/** The first frame of the client when two messages leave together, without padding and with `padding: 64`. */
+export function bundleBlock(): VectorBlock {
+  const [clientKey] = noiseTranscript("NNpsk0", false).keys;
+  const messages = [
+    plaintextV2(0, "message", ascii("hello")),
+    plaintextV2(1, "message", ascii("What time is it?")),
+  ];
+  const plaintext = bundleV2(messages);
+  const padded = bundleV2(messages, 64);
+  return [
+    ["plaintext", plaintext],
+    ["frame 0", sealV2(clientKey, 0, plaintext)],
+    ["plaintext, padded", padded],
+    ["frame 0, padded", sealV2(clientKey, 0, padded)],
+  ];
 }
 
 /** The first frame of the client with `padding: 64`, and the key changes. */
@@ -261,6 +285,7 @@ export function documentBlocks(): Record<string, VectorBlock> {
     ),
     "v2-transport-client": transport.client,
     "v2-transport-server": transport.server,
+    "v2-bundle": bundleBlock(),
     "v2-padding": paddingBlock(),
     "v2-rekey": rekeyBlock(),
     v1: v1Block(),

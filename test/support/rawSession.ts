@@ -1,6 +1,8 @@
 // Sessions of both protocols over a bare socket, framed and sealed here, so that tests can say anything on the
 // wire, also what no honest peer would.
 
+import assert from "node:assert/strict";
+import { Kind } from "../../src/constants.ts";
 import { blake2b } from "../../src/core/blake2b.ts";
 import { x25519, x25519KeyPair } from "../../src/core/x25519.ts";
 import { aes256gcm } from "../../src/crypto.ts";
@@ -8,11 +10,29 @@ import { noise } from "../../src/noise.ts";
 import type { Role } from "../../src/protocol/handshake.ts";
 import { concat, type RawPeer, u32 } from "./rawPeer.ts";
 
-/** A frame as it came, opened. `kind` is -1 in protocol v1. */
+/** A frame as it came, opened, or a record of a bundle. `kind` is -1 in protocol v1. */
 export interface RawFrame {
   readonly sequence: number;
   readonly kind: number;
   readonly body: Uint8Array;
+}
+
+/** A message as it stands in a bundle. */
+export function record(sequence: number, kind: number, body: Uint8Array): Uint8Array {
+  return concat(u32(5 + body.length), u32(sequence), new Uint8Array([kind]), body);
+}
+
+/** The records of a bundle's body, of which nothing may be left over. */
+export function parseRecords(bytes: Uint8Array): RawFrame[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const records: RawFrame[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const next = at + 4 + view.getUint32(at);
+    assert.ok(next >= at + 9 && next <= bytes.length, `a record from ${at} to ${next} of ${bytes.length}`);
+    records.push({ sequence: view.getUint32(at + 4), kind: bytes[at + 8]!, body: bytes.slice(at + 9, next) });
+    at = next;
+  }
+  return records;
 }
 
 export class RawSession {
@@ -22,6 +42,8 @@ export class RawSession {
   readonly #receiveCipher: ReturnType<typeof aes256gcm>;
   #sendCounter = 0;
   #receiveCounter = 0;
+  /** Records of the last bundle that nobody has received yet. */
+  #records: RawFrame[] = [];
 
   private constructor(peer: RawPeer, withKind: boolean, sendKey: Uint8Array, receiveKey: Uint8Array) {
     this.peer = peer;
@@ -70,8 +92,13 @@ export class RawSession {
     return concat(u32(sealed.length), sealed);
   }
 
-  /** The next frame of the other side. */
-  async receive(): Promise<RawFrame> {
+  /** Records that share the next frame of this direction. */
+  sealBundle(...records: Uint8Array[]): Uint8Array {
+    return this.seal(0, concat(...records), Kind.bundle);
+  }
+
+  /** The next frame of the other side as it is on the wire. */
+  async receiveFrame(): Promise<RawFrame> {
     const prefix = await this.peer.read(4);
     const sealed = await this.peer.read(new DataView(prefix.buffer).getUint32(0));
     const plaintext = this.#receiveCipher.open(this.#nonce(this.#receiveCounter++), sealed);
@@ -81,6 +108,17 @@ export class RawSession {
       kind: this.#withKind ? plaintext[4]! : -1,
       body: plaintext.slice(this.headerBytes),
     };
+  }
+
+  /** The next message of the other side, alone in its frame or not. */
+  async receive(): Promise<RawFrame> {
+    const waiting = this.#records.shift();
+    if (waiting !== undefined) return waiting;
+    const frame = await this.receiveFrame();
+    if (frame.kind !== Kind.bundle) return frame;
+    this.#records = parseRecords(frame.body);
+    assert.ok(this.#records.length >= 2, "a message alone has a frame of its own");
+    return this.#records.shift()!;
   }
 
   /** Wipes its keys; the socket stays as it is. */

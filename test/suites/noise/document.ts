@@ -189,8 +189,34 @@ test("a session of v2 on a socket is the document's, byte for byte", async () =>
   ]);
   assert.deepEqual(frames.toClient, [
     value("v2-NNpsk0-steps", "frame 2, from the server"),
-    ...framesOf("v2-transport-server", 4),
+    ...framesOf("v2-transport-server", 3),
   ]);
+});
+
+test("the bundles are the document's", async () => {
+  for (const [padding, block] of [
+    [0, "frame 0"],
+    [64, "frame 0, padded"],
+  ] as const) {
+    const { client, server } = v2Handshakes();
+    const received: string[] = [];
+    const onMessage: MessageHandler = (message) => {
+      received.push(text(message.body));
+      if (message.expectsReply) message.reply(encoder.encode("noon"));
+    };
+    const frames = await recordSession(
+      { ...client, padding },
+      { ...server, onMessage },
+      0,
+      async (connection) => {
+        const sent = connection.send(encoder.encode("hello"));
+        assert.equal(text(await connection.request(encoder.encode("What time is it?"))), "noon");
+        await sent;
+      },
+    );
+    assert.equal(frames.toServer[1], value("v2-bundle", block));
+    assert.deepEqual(received, ["hello", "What time is it?"]);
+  }
 });
 
 test("the padded frame is the document's", async () => {
