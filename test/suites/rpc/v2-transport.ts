@@ -32,11 +32,12 @@ interface Traffic {
   atClient: Uint8Array[];
 }
 
-/** Both ends send `bodies` one way, in order, with an echoed request now and then. */
+/** Both ends send `bodies` one way, in order, `together` at a time, with an echoed request now and then. */
 async function exchange(
   clientOptions: Partial<ClientOptions>,
   serverOptions: Partial<ServerOptions>,
   bodies: Uint8Array[],
+  together: number,
   onFrame?: (direction: Direction, frame: Uint8Array) => void,
 ): Promise<Traffic> {
   const traffic: Traffic = { atServer: [], atClient: [] };
@@ -47,6 +48,10 @@ async function exchange(
   const check = (): void => {
     if (traffic.atServer.length === bodies.length && traffic.atClient.length === bodies.length) allReceived();
   };
+  const sendAll = async (send: (body: Uint8Array) => Promise<void>): Promise<void> => {
+    for (let i = 0; i < bodies.length; i += together)
+      await Promise.all(bodies.slice(i, i + together).map((body) => send(body)));
+  };
   const server = await listen({
     port: 0,
     ...serverOptions,
@@ -54,7 +59,7 @@ async function exchange(
       if (message.expectsReply) return void message.reply(message.body);
       traffic.atServer.push(message.body);
       check();
-      if (traffic.atServer.length === 1) for (const body of bodies) await message.connection.send(body);
+      if (traffic.atServer.length === 1) await sendAll((body) => message.connection.send(body));
     },
   });
   const proxy = await attackProxy(server.port, {
@@ -73,10 +78,14 @@ async function exchange(
     },
   });
   try {
-    for (const [i, body] of bodies.entries()) {
-      if (i % 10 === 5) assert.deepEqual(await client.request(body), body);
-      await client.send(body);
-    }
+    const requests: Promise<void>[] = [];
+    let count = 0;
+    await sendAll((body) => {
+      if (count++ % 10 === 5)
+        requests.push(client.request(body).then((answer) => assert.deepEqual(answer, body)));
+      return client.send(body);
+    });
+    await Promise.all(requests);
     await received;
   } finally {
     await client.close();
@@ -92,16 +101,18 @@ const mixedBodies = (count: number): Uint8Array[] =>
 for (const every of [1, 2, 7, 64]) {
   test(`keys that change every ${every} frames: everything arrives, whatever the engines`, async () => {
     const bodies = mixedBodies(300);
-    for (const [clientEngine, serverEngine] of [
-      ["auto", "auto"],
-      ["wasm", "auto"],
-      ["auto", "wasm"],
+    for (const [clientEngine, serverEngine, together] of [
+      ["auto", "auto", 1],
+      ["auto", "auto", 20],
+      ["wasm", "auto", 5],
+      ["auto", "wasm", 40],
     ] as const) {
       const hook = { unsafeRekeyAfterFramesForTests: every };
       const traffic = await exchange(
         { handshake: noise({ staticKey: clientKeys, ...hook }), engine: clientEngine },
         { handshake: noise({ staticKey: serverKeys, ...hook }), engine: serverEngine },
         bodies,
+        together,
       );
       assert.deepEqual(traffic.atServer, bodies);
       assert.deepEqual(traffic.atClient, bodies);
@@ -147,10 +158,12 @@ test("padding: every frame of that direction has a multiple for its plaintext, b
     numbered(300, 33_000),
     numbered(301, 65_530),
   ];
-  for (const [clientPadding, serverPadding] of [
-    [256, 0],
-    [0, 64],
-    [100, 32_768],
+  for (const [clientPadding, serverPadding, together] of [
+    [256, 0, 1],
+    [0, 64, 1],
+    [100, 32_768, 1],
+    [256, 64, 10],
+    [100, 5_000, 302],
   ] as const) {
     const seen: Record<Direction, Set<number>> = { toServer: new Set(), toClient: new Set() };
     let handshakeFrames = 2;
@@ -158,6 +171,7 @@ test("padding: every frame of that direction has a multiple for its plaintext, b
       { psk, padding: clientPadding },
       { psk, padding: serverPadding },
       bodies,
+      together,
       (direction, frame) => {
         if (handshakeFrames-- > 0) return;
         seen[direction].add(frame.length - LENGTH_BYTES - TAG_BYTES);
