@@ -114,9 +114,8 @@ export class Segment {
     }
     if (this.#records > 0 && !this.#bundleTakes(recordBytes)) this.#closeBundle();
     if (this.#records === 0) {
-      const frameBytes =
-        BUNDLE_FRONT_BYTES + recordBytes + this.#framing.padding + PAD_LENGTH_BYTES + TAG_BYTES;
-      if (this.end + frameBytes > this.slot + SEGMENT_BYTES) return false;
+      // At first it counts as alone behind the front: if another joins, #bundleTakes has counted both.
+      if (!this.#hasRoom(BUNDLE_FRONT_BYTES + LENGTH_BYTES, recordBytes - LENGTH_BYTES)) return false;
       this.#open = this.end;
       this.end += BUNDLE_FRONT_BYTES;
     }
@@ -130,6 +129,12 @@ export class Segment {
   /** Completes the last frame: now `frames` frames fill [start, end), ready to be sealed. */
   finish(): void {
     if (this.#records > 0) this.#closeBundle();
+  }
+
+  /** Whether `frontBytes` and then a plaintext of this length, padded and sealed, fit behind the end. */
+  #hasRoom(frontBytes: number, plaintextBytes: number): boolean {
+    const sealedBytes = paddedBytes(this.#framing, plaintextBytes) + TAG_BYTES;
+    return this.end + frontBytes + sealedBytes <= this.slot + SEGMENT_BYTES;
   }
 
   /** Whether the open bundle has room for one more record, in its own limit and in the segment. */
@@ -162,8 +167,7 @@ export class Segment {
   /** A message that gets a frame of its own right away. */
   #appendAlone(sequence: number, kind: number, body: Uint8Array, recordBytes: number): boolean {
     if (this.#records > 0) this.#closeBundle();
-    const frameBytes = recordBytes + this.#framing.padding + PAD_LENGTH_BYTES + TAG_BYTES;
-    if (this.end + frameBytes > this.slot + SEGMENT_BYTES) return false;
+    if (!this.#hasRoom(LENGTH_BYTES, recordBytes - LENGTH_BYTES)) return false;
     const frame = this.end;
     this.#writeMessage(frame, sequence, kind, body);
     this.end += recordBytes;

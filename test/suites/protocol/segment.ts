@@ -2,7 +2,7 @@
 // rules of docs/PROTOCOL.md, and no frame is longer than it may be.
 
 import assert from "node:assert/strict";
-import { BUNDLE_BYTES, Kind, SEGMENT_BYTES, SMALL_FRAME_BYTES } from "../../../src/constants.ts";
+import { Kind, LARGE_FRAME_BYTES, SEGMENT_BYTES } from "../../../src/constants.ts";
 import { memory } from "../../../src/core/crypto.ts";
 import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/pool.ts";
 import { type Framing, paddedBytes, Segment } from "../../../src/protocol/segment.ts";
@@ -15,11 +15,16 @@ const TAG_BYTES = 16;
 const RECORD_FRONT_BYTES = 9;
 /** The bundle's own length and header, and its tag. */
 const BUNDLE_OWN_BYTES = 9 + TAG_BYTES;
-/** The longest plaintext of a bundle, and the longest record that is put into one, with the default limit. */
+/** The limit of bundles in most of these tests, so that a segment holds several; the default is a whole segment. */
+const BUNDLE_BYTES = 16_384;
+/** The longest plaintext of such a bundle, and the longest record that is put into one. */
 const MAX_BUNDLE_PLAINTEXT = BUNDLE_BYTES - TAG_BYTES;
 const MAX_RECORD = MAX_BUNDLE_PLAINTEXT / 2;
 
-const plainV2: Framing = { withKind: true, padding: 0, maxFrameBytes: 1_048_576 };
+/** The length of the first frame is here in a slot, so that what follows is aligned to 16 bytes. */
+const FIRST_FRAME_AT = 12;
+
+const plainV2: Framing = { withKind: true, padding: 0, maxFrameBytes: 1_048_576, bundleBytes: BUNDLE_BYTES };
 
 interface Laid {
   sequence: number;
@@ -124,7 +129,7 @@ function readBack(segment: Segment, framing: Framing): Frame[] {
       continue;
     }
     assert.equal(sequence, 0);
-    assert.ok(sealedBytes <= BUNDLE_BYTES, "a bundle that is too long");
+    assert.ok(sealedBytes <= framing.bundleBytes, "a bundle that is too long");
     frames.push({ sealedBytes, bundle: true, messages: readRecords(bare.subarray(5)) });
   }
   assert.equal(at, segment.end);
@@ -214,7 +219,7 @@ test("the first frame begins 9 bytes later when the first message stays alone, a
     withSegment(plainV2, (segment, slot) => {
       appendAll(segment, messages);
       segment.finish();
-      assert.equal(segment.start, slot + shift, lengths.join(", "));
+      assert.equal(segment.start, slot + FIRST_FRAME_AT + shift, lengths.join(", "));
     });
   }
 });
@@ -291,10 +296,8 @@ test("a segment is filled to its last bytes and refuses what does not fit", () =
     const bytes = frames.reduce((sum, frame) => sum + 4 + frame.sealedBytes, 0);
     assert.ok(laid < enough);
     const longest = Math.max(...lengths);
-    assert.ok(
-      bytes + longest + 2 * BUNDLE_OWN_BYTES + 2 > SEGMENT_BYTES,
-      `${lengths}: only ${bytes} bytes used`,
-    );
+    const unused = SEGMENT_BYTES - FIRST_FRAME_AT - bytes;
+    assert.ok(unused < longest + RECORD_FRONT_BYTES + BUNDLE_OWN_BYTES, `${lengths}: ${unused} bytes unused`);
   }
 });
 
@@ -333,11 +336,34 @@ test("after a refusal the segment takes what still fits, and is used again from 
   });
 });
 
+test("bundles up to a whole segment, of any limit, and none at all", () => {
+  const messages = Array.from({ length: 2_000 }, (_, i) => message((i * 13) % 100));
+  for (const bundleBytes of [0, 1, 15, 16, 17, 38, 39, 40, 100, 4_096, 16_384, 40_000, 65_535, 65_536]) {
+    const frames = check({ ...plainV2, bundleBytes }, messages, false);
+    if (bundleBytes < BUNDLE_OWN_BYTES - 4 + 2 * RECORD_FRONT_BYTES)
+      assert.ok(frames.every((f) => !f.bundle));
+    if (bundleBytes >= 4_096) assert.ok(frames.every((frame) => frame.bundle));
+    if (bundleBytes === 65_536) assert.equal(frames.length, 1);
+  }
+});
+
+test("a segment without anything in it takes every message that belongs in one", () => {
+  for (const bundleBytes of [0, 16_384, 65_536]) {
+    for (const padding of [0, 1, 2, 64, 16_376, 20_000, 32_700, 32_736, 32_744, 32_751, 32_752]) {
+      const framing = { ...plainV2, padding, bundleBytes };
+      for (let length = 32_760; length > 32_640; length--) {
+        if (paddedBytes(framing, 5 + length) + TAG_BYTES > LARGE_FRAME_BYTES) continue;
+        check(framing, [message(length)]);
+      }
+    }
+  }
+});
+
 test("padding: frames are multiples, alone or bundled; records are bare", () => {
   for (const padding of [1, 2, 3, 64, 100, 256, 1_000, 4_096, 16_000, 16_368, 20_000, 32_752]) {
     const framing = { ...plainV2, padding };
     const fits = (length: number): boolean =>
-      paddedBytes(framing, 5 + length) + TAG_BYTES <= SMALL_FRAME_BYTES;
+      paddedBytes(framing, 5 + length) + TAG_BYTES <= LARGE_FRAME_BYTES;
     for (const lengths of [
       [0],
       [padding % 997],
@@ -373,8 +399,13 @@ test("a bundle with padding is filled to its limit exactly", () => {
 
 test("small limits of the peer hold for bundles", () => {
   for (const maxFrameBytes of [21, 22, 30, 43, 44, 45, 64, 100, 256, 1_000, 16_383, 16_384, 16_385]) {
-    for (const padding of [0, 1, 16]) {
-      const framing = { withKind: true, padding, maxFrameBytes };
+    for (const [padding, bundleBytes] of [
+      [0, BUNDLE_BYTES],
+      [1, BUNDLE_BYTES],
+      [16, BUNDLE_BYTES],
+      [0, 65_536],
+    ] as const) {
+      const framing = { withKind: true, padding, maxFrameBytes, bundleBytes };
       const longest = maxFrameBytes - TAG_BYTES - 5;
       const messages = Array.from({ length: 200 }, (_, i) =>
         message((i * i) % Math.min(longest + 1, 300)),
@@ -392,7 +423,7 @@ test("small limits of the peer hold for bundles", () => {
 });
 
 test("protocol v1 has no bundles: every message is a frame with a header of 4 bytes", () => {
-  const framing: Framing = { withKind: false, padding: 0, maxFrameBytes: 4_096 };
+  const framing: Framing = { withKind: false, padding: 0, maxFrameBytes: 4_096, bundleBytes: 65_536 };
   const messages = Array.from({ length: 60 }, (_, i) => message((i * 67) % 900));
   const frames = check(framing, messages);
   assert.equal(frames.length, 60);
@@ -400,7 +431,7 @@ test("protocol v1 has no bundles: every message is a frame with a header of 4 by
     assert.equal(frame.sealedBytes, 4 + messages[i]!.body.length + TAG_BYTES);
   withSegment(framing, (segment, slot) => {
     appendAll(segment, messages);
-    assert.equal(segment.start, slot);
+    assert.equal(segment.start, slot + FIRST_FRAME_AT);
   });
 });
 
@@ -416,11 +447,12 @@ test("random sizes, paddings and limits", () => {
       withKind: below(8) > 0,
       padding: 0,
       maxFrameBytes: below(2) === 0 ? 1_048_576 : 21 + below(20_000),
+      bundleBytes: below(2) === 0 ? 65_536 : below(65_537),
     };
     if (framing.withKind && below(2) === 0)
       Object.assign(framing, { padding: 1 + below(below(2) === 0 ? 300 : 20_000) });
     const longest = longestOf[below(longestOf.length)]!;
-    const limit = Math.min(framing.maxFrameBytes, SMALL_FRAME_BYTES);
+    const limit = Math.min(framing.maxFrameBytes, LARGE_FRAME_BYTES);
     const messages = Array.from({ length: 1 + below(80) }, () =>
       message(below(longest + 1), below(8)),
     ).filter(
