@@ -106,9 +106,15 @@ async function vanish(session: RawSession, slow: SlowServer): Promise<void> {
   assert.deepEqual(slow.reasons, ["ERR_CONNECTION_LOST"]);
 }
 
-for (const messageBodies of ["copy", "view"] as const) {
-  test(`more messages than handlers may run, bodies as ${messageBodies}: in order, never too many at once`, async () => {
-    const slow = await SlowServer.start({ messageBodies });
+for (const [engine, messageBodies] of [
+  ["auto", "copy"],
+  ["wasm", "copy"],
+  ["wasm", "view"],
+  ["native", "copy"],
+  ["native", "view"],
+] as const) {
+  test(`more messages than handlers may run (${engine}, ${messageBodies}): in order, never too many at once`, async () => {
+    const slow = await SlowServer.start({ engine, messageBodies });
     const session = await slow.connect();
     const texts = numberedTexts(40);
     session.peer.write(session.sealBundle(...texts.map(oneWay)));
@@ -132,7 +138,7 @@ test("everything behind such a bundle waits, too: frames of the same read and of
       session.seal(3, text("request 3")),
       session.seal(0, concat(text("padded"), new Uint8Array([0, 0, 3])), Kind.message | 0x80),
       session.sealBundle(request(5), ...numberedTexts(5, 5).map(oneWay)),
-      session.seal(0, patternBytes(50_000)),
+      session.seal(0, patternBytes(70_000)),
       session.sealBundle(request(7), oneWay("of the same write")),
     ),
   );
@@ -146,7 +152,7 @@ test("everything behind such a bundle waits, too: frames of the same read and of
     "padded",
     "request 5",
     ...numberedTexts(5, 5),
-    "50000 bytes",
+    "70000 bytes",
     "request 7",
     "of the same write",
     "later",
