@@ -63,11 +63,10 @@ export const LARGE_FRAME_BYTES = 32_768;
 /** Bodies up to this size share one allocation per read with their neighbours; larger ones get their own. */
 export const SHARED_BODY_BYTES = 4_096;
 
-/** First allocation for a large frame; it doubles as bytes arrive, never as announced. */
-export const LARGE_FRAME_FIRST_BYTES = 131_072;
-
-/** Large sealed frames are written in slices, so that a write-stall deadline sees progress. */
-export const LARGE_WRITE_BYTES = 1_048_576;
+/** Large frames are collected in chunks of this size, so that none is ever copied to grow. */
+export const LARGE_CHUNK_BYTES = 65_536;
+/** Chunks kept for reuse: 4 MiB at most, in a process that receives large frames. */
+export const SPARE_CHUNKS = 64;
 
 /** Resolution of the timer wheel: a deadline fires at most this much late, never early. */
 export const TIMER_TICK_MS = 16;

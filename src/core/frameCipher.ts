@@ -21,6 +21,7 @@ import {
   openMessage,
   requireEngine,
   sealMessage,
+  sealPieces,
   TAG_BYTES,
   thresholds,
 } from "./message.ts";
@@ -41,6 +42,8 @@ const OVERHEAD = LENGTH_BYTES + TAG_BYTES;
 const TWO_32 = 2 ** 32;
 const LAST = TWO_32 - 1;
 const EMPTY = new Uint8Array(0);
+/** A large frame is given out in pieces of this size: what is best written at once. */
+const PIECE_BYTES = 65_536;
 
 export class FrameCipher {
   /** The counter of the next frame, in two u32 halves. 2^64 - 1 is never used (Noise section 5.1). */
@@ -200,16 +203,45 @@ export class FrameCipher {
   }
 
   /**
-   * Opens ciphertext ‖ tag in JavaScript memory, without length prefix. Returns the plaintext, which may be
+   * The same frame of header ‖ body as a list of pieces to be written one after the other, which spares the memory for
+   * a whole one.
+   *
+   * @throws SealwireError ERR_COUNTER_EXHAUSTED
+   */
+  sealPieces(header: Uint8Array, body: Uint8Array): Uint8Array[] {
+    this.#requireCounters(1);
+    const length = header.length + body.length + TAG_BYTES;
+    const pieces: Uint8Array[] = [];
+    for (let left = LENGTH_BYTES + length; left > 0; left -= PIECE_BYTES) {
+      pieces.push(new Uint8Array(Math.min(left, PIECE_BYTES)));
+    }
+    new DataView(pieces[0]!.buffer).setUint32(0, length);
+    let at = LENGTH_BYTES;
+    sealPieces(this.#key, this.#engine, this.#currentIv(), EMPTY, [header, body], (sealed) => {
+      for (let from = 0; from < sealed.length; ) {
+        const piece = pieces[Math.floor(at / PIECE_BYTES)]!;
+        const take = Math.min(sealed.length - from, piece.length - (at % PIECE_BYTES));
+        copyInto(piece, at % PIECE_BYTES, sealed.subarray(from, from + take));
+        from += take;
+        at += take;
+      }
+    });
+    this.#advance(1);
+    return pieces;
+  }
+
+  /**
+   * Opens ciphertext ‖ tag in JavaScript memory, in one piece or several, without length prefix. Returns the plaintext, which may be
    * in `sealed`'s memory, or null when it does not authenticate: then nothing was written and the counter
    * stays.
    *
    * @throws SealwireError ERR_COUNTER_EXHAUSTED
    */
-  openLarge(sealed: Uint8Array): Uint8Array | null {
+  openLarge(sealed: Uint8Array | readonly Uint8Array[]): Uint8Array | null {
     this.#requireCounters(1);
-    if (sealed.length < TAG_BYTES) return null;
-    const plaintext = openMessage(this.#key, this.#engine, this.#currentIv(), EMPTY, sealed, true);
+    const chunks: readonly Uint8Array[] = sealed instanceof Uint8Array ? [sealed] : sealed;
+    if (chunks.length === 1 && chunks[0]!.length < TAG_BYTES) return null;
+    const plaintext = openMessage(this.#key, this.#engine, this.#currentIv(), EMPTY, chunks, true);
     if (plaintext !== null) this.#advance(1);
     return plaintext;
   }

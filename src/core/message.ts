@@ -75,17 +75,17 @@ function gather(parts: readonly Uint8Array[], from: number, length: number, addr
 }
 
 /**
- * Seals the concatenation of `parts` to `out` at `offset`: ciphertext, as long as the parts together, then
- * the 16-byte tag. `iv`: 12 bytes, never used before with this key.
+ * Seals the concatenation of `parts`: gives the ciphertext, as long as the parts together, and then the 16-byte tag to
+ * `emit`, in pieces of at most WINDOW_BYTES that are valid during the call.
+ * `iv`: 12 bytes, never used before with this key.
  */
-export function sealMessage(
+export function sealPieces(
   key: CachedKey,
   engine: Engine,
   iv: Uint8Array,
   aad: Uint8Array,
   parts: readonly Uint8Array[],
-  out: Uint8Array,
-  offset: number,
+  emit: (piece: Uint8Array) => void,
 ): void {
   let total = 0;
   for (const part of parts) total += part.length;
@@ -94,12 +94,12 @@ export function sealMessage(
     const cipher = nodeCrypto!.createCipheriv("aes-256-gcm", key.bytes, iv, { authTagLength: TAG_BYTES });
     if (aad.length > 0) cipher.setAAD(aad);
     for (const part of parts) {
-      if (part.length === 0) continue;
-      copyInto(out, offset, cipher.update(part));
-      offset += part.length;
+      for (let from = 0; from < part.length; from += WINDOW_BYTES) {
+        emit(cipher.update(part.subarray(from, from + WINDOW_BYTES)));
+      }
     }
     cipher.final();
-    out.set(cipher.getAuthTag(), offset);
+    emit(cipher.getAuthTag());
     return;
   }
 
@@ -110,50 +110,68 @@ export function sealMessage(
     gather(parts, from, length, WINDOW);
     cryptWindow(key, slot, chosen, length);
     core.streamHash(slot, WINDOW, length);
-    copyInto(out, offset + from, memory.subarray(WINDOW, WINDOW + length));
+    emit(memory.subarray(WINDOW, WINDOW + length));
   }
   core.streamTag(slot, aad.length, total, TAG);
-  out.set(memory.subarray(TAG, TAG + TAG_BYTES), offset + total);
+  emit(memory.subarray(TAG, TAG + TAG_BYTES));
   core.streamEnd();
   // Only ciphertext is left there, but in Rekey that is a key.
   memory.fill(0, WINDOW, WINDOW + Math.min(total, WINDOW_BYTES));
 }
 
+/** The same, written to `out` at `offset`. */
+export function sealMessage(
+  key: CachedKey,
+  engine: Engine,
+  iv: Uint8Array,
+  aad: Uint8Array,
+  parts: readonly Uint8Array[],
+  out: Uint8Array,
+  offset: number,
+): void {
+  let at = offset;
+  sealPieces(key, engine, iv, aad, parts, (piece) => {
+    copyInto(out, at, piece);
+    at += piece.length;
+  });
+}
+
 /**
- * Opens `sealed` (ciphertext ‖ tag, 16 bytes at least): returns the plaintext, or null when it does not
- * authenticate, in which case no plaintext was written. `inPlace` decrypts into `sealed` itself where that
- * spares a copy; otherwise `sealed` is only read.
+ * Opens the concatenation of `chunks` (ciphertext ‖ tag, 16 bytes at least): returns the plaintext, or null when it
+ * does not authenticate, in which case no plaintext was written anywhere that lives on. `inPlace` decrypts a single
+ * chunk into itself where that spares a copy; otherwise the chunks are only read.
  */
 export function openMessage(
   key: CachedKey,
   engine: Engine,
   iv: Uint8Array,
   aad: Uint8Array,
-  sealed: Uint8Array,
+  chunks: readonly Uint8Array[],
   inPlace: boolean,
 ): Uint8Array | null {
-  const total = sealed.length - TAG_BYTES;
+  let total = -TAG_BYTES;
+  for (const chunk of chunks) total += chunk.length;
   const chosen = engineFor(engine, total);
-  if (chosen === "native") return openNatively(key, iv, aad, sealed);
+  if (chosen === "native") return openNatively(key, iv, aad, chunks, total);
 
   const slot = key.expanded();
   begin(slot, iv, aad);
-  let from = 0;
-  for (; from < total; from += WINDOW_BYTES) {
+  for (let from = 0; from < total; from += WINDOW_BYTES) {
     const length = Math.min(WINDOW_BYTES, total - from);
-    memory.set(sealed.subarray(from, from + length), WINDOW);
+    gather(chunks, from, length, WINDOW);
     core.streamHash(slot, WINDOW, length);
   }
-  memory.set(sealed.subarray(total), TAG);
+  gather(chunks, total, TAG_BYTES, TAG);
   if (core.streamVerify(slot, aad.length, total, TAG) === 0) {
     core.streamEnd();
     return null;
   }
-  const plaintext = inPlace ? sealed.subarray(0, total) : new Uint8Array(total);
-  for (from = 0; from < total; from += WINDOW_BYTES) {
+  const [first] = chunks;
+  const plaintext = inPlace && chunks.length === 1 ? first!.subarray(0, total) : new Uint8Array(total);
+  for (let from = 0; from < total; from += WINDOW_BYTES) {
     const length = Math.min(WINDOW_BYTES, total - from);
     // A message of one window is still there from the hashing.
-    if (total > WINDOW_BYTES) memory.set(sealed.subarray(from, from + length), WINDOW);
+    if (total > WINDOW_BYTES) gather(chunks, from, length, WINDOW);
     cryptWindow(key, slot, chosen, length);
     plaintext.set(memory.subarray(WINDOW, WINDOW + length), from);
   }
@@ -166,19 +184,28 @@ function openNatively(
   key: CachedKey,
   iv: Uint8Array,
   aad: Uint8Array,
-  sealed: Uint8Array,
+  chunks: readonly Uint8Array[],
+  total: number,
 ): Uint8Array | null {
-  const total = sealed.length - TAG_BYTES;
   const decipher = nodeCrypto!.createDecipheriv("aes-256-gcm", key.bytes, iv, { authTagLength: TAG_BYTES });
-  decipher.setAuthTag(sealed.subarray(total));
+  gather(chunks, total, TAG_BYTES, TAG);
+  decipher.setAuthTag(memory.slice(TAG, TAG + TAG_BYTES));
   if (aad.length > 0) decipher.setAAD(aad);
-  const plaintext = decipher.update(sealed.subarray(0, total));
+  const plaintext = new Uint8Array(total);
+  let at = 0;
+  for (const chunk of chunks) {
+    for (let from = 0; from < chunk.length && at < total; from += WINDOW_BYTES) {
+      const piece = decipher.update(chunk.subarray(from, Math.min(from + WINDOW_BYTES, from + total - at)));
+      copyInto(plaintext, at, piece);
+      at += piece.length;
+      wipe(piece);
+    }
+  }
   try {
     decipher.final();
   } catch {
     wipe(plaintext);
     return null;
   }
-  // A plain Uint8Array, as the other engines give.
-  return new Uint8Array(plaintext.buffer, plaintext.byteOffset, total);
+  return plaintext;
 }

@@ -1,13 +1,13 @@
 // Cuts a byte stream into frames (u32be length ‖ sealed). Bytes are parsed where sockets put them, in the
 // receive window of linear memory; an unfinished frame is parked in JavaScript memory and moved directly
 // before the next bytes, so that a frame is always contiguous. Frames above WINDOW_FRAME_BYTES are collected
-// in JavaScript memory that grows as bytes arrive, never as announced.
+// in chunks of JavaScript memory, taken as bytes arrive, never as announced.
 //
 //            ┌───────── head room ─────────┬───────── window ──────────┐
 //            │           parked partial ───┤ what the socket just read │
 //            └─────────────────────────────┴───────────────────────────┘
 
-import { LARGE_FRAME_FIRST_BYTES, LENGTH_BYTES, WINDOW_FRAME_BYTES } from "../constants.ts";
+import { LARGE_CHUNK_BYTES, LENGTH_BYTES, SPARE_CHUNKS, WINDOW_FRAME_BYTES } from "../constants.ts";
 import { copyInto } from "../core/copy.ts";
 import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../core/crypto.ts";
 import { SealwireError } from "../errors.ts";
@@ -18,8 +18,8 @@ export interface FrameSink {
   demand(): number;
   /** `count` complete sealed frames fill linear memory [start, end), valid during the call. */
   frames(start: number, end: number, count: number): void;
-  /** One complete large frame without its length prefix; the memory is now the sink's. */
-  largeFrame(sealed: Uint8Array): void;
+  /** One complete large frame without its length prefix, in several chunks that are valid during the call. */
+  largeFrame(chunks: readonly Uint8Array[]): void;
 }
 
 /** u32be at an address of linear memory. */
@@ -35,9 +35,23 @@ export function readLength(address: number): number {
 
 /** A large frame on its way in. */
 interface LargeFrame {
-  bytes: Uint8Array;
+  readonly chunks: Uint8Array[];
   filled: number;
   readonly total: number;
+}
+
+/** Chunks of large frames that were handled, for the next ones. */
+const spareChunks: Uint8Array[] = [];
+
+function newChunk(bytes: number): Uint8Array {
+  return bytes === LARGE_CHUNK_BYTES && spareChunks.length > 0 ? spareChunks.pop()! : new Uint8Array(bytes);
+}
+
+function reuseChunks(chunks: readonly Uint8Array[]): void {
+  for (const chunk of chunks) {
+    if (spareChunks.length === SPARE_CHUNKS) return;
+    if (chunk.length === LARGE_CHUNK_BYTES) spareChunks.push(chunk);
+  }
 }
 
 export class FrameReader {
@@ -120,9 +134,10 @@ export class FrameReader {
         start += this.#fillLarge(this.#large, start, end);
         if (this.#large.filled < this.#large.total) return;
         if (demand === 0) return this.#stall(start, end);
-        const sealed = this.#large.bytes;
+        const { chunks } = this.#large;
         this.#large = undefined;
-        this.#sink.largeFrame(sealed);
+        this.#sink.largeFrame(chunks);
+        reuseChunks(chunks);
         continue;
       }
       if (demand === 0 && start !== end) return this.#stall(start, end);
@@ -145,8 +160,7 @@ export class FrameReader {
       if (end - start < LENGTH_BYTES) return this.#park(start, end);
       this.#checkLength(length);
       if (length <= WINDOW_FRAME_BYTES) return this.#park(start, end);
-      const first = Math.min(length, LARGE_FRAME_FIRST_BYTES);
-      this.#large = { bytes: new Uint8Array(first), filled: 0, total: length };
+      this.#large = { chunks: [], filled: 0, total: length };
       start += LENGTH_BYTES;
     }
   }
@@ -165,16 +179,17 @@ export class FrameReader {
 
   /** Moves what is there into the large frame; returns how many bytes it took. */
   #fillLarge(large: LargeFrame, start: number, end: number): number {
-    const take = Math.min(large.total - large.filled, end - start);
-    const needed = large.filled + take;
-    if (needed > large.bytes.length) {
-      const grown = new Uint8Array(Math.min(large.total, Math.max(needed, 2 * large.bytes.length)));
-      grown.set(large.bytes.subarray(0, large.filled)); // both begin aligned
-      large.bytes = grown;
+    let at = start;
+    while (at < end && large.filled < large.total) {
+      const offset = large.filled % LARGE_CHUNK_BYTES;
+      if (offset === 0) large.chunks.push(newChunk(Math.min(LARGE_CHUNK_BYTES, large.total - large.filled)));
+      const chunk = large.chunks.at(-1)!;
+      const take = Math.min(chunk.length - offset, end - at);
+      copyInto(chunk, offset, memory.subarray(at, at + take));
+      large.filled += take;
+      at += take;
     }
-    copyInto(large.bytes, large.filled, memory.subarray(start, start + take));
-    large.filled = needed;
-    return take;
+    return at - start;
   }
 
   #stall(start: number, end: number): void {

@@ -118,8 +118,16 @@ export class Session {
     return frame;
   }
 
-  /** Opens ciphertext ‖ tag in JavaScript memory; null when it does not authenticate. */
-  openLarge(sealed: Uint8Array): Uint8Array | null {
+  /** The same as a list of pieces to be written one after the other. */
+  sealPieces(header: Uint8Array, body: Uint8Array): Uint8Array[] {
+    this.#send.available();
+    const pieces = this.#send.cipher.sealPieces(header, body);
+    this.#send.used(1);
+    return pieces;
+  }
+
+  /** Opens ciphertext ‖ tag in JavaScript memory, in one piece or several; null when it does not authenticate. */
+  openLarge(sealed: Uint8Array | readonly Uint8Array[]): Uint8Array | null {
     this.#receive.available();
     const plaintext = this.#receive.cipher.openLarge(sealed);
     if (plaintext !== null) this.#receive.used(1);

@@ -567,8 +567,8 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     if (opened < count) throw new SealwireError("ERR_DECRYPT", "a frame did not authenticate");
   }
 
-  largeFrame(sealed: Uint8Array): void {
-    const plaintext = this.#session!.openLarge(sealed);
+  largeFrame(chunks: readonly Uint8Array[]): void {
+    const plaintext = this.#session!.openLarge(chunks);
     if (plaintext === null) throw new SealwireError("ERR_DECRYPT", "a frame did not authenticate");
     this.#deliverPlaintext(plaintext, 0, plaintext.length);
   }

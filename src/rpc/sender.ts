@@ -16,7 +16,7 @@
 //
 // In the steady state a call allocates nothing here; a flush allocates one view.
 
-import { LARGE_FRAME_BYTES, LARGE_WRITE_BYTES, LENGTH_BYTES, PADDED_FLAG, TAG_BYTES } from "../constants.ts";
+import { LARGE_FRAME_BYTES, LENGTH_BYTES, PADDED_FLAG, TAG_BYTES } from "../constants.ts";
 import { memory } from "../core/crypto.ts";
 import { acquireSlot, releaseSlot } from "../core/pool.ts";
 import type { SealwireError } from "../errors.ts";
@@ -59,7 +59,8 @@ class Turn {
 /** Something that waits in the queue. */
 type Chunk =
   | { readonly kind: "segment"; readonly segment: Segment }
-  | { readonly kind: "sealed"; readonly bytes: Uint8Array; offset: number }
+  /** A large frame in pieces, a write each. */
+  | { readonly kind: "sealed"; readonly pieces: Uint8Array[]; next: number }
   /** Appended before the session existed. */
   | { readonly kind: "plain"; readonly header: Uint8Array; readonly body: Uint8Array };
 
@@ -266,7 +267,7 @@ export class Sender implements TurnTask {
     }
     try {
       this.#sealQueue(this.#session);
-      this.#queue.push({ kind: "sealed", bytes: this.#session.sealLarge(header, whole), offset: 0 });
+      this.#queue.push({ kind: "sealed", pieces: this.#session.sealPieces(header, whole), next: 0 });
     } catch (error) {
       this.#events.onFailure(error);
     }
@@ -279,7 +280,7 @@ export class Sender implements TurnTask {
       if (chunk.kind === "segment") {
         this.#seal(session, chunk.segment);
       } else if (chunk.kind === "plain") {
-        this.#queue[i] = { kind: "sealed", bytes: session.sealLarge(chunk.header, chunk.body), offset: 0 };
+        this.#queue[i] = { kind: "sealed", pieces: session.sealPieces(chunk.header, chunk.body), next: 0 };
         chunk.body.fill(0);
       }
     }
@@ -317,9 +318,9 @@ export class Sender implements TurnTask {
   #writeChunk(transport: Transport, session: Session): void {
     let chunk = this.#queue[this.#queueHead]!;
     if (chunk.kind === "plain") {
-      const bytes = session.sealLarge(chunk.header, chunk.body);
+      const pieces = session.sealPieces(chunk.header, chunk.body);
       chunk.body.fill(0);
-      chunk = { kind: "sealed", bytes, offset: 0 };
+      chunk = { kind: "sealed", pieces, next: 0 };
       this.#queue[this.#queueHead] = chunk;
     }
     if (chunk.kind === "segment") {
@@ -327,10 +328,9 @@ export class Sender implements TurnTask {
       this.#shift();
       return;
     }
-    const slice = chunk.bytes.subarray(chunk.offset, chunk.offset + LARGE_WRITE_BYTES);
-    chunk.offset += slice.length;
-    if (chunk.offset === chunk.bytes.length) this.#shift();
-    this.#write(transport, slice, 0, slice.length);
+    const piece = chunk.pieces[chunk.next++]!;
+    if (chunk.next === chunk.pieces.length) this.#shift();
+    this.#write(transport, piece, 0, piece.length);
   }
 
   #shift(): void {

@@ -32,8 +32,8 @@ class Collector implements FrameSink {
     this.budget -= count;
   }
 
-  largeFrame(sealed: Uint8Array): void {
-    this.bodies.push(sealed);
+  largeFrame(chunks: readonly Uint8Array[]): void {
+    this.bodies.push(new Uint8Array(Buffer.concat(chunks)));
     this.budget--;
   }
 }

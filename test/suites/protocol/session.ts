@@ -152,3 +152,38 @@ test("the keys given to a session are wiped where they came from", () => {
   session.destroy();
   session.destroy();
 });
+
+test("a large frame in pieces is the same frame, and opens from chunks of any lengths", () => {
+  const key = crypto.getRandomValues(new Uint8Array(32));
+  const result = (): HandshakeResult => ({ sendKey: key.slice(), receiveKey: key.slice(), identity });
+  for (const engine of ["wasm", "keystream", "native", "auto"] as const) {
+    const whole = new Session(result(), formatWith(0), engine);
+    const inPieces = new Session(result(), formatWith(0), engine);
+    const receiver = new Session(result(), formatWith(0), engine);
+    for (const length of [0, 1, 65_000, 65_511, 65_536, 65_540, 131_052, 300_001]) {
+      const body = new Uint8Array(length);
+      for (let at = 0; at < length; at += 65_536) crypto.getRandomValues(body.subarray(at, at + 65_536));
+      const header = Uint8Array.of(0, 0, 0, 7, 0);
+      const frame = whole.sealLarge(header, body);
+      const pieces = inPieces.sealPieces(header, body);
+      assert.ok(pieces.every((piece) => piece.length <= 65_536));
+      assert.ok(Buffer.concat(pieces).equals(frame), `${engine}, ${length} bytes`);
+      for (const chunkBytes of [65_536, 65_537, 40_000, 17]) {
+        if (chunkBytes === 17 && length > 70_000) continue;
+        const chunks: Uint8Array[] = [];
+        for (let at = LENGTH_BYTES; at < frame.length; at += chunkBytes) {
+          chunks.push(frame.slice(at, at + chunkBytes));
+        }
+        const damaged = chunks.map((chunk) => chunk.slice());
+        damaged.at(-1)![0]! ^= 1;
+        const opener = new Session(result(), formatWith(0), engine);
+        assert.equal(opener.openLarge(damaged), null);
+        opener.destroy();
+        if (chunkBytes !== 65_536) continue;
+        const opened = receiver.openLarge(chunks);
+        assert.ok(opened !== null && Buffer.from(opened.subarray(5)).equals(body));
+      }
+    }
+    for (const session of [whole, inPieces, receiver]) session.destroy();
+  }
+});
