@@ -151,7 +151,8 @@ function dial(address: Address, events: DialEvents): () => void {
   const failed = (error: unknown) => {
     if (state.events === undefined) return;
     state.events = undefined;
-    events.onClose(error);
+    // A Unix socket that does not exist fails inside Bun.connect: the caller has not seen its connection yet.
+    queueMicrotask(() => events.onClose(error));
   };
   const socket = handlers((opened) => {
     const transport = new BunTransport(opened);

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Connection, Message, SealwireError } from "../../../src/index.ts";
 import { test } from "../../support/harness.ts";
 import { protocols } from "../../support/protocols.ts";
@@ -122,16 +125,22 @@ for (const { name, options, withKinds } of protocols) {
   });
 
   test(`${name}: without a server calls reject, and work again once it is there`, async () => {
-    const server = await startServer({ ...options, onMessage: echo });
-    const { port } = server;
-    await server.close();
-    const client = startClient({ ...options, port });
-    await rejectsWith(client.request(text("a")), "ERR_DIAL_FAILED");
-    await rejectsWith(client.send(text("a")), "ERR_DIAL_FAILED");
-    const error = await rejectsWith(client.connected(), "ERR_DIAL_FAILED");
-    assert.ok(error.cause !== undefined);
-    await startServer({ ...options, port, onMessage: echo });
-    assert.equal(fromText(await client.request(text("b"))), "b");
+    // A Unix socket: a TCP port that this process gave up may belong to the suite that runs beside it.
+    const folder = mkdtempSync(join(tmpdir(), "sealwire-"));
+    try {
+      const path = join(folder, "socket");
+      const client = startClient({ ...options, path });
+      await rejectsWith(client.request(text("a")), "ERR_DIAL_FAILED");
+      await rejectsWith(client.send(text("a")), "ERR_DIAL_FAILED");
+      const error = await rejectsWith(client.connected(), "ERR_DIAL_FAILED");
+      assert.ok(error.cause !== undefined);
+      const server = await startServer({ ...options, path, onMessage: echo });
+      assert.equal(fromText(await client.request(text("b"))), "b");
+      await client.close();
+      await server.close();
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   test(`${name}: keepConnected dials at once and again after a loss`, async () => {
