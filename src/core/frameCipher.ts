@@ -11,6 +11,7 @@
 // The layers above validate what comes from outside; here only counters are checked.
 
 import { SealwireError } from "../errors.ts";
+import { readU32 } from "./bytes.ts";
 import { AES_KEY_BYTES, CachedKey } from "./cachedKey.ts";
 import { copyInto } from "./copy.ts";
 import { core, framesPrepared, KEYSTREAM, memory, stoppedAt } from "./crypto.ts";
@@ -290,7 +291,7 @@ export class FrameCipher {
   }
 
   #sealNatively(frame: number): number {
-    const length = frameLength(frame) - TAG_BYTES;
+    const length = readU32(memory, frame) - TAG_BYTES;
     const text = frame + LENGTH_BYTES;
     const cipher = nodeCrypto!.createCipheriv("aes-256-gcm", this.#key.bytes, this.#currentIv(), {
       authTagLength: TAG_BYTES,
@@ -315,7 +316,7 @@ export class FrameCipher {
   /** The frame's text in memory of its own, or undefined, with nothing left, when it does not authenticate. */
   #decryptNatively(frame: number): Uint8Array | undefined {
     const text = frame + LENGTH_BYTES;
-    const tag = text + frameLength(frame) - TAG_BYTES;
+    const tag = text + readU32(memory, frame) - TAG_BYTES;
     const decipher = nodeCrypto!.createDecipheriv("aes-256-gcm", this.#key.bytes, this.#currentIv(), {
       authTagLength: TAG_BYTES,
     });
@@ -364,11 +365,4 @@ export class FrameCipher {
     this.counterLow = low - TWO_32;
     this.counterHigh++;
   }
-}
-
-function frameLength(frame: number): number {
-  return (
-    ((memory[frame]! << 24) | (memory[frame + 1]! << 16) | (memory[frame + 2]! << 8) | memory[frame + 3]!) >>>
-    0
-  );
 }

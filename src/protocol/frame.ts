@@ -8,6 +8,7 @@
 //            └─────────────────────────────┴───────────────────────────┘
 
 import { LARGE_CHUNK_BYTES, LENGTH_BYTES, SPARE_CHUNKS, WINDOW_FRAME_BYTES } from "../constants.ts";
+import { readU32 } from "../core/bytes.ts";
 import { copyInto } from "../core/copy.ts";
 import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../core/crypto.ts";
 import { SealwireError } from "../errors.ts";
@@ -24,13 +25,7 @@ export interface FrameSink {
 
 /** u32be at an address of linear memory. */
 export function readLength(address: number): number {
-  return (
-    ((memory[address]! << 24) |
-      (memory[address + 1]! << 16) |
-      (memory[address + 2]! << 8) |
-      memory[address + 3]!) >>>
-    0
-  );
+  return readU32(memory, address);
 }
 
 /** A large frame on its way in. */

@@ -17,6 +17,7 @@ import {
   TAG_BYTES,
   WINDOW_FRAME_BYTES,
 } from "../constants.ts";
+import { readU32 } from "../core/bytes.ts";
 import { memory, RECEIVE_WINDOW } from "../core/crypto.ts";
 import type { Engine } from "../core/frameCipher.ts";
 import { type ErrorCode, invalidArgument, SealwireError } from "../errors.ts";
@@ -85,10 +86,6 @@ function isPromise(value: unknown): value is PromiseLike<unknown> {
   return (
     typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function"
   );
-}
-
-function readU32(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }
 
 /** A message as the record that it would be in a bundle. */
