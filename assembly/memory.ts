@@ -13,7 +13,7 @@
 //   0x1E00000  pool: POOL_SLOTS slots of 64 KiB that sockets read and write     32 MiB
 //   0x3E00000  spare                                                           128 KiB
 //   0x3E20000  keystream ahead: AHEAD_SLOTS slots of 16 KiB                    1,024 KiB
-//   0x3F20000  receive: 128 KiB head room for a parked partial frame, window    192 KiB
+//   0x3F20000  receive: join region 128 KiB, window 64 KiB                     192 KiB
 //   0x3F50000  spare                                                           704 KiB
 
 export const CURVE_SCRATCH: usize = 0x0010000;
@@ -78,7 +78,10 @@ export const POOL: usize = 0x1e00000;
 export const POOL_SLOT_BYTES: usize = 0x10000;
 export const POOL_SLOTS: i32 = 512;
 
-// Sockets read into the window; an unfinished frame is moved directly before it (src/protocol/frame.ts).
+// Sockets read into the window; a frame that was collected in JavaScript memory is opened in the join region
+// (src/protocol/frame.ts).
+export const JOIN: usize = 0x3f20000;
+export const JOIN_BYTES: usize = 0x20000;
 export const RECEIVE_WINDOW: usize = 0x3f40000;
 export const RECEIVE_WINDOW_BYTES: usize = 0x10000;
 

@@ -60,6 +60,17 @@ export const WINDOW_FRAME_BYTES = 65_536;
  */
 export const LARGE_FRAME_BYTES = 32_768;
 
+/**
+ * Where a frame begins in a pool slot: its text, behind the length, is aligned to 16 bytes, which makes copies of
+ * large ones fast (core/copy.ts).
+ */
+export const FIRST_FRAME_AT = 16 - LENGTH_BYTES;
+
+/** A frame from this size on that is spread over reads is collected in a pool slot, while few enough are… */
+export const PARTIAL_SLOT_FROM_BYTES = 16_384;
+/** …taken so: the other slots are for what is sent. */
+export const PARTIAL_SLOTS = 64;
+
 /** Bodies up to this size share one allocation per read with their neighbours; larger ones get their own. */
 export const SHARED_BODY_BYTES = 4_096;
 

@@ -1,5 +1,6 @@
 // Bun's own sockets.
 
+import { release } from "../core/release.ts";
 import type { Adapter, Address, DialEvents, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
 
 /** The part of Bun's socket API that is used here. */
@@ -122,7 +123,10 @@ function where(address: Address): BunWhere {
 function handlers(open: (socket: BunSocket) => void): BunHandlers {
   return {
     open,
-    data: (socket, bytes) => socket.data.events?.onData(bytes),
+    data: (socket, bytes) => {
+      socket.data.events?.onData(bytes);
+      release(bytes);
+    },
     drain: (socket) => {
       if (socket.data.transport?.drain()) socket.data.events?.onWritten();
     },

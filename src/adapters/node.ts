@@ -2,6 +2,7 @@
 
 import { createServer, connect as netConnect, type Server, type Socket } from "node:net";
 import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../core/crypto.ts";
+import { release } from "../core/release.ts";
 import type { Adapter, Address, DialEvents, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
 
 /** Dialled sockets read straight into linear memory. One window serves all: each read is handled at once. */
@@ -93,7 +94,10 @@ function listen(address: Address, accept: (transport: Transport) => TransportEve
         let events: TransportEvents;
         attach(socket, () => events);
         const transport = new NodeTransport(socket, () => events);
-        socket.on("data", (chunk: Uint8Array) => events.onData(chunk));
+        socket.on("data", (chunk: Uint8Array) => {
+          events.onData(chunk);
+          release(chunk);
+        });
         socket.pause();
         events = accept(transport);
       },

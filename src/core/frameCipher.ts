@@ -26,6 +26,7 @@ import {
   TAG_BYTES,
   thresholds,
 } from "./message.ts";
+import { release, wipeAndRelease } from "./release.ts";
 import { nodeCrypto } from "./runtimeAes.ts";
 import { wipe } from "./wipe.ts";
 
@@ -296,7 +297,11 @@ export class FrameCipher {
     const cipher = nodeCrypto!.createCipheriv("aes-256-gcm", this.#key.bytes, this.#currentIv(), {
       authTagLength: TAG_BYTES,
     });
-    if (length > 0) copyInto(memory, text, cipher.update(memory.subarray(text, text + length)));
+    if (length > 0) {
+      const ciphertext = cipher.update(memory.subarray(text, text + length));
+      copyInto(memory, text, ciphertext);
+      release(ciphertext);
+    }
     cipher.final();
     memory.set(cipher.getAuthTag(), text + length);
     this.#advance(1);
@@ -308,9 +313,10 @@ export class FrameCipher {
     const plaintext = this.#decryptNatively(frame);
     if (plaintext === undefined) return 0;
     copyInto(memory, frame + LENGTH_BYTES, plaintext);
-    wipe(plaintext);
+    const next = frame + LENGTH_BYTES + plaintext.length + TAG_BYTES;
+    wipeAndRelease(plaintext);
     this.#advance(1);
-    return frame + LENGTH_BYTES + plaintext.length + TAG_BYTES;
+    return next;
   }
 
   /** The frame's text in memory of its own, or undefined, with nothing left, when it does not authenticate. */

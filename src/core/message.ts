@@ -5,6 +5,7 @@ import { SealwireError } from "../errors.ts";
 import type { CachedKey } from "./cachedKey.ts";
 import { copyInto } from "./copy.ts";
 import { core, KEYSTREAM, memory, STAGING } from "./crypto.ts";
+import { release, wipeAndRelease } from "./release.ts";
 import { nodeCrypto, runtimeName } from "./runtimeAes.ts";
 import { engineThresholds } from "./tuning.ts";
 import { wipe } from "./wipe.ts";
@@ -95,7 +96,9 @@ export function sealPieces(
     if (aad.length > 0) cipher.setAAD(aad);
     for (const part of parts) {
       for (let from = 0; from < part.length; from += WINDOW_BYTES) {
-        emit(cipher.update(part.subarray(from, from + WINDOW_BYTES)));
+        const ciphertext = cipher.update(part.subarray(from, from + WINDOW_BYTES));
+        emit(ciphertext);
+        release(ciphertext);
       }
     }
     cipher.final();
@@ -198,7 +201,7 @@ function openNatively(
       const piece = decipher.update(chunk.subarray(from, Math.min(from + WINDOW_BYTES, from + total - at)));
       copyInto(plaintext, at, piece);
       at += piece.length;
-      wipe(piece);
+      wipeAndRelease(piece);
     }
   }
   try {

@@ -1,7 +1,7 @@
 // The runtime's own AES, where there is one: node:crypto of Node, Bun and Deno. Everything works without.
 
 import type * as NodeCrypto from "node:crypto";
-import { wipe } from "./wipe.ts";
+import { wipeAndRelease } from "./release.ts";
 
 /** Which runtime this is, as far as tuning goes. */
 export type RuntimeName = "node" | "bun" | "deno" | "other";
@@ -49,7 +49,7 @@ export class RuntimeAes {
   encryptBlocks(blocks: Uint8Array): void {
     const encrypted = this.#cipher.update(blocks);
     blocks.set(encrypted);
-    wipe(encrypted);
+    wipeAndRelease(encrypted);
   }
 
   /** Ends the cipher: the runtimes free, and with it wipe, the expanded key. */

@@ -1,16 +1,22 @@
-// Cuts a byte stream into frames (u32be length ‖ sealed). Bytes are parsed where sockets put them, in the
-// receive window of linear memory; an unfinished frame is parked in JavaScript memory and moved directly
-// before the next bytes, so that a frame is always contiguous. Frames above WINDOW_FRAME_BYTES are collected
-// in chunks of JavaScript memory, taken as bytes arrive, never as announced.
-//
-//            ┌───────── head room ─────────┬───────── window ──────────┐
-//            │           parked partial ───┤ what the socket just read │
-//            └─────────────────────────────┴───────────────────────────┘
+// Cuts a byte stream into frames (u32be length ‖ sealed). A frame that is complete in one read is opened where the
+// socket put it, in the receive window of linear memory, or copied there once. One that is spread over reads is
+// collected: up to WINDOW_FRAME_BYTES in one piece, in a pool slot or in JavaScript memory, every byte copied
+// once; a larger one in chunks of JavaScript memory, taken as bytes arrive, never as announced.
 
-import { LARGE_CHUNK_BYTES, LENGTH_BYTES, SPARE_CHUNKS, WINDOW_FRAME_BYTES } from "../constants.ts";
+import {
+  FIRST_FRAME_AT,
+  LARGE_CHUNK_BYTES,
+  LENGTH_BYTES,
+  PARTIAL_SLOT_FROM_BYTES,
+  PARTIAL_SLOTS,
+  SEGMENT_BYTES,
+  SPARE_CHUNKS,
+  WINDOW_FRAME_BYTES,
+} from "../constants.ts";
 import { readU32 } from "../core/bytes.ts";
 import { copyInto } from "../core/copy.ts";
-import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../core/crypto.ts";
+import { JOIN, memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../core/crypto.ts";
+import { acquireSlot, releaseSlot } from "../core/pool.ts";
 import { SealwireError } from "../errors.ts";
 
 /** Who takes the frames. Its methods run during `FrameReader` calls and must not call the reader back. */
@@ -49,12 +55,84 @@ function reuseChunks(chunks: readonly Uint8Array[]): void {
   }
 }
 
+/** Slots that partial frames hold now, of all connections. */
+let partialSlots = 0;
+
+/** A frame of at most WINDOW_FRAME_BYTES on its way in, its length prefix included. */
+class PartialFrame {
+  /** Its pool slot; 0 when it is in JavaScript memory. */
+  #slot = 0;
+  readonly #bytes: Uint8Array;
+  readonly #start: number;
+  readonly #total: number;
+  #filled = LENGTH_BYTES;
+
+  constructor(length: number) {
+    this.#total = LENGTH_BYTES + length;
+    if (
+      length >= PARTIAL_SLOT_FROM_BYTES &&
+      FIRST_FRAME_AT + this.#total <= SEGMENT_BYTES &&
+      partialSlots < PARTIAL_SLOTS
+    ) {
+      this.#slot = acquireSlot();
+    }
+    if (this.#slot !== 0) {
+      partialSlots++;
+      this.#bytes = memory;
+      this.#start = this.#slot + FIRST_FRAME_AT;
+    } else {
+      this.#bytes = new Uint8Array(this.#total);
+      this.#start = 0;
+    }
+    for (let i = 0; i < LENGTH_BYTES; i++) this.#bytes[this.#start + i] = length >>> (24 - 8 * i);
+  }
+
+  get complete(): boolean {
+    return this.#filled === this.#total;
+  }
+
+  /** Takes what it needs of bytes [at, end); returns how many that were. */
+  fill(bytes: Uint8Array, at: number, end: number): number {
+    const take = Math.min(this.#total - this.#filled, end - at);
+    copyInto(this.#bytes, this.#start + this.#filled, bytes.subarray(at, at + take));
+    this.#filled += take;
+    return take;
+  }
+
+  /** Gives the complete frame to the sink; it is gone afterwards. */
+  deliver(sink: FrameSink): void {
+    let start = this.#start;
+    if (this.#slot === 0) {
+      start = JOIN;
+      copyInto(memory, start, this.#bytes);
+    }
+    try {
+      sink.frames(start, start + this.#total, 1);
+    } finally {
+      this.release();
+    }
+  }
+
+  release(): void {
+    if (this.#slot === 0) return;
+    // It may have been opened in place.
+    releaseSlot(this.#slot, FIRST_FRAME_AT + this.#total);
+    partialSlots--;
+    this.#slot = 0;
+  }
+}
+
 export class FrameReader {
   readonly #sink: FrameSink;
   readonly #minBytes: number;
   readonly #maxBytes: number;
-  #parked: Uint8Array | undefined;
+  /** The first bytes of a length, 0 to 3 of them. */
+  #prefix = 0;
+  #prefixBytes = 0;
+  #partial: PartialFrame | undefined;
   #large: LargeFrame | undefined;
+  /** What came while the sink took nothing. */
+  #kept: Uint8Array | undefined;
   #stopped = false;
   /** Bytes were kept because the sink took no more; `resume` is due when it does. */
   stalled = false;
@@ -72,92 +150,118 @@ export class FrameReader {
    * @throws SealwireError ERR_FRAME_TOO_SHORT, ERR_FRAME_TOO_LARGE, as soon as the prefix is complete.
    */
   readWindow(length: number): void {
-    if (this.#stopped) return;
-    if (this.stalled) {
-      this.#append(memory.subarray(RECEIVE_WINDOW, RECEIVE_WINDOW + length));
-      return;
-    }
-    let start = RECEIVE_WINDOW;
-    if (this.#parked !== undefined) {
-      start -= this.#parked.length;
-      copyInto(memory, start, this.#parked);
-      this.#parked = undefined;
-    }
-    this.#consume(start, RECEIVE_WINDOW + length);
+    this.#take(memory, RECEIVE_WINDOW, RECEIVE_WINDOW + length);
   }
 
   /** The same for bytes elsewhere, of any length; they are copied. Throws the same. */
   read(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length && !this.#stopped; at += RECEIVE_WINDOW_BYTES) {
-      if (this.stalled) {
-        this.#append(bytes.subarray(at));
-        return;
-      }
-      const piece =
-        bytes.length <= RECEIVE_WINDOW_BYTES ? bytes : bytes.subarray(at, at + RECEIVE_WINDOW_BYTES);
-      memory.set(piece, RECEIVE_WINDOW);
-      this.readWindow(piece.length);
-    }
+    this.#take(bytes, 0, bytes.length);
   }
 
   /** Goes on with what was kept while the sink's demand was 0. Throws the same as `readWindow`. */
   resume(): void {
     if (this.#stopped || this.#sink.demand() === 0) return;
     this.stalled = false;
-    const parked = this.#parked;
-    this.#parked = undefined;
-    if (parked !== undefined) this.read(parked);
-    else if (this.#large !== undefined) this.#consume(RECEIVE_WINDOW, RECEIVE_WINDOW);
+    const kept = this.#kept ?? new Uint8Array(0);
+    this.#kept = undefined;
+    this.read(kept);
   }
 
   /** True when bytes wait here: an unfinished frame, or frames that the sink has not taken. */
   get hasUnread(): boolean {
-    return this.#parked !== undefined || this.#large !== undefined;
+    return (
+      this.#prefixBytes > 0 ||
+      this.#partial !== undefined ||
+      this.#large !== undefined ||
+      this.#kept !== undefined
+    );
   }
 
   /** Forgets everything; later calls do nothing. Safe inside the sink's methods. */
   stop(): void {
     this.#stopped = true;
-    this.#parked = undefined;
+    this.#prefixBytes = 0;
+    this.#partial?.release();
+    this.#partial = undefined;
     this.#large = undefined;
+    this.#kept = undefined;
   }
 
-  #consume(start: number, end: number): void {
+  #take(bytes: Uint8Array, at: number, end: number): void {
+    if (this.stalled) {
+      if (!this.#stopped) this.#keep(bytes, at, end);
+      return;
+    }
     while (!this.#stopped) {
-      const demand = this.#sink.demand();
-      if (this.#large !== undefined) {
-        start += this.#fillLarge(this.#large, start, end);
+      if (this.#partial !== undefined) {
+        at += this.#partial.fill(bytes, at, end);
+        if (!this.#partial.complete) return;
+      } else if (this.#large !== undefined) {
+        at += fillLarge(this.#large, bytes, at, end);
         if (this.#large.filled < this.#large.total) return;
-        if (demand === 0) return this.#stall(start, end);
-        const { chunks } = this.#large;
-        this.#large = undefined;
-        this.#sink.largeFrame(chunks);
-        reuseChunks(chunks);
-        continue;
+      } else if (at === end) {
+        return;
       }
-      if (demand === 0 && start !== end) return this.#stall(start, end);
+      const demand = this.#sink.demand();
+      if (demand === 0) {
+        this.stalled = true;
+        this.#keep(bytes, at, end);
+        return;
+      }
+      if (this.#partial !== undefined || this.#large !== undefined) this.#deliverCollected();
+      else at = this.#deliverRun(bytes, at, end, demand);
+    }
+  }
 
-      let next = start;
-      let count = 0;
-      let length = 0;
-      while (count < demand && end - next >= LENGTH_BYTES) {
-        length = readLength(next);
+  #deliverCollected(): void {
+    const partial = this.#partial;
+    const large = this.#large;
+    this.#partial = undefined;
+    this.#large = undefined;
+    partial?.deliver(this.#sink);
+    if (large === undefined) return;
+    this.#sink.largeFrame(large.chunks);
+    reuseChunks(large.chunks);
+  }
+
+  /** Delivers the complete frames at the front of [at, end), or begins to collect one. Returns where it got to. */
+  #deliverRun(bytes: Uint8Array, at: number, end: number, demand: number): number {
+    const inWindow = bytes === memory;
+    const stop = inWindow ? end : Math.min(end, at + RECEIVE_WINDOW_BYTES);
+    let next = at;
+    let count = 0;
+    if (this.#prefixBytes === 0) {
+      while (count < demand && stop - next >= LENGTH_BYTES) {
+        const length = readU32(bytes, next);
         if (length < this.#minBytes || length > WINDOW_FRAME_BYTES || length > this.#maxBytes) break;
-        if (end - next - LENGTH_BYTES < length) break;
+        if (stop - next - LENGTH_BYTES < length) break;
         next += LENGTH_BYTES + length;
         count++;
       }
-      if (count > 0) {
-        this.#sink.frames(start, next, count);
-        start = next;
-        continue;
-      }
-      if (end - start < LENGTH_BYTES) return this.#park(start, end);
-      this.#checkLength(length);
-      if (length <= WINDOW_FRAME_BYTES) return this.#park(start, end);
-      this.#large = { chunks: [], filled: 0, total: length };
-      start += LENGTH_BYTES;
     }
+    if (count === 0) return this.#begin(bytes, at, end);
+    let start = at;
+    if (!inWindow) {
+      start = RECEIVE_WINDOW;
+      copyInto(memory, start, at === 0 && next === bytes.length ? bytes : bytes.subarray(at, next));
+    }
+    this.#sink.frames(start, start + next - at, count);
+    return next;
+  }
+
+  /** Reads the length of a frame that will be collected; returns where its content begins. */
+  #begin(bytes: Uint8Array, at: number, end: number): number {
+    while (this.#prefixBytes < LENGTH_BYTES) {
+      if (at === end) return at;
+      this.#prefix = ((this.#prefix << 8) | bytes[at++]!) >>> 0;
+      this.#prefixBytes++;
+    }
+    const length = this.#prefix;
+    this.#prefixBytes = 0;
+    this.#checkLength(length);
+    if (length > WINDOW_FRAME_BYTES) this.#large = { chunks: [], filled: 0, total: length };
+    else this.#partial = new PartialFrame(length);
+    return at;
   }
 
   #checkLength(length: number): void {
@@ -172,35 +276,27 @@ export class FrameReader {
     }
   }
 
-  /** Moves what is there into the large frame; returns how many bytes it took. */
-  #fillLarge(large: LargeFrame, start: number, end: number): number {
-    let at = start;
-    while (at < end && large.filled < large.total) {
-      const offset = large.filled % LARGE_CHUNK_BYTES;
-      if (offset === 0) large.chunks.push(newChunk(Math.min(LARGE_CHUNK_BYTES, large.total - large.filled)));
-      const chunk = large.chunks.at(-1)!;
-      const take = Math.min(chunk.length - offset, end - at);
-      copyInto(chunk, offset, memory.subarray(at, at + take));
-      large.filled += take;
-      at += take;
-    }
-    return at - start;
+  #keep(bytes: Uint8Array, at: number, end: number): void {
+    if (at === end) return;
+    const before = this.#kept?.length ?? 0;
+    const joined = new Uint8Array(before + end - at);
+    if (this.#kept !== undefined) joined.set(this.#kept);
+    joined.set(bytes.subarray(at, end), before);
+    this.#kept = joined;
   }
+}
 
-  #stall(start: number, end: number): void {
-    this.stalled = true;
-    this.#park(start, end);
+/** Moves what is there into the large frame; returns how many bytes it took. */
+function fillLarge(large: LargeFrame, bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && large.filled < large.total) {
+    const offset = large.filled % LARGE_CHUNK_BYTES;
+    if (offset === 0) large.chunks.push(newChunk(Math.min(LARGE_CHUNK_BYTES, large.total - large.filled)));
+    const chunk = large.chunks.at(-1)!;
+    const take = Math.min(chunk.length - offset, end - at);
+    copyInto(chunk, offset, bytes.subarray(at, at + take));
+    large.filled += take;
+    at += take;
   }
-
-  #park(start: number, end: number): void {
-    this.#parked = start === end ? undefined : memory.slice(start, end);
-  }
-
-  #append(bytes: Uint8Array): void {
-    const parked = this.#parked ?? new Uint8Array(0);
-    const joined = new Uint8Array(parked.length + bytes.length);
-    joined.set(parked);
-    joined.set(bytes, parked.length);
-    this.#parked = joined;
-  }
+  return at - start;
 }

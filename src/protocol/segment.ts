@@ -10,6 +10,7 @@
 // A message that stays alone is sent as the frame that its record is: the 9 bytes in front are left out.
 
 import {
+  FIRST_FRAME_AT,
   KIND_HEADER_BYTES,
   Kind,
   LENGTH_BYTES,
@@ -24,8 +25,6 @@ import { memory } from "../core/crypto.ts";
 
 /** Short bodies are copied by a loop: a call of TypedArray.prototype.set costs more up to about here. */
 const LOOP_COPY_BYTES = 32;
-/** Where the first frame begins in a slot: its text, behind the length, is aligned to 16 bytes. */
-const FIRST_FRAME_AT = 16 - LENGTH_BYTES;
 /** What stands before the first record of a bundle. */
 const BUNDLE_FRONT_BYTES = LENGTH_BYTES + KIND_HEADER_BYTES;
 
@@ -91,7 +90,7 @@ export class Segment {
     this.#maxBundleBytes = Math.max(Math.min(bundleBytes, maxFrameBytes) - TAG_BYTES, 0);
   }
 
-  /** Begins to fill a slot. The first text is aligned to 16 bytes: copies of large ones are fast then (core/copy.ts). */
+  /** Begins to fill a slot. */
   use(slot: number): void {
     this.slot = slot;
     this.start = slot + FIRST_FRAME_AT;

@@ -2,7 +2,6 @@
 // Node's Buffer pool does: an own ArrayBuffer for each costs several times more than the copy.
 
 import { SHARED_BODY_BYTES } from "../constants.ts";
-import { memory } from "../core/crypto.ts";
 
 /** One kept small body keeps at most this much alive. */
 const SLAB_BYTES = 16_384;
@@ -10,17 +9,17 @@ const SLAB_BYTES = 16_384;
 let slab = new ArrayBuffer(0);
 let used = 0;
 
-/** A copy of linear memory [start, end). */
-export function copyBody(start: number, end: number): Uint8Array {
+/** A copy of bytes [start, end). */
+export function copyBody(bytes: Uint8Array, start: number, end: number): Uint8Array {
   const length = end - start;
-  if (length > SHARED_BODY_BYTES) return memory.slice(start, end);
+  if (length > SHARED_BODY_BYTES) return viewOf(bytes, start, end).slice();
   if (used + length > slab.byteLength) {
     slab = new ArrayBuffer(SLAB_BYTES);
     used = 0;
   }
   const body = new Uint8Array(slab, used, length);
   used += length;
-  body.set(memory.subarray(start, end));
+  body.set(viewOf(bytes, start, end));
   return body;
 }
 

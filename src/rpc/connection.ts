@@ -20,6 +20,7 @@ import {
 import { readU32 } from "../core/bytes.ts";
 import { memory, RECEIVE_WINDOW } from "../core/crypto.ts";
 import type { Engine } from "../core/frameCipher.ts";
+import { wipeAndRelease } from "../core/release.ts";
 import { type ErrorCode, invalidArgument, SealwireError } from "../errors.ts";
 import { integerOption, type PeerIdentity, type ResolvedLimits } from "../options.ts";
 import { FrameReader, type FrameSink } from "../protocol/frame.ts";
@@ -549,8 +550,9 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
       for (let i = 0; i < count && this.#state !== "closed"; i++) {
         const plaintext = session.openFrame(frame);
         if (plaintext === undefined) throw new SealwireError("ERR_DECRYPT", "a frame did not authenticate");
-        this.#deliverPlaintext(plaintext, 0, plaintext.length);
         frame += LENGTH_BYTES + readU32(memory, frame);
+        this.#deliverPlaintext(plaintext, 0, plaintext.length);
+        this.#releaseLent(plaintext);
       }
       return;
     }
@@ -568,6 +570,12 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     const plaintext = this.#session!.openLarge(chunks);
     if (plaintext === null) throw new SealwireError("ERR_DECRYPT", "a frame did not authenticate");
     this.#deliverPlaintext(plaintext, 0, plaintext.length);
+    this.#releaseLent(plaintext);
+  }
+
+  /** Bodies as views end with their handlers: a plaintext in memory of its own is not needed any more. */
+  #releaseLent(plaintext: Uint8Array): void {
+    if (this.#context.bodyViews) wipeAndRelease(plaintext);
   }
 
   /** One frame's plaintext: header ‖ body (‖ padding), in linear memory or in memory of its own. */
@@ -598,7 +606,8 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     if (start === end) throw new SealwireError("ERR_PROTOCOL", "an empty bundle");
     const rest = this.#kept.length === 0 ? this.#deliverRecords(bytes, start, end) : start;
     if (rest === end) return;
-    this.#kept.push({ bytes: bytes === memory ? bytes.slice(rest, end) : bytes.subarray(rest, end), at: 0 });
+    const kept = this.#isLent(bytes) ? bytes.slice(rest, end) : bytes.subarray(rest, end);
+    this.#kept.push({ bytes: kept, at: 0 });
   }
 
   /**
@@ -607,7 +616,7 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
    */
   #deliverRecords(bytes: Uint8Array, start: number, end: number): number {
     // Bodies are copied out of a large frame: a short one would hold on to the whole of it.
-    const copied = bytes !== memory && bytes.buffer.byteLength > WINDOW_FRAME_BYTES;
+    const copied = !this.#isLent(bytes) && bytes.buffer.byteLength > WINDOW_FRAME_BYTES;
     let record = start;
     while (record < end && this.#handlersLeft() > 0) {
       const bodyStart = record + LENGTH_BYTES + KIND_HEADER_BYTES;
@@ -623,6 +632,11 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
       record = next;
     }
     return record;
+  }
+
+  /** Whether bytes that are handled now are used otherwise, or gone, afterwards. */
+  #isLent(bytes: Uint8Array): boolean {
+    return bytes === memory || this.#context.bodyViews;
   }
 
   /** Handles what was kept, as far as there is room now. */
@@ -700,11 +714,10 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
       throw new SealwireError("ERR_PROTOCOL", "a request with a number of this side's parity");
     }
     const { onMessage, bodyViews } = this.#context;
-    const lent = bodyViews && bytes === memory;
     const message =
-      lent && sequence === 0
-        ? this.#lentMessage(start, end)
-        : this.#newMessage(sequence, bytes, start, end, lent);
+      bodyViews && sequence === 0
+        ? this.#lentMessage(bytes, start, end)
+        : this.#newMessage(sequence, bytes, start, end);
     if (onMessage === undefined) {
       this.#replyError(message, "ERR_NO_HANDLER", "this side handles no messages");
       return;
@@ -717,27 +730,22 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
       return;
     }
     if (isPromise(result)) this.#runAsync(result, message);
-    else if (lent && sequence === 0 && !message.watched) this.#spare = message;
+    else if (bodyViews && sequence === 0 && !message.watched) this.#spare = message;
   }
 
-  #newMessage(
-    sequence: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    lent: boolean,
-  ): IncomingMessage {
-    if (lent || bytes !== memory) return new IncomingMessage(this, sequence, bytes, start, end);
-    const body = copyBody(start, end);
+  #newMessage(sequence: number, bytes: Uint8Array, start: number, end: number): IncomingMessage {
+    if (this.#context.bodyViews || bytes !== memory)
+      return new IncomingMessage(this, sequence, bytes, start, end);
+    const body = copyBody(bytes, start, end);
     return new IncomingMessage(this, sequence, body, 0, body.length);
   }
 
   /** A one-way message with a view as its body ends when its handler returns: the next one is the same object. */
-  #lentMessage(start: number, end: number): IncomingMessage {
+  #lentMessage(bytes: Uint8Array, start: number, end: number): IncomingMessage {
     const message = this.#spare;
-    if (message === undefined) return new IncomingMessage(this, 0, memory, start, end);
+    if (message === undefined) return new IncomingMessage(this, 0, bytes, start, end);
     this.#spare = undefined;
-    message.reuse(start, end);
+    message.reuse(bytes, start, end);
     return message;
   }
 
@@ -786,7 +794,7 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     if (request === undefined) return;
     const { into } = request;
     if (into === undefined) {
-      request.resolve(bytes === memory ? copyBody(start, end) : viewOf(bytes, start, end));
+      request.resolve(this.#isLent(bytes) ? copyBody(bytes, start, end) : viewOf(bytes, start, end));
     } else {
       const answer = bytes.subarray(start, end);
       if (answer.length > into.length) {

@@ -19,7 +19,7 @@ export class IncomingMessage implements Message {
   readonly #owner: MessageOwner;
   /** The request's number; 0 for a one-way message. */
   readonly sequence: number;
-  readonly #bytes: Uint8Array;
+  #bytes: Uint8Array;
   #start: number;
   #end: number;
   #body: Uint8Array | undefined = undefined;
@@ -43,8 +43,9 @@ export class IncomingMessage implements Message {
    * Makes this the next one-way message with a view as its body, instead of a new object. Only for messages
    * that nobody may hold: with `messageBodies: "view"` they end when the handler returns.
    */
-  reuse(start: number, end: number): void {
+  reuse(bytes: Uint8Array, start: number, end: number): void {
     this.#body = undefined;
+    this.#bytes = bytes;
     this.#start = start;
     this.#end = end;
   }

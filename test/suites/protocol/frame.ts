@@ -1,8 +1,9 @@
 // The frame parser: every split of a stream, one byte at a time, limits, and a sink that stops taking frames.
 
 import assert from "node:assert/strict";
-import { LENGTH_BYTES, WINDOW_FRAME_BYTES } from "../../../src/constants.ts";
+import { LENGTH_BYTES, PARTIAL_SLOTS, WINDOW_FRAME_BYTES } from "../../../src/constants.ts";
 import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../../../src/core/crypto.ts";
+import { slotsInUse } from "../../../src/core/pool.ts";
 import { FrameReader, type FrameSink, readLength } from "../../../src/protocol/frame.ts";
 import { test } from "../../support/harness.ts";
 
@@ -205,4 +206,44 @@ test("after stop nothing is delivered", () => {
   reader.read(streamOf([body(30, 2)]));
   reader.resume();
   assert.equal(sink.bodies.length, 1);
+});
+
+test("partial frames hold pool slots up to a limit, JavaScript memory beyond, and give all back", () => {
+  const stream = streamOf([body(40_000, 1)]);
+  const sinks = Array.from({ length: PARTIAL_SLOTS + 3 }, () => new Collector());
+  const readers = sinks.map((sink) => new FrameReader(sink, MIN, MAX));
+  for (const reader of readers) reader.read(stream.subarray(0, 30_000));
+  assert.equal(slotsInUse(), PARTIAL_SLOTS);
+  for (const [i, reader] of readers.entries()) offer(reader, stream.subarray(30_000), i % 2 === 0);
+  assert.equal(slotsInUse(), 0);
+  for (const sink of sinks) assert.deepEqual(sink.bodies, [body(40_000, 1)]);
+});
+
+test("a slot is given back when the reader stops, the sink throws, or the sink stops it", () => {
+  const stream = streamOf([body(40_000, 1)]);
+  const stopped = new FrameReader(new Collector(), MIN, MAX);
+  stopped.read(stream.subarray(0, 30_000));
+  assert.equal(slotsInUse(), 1);
+  stopped.stop();
+  assert.equal(slotsInUse(), 0);
+
+  const failing = new Collector();
+  failing.frames = () => {
+    assert.equal(slotsInUse(), 1, "held while the sink uses it");
+    throw new Error("refused");
+  };
+  const reader = new FrameReader(failing, MIN, MAX);
+  reader.read(stream.subarray(0, 30_000));
+  assert.throws(() => reader.read(stream.subarray(30_000)), /refused/);
+  assert.equal(slotsInUse(), 0);
+
+  const stopping = new Collector();
+  const ending = new FrameReader(stopping, MIN, MAX);
+  stopping.frames = () => {
+    ending.stop();
+    assert.equal(slotsInUse(), 1, "not given to somebody else under the sink's hands");
+  };
+  ending.read(stream.subarray(0, 30_000));
+  ending.read(stream.subarray(30_000));
+  assert.equal(slotsInUse(), 0);
 });
