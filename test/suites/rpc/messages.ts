@@ -181,6 +181,23 @@ for (const { name, options, withKinds } of protocols) {
     });
   });
 
+  test(`${name}: answers are the caller's to keep, body views or not`, async () => {
+    const { client } = await startPair(
+      { ...options, onMessage: echo, messageBodies: "view" },
+      { ...options, messageBodies: "view" },
+    );
+    const lengths = [1, 100, 4_097, 32_000, 70_000];
+    for (let round = 0; round < 2; round++) {
+      const answers = await Promise.all(
+        Array.from({ length: 50 }, (_, i) => client.request(patternBytes(lengths[i % 5]!, i))),
+      );
+      await Promise.all(Array.from({ length: 50 }, () => client.request(new Uint8Array(30_000))));
+      answers.forEach((answer, i) => {
+        assertSameBytes(answer, patternBytes(lengths[i % 5]!, i));
+      });
+    }
+  });
+
   test(`${name}: a second reply() is the handler's mistake, one to a one-way message does nothing`, async () => {
     const seen: string[] = [];
     const onMessage = (message: Message) => {
