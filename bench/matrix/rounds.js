@@ -16,14 +16,15 @@ import { summary } from "./statistics.js";
  */
 
 /** @param {TimedRow[]} rows */
-export async function timeRows(rows, context, { sliceMs, rounds, maxCount = 2_000_000 }) {
+export async function timeRows(rows, context, { sliceMs, warmUpMs, rounds, maxCount = 2_000_000 }) {
   const ready = [];
   for (const row of rows) {
     context.progress.step(`calibrating ${describe(row)}`);
     await attempt(row, context, async (ends) => {
       await usePins(row, ends, context);
       const { countUnit = 1 } = row;
-      const calibrated = await ends.client.call("calibrate", { ...parameters(row, ends), sliceMs, maxCount });
+      const how = { sliceMs, warmUpMs, maxCount };
+      const calibrated = await ends.client.call("calibrate", { ...parameters(row, ends), ...how });
       const count = Math.max(1, Math.round(calibrated.count / countUnit)) * countUnit;
       ready.push({ row, count, elapsed: [], clientCpu: [], serverCpu: [], p50: [], p90: [], p99: [] });
     });

@@ -31,6 +31,8 @@ export const ROW_SIZE = 1_400;
 const full = {
   quick: false,
   sliceMs: 80,
+  // Compilers of all four runtimes need a tenth to half a second of a row before they are done with it.
+  warmUpMs: 500,
   sweepSliceMs: 50,
   sizes: [16, 64, 256, 1_400, 4_096, 16_384, 65_536, 1_048_576],
   sweepContenders: ["sealwire", "raw", "tls", "tls-node", "ws"],
@@ -50,6 +52,7 @@ const quick = {
   ...full,
   quick: true,
   sliceMs: 25,
+  warmUpMs: 100,
   sweepSliceMs: 15,
   sizes: [64, 1_400, 65_536, 1_048_576],
   sweepContenders: ["sealwire", "raw", "tls", "tls-node"],

@@ -1,6 +1,6 @@
 // Copies that are fast everywhere.
 
-import { runtimeName } from "./runtimeAes.ts";
+import { runtimeName } from "./runtimeName.ts";
 
 /**
  * Bun's memmove takes from about 3 KiB on an instruction that is slow on AMD when the target is not aligned to

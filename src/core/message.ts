@@ -6,7 +6,8 @@ import type { CachedKey } from "./cachedKey.ts";
 import { copyInto } from "./copy.ts";
 import { core, KEYSTREAM, memory, STAGING } from "./crypto.ts";
 import { release, wipeAndRelease } from "./release.ts";
-import { nodeCrypto, runtimeName } from "./runtimeAes.ts";
+import { nodeCrypto } from "./runtimeAes.ts";
+import { runtimeName } from "./runtimeName.ts";
 import { engineThresholds } from "./tuning.ts";
 import { wipe } from "./wipe.ts";
 

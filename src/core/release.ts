@@ -1,27 +1,37 @@
 // Memory that the runtime allocated for one result (a cipher's output, a read) goes back at once, not when the
-// collector comes: the next result then lies in memory that is mapped and warm.
+// collector comes: the next result then lies in memory that is mapped and warm. 1,400-byte messages one way, Node 26
+// and Bun: half the time (docs/PERFORMANCE.md).
 
+import { runtimeName } from "./runtimeName.ts";
 import { wipe } from "./wipe.ts";
 
-/** `ArrayBuffer.prototype.transfer` (ES2024): detaching is what frees. Node 20 lacks it; there the collector frees. */
-const transfer = (ArrayBuffer.prototype as { transfer?: (bytes: number) => ArrayBuffer }).transfer;
+/** Frees an ArrayBuffer by detaching it, or undefined where only the collector can. */
+const detach: ((buffer: ArrayBuffer) => void) | undefined = findDetach();
 
-/**
- * Below this a detached buffer costs more than it spares. 64 KiB through the runtime's GCM: 33 µs to 12 in Node 26
- * (docs/PERFORMANCE.md).
- */
-const RELEASE_FROM_BYTES = 4_096;
+/** Below this, detaching costs more than it spares. */
+const RELEASE_FROM_BYTES = "transfer" in ArrayBuffer.prototype ? 4_096 : 16_384;
 /** Bun's ciphers allocate up to a block more than they return. */
 const SPARE_BYTES = 32;
+
+function findDetach(): ((buffer: ArrayBuffer) => void) | undefined {
+  // ES2024, not in Node 20.
+  const { transfer } = ArrayBuffer.prototype as { transfer?: (bytes: number) => ArrayBuffer };
+  if (transfer !== undefined) return (buffer) => transfer.call(buffer, 0);
+  if (runtimeName !== "node") return undefined;
+  // A closed port takes what is transferred to it and drops it.
+  const { port1 } = new MessageChannel();
+  port1.close();
+  return (buffer) => port1.postMessage(undefined, [buffer]);
+}
 
 /**
  * Frees the memory of `bytes` if they have an ArrayBuffer to themselves. Nobody may use them afterwards; what they
  * held is not wiped.
  */
 export function release(bytes: Uint8Array): void {
-  if (transfer === undefined || bytes.length < RELEASE_FROM_BYTES) return;
+  if (detach === undefined || bytes.length < RELEASE_FROM_BYTES) return;
   const { buffer } = bytes;
-  if (buffer.byteLength - bytes.length <= SPARE_BYTES) transfer.call(buffer, 0);
+  if (buffer.byteLength - bytes.length <= SPARE_BYTES) detach(buffer as ArrayBuffer);
 }
 
 /** The same for secrets: zeros first. */

@@ -2,17 +2,7 @@
 
 import type * as NodeCrypto from "node:crypto";
 import { wipeAndRelease } from "./release.ts";
-
-/** Which runtime this is, as far as tuning goes. */
-export type RuntimeName = "node" | "bun" | "deno" | "other";
-
-export const runtimeName: RuntimeName = detectRuntime();
-
-function detectRuntime(): RuntimeName {
-  if ("Bun" in globalThis) return "bun";
-  if ("Deno" in globalThis) return "deno";
-  return typeof process === "object" && process.versions?.node !== undefined ? "node" : "other";
-}
+import { runtimeName } from "./runtimeName.ts";
 
 /**
  * node:crypto, or undefined. Not imported: an import would fail where it is missing. getBuiltinModule is in

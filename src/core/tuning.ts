@@ -2,7 +2,7 @@
 // Each with what was measured where it lies, in µs per message (minima, AMD EPYC, Zen 4); docs/PERFORMANCE.md
 // has the whole table, `npm run bench:core` measures again.
 
-import type { RuntimeName } from "./runtimeAes.ts";
+import type { RuntimeName } from "./runtimeName.ts";
 
 export interface EngineThresholds {
   /** From this many bytes of keystream in one batch the runtime's AES makes it, in one call. */

@@ -72,12 +72,20 @@ async function requests(connections, payload, count, outstanding) {
   return { elapsedMs, p50Us: at(0.5), p90Us: at(0.9), p99Us: at(0.99) };
 }
 
-/** Finds how many calls take about `sliceMs`, and warms everything up on the way. */
-export async function calibrate(kind, connections, payload, outstanding, burst, sliceMs, maxCount) {
+/** Finds how many calls take about `sliceMs`, after running them for `warmUpMs` at least. */
+export async function calibrate(
+  kind,
+  connections,
+  payload,
+  { outstanding, burst, sliceMs, warmUpMs, maxCount },
+) {
+  const warmAt = performance.now() + warmUpMs;
   let count = Math.max(8, outstanding);
   for (;;) {
     const { elapsedMs } = await runLoop(kind, connections, payload, count, outstanding, burst);
-    if (elapsedMs >= sliceMs / 2 || count >= maxCount) {
+    if (performance.now() < warmAt) {
+      count = Math.min(maxCount, Math.ceil((count * sliceMs) / Math.max(elapsedMs, sliceMs / 4)));
+    } else if (elapsedMs >= sliceMs / 2 || count >= maxCount) {
       const scaled = Math.round((count * sliceMs) / elapsedMs);
       return Math.max(outstanding, 4, Math.min(maxCount, scaled));
     }

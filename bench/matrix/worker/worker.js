@@ -65,9 +65,8 @@ const commands = {
     return {};
   },
 
-  async calibrate({ name, kind, size, outstanding, burst, sliceMs, maxCount }) {
-    const payload = payloadOf(size);
-    return { count: await calibrate(kind, groups.get(name), payload, outstanding, burst, sliceMs, maxCount) };
+  async calibrate({ name, kind, size, ...how }) {
+    return { count: await calibrate(kind, groups.get(name), payloadOf(size), how) };
   },
 
   async run({ name, kind, size, outstanding, burst, count, heap }) {

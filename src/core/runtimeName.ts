@@ -1,0 +1,10 @@
+/** Which runtime this is, as far as tuning goes. */
+export type RuntimeName = "node" | "bun" | "deno" | "other";
+
+export const runtimeName: RuntimeName = detectRuntime();
+
+function detectRuntime(): RuntimeName {
+  if ("Bun" in globalThis) return "bun";
+  if ("Deno" in globalThis) return "deno";
+  return typeof process === "object" && process.versions?.node !== undefined ? "node" : "other";
+}
