@@ -46,6 +46,15 @@ export function paddedBytes(framing: Framing, bytes: number): number {
   return padding === 0 ? bytes : Math.ceil((bytes + PAD_LENGTH_BYTES) / padding) * padding;
 }
 
+/** The longest body whose frame is not longer than this, sealed. */
+export function longestBody(framing: Framing, sealedBytes: number): number {
+  const { padding } = framing;
+  const plaintextBytes = sealedBytes - TAG_BYTES;
+  const unpadded =
+    padding === 0 ? plaintextBytes : Math.floor(plaintextBytes / padding) * padding - PAD_LENGTH_BYTES;
+  return unpadded - headerBytes(framing);
+}
+
 /** Header length of the framing. */
 export function headerBytes(framing: Framing): number {
   return framing.withKind ? KIND_HEADER_BYTES : SEQUENCE_HEADER_BYTES;
@@ -58,12 +67,7 @@ export function writePadding(bytes: Uint8Array, end: number, padBytes: number): 
   bytes[end - 1] = padBytes;
 }
 
-function writeU32(address: number, value: number): void {
-  memory[address] = value >>> 24;
-  memory[address + 1] = value >>> 16;
-  memory[address + 2] = value >>> 8;
-  memory[address + 3] = value;
-}
+const view = new DataView(memory.buffer);
 
 export class Segment {
   readonly #framing: Framing;
@@ -118,7 +122,7 @@ export class Segment {
       this.#open = this.end;
       this.end += BUNDLE_FRONT_BYTES;
     }
-    writeU32(this.end, recordBytes - LENGTH_BYTES);
+    view.setUint32(this.end, recordBytes - LENGTH_BYTES);
     this.#writeMessage(this.end, sequence, kind, body);
     this.end += recordBytes;
     this.#records++;
@@ -156,7 +160,7 @@ export class Segment {
         this.end -= BUNDLE_FRONT_BYTES;
       }
     } else {
-      writeU32(this.#open + LENGTH_BYTES, 0);
+      view.setUint32(this.#open + LENGTH_BYTES, 0);
       memory[this.#open + BUNDLE_FRONT_BYTES - 1] = Kind.bundle;
     }
     this.#closeFrame(this.#open);
@@ -176,7 +180,7 @@ export class Segment {
 
   /** Header and body of a message, behind a length at `address` that is written elsewhere. */
   #writeMessage(address: number, sequence: number, kind: number, body: Uint8Array): void {
-    writeU32(address + LENGTH_BYTES, sequence);
+    view.setUint32(address + LENGTH_BYTES, sequence);
     let at = address + LENGTH_BYTES + SEQUENCE_HEADER_BYTES;
     if (this.#framing.withKind) memory[at++] = kind;
     const { length } = body;
@@ -193,7 +197,7 @@ export class Segment {
       writePadding(memory, this.end, plaintextBytes - bytes);
       memory[frame + LENGTH_BYTES + SEQUENCE_HEADER_BYTES]! |= PADDED_FLAG;
     }
-    writeU32(frame, plaintextBytes + TAG_BYTES);
+    view.setUint32(frame, plaintextBytes + TAG_BYTES);
     this.end += TAG_BYTES;
     this.frames++;
   }

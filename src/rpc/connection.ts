@@ -26,6 +26,7 @@ import { integerOption, type PeerIdentity, type ResolvedLimits } from "../option
 import { FrameReader, type FrameSink } from "../protocol/frame.ts";
 import type { Handshake, HandshakeFactory, Role } from "../protocol/handshake.ts";
 import { decodeError, encodeError } from "../protocol/message.ts";
+import { longestBody } from "../protocol/segment.ts";
 import { Session } from "../protocol/session.ts";
 import { copyBody, viewOf } from "./bodies.ts";
 import { callListener } from "./listeners.ts";
@@ -106,10 +107,6 @@ interface KeptRecords {
   at: number;
 }
 
-function checkBody(body: unknown): void {
-  if (!(body instanceof Uint8Array)) throw invalidArgument("body", "a Uint8Array");
-}
-
 export class RpcConnection implements Connection, DialEvents, FrameSink, MessageOwner {
   readonly #role: Role;
   readonly #context: ConnectionContext;
@@ -117,6 +114,8 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
   readonly #withKind: boolean;
   readonly #headerBytes: number;
   readonly #maxSendBytes: number;
+  /** What fits into #maxSendBytes. */
+  readonly #longestBody: number;
   readonly #requests: RequestTable;
   readonly #sender: Sender;
   readonly #reader: FrameReader;
@@ -186,6 +185,7 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
       writeTimeoutMs: limits.writeTimeoutMs,
       lowWaterMarkBytes: limits.highWaterMarkBytes >>> 1,
     };
+    this.#longestBody = longestBody(senderOptions, this.#maxSendBytes);
     this.#sender = new Sender(turns, senderOptions, {
       onLowWater: () => this.#scheduleResume(),
       onStall: () =>
@@ -314,9 +314,9 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
   }
 
   #checkBody(body: Uint8Array): void {
-    checkBody(body);
-    const sealedBytes = this.#sender.plaintextBytes(body.length) + TAG_BYTES;
-    if (sealedBytes > this.#maxSendBytes) {
+    if (!(body instanceof Uint8Array)) throw invalidArgument("body", "a Uint8Array");
+    if (body.length > this.#longestBody) {
+      const sealedBytes = this.#sender.plaintextBytes(body.length) + TAG_BYTES;
       const text = `a body of ${body.length} bytes makes a frame of ${sealedBytes} bytes, limit ${this.#maxSendBytes}`;
       throw new SealwireError("ERR_MESSAGE_TOO_LARGE", text);
     }
@@ -784,7 +784,7 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
   #replyError(message: IncomingMessage, code: string, text: string): void {
     if (!message.expectsReply || !this.#withKind || !this.#canSend()) return;
     const body = encodeError(code, text);
-    const fits = this.#sender.plaintextBytes(body.length) + TAG_BYTES <= this.#maxSendBytes;
+    const fits = body.length <= this.#longestBody;
     this.#sender.append(message.sequence, Kind.error, fits ? body : encodeError(code.slice(0, 16), ""));
     message.markAnswered();
   }

@@ -19,9 +19,9 @@ export class IncomingMessage implements Message {
   readonly #owner: MessageOwner;
   /** The request's number; 0 for a one-way message. */
   readonly sequence: number;
-  #bytes: Uint8Array;
-  #start: number;
-  #end: number;
+  bytes: Uint8Array;
+  start: number;
+  end: number;
   #body: Uint8Array | undefined = undefined;
   #answered: boolean;
   #cancelled: SealwireError | undefined = undefined;
@@ -33,9 +33,9 @@ export class IncomingMessage implements Message {
   constructor(owner: MessageOwner, sequence: number, bytes: Uint8Array, start: number, end: number) {
     this.#owner = owner;
     this.sequence = sequence;
-    this.#bytes = bytes;
-    this.#start = start;
-    this.#end = end;
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
     this.#answered = sequence === 0;
   }
 
@@ -45,13 +45,13 @@ export class IncomingMessage implements Message {
    */
   reuse(bytes: Uint8Array, start: number, end: number): void {
     this.#body = undefined;
-    this.#bytes = bytes;
-    this.#start = start;
-    this.#end = end;
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
   }
 
   get body(): Uint8Array {
-    this.#body ??= viewOf(this.#bytes, this.#start, this.#end);
+    this.#body ??= viewOf(this.bytes, this.start, this.end);
     return this.#body;
   }
 

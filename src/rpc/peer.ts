@@ -74,6 +74,13 @@ export interface Message {
    * messages themselves end then, too: the next one may be the same object.
    */
   readonly body: Uint8Array;
+  /**
+   * The same without an object for it: the body lies at bytes[start, end), and is valid as long as `body` is. For
+   * handlers that take many short messages with `messageBodies: "view"`.
+   */
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
   /** The connection it came on; use it to call the peer back. */
   readonly connection: Connection;
   /** True for a request that still waits: not answered, not cancelled, its connection open. */

@@ -20,7 +20,14 @@ import { LARGE_FRAME_BYTES, LENGTH_BYTES, PADDED_FLAG, TAG_BYTES } from "../cons
 import { memory } from "../core/crypto.ts";
 import { acquireSlot, releaseSlot } from "../core/pool.ts";
 import type { SealwireError } from "../errors.ts";
-import { type Framing, headerBytes, paddedBytes, Segment, writePadding } from "../protocol/segment.ts";
+import {
+  type Framing,
+  headerBytes,
+  longestBody,
+  paddedBytes,
+  Segment,
+  writePadding,
+} from "../protocol/segment.ts";
 import type { Session } from "../protocol/session.ts";
 import { Deadline, timers } from "./timers.ts";
 import type { Transport } from "./transport.ts";
@@ -80,6 +87,9 @@ export class Sender implements TurnTask {
   readonly #events: SenderEvents;
   readonly #turns: TurnQueue;
   readonly #headerBytes: number;
+  readonly #lowWaterMarkBytes: number;
+  /** The longest body that a segment takes. */
+  readonly #longestSmallBody: number;
   readonly #stall: StallDeadline;
 
   #transport: Transport | undefined;
@@ -111,6 +121,8 @@ export class Sender implements TurnTask {
     this.#options = options;
     this.#events = events;
     this.#headerBytes = headerBytes(options);
+    this.#lowWaterMarkBytes = options.lowWaterMarkBytes;
+    this.#longestSmallBody = longestBody(options, LARGE_FRAME_BYTES);
     this.#segment = new Segment(options);
     this.#stall = new StallDeadline(events);
   }
@@ -134,13 +146,10 @@ export class Sender implements TurnTask {
 
   /** Appends one message. The body is copied (or sealed) before this returns. The caller checks limits. */
   append(sequence: number, kind: number, body: Uint8Array): void {
-    const sealedBytes = this.plaintextBytes(body.length) + TAG_BYTES;
-    if (sealedBytes > LARGE_FRAME_BYTES || !this.#appendSmall(sequence, kind, body)) {
-      this.#enqueuedBytes += LENGTH_BYTES + sealedBytes;
-      this.#appendLarge(sequence, kind, body, sealedBytes - TAG_BYTES);
+    if (body.length > this.#longestSmallBody || !this.#appendSmall(sequence, kind, body)) {
+      this.#appendLarge(sequence, kind, body);
     }
-    if (!this.#aboveLowWater && this.pendingBytes > this.#options.lowWaterMarkBytes)
-      this.#aboveLowWater = true;
+    if (this.#enqueuedBytes - this.#writtenBytes > this.#lowWaterMarkBytes) this.#aboveLowWater = true;
     if (!this.#scheduled && !this.#held) this.#schedule();
   }
 
@@ -246,7 +255,9 @@ export class Sender implements TurnTask {
     return true;
   }
 
-  #appendLarge(sequence: number, kind: number, body: Uint8Array, plaintextBytes: number): void {
+  #appendLarge(sequence: number, kind: number, body: Uint8Array): void {
+    const plaintextBytes = this.plaintextBytes(body.length);
+    this.#enqueuedBytes += LENGTH_BYTES + plaintextBytes + TAG_BYTES;
     const header = new Uint8Array(this.#headerBytes);
     header[0] = sequence >>> 24;
     header[1] = sequence >>> 16;
@@ -368,7 +379,7 @@ export class Sender implements TurnTask {
       turn.resolve();
     }
     if (settled > 0) this.#waiting.splice(0, settled);
-    if (this.#aboveLowWater && this.pendingBytes <= this.#options.lowWaterMarkBytes) {
+    if (this.#aboveLowWater && this.pendingBytes <= this.#lowWaterMarkBytes) {
       this.#aboveLowWater = false;
       this.#events.onLowWater();
     }

@@ -31,12 +31,11 @@ export async function listen({ variant }, handlers) {
     maxHandshakes: 1_024,
     messageBodies: "view",
     onMessage: (message) => {
-      const { body } = message;
       if (!message.expectsReply) {
-        handlers.onMessage(body, 0, body.length);
+        handlers.onMessage(message.bytes, message.start, message.end);
         return undefined;
       }
-      const answer = handlers.onRequest(body);
+      const answer = handlers.onRequest(message.body);
       if (answer instanceof Uint8Array) {
         message.reply(answer);
         return undefined;

@@ -168,17 +168,28 @@ for (const { name, options, withKinds } of protocols) {
     });
   });
 
-  test(`${name}: body views hold the bytes while the handler runs`, async () => {
+  test(`${name}: bodies hold the bytes while the handler runs, as body and as bytes[start, end)`, async () => {
+    const seen: number[] = [];
     const onMessage = (message: Message) => {
-      assertSameBytes(message.body, patternBytes(message.body.length));
-      message.reply(message.body);
+      const { bytes, start, end } = message;
+      assertSameBytes(bytes.slice(start, end), patternBytes(end - start));
+      assertSameBytes(message.body, patternBytes(end - start));
+      if (message.expectsReply) message.reply(message.body);
+      else seen.push(end - start);
     };
-    const { client } = await startPair({ ...options, onMessage, messageBodies: "view" }, options);
-    const lengths = [0, 1, 100, 4_097, 32_000, 70_000];
-    const answers = await Promise.all(lengths.map((length) => client.request(patternBytes(length))));
-    answers.forEach((answer, i) => {
-      assertSameBytes(answer, patternBytes(lengths[i]!));
-    });
+    for (const messageBodies of ["view", "copy"] as const) {
+      const { client } = await startPair(
+        { ...options, onMessage, messageBodies },
+        { ...options, maxConnections: 1 },
+      );
+      const lengths = [0, 1, 100, 4_097, 32_000, 70_000];
+      for (const length of lengths) client.sendNoWait(patternBytes(length));
+      const answers = await Promise.all(lengths.map((length) => client.request(patternBytes(length))));
+      answers.forEach((answer, i) => {
+        assertSameBytes(answer, patternBytes(lengths[i]!));
+      });
+      assert.deepEqual(seen.splice(0), lengths);
+    }
   });
 
   test(`${name}: answers are the caller's to keep, body views or not`, async () => {
