@@ -188,25 +188,8 @@ export class FrameCipher {
   }
 
   /**
-   * Seals one frame whose text is header ‖ body ‖ `paddingBytes` zeros, all in JavaScript memory, of any
-   * size. Returns the whole frame, length prefix included, in memory of its own.
-   *
-   * @throws SealwireError ERR_COUNTER_EXHAUSTED
-   */
-  sealLarge(header: Uint8Array, body: Uint8Array, paddingBytes = 0): Uint8Array {
-    this.#requireCounters(1);
-    const length = header.length + body.length + paddingBytes + TAG_BYTES;
-    const frame = new Uint8Array(LENGTH_BYTES + length);
-    new DataView(frame.buffer).setUint32(0, length);
-    const parts = paddingBytes === 0 ? [header, body] : [header, body, new Uint8Array(paddingBytes)];
-    sealMessage(this.#key, this.#engine, this.#currentIv(), EMPTY, parts, frame, LENGTH_BYTES);
-    this.#advance(1);
-    return frame;
-  }
-
-  /**
-   * The same frame of header ‖ body as a list of pieces to be written one after the other, which spares the memory for
-   * a whole one.
+   * Seals one frame of header ‖ body, both in JavaScript memory, of any size. Returns the frame, length prefix
+   * included, as a list of pieces to be written one after the other, each in memory of its own.
    *
    * @throws SealwireError ERR_COUNTER_EXHAUSTED
    */
@@ -214,36 +197,55 @@ export class FrameCipher {
     this.#requireCounters(1);
     const length = header.length + body.length + TAG_BYTES;
     const pieces: Uint8Array[] = [];
-    for (let left = LENGTH_BYTES + length; left > 0; left -= PIECE_BYTES) {
-      pieces.push(new Uint8Array(Math.min(left, PIECE_BYTES)));
-    }
-    new DataView(pieces[0]!.buffer).setUint32(0, length);
+    let left = LENGTH_BYTES + length;
+    let piece = new Uint8Array(Math.min(left, PIECE_BYTES));
+    new DataView(piece.buffer).setUint32(0, length);
     let at = LENGTH_BYTES;
-    sealPieces(this.#key, this.#engine, this.#currentIv(), EMPTY, [header, body], (sealed) => {
-      for (let from = 0; from < sealed.length; ) {
-        const piece = pieces[Math.floor(at / PIECE_BYTES)]!;
-        const take = Math.min(sealed.length - from, piece.length - (at % PIECE_BYTES));
-        copyInto(piece, at % PIECE_BYTES, sealed.subarray(from, from + take));
-        from += take;
-        at += take;
-      }
-    });
+    // The last bytes of a piece are never missing: pieces are full, but for the last one, whose length is known.
+    const next = (full: Uint8Array) => {
+      pieces.push(full);
+      left -= full.length;
+      at = 0;
+    };
+    sealPieces(
+      this.#key,
+      this.#engine,
+      this.#currentIv(),
+      EMPTY,
+      [header, body],
+      LENGTH_BYTES,
+      (text, owned) => {
+        for (let from = 0; from < text.length; ) {
+          if (at === 0) {
+            if (owned && text.length === PIECE_BYTES) return next(text);
+            piece = new Uint8Array(Math.min(left, PIECE_BYTES));
+          }
+          const take = Math.min(text.length - from, piece.length - at);
+          copyInto(piece, at, text.subarray(from, from + take));
+          from += take;
+          at += take;
+          if (at === piece.length) next(piece);
+        }
+        if (owned) release(text);
+      },
+    );
     this.#advance(1);
     return pieces;
   }
 
   /**
-   * Opens ciphertext ‖ tag in JavaScript memory, in one piece or several, without length prefix. Returns the plaintext, which may be
-   * in `sealed`'s memory, or null when it does not authenticate: then nothing was written and the counter
-   * stays.
+   * Opens ciphertext ‖ tag in JavaScript memory, in pieces, without length prefix. Returns the plaintext, in `into` if
+   * that is given (long enough) or in memory of its own, or null when it does not authenticate; then the counter stays
+   * and `into` holds zeros or what it held.
    *
    * @throws SealwireError ERR_COUNTER_EXHAUSTED
    */
-  openLarge(sealed: Uint8Array | readonly Uint8Array[]): Uint8Array | null {
+  openLarge(sealed: readonly Uint8Array[], into?: Uint8Array): Uint8Array | null {
     this.#requireCounters(1);
-    const chunks: readonly Uint8Array[] = sealed instanceof Uint8Array ? [sealed] : sealed;
-    if (chunks.length === 1 && chunks[0]!.length < TAG_BYTES) return null;
-    const plaintext = openMessage(this.#key, this.#engine, this.#currentIv(), EMPTY, chunks, true);
+    let total = 0;
+    for (const chunk of sealed) total += chunk.length;
+    if (total < TAG_BYTES) return null;
+    const plaintext = openMessage(this.#key, this.#engine, this.#currentIv(), EMPTY, sealed, into);
     if (plaintext !== null) this.#advance(1);
     return plaintext;
   }

@@ -69,7 +69,7 @@ class Gcm implements Aes256Gcm {
     this.#require(nonce, aad);
     requireBytes("sealed", sealed);
     const plaintext =
-      sealed.length < TAG_BYTES ? null : openMessage(this.#key, this.#engine, nonce, aad, [sealed], false);
+      sealed.length < TAG_BYTES ? null : openMessage(this.#key, this.#engine, nonce, aad, [sealed]);
     if (plaintext === null) throw new SealwireError("ERR_DECRYPT", "the message does not authenticate");
     return plaintext;
   }

@@ -76,10 +76,13 @@ function gather(parts: readonly Uint8Array[], from: number, length: number, addr
   }
 }
 
+/** Takes ciphertext. `owned`: the memory is the taker's to keep or to release; otherwise it is valid during the call. */
+export type TakeCiphertext = (ciphertext: Uint8Array, owned: boolean) => void;
+
 /**
  * Seals the concatenation of `parts`: gives the ciphertext, as long as the parts together, and then the 16-byte tag to
- * `emit`, in pieces of at most WINDOW_BYTES that are valid during the call.
- * `iv`: 12 bytes, never used before with this key.
+ * `take`, in pieces of at most WINDOW_BYTES. Owned pieces end where a row of such windows does that begins `front`
+ * bytes before the ciphertext. `iv`: 12 bytes, never used before with this key.
  */
 export function sealPieces(
   key: CachedKey,
@@ -87,23 +90,14 @@ export function sealPieces(
   iv: Uint8Array,
   aad: Uint8Array,
   parts: readonly Uint8Array[],
-  emit: (piece: Uint8Array) => void,
+  front: number,
+  take: TakeCiphertext,
 ): void {
   let total = 0;
   for (const part of parts) total += part.length;
   const chosen = engineFor(engine, total);
   if (chosen === "native") {
-    const cipher = nodeCrypto!.createCipheriv("aes-256-gcm", key.bytes, iv, { authTagLength: TAG_BYTES });
-    if (aad.length > 0) cipher.setAAD(aad);
-    for (const part of parts) {
-      for (let from = 0; from < part.length; from += WINDOW_BYTES) {
-        const ciphertext = cipher.update(part.subarray(from, from + WINDOW_BYTES));
-        emit(ciphertext);
-        release(ciphertext);
-      }
-    }
-    cipher.final();
-    emit(cipher.getAuthTag());
+    sealNatively(key, iv, aad, parts, front, take);
     return;
   }
 
@@ -114,13 +108,36 @@ export function sealPieces(
     gather(parts, from, length, WINDOW);
     cryptWindow(key, slot, chosen, length);
     core.streamHash(slot, WINDOW, length);
-    emit(memory.subarray(WINDOW, WINDOW + length));
+    take(memory.subarray(WINDOW, WINDOW + length), false);
   }
   core.streamTag(slot, aad.length, total, TAG);
-  emit(memory.subarray(TAG, TAG + TAG_BYTES));
+  take(memory.subarray(TAG, TAG + TAG_BYTES), false);
   core.streamEnd();
   // Only ciphertext is left there, but in Rekey that is a key.
   memory.fill(0, WINDOW, WINDOW + Math.min(total, WINDOW_BYTES));
+}
+
+function sealNatively(
+  key: CachedKey,
+  iv: Uint8Array,
+  aad: Uint8Array,
+  parts: readonly Uint8Array[],
+  front: number,
+  take: TakeCiphertext,
+): void {
+  const cipher = nodeCrypto!.createCipheriv("aes-256-gcm", key.bytes, iv, { authTagLength: TAG_BYTES });
+  if (aad.length > 0) cipher.setAAD(aad);
+  let at = front;
+  for (const part of parts) {
+    for (let from = 0; from < part.length; ) {
+      const length = Math.min(part.length - from, WINDOW_BYTES - (at % WINDOW_BYTES));
+      take(cipher.update(part.subarray(from, from + length)), true);
+      from += length;
+      at += length;
+    }
+  }
+  cipher.final();
+  take(cipher.getAuthTag(), true);
 }
 
 /** The same, written to `out` at `offset`. */
@@ -134,16 +151,17 @@ export function sealMessage(
   offset: number,
 ): void {
   let at = offset;
-  sealPieces(key, engine, iv, aad, parts, (piece) => {
-    copyInto(out, at, piece);
-    at += piece.length;
+  sealPieces(key, engine, iv, aad, parts, 0, (ciphertext, owned) => {
+    copyInto(out, at, ciphertext);
+    at += ciphertext.length;
+    if (owned) release(ciphertext);
   });
 }
 
 /**
  * Opens the concatenation of `chunks` (ciphertext ‖ tag, 16 bytes at least): returns the plaintext, or null when it
- * does not authenticate, in which case no plaintext was written anywhere that lives on. `inPlace` decrypts a single
- * chunk into itself where that spares a copy; otherwise the chunks are only read.
+ * does not authenticate, in which case no plaintext was written anywhere that lives on. The plaintext lies in `into`
+ * where that is given (long enough), otherwise in new memory; the chunks are only read.
  */
 export function openMessage(
   key: CachedKey,
@@ -151,12 +169,12 @@ export function openMessage(
   iv: Uint8Array,
   aad: Uint8Array,
   chunks: readonly Uint8Array[],
-  inPlace: boolean,
+  into?: Uint8Array,
 ): Uint8Array | null {
   let total = -TAG_BYTES;
   for (const chunk of chunks) total += chunk.length;
   const chosen = engineFor(engine, total);
-  if (chosen === "native") return openNatively(key, iv, aad, chunks, total);
+  if (chosen === "native") return openNatively(key, iv, aad, chunks, total, into);
 
   const slot = key.expanded();
   begin(slot, iv, aad);
@@ -170,8 +188,7 @@ export function openMessage(
     core.streamEnd();
     return null;
   }
-  const [first] = chunks;
-  const plaintext = inPlace && chunks.length === 1 ? first!.subarray(0, total) : new Uint8Array(total);
+  const plaintext = into?.subarray(0, total) ?? new Uint8Array(total);
   for (let from = 0; from < total; from += WINDOW_BYTES) {
     const length = Math.min(WINDOW_BYTES, total - from);
     // A message of one window is still there from the hashing.
@@ -190,12 +207,13 @@ function openNatively(
   aad: Uint8Array,
   chunks: readonly Uint8Array[],
   total: number,
+  into: Uint8Array | undefined,
 ): Uint8Array | null {
   const decipher = nodeCrypto!.createDecipheriv("aes-256-gcm", key.bytes, iv, { authTagLength: TAG_BYTES });
   gather(chunks, total, TAG_BYTES, TAG);
   decipher.setAuthTag(memory.slice(TAG, TAG + TAG_BYTES));
   if (aad.length > 0) decipher.setAAD(aad);
-  const plaintext = new Uint8Array(total);
+  const plaintext = into?.subarray(0, total) ?? new Uint8Array(total);
   let at = 0;
   for (const chunk of chunks) {
     for (let from = 0; from < chunk.length && at < total; from += WINDOW_BYTES) {

@@ -110,15 +110,7 @@ export class Session {
     return plaintext;
   }
 
-  /** Seals header ‖ body as one frame in fresh JavaScript memory, length prefix included. */
-  sealLarge(header: Uint8Array, body: Uint8Array): Uint8Array {
-    this.#send.available();
-    const frame = this.#send.cipher.sealLarge(header, body);
-    this.#send.used(1);
-    return frame;
-  }
-
-  /** The same as a list of pieces to be written one after the other. */
+  /** Seals header ‖ body as one frame, length prefix included: a list of pieces to be written one after the other. */
   sealPieces(header: Uint8Array, body: Uint8Array): Uint8Array[] {
     this.#send.available();
     const pieces = this.#send.cipher.sealPieces(header, body);
@@ -126,10 +118,13 @@ export class Session {
     return pieces;
   }
 
-  /** Opens ciphertext ‖ tag in JavaScript memory, in one piece or several; null when it does not authenticate. */
-  openLarge(sealed: Uint8Array | readonly Uint8Array[]): Uint8Array | null {
+  /**
+   * Opens ciphertext ‖ tag in JavaScript memory, in pieces, to `into` if it is given (long enough), otherwise to memory
+   * of its own; null when it does not authenticate.
+   */
+  openLarge(sealed: readonly Uint8Array[], into?: Uint8Array): Uint8Array | null {
     this.#receive.available();
-    const plaintext = this.#receive.cipher.openLarge(sealed);
+    const plaintext = this.#receive.cipher.openLarge(sealed, into);
     if (plaintext !== null) this.#receive.used(1);
     return plaintext;
   }

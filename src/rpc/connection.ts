@@ -28,7 +28,7 @@ import type { Handshake, HandshakeFactory, Role } from "../protocol/handshake.ts
 import { decodeError, encodeError } from "../protocol/message.ts";
 import { longestBody } from "../protocol/segment.ts";
 import { Session } from "../protocol/session.ts";
-import { copyBody, viewOf } from "./bodies.ts";
+import { copyBody, returnScratch, takeScratch, viewOf } from "./bodies.ts";
 import { callListener } from "./listeners.ts";
 import { IncomingMessage, type MessageOwner } from "./message.ts";
 import type { Connection, ConnectionState, Message, MessageHandler, RequestOptions } from "./peer.ts";
@@ -99,6 +99,12 @@ function asRecord(sequence: number, kind: number, body: Uint8Array): Uint8Array 
   record[LENGTH_BYTES + SEQUENCE_HEADER_BYTES] = kind;
   record.set(body, LENGTH_BYTES + KIND_HEADER_BYTES);
   return record;
+}
+
+function totalBytes(chunks: readonly Uint8Array[]): number {
+  let total = 0;
+  for (const chunk of chunks) total += chunk.length;
+  return total;
 }
 
 /** Records of a bundle, handled up to `at`. */
@@ -567,10 +573,11 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
   }
 
   largeFrame(chunks: readonly Uint8Array[]): void {
-    const plaintext = this.#session!.openLarge(chunks);
+    const into = this.#context.bodyViews ? takeScratch(totalBytes(chunks)) : undefined;
+    const plaintext = this.#session!.openLarge(chunks, into);
     if (plaintext === null) throw new SealwireError("ERR_DECRYPT", "a frame did not authenticate");
     this.#deliverPlaintext(plaintext, 0, plaintext.length);
-    this.#releaseLent(plaintext);
+    if (into !== undefined) returnScratch(into, plaintext.length);
   }
 
   /** Bodies as views end with their handlers: a plaintext in memory of its own is not needed any more. */

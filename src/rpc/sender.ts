@@ -19,6 +19,7 @@
 import { LARGE_FRAME_BYTES, LENGTH_BYTES, PADDED_FLAG, TAG_BYTES } from "../constants.ts";
 import { memory } from "../core/crypto.ts";
 import { acquireSlot, releaseSlot } from "../core/pool.ts";
+import { release } from "../core/release.ts";
 import type { SealwireError } from "../errors.ts";
 import {
   type Framing,
@@ -102,9 +103,10 @@ export class Sender implements TurnTask {
   #queue: Chunk[] = [];
   #queueHead = 0;
 
-  /** The write in flight: its slot (0: JavaScript memory), and what was counted for it. */
+  /** The write in flight: its slot, or its piece of a large frame, and what was counted for it. */
   #writing = false;
   #writingSlot = 0;
+  #writingPiece: Uint8Array | undefined;
   #writingCost = 0;
 
   #enqueuedBytes = 0;
@@ -229,6 +231,7 @@ export class Sender implements TurnTask {
   releaseMemory(): void {
     if (this.#writingSlot !== 0) releaseSlot(this.#writingSlot);
     this.#writingSlot = 0;
+    this.#writingPiece = undefined;
     this.#writing = false;
   }
 
@@ -341,6 +344,7 @@ export class Sender implements TurnTask {
     }
     const piece = chunk.pieces[chunk.next++]!;
     if (chunk.next === chunk.pieces.length) this.#shift();
+    this.#writingPiece = piece;
     this.#write(transport, piece, 0, piece.length);
   }
 
@@ -368,6 +372,8 @@ export class Sender implements TurnTask {
     this.#writtenBytes += this.#writingCost;
     if (this.#writingSlot !== 0) releaseSlot(this.#writingSlot);
     this.#writingSlot = 0;
+    if (this.#writingPiece !== undefined) release(this.#writingPiece);
+    this.#writingPiece = undefined;
     timers.cancel(this.#stall);
   }
 
