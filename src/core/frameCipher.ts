@@ -188,24 +188,24 @@ export class FrameCipher {
   }
 
   /**
-   * Seals one frame of header ‖ body, both in JavaScript memory, of any size. Returns the frame, length prefix
-   * included, as a list of pieces to be written one after the other, each in memory of its own.
+   * Seals one frame of header ‖ body, both in JavaScript memory, of any size. Gives the frame, length prefix included,
+   * to `give` in pieces to be written one after the other, each in memory of its own, as soon as it is sealed. `give`
+   * must not use this cipher.
    *
    * @throws SealwireError ERR_COUNTER_EXHAUSTED
    */
-  sealPieces(header: Uint8Array, body: Uint8Array): Uint8Array[] {
+  sealPieces(header: Uint8Array, body: Uint8Array, give: (piece: Uint8Array) => void): void {
     this.#requireCounters(1);
     const length = header.length + body.length + TAG_BYTES;
-    const pieces: Uint8Array[] = [];
     let left = LENGTH_BYTES + length;
     let piece = new Uint8Array(Math.min(left, PIECE_BYTES));
     new DataView(piece.buffer).setUint32(0, length);
     let at = LENGTH_BYTES;
     // The last bytes of a piece are never missing: pieces are full, but for the last one, whose length is known.
     const next = (full: Uint8Array) => {
-      pieces.push(full);
       left -= full.length;
       at = 0;
+      give(full);
     };
     sealPieces(
       this.#key,
@@ -230,7 +230,6 @@ export class FrameCipher {
       },
     );
     this.#advance(1);
-    return pieces;
   }
 
   /**

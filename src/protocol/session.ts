@@ -110,12 +110,14 @@ export class Session {
     return plaintext;
   }
 
-  /** Seals header ‖ body as one frame, length prefix included: a list of pieces to be written one after the other. */
-  sealPieces(header: Uint8Array, body: Uint8Array): Uint8Array[] {
+  /**
+   * Seals header ‖ body as one frame, length prefix included: gives pieces to be written one after the other, each as
+   * soon as it is sealed. `give` must not use this session.
+   */
+  sealPieces(header: Uint8Array, body: Uint8Array, give: (piece: Uint8Array) => void): void {
     this.#send.available();
-    const pieces = this.#send.cipher.sealPieces(header, body);
+    this.#send.cipher.sealPieces(header, body, give);
     this.#send.used(1);
-    return pieces;
   }
 
   /**

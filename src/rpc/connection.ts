@@ -613,7 +613,8 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     if (start === end) throw new SealwireError("ERR_PROTOCOL", "an empty bundle");
     const rest = this.#kept.length === 0 ? this.#deliverRecords(bytes, start, end) : start;
     if (rest === end) return;
-    const kept = this.#isLent(bytes) ? bytes.slice(rest, end) : bytes.subarray(rest, end);
+    const view = viewOf(bytes, rest, end);
+    const kept = this.#isLent(bytes) ? view.slice() : view;
     this.#kept.push({ bytes: kept, at: 0 });
   }
 

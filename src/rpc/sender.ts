@@ -9,8 +9,9 @@
 //     - at once when it is full, or when the pool has no slot left for somebody else.
 //  3. Group commit: one write is in flight at a time; meanwhile messages are only appended, and when it is done
 //     everything that waits leaves.
-//  4. Frames above LARGE_FRAME_BYTES are sealed at once into JavaScript memory of their own, and so is every
-//     message while no slot is free even then. Order on the wire is always the order of the calls.
+//  4. Frames above LARGE_FRAME_BYTES are sealed at once, piece by piece, into JavaScript memory of their own, and each
+//     piece leaves as soon as it is sealed; so is every message while no slot is free even then. Order on the wire is
+//     always the order of the calls.
 //
 //  append ──▶ [current segment] ──full──▶ [queue: segments, large frames] ──▶ seal ──▶ socket
 //
@@ -64,13 +65,33 @@ class Turn {
   }
 }
 
+/** A large frame in pieces, a write each. Until it is `complete`, more are being sealed. */
+interface LargeFrame {
+  readonly kind: "sealed";
+  readonly pieces: Uint8Array[];
+  next: number;
+  complete: boolean;
+}
+
 /** Something that waits in the queue. */
 type Chunk =
   | { readonly kind: "segment"; readonly segment: Segment }
-  /** A large frame in pieces, a write each. */
-  | { readonly kind: "sealed"; readonly pieces: Uint8Array[]; next: number }
+  | LargeFrame
   /** Appended before the session existed. */
   | { readonly kind: "plain"; readonly header: Uint8Array; readonly body: Uint8Array };
+
+function newLargeFrame(): LargeFrame {
+  return { kind: "sealed", pieces: [], next: 0, complete: false };
+}
+
+/** Seals what was appended before the session existed. */
+function sealPlain(session: Session, { header, body }: { header: Uint8Array; body: Uint8Array }): LargeFrame {
+  const frame = newLargeFrame();
+  session.sealPieces(header, body, (piece) => frame.pieces.push(piece));
+  frame.complete = true;
+  body.fill(0);
+  return frame;
+}
 
 class StallDeadline extends Deadline {
   readonly #events: SenderEvents;
@@ -196,8 +217,9 @@ export class Sender implements TurnTask {
     if (this.#writing || this.#closed || transport === undefined || session === undefined) return;
     try {
       while (!this.#writing && !this.#closed) {
-        if (this.#queueHead < this.#queue.length) this.#writeChunk(transport, session);
-        else if (this.#segment.slot !== 0) this.#writeSegment(transport, session, this.#segment);
+        if (this.#queueHead < this.#queue.length) {
+          if (!this.#writeChunk(transport, session)) break;
+        } else if (this.#segment.slot !== 0) this.#writeSegment(transport, session, this.#segment);
         else break;
       }
     } catch (error) {
@@ -281,7 +303,15 @@ export class Sender implements TurnTask {
     }
     try {
       this.#sealQueue(this.#session);
-      this.#queue.push({ kind: "sealed", pieces: this.#session.sealPieces(header, whole), next: 0 });
+      const frame = newLargeFrame();
+      this.#queue.push(frame);
+      // Written while it is warm: everything before it is sealed, so that a flush seals nothing meanwhile.
+      this.#session.sealPieces(header, whole, (piece) => {
+        frame.pieces.push(piece);
+        this.flush();
+      });
+      frame.complete = true;
+      this.flush();
     } catch (error) {
       this.#events.onFailure(error);
     }
@@ -294,8 +324,7 @@ export class Sender implements TurnTask {
       if (chunk.kind === "segment") {
         this.#seal(session, chunk.segment);
       } else if (chunk.kind === "plain") {
-        this.#queue[i] = { kind: "sealed", pieces: session.sealPieces(chunk.header, chunk.body), next: 0 };
-        chunk.body.fill(0);
+        this.#queue[i] = sealPlain(session, chunk);
       }
     }
   }
@@ -329,23 +358,25 @@ export class Sender implements TurnTask {
     this.#write(transport, memory.subarray(start, end), slot, cost);
   }
 
-  #writeChunk(transport: Transport, session: Session): void {
+  /** Writes what is next in the queue; false when that is not sealed yet. */
+  #writeChunk(transport: Transport, session: Session): boolean {
     let chunk = this.#queue[this.#queueHead]!;
     if (chunk.kind === "plain") {
-      const pieces = session.sealPieces(chunk.header, chunk.body);
-      chunk.body.fill(0);
-      chunk = { kind: "sealed", pieces, next: 0 };
+      chunk = sealPlain(session, chunk);
       this.#queue[this.#queueHead] = chunk;
     }
     if (chunk.kind === "segment") {
       this.#writeSegment(transport, session, chunk.segment);
       this.#shift();
-      return;
+      return true;
     }
-    const piece = chunk.pieces[chunk.next++]!;
-    if (chunk.next === chunk.pieces.length) this.#shift();
+    const piece = chunk.pieces[chunk.next];
+    if (piece !== undefined) chunk.next++;
+    if (chunk.complete && chunk.next === chunk.pieces.length) this.#shift();
+    if (piece === undefined) return chunk.complete;
     this.#writingPiece = piece;
     this.#write(transport, piece, 0, piece.length);
+    return true;
   }
 
   #shift(): void {
