@@ -40,9 +40,14 @@ let largeBuffersMade = 0;
 /** A large buffer, or undefined when all are held. */
 function takeLargeBuffer(): Uint8Array | undefined {
   const buffer = largeBuffers.pop();
-  if (buffer !== undefined || largeBuffersMade === LARGE_READ_STOCK) return buffer;
+  if (buffer !== undefined || largeBuffersAreOut()) return buffer;
   largeBuffersMade++;
   return new Uint8Array(LARGE_READ_BYTES);
+}
+
+/** All are held: who can do without gives its back. */
+function largeBuffersAreOut(): boolean {
+  return largeBuffers.length === 0 && largeBuffersMade === LARGE_READ_STOCK;
 }
 
 class DenoTransport implements Transport {
@@ -125,7 +130,8 @@ class DenoTransport implements Transport {
   }
 
   #chooseBuffer(length: number): void {
-    if (length < SMALL_READ_BYTES) {
+    const wanted = this.#large !== undefined && length < LARGE_READ_BYTES && largeBuffersAreOut();
+    if (length < SMALL_READ_BYTES || wanted) {
       this.#returnLarge();
     } else if (this.#large === undefined && length === this.#buffer.length) {
       this.#large = takeLargeBuffer();

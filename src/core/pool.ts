@@ -29,6 +29,11 @@ export function releaseSlot(address: number, wipeBytes = 0): void {
   free[freeCount++] = slot;
 }
 
+/** True when so few slots are left that none should be held for long. */
+export function slotsAreScarce(): boolean {
+  return freeCount < POOL_SLOTS >>> 2;
+}
+
 /** Slots that somebody owns now. Tests hold this to zero once everything is closed. */
 export function slotsInUse(): number {
   return POOL_SLOTS - freeCount;

@@ -9,6 +9,7 @@
 //     - at once when it is full, or when the pool has no slot left for somebody else.
 //  3. Group commit: one write is in flight at a time; meanwhile messages are only appended, and when it is done
 //     everything that waits leaves.
+//     When few slots are left, neither that write nor what waits for it keeps one: both are copied out of the pool.
 //  4. Frames above LARGE_FRAME_BYTES are sealed at once, piece by piece, into JavaScript memory of their own, and each
 //     piece leaves as soon as it is sealed; so is every message while no slot is free even then. Order on the wire is
 //     always the order of the calls.
@@ -19,7 +20,7 @@
 
 import { LARGE_FRAME_BYTES, LENGTH_BYTES, PADDED_FLAG, TAG_BYTES } from "../constants.ts";
 import { memory } from "../core/crypto.ts";
-import { acquireSlot, releaseSlot } from "../core/pool.ts";
+import { acquireSlot, releaseSlot, slotsAreScarce } from "../core/pool.ts";
 import { release } from "../core/release.ts";
 import type { SealwireError } from "../errors.ts";
 import {
@@ -65,28 +66,30 @@ class Turn {
   }
 }
 
-/** A large frame in pieces, a write each. Until it is `complete`, more are being sealed. */
-interface LargeFrame {
+/** Sealed frames in JavaScript memory, in pieces, a write each. Until they are `complete`, more are being sealed. */
+interface Sealed {
   readonly kind: "sealed";
   readonly pieces: Uint8Array[];
   next: number;
   complete: boolean;
+  /** What was counted for its only piece; undefined: the length of each. */
+  cost: number | undefined;
 }
 
 /** Something that waits in the queue. */
 type Chunk =
   | { readonly kind: "segment"; readonly segment: Segment }
-  | LargeFrame
+  | Sealed
   /** Appended before the session existed. */
   | { readonly kind: "plain"; readonly header: Uint8Array; readonly body: Uint8Array };
 
-function newLargeFrame(): LargeFrame {
-  return { kind: "sealed", pieces: [], next: 0, complete: false };
+function newSealed(): Sealed {
+  return { kind: "sealed", pieces: [], next: 0, complete: false, cost: undefined };
 }
 
 /** Seals what was appended before the session existed. */
-function sealPlain(session: Session, { header, body }: { header: Uint8Array; body: Uint8Array }): LargeFrame {
-  const frame = newLargeFrame();
+function sealPlain(session: Session, { header, body }: { header: Uint8Array; body: Uint8Array }): Sealed {
+  const frame = newSealed();
   session.sealPieces(header, body, (piece) => frame.pieces.push(piece));
   frame.complete = true;
   body.fill(0);
@@ -200,7 +203,8 @@ export class Sender implements TurnTask {
   endOfTurn(): void {
     this.#scheduled = false;
     this.#turn = undefined;
-    this.flush();
+    if (this.#writing && slotsAreScarce()) this.#freeSlot();
+    else this.flush();
   }
 
   /** The transport's pending write is complete. */
@@ -303,7 +307,7 @@ export class Sender implements TurnTask {
     }
     try {
       this.#sealQueue(this.#session);
-      const frame = newLargeFrame();
+      const frame = newSealed();
       this.#queue.push(frame);
       // Written while it is warm: everything before it is sealed, so that a flush seals nothing meanwhile.
       this.#session.sealPieces(header, whole, (piece) => {
@@ -344,6 +348,26 @@ export class Sender implements TurnTask {
     segment.sealed = true;
   }
 
+  /** Seals what waits for the write in flight, and moves it out of its slot, which others need. */
+  #freeSlot(): void {
+    const segment = this.#segment;
+    if (segment.slot === 0 || this.#session === undefined || this.#closed) return;
+    try {
+      this.#sealQueue(this.#session);
+      this.#seal(this.#session, segment);
+    } catch (error) {
+      this.#events.onFailure(error);
+      return;
+    }
+    const frames = newSealed();
+    frames.pieces.push(memory.slice(segment.start, segment.end));
+    frames.cost = segment.cost;
+    frames.complete = true;
+    this.#queue.push(frames);
+    releaseSlot(segment.slot);
+    segment.slot = 0;
+  }
+
   #closeSegment(): void {
     if (this.#segment.slot === 0) return;
     this.#queue.push({ kind: "segment", segment: this.#segment });
@@ -355,6 +379,13 @@ export class Sender implements TurnTask {
     this.#seal(session, segment);
     const { slot, start, end, cost } = segment;
     segment.slot = 0;
+    if (slotsAreScarce()) {
+      // A write that takes its time would keep the slot from a connection that has something to seal.
+      this.#writingPiece = memory.slice(start, end);
+      releaseSlot(slot);
+      this.#write(transport, this.#writingPiece, 0, cost);
+      return;
+    }
     this.#write(transport, memory.subarray(start, end), slot, cost);
   }
 
@@ -375,7 +406,7 @@ export class Sender implements TurnTask {
     if (chunk.complete && chunk.next === chunk.pieces.length) this.#shift();
     if (piece === undefined) return chunk.complete;
     this.#writingPiece = piece;
-    this.#write(transport, piece, 0, piece.length);
+    this.#write(transport, piece, 0, chunk.cost ?? piece.length);
     return true;
   }
 

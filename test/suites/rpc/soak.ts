@@ -9,9 +9,12 @@ import { protocols } from "../../support/protocols.ts";
 import {
   assertSameBytes,
   checkLeaksAfterEachTest,
+  deferred,
   patternBytes,
   sleep,
+  startClient,
   startPair,
+  startServer,
   waitFor,
 } from "../../support/rpcHarness.ts";
 
@@ -166,4 +169,56 @@ for (const { name, options, withKinds } of protocols) {
       for (const slot of slots) releaseSlot(slot);
     }
   });
+
+  test(`${name}: with few pool slots left and a peer that reads slowly, nothing is lost and the order holds`, async () => {
+    const slots: number[] = [];
+    for (let slot = acquireSlot(); slot !== 0; slot = acquireSlot()) slots.push(slot);
+    for (let i = 0; i < 12; i++) releaseSlot(slots.pop()!);
+    const CONNECTIONS = 8;
+    const MESSAGES = 400;
+    try {
+      const next = new Map<Connection, number>();
+      let seen = 0;
+      const gate = deferred();
+      const onMessage = async (message: Message) => {
+        const { connection } = message;
+        const expected = next.get(connection) ?? 0;
+        assertSameBytes(message.body, numbered(expected), `message ${expected}`);
+        next.set(connection, expected + 1);
+        seen++;
+        await gate.promise;
+      };
+      // The first handlers stop the reading, so that sockets fill up and segments wait behind writes.
+      const server = { ...options, onMessage, maxConcurrentHandlers: 1 };
+      const limits = {
+        ...options,
+        maxConnections: 1,
+        maxPendingBytes: 16 << 20,
+        highWaterMarkBytes: 8 << 20,
+      };
+      const { port } = await startServer(server);
+      const clients = Array.from({ length: CONNECTIONS }, () => startClient({ port, ...limits }));
+      const sent: Promise<void>[] = [];
+      for (let from = 0; from < MESSAGES; from += 10) {
+        for (const client of clients) {
+          for (let i = from; i < from + 10; i++) sent.push(client.send(numbered(i)));
+        }
+        await sleep(0);
+      }
+      gate.resolve();
+      await Promise.all(sent);
+      await waitFor(() => seen === CONNECTIONS * MESSAGES, "every message");
+      assert.ok([...next.values()].every((count) => count === MESSAGES));
+      await Promise.all(clients.map((client) => client.close()));
+    } finally {
+      for (const slot of slots) releaseSlot(slot);
+    }
+  });
+}
+
+/** Up to 30,000 bytes that begin with their number. */
+function numbered(number: number): Uint8Array {
+  const body = patternBytes(4 + ((number * 7_919) % 30_000), number);
+  new DataView(body.buffer).setUint32(0, number);
+  return body;
 }
