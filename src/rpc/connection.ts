@@ -293,13 +293,12 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
       const text = `${this.#requests.size} requests are in flight on this connection`;
       return Promise.reject(new SealwireError("ERR_TOO_MANY_REQUESTS", text));
     }
-    return new Promise((resolve, reject) => {
-      const request = new PendingRequest(this.#requests, resolve, reject, into, timeoutMs);
-      const sequence = this.#requests.add(request);
-      this.#sender.append(sequence, Kind.message, body);
-      if (timeoutMs > 0) timers.arm(request, timeoutMs);
-      if (signal !== undefined) request.watch(signal);
-    });
+    const request = new PendingRequest(this.#requests, into, timeoutMs);
+    const sequence = this.#requests.add(request);
+    this.#sender.append(sequence, Kind.message, body);
+    if (timeoutMs > 0) timers.arm(request, timeoutMs);
+    if (signal !== undefined) request.watch(signal);
+    return request.answer;
   }
 
   close(): Promise<void> {

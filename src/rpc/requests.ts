@@ -6,27 +6,31 @@ import { Deadline, timers } from "./timers.ts";
 
 const FIRST_CAPACITY = 64;
 
+type Resolve = (body: Uint8Array) => void;
+type Reject = (error: SealwireError) => void;
+
+/** What the last promise gave its executor: one executor for all spares a closure per request. */
+let lastResolve!: Resolve;
+let lastReject!: Reject;
+const keepSettlers = (resolve: Resolve, reject: Reject): void => {
+  lastResolve = resolve;
+  lastReject = reject;
+};
+
 /** One request in flight, its own deadline and abort listener. Settles exactly once. */
 export class PendingRequest extends Deadline {
   sequence = 0;
   readonly #table: RequestTable;
-  readonly #resolve: (body: Uint8Array) => void;
-  readonly #reject: (error: SealwireError) => void;
+  readonly answer: Promise<Uint8Array> = new Promise(keepSettlers);
+  readonly #resolve = lastResolve;
+  readonly #reject = lastReject;
   readonly into: Uint8Array | undefined;
   readonly timeoutMs: number;
   #signal: AbortSignal | undefined;
 
-  constructor(
-    table: RequestTable,
-    resolve: (body: Uint8Array) => void,
-    reject: (error: SealwireError) => void,
-    into: Uint8Array | undefined,
-    timeoutMs: number,
-  ) {
+  constructor(table: RequestTable, into: Uint8Array | undefined, timeoutMs: number) {
     super();
     this.#table = table;
-    this.#resolve = resolve;
-    this.#reject = reject;
     this.into = into;
     this.timeoutMs = timeoutMs;
   }

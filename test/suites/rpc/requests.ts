@@ -11,13 +11,8 @@ function makeTable(first: 1 | 2, limit = 100_000) {
   const table = new RequestTable(first, limit, (sequence) => abandoned.push(sequence));
   const rejected: string[] = [];
   const add = (): PendingRequest => {
-    const request = new PendingRequest(
-      table,
-      () => {},
-      (error) => rejected.push(error.code),
-      undefined,
-      0,
-    );
+    const request = new PendingRequest(table, undefined, 0);
+    request.answer.catch((error) => rejected.push(error.code));
     table.add(request);
     return request;
   };
@@ -76,7 +71,7 @@ for (const first of [1, 2] as const) {
   });
 }
 
-test("unknown numbers, full tables, giving up", () => {
+test("unknown numbers, full tables, giving up", async () => {
   const { table, add, abandoned, rejected } = makeTable(1, 3);
   const [one, two, three] = [add(), add(), add()];
   assert.equal(table.full, true);
@@ -86,9 +81,11 @@ test("unknown numbers, full tables, giving up", () => {
   assert.equal(table.take(one!.sequence + 128), undefined);
   table.abandon(two!, new SealwireError("ERR_ABORTED", "given up"));
   table.abandon(two!, new SealwireError("ERR_ABORTED", "given up twice"));
+  await Promise.resolve();
   assert.deepEqual([abandoned, rejected], [[3], ["ERR_ABORTED"]]);
   assert.equal(table.full, false);
   table.rejectAll(new SealwireError("ERR_CLOSED", "the end"));
+  await Promise.resolve();
   assert.deepEqual(rejected, ["ERR_ABORTED", "ERR_CLOSED", "ERR_CLOSED"]);
   assert.deepEqual([table.size, three!.sequence], [0, 5]);
 });
