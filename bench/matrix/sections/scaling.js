@@ -5,8 +5,9 @@ import { ROW_SIZE } from "../settings.js";
 import { median } from "../statistics.js";
 
 const MESSAGE_SIZE = 64;
-const WARM_UP_MESSAGES = 200_000;
+const WARM_UP_MESSAGES = 3_000_000;
 const REPEATED_UP_TO = 100_000; // a longer run averages over itself
+const REPEATS = 15;
 const DIALS_AT_ONCE = 16;
 // A busy connection has a batch to send whenever its turn comes, with 1 connection as with 1,000.
 const MESSAGES_PER_TURN = 32;
@@ -18,7 +19,10 @@ export async function scaling(context) {
   await withRequestsInFlight(pairs, context);
 }
 
-/** One connection, one run after the other, each ten times as long. */
+/**
+ * One connection, one run after the other, each ten times as long. A run costs something beside its messages (two round
+ * trips, the first packets after a pause), so each row is the slope between a run and one of half its length.
+ */
 async function withMessages({ contender, client: runtime }, context) {
   const { pool, settings, results, progress } = context;
   try {
@@ -29,11 +33,14 @@ async function withMessages({ contender, client: runtime }, context) {
       await client.call("run", { ...run, count: WARM_UP_MESSAGES });
       for (const count of settings.scalingMessages) {
         progress.step(`${runtime.label}, ${count.toLocaleString("en-US")} messages`, 1);
-        const repeats = count <= REPEATED_UP_TO ? settings.rounds : 1;
-        const elapsed = [];
-        for (let i = 0; i < repeats; i++)
-          elapsed.push((await client.call("run", { ...run, count })).elapsedMs);
-        const elapsedMs = median(elapsed);
+        const repeats = count <= REPEATED_UP_TO ? REPEATS : 1;
+        const whole = [];
+        const half = [];
+        for (let i = 0; i < repeats; i++) {
+          half.push((await client.call("run", { ...run, count: count / 2 })).elapsedMs);
+          whole.push((await client.call("run", { ...run, count })).elapsedMs);
+        }
+        const nsPerMessage = ((median(whole) - median(half)) * 1e6) / (count / 2);
         results.push({
           section: "scaling",
           row: "messages",
@@ -42,7 +49,7 @@ async function withMessages({ contender, client: runtime }, context) {
           server: runtime.id,
           size: MESSAGE_SIZE,
           messages: count,
-          nsPerMessage: Math.round((elapsedMs * 1e6) / count),
+          nsPerMessage: Math.round(nsPerMessage),
           serverRss: (await server.call("usage")).rss,
           clientRss: (await client.call("usage")).rss,
         });

@@ -25,6 +25,10 @@ export async function rows(context) {
   await timeRows([...plan, ...onOneCore], context, settings);
 }
 
+function forSweep(settings) {
+  return { ...settings, sliceMs: settings.sweepSliceMs, warmUpMs: settings.sweepWarmUpMs };
+}
+
 /** Payload sizes from 16 B to 1 MiB, one-way and as requests with at most 4 MiB in flight. */
 export async function sweep(context) {
   const { settings, pool } = context;
@@ -36,7 +40,7 @@ export async function sweep(context) {
       { pair, kind: "request", size, outstanding, labels: { section: "sweep", row: "request" } },
     ]);
   });
-  await timeRows(plan, context, { ...settings, sliceMs: settings.sweepSliceMs });
+  await timeRows(plan, context, forSweep(settings));
 }
 
 /** sealwire between any two runtimes. */
@@ -53,5 +57,5 @@ export async function pairs(context) {
     },
     { pair, kind: "request", size: ROW_SIZE, outstanding: 64, labels: { section: "pairs", row: "request" } },
   ]);
-  await timeRows(plan, context, { ...settings, sliceMs: settings.sweepSliceMs });
+  await timeRows(plan, context, forSweep(settings));
 }
