@@ -20,6 +20,7 @@ const KINDS = [
   ["garbage collector", /^\(garbage collector\)/],
   ["runtime's AES", /^update |cipheriv|crypto\/cipher|FastBuffer/],
   ["wasm: GHASH, XOR, X25519", /wasm-function|wasm:/],
+  ["copies and views", /^(set|fill|slice|subarray|Uint8Array|get buffer|transfer) $/],
   ["socket writes", /^(writeBuffer|writev|op_write|write) /],
   ["socket reads", /^op_read|^onStreamRead /],
   ["sealwire", /dist\/|chunks\//],

@@ -10,6 +10,7 @@ import {
   type ClientOptions,
   connect,
   listen,
+  type Message,
   type Server,
   type ServerOptions,
 } from "../../src/index.ts";
@@ -83,6 +84,11 @@ export async function startPair(
   const address = server.path === undefined ? { port: server.port } : { path: server.path };
   return { server, client: startClient({ ...address, ...clientOptions }) };
 }
+
+/** A handler that answers every request with its body. */
+export const echo = (message: Message): void => {
+  if (message.expectsReply) message.reply(message.body);
+};
 
 /** Something to wait for. */
 export interface Deferred<T> {

@@ -9,6 +9,7 @@ import {
   assertSameBytes,
   checkLeaksAfterEachTest,
   deferred,
+  echo,
   fromText,
   patternBytes,
   rejectsWith,
@@ -21,10 +22,6 @@ import {
 } from "../../support/rpcHarness.ts";
 
 checkLeaksAfterEachTest();
-
-const echo = (message: Message) => {
-  if (message.expectsReply) message.reply(message.body);
-};
 
 for (const { name, options, withKinds } of protocols) {
   test(`${name}: client.close() waits for the answers of requests in flight`, async () => {
@@ -145,10 +142,13 @@ for (const { name, options, withKinds } of protocols) {
 
   test(`${name}: keepConnected dials at once and again after a loss`, async () => {
     const opened: Connection[] = [];
-    const server = await startServer({ ...options, onMessage: echo });
+    // A Unix socket: a TCP port that was given up may be somebody else's a moment later.
+    const folder = mkdtempSync(join(tmpdir(), "sealwire-"));
+    const path = join(folder, "socket");
+    const server = await startServer({ ...options, path, onMessage: echo });
     const client = startClient({
       ...options,
-      port: server.port,
+      path,
       keepConnected: true,
       onConnectionState: (connection, state) => {
         if (state === "open") opened.push(connection);
@@ -156,10 +156,14 @@ for (const { name, options, withKinds } of protocols) {
     });
     await waitFor(() => opened.length === 1, "the first connection");
     await server.close();
-    await startServer({ ...options, port: server.port, onMessage: echo });
+    rmSync(path, { force: true });
+    const successor = await startServer({ ...options, path, onMessage: echo });
     await waitFor(() => opened.length === 2, "the second connection");
     assert.notEqual(opened[0], opened[1]);
     assert.equal(fromText(await client.request(text("again"))), "again");
+    await client.close();
+    await successor.close();
+    rmSync(folder, { recursive: true });
   });
 
   test(`${name}: both ends are told of a connection's states, in order`, async () => {

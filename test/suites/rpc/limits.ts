@@ -8,6 +8,7 @@ import {
   checkLeaksAfterEachTest,
   type Deferred,
   deferred,
+  echo,
   fromText,
   patternBytes,
   rejectsWith,
@@ -23,10 +24,6 @@ import {
 const MEBIBYTE = 1_048_576;
 
 checkLeaksAfterEachTest();
-
-const echo = (message: Message) => {
-  if (message.expectsReply) message.reply(message.body);
-};
 
 /** A handler that answers only when told, and counts what it holds. */
 class Gate {

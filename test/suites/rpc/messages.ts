@@ -9,6 +9,7 @@ import {
   assertSameBytes,
   checkLeaksAfterEachTest,
   deferred,
+  echo,
   fromText,
   patternBytes,
   rejectsWith,
@@ -22,10 +23,6 @@ import {
 const MEBIBYTE = 1_048_576;
 
 checkLeaksAfterEachTest();
-
-const echo = (message: Message) => {
-  if (message.expectsReply) message.reply(message.body);
-};
 
 for (const { name, options, withKinds } of protocols) {
   test(`${name}: echo of every interesting length`, async () => {

@@ -9,6 +9,7 @@ import {
   assertSameBytes,
   checkLeaksAfterEachTest,
   deferred,
+  echo,
   fromText,
   patternBytes,
   rejectsWith,
@@ -21,10 +22,6 @@ import {
 } from "../../support/rpcHarness.ts";
 
 checkLeaksAfterEachTest();
-
-const echo = (message: Message) => {
-  if (message.expectsReply) message.reply(message.body);
-};
 
 test("dialling: an endpoint that never answers", async () => {
   let givenUp = 0;
