@@ -5,7 +5,7 @@ export const usage = `npm run bench -- [options] [filter ...]
 
   --quick          shorter slices, fewer sizes and contenders (about a minute and a half)
   --rounds <n>     rounds of every row, at least 5 (default 5)
-  --slice <ms>     length of one timed slice (default 120, with --quick 25)
+  --slice <ms>     length of one timed slice (default 80, with --quick 25)
   --out <folder>   where results go (default bench/results)
   --help
 
@@ -30,12 +30,12 @@ export const ROW_SIZE = 1_400;
 
 const full = {
   quick: false,
-  sliceMs: 120,
+  sliceMs: 80,
   // The compilers of all four runtimes need up to half a second of a row before they are done with it; the sweep
   // comes after the rows and runs the same code.
-  warmUpMs: 500,
-  sweepWarmUpMs: 200,
-  sweepSliceMs: 80,
+  warmUpMs: 400,
+  sweepWarmUpMs: 120,
+  sweepSliceMs: 50,
   sizes: [16, 64, 256, 1_400, 4_096, 16_384, 65_536, 1_048_576],
   sweepContenders: ["sealwire", "raw", "tls", "tls-node", "ws"],
   rowContenders: contenders.map(({ id }) => id),
