@@ -17,6 +17,7 @@ import { readU32 } from "../core/bytes.ts";
 import { copyInto } from "../core/copy.ts";
 import { JOIN, memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../core/crypto.ts";
 import { acquireSlot, releaseSlot } from "../core/pool.ts";
+import { release } from "../core/release.ts";
 import { SealwireError } from "../errors.ts";
 
 /** Who takes the frames. Its methods run during `FrameReader` calls and must not call the reader back. */
@@ -105,6 +106,7 @@ class PartialFrame {
     if (this.#slot === 0) {
       start = JOIN;
       copyInto(memory, start, this.#bytes);
+      release(this.#bytes);
     }
     try {
       sink.frames(start, start + this.#total, 1);
