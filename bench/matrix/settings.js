@@ -3,7 +3,7 @@ import { contenders } from "./contenders/contender.js";
 
 export const usage = `npm run bench -- [options] [filter ...]
 
-  --quick          shorter slices, fewer sizes and contenders (about a minute and a half)
+  --quick          shorter slices, fewer sizes and contenders (about two minutes)
   --rounds <n>     rounds of every row, at least 5 (default 5)
   --slice <ms>     length of one timed slice (default 80, with --quick 25)
   --out <folder>   where results go (default bench/results)

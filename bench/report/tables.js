@@ -178,12 +178,14 @@ function idleTable(run) {
 function scalingTables(run) {
   const of = (row) => all(run, { section: "scaling", row });
   const label = (r) => run.machine.runtimes.find(({ id }) => id === r.client).label;
+  const contender = (r) => run.contenders.find(({ id }) => id === r.contender).label;
   return [
     {
-      title: "Growth: sealwire, 64-byte one-way messages on one connection",
-      head: ["runtime", "messages", "ns per message", "server RSS", "client RSS"],
+      title: "Growth: 64-byte one-way messages on one connection",
+      head: ["runtime", "contender", "messages", "ns per message", "server RSS", "client RSS"],
       rows: of("messages").map((r) => [
         label(r),
+        contender(r),
         r.messages.toLocaleString("en-US"),
         readable(r.nsPerMessage),
         mib(r.serverRss),
@@ -191,9 +193,14 @@ function scalingTables(run) {
       ]),
     },
     {
-      title: "Growth: sealwire, 1,400-byte one-way messages over busy connections",
-      head: ["runtime", "connections", "ns per message (min–max)"],
-      rows: of("connections").map((r) => [label(r), r.connections.toLocaleString("en-US"), spread(r.ns)]),
+      title: "Growth: 1,400-byte one-way messages over busy connections",
+      head: ["runtime", "contender", "connections", "ns per message (min–max)"],
+      rows: of("connections").map((r) => [
+        label(r),
+        contender(r),
+        r.connections.toLocaleString("en-US"),
+        spread(r.ns),
+      ]),
     },
     {
       title: "Growth: sealwire, 1,400-byte requests in flight",

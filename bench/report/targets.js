@@ -1,6 +1,6 @@
 // The targets that the transport was built against, and what a run says about each. A ratio compares two
 // rows of one run; a target without its rows is "not measured", never reached.
-import { find } from "./query.js";
+import { all, find } from "./query.js";
 
 const ALL = ["node20", "node26", "bun", "deno"];
 
@@ -29,10 +29,9 @@ function growth(values) {
 }
 
 function scaled(run, runtime, name, value) {
-  const steps = run.results.filter(
-    (result) => result.section === "scaling" && result.row === name && result.client === runtime,
+  return growth(
+    all(run, { section: "scaling", row: name, contender: "sealwire", client: runtime }).map(value),
   );
-  return growth(steps.map(value));
 }
 
 const atLeast = (limit) => ({ limit, sign: "≥", reached: (value) => value >= limit });
@@ -128,9 +127,7 @@ const definitions = [
     unit: "×",
     goals: Object.fromEntries(ALL.map((id) => [id, atMost(1.2)])),
     measure: (run, id) => {
-      const steps = run.results.filter(
-        (result) => result.section === "scaling" && result.row === "messages" && result.client === id,
-      );
+      const steps = all(run, { section: "scaling", row: "messages", contender: "sealwire", client: id });
       if (steps.length < 2) return undefined;
       const [first, last] = [steps[0], steps[steps.length - 1]];
       return Math.max(last.serverRss / first.serverRss, last.clientRss / first.clientRss);

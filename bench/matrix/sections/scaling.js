@@ -13,10 +13,11 @@ const DIALS_AT_ONCE = 16;
 const MESSAGES_PER_TURN = 32;
 
 export async function scaling(context) {
-  const pairs = context.pool.pairs(["sealwire"]);
-  for (const pair of pairs) await withMessages(pair, context);
-  await withConnections(pairs, context);
-  await withRequestsInFlight(pairs, context);
+  // Raw TCP shows what of it is the socket's own.
+  const controlled = context.pool.pairs(["sealwire", "raw"]);
+  for (const pair of controlled) await withMessages(pair, context);
+  await withConnections(controlled, context);
+  await withRequestsInFlight(context.pool.pairs(["sealwire"]), context);
 }
 
 /**
@@ -32,7 +33,7 @@ async function withMessages({ contender, client: runtime }, context) {
       const run = { name: "scaling", kind: "sendNoWait", size: MESSAGE_SIZE, outstanding: 1 };
       await client.call("run", { ...run, count: WARM_UP_MESSAGES });
       for (const count of settings.scalingMessages) {
-        progress.step(`${runtime.label}, ${count.toLocaleString("en-US")} messages`, 1);
+        progress.step(`${contender.label}, ${runtime.label}, ${count.toLocaleString("en-US")} messages`, 1);
         const repeats = count <= REPEATED_UP_TO ? REPEATS : 1;
         const whole = [];
         const half = [];
@@ -56,7 +57,7 @@ async function withMessages({ contender, client: runtime }, context) {
       }
     });
   } catch (error) {
-    pool.fail(`scaling over messages, ${runtime.label}`, error);
+    pool.fail(`scaling over messages, ${contender.label}, ${runtime.label}`, error);
   }
 }
 
@@ -73,7 +74,8 @@ async function withConnections(pairs, context) {
         const endpoint = { port, credentials: pool.credentials };
         await client.call("connect", { endpoint, name: group, count: connections, atOnce: DIALS_AT_ONCE });
       } catch (error) {
-        pool.fail(`scaling over ${connections} connections, ${pair.client.label}`, error);
+        const what = `${pair.contender.label}, ${pair.client.label}`;
+        pool.fail(`scaling over ${connections} connections, ${what}`, error);
         continue;
       }
       const labels = { section: "scaling", row: "connections", connections };

@@ -220,7 +220,7 @@ function growth(run) {
     },
   ];
   const charts = kinds.flatMap(({ id, row, x, title, xLabel, yLabel, y }) => {
-    const results = all(run, { section: "scaling", row });
+    const results = all(run, { section: "scaling", row, contender: "sealwire" });
     if (results.length === 0) return [];
     const runtimes = runtimesOf(run, results);
     const points = results.map((r) => ({
