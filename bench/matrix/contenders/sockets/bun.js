@@ -1,5 +1,6 @@
 // Bun: Bun.listen and Bun.connect, with or without Bun's own TLS, under a FramedPeer.
 import { FramedPeer } from "../framedPeer.js";
+import { giveBack } from "./giveBack.js";
 
 class BunSocket {
   constructor(socket) {
@@ -39,7 +40,12 @@ class BunSocket {
 }
 
 const callbacks = {
-  data: (socket, chunk) => socket.data.peer.receive(chunk),
+  data: (socket, chunk) => {
+    const { peer } = socket.data;
+    peer.receive(chunk);
+    // A client's replies are views of it.
+    if (peer.handlers !== undefined) giveBack(chunk);
+  },
   drain: (socket) => socket.data.transport.resume(),
   close: (socket) => socket.data?.peer.lost(),
   error: (socket, error) => socket.data?.peer.lost(error),

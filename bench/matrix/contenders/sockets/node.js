@@ -2,6 +2,7 @@
 import net from "node:net";
 import tls from "node:tls";
 import { FramedPeer } from "../framedPeer.js";
+import { giveBack } from "./giveBack.js";
 
 // One buffer for all connections: what is read is parsed before the next read.
 const readBuffer = new Uint8Array(65_536);
@@ -54,7 +55,10 @@ export function listen({ credentials }, handlers) {
     sockets.add(socket);
     const peer = new FramedPeer(new NodeSocket(socket, credentials !== undefined), handlers);
     socket.setNoDelay(true);
-    socket.on("data", (chunk) => peer.receive(chunk));
+    socket.on("data", (chunk) => {
+      peer.receive(chunk);
+      giveBack(chunk);
+    });
     socket.on("error", () => {});
     socket.on("close", () => sockets.delete(socket));
   };
