@@ -11,7 +11,7 @@
 // The layers above validate what comes from outside; here only counters are checked.
 
 import { SealwireError } from "../errors.ts";
-import { readU32 } from "./bytes.ts";
+import { readU32, writeU32 } from "./bytes.ts";
 import { AES_KEY_BYTES, CachedKey } from "./cachedKey.ts";
 import { copyInto } from "./copy.ts";
 import { core, framesPrepared, KEYSTREAM, memory, stoppedAt } from "./crypto.ts";
@@ -25,6 +25,7 @@ import {
   sealPieces,
   TAG_BYTES,
   thresholds,
+  WINDOW_BYTES,
 } from "./message.ts";
 import { release, wipeAndRelease } from "./release.ts";
 import { nodeCrypto } from "./runtimeAes.ts";
@@ -44,8 +45,6 @@ const OVERHEAD = LENGTH_BYTES + TAG_BYTES;
 const TWO_32 = 2 ** 32;
 const LAST = TWO_32 - 1;
 const EMPTY = new Uint8Array(0);
-/** A large frame is given out in pieces of this size: what is best written at once. */
-const PIECE_BYTES = 65_536;
 
 export class FrameCipher {
   /** The counter of the next frame, in two u32 halves. 2^64 - 1 is never used (Noise section 5.1). */
@@ -198,8 +197,8 @@ export class FrameCipher {
     this.#requireCounters(1);
     const length = header.length + body.length + TAG_BYTES;
     let left = LENGTH_BYTES + length;
-    let piece = new Uint8Array(Math.min(left, PIECE_BYTES));
-    new DataView(piece.buffer).setUint32(0, length);
+    let piece = new Uint8Array(Math.min(left, WINDOW_BYTES));
+    writeU32(piece, 0, length);
     let at = LENGTH_BYTES;
     // The last bytes of a piece are never missing: pieces are full, but for the last one, whose length is known.
     const next = (full: Uint8Array) => {
@@ -217,8 +216,8 @@ export class FrameCipher {
       (text, owned) => {
         for (let from = 0; from < text.length; ) {
           if (at === 0) {
-            if (owned && text.length === PIECE_BYTES) return next(text);
-            piece = new Uint8Array(Math.min(left, PIECE_BYTES));
+            if (owned && text.length === WINDOW_BYTES) return next(text);
+            piece = new Uint8Array(Math.min(left, WINDOW_BYTES));
           }
           const take = Math.min(text.length - from, piece.length - at);
           copyInto(piece, at, text.subarray(from, from + take));
@@ -241,9 +240,6 @@ export class FrameCipher {
    */
   openLarge(sealed: readonly Uint8Array[], into?: Uint8Array): Uint8Array | null {
     this.#requireCounters(1);
-    let total = 0;
-    for (const chunk of sealed) total += chunk.length;
-    if (total < TAG_BYTES) return null;
     const plaintext = openMessage(this.#key, this.#engine, this.#currentIv(), EMPTY, sealed, into);
     if (plaintext !== null) this.#advance(1);
     return plaintext;
@@ -346,14 +342,8 @@ export class FrameCipher {
   #writeIv(high: number, low: number): void {
     const iv = this.#iv;
     const at = this.#layout === 0 ? 0 : 4;
-    iv[at] = high >>> 24;
-    iv[at + 1] = high >>> 16;
-    iv[at + 2] = high >>> 8;
-    iv[at + 3] = high;
-    iv[at + 4] = low >>> 24;
-    iv[at + 5] = low >>> 16;
-    iv[at + 6] = low >>> 8;
-    iv[at + 7] = low;
+    writeU32(iv, at, high);
+    writeU32(iv, at + 4, low);
   }
 
   #requireCounters(count: number): void {

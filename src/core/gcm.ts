@@ -68,8 +68,7 @@ class Gcm implements Aes256Gcm {
   open(nonce: Uint8Array, sealed: Uint8Array, aad: Uint8Array = EMPTY): Uint8Array {
     this.#require(nonce, aad);
     requireBytes("sealed", sealed);
-    const plaintext =
-      sealed.length < TAG_BYTES ? null : openMessage(this.#key, this.#engine, nonce, aad, [sealed]);
+    const plaintext = openMessage(this.#key, this.#engine, nonce, aad, [sealed]);
     if (plaintext === null) throw new SealwireError("ERR_DECRYPT", "the message does not authenticate");
     return plaintext;
   }

@@ -2,6 +2,7 @@
 // the runtime's GCM. Shared by the one-shot API (gcm.ts) and by frames too large for a batch (frameCipher.ts).
 
 import { SealwireError } from "../errors.ts";
+import { totalLength } from "./bytes.ts";
 import type { CachedKey } from "./cachedKey.ts";
 import { copyInto } from "./copy.ts";
 import { core, KEYSTREAM, memory, STAGING } from "./crypto.ts";
@@ -23,7 +24,8 @@ export const MAX_TEXT_BYTES = 2 ** 36 - 32;
 const IV = STAGING;
 const TAG = STAGING + 16;
 const WINDOW = STAGING + 1024;
-const WINDOW_BYTES = 65536;
+/** Large messages are sealed and given out in pieces of at most this size: what is best written at once. */
+export const WINDOW_BYTES = 65_536;
 
 export const thresholds = engineThresholds[runtimeName];
 
@@ -93,8 +95,7 @@ export function sealPieces(
   front: number,
   take: TakeCiphertext,
 ): void {
-  let total = 0;
-  for (const part of parts) total += part.length;
+  const total = totalLength(parts);
   const chosen = engineFor(engine, total);
   if (chosen === "native") {
     sealNatively(key, iv, aad, parts, front, take);
@@ -159,8 +160,8 @@ export function sealMessage(
 }
 
 /**
- * Opens the concatenation of `chunks` (ciphertext ‖ tag, 16 bytes at least): returns the plaintext, or null when it
- * does not authenticate, in which case no plaintext was written anywhere that lives on. The plaintext lies in `into`
+ * Opens the concatenation of `chunks` (ciphertext ‖ tag): returns the plaintext, or null when it is too short or does not
+ * authenticate, in which case no plaintext was written anywhere that lives on. The plaintext lies in `into`
  * where that is given (long enough), otherwise in new memory; the chunks are only read.
  */
 export function openMessage(
@@ -171,8 +172,8 @@ export function openMessage(
   chunks: readonly Uint8Array[],
   into?: Uint8Array,
 ): Uint8Array | null {
-  let total = -TAG_BYTES;
-  for (const chunk of chunks) total += chunk.length;
+  const total = totalLength(chunks) - TAG_BYTES;
+  if (total < 0) return null;
   const chosen = engineFor(engine, total);
   if (chosen === "native") return openNatively(key, iv, aad, chunks, total, into);
 

@@ -13,7 +13,7 @@ import {
   SPARE_CHUNKS,
   WINDOW_FRAME_BYTES,
 } from "../constants.ts";
-import { readU32 } from "../core/bytes.ts";
+import { readU32, writeU32 } from "../core/bytes.ts";
 import { copyInto } from "../core/copy.ts";
 import { JOIN, memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../core/crypto.ts";
 import { acquireSlot, releaseSlot } from "../core/pool.ts";
@@ -28,11 +28,6 @@ export interface FrameSink {
   frames(start: number, end: number, count: number): void;
   /** One complete large frame without its length prefix, in several chunks that are valid during the call. */
   largeFrame(chunks: readonly Uint8Array[]): void;
-}
-
-/** u32be at an address of linear memory. */
-export function readLength(address: number): number {
-  return readU32(memory, address);
 }
 
 /** A large frame on its way in. */
@@ -85,7 +80,7 @@ class PartialFrame {
       this.#bytes = new Uint8Array(this.#total);
       this.#start = 0;
     }
-    for (let i = 0; i < LENGTH_BYTES; i++) this.#bytes[this.#start + i] = length >>> (24 - 8 * i);
+    writeU32(this.#bytes, this.#start, length);
   }
 
   get complete(): boolean {

@@ -2,6 +2,7 @@
 // replace their keys after a fixed number of frames (Noise section 11.3) where the protocol says so.
 
 import { LENGTH_BYTES } from "../constants.ts";
+import { readU32 } from "../core/bytes.ts";
 import { memory } from "../core/crypto.ts";
 import { type Engine, FrameCipher } from "../core/frameCipher.ts";
 import type { HandshakeResult, TransportFormat } from "./handshake.ts";
@@ -35,12 +36,7 @@ class Direction {
 /** The address after `count` frames of linear memory from `address`. */
 function skipFrames(address: number, count: number): number {
   for (let i = 0; i < count; i++) {
-    const length =
-      (memory[address]! << 24) |
-      (memory[address + 1]! << 16) |
-      (memory[address + 2]! << 8) |
-      memory[address + 3]!;
-    address += LENGTH_BYTES + length;
+    address += LENGTH_BYTES + readU32(memory, address);
   }
   return address;
 }

@@ -17,7 +17,7 @@ import {
   TAG_BYTES,
   WINDOW_FRAME_BYTES,
 } from "../constants.ts";
-import { readU32 } from "../core/bytes.ts";
+import { readU32, totalLength, writeU32 } from "../core/bytes.ts";
 import { memory, RECEIVE_WINDOW } from "../core/crypto.ts";
 import type { Engine } from "../core/frameCipher.ts";
 import { wipeAndRelease } from "../core/release.ts";
@@ -93,18 +93,11 @@ function isPromise(value: unknown): value is PromiseLike<unknown> {
 /** A message as the record that it would be in a bundle. */
 function asRecord(sequence: number, kind: number, body: Uint8Array): Uint8Array {
   const record = new Uint8Array(LENGTH_BYTES + KIND_HEADER_BYTES + body.length);
-  const view = new DataView(record.buffer);
-  view.setUint32(0, KIND_HEADER_BYTES + body.length);
-  view.setUint32(LENGTH_BYTES, sequence);
+  writeU32(record, 0, KIND_HEADER_BYTES + body.length);
+  writeU32(record, LENGTH_BYTES, sequence);
   record[LENGTH_BYTES + SEQUENCE_HEADER_BYTES] = kind;
   record.set(body, LENGTH_BYTES + KIND_HEADER_BYTES);
   return record;
-}
-
-function totalBytes(chunks: readonly Uint8Array[]): number {
-  let total = 0;
-  for (const chunk of chunks) total += chunk.length;
-  return total;
 }
 
 /** Records of a bundle, handled up to `at`. */
@@ -557,7 +550,8 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
         if (plaintext === undefined) throw new SealwireError("ERR_DECRYPT", "a frame did not authenticate");
         frame += LENGTH_BYTES + readU32(memory, frame);
         this.#deliverPlaintext(plaintext, 0, plaintext.length);
-        this.#releaseLent(plaintext);
+        // Bodies as views end with their handlers: nobody needs it any more.
+        if (this.#context.bodyViews) wipeAndRelease(plaintext);
       }
       return;
     }
@@ -572,16 +566,11 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
   }
 
   largeFrame(chunks: readonly Uint8Array[]): void {
-    const into = this.#context.bodyViews ? takeScratch(totalBytes(chunks)) : undefined;
+    const into = this.#context.bodyViews ? takeScratch(totalLength(chunks)) : undefined;
     const plaintext = this.#session!.openLarge(chunks, into);
     if (plaintext === null) throw new SealwireError("ERR_DECRYPT", "a frame did not authenticate");
     this.#deliverPlaintext(plaintext, 0, plaintext.length);
     if (into !== undefined) returnScratch(into, plaintext.length);
-  }
-
-  /** Bodies as views end with their handlers: a plaintext in memory of its own is not needed any more. */
-  #releaseLent(plaintext: Uint8Array): void {
-    if (this.#context.bodyViews) wipeAndRelease(plaintext);
   }
 
   /** One frame's plaintext: header ‖ body (‖ padding), in linear memory or in memory of its own. */

@@ -19,6 +19,7 @@
 // In the steady state a call allocates nothing here; a flush allocates one view.
 
 import { LARGE_FRAME_BYTES, LENGTH_BYTES, PADDED_FLAG, TAG_BYTES } from "../constants.ts";
+import { writeU32 } from "../core/bytes.ts";
 import { memory } from "../core/crypto.ts";
 import { acquireSlot, releaseSlot, slotsAreScarce } from "../core/pool.ts";
 import { release } from "../core/release.ts";
@@ -288,10 +289,7 @@ export class Sender implements TurnTask {
     const plaintextBytes = this.plaintextBytes(body.length);
     this.#enqueuedBytes += LENGTH_BYTES + plaintextBytes + TAG_BYTES;
     const header = new Uint8Array(this.#headerBytes);
-    header[0] = sequence >>> 24;
-    header[1] = sequence >>> 16;
-    header[2] = sequence >>> 8;
-    header[3] = sequence;
+    writeU32(header, 0, sequence);
     const padBytes = plaintextBytes - this.#headerBytes - body.length;
     if (this.#options.withKind) header[4] = padBytes === 0 ? kind : kind | PADDED_FLAG;
     let whole = body;
@@ -359,11 +357,8 @@ export class Sender implements TurnTask {
       this.#events.onFailure(error);
       return;
     }
-    const frames = newSealed();
-    frames.pieces.push(memory.slice(segment.start, segment.end));
-    frames.cost = segment.cost;
-    frames.complete = true;
-    this.#queue.push(frames);
+    const pieces = [memory.slice(segment.start, segment.end)];
+    this.#queue.push({ kind: "sealed", pieces, next: 0, complete: true, cost: segment.cost });
     releaseSlot(segment.slot);
     segment.slot = 0;
   }

@@ -106,6 +106,18 @@ async function vanish(session: RawSession, slow: SlowServer): Promise<void> {
   assert.deepEqual(slow.reasons, ["ERR_CONNECTION_LOST"]);
 }
 
+/** What waited is handled to the last text; then the connection ends for what stands behind it. */
+async function expectProtocolError(session: RawSession, slow: SlowServer, texts: string[]): Promise<void> {
+  await slow.expectFull(LIMIT + 1);
+  await slow.endUntil(texts.length);
+  await session.peer.ended();
+  await waitFor(() => slow.reasons.length === 1, "the end");
+  assert.deepEqual(slow.reasons, ["ERR_PROTOCOL"]);
+  assert.deepEqual(slow.given, texts);
+  session.destroy();
+  await session.peer.destroy();
+}
+
 for (const [engine, messageBodies] of [
   ["auto", "copy"],
   ["wasm", "copy"],
@@ -292,14 +304,7 @@ test("a malformed record behind messages that wait ends the connection when its 
         session.seal(0, text("never")),
       ),
     );
-    await slow.expectFull(LIMIT + 1);
-    await slow.endUntil(6);
-    await session.peer.ended();
-    await waitFor(() => slow.reasons.length === 1, "the end");
-    assert.deepEqual(slow.reasons, ["ERR_PROTOCOL"]);
-    assert.deepEqual(slow.given, texts);
-    session.destroy();
-    await session.peer.destroy();
+    await expectProtocolError(session, slow, texts);
   }
   for (const [kind, body] of [
     [Kind.bundle, record(0, Kind.bundle, oneWay("nested"))],
@@ -309,14 +314,7 @@ test("a malformed record behind messages that wait ends the connection when its 
     const session = await slow.connect();
     const texts = numberedTexts(6);
     session.peer.write(concat(session.sealBundle(...texts.map(oneWay)), session.seal(0, body, kind)));
-    await slow.expectFull(LIMIT + 1);
-    await slow.endUntil(6);
-    await session.peer.ended();
-    await waitFor(() => slow.reasons.length === 1, "the end");
-    assert.deepEqual(slow.reasons, ["ERR_PROTOCOL"]);
-    assert.deepEqual(slow.given, texts);
-    session.destroy();
-    await session.peer.destroy();
+    await expectProtocolError(session, slow, texts);
   }
 });
 

@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import { LENGTH_BYTES, PARTIAL_SLOTS, WINDOW_FRAME_BYTES } from "../../../src/constants.ts";
+import { readU32 } from "../../../src/core/bytes.ts";
 import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../../../src/core/crypto.ts";
 import { slotsInUse } from "../../../src/core/pool.ts";
-import { FrameReader, type FrameSink, readLength } from "../../../src/protocol/frame.ts";
+import { FrameReader, type FrameSink } from "../../../src/protocol/frame.ts";
 import { test } from "../../support/harness.ts";
 
 const MIN = 20;
@@ -25,7 +26,7 @@ class Collector implements FrameSink {
     this.largestBatch = Math.max(this.largestBatch, count);
     let at = start;
     for (let i = 0; i < count; i++) {
-      const length = readLength(at);
+      const length = readU32(memory, at);
       this.bodies.push(memory.slice(at + LENGTH_BYTES, at + LENGTH_BYTES + length));
       at += LENGTH_BYTES + length;
     }
