@@ -17,3 +17,13 @@ export function totalLength(parts: readonly Uint8Array[]): number {
   for (const part of parts) total += part.length;
   return total;
 }
+
+/** Bytes [start, end) as a plain Uint8Array, also where `bytes` is one of a runtime's subclasses. */
+export function viewOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
+}
+
+/** The same as a copy with an ArrayBuffer of its own; `slice` of a runtime's subclass may be a view. */
+export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return viewOf(bytes, start, end).slice();
+}

@@ -3,11 +3,15 @@
 
 import { memory, POOL, POOL_SLOT_BYTES, POOL_SLOTS } from "./crypto.ts";
 
+/** A slot that the pool never gives out: for what is sealed in one call and copied out again. */
+export const SEALING_SLOT = POOL + (POOL_SLOTS - 1) * POOL_SLOT_BYTES;
+const COUNT = POOL_SLOTS - 1;
+
 /** Free slots, last released first, so that few pages of the pool are ever touched. */
-const free = new Uint16Array(POOL_SLOTS);
-for (let i = 0; i < POOL_SLOTS; i++) free[i] = POOL_SLOTS - 1 - i;
-const taken = new Uint8Array(POOL_SLOTS);
-let freeCount = POOL_SLOTS;
+const free = new Uint16Array(COUNT);
+for (let i = 0; i < COUNT; i++) free[i] = COUNT - 1 - i;
+const taken = new Uint8Array(COUNT);
+let freeCount = COUNT;
 
 /** The address of a slot that is now the caller's, or 0 when all are taken. Allocates nothing. */
 export function acquireSlot(): number {
@@ -31,10 +35,10 @@ export function releaseSlot(address: number, wipeBytes = 0): void {
 
 /** True when so few slots are left that none should be held for long. */
 export function slotsAreScarce(): boolean {
-  return freeCount < POOL_SLOTS >>> 2;
+  return freeCount < COUNT >>> 2;
 }
 
 /** Slots that somebody owns now. Tests hold this to zero once everything is closed. */
 export function slotsInUse(): number {
-  return POOL_SLOTS - freeCount;
+  return COUNT - freeCount;
 }

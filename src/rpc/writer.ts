@@ -1,0 +1,105 @@
+// The one write that a connection has in flight, and the memory that belongs to the socket meanwhile.
+
+import { releaseSlot } from "../core/pool.ts";
+import { release } from "../core/release.ts";
+import { CallbackDeadline, timers } from "./timers.ts";
+import type { Transport } from "./transport.ts";
+
+export interface WriterEvents {
+  /** A write that took its time is complete: the next one may begin. */
+  onIdle(): void;
+  /** The peer took nothing for `writeTimeoutMs`. */
+  onStall(): void;
+}
+
+export class Writer {
+  readonly #timeoutMs: number;
+  readonly #events: WriterEvents;
+  readonly #stall: CallbackDeadline;
+  #transport: Transport | undefined;
+  #busy = false;
+  /** What the write holds: a pool slot (or 0), or memory of the runtime's. */
+  #slot = 0;
+  #piece: Uint8Array | undefined;
+  #cost = 0;
+  #closed = false;
+  /** The costs of all complete writes. */
+  writtenBytes = 0;
+
+  /** `timeoutMs` 0: a write may take for ever. */
+  constructor(timeoutMs: number, events: WriterEvents) {
+    this.#timeoutMs = timeoutMs;
+    this.#events = events;
+    this.#stall = new CallbackDeadline(() => this.#events.onStall());
+  }
+
+  /** The socket to write to. */
+  open(transport: Transport): void {
+    this.#transport = transport;
+  }
+
+  /** Whether a write may begin. */
+  get idle(): boolean {
+    return !this.#busy && !this.#closed && this.#transport !== undefined;
+  }
+
+  /** A write is in flight. */
+  get busy(): boolean {
+    return this.#busy;
+  }
+
+  /** Writes a view of the pool slot at `slot`, which is released when the socket has it. Only while `idle`. */
+  writeSlot(bytes: Uint8Array, slot: number, cost: number): void {
+    this.#slot = slot;
+    this.#write(bytes, cost);
+  }
+
+  /** Writes bytes that nobody else uses any more; they are freed when the socket has them. Only while `idle`. */
+  writePiece(bytes: Uint8Array, cost: number): void {
+    this.#piece = bytes;
+    this.#write(bytes, cost);
+  }
+
+  /** From the transport: the pending write is complete. */
+  onWritten(): void {
+    if (!this.#busy) return;
+    this.#finish();
+    this.#events.onIdle();
+  }
+
+  /** From the transport: the peer took some of the pending write, so it lives. */
+  onProgress(): void {
+    if (this.#busy && this.#timeoutMs > 0 && !this.#closed) timers.arm(this.#stall, this.#timeoutMs);
+  }
+
+  /** No more writes. The one in flight keeps its memory until `releaseMemory`. */
+  close(): void {
+    this.#closed = true;
+    timers.cancel(this.#stall);
+  }
+
+  /** The socket is gone: the memory of the write in flight is free. */
+  releaseMemory(): void {
+    if (this.#slot !== 0) releaseSlot(this.#slot);
+    this.#slot = 0;
+    this.#piece = undefined;
+    this.#busy = false;
+  }
+
+  #write(bytes: Uint8Array, cost: number): void {
+    this.#busy = true;
+    this.#cost = cost;
+    if (this.#transport!.write(bytes)) this.#finish();
+    else if (this.#timeoutMs > 0 && !this.#closed) timers.arm(this.#stall, this.#timeoutMs);
+  }
+
+  #finish(): void {
+    this.#busy = false;
+    this.writtenBytes += this.#cost;
+    if (this.#slot !== 0) releaseSlot(this.#slot);
+    this.#slot = 0;
+    if (this.#piece !== undefined) release(this.#piece);
+    this.#piece = undefined;
+    timers.cancel(this.#stall);
+  }
+}
