@@ -1,5 +1,6 @@
 // Bun's own sockets.
 
+import { outOfContext, runAtEndOfTurn, runSoon, yieldToEventLoop } from "../core/eventLoop.ts";
 import { release } from "../core/release.ts";
 import type { Adapter, Address, DialEvents, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
 
@@ -106,7 +107,7 @@ class BunTransport implements Transport {
     if (this.#closed) return;
     this.#closed = true;
     // Bun calls close() from inside terminate(); nobody above expects that from a method of theirs.
-    queueMicrotask(() => this.#socket.terminate());
+    runSoon(() => this.#socket.terminate());
   }
 
   closed(): void {
@@ -156,7 +157,7 @@ function dial(address: Address, events: DialEvents): () => void {
     if (state.events === undefined) return;
     state.events = undefined;
     // A Unix socket that does not exist fails inside Bun.connect: the caller has not seen its connection yet.
-    queueMicrotask(() => events.onClose(error));
+    runSoon(() => events.onClose(error));
   };
   const socket = handlers((opened) => {
     const transport = new BunTransport(opened);
@@ -171,7 +172,7 @@ function dial(address: Address, events: DialEvents): () => void {
   return () => {
     cancelled = true;
     // Bun can't give up a connect; the caller is told now, and a socket that opens later is closed at once.
-    queueMicrotask(() => failed(new Error("dialling was given up")));
+    runSoon(() => failed(new Error("dialling was given up")));
   };
 }
 
@@ -196,7 +197,8 @@ async function listen(
 
 export const bunAdapter: Adapter = {
   name: "bun",
-  dial,
-  listen,
-  defer: (callback) => process.nextTick(callback),
+  dial: (address, events) => outOfContext(() => dial(address, events)),
+  listen: (address, accept) => outOfContext(() => listen(address, accept)),
+  defer: runAtEndOfTurn,
+  yieldToEventLoop,
 };

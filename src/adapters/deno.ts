@@ -1,5 +1,6 @@
 // Deno's own sockets: a reading loop per connection, one write in flight.
 
+import { outOfContext, runAtEndOfTurn, runSoon, yieldToEventLoop } from "../core/eventLoop.ts";
 import type { Adapter, Address, DialEvents, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
 
 /** The part of Deno's socket API that is used here. */
@@ -76,7 +77,7 @@ class DenoTransport implements Transport {
 
   write(bytes: Uint8Array): boolean {
     this.#writing = true;
-    this.#writeAll(bytes);
+    outOfContext(() => this.#writeAll(bytes));
     return false;
   }
 
@@ -102,7 +103,9 @@ class DenoTransport implements Transport {
 
   resume(): void {
     this.#paused = false;
-    if (!this.#reading && !this.#ended && !this.#destroyed) this.#readLoop();
+    if (!this.#reading && !this.#ended && !this.#destroyed) {
+      outOfContext(() => this.#readLoop());
+    }
   }
 
   async #readLoop(): Promise<void> {
@@ -147,7 +150,7 @@ class DenoTransport implements Transport {
   }
 
   end(): void {
-    this.#conn.closeWrite().catch((error) => this.#fail(error));
+    outOfContext(() => this.#conn.closeWrite().catch((error) => this.#fail(error)));
   }
 
   destroy(): void {
@@ -158,7 +161,7 @@ class DenoTransport implements Transport {
     } catch {
       // It was closed already: what counts is that it is.
     }
-    queueMicrotask(() => this.#finish());
+    runSoon(() => this.#finish());
   }
 
   #fail(error: unknown): void {
@@ -195,7 +198,7 @@ function dial(address: Address, events: DialEvents): () => void {
     settled = true;
     events.onOpen(new DenoTransport(conn, () => events));
   }, fail);
-  return () => queueMicrotask(() => fail(new Error("dialling was given up")));
+  return () => runSoon(() => fail(new Error("dialling was given up")));
 }
 
 async function listen(
@@ -231,7 +234,8 @@ async function listen(
 
 export const denoAdapter: Adapter = {
   name: "deno",
-  dial,
-  listen,
-  defer: queueMicrotask,
+  dial: (address, events) => outOfContext(() => dial(address, events)),
+  listen: (address, accept) => outOfContext(() => listen(address, accept)),
+  defer: runAtEndOfTurn,
+  yieldToEventLoop,
 };

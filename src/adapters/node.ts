@@ -2,6 +2,7 @@
 
 import { createServer, connect as netConnect, type Server, type Socket } from "node:net";
 import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../core/crypto.ts";
+import { outOfContext, runAtEndOfTurn, yieldToEventLoop } from "../core/eventLoop.ts";
 import { release } from "../core/release.ts";
 import type { Adapter, Address, DialEvents, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
 
@@ -28,7 +29,8 @@ class NodeTransport implements Transport {
       // On destroy the callback means "memory free", not "sent": then `onClose` has the last word.
       if (this.#callbacks > 0 || !this.#pending || socket.destroyed) return;
       this.#pending = false;
-      events().onWritten();
+      // The callback of a write runs in the context of its caller.
+      outOfContext(() => events().onWritten());
     };
   }
 
@@ -45,15 +47,16 @@ class NodeTransport implements Transport {
   }
 
   resume(): void {
-    this.#socket.resume();
+    // What is buffered is handed out in the context of this call.
+    outOfContext(() => this.#socket.resume());
   }
 
   end(): void {
-    this.#socket.end();
+    outOfContext(() => this.#socket.end());
   }
 
   destroy(): void {
-    this.#socket.destroy();
+    outOfContext(() => this.#socket.destroy());
   }
 }
 
@@ -83,7 +86,7 @@ function dial(address: Address, events: DialEvents): () => void {
   if (!isNode) socket.on("data", (chunk: Uint8Array) => events.onData(chunk));
   socket.pause();
   socket.on("connect", () => events.onOpen(new NodeTransport(socket, () => events)));
-  return () => socket.destroy();
+  return () => outOfContext(() => socket.destroy());
 }
 
 function listen(address: Address, accept: (transport: Transport) => TransportEvents): Promise<Listener> {
@@ -119,7 +122,8 @@ function listen(address: Address, accept: (transport: Transport) => TransportEve
 
 export const nodeAdapter: Adapter = {
   name: "node",
-  dial,
-  listen,
-  defer: (callback) => process.nextTick(callback),
+  dial: (address, events) => outOfContext(() => dial(address, events)),
+  listen: (address, accept) => outOfContext(() => listen(address, accept)),
+  defer: runAtEndOfTurn,
+  yieldToEventLoop,
 };

@@ -2,6 +2,8 @@
 // any protocol. A suite per adapter calls `testAdapter`.
 
 import assert from "node:assert/strict";
+import { AsyncLocalStorage } from "node:async_hooks";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import * as net from "node:net";
 import { tmpdir } from "node:os";
@@ -402,5 +404,113 @@ export function testAdapter(adapter: Adapter): void {
       order.push("now");
     });
     assert.deepEqual(order, ["now", "deferred", "timer"]);
+  });
+
+  test("yieldToEventLoop runs its callback after what lies in the kernel was handed out, from any turn", async () => {
+    const probe = new SocketProbe();
+    const listener = await adapter.listen({ host: "127.0.0.1", port: 0 }, (transport) =>
+      acceptInto(probe, transport),
+    );
+    const raw = net.connect({ host: "127.0.0.1", port: listener.port, noDelay: true });
+    await once(raw, "connect");
+    for (let turn = 0; turn < 1_000 && probe.transport === undefined; turn++) await pause();
+    probe.call((transport) => transport.resume());
+    const starts: Record<string, (body: () => void) => void> = {
+      timer: (body) => setTimeout(body, 1),
+      microtask: (body) => queueMicrotask(body),
+      defer: (body) => adapter.defer(body),
+      yieldToEventLoop: (body) => adapter.yieldToEventLoop(body),
+      event: (body) => {
+        probe.onBytes = () => {
+          probe.onBytes = undefined;
+          body();
+        };
+        raw.write("y");
+      },
+    };
+    for (const [name, start] of Object.entries(starts)) {
+      let received = -1;
+      await new Promise<void>((resolve) =>
+        start(() => {
+          // Written on loopback in this call, in every runtime: it lies with the receiver when write returns.
+          raw.write("x");
+          const before = probe.receivedBytes;
+          adapter.yieldToEventLoop(() => {
+            received = probe.receivedBytes - before;
+            resolve();
+          });
+        }),
+      );
+      assert.equal(received, 1, `from a callback of ${name}`);
+    }
+    raw.destroy();
+    probe.call((transport) => transport.destroy());
+    await probe.closed();
+    await listener.close();
+  });
+
+  test("callbacks run in no caller's asynchronous context", async () => {
+    const storage = new AsyncLocalStorage<string>();
+    const seen = new Map<string, unknown>();
+    const note = (what: string): void => {
+      const store = storage.getStore();
+      if (store !== undefined) seen.set(what, store);
+    };
+    const pair = { client: new SocketProbe(), server: new SocketProbe() };
+    pair.server.onEvent = (event) => note(`server ${event}`);
+    pair.client.onEvent = (event) => note(`client ${event}`);
+    const listener = await storage.run("listen", () =>
+      adapter.listen({ host: "127.0.0.1", port: 0 }, (transport) => {
+        note("accept");
+        return acceptInto(pair.server, transport);
+      }),
+    );
+    const target = { host: "127.0.0.1", port: listener.port };
+    storage.run("dial", () => adapter.dial(target, pair.client));
+    await pair.client.until(() => pair.client.opens === 1, "onOpen");
+    for (let turn = 0; turn < 1_000 && pair.server.transport === undefined; turn++) await pause();
+    for (const probe of [pair.client, pair.server]) {
+      storage.run("resume", () => probe.call((transport) => transport.resume()));
+    }
+    const big = streamBytes(0, 0, 8 * MEBIBYTE);
+    for (const [from, to] of [
+      [pair.client, pair.server],
+      [pair.server, pair.client],
+    ] as const) {
+      const before = to.receivedBytes;
+      storage.run("pause", () => to.call((transport) => transport.pause()));
+      const writing = storage.run("write", () => from.write(big));
+      await pause();
+      storage.run("resume again", () => to.call((transport) => transport.resume()));
+      await writing;
+      await to.until(() => to.receivedBytes === before + big.length, "all bytes");
+    }
+    for (const name of ["defer", "yieldToEventLoop"] as const) {
+      await new Promise<void>((resolve) =>
+        storage.run(name, () =>
+          adapter[name](() => {
+            note(name);
+            resolve();
+          }),
+        ),
+      );
+    }
+    storage.run("end", () => pair.client.call((transport) => transport.end()));
+    await pair.server.until(() => pair.server.ends === 1, "onEnd");
+    for (const probe of [pair.server, pair.client]) {
+      storage.run("destroy", () => probe.call((transport) => transport.destroy()));
+      await probe.closed();
+    }
+    await storage.run("close", () => listener.close());
+    for (const cancelled of [false, true]) {
+      const failed = new SocketProbe();
+      failed.onEvent = (event) => note(`failed dial ${event}`);
+      storage.run("dial", () => {
+        const giveUp = adapter.dial(target, failed);
+        if (cancelled) giveUp();
+      });
+      await failed.closed();
+    }
+    assert.deepEqual(Object.fromEntries(seen), {});
   });
 }

@@ -33,6 +33,9 @@ export class SocketProbe implements DialEvents {
   /** Called with every piece that arrives; the bytes are valid during the call. */
   onBytes: ((bytes: Uint8Array) => void) | undefined;
 
+  /** Called with the name of every event. */
+  onEvent: ((event: string) => void) | undefined;
+
   #expectedSeed: number | undefined;
   #inMethod = false;
   #waiters: { ready: () => boolean; wake: () => void }[] = [];
@@ -133,6 +136,7 @@ export class SocketProbe implements DialEvents {
   }
 
   #note(event: string): void {
+    this.onEvent?.(event);
     if (this.closes > 0) this.violations.push(`${event} after onClose`);
     if (this.#inMethod) this.violations.push(`${event} from inside a Transport method`);
   }

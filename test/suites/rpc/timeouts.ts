@@ -34,6 +34,7 @@ test("dialling: an endpoint that never answers", async () => {
     },
     listen: () => Promise.reject(new Error("not here")),
     defer: queueMicrotask,
+    yieldToEventLoop: (callback) => setTimeout(callback, 0),
   };
   const client = createApi(silent).connect({ port: 1, dialTimeoutMs: 60, handshake: monteV1() });
   const calls = [client.request(text("a")), client.send(text("b")), client.connected()];
