@@ -25,6 +25,12 @@ export interface HandshakeResult {
   /** 32 bytes: key for what this side receives. */
   readonly receiveKey: Uint8Array;
   readonly identity: PeerIdentity;
+  /**
+   * Whether this side sent the last message of the handshake. A server that did has proof of nothing recent: its
+   * connection opens with the peer's first frame, which the side that spoke first in the session sends at once. Left
+   * out: the protocol proves nothing, and the connection opens with the keys.
+   */
+  readonly spokeLast?: boolean;
 }
 
 /**

@@ -13,6 +13,7 @@ export interface ErrorExposure {
 
 /** Texts are cut to this before anything is done with them. */
 const MAX_TEXT_LENGTH = 4_096;
+const MAX_CODE_LENGTH = 64;
 const UNNAMED = "ERR_HANDLER";
 
 /** `value[name]` as a string, or undefined where it is none or can't be read. */
@@ -46,5 +47,5 @@ export function describeForPeer(
   if (text === "" && (exposure.exposeStacks || exposure.exposeErrorMessages)) {
     text = textProperty(error, "message") ?? asText(error);
   }
-  return { code, text: text.slice(0, MAX_TEXT_LENGTH) };
+  return { code: code.slice(0, MAX_CODE_LENGTH), text: text.slice(0, MAX_TEXT_LENGTH) };
 }

@@ -89,8 +89,10 @@ export class NoiseHandshake implements Handshake {
     const remoteStaticKey = noise.remoteStaticKey;
     const keys = noise.splitKeys();
     this.destroy();
+    const initiatorSpokeLast = noise.pattern.messages.length % 2 === 1;
     return {
       ...keys,
+      spokeLast: initiatorSpokeLast === (this.#role === "client"),
       identity: {
         protocol: protocolName(noise.pattern),
         authenticated: noise.pattern.pskCount > 0 || remoteStaticKey !== undefined,
