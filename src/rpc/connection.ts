@@ -29,6 +29,7 @@ import { decodeError, encodeError } from "../protocol/message.ts";
 import { longestBody } from "../protocol/segment.ts";
 import { Session } from "../protocol/session.ts";
 import { copyBody, returnScratch, takeScratch, viewOf } from "./bodies.ts";
+import { dialFailed } from "./dialError.ts";
 import { callListener } from "./listeners.ts";
 import { IncomingMessage, type MessageOwner } from "./message.ts";
 import type { Connection, ConnectionState, Message, MessageHandler, RequestOptions } from "./peer.ts";
@@ -164,6 +165,8 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
   readonly #drainDeadline: CallbackDeadline;
 
   droppedReplies = 0;
+  /** A request of this side was answered, if only with an error. */
+  answered = false;
 
   constructor(role: Role, context: ConnectionContext, observer: ConnectionObserver) {
     const { limits, handshake, turns } = context;
@@ -425,9 +428,7 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
 
   #closeReason(error: unknown): SealwireError | undefined {
     if (this.#state === "dialing") {
-      return error instanceof SealwireError
-        ? error
-        : new SealwireError("ERR_DIAL_FAILED", "could not connect", { cause: error });
+      return error instanceof SealwireError ? error : dialFailed(this.#context.dialledAddress, error);
     }
     if (this.#peerClosed && this.#closeSent) return undefined;
     if (this.#session === undefined) {
@@ -807,6 +808,7 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
   #takeRequest(sequence: number): PendingRequest | undefined {
     const request = this.#isMine(sequence) ? this.#requests.take(sequence) : undefined;
     if (request === undefined) this.droppedReplies++;
+    else this.answered = true;
     return request;
   }
 
