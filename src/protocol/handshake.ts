@@ -65,6 +65,12 @@ export interface HandshakeFactory {
   /** True when it proves nothing about the peer, so that anyone on the way can be the peer. */
   readonly anonymous: boolean;
   create(role: Role, info: HandshakeInfo): Handshake;
+  /**
+   * How many bytes a client's first message has in all, as far as those that have arrived tell; a handshake is only
+   * made for a client that has sent them. What can't be a first message counts as complete: the handshake then says
+   * what is wrong with it. Small and bounded, cheap, and without secrets. Left out: any byte is enough.
+   */
+  firstMessageBytes?(received: Uint8Array): number;
   /** Wipes the keys that it holds; `create` is not called any more. Idempotent. */
   destroy?(): void;
 }

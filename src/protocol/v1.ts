@@ -57,7 +57,13 @@ export function monteV1(options: MonteV1Options = {}): HandshakeFactory {
     rekeyAfterFrames: 0,
     peerMaxFrameBytes: limit,
   };
-  return { name: "v1", format, anonymous: true, create: (role) => new V1Handshake(role, undefined) };
+  return {
+    name: "v1",
+    format,
+    anonymous: true,
+    create: (role) => new V1Handshake(role, undefined),
+    firstMessageBytes: () => KEY_BYTES,
+  };
 }
 
 //   client: sendKey ── write 32 ──▶ readKey ── read 32 ──▶ done

@@ -5,6 +5,7 @@ import { invalidArgument } from "../errors.ts";
 import {
   type ConnectionLimits,
   checkOptionNames,
+  defaultLimits,
   functionOption,
   integerOption,
   limitNames,
@@ -13,8 +14,10 @@ import {
 import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
 import { noise } from "../protocol/noise/noise.ts";
 import { type AnonymousOptions, type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
+import type { AdmissionLimits } from "./admission.ts";
 import { type Client, RpcClient } from "./client.ts";
 import type { ConnectionContext } from "./connection.ts";
+import { ConsoleReport } from "./listeners.ts";
 import type { ConnectionStateListener, Message, MessageHandler } from "./peer.ts";
 import { RpcServer, type Server } from "./server.ts";
 import type { Adapter, Address } from "./transport.ts";
@@ -60,12 +63,24 @@ export interface ClientOptions extends CommonOptions {
 }
 
 export interface ServerOptions extends CommonOptions {
-  /** Connections at most; more wait for a place. Default 1,024. */
+  /** Connections at most; more wait for a place, the addresses in turn. Default 1,024. */
   maxConnections?: number;
-  /** How long a connection above the limit waits, unread, before it is closed. Default 2,000. */
+  /**
+   * The same for one address (an IPv4 address, or an IPv6 network of 64 bits). Not for Unix sockets. Default: all but
+   * a 64th of `maxConnections`, so that one address can be a proxy and still can't lock the others out.
+   */
+  maxConnectionsPerAddress?: number;
+  /** How long a socket that has sent its first message waits for a place before it is closed. Default 2,000. */
   maxConnectionWaitMs?: number;
-  /** Connections at most whose handshake is not complete, and as many that wait. Default 128. */
+  /** Handshakes at most that run, `authorize` included; more wait for a place. Default 1,024. */
   maxHandshakes?: number;
+  /** The same for one address. Not for Unix sockets. Default: half of `maxHandshakes`. */
+  maxHandshakesPerAddress?: number;
+  /**
+   * Sockets at most that have sent no complete first message or wait for a place; one address may have half of them.
+   * Above it the oldest of those that have sent none is closed. Default 4,096.
+   */
+  maxWaitingSockets?: number;
 }
 
 const commonNames = [
@@ -83,7 +98,16 @@ const commonNames = [
   "engine",
 ];
 const clientNames = [...commonNames, "maxConnections", "dialTimeoutMs", "keepConnected"];
-const serverNames = [...commonNames, "maxConnections", "maxConnectionWaitMs", "maxHandshakes"];
+const serverNames = [
+  ...commonNames,
+  "maxConnections",
+  "maxConnectionsPerAddress",
+  "maxConnectionWaitMs",
+  "maxHandshakes",
+  "maxHandshakesPerAddress",
+  "maxWaitingSockets",
+];
+const MAX_SOCKETS = 1_048_576;
 const DEFAULT_HOST = "127.0.0.1";
 const engines: readonly Engine[] = ["auto", "wasm", "keystream", "native"];
 
@@ -104,8 +128,35 @@ function booleanOption(name: string, value: boolean | undefined): boolean {
   return value ?? false;
 }
 
-function reportHandlerError(error: unknown): void {
-  console.error("sealwire: a message handler failed", error);
+const handlerErrors = new ConsoleReport("sealwire: a message handler failed");
+const reportHandlerError = (error: unknown): void => handlerErrors.say(error);
+
+/** Limits of sockets. Those per address, where they are not given, follow from the others. */
+function resolveAdmission(options: ServerOptions): AdmissionLimits {
+  const { maxConnectionWaitMs = 2_000, handshakeTimeoutMs = defaultLimits.handshakeTimeoutMs } = options;
+  const limit = (name: keyof ServerOptions, whenLeftOut: number) =>
+    integerOption(name, options[name] ?? whenLeftOut, 1, MAX_SOCKETS);
+  const maxConnections = limit("maxConnections", 1_024);
+  const maxHandshakes = limit("maxHandshakes", 1_024);
+  const maxWaitingSockets = limit("maxWaitingSockets", 4_096);
+  const limits = {
+    maxConnections,
+    maxConnectionsPerAddress: limit("maxConnectionsPerAddress", maxConnections - (maxConnections >>> 6)),
+    maxHandshakes,
+    maxHandshakesPerAddress: limit("maxHandshakesPerAddress", Math.ceil(maxHandshakes / 2)),
+    maxWaitingSockets,
+    maxWaitingSocketsPerAddress: Math.ceil(maxWaitingSockets / 2),
+    maxConnectionWaitMs: integerOption("maxConnectionWaitMs", maxConnectionWaitMs, 0, 0x7fffffff),
+    handshakeTimeoutMs,
+  };
+  if (options.path === undefined) return limits;
+  const none = Number.POSITIVE_INFINITY;
+  return {
+    ...limits,
+    maxConnectionsPerAddress: none,
+    maxHandshakesPerAddress: none,
+    maxWaitingSocketsPerAddress: none,
+  };
 }
 
 function resolveHandshake(role: Role, options: CommonOptions): HandshakeFactory {
@@ -192,16 +243,14 @@ export function createApi(adapter: Adapter): Api {
     },
     async listen(options: ServerOptions): Promise<Server> {
       checkOptionNames(options, serverNames);
-      const { maxConnections = 1_024, maxConnectionWaitMs = 2_000, maxHandshakes = 128 } = options;
-      return new RpcServer({
+      const context = {
         adapter,
         address: resolveAddress(options, 0),
-        maxConnections: integerOption("maxConnections", maxConnections, 1, 1_048_576),
-        maxConnectionWaitMs: integerOption("maxConnectionWaitMs", maxConnectionWaitMs, 0, 0x7fffffff),
-        maxHandshakes: integerOption("maxHandshakes", maxHandshakes, 1, 1_048_576),
+        admission: resolveAdmission(options),
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
         ...resolveContext("server", options, turns),
-      }).start();
+      };
+      return new RpcServer(context).start();
     },
   };
   return api as Api; // the overloads only say in the type what `anonymous` says

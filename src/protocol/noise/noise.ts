@@ -1,8 +1,10 @@
 // Protocol v2: the factory that a connection makes its handshakes with. DESIGN of the wire: docs/PROTOCOL.md.
 
-import { REKEY_AFTER_FRAMES } from "../../constants.ts";
+import { LENGTH_BYTES, REKEY_AFTER_FRAMES } from "../../constants.ts";
+import { readU32 } from "../../core/bytes.ts";
 import { invalidArgument } from "../../errors.ts";
 import type { HandshakeFactory, Role, TransportFormat } from "../handshake.ts";
+import { patternByFirstLength } from "./choosePattern.ts";
 import { NoiseHandshake } from "./noiseHandshake.ts";
 import {
   type AnonymousOptions,
@@ -66,6 +68,13 @@ export function noise(options: NoiseOptions = {}, role?: Role): NoiseFactory {
       // Asking again gives the error that says what this role lacks.
       const patterns = choices[handshakeRole] ?? patternsFor(handshakeRole, settings);
       return new NoiseHandshake(handshakeRole, patterns, settings, info);
+    },
+    firstMessageBytes(received) {
+      if (received.length < LENGTH_BYTES) return LENGTH_BYTES;
+      const length = readU32(received, 0);
+      const known =
+        choices.server !== undefined && patternByFirstLength(choices.server, length) !== undefined;
+      return known ? LENGTH_BYTES + length : LENGTH_BYTES;
     },
     destroy() {
       destroyed = true;
