@@ -24,5 +24,7 @@ export function decodeError(body: Uint8Array): SealwireError {
   const codeLength = Math.min(body[0] ?? 0, body.length - 1);
   const remoteCode = decoder.decode(body.subarray(1, 1 + Math.max(codeLength, 0)));
   const text = decoder.decode(body.subarray(1 + Math.max(codeLength, 0)));
-  return new SealwireError("ERR_REMOTE", text, { remoteCode });
+  return new SealwireError("ERR_REMOTE", text || `the peer answered with the error ${remoteCode}`, {
+    remoteCode,
+  });
 }

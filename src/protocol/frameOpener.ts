@@ -111,7 +111,7 @@ export class FrameOpener implements FrameSink {
   #openInPlace(start: number, end: number, count: number): void {
     const opened = this.#session.open(start, end, count);
     if (opened > 0) this.#prove();
-    let bytes = memory;
+    let bytes: Uint8Array = memory;
     let frame = start;
     let last = end;
     if (this.#bodyViews) {

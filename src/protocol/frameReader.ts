@@ -95,8 +95,7 @@ export class FrameReader {
     }
     if (count === 0) return this.#begin(bytes, at, end);
     let start = at;
-    if (!inWindow)
-      start = copyToWindow(at === 0 && next === bytes.length ? bytes : bytes.subarray(at, next));
+    if (!inWindow) start = copyToWindow(at === 0 && next === bytes.length ? bytes : bytes.subarray(at, next));
     this.#sink.frames(start, start + next - at, count);
     return next;
   }

@@ -58,8 +58,8 @@ export class AcceptedSocket implements TransportEvents {
     this.#connection = connection;
     const received = this.#received;
     this.#received = EMPTY;
-    connection.onOpen(this.transport);
-    if (received.length > 0) connection.onData(received);
+    connection.link.onOpen(this.transport);
+    if (received.length > 0) connection.link.onData(received);
   }
 
   /** Closes it before it has a connection. */
@@ -70,26 +70,30 @@ export class AcceptedSocket implements TransportEvents {
   }
 
   onWindow(length: number): void {
-    if (this.#connection !== undefined) this.#connection.onWindow(length);
+    if (this.#connection !== undefined) this.#connection.link.onWindow(length);
     else this.#keep(memory.subarray(RECEIVE_WINDOW, RECEIVE_WINDOW + length));
   }
 
   onData(bytes: Uint8Array): void {
-    if (this.#connection !== undefined) this.#connection.onData(bytes);
+    if (this.#connection !== undefined) this.#connection.link.onData(bytes);
     else this.#keep(bytes);
   }
 
   onWritten(): void {
-    this.#connection?.onWritten();
+    this.#connection?.link.onWritten();
+  }
+
+  onProgress(): void {
+    this.#connection?.link.onProgress();
   }
 
   onEnd(): void {
-    if (this.#connection !== undefined) this.#connection.onEnd();
+    if (this.#connection !== undefined) this.#connection.link.onEnd();
     else this.transport.destroy();
   }
 
   onClose(error?: unknown): void {
-    if (this.#connection !== undefined) this.#connection.onClose(error);
+    if (this.#connection !== undefined) this.#connection.link.onClose(error);
     else this.#owner.left(this);
   }
 

@@ -16,12 +16,13 @@ import { noise } from "../protocol/noise/noise.ts";
 import { type AnonymousOptions, type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
 import type { AdmissionLimits } from "./admission.ts";
 import { type Client, RpcClient } from "./client.ts";
-import type { ConnectionContext } from "./connection.ts";
+import type { ConnectionContext } from "./context.ts";
+import { HandlerBudget } from "./handlerBudget.ts";
 import { ConsoleReport } from "./listeners.ts";
 import type { ConnectionStateListener, Message, MessageHandler } from "./peer.ts";
 import { RpcServer, type Server } from "./server.ts";
 import type { Adapter, Address } from "./transport.ts";
-import { TurnQueue } from "./turn.ts";
+import { TurnQueue } from "./turnQueue.ts";
 
 /** What clients and servers have in common. */
 export interface CommonOptions extends ConnectionLimits, PeerOptions {
@@ -40,8 +41,18 @@ export interface CommonOptions extends ConnectionLimits, PeerOptions {
   messageBodies?: "copy" | "view";
   /** Told of every connection that opens, drains or closes, and why. */
   onConnectionState?: ConnectionStateListener;
-  /** Told what a handler threw. Default: console.error. */
+  /**
+   * Handlers that have returned a promise and still run, over all connections of this client or server, those that are
+   * gone included; at the limit no new ones begin. Default 16,384.
+   */
+  maxHandlers?: number;
+  /** Told what a handler threw. Default: the console, at most a few times a second. */
   onHandlerError?: (error: unknown, message: Message) => void;
+  /**
+   * Send the messages of what handlers throw to the callers (protocol v2). They may hold what a caller should not
+   * know; without this option it gets the error's `code` only. Default false.
+   */
+  exposeErrorMessages?: boolean;
   /** Send stacks of what handlers throw to the callers (protocol v2). For development only. Default false. */
   exposeStacks?: boolean;
   /**
@@ -93,7 +104,9 @@ const commonNames = [
   "messageBodies",
   "onConnectionState",
   "onHandlerError",
+  "exposeErrorMessages",
   "exposeStacks",
+  "maxHandlers",
   "handshake",
   "engine",
 ];
@@ -176,8 +189,14 @@ function resolveHandshake(role: Role, options: CommonOptions): HandshakeFactory 
   return handshake;
 }
 
-function resolveContext(role: Role, options: CommonOptions, turns: TurnQueue): ConnectionContext {
-  const { messageBodies = "copy", engine = "auto" } = options;
+/** What all clients and servers on one runtime's sockets share. */
+interface Queues {
+  readonly flushes: TurnQueue;
+  readonly resumptions: TurnQueue;
+}
+
+function resolveContext(role: Role, options: CommonOptions, queues: Queues): ConnectionContext {
+  const { messageBodies = "copy", engine = "auto", maxHandlers = 16_384 } = options;
   if (messageBodies !== "copy" && messageBodies !== "view")
     throw invalidArgument("messageBodies", '"copy" or "view"');
   if (!engines.includes(engine)) throw invalidArgument("engine", `one of ${engines.join(", ")}`);
@@ -188,9 +207,11 @@ function resolveContext(role: Role, options: CommonOptions, turns: TurnQueue): C
     engine,
     onMessage: functionOption("onMessage", options.onMessage),
     bodyViews: messageBodies === "view",
+    exposeErrorMessages: booleanOption("exposeErrorMessages", options.exposeErrorMessages),
     exposeStacks: booleanOption("exposeStacks", options.exposeStacks),
     onHandlerError: functionOption("onHandlerError", options.onHandlerError) ?? reportHandlerError,
-    turns,
+    handlerBudget: new HandlerBudget(integerOption("maxHandlers", maxHandlers, 1, 1_048_576)),
+    ...queues,
   };
   // Last, so that no mistake in another option leaves keys behind.
   const handshake = resolveHandshake(role, options);
@@ -226,7 +247,7 @@ export interface Api {
 
 /** `connect` and `listen` on one runtime's sockets. */
 export function createApi(adapter: Adapter): Api {
-  const turns = new TurnQueue(adapter.defer);
+  const queues = { flushes: new TurnQueue(adapter), resumptions: new TurnQueue(adapter) };
   const api = {
     connect(options: ClientOptions): Client {
       checkOptionNames(options, clientNames);
@@ -238,7 +259,7 @@ export function createApi(adapter: Adapter): Api {
         dialTimeoutMs: integerOption("dialTimeoutMs", dialTimeoutMs, 0, 0x7fffffff),
         keepConnected: booleanOption("keepConnected", options.keepConnected),
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
-        ...resolveContext("client", options, turns),
+        ...resolveContext("client", options, queues),
       });
     },
     async listen(options: ServerOptions): Promise<Server> {
@@ -248,7 +269,7 @@ export function createApi(adapter: Adapter): Api {
         address: resolveAddress(options, 0),
         admission: resolveAdmission(options),
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
-        ...resolveContext("server", options, turns),
+        ...resolveContext("server", options, queues),
       };
       return new RpcServer(context).start();
     },

@@ -73,7 +73,8 @@ export class Link implements DialEvents {
     );
     this.#writer = new Writer(limits.writeTimeoutMs, {
       onIdle: () => this.#writerIdle(),
-      onStall: () => this.#fail("ERR_WRITE_TIMEOUT", `the peer took no bytes for ${limits.writeTimeoutMs} ms`),
+      onStall: () =>
+        this.#fail("ERR_WRITE_TIMEOUT", `the peer took no bytes for ${limits.writeTimeoutMs} ms`),
     });
     this.outbox = this.#makeOutbox();
     this.inbox = this.#makeInbox();

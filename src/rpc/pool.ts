@@ -10,7 +10,8 @@
 import { BUSY_PENDING_BYTES, BUSY_REQUESTS } from "../constants.ts";
 import { SealwireError } from "../errors.ts";
 import type { ResolvedLimits } from "../options.ts";
-import { type ConnectionContext, type ConnectionObserver, RpcConnection } from "./connection.ts";
+import { RpcConnection } from "./connection.ts";
+import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { callListener } from "./listeners.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
 import { RedialPause, USEFUL_LIFE_MS } from "./redial.ts";
@@ -175,7 +176,7 @@ export class ConnectionPool implements ConnectionObserver {
     this.#usable.push(connection);
     this.#next = connection;
     this.#nextNotBefore = performance.now() + delayMs;
-    connection.dialling(() => queueMicrotask(() => connection.onClose()));
+    connection.link.dialling(() => queueMicrotask(() => connection.link.onClose()));
     this.#dialNext();
     return connection;
   }
@@ -214,9 +215,9 @@ export class ConnectionPool implements ConnectionObserver {
       timers.arm(member.dialDeadline, dialTimeoutMs);
     }
     try {
-      connection.dialling(adapter.dial(address, connection));
+      connection.link.dialling(adapter.dial(address, connection.link));
     } catch (error) {
-      queueMicrotask(() => connection.onClose(error));
+      queueMicrotask(() => connection.link.onClose(error));
     }
   }
 

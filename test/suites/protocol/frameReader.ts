@@ -1,11 +1,11 @@
-// The frame parser: every split of a stream, one byte at a time, limits, and a sink that stops taking frames.
+// The frame parser: every split of a stream, one byte at a time, limits, and what it holds meanwhile.
 
 import assert from "node:assert/strict";
 import { LENGTH_BYTES, PARTIAL_SLOTS, WINDOW_FRAME_BYTES } from "../../../src/constants.ts";
 import { readU32 } from "../../../src/core/bytes.ts";
 import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../../../src/core/crypto.ts";
 import { slotsInUse } from "../../../src/core/pool.ts";
-import { FrameReader, type FrameSink } from "../../../src/protocol/frame.ts";
+import { FrameReader, type FrameSink } from "../../../src/protocol/frameReader.ts";
 import { test } from "../../support/harness.ts";
 
 const MIN = 20;
@@ -14,15 +14,9 @@ const MAX = 200_000;
 /** Keeps copies of the frames it gets. */
 class Collector implements FrameSink {
   readonly bodies: Uint8Array[] = [];
-  budget = Number.POSITIVE_INFINITY;
   largestBatch = 0;
 
-  demand(): number {
-    return this.budget;
-  }
-
   frames(start: number, end: number, count: number): void {
-    assert.ok(count <= this.budget, "never more than was asked for");
     this.largestBatch = Math.max(this.largestBatch, count);
     let at = start;
     for (let i = 0; i < count; i++) {
@@ -31,12 +25,10 @@ class Collector implements FrameSink {
       at += LENGTH_BYTES + length;
     }
     assert.equal(at, end, "frames fill the run exactly");
-    this.budget -= count;
   }
 
   largeFrame(chunks: readonly Uint8Array[]): void {
     this.bodies.push(new Uint8Array(Buffer.concat(chunks)));
-    this.budget--;
   }
 }
 
@@ -75,7 +67,7 @@ test("every split of a stream of several frames into two parts", () => {
       offer(reader, stream.subarray(0, split), inWindow);
       offer(reader, stream.subarray(split), inWindow);
       assert.deepEqual(sink.bodies, bodies, `split at ${split}`);
-      assert.equal(reader.hasUnread, false);
+      assert.equal(reader.insideFrame, false);
     }
   }
 });
@@ -129,28 +121,6 @@ test("a read of many frames is one batch", () => {
   assert.equal(sink.largestBatch, 500);
 });
 
-test("a sink that stops gets no frame more, and all of them later", () => {
-  const bodies = [30, 40, 50_000, 60, 70, 30_000, 80].map(body);
-  const stream = streamOf(bodies);
-  for (const pieceBytes of [1, 7, 1_000, stream.length]) {
-    const sink = new Collector();
-    sink.budget = 0;
-    const reader = new FrameReader(sink, MIN, MAX);
-    for (let at = 0; at < stream.length; at += pieceBytes) reader.read(stream.subarray(at, at + pieceBytes));
-    assert.equal(sink.bodies.length, 0);
-    assert.equal(reader.stalled, true);
-    for (let i = 0; i < bodies.length; i++) {
-      sink.budget = 1;
-      reader.resume();
-      assert.equal(sink.bodies.length, i + 1, `frame ${i} of pieces of ${pieceBytes}`);
-    }
-    assert.deepEqual(sink.bodies, bodies);
-    sink.budget = 1;
-    reader.resume();
-    assert.equal(reader.hasUnread, false);
-  }
-});
-
 test("a length outside of the limits is refused as soon as its four bytes are in", () => {
   for (const [length, code] of [
     [0, "ERR_FRAME_TOO_SHORT"],
@@ -194,7 +164,7 @@ test("an announced length takes no memory before the bytes are there", () => {
   const grownBytes = process.memoryUsage().arrayBuffers - before;
   assert.ok(grownBytes < 50 * 262_144, `${grownBytes} bytes for 50 announced frames of 1 GiB`);
   assert.equal(
-    readers.every((reader) => reader.hasUnread),
+    readers.every((reader) => reader.insideFrame),
     true,
   );
 });
@@ -205,7 +175,6 @@ test("after stop nothing is delivered", () => {
   reader.read(streamOf([body(30, 1)]));
   reader.stop();
   reader.read(streamOf([body(30, 2)]));
-  reader.resume();
   assert.equal(sink.bodies.length, 1);
 });
 
