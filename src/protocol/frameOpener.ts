@@ -28,7 +28,8 @@ export interface RecordSink {
   proven(): void;
   /**
    * One record; its body is bytes [start, end). `lent`: the bytes are used otherwise after the call. Otherwise the
-   * body lies in memory of its own, at a multiple of 8. `more` bytes of the same read follow it.
+   * body lies in memory of its own, at a multiple of 8. `more` bytes of the same read follow it, whose copies may
+   * share memory with this one's; below 0: they should not.
    */
   record(
     sequence: number,
@@ -52,6 +53,9 @@ export interface OpenerOptions {
   /** Bodies may be shown where they are: then they must not lie beside keys. */
   readonly bodyViews: boolean;
 }
+
+/** Bodies of a bundle in a large frame are copied each for itself. */
+const NOT_SHARED = Number.NEGATIVE_INFINITY;
 
 /** A frame's first body byte then lies at a multiple of 8. */
 function alignment(headerBytes: number): number {
@@ -89,7 +93,7 @@ export class FrameOpener implements FrameSink {
     const into = memoryForIt.subarray(front, front + total);
     if (this.#session.openLarge(chunks, into) === null) throw notAuthentic();
     this.#prove();
-    this.#frame(memoryForIt, front, front + total, this.#bodyViews, 0);
+    this.#frame(memoryForIt, front, front + total, this.#bodyViews, NOT_SHARED);
   }
 
   /** The runtime's GCM gives each plaintext in memory of its own, which is free again when it was handled. */

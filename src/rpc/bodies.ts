@@ -33,7 +33,7 @@ export function copyBody(bytes: Uint8Array, start: number, end: number, more: nu
   const length = end - start;
   if (length > SHARED_BODY_BYTES) return copyOf(bytes, start, end);
   if (used + length > shared.byteLength) {
-    if (more === 0) return copyOf(bytes, start, end);
+    if (more <= 0) return copyOf(bytes, start, end);
     shared = new ArrayBuffer(Math.min(SHARED_BYTES, length + more + ALIGNMENT));
     markAsUntransferable(shared);
     used = 0;

@@ -207,7 +207,7 @@ export class Link implements DialEvents {
     if (this.#role === "client" || spokeLast !== true) this.#open();
     if (this.lifecycle.isOver) return;
     // The side that spoke last waits for a frame to know that the other has the keys.
-    if (spokeLast === false) this.outbox.controls.pong(0);
+    if (spokeLast === false && this.outbox.sender.pendingBytes === 0) this.outbox.controls.pong(0);
     this.outbox.sender.start(session);
     if (early.length > 0) this.onData(early);
     if (this.lifecycle.streamEnded) this.#ending.finishIfEnded();

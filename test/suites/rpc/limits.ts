@@ -187,6 +187,7 @@ for (const { name, options, headerBytes } of protocols) {
     );
     const stuck = deferred();
     await client.connected();
+    await waitFor(() => server.connections.length === 1, "the server's end to open");
     const connection = server.connections[0] as Connection;
     // Two handlers that never end stop the client's reading.
     await connection.send(text("stop"));

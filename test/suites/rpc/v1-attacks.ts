@@ -146,8 +146,8 @@ async function run(
     },
   });
   try {
-    const connection = await client.connected();
-    connection.sendNoWait(encoder.encode(fromClient[0]!));
+    // Before anything else is said in the session: the first frame is this message's.
+    client.sendNoWait(encoder.encode(fromClient[0]!));
     await finished;
   } finally {
     await client.close();
