@@ -3,6 +3,9 @@
 import { outOfContext, runAtEndOfTurn, runSoon, yieldToEventLoop } from "../core/eventLoop.ts";
 import { release } from "../core/release.ts";
 import type { Adapter, Address, DialEvents, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
+import { DescriptorGuard } from "./descriptors.ts";
+import { checkPath, listenFailed } from "./failures.ts";
+import { dialByNode } from "./node.ts";
 
 /** The part of Bun's socket API that is used here. */
 interface BunSocket {
@@ -14,29 +17,28 @@ interface BunSocket {
   shutdown(): void;
   terminate(): void;
   setNoDelay(on: boolean): boolean;
+  /** Replaces the handlers. */
+  reload(options: { socket: BunHandlers }): void;
 }
 interface BunHandlers {
-  open(socket: BunSocket): void;
+  open?(socket: BunSocket): void;
   data(socket: BunSocket, bytes: Uint8Array): void;
   drain(socket: BunSocket): void;
   end(socket: BunSocket): void;
   close(socket: BunSocket, error?: unknown): void;
   error(socket: BunSocket, error: unknown): void;
-  connectError?(socket: BunSocket, error: unknown): void;
 }
 interface BunWhere {
   hostname?: string;
   port?: number;
   unix?: string;
 }
+interface BunListen {
+  readonly port?: number;
+  stop(closeActiveConnections?: boolean): void;
+}
 interface BunApi {
-  connect(
-    options: BunWhere & { socket: BunHandlers; allowHalfOpen: boolean; data?: SocketState },
-  ): Promise<unknown>;
-  listen(options: BunWhere & { socket: BunHandlers; allowHalfOpen: boolean; data?: SocketState }): {
-    readonly port?: number;
-    stop(closeActiveConnections?: boolean): void;
-  };
+  listen(options: BunWhere & { socket: BunHandlers; allowHalfOpen: boolean }): BunListen;
 }
 
 declare const Bun: BunApi;
@@ -73,7 +75,13 @@ class BunTransport implements Transport {
     return false;
   }
 
-  /** The kernel has room again. True when the pending write is complete. */
+  unwrittenBytes(): number {
+    // The kernel says that it has room when a third of its buffer is free; asked, it takes less.
+    if (this.drain()) runSoon(() => this.#socket.data.events?.onWritten());
+    return this.#rest?.length ?? 0;
+  }
+
+  /** The kernel may have room again. True when the pending write is complete. */
   drain(): boolean {
     if (this.#rest === undefined) return false;
     const taken = this.#socket.write(this.#rest);
@@ -117,82 +125,100 @@ class BunTransport implements Transport {
 }
 
 function where(address: Address): BunWhere {
+  checkPath(address);
   return address.path === undefined ? { hostname: address.host, port: address.port } : { unix: address.path };
 }
 
-/** `open` is the one thing that differs between dialled and accepted sockets. */
-function handlers(open: (socket: BunSocket) => void): BunHandlers {
-  return {
-    open,
-    data: (socket, bytes) => {
-      socket.data.events?.onData(bytes);
-      release(bytes);
-    },
-    drain: (socket) => {
-      if (socket.data.transport?.drain()) socket.data.events?.onWritten();
-    },
-    end: (socket) => {
-      socket.data.ended = true;
-      socket.data.events?.onEnd();
-    },
-    close: (socket, error) => {
-      const { events, transport, failure = error, ended } = socket.data;
-      // After shutdown() Bun reports the peer's end of stream as the close alone.
-      if (transport?.waitsForEnd && !ended && failure === undefined) events?.onEnd();
-      socket.data.events = undefined;
-      transport?.closed();
-      events?.onClose(failure);
-    },
-    error: (socket, error) => {
-      socket.data.failure = error;
-    },
-  };
+const handlers: BunHandlers = {
+  data: (socket, bytes) => {
+    socket.data.events?.onData(bytes);
+    release(bytes);
+  },
+  drain: (socket) => {
+    if (socket.data.transport?.drain()) socket.data.events?.onWritten();
+  },
+  end: (socket) => {
+    socket.data.ended = true;
+    socket.data.events?.onEnd();
+  },
+  close: (socket, error) => {
+    const { events, transport, failure = error, ended } = socket.data;
+    // After shutdown() Bun reports the peer's end of stream as the close alone.
+    if (transport?.waitsForEnd && !ended && failure === undefined) events?.onEnd();
+    socket.data.events = undefined;
+    transport?.closed();
+    events?.onClose(failure);
+  },
+  error: (socket, error) => {
+    socket.data.failure = error;
+  },
+};
+
+/** Takes over a connected socket; paused, as a transport begins. */
+function adopt(socket: BunSocket): BunTransport {
+  const state = new SocketState();
+  socket.data = state;
+  socket.setNoDelay(true);
+  socket.pause();
+  state.transport = new BunTransport(socket);
+  return state.transport;
 }
 
+/**
+ * A `Bun.connect` under way can't be given up and keeps the process alive until the system does, which takes minutes.
+ * One of node:net can. Behind it is a socket of Bun's own, which is taken over when it is connected: a request on
+ * node:net's streams costs half as much again. Where there is none to be found, they serve.
+ */
 function dial(address: Address, events: DialEvents): () => void {
-  const state = new SocketState();
-  state.events = events;
-  let cancelled = false;
-  const failed = (error: unknown) => {
-    if (state.events === undefined) return;
-    state.events = undefined;
-    // A Unix socket that does not exist fails inside Bun.connect: the caller has not seen its connection yet.
-    runSoon(() => events.onClose(error));
-  };
-  const socket = handlers((opened) => {
-    const transport = new BunTransport(opened);
-    state.transport = transport;
-    opened.setNoDelay(true);
-    opened.pause();
-    if (cancelled) transport.destroy();
-    else events.onOpen(transport);
+  return dialByNode(address, events, (stream) => {
+    const socket = (stream as { _handle?: BunSocket })._handle;
+    if (typeof socket?.reload !== "function" || typeof socket.terminate !== "function") return undefined;
+    const transport = adopt(socket);
+    socket.data.events = events;
+    socket.reload({ socket: handlers });
+    return transport;
   });
-  socket.connectError = (_socket, error) => failed(error);
-  Bun.connect({ ...where(address), socket, allowHalfOpen: true, data: state }).catch(failed);
-  return () => {
-    cancelled = true;
-    // Bun can't give up a connect; the caller is told now, and a socket that opens later is closed at once.
-    runSoon(() => failed(new Error("dialling was given up")));
-  };
+}
+
+class BunListener implements Listener {
+  readonly #listener: BunListen;
+  readonly #guard = new DescriptorGuard("untold");
+  readonly port: number;
+
+  constructor(address: Address, accept: (transport: Transport) => TransportEvents) {
+    const open = (socket: BunSocket): void => {
+      const transport = adopt(socket);
+      if (this.#guard.admits()) socket.data.events = accept(transport);
+      else socket.terminate();
+    };
+    try {
+      this.#listener = Bun.listen({ ...where(address), socket: { ...handlers, open }, allowHalfOpen: true });
+    } catch (error) {
+      this.#guard.close();
+      throw error;
+    }
+    this.port = address.path === undefined ? (this.#listener.port ?? 0) : 0;
+  }
+
+  get acceptFailures(): number {
+    return this.#guard.failures;
+  }
+
+  async close(): Promise<void> {
+    this.#guard.close();
+    this.#listener.stop(false);
+  }
 }
 
 async function listen(
   address: Address,
   accept: (transport: Transport) => TransportEvents,
 ): Promise<Listener> {
-  const socket = handlers((opened) => {
-    const state = new SocketState();
-    opened.data = state;
-    opened.setNoDelay(true);
-    opened.pause();
-    state.transport = new BunTransport(opened);
-    state.events = accept(state.transport);
-  });
-  const listener = Bun.listen({ ...where(address), socket, allowHalfOpen: true });
-  return {
-    port: address.path === undefined ? (listener.port ?? 0) : 0,
-    close: async () => listener.stop(false),
-  };
+  try {
+    return new BunListener(address, accept);
+  } catch (error) {
+    throw listenFailed(address, error);
+  }
 }
 
 export const bunAdapter: Adapter = {

@@ -1,7 +1,10 @@
 // Deno's own sockets: a reading loop per connection, one write in flight.
 
-import { outOfContext, runAtEndOfTurn, runSoon, yieldToEventLoop } from "../core/eventLoop.ts";
+import { outOfContext, runAtEndOfTurn, runSoon, startTimer, yieldToEventLoop } from "../core/eventLoop.ts";
+import { CallbackDeadline, timers } from "../rpc/timers.ts";
 import type { Adapter, Address, DialEvents, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
+import { ACCEPT_PAUSE_MS } from "./descriptors.ts";
+import { checkPath, dialFailed, listenFailed } from "./failures.ts";
 
 /** The part of Deno's socket API that is used here. */
 interface DenoConn {
@@ -15,13 +18,15 @@ interface DenoConn {
 type DenoWhere =
   | { readonly transport: "tcp"; readonly hostname: string; readonly port: number }
   | { readonly transport: "unix"; readonly path: string };
+interface DenoListen {
+  readonly addr: { readonly port?: number };
+  accept(): Promise<DenoConn>;
+  close(): void;
+}
 interface DenoApi {
-  connect(where: DenoWhere): Promise<DenoConn>;
-  listen(where: DenoWhere): {
-    readonly addr: { readonly port?: number };
-    accept(): Promise<DenoConn>;
-    close(): void;
-  };
+  /** With TCP it can be given up; a Unix socket is connected at once or fails. */
+  connect(where: DenoWhere & { readonly signal?: AbortSignal }): Promise<DenoConn>;
+  listen(where: DenoWhere): DenoListen;
 }
 
 declare const Deno: DenoApi;
@@ -63,6 +68,7 @@ class DenoTransport implements Transport {
   #reading = false;
   #paused = true;
   #writing = false;
+  #unwritten = 0;
   #ended = false;
   #destroyed = false;
   #closed = false;
@@ -81,17 +87,23 @@ class DenoTransport implements Transport {
     return false;
   }
 
+  unwrittenBytes(): number {
+    return this.#unwritten;
+  }
+
   async #writeAll(bytes: Uint8Array): Promise<void> {
     try {
-      let written = 0;
-      while (written < bytes.length) {
-        const taken = await this.#conn.write(written === 0 ? bytes : bytes.subarray(written));
+      this.#unwritten = bytes.length;
+      while (this.#unwritten > 0) {
+        const rest = this.#unwritten === bytes.length ? bytes : bytes.subarray(-this.#unwritten);
+        const taken = await this.#conn.write(rest);
         if (taken === 0) throw new Error("a write took nothing");
-        written += taken;
+        this.#unwritten -= taken;
       }
     } catch (error) {
       this.#fail(error);
     }
+    this.#unwritten = 0;
     this.#writing = false;
     if (this.#destroyed) this.#finish();
     else this.#events().onWritten();
@@ -174,62 +186,123 @@ class DenoTransport implements Transport {
     if (this.#closed || this.#reading || this.#writing) return;
     this.#closed = true;
     this.#events().onClose(this.#failure);
+    timers.rest();
   }
 }
 
 function where(address: Address): DenoWhere {
+  checkPath(address);
   return address.path === undefined
     ? { transport: "tcp", hostname: address.host, port: address.port }
     : { transport: "unix", path: address.path };
 }
 
 function dial(address: Address, events: DialEvents): () => void {
+  const abort = new AbortController();
   let settled = false;
-  const fail = (error: unknown) => {
+  let givenUp = false;
+  const fail = (error: unknown): void => {
     if (settled) return;
     settled = true;
-    events.onClose(error);
+    events.onClose(dialFailed(address, error));
+    timers.rest();
   };
-  Deno.connect(where(address)).then((conn) => {
-    if (settled) {
+  const opened = (conn: DenoConn): void => {
+    if (settled || givenUp) {
       conn.close();
       return;
     }
     settled = true;
     events.onOpen(new DenoTransport(conn, () => events));
-  }, fail);
-  return () => runSoon(() => fail(new Error("dialling was given up")));
+  };
+  const connectTo = async (): Promise<DenoConn> => Deno.connect({ ...where(address), signal: abort.signal });
+  connectTo().then(opened, fail);
+  return () => {
+    if (settled || givenUp) return;
+    givenUp = true;
+    // Not now: a signal that fires between a connect and the news of it would leave the socket to nobody.
+    startTimer(() => {
+      abort.abort();
+      fail(new Error("dialling was given up"));
+    }, 0);
+  };
+}
+
+/** No descriptor, no memory: the same would happen again at once. */
+const exhausted = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
+/** So many failures in a row of another kind are no bad luck with peers that were gone before they were accepted. */
+const MAX_FAILURES_IN_A_ROW = 64;
+
+class DenoListener implements Listener {
+  readonly #listener: DenoListen;
+  readonly #accept: (transport: Transport) => TransportEvents;
+  readonly #accepting: Promise<void>;
+  readonly #pause = new CallbackDeadline(() => this.#endPause?.());
+  #endPause: (() => void) | undefined;
+  #open = true;
+  acceptFailures = 0;
+
+  constructor(listener: DenoListen, accept: (transport: Transport) => TransportEvents) {
+    this.#listener = listener;
+    this.#accept = accept;
+    this.#accepting = this.#acceptAll();
+  }
+
+  get port(): number {
+    return this.#listener.addr.port ?? 0;
+  }
+
+  async #acceptAll(): Promise<void> {
+    let failedInARow = 0;
+    while (this.#open) {
+      let conn: DenoConn;
+      try {
+        conn = await this.#listener.accept();
+      } catch (error) {
+        if (!this.#open) return;
+        const { code } = error as { code?: string };
+        if (++failedInARow > MAX_FAILURES_IN_A_ROW || (code !== undefined && exhausted.has(code))) {
+          await this.#failed();
+        }
+        continue;
+      }
+      failedInARow = 0;
+      let events: TransportEvents;
+      const transport = new DenoTransport(conn, () => events);
+      events = this.#accept(transport);
+    }
+  }
+
+  /** Without a pause the loop would spin; those who wait do so in the kernel's backlog. */
+  async #failed(): Promise<void> {
+    this.acceptFailures++;
+    await new Promise<void>((resolve) => {
+      this.#endPause = resolve;
+      timers.arm(this.#pause, ACCEPT_PAUSE_MS);
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#open) {
+      this.#open = false;
+      this.#listener.close();
+      timers.cancel(this.#pause);
+      this.#endPause?.();
+    }
+    await this.#accepting;
+    timers.rest();
+  }
 }
 
 async function listen(
   address: Address,
   accept: (transport: Transport) => TransportEvents,
 ): Promise<Listener> {
-  const listener = Deno.listen(where(address));
-  let open = true;
-  const acceptAll = async () => {
-    while (open) {
-      let conn: DenoConn;
-      try {
-        conn = await listener.accept();
-      } catch {
-        if (!open) return;
-        continue; // that peer was gone before it was accepted
-      }
-      let events: TransportEvents;
-      const transport = new DenoTransport(conn, () => events);
-      events = accept(transport);
-    }
-  };
-  const accepting = acceptAll();
-  return {
-    port: listener.addr.port ?? 0,
-    close: async () => {
-      open = false;
-      listener.close();
-      await accepting;
-    },
-  };
+  try {
+    return new DenoListener(Deno.listen(where(address)), accept);
+  } catch (error) {
+    throw listenFailed(address, error);
+  }
 }
 
 export const denoAdapter: Adapter = {

@@ -8,9 +8,9 @@
 // is, and then it fires for nothing, once. While any deadline is armed, the process stays alive.
 //
 // When it fires late, the event loop was stalled (the application was busy, the machine slept), and what peers sent
-// meanwhile lies unread in the kernel. Then what is due waits until the sockets were polled once: a peer that
-// answered in time is heard before it is declared dead. This is done once per stall, so a deadline is never put off
-// for ever.
+// meanwhile lies unread in the kernel. Then what is due waits until the sockets were polled: a peer that answered in
+// time is heard before it is declared dead. This is done once per stall, so a deadline is never put off for ever.
+// They are polled twice, because a socket that Deno connected meanwhile is handed out only then.
 
 import { TIMER_TICK_MS } from "../constants.ts";
 import { now, type RuntimeTimer, startTimer, stopTimer, yieldToEventLoop } from "../core/eventLoop.ts";
@@ -182,7 +182,7 @@ class TimerWheel {
       return;
     }
     this.lateSweeps++;
-    yieldToEventLoop(this.#sweepLate);
+    yieldToEventLoop(() => yieldToEventLoop(this.#sweepLate));
   }
 
   // ---- What is due --------------------------------------------------------------------------------------
