@@ -5,7 +5,6 @@ import { invalidArgument } from "../errors.ts";
 import {
   type ConnectionLimits,
   checkOptionNames,
-  defaultLimits,
   functionOption,
   integerOption,
   limitNames,
@@ -14,9 +13,10 @@ import {
 import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
 import { noise } from "../protocol/noise/noise.ts";
 import { type AnonymousOptions, type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
-import type { AdmissionLimits } from "./admission.ts";
+import { type AdmissionOptions, admissionOptionNames, resolveAdmission } from "./admissionLimits.ts";
 import { type Client, RpcClient } from "./client.ts";
 import type { ConnectionContext } from "./connection.ts";
+import { HandlerBudget } from "./handlerBudget.ts";
 import { ConsoleReport } from "./listeners.ts";
 import type { ConnectionStateListener, Message, MessageHandler } from "./peer.ts";
 import { RpcServer, type Server } from "./server.ts";
@@ -38,9 +38,20 @@ export interface CommonOptions extends ConnectionLimits, PeerOptions {
    * the handler returns; saves a copy and an object per message.
    */
   messageBodies?: "copy" | "view";
-  /** Told of every connection that opens, drains or closes, and why. */
+  /**
+   * Handlers at most that have returned a promise and still run, over all connections and beyond their ends; at the
+   * limit no connection takes more. (`maxConcurrentHandlers` is the limit of one connection.) Default 16,384.
+   */
+  maxHandlers?: number;
+  /**
+   * Told of every connection that opens, drains or closes, and why. What it throws or rejects with goes to
+   * `console.error`.
+   */
   onConnectionState?: ConnectionStateListener;
-  /** Told what a handler threw. Default: console.error. */
+  /**
+   * Told what a handler threw or rejected with. Default: console.error, some lines a second at most. What it throws or
+   * rejects with itself goes there, too.
+   */
   onHandlerError?: (error: unknown, message: Message) => void;
   /** Send stacks of what handlers throw to the callers (protocol v2). For development only. Default false. */
   exposeStacks?: boolean;
@@ -62,26 +73,7 @@ export interface ClientOptions extends CommonOptions {
   keepConnected?: boolean;
 }
 
-export interface ServerOptions extends CommonOptions {
-  /** Connections at most; more wait for a place, the addresses in turn. Default 1,024. */
-  maxConnections?: number;
-  /**
-   * The same for one address (an IPv4 address, or an IPv6 network of 64 bits). Not for Unix sockets. Default: all but
-   * a 64th of `maxConnections`, so that one address can be a proxy and still can't lock the others out.
-   */
-  maxConnectionsPerAddress?: number;
-  /** How long a socket that has sent its first message waits for a place before it is closed. Default 2,000. */
-  maxConnectionWaitMs?: number;
-  /** Handshakes at most that run, `authorize` included; more wait for a place. Default 1,024. */
-  maxHandshakes?: number;
-  /** The same for one address. Not for Unix sockets. Default: half of `maxHandshakes`. */
-  maxHandshakesPerAddress?: number;
-  /**
-   * Sockets at most that have sent no complete first message or wait for a place; one address may have half of them.
-   * Above it the oldest of those that have sent none is closed. Default 4,096.
-   */
-  maxWaitingSockets?: number;
-}
+export interface ServerOptions extends CommonOptions, AdmissionOptions {}
 
 const commonNames = [
   ...limitNames,
@@ -91,6 +83,7 @@ const commonNames = [
   "path",
   "onMessage",
   "messageBodies",
+  "maxHandlers",
   "onConnectionState",
   "onHandlerError",
   "exposeStacks",
@@ -98,16 +91,8 @@ const commonNames = [
   "engine",
 ];
 const clientNames = [...commonNames, "maxConnections", "dialTimeoutMs", "keepConnected"];
-const serverNames = [
-  ...commonNames,
-  "maxConnections",
-  "maxConnectionsPerAddress",
-  "maxConnectionWaitMs",
-  "maxHandshakes",
-  "maxHandshakesPerAddress",
-  "maxWaitingSockets",
-];
-const MAX_SOCKETS = 1_048_576;
+const serverNames = [...commonNames, ...admissionOptionNames];
+const MAX_HANDLERS = 16_777_216;
 const DEFAULT_HOST = "127.0.0.1";
 const engines: readonly Engine[] = ["auto", "wasm", "keystream", "native"];
 
@@ -131,34 +116,6 @@ function booleanOption(name: string, value: boolean | undefined): boolean {
 const handlerErrors = new ConsoleReport("sealwire: a message handler failed");
 const reportHandlerError = (error: unknown): void => handlerErrors.say(error);
 
-/** Limits of sockets. Those per address, where they are not given, follow from the others. */
-function resolveAdmission(options: ServerOptions): AdmissionLimits {
-  const { maxConnectionWaitMs = 2_000, handshakeTimeoutMs = defaultLimits.handshakeTimeoutMs } = options;
-  const limit = (name: keyof ServerOptions, whenLeftOut: number) =>
-    integerOption(name, options[name] ?? whenLeftOut, 1, MAX_SOCKETS);
-  const maxConnections = limit("maxConnections", 1_024);
-  const maxHandshakes = limit("maxHandshakes", 1_024);
-  const maxWaitingSockets = limit("maxWaitingSockets", 4_096);
-  const limits = {
-    maxConnections,
-    maxConnectionsPerAddress: limit("maxConnectionsPerAddress", maxConnections - (maxConnections >>> 6)),
-    maxHandshakes,
-    maxHandshakesPerAddress: limit("maxHandshakesPerAddress", Math.ceil(maxHandshakes / 2)),
-    maxWaitingSockets,
-    maxWaitingSocketsPerAddress: Math.ceil(maxWaitingSockets / 2),
-    maxConnectionWaitMs: integerOption("maxConnectionWaitMs", maxConnectionWaitMs, 0, 0x7fffffff),
-    handshakeTimeoutMs,
-  };
-  if (options.path === undefined) return limits;
-  const none = Number.POSITIVE_INFINITY;
-  return {
-    ...limits,
-    maxConnectionsPerAddress: none,
-    maxHandshakesPerAddress: none,
-    maxWaitingSocketsPerAddress: none,
-  };
-}
-
 function resolveHandshake(role: Role, options: CommonOptions): HandshakeFactory {
   const { handshake, psk, staticKey, remoteStatic, authorize, pattern, prologue } = options;
   // A missing environment variable must not make an anonymous connection out of one with a psk.
@@ -177,7 +134,7 @@ function resolveHandshake(role: Role, options: CommonOptions): HandshakeFactory 
 }
 
 function resolveContext(role: Role, options: CommonOptions, turns: TurnQueue): ConnectionContext {
-  const { messageBodies = "copy", engine = "auto" } = options;
+  const { messageBodies = "copy", engine = "auto", maxHandlers = 16_384 } = options;
   if (messageBodies !== "copy" && messageBodies !== "view")
     throw invalidArgument("messageBodies", '"copy" or "view"');
   if (!engines.includes(engine)) throw invalidArgument("engine", `one of ${engines.join(", ")}`);
@@ -188,6 +145,7 @@ function resolveContext(role: Role, options: CommonOptions, turns: TurnQueue): C
     engine,
     onMessage: functionOption("onMessage", options.onMessage),
     bodyViews: messageBodies === "view",
+    handlers: new HandlerBudget(integerOption("maxHandlers", maxHandlers, 1, MAX_HANDLERS)),
     exposeStacks: booleanOption("exposeStacks", options.exposeStacks),
     onHandlerError: functionOption("onHandlerError", options.onHandlerError) ?? reportHandlerError,
     turns,
@@ -246,7 +204,7 @@ export function createApi(adapter: Adapter): Api {
       const context = {
         adapter,
         address: resolveAddress(options, 0),
-        admission: resolveAdmission(options),
+        admission: resolveAdmission(options, options.path === undefined),
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
         ...resolveContext("server", options, turns),
       };
