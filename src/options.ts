@@ -32,7 +32,10 @@ export interface ConnectionLimits {
   maxInFlightRequests?: number;
   /** Handlers that have returned a promise and still run, per connection; at the limit reading pauses. Default 1,024. */
   maxConcurrentHandlers?: number;
-  /** From the open socket to the complete handshake, `authorize` included. Default 3,000. */
+  /**
+   * From the open socket to the complete handshake, `authorize` included; on a server also how long a socket may take
+   * to send its first message. Default 10,000: a thousand clients that come at once need seconds on a busy machine.
+   */
   handshakeTimeoutMs?: number;
   /** Closes a connection on which nothing arrives for so long. Default 0 (off). */
   readTimeoutMs?: number;
@@ -69,7 +72,7 @@ export const defaultLimits: ResolvedLimits = {
   maxPendingBytes: 16 * MEBIBYTE,
   maxInFlightRequests: 1_024,
   maxConcurrentHandlers: 1_024,
-  handshakeTimeoutMs: 3_000,
+  handshakeTimeoutMs: 10_000,
   readTimeoutMs: 0,
   writeTimeoutMs: 30_000,
   requestTimeoutMs: 30_000,

@@ -16,22 +16,11 @@
 
 import type { AcceptedSocket, SocketStage } from "./acceptedSocket.ts";
 import { AddressShare } from "./addressShare.ts";
+import type { AdmissionLimits } from "./admissionLimits.ts";
 import { Line } from "./line.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 
 type Share = AddressShare<AcceptedSocket>;
-
-export interface AdmissionLimits {
-  readonly maxConnections: number;
-  readonly maxConnectionsPerAddress: number;
-  readonly maxHandshakes: number;
-  readonly maxHandshakesPerAddress: number;
-  readonly maxWaitingSockets: number;
-  readonly maxWaitingSocketsPerAddress: number;
-  readonly maxConnectionWaitMs: number;
-  /** How long a socket may stay silent; 0: as long as it likes. */
-  readonly handshakeTimeoutMs: number;
-}
 
 /** What the server does when it is told. */
 export interface AdmissionEvents {
@@ -43,8 +32,7 @@ export interface AdmissionEvents {
 
 /** Then a handshake is old. Above the round trip between any two continents. */
 const YOUNG_MS = 250;
-/** Then it is overdue: a part of `handshakeTimeoutMs`, or of its default where it is off. */
-const OVERDUE_PART = 1 / 2;
+/** Then it is overdue, or after half of `handshakeTimeoutMs` where that is less. */
 const OVERDUE_MS = 1_500;
 
 export class Admission {
@@ -65,7 +53,7 @@ export class Admission {
   readonly #silence = new CallbackDeadline(() => this.#dropSlow());
   readonly #patience = new CallbackDeadline(() => this.#refuseImpatient());
   readonly #pressure = new CallbackDeadline(() => this.admitReady());
-  /** Sockets closed while silent: too slow, or the oldest of too many. */
+  /** Sockets closed while silent, by either side. */
   droppedSilent = 0;
   /** Sockets closed for want of a place or of room, after they spoke or before they were listened to. */
   refused = 0;
@@ -73,7 +61,7 @@ export class Admission {
   constructor(limits: AdmissionLimits, events: AdmissionEvents) {
     this.#limits = limits;
     this.#events = events;
-    this.#overdueMs = limits.handshakeTimeoutMs * OVERDUE_PART || OVERDUE_MS;
+    this.#overdueMs = Math.min(OVERDUE_MS, limits.handshakeTimeoutMs / 2 || OVERDUE_MS);
   }
 
   /** Sockets that sent no complete first message, or wait for a place. */
@@ -153,6 +141,7 @@ export class Admission {
   /** The socket is gone. */
   left(socket: AcceptedSocket): void {
     const { share } = socket;
+    if (socket.stage === "silent") this.droppedSilent++;
     this.ended(socket);
     this.#givePlace(socket);
     if (--share.sockets > 0) return;
@@ -251,13 +240,13 @@ export class Admission {
   /** While somebody waits, handshakes get older. */
   #age(now: number): void {
     if (this.#ready.length === 0) return;
-    for (let socket = this.#young.first; isOver(socket, YOUNG_MS, now); socket = this.#young.first) {
+    for (const socket of dueOf(this.#young, YOUNG_MS, now)) {
       socket.stage = "old";
       this.#old.join(socket.byAge);
       this.#givePlace(socket);
       this.#queueUp(socket.share);
     }
-    for (let socket = this.#old.first; isOver(socket, this.#overdueMs, now); socket = this.#old.first) {
+    for (const socket of dueOf(this.#old, this.#overdueMs, now)) {
       socket.stage = "overdue";
       this.#overdue.join(socket.byAge);
       this.#queueUp(socket.share);
@@ -269,14 +258,11 @@ export class Admission {
     timers.cancel(this.#pressure);
     if (this.#ready.length === 0 || this.#closed) return;
     const now = performance.now();
-    const youngMs =
-      this.#young.first === undefined ? Number.POSITIVE_INFINITY : YOUNG_MS - (now - this.#young.first.since);
-    const oldMs =
-      this.#old.first === undefined
-        ? Number.POSITIVE_INFINITY
-        : this.#overdueMs - (now - this.#old.first.since);
-    const nextMs = Math.min(youngMs, oldMs);
-    if (nextMs !== Number.POSITIVE_INFINITY) timers.arm(this.#pressure, Math.max(nextMs, 0));
+    const nextMs = Math.min(
+      leftMs(this.#young.first, YOUNG_MS, now),
+      leftMs(this.#old.first, this.#overdueMs, now),
+    );
+    if (nextMs !== Number.POSITIVE_INFINITY) timers.arm(this.#pressure, nextMs);
   }
 
   // ---- Who goes -----------------------------------------------------------------------------------------
@@ -302,26 +288,26 @@ export class Admission {
   #dropSlow(): void {
     const { handshakeTimeoutMs } = this.#limits;
     const now = performance.now();
-    for (
-      let socket = this.#silent.first;
-      isOver(socket, handshakeTimeoutMs, now);
-      socket = this.#silent.first
-    )
-      this.#dropSilent(socket);
+    for (const socket of dueOf(this.#silent, handshakeTimeoutMs, now)) this.#dropSilent(socket);
     const { first } = this.#silent;
-    if (first !== undefined) timers.arm(this.#silence, handshakeTimeoutMs - (now - first.since));
+    if (first !== undefined) timers.arm(this.#silence, leftMs(first, handshakeTimeoutMs, now));
   }
 
   #refuseImpatient(): void {
     const { maxConnectionWaitMs } = this.#limits;
     const now = performance.now();
-    for (let socket = this.#ready.first; isOver(socket, maxConnectionWaitMs, now); socket = this.#ready.first)
-      this.#refuse(socket);
+    for (const socket of dueOf(this.#ready, maxConnectionWaitMs, now)) this.#refuse(socket);
     const { first } = this.#ready;
-    if (first !== undefined) timers.arm(this.#patience, maxConnectionWaitMs - (now - first.since));
+    if (first !== undefined) timers.arm(this.#patience, leftMs(first, maxConnectionWaitMs, now));
   }
 }
 
-function isOver(socket: AcceptedSocket | undefined, ms: number, now: number): socket is AcceptedSocket {
-  return socket !== undefined && now - socket.since >= ms;
+/** How long it may stay in its stage; infinitely where there is no socket. */
+function leftMs(socket: AcceptedSocket | undefined, stageMs: number, now: number): number {
+  return socket === undefined ? Number.POSITIVE_INFINITY : Math.max(stageMs - (now - socket.since), 0);
+}
+
+/** Those that have been in the stage for so long, the oldest first; each has to leave the line in its turn. */
+function* dueOf(line: Line<AcceptedSocket>, stageMs: number, now: number): Generator<AcceptedSocket> {
+  while (line.first !== undefined && now - line.first.since >= stageMs) yield line.first;
 }

@@ -5,7 +5,6 @@ import { invalidArgument } from "../errors.ts";
 import {
   type ConnectionLimits,
   checkOptionNames,
-  defaultLimits,
   functionOption,
   integerOption,
   limitNames,
@@ -14,7 +13,7 @@ import {
 import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
 import { noise } from "../protocol/noise/noise.ts";
 import { type AnonymousOptions, type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
-import type { AdmissionLimits } from "./admission.ts";
+import { type AdmissionOptions, admissionOptionNames, resolveAdmission } from "./admissionLimits.ts";
 import { type Client, RpcClient } from "./client.ts";
 import type { ConnectionContext } from "./context.ts";
 import { HandlerBudget } from "./handlerBudget.ts";
@@ -39,14 +38,20 @@ export interface CommonOptions extends ConnectionLimits, PeerOptions {
    * the handler returns; saves a copy and an object per message.
    */
   messageBodies?: "copy" | "view";
-  /** Told of every connection that opens, drains or closes, and why. */
-  onConnectionState?: ConnectionStateListener;
   /**
-   * Handlers that have returned a promise and still run, over all connections of this client or server, those that are
-   * gone included; at the limit no new ones begin. Default 16,384.
+   * Handlers at most that have returned a promise and still run, over all connections and beyond their ends; at the
+   * limit no connection takes more. (`maxConcurrentHandlers` is the limit of one connection.) Default 16,384.
    */
   maxHandlers?: number;
-  /** Told what a handler threw. Default: the console, at most a few times a second. */
+  /**
+   * Told of every connection that opens, drains or closes, and why. What it throws or rejects with goes to
+   * `console.error`.
+   */
+  onConnectionState?: ConnectionStateListener;
+  /**
+   * Told what a handler threw or rejected with. Default: console.error, some lines a second at most. What it throws or
+   * rejects with itself goes there, too.
+   */
   onHandlerError?: (error: unknown, message: Message) => void;
   /**
    * Send the messages of what handlers throw to the callers (protocol v2). They may hold what a caller should not
@@ -73,26 +78,7 @@ export interface ClientOptions extends CommonOptions {
   keepConnected?: boolean;
 }
 
-export interface ServerOptions extends CommonOptions {
-  /** Connections at most; more wait for a place, the addresses in turn. Default 1,024. */
-  maxConnections?: number;
-  /**
-   * The same for one address (an IPv4 address, or an IPv6 network of 64 bits). Not for Unix sockets. Default: all but
-   * a 64th of `maxConnections`, so that one address can be a proxy and still can't lock the others out.
-   */
-  maxConnectionsPerAddress?: number;
-  /** How long a socket that has sent its first message waits for a place before it is closed. Default 2,000. */
-  maxConnectionWaitMs?: number;
-  /** Handshakes at most that run, `authorize` included; more wait for a place. Default 1,024. */
-  maxHandshakes?: number;
-  /** The same for one address. Not for Unix sockets. Default: half of `maxHandshakes`. */
-  maxHandshakesPerAddress?: number;
-  /**
-   * Sockets at most that have sent no complete first message or wait for a place; one address may have half of them.
-   * Above it the oldest of those that have sent none is closed. Default 4,096.
-   */
-  maxWaitingSockets?: number;
-}
+export interface ServerOptions extends CommonOptions, AdmissionOptions {}
 
 const commonNames = [
   ...limitNames,
@@ -102,25 +88,17 @@ const commonNames = [
   "path",
   "onMessage",
   "messageBodies",
+  "maxHandlers",
   "onConnectionState",
   "onHandlerError",
   "exposeErrorMessages",
   "exposeStacks",
-  "maxHandlers",
   "handshake",
   "engine",
 ];
 const clientNames = [...commonNames, "maxConnections", "dialTimeoutMs", "keepConnected"];
-const serverNames = [
-  ...commonNames,
-  "maxConnections",
-  "maxConnectionsPerAddress",
-  "maxConnectionWaitMs",
-  "maxHandshakes",
-  "maxHandshakesPerAddress",
-  "maxWaitingSockets",
-];
-const MAX_SOCKETS = 1_048_576;
+const serverNames = [...commonNames, ...admissionOptionNames];
+const MAX_HANDLERS = 16_777_216;
 const DEFAULT_HOST = "127.0.0.1";
 const engines: readonly Engine[] = ["auto", "wasm", "keystream", "native"];
 
@@ -143,34 +121,6 @@ function booleanOption(name: string, value: boolean | undefined): boolean {
 
 const handlerErrors = new ConsoleReport("sealwire: a message handler failed");
 const reportHandlerError = (error: unknown): void => handlerErrors.say(error);
-
-/** Limits of sockets. Those per address, where they are not given, follow from the others. */
-function resolveAdmission(options: ServerOptions): AdmissionLimits {
-  const { maxConnectionWaitMs = 2_000, handshakeTimeoutMs = defaultLimits.handshakeTimeoutMs } = options;
-  const limit = (name: keyof ServerOptions, whenLeftOut: number) =>
-    integerOption(name, options[name] ?? whenLeftOut, 1, MAX_SOCKETS);
-  const maxConnections = limit("maxConnections", 1_024);
-  const maxHandshakes = limit("maxHandshakes", 1_024);
-  const maxWaitingSockets = limit("maxWaitingSockets", 4_096);
-  const limits = {
-    maxConnections,
-    maxConnectionsPerAddress: limit("maxConnectionsPerAddress", maxConnections - (maxConnections >>> 6)),
-    maxHandshakes,
-    maxHandshakesPerAddress: limit("maxHandshakesPerAddress", Math.ceil(maxHandshakes / 2)),
-    maxWaitingSockets,
-    maxWaitingSocketsPerAddress: Math.ceil(maxWaitingSockets / 2),
-    maxConnectionWaitMs: integerOption("maxConnectionWaitMs", maxConnectionWaitMs, 0, 0x7fffffff),
-    handshakeTimeoutMs,
-  };
-  if (options.path === undefined) return limits;
-  const none = Number.POSITIVE_INFINITY;
-  return {
-    ...limits,
-    maxConnectionsPerAddress: none,
-    maxHandshakesPerAddress: none,
-    maxWaitingSocketsPerAddress: none,
-  };
-}
 
 function resolveHandshake(role: Role, options: CommonOptions): HandshakeFactory {
   const { handshake, psk, staticKey, remoteStatic, authorize, pattern, prologue } = options;
@@ -210,7 +160,7 @@ function resolveContext(role: Role, options: CommonOptions, queues: Queues): Con
     exposeErrorMessages: booleanOption("exposeErrorMessages", options.exposeErrorMessages),
     exposeStacks: booleanOption("exposeStacks", options.exposeStacks),
     onHandlerError: functionOption("onHandlerError", options.onHandlerError) ?? reportHandlerError,
-    handlerBudget: new HandlerBudget(integerOption("maxHandlers", maxHandlers, 1, 1_048_576)),
+    handlerBudget: new HandlerBudget(integerOption("maxHandlers", maxHandlers, 1, MAX_HANDLERS)),
     ...queues,
   };
   // Last, so that no mistake in another option leaves keys behind.
@@ -267,7 +217,7 @@ export function createApi(adapter: Adapter): Api {
       const context = {
         adapter,
         address: resolveAddress(options, 0),
-        admission: resolveAdmission(options),
+        admission: resolveAdmission(options, options.path === undefined),
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
         ...resolveContext("server", options, queues),
       };

@@ -3,7 +3,8 @@
 import { SealwireError } from "../errors.ts";
 import { AcceptedSocket, type SocketOwner } from "./acceptedSocket.ts";
 import { addressGroup } from "./addressGroup.ts";
-import { Admission, type AdmissionEvents, type AdmissionLimits } from "./admission.ts";
+import { Admission, type AdmissionEvents } from "./admission.ts";
+import type { AdmissionLimits } from "./admissionLimits.ts";
 import { RpcConnection } from "./connection.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { callListener } from "./listeners.ts";
@@ -32,8 +33,9 @@ export interface Server {
    */
   readonly refusedConnections: number;
   /**
-   * Sockets closed since the server started that had sent no complete first message: within `handshakeTimeoutMs`, or
-   * before they were the oldest of more than `maxWaitingSockets`.
+   * Sockets closed since the server started, by either side, that had sent no complete first message: too slow
+   * (`handshakeTimeoutMs`), or the oldest of too many (`maxWaitingSockets`), or they left. `onConnectionState` is not
+   * told of them: they were no connections yet.
    */
   readonly droppedSockets: number;
   /** Sockets now that have sent no complete first message, or wait for a place. */
