@@ -1,6 +1,8 @@
 // Base64 and base64url (RFC 4648 sections 4 and 5) without padding. The text of a key is as secret as the key:
 // digits and characters are computed, not looked up, and nothing branches on them.
 
+import type { OwnBytes } from "./bytes.ts";
+
 /** All ones when low <= c <= high, else 0; for values below 2^15. */
 function inRange(c: number, low: number, high: number): number {
   return ((low - 1 - c) & (c - high - 1)) >> 31;
@@ -33,7 +35,7 @@ function characterOf(value: number): number {
  * The bytes of a text in either alphabet, without padding; undefined for any other character, for a length that no
  * bytes have, and where unused bits at the end are not zero, so that every value has one text.
  */
-export function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
+export function decodeBase64(text: string): OwnBytes | undefined {
   const { length } = text;
   if (length % 4 === 1) return undefined;
   const bytes = new Uint8Array((length * 3) >>> 2);
