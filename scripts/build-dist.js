@@ -28,18 +28,30 @@ const declarations = {
     outDir: "../dist/types",
   },
   include: [],
-  files: Object.values(config.input).map((path) => `../${path}`),
+  files: [...Object.values(config.input), "src/core/abortSignal.ts"].map((path) => `../${path}`),
 };
 writeFileSync("build/tsconfig.dist.json", JSON.stringify(declarations));
 execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "build/tsconfig.dist.json"], {
   stdio: "inherit",
 });
-// tsc leaves the `.ts` of an import as it is in declarations; consumers compile without that option.
-for (const path of readdirSync("dist/types", { recursive: true, encoding: "utf8" })) {
-  if (!path.endsWith(".d.ts")) continue;
-  const file = join("dist/types", path);
-  const text = readFileSync(file, "utf8");
-  writeFileSync(file, text.replace(/((?:from|import\()\s*["']\.[^"']*)\.ts(["'])/g, "$1.js$2"));
+/**
+ * A declaration as programs compile it: tsc leaves the `.ts` of an import as it is, and names AbortSignal as if
+ * every program had the DOM library or @types/node; src/core/abortSignal.ts has a type that needs neither.
+ */
+function forConsumers(text, path) {
+  const imports = text.replace(/((?:from|import\()\s*["']\.[^"']*)\.ts(["'])/g, "$1.js$2");
+  const code = imports.replace(/\/\*[\s\S]*?\*\//g, "");
+  const own = path === "core/abortSignal.d.ts" || /import [^;]*\bAbortSignal\b/.test(code);
+  if (own || !/\bAbortSignal\b/.test(code)) return imports;
+  const folders = path.split("/").length - 1;
+  const up = folders === 0 ? "./" : "../".repeat(folders);
+  return `import type { AbortSignal } from "${up}core/abortSignal.js";\n${imports}`;
+}
+
+for (const name of readdirSync("dist/types", { recursive: true, encoding: "utf8" })) {
+  if (!name.endsWith(".d.ts")) continue;
+  const file = join("dist/types", name);
+  writeFileSync(file, forConsumers(readFileSync(file, "utf8"), name.replaceAll("\\", "/")));
 }
 
 for (const name of ["sealwire.wasm", "sealwire.relaxed.wasm"]) copyFileSync(`build/${name}`, `dist/${name}`);

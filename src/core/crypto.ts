@@ -4,6 +4,7 @@
 // All pointers and lengths are byte counts in linear memory. The exported functions trust their arguments:
 // the modules beside this one check them.
 
+import type { OwnBytes } from "./bytes.ts";
 import { wasmInstance } from "./wasm.ts";
 
 /** X25519, BLAKE2b, HMAC, HKDF (assembly/x25519.ts, x25519Base.ts, blake2b.ts, hkdf.ts). */
@@ -86,7 +87,7 @@ const exported = wasmInstance().exports;
 export const core = exported as unknown as CoreExports;
 
 /** The whole linear memory. Fixed in size, so this view never detaches. */
-export const memory = new Uint8Array((exported.memory as WebAssembly.Memory).buffer);
+export const memory: OwnBytes = new Uint8Array((exported.memory as WebAssembly.Memory).buffer);
 
 /** The address or size that assembly/memory.ts exports under this name. */
 function region(name: string): number {

@@ -2,7 +2,7 @@
 // the runtime's GCM. Shared by the one-shot API (gcm.ts) and by frames too large for a batch (frameCipher.ts).
 
 import { SealwireError } from "../errors.ts";
-import { totalLength } from "./bytes.ts";
+import { totalLength, viewOf } from "./bytes.ts";
 import type { CachedKey } from "./cachedKey.ts";
 import { copyInto } from "./copy.ts";
 import { core, KEYSTREAM, memory, STAGING } from "./crypto.ts";
@@ -46,11 +46,22 @@ function engineFor(engine: Engine, bytes: number): Engine {
 function begin(slot: number, iv: Uint8Array, aad: Uint8Array): void {
   memory.set(iv, IV);
   core.streamBegin(slot, IV);
-  for (let from = 0; from < aad.length; from += WINDOW_BYTES) {
-    const piece = aad.subarray(from, from + WINDOW_BYTES);
-    memory.set(piece, WINDOW);
-    core.streamHash(slot, WINDOW, piece.length);
+  const { length } = aad;
+  for (let from = 0; from < length; from += WINDOW_BYTES) {
+    const bytes = Math.min(WINDOW_BYTES, length - from);
+    memory.set(bytes === length ? aad : viewOf(aad, from, from + bytes), WINDOW);
+    core.streamHash(slot, WINDOW, bytes);
   }
+}
+
+/**
+ * Ends a message and wipes what it left: its state, IV, tag and window (`windowBytes` of it were used at most).
+ * `keystreamBytes` of KEYSTREAM besides, for a message that something broke off: otherwise it wipes its own.
+ */
+function end(windowBytes: number, keystreamBytes: number): void {
+  core.streamEnd();
+  memory.fill(0, STAGING, WINDOW + Math.min(windowBytes, WINDOW_BYTES));
+  if (keystreamBytes > 0) memory.fill(0, KEYSTREAM, KEYSTREAM + keystreamBytes);
 }
 
 /** XORs keystream onto the first `length` bytes of the window. */
@@ -72,7 +83,7 @@ function gather(parts: readonly Uint8Array[], from: number, length: number, addr
     const last = Math.min(from + length - start, part.length);
     if (first < last) {
       const whole = first === 0 && last === part.length;
-      copyInto(memory, address + start + first - from, whole ? part : part.subarray(first, last));
+      copyInto(memory, address + start + first - from, whole ? part : viewOf(part, first, last));
     }
     start += part.length;
   }
@@ -103,19 +114,22 @@ export function sealPieces(
   }
 
   const slot = key.expanded();
-  begin(slot, iv, aad);
-  for (let from = 0; from < total; from += WINDOW_BYTES) {
-    const length = Math.min(WINDOW_BYTES, total - from);
-    gather(parts, from, length, WINDOW);
-    cryptWindow(key, slot, chosen, length);
-    core.streamHash(slot, WINDOW, length);
-    take(memory.subarray(WINDOW, WINDOW + length), false);
+  let broken = true;
+  try {
+    begin(slot, iv, aad);
+    for (let from = 0; from < total; from += WINDOW_BYTES) {
+      const length = Math.min(WINDOW_BYTES, total - from);
+      gather(parts, from, length, WINDOW);
+      cryptWindow(key, slot, chosen, length);
+      core.streamHash(slot, WINDOW, length);
+      take(memory.subarray(WINDOW, WINDOW + length), false);
+    }
+    core.streamTag(slot, aad.length, total, TAG);
+    take(memory.subarray(TAG, TAG + TAG_BYTES), false);
+    broken = false;
+  } finally {
+    end(Math.max(total, aad.length), broken ? WINDOW_BYTES : 0);
   }
-  core.streamTag(slot, aad.length, total, TAG);
-  take(memory.subarray(TAG, TAG + TAG_BYTES), false);
-  core.streamEnd();
-  // Only ciphertext is left there, but in Rekey that is a key.
-  memory.fill(0, WINDOW, WINDOW + Math.min(total, WINDOW_BYTES));
 }
 
 function sealNatively(
@@ -132,7 +146,7 @@ function sealNatively(
   for (const part of parts) {
     for (let from = 0; from < part.length; ) {
       const length = Math.min(part.length - from, WINDOW_BYTES - (at % WINDOW_BYTES));
-      take(cipher.update(part.subarray(from, from + length)), true);
+      take(cipher.update(viewOf(part, from, from + length)), true);
       from += length;
       at += length;
     }
@@ -178,28 +192,32 @@ export function openMessage(
   if (chosen === "native") return openNatively(key, iv, aad, chunks, total, into);
 
   const slot = key.expanded();
-  begin(slot, iv, aad);
-  for (let from = 0; from < total; from += WINDOW_BYTES) {
-    const length = Math.min(WINDOW_BYTES, total - from);
-    gather(chunks, from, length, WINDOW);
-    core.streamHash(slot, WINDOW, length);
+  let broken = true;
+  try {
+    begin(slot, iv, aad);
+    for (let from = 0; from < total; from += WINDOW_BYTES) {
+      const length = Math.min(WINDOW_BYTES, total - from);
+      gather(chunks, from, length, WINDOW);
+      core.streamHash(slot, WINDOW, length);
+    }
+    gather(chunks, total, TAG_BYTES, TAG);
+    if (core.streamVerify(slot, aad.length, total, TAG) === 0) {
+      broken = false;
+      return null;
+    }
+    const plaintext = into === undefined ? new Uint8Array(total) : viewOf(into, 0, total);
+    for (let from = 0; from < total; from += WINDOW_BYTES) {
+      const length = Math.min(WINDOW_BYTES, total - from);
+      // A message of one window is still there from the hashing.
+      if (total > WINDOW_BYTES) gather(chunks, from, length, WINDOW);
+      cryptWindow(key, slot, chosen, length);
+      plaintext.set(memory.subarray(WINDOW, WINDOW + length), from);
+    }
+    broken = false;
+    return plaintext;
+  } finally {
+    end(Math.max(total, aad.length), broken ? WINDOW_BYTES : 0);
   }
-  gather(chunks, total, TAG_BYTES, TAG);
-  if (core.streamVerify(slot, aad.length, total, TAG) === 0) {
-    core.streamEnd();
-    return null;
-  }
-  const plaintext = into?.subarray(0, total) ?? new Uint8Array(total);
-  for (let from = 0; from < total; from += WINDOW_BYTES) {
-    const length = Math.min(WINDOW_BYTES, total - from);
-    // A message of one window is still there from the hashing.
-    if (total > WINDOW_BYTES) gather(chunks, from, length, WINDOW);
-    cryptWindow(key, slot, chosen, length);
-    plaintext.set(memory.subarray(WINDOW, WINDOW + length), from);
-  }
-  core.streamEnd();
-  memory.fill(0, WINDOW, WINDOW + Math.min(total, WINDOW_BYTES));
-  return plaintext;
 }
 
 function openNatively(
@@ -213,22 +231,33 @@ function openNatively(
   const decipher = nodeCrypto!.createDecipheriv("aes-256-gcm", key.bytes, iv, { authTagLength: TAG_BYTES });
   gather(chunks, total, TAG_BYTES, TAG);
   decipher.setAuthTag(memory.slice(TAG, TAG + TAG_BYTES));
+  memory.fill(0, TAG, TAG + TAG_BYTES);
   if (aad.length > 0) decipher.setAAD(aad);
-  const plaintext = into?.subarray(0, total) ?? new Uint8Array(total);
+  const plaintext = into === undefined ? new Uint8Array(total) : viewOf(into, 0, total);
   let at = 0;
-  for (const chunk of chunks) {
-    for (let from = 0; from < chunk.length && at < total; from += WINDOW_BYTES) {
-      const piece = decipher.update(chunk.subarray(from, Math.min(from + WINDOW_BYTES, from + total - at)));
-      copyInto(plaintext, at, piece);
-      at += piece.length;
-      wipeAndRelease(piece);
+  let authentic = false;
+  try {
+    for (const chunk of chunks) {
+      for (let from = 0; from < chunk.length && at < total; from += WINDOW_BYTES) {
+        const to = Math.min(from + WINDOW_BYTES, from + total - at, chunk.length);
+        const piece = decipher.update(viewOf(chunk, from, to));
+        copyInto(plaintext, at, piece);
+        at += piece.length;
+        wipeAndRelease(piece);
+      }
     }
+    authentic = isAuthentic(decipher);
+    return authentic ? plaintext : null;
+  } finally {
+    if (!authentic) wipe(plaintext);
   }
+}
+
+function isAuthentic(decipher: { final(): unknown }): boolean {
   try {
     decipher.final();
+    return true;
   } catch {
-    wipe(plaintext);
-    return null;
+    return false;
   }
-  return plaintext;
 }

@@ -1,16 +1,18 @@
 // Instantiates the crypto core once per thread. The module has no imports and fixed memory, so the views
 // made here live as long as the program and never detach.
 
-import { SealwireError } from "../errors.ts";
-import { plainBase64, relaxedBase64 } from "./wasm-binary.ts";
+import { invalidArgument, SealwireError } from "../errors.ts";
+import { decodeBase64 } from "./base64.ts";
+import { buildId, plainBase64, relaxedBase64 } from "./wasm-binary.ts";
 
-/** Base64 to bytes without Buffer, so that nothing here depends on a runtime. */
-function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
-  return bytes;
-}
+/**
+ * A WebAssembly.Module. Not declared by that name: it comes with TypeScript's DOM library, which a program for
+ * Node, Bun or Deno need not have.
+ */
+export type CompiledModule = object;
+
+/** The custom section of both builds that says which sources they were made from (scripts/build-wasm.js). */
+const BUILD_SECTION = "sealwire";
 
 /** A module that a caller compiled beforehand (see `usePrecompiledModule`). */
 let precompiled: WebAssembly.Module | undefined;
@@ -21,19 +23,27 @@ let chosenBuild: "plain" | "relaxed" | "precompiled" = "plain";
  * Use a module compiled elsewhere (for example in another thread, from `sealwire/sealwire.wasm`) instead of
  * compiling the inlined one. Must be called before the first use of the core.
  *
- * @throws SealwireError ERR_INVALID_ARGUMENT when it is not a WebAssembly.Module or the core already runs.
+ * @param module a WebAssembly.Module, also of another realm, of this very version of the package
+ * @throws SealwireError ERR_INVALID_ARGUMENT when it is something else or the core already runs; ERR_UNSUPPORTED
+ *   where there is no WebAssembly
  */
-export function usePrecompiledModule(module: WebAssembly.Module): void {
-  if (!(module instanceof WebAssembly.Module)) {
-    throw new SealwireError("ERR_INVALID_ARGUMENT", "module must be a WebAssembly.Module");
+export function usePrecompiledModule(module: CompiledModule): void {
+  requireWebAssembly();
+  if (!isOurs(module)) {
+    throw invalidArgument(
+      "module",
+      "a WebAssembly.Module of this version's sealwire.wasm or sealwire.relaxed.wasm",
+    );
   }
-  if (instance !== undefined) {
-    throw new SealwireError("ERR_INVALID_ARGUMENT", "module must be given before the core is first used");
-  }
+  if (instance !== undefined) throw invalidArgument("module", "given before the core is first used");
   precompiled = module;
 }
 
-/** Which build runs in this process: relaxed SIMD where the runtime validates it, else plain SIMD. */
+/**
+ * Which build runs in this process: relaxed SIMD where the runtime validates it, else plain SIMD.
+ *
+ * @throws SealwireError ERR_UNSUPPORTED where none can run
+ */
 export function wasmBuild(): "plain" | "relaxed" | "precompiled" {
   wasmInstance();
   return chosenBuild;
@@ -42,24 +52,52 @@ export function wasmBuild(): "plain" | "relaxed" | "precompiled" {
 /**
  * The module instance, created at first use.
  *
- * @throws SealwireError ERR_UNSUPPORTED where the runtime has no WebAssembly SIMD.
+ * @throws SealwireError ERR_UNSUPPORTED where the runtime has no WebAssembly SIMD, or does not let it run
+ * @internal
  */
 export function wasmInstance(): WebAssembly.Instance {
   if (instance !== undefined) return instance;
-  if (precompiled !== undefined) {
-    chosenBuild = "precompiled";
-    instance = new WebAssembly.Instance(precompiled);
-    return instance;
+  requireWebAssembly();
+  try {
+    instance = new WebAssembly.Instance(precompiled ?? compile());
+  } catch (cause) {
+    if (cause instanceof SealwireError) throw cause;
+    const text =
+      "sealwire could not start its WebAssembly module: the runtime forbids it, or lacks 64 MiB of memory";
+    throw new SealwireError("ERR_UNSUPPORTED", text, { cause });
   }
-  let bytes = decodeBase64(relaxedBase64);
-  chosenBuild = "relaxed";
-  if (!WebAssembly.validate(bytes)) {
-    bytes = decodeBase64(plainBase64);
-    chosenBuild = "plain";
-    if (!WebAssembly.validate(bytes)) {
-      throw new SealwireError("ERR_UNSUPPORTED", "sealwire needs a runtime with WebAssembly SIMD (128-bit)");
-    }
-  }
-  instance = new WebAssembly.Instance(new WebAssembly.Module(bytes));
+  if (precompiled !== undefined) chosenBuild = "precompiled";
   return instance;
+}
+
+function compile(): WebAssembly.Module {
+  for (const [build, text] of [
+    ["relaxed", relaxedBase64],
+    ["plain", plainBase64],
+  ] as const) {
+    const bytes = decodeBase64(text)!;
+    if (!WebAssembly.validate(bytes)) continue;
+    chosenBuild = build;
+    return new WebAssembly.Module(bytes);
+  }
+  throw new SealwireError("ERR_UNSUPPORTED", "sealwire needs a runtime with WebAssembly SIMD (128-bit)");
+}
+
+/** Whether this is a module, of any realm, that was built together with this file. Another would run, but wrongly. */
+function isOurs(module: unknown): module is WebAssembly.Module {
+  let sections: ArrayBuffer[];
+  try {
+    // Throws for whatever is no module.
+    sections = WebAssembly.Module.customSections(module as WebAssembly.Module, BUILD_SECTION);
+  } catch {
+    return false;
+  }
+  return sections.length === 1 && String.fromCharCode(...new Uint8Array(sections[0]!)) === buildId;
+}
+
+function requireWebAssembly(): void {
+  if (typeof WebAssembly === "object") return;
+  const text =
+    "sealwire needs WebAssembly, which this runtime lacks or was started without (such as node --jitless)";
+  throw new SealwireError("ERR_UNSUPPORTED", text);
 }

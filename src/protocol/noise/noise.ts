@@ -2,7 +2,7 @@
 
 import { LENGTH_BYTES, REKEY_AFTER_FRAMES } from "../../constants.ts";
 import { readU32 } from "../../core/bytes.ts";
-import { invalidArgument } from "../../errors.ts";
+import { invalidArgument, SealwireError } from "../../errors.ts";
 import type { HandshakeFactory, Role, TransportFormat } from "../handshake.ts";
 import { patternByFirstLength } from "./choosePattern.ts";
 import { NoiseHandshake } from "./noiseHandshake.ts";
@@ -17,7 +17,7 @@ import {
 import type { HandshakePattern } from "./pattern.ts";
 import { protocolName } from "./patterns.ts";
 
-/** A factory of Noise handshakes. It holds copies of psk and static key until `destroy`; then `create` throws. */
+/** A factory of Noise handshakes. It holds copies of psk and static key until `destroy`; then `create` throws ERR_CLOSED. */
 export interface NoiseFactory extends HandshakeFactory {
   destroy(): void;
 }
@@ -39,6 +39,7 @@ export interface AnonymousNoiseFactory extends NoiseFactory {
 export function noise(options?: NoiseOptions & AnonymousOptions, role?: Role): AnonymousNoiseFactory;
 export function noise(options: NoiseOptions, role?: Role): NoiseFactory;
 export function noise(options: NoiseOptions = {}, role?: Role): NoiseFactory {
+  if (role !== undefined) requireRole(role);
   const { unsafeRekeyAfterFramesForTests: rekeyAfterFrames = REKEY_AFTER_FRAMES } = options ?? {};
   if (!Number.isSafeInteger(rekeyAfterFrames) || rekeyAfterFrames < 1) {
     throw invalidArgument("unsafeRekeyAfterFramesForTests", "a positive integer");
@@ -64,7 +65,9 @@ export function noise(options: NoiseOptions = {}, role?: Role): NoiseFactory {
     format,
     anonymous: settings.psk === undefined && named.every((pattern) => pattern.name === "NN"),
     create(handshakeRole, info) {
-      if (destroyed) throw invalidArgument("this handshake factory", "used before destroy()");
+      if (destroyed) throw new SealwireError("ERR_CLOSED", "this handshake factory was destroyed");
+      requireRole(handshakeRole);
+      if (typeof info?.remoteAddress !== "string") throw invalidArgument("info.remoteAddress", "a string");
       // Asking again gives the error that says what this role lacks.
       const patterns = choices[handshakeRole] ?? patternsFor(handshakeRole, settings);
       return new NoiseHandshake(handshakeRole, patterns, settings, info);
@@ -81,6 +84,10 @@ export function noise(options: NoiseOptions = {}, role?: Role): NoiseFactory {
       wipeSettings(settings);
     },
   };
+}
+
+function requireRole(role: Role): void {
+  if (role !== "client" && role !== "server") throw invalidArgument("role", '"client" or "server"');
 }
 
 type Choices = Partial<Record<Role, HandshakePattern[]>>;

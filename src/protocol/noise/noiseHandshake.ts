@@ -8,16 +8,17 @@
 // (`remoteStatic`, then `authorize`). Whatever fails ends the handshake and wipes it.
 
 import { LENGTH_BYTES } from "../../constants.ts";
+import { readU32, requireBytes, writeU32 } from "../../core/bytes.ts";
 import { SealwireError } from "../../errors.ts";
 import type { Handshake, HandshakeInfo, HandshakeResult, Role } from "../handshake.ts";
 import { patternByFirstLength, peerStaticKnown } from "./choosePattern.ts";
 import { HandshakeState } from "./handshakeState.ts";
 import { encodeKey, equalKeys } from "./keys.ts";
-import type { NoiseSettings } from "./noiseOptions.ts";
+import { copySettings, type NoiseSettings, wipeSettings } from "./noiseOptions.ts";
 import type { HandshakePattern } from "./pattern.ts";
 import { messageLengths, protocolName } from "./patterns.ts";
 
-type State = "write" | "length" | "message" | "authorizing" | "done" | "consumed";
+type State = "write" | "length" | "message" | "authorizing" | "done" | "consumed" | "destroyed";
 
 export class NoiseHandshake implements Handshake {
   readonly #role: Role;
@@ -29,7 +30,7 @@ export class NoiseHandshake implements Handshake {
   #expectedLength = 0;
   #checkedPeer = false;
 
-  /** `settings` stay the factory's; the handshake works on copies. */
+  /** `settings` stay the factory's, which may wipe them at any time; the handshake works on copies. */
   constructor(
     role: Role,
     patterns: readonly HandshakePattern[],
@@ -38,7 +39,7 @@ export class NoiseHandshake implements Handshake {
   ) {
     this.#role = role;
     this.#patterns = patterns;
-    this.#settings = settings;
+    this.#settings = copySettings(settings);
     this.#info = info;
     this.#state = role === "client" ? "write" : "length";
     if (role === "client") this.#noise = this.#start(patterns[0]!);
@@ -49,12 +50,12 @@ export class NoiseHandshake implements Handshake {
     try {
       const message = this.#noise!.writeMessage();
       const frame = new Uint8Array(LENGTH_BYTES + message.length);
-      new DataView(frame.buffer).setUint32(0, message.length);
+      writeU32(frame, 0, message.length);
       frame.set(message, LENGTH_BYTES);
       this.#state = this.#noise!.isFinished ? "done" : "length";
       return frame;
     } catch (error) {
-      this.destroy();
+      this.#end("consumed");
       throw new SealwireError("ERR_HANDSHAKE", "the handshake could not go on", { cause: error });
     }
   }
@@ -65,6 +66,8 @@ export class NoiseHandshake implements Handshake {
   }
 
   receive(bytes: Uint8Array): void | Promise<void> {
+    this.#requireAlive();
+    requireBytes("bytes", bytes);
     if (this.expects === 0 || bytes.length !== this.expects) {
       throw new SealwireError("ERR_HANDSHAKE", `${this.expects} bytes expected, ${bytes.length} given`);
     }
@@ -72,7 +75,7 @@ export class NoiseHandshake implements Handshake {
       if (this.#state === "length") return this.#receiveLength(bytes);
       return this.#receiveMessage(bytes);
     } catch (error) {
-      this.destroy();
+      this.#end("consumed");
       throw error;
     }
   }
@@ -82,14 +85,15 @@ export class NoiseHandshake implements Handshake {
   }
 
   finish(): HandshakeResult {
+    this.#requireAlive();
     if (this.#state !== "done")
       throw new SealwireError("ERR_HANDSHAKE", "the handshake is not done, or consumed");
     const noise = this.#noise!;
     const handshakeHash = noise.handshakeHash;
     const remoteStaticKey = noise.remoteStaticKey;
     const keys = noise.splitKeys();
-    this.destroy();
     const initiatorSpokeLast = noise.pattern.messages.length % 2 === 1;
+    this.#end("consumed");
     return {
       ...keys,
       spokeLast: initiatorSpokeLast === (this.#role === "client"),
@@ -103,25 +107,39 @@ export class NoiseHandshake implements Handshake {
   }
 
   destroy(): void {
-    this.#state = "consumed";
+    this.#end("destroyed");
+  }
+
+  #end(state: "consumed" | "destroyed"): void {
+    if (this.#state !== "destroyed") this.#state = state;
     this.#noise?.destroy();
+    wipeSettings(this.#settings);
+  }
+
+  #requireAlive(): void {
+    if (this.#state === "destroyed") throw new SealwireError("ERR_CLOSED", "the handshake was destroyed");
   }
 
   #start(pattern: HandshakePattern): HandshakeState {
     const { psk, s, remoteStatics, prologue, ephemeralForTests } = this.#settings;
-    return new HandshakeState({
-      pattern: pattern.name,
-      initiator: this.#role === "client",
-      prologue,
-      s,
-      rs: peerStaticKnown(pattern, this.#role) ? remoteStatics[0] : undefined,
-      psks: pattern.pskCount > 0 ? [psk!] : [],
-      unsafeEphemeralForTests: ephemeralForTests,
-    });
+    try {
+      return new HandshakeState({
+        pattern: pattern.name,
+        initiator: this.#role === "client",
+        prologue,
+        s,
+        rs: peerStaticKnown(pattern, this.#role) ? remoteStatics[0] : undefined,
+        psks: pattern.pskCount > 0 ? [psk!] : [],
+        unsafeEphemeralForTests: ephemeralForTests,
+      });
+    } finally {
+      // The HandshakeState has copies of its own.
+      wipeSettings(this.#settings);
+    }
   }
 
   #receiveLength(bytes: Uint8Array): void {
-    const length = new DataView(bytes.buffer, bytes.byteOffset, LENGTH_BYTES).getUint32(0);
+    const length = readU32(bytes, 0);
     // Only a server can have more than one pattern, and only until its first message.
     const noise = this.#noise;
     const pattern = noise === undefined ? patternByFirstLength(this.#patterns, length) : noise.pattern;
@@ -197,7 +215,7 @@ export class NoiseHandshake implements Handshake {
         throw new SealwireError("ERR_HANDSHAKE", "the handshake is consumed");
       this.#decide(remoteStaticKey, answer);
     } catch (error) {
-      this.destroy();
+      this.#end("consumed");
       throw error;
     }
   }

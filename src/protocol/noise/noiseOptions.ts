@@ -1,6 +1,9 @@
 // The options of protocol v2's handshake, checked and turned into what a handshake runs on.
 
+import { requireBytesUpTo } from "../../core/bytes.ts";
+import { encodeText } from "../../core/text.ts";
 import { invalidArgument } from "../../errors.ts";
+import { checkOptionNames } from "../../options.ts";
 import type { Role } from "../handshake.ts";
 import { type Credentials, choosePatterns } from "./choosePattern.ts";
 import type { KeyPair } from "./dh.ts";
@@ -61,16 +64,20 @@ export interface NoiseOptions extends PeerOptions {
   unsafeRekeyAfterFramesForTests?: number;
 }
 
+/** What settings hold that is wiped. */
+interface Secrets {
+  psk: Uint8Array | undefined;
+  s: KeyPair | undefined;
+  ephemeralForTests: Uint8Array | undefined;
+}
+
 /** The options of one factory, decoded. It owns copies of the secrets. */
-export interface NoiseSettings {
-  readonly psk: Uint8Array | undefined;
-  readonly s: KeyPair | undefined;
+export interface NoiseSettings extends Readonly<Secrets> {
   readonly remoteStatics: readonly Uint8Array[];
   readonly authorize: Authorize | undefined;
   readonly pattern: string | undefined;
   /** "sealwire/2" ‖ the option. */
   readonly prologue: Uint8Array;
-  readonly ephemeralForTests: Uint8Array | undefined;
 }
 
 /** The names of `PeerOptions`. */
@@ -83,6 +90,12 @@ export const peerOptionNames = [
   "prologue",
 ] as const satisfies readonly (keyof PeerOptions)[];
 
+const noiseOptionNames: readonly string[] = [
+  ...peerOptionNames,
+  "unsafeEphemeralForTests",
+  "unsafeRekeyAfterFramesForTests",
+] satisfies (keyof NoiseOptions)[];
+
 /** Begins every prologue, so that no other use of Noise can be mistaken for this one. */
 const PROLOGUE_PREFIX = "sealwire/2";
 const MAX_PROLOGUE_BYTES = 65_535;
@@ -93,7 +106,8 @@ const MAX_PROLOGUE_BYTES = 65_535;
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option
  */
 export function resolveNoiseOptions(options: NoiseOptions): NoiseSettings {
-  if (options === null || typeof options !== "object") throw invalidArgument("options", "an object");
+  // A misspelt psk would mean no psk, and so a peer that nobody authenticates.
+  checkOptionNames(options, noiseOptionNames);
   const { psk, staticKey, remoteStatic, authorize, pattern, unsafeEphemeralForTests } = options;
   if (authorize !== undefined && typeof authorize !== "function")
     throw invalidArgument("authorize", "a function");
@@ -103,20 +117,34 @@ export function resolveNoiseOptions(options: NoiseOptions): NoiseSettings {
     prologue: buildPrologue(options.prologue),
     authorize,
     pattern,
-    ephemeralForTests:
-      unsafeEphemeralForTests && decodeKey("unsafeEphemeralForTests", unsafeEphemeralForTests),
   };
-  const s = staticKey === undefined ? undefined : keyPairOf("staticKey", staticKey);
+  const secrets: Secrets = { psk: undefined, s: undefined, ephemeralForTests: undefined };
   try {
-    return { ...withoutSecrets, s, psk: psk === undefined ? undefined : decodeKey("psk", psk) };
+    if (psk !== undefined) secrets.psk = decodeKey("psk", psk);
+    if (staticKey !== undefined) secrets.s = keyPairOf("staticKey", staticKey);
+    if (unsafeEphemeralForTests !== undefined) {
+      secrets.ephemeralForTests = decodeKey("unsafeEphemeralForTests", unsafeEphemeralForTests);
+    }
   } catch (error) {
-    s?.privateKey.fill(0);
+    wipeSettings(secrets);
     throw error;
   }
+  return { ...withoutSecrets, ...secrets };
+}
+
+/** A copy with secrets of its own, for who may outlive the factory. */
+export function copySettings(settings: NoiseSettings): NoiseSettings {
+  const { psk, s, ephemeralForTests } = settings;
+  return {
+    ...settings,
+    psk: psk && new Uint8Array(psk),
+    s: s && { privateKey: new Uint8Array(s.privateKey), publicKey: s.publicKey },
+    ephemeralForTests: ephemeralForTests && new Uint8Array(ephemeralForTests),
+  };
 }
 
 /** Wipes the secrets of settings that are not used any more. Idempotent. */
-export function wipeSettings(settings: NoiseSettings): void {
+export function wipeSettings(settings: Secrets): void {
   settings.psk?.fill(0);
   settings.s?.privateKey.fill(0);
   settings.ephemeralForTests?.fill(0);
@@ -143,12 +171,14 @@ function decodeRemoteStatics(remoteStatic: NoiseOptions["remoteStatic"]): Uint8A
 }
 
 function buildPrologue(prologue: Uint8Array | string | undefined): Uint8Array {
-  const encoder = new TextEncoder();
-  const own = typeof prologue === "string" ? encoder.encode(prologue) : (prologue ?? new Uint8Array(0));
-  if (!(own instanceof Uint8Array) || own.length > MAX_PROLOGUE_BYTES) {
+  const prefix = encodeText(PROLOGUE_PREFIX);
+  if (prologue === undefined) return prefix;
+  const own = typeof prologue === "string" ? encodeText(prologue) : prologue;
+  try {
+    requireBytesUpTo("prologue", own, MAX_PROLOGUE_BYTES);
+  } catch {
     throw invalidArgument("prologue", "a string or Uint8Array of at most 65,535 bytes");
   }
-  const prefix = encoder.encode(PROLOGUE_PREFIX);
   const bytes = new Uint8Array(prefix.length + own.length);
   bytes.set(prefix);
   bytes.set(own, prefix.length);

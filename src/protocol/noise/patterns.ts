@@ -5,7 +5,7 @@
 // bar are the pre-messages: static keys known up front, the initiator's, then the responder's.
 
 import { invalidArgument } from "../../errors.ts";
-import { checkPattern, type HandshakePattern, type Token } from "./pattern.ts";
+import { checkedPattern, type HandshakePattern, type Token, wellFormed } from "./pattern.ts";
 
 /** Lengths in bytes (sections 4.1 to 4.3) for 25519, AESGCM and BLAKE2b. */
 export const DHLEN = 32;
@@ -73,12 +73,13 @@ export const fundamentalPatternNames: readonly string[] = patternNames.filter((n
 const parsed = new Map<string, HandshakePattern>();
 
 /**
- * The pattern of a name such as "XX", "NNpsk0" or "KNpsk0+psk2" (section 8: modifiers in ascending order).
+ * The pattern of a name such as "XX", "NNpsk0" or "KNpsk0+psk2" (section 8: modifiers in ascending order), frozen.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT for an unknown name, a modifier that the pattern has no place
  * for, or a combination that the rules of sections 7.3 and 9.3 forbid (for example "XXpsk0+psk0").
  */
 export function parsePattern(name: string): HandshakePattern {
+  if (typeof name !== "string") throw invalidArgument("pattern", "the name of a Noise pattern");
   const known = parsed.get(name);
   if (known !== undefined) return known;
   const match = /^([A-Z]1?(?:[A-Z]1?)?)((?:psk\d)?(?:\+psk\d)*)$/.exec(name);
@@ -87,14 +88,14 @@ export function parsePattern(name: string): HandshakePattern {
     throw invalidArgument("pattern", `a Noise pattern such as "XX" or "NNpsk0", not "${name}"`);
   }
   const [preMessages, messages] = row;
-  const pattern = applyPskModifiers(match[2]!, {
+  const applied = applyPskModifiers(match[2]!, {
     name,
     initiatorStaticKnown: preMessages.includes("->s"),
     responderStaticKnown: preMessages.includes("<-s"),
     messages: messages.split(", ").map((tokens) => tokens.split(" ") as Token[]),
     pskCount: 0,
   });
-  checkPattern(pattern);
+  const pattern = checkedPattern(applied);
   parsed.set(name, pattern);
   return pattern;
 }
@@ -121,25 +122,32 @@ function applyPskModifiers(modifiers: string, pattern: HandshakePattern): Handsh
   return { ...pattern, messages, pskCount: positions.length };
 }
 
-/** "Noise_<pattern>_25519_AESGCM_BLAKE2b" (section 8). */
+/**
+ * "Noise_<pattern>_25519_AESGCM_BLAKE2b" (section 8).
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT
+ */
 export function protocolName(pattern: HandshakePattern): string {
-  return `Noise_${pattern.name}_25519_AESGCM_BLAKE2b`;
+  return `Noise_${wellFormed(pattern).name}_25519_AESGCM_BLAKE2b`;
 }
 
 /**
  * The length in bytes of each message when its payload is empty: what keys and tags take. A message with a
  * payload is longer by exactly the payload.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT
  */
 export function messageLengths(pattern: HandshakePattern): number[] {
+  const { messages, pskCount } = wellFormed(pattern);
   let hasKey = false;
-  return pattern.messages.map((tokens) => {
+  return messages.map((tokens) => {
     let length = 0;
     for (const token of tokens) {
       if (token === "e") length += DHLEN;
       else if (token === "s") length += DHLEN + (hasKey ? TAGLEN : 0);
       if (token === "psk" || token.length === 2) hasKey = true;
       // Section 9.2: with any psk in the pattern, "e" is mixed into the key as well.
-      else if (token === "e" && pattern.pskCount > 0) hasKey = true;
+      else if (token === "e" && pskCount > 0) hasKey = true;
     }
     return length + (hasKey ? TAGLEN : 0);
   });

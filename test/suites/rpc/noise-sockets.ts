@@ -347,7 +347,7 @@ test("a handshake factory of one's own outlives the client or server that used i
   await server.close();
   factory.create("client", info).destroy();
   factory.destroy();
-  assert.throws(() => factory.create("client", info), { code: "ERR_INVALID_ARGUMENT" });
+  assert.throws(() => factory.create("client", info), { code: "ERR_CLOSED" });
 });
 
 test("authorize that does not answer in time: the handshake time-out, and a late answer changes nothing", async () => {
