@@ -4,14 +4,26 @@
 //   new ──▶ [ my turn ⇄ the peer's turn ] ──▶ finished ──split()──▶ consumed
 //                  └── anything fails ───────────────────────────▶ consumed (wiped)
 //
-// Secret: s, e (private keys), psks, and the SymmetricState. All are wiped when the handshake is consumed.
+// Secret: s, e, e1 (private keys), psks, and the SymmetricState. All are wiped when the handshake is consumed.
+// Beside them the tokens of the extension for hybrid forward secrecy (revision 1, section 4): e1, ekem1.
 
+import type { MlKem768KeyPair } from "../../core/mlKem768.ts";
 import { invalidArgument, SealwireError } from "../../errors.ts";
 import type { CipherState } from "./cipherState.ts";
 import { dhFunctions, type KeyPair } from "./dh.ts";
 import { checkKeys, type HandshakeStateOptions } from "./handshakeStateOptions.ts";
-import { checkPattern, type HandshakePattern, type Token } from "./pattern.ts";
-import { DHLEN, MAX_MESSAGE_BYTES, messageLengths, parsePattern, protocolName, TAGLEN } from "./patterns.ts";
+import { kemFunctions } from "./kem.ts";
+import { checkPattern, type DhToken, type HandshakePattern, type Token } from "./pattern.ts";
+import {
+  DHLEN,
+  KEMCIPHERTEXTLEN,
+  KEMPUBLICKEYLEN,
+  MAX_MESSAGE_BYTES,
+  messageLengths,
+  parsePattern,
+  protocolName,
+  TAGLEN,
+} from "./patterns.ts";
 import { SymmetricState } from "./symmetricState.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -38,10 +50,13 @@ export class HandshakeState {
   readonly #lengths: readonly number[];
   readonly #psks: Uint8Array[];
   readonly #ephemeralForTests: Uint8Array | undefined;
+  readonly #kemForTests: Uint8Array | undefined;
   #s: KeyPair | undefined;
   #e: KeyPair | undefined;
   #rs: Uint8Array | undefined;
   #re: Uint8Array | undefined;
+  #e1: MlKem768KeyPair | undefined;
+  #re1: Uint8Array | undefined;
   #turn = 0;
   #nextPsk = 0;
   #consumed = false;
@@ -53,7 +68,8 @@ export class HandshakeState {
    */
   constructor(options: HandshakeStateOptions) {
     if (options === null || typeof options !== "object") throw invalidArgument("options", "an object");
-    const { initiator, prologue = EMPTY, s, rs, psks = [], unsafeEphemeralForTests } = options;
+    const { initiator, prologue = EMPTY, s, rs, psks = [] } = options;
+    const { unsafeEphemeralForTests, unsafeKemForTests } = options;
     if (typeof initiator !== "boolean") throw invalidArgument("initiator", "true or false");
     if (!(prologue instanceof Uint8Array) || prologue.length > MAX_PROLOGUE_BYTES) {
       throw invalidArgument("prologue", "a Uint8Array of at most 131,072 bytes");
@@ -65,6 +81,7 @@ export class HandshakeState {
     this.#lengths = messageLengths(pattern);
     checkKeys(pattern, initiator, options);
     this.#ephemeralForTests = unsafeEphemeralForTests && new Uint8Array(unsafeEphemeralForTests);
+    this.#kemForTests = unsafeKemForTests && new Uint8Array(unsafeKemForTests);
     if (s instanceof Uint8Array) this.#s = dhFunctions.generateKeyPair(s);
     else if (s)
       this.#s = { privateKey: new Uint8Array(s.privateKey), publicKey: new Uint8Array(s.publicKey) };
@@ -135,6 +152,8 @@ export class HandshakeState {
       for (const token of this.#tokens()) {
         if (token === "e") append(this.#writeE());
         else if (token === "s") append(this.#symmetric.encryptAndHash(this.#s!.publicKey));
+        else if (token === "e1") append(this.#writeE1());
+        else if (token === "ekem1") append(this.#writeEkem1());
         else this.#mix(token);
       }
       append(this.#symmetric.encryptAndHash(payload));
@@ -165,11 +184,14 @@ export class HandshakeState {
         at += length;
         return new Uint8Array(message.subarray(at - length, at));
       };
+      const takeSealed = (length: number): Uint8Array =>
+        this.#symmetric.decryptAndHash(take(length + (this.#symmetric.hasKey ? TAGLEN : 0)));
       for (const token of this.#tokens()) {
         if (token === "e") this.#readE(take(DHLEN));
-        else if (token === "s") {
-          this.#rs = this.#symmetric.decryptAndHash(take(DHLEN + (this.#symmetric.hasKey ? TAGLEN : 0)));
-        } else this.#mix(token);
+        else if (token === "s") this.#rs = takeSealed(DHLEN);
+        else if (token === "e1") this.#re1 = takeSealed(KEMPUBLICKEYLEN);
+        else if (token === "ekem1") this.#readEkem1(takeSealed(KEMCIPHERTEXTLEN));
+        else this.#mix(token);
       }
       const payload = this.#symmetric.decryptAndHash(take(message.length - at));
       this.#turn += 1;
@@ -211,6 +233,8 @@ export class HandshakeState {
     this.#s = undefined;
     this.#e = undefined;
     this.#ephemeralForTests?.fill(0);
+    this.#wipeE1();
+    this.#kemForTests?.fill(0);
     for (const psk of this.#psks) psk.fill(0);
   }
 
@@ -235,8 +259,39 @@ export class HandshakeState {
     if (this.pattern.pskCount > 0) this.#symmetric.mixKey(publicKey);
   }
 
+  #writeE1(): Uint8Array {
+    this.#e1 = kemFunctions.generateKeyPair(this.#kemForTests);
+    return this.#symmetric.encryptAndHash(this.#e1.encapsulationKey);
+  }
+
+  #writeEkem1(): Uint8Array {
+    const { ciphertext, sharedSecret } = kemFunctions.encapsulate(this.#re1!, this.#kemForTests);
+    try {
+      const sealed = this.#symmetric.encryptAndHash(ciphertext);
+      this.#symmetric.mixKey(sharedSecret);
+      return sealed;
+    } finally {
+      sharedSecret.fill(0);
+    }
+  }
+
+  #readEkem1(ciphertext: Uint8Array): void {
+    this.#mixSecret(kemFunctions.decapsulate(this.#e1!.decapsulationKey, ciphertext));
+    this.#wipeE1();
+  }
+
+  #wipeE1(): void {
+    this.#e1?.decapsulationKey.fill(0);
+    this.#e1 = undefined;
+  }
+
+  #mixSecret(secret: Uint8Array): void {
+    this.#symmetric.mixKey(secret);
+    secret.fill(0);
+  }
+
   /** The tokens that put nothing on the wire. In "es" the initiator's key is the ephemeral, in "se" the static. */
-  #mix(token: Token): void {
+  #mix(token: DhToken | "psk"): void {
     if (token === "psk") {
       const psk = this.#psks[this.#nextPsk++]!;
       this.#symmetric.mixKeyAndHash(psk);
@@ -247,8 +302,7 @@ export class HandshakeState {
       (mine === "e" ? this.#e : this.#s)!,
       (theirs === "e" ? this.#re : this.#rs)!,
     );
-    this.#symmetric.mixKey(shared);
-    shared.fill(0);
+    this.#mixSecret(shared);
   }
 
   /** Runs one step; whatever goes wrong in it ends the handshake and wipes it (section 5.3). */

@@ -1,12 +1,13 @@
 // The options of a HandshakeState, and the check that a side has exactly the keys that its pattern needs.
 
+import { MLKEM768_RANDOMNESS_BYTES, MLKEM768_SEED_BYTES } from "../../core/mlKem768.ts";
 import { invalidArgument } from "../../errors.ts";
 import type { KeyPair } from "./dh.ts";
-import type { HandshakePattern } from "./pattern.ts";
+import { type HandshakePattern, isHybrid } from "./pattern.ts";
 import { DHLEN, PSKLEN } from "./patterns.ts";
 
 export interface HandshakeStateOptions {
-  /** A name such as "XX" or "NNpsk0", or a pattern of one's own; its validity is checked. */
+  /** A name such as "XX", "NNpsk0" or "XXhfs", or a pattern of one's own; its validity is checked. */
   pattern: string | HandshakePattern;
   initiator: boolean;
   /** Data that both sides must agree on, at most 131,072 bytes; empty by default. */
@@ -19,6 +20,11 @@ export interface HandshakeStateOptions {
   psks?: readonly Uint8Array[];
   /** The ephemeral private key, 32 bytes. For test vectors only: a repeated ephemeral gives away everything. */
   unsafeEphemeralForTests?: Uint8Array;
+  /**
+   * With "hfs": the seed of the KEM's key pair (64 bytes) for the initiator, the randomness of the encapsulation (32) for
+   * the responder. For test vectors only.
+   */
+  unsafeKemForTests?: Uint8Array;
 }
 
 function requireKey(name: string, key: unknown): asserts key is Uint8Array {
@@ -37,7 +43,7 @@ export function checkKeys(
   initiator: boolean,
   options: HandshakeStateOptions,
 ): void {
-  const { s, rs, psks = [], unsafeEphemeralForTests } = options;
+  const { s, rs, psks = [], unsafeEphemeralForTests, unsafeKemForTests } = options;
   const role = initiator ? "initiator" : "responder";
   const writesS = pattern.messages.some((tokens, i) => (i % 2 === 0) === initiator && tokens.includes("s"));
   const needsS = writesS || (initiator ? pattern.initiatorStaticKnown : pattern.responderStaticKnown);
@@ -64,4 +70,10 @@ export function checkKeys(
       throw invalidArgument("psks", "keys of 32 bytes");
   }
   if (unsafeEphemeralForTests !== undefined) requireKey("unsafeEphemeralForTests", unsafeEphemeralForTests);
+  if (unsafeKemForTests === undefined) return;
+  const bytes = initiator ? MLKEM768_SEED_BYTES : MLKEM768_RANDOMNESS_BYTES;
+  const isRight = unsafeKemForTests instanceof Uint8Array && unsafeKemForTests.length === bytes;
+  if (!isRight || !isHybrid(pattern)) {
+    throw invalidArgument("unsafeKemForTests", `a Uint8Array of ${bytes} bytes, for a pattern with hfs`);
+  }
 }

@@ -26,9 +26,10 @@ export interface AnonymousNoiseFactory extends NoiseFactory {
 }
 
 /**
- * Protocol v2, the default: Noise_<pattern>_25519_AESGCM_BLAKE2b with the pattern that the options ask for
- * (see docs/PROTOCOL.md): nothing: NN, anonymous; `psk`: NNpsk0; `staticKey`: XX; `staticKey` and one
- * `remoteStatic` on the client: IK; with `psk` besides: XXpsk3, IKpsk2; or an explicit `pattern`.
+ * Protocol v2, the default: Noise_<pattern>_25519+MLKEM768_AESGCM_BLAKE2b with the pattern that the options ask for
+ * (see docs/PROTOCOL.md): nothing: NNhfs, anonymous; `psk`: NNhfs+psk0; `staticKey`: XXhfs; `staticKey` and one
+ * `remoteStatic` on the client: IKhfs; with `psk` besides: XXhfs+psk3, IKhfs+psk2; or an explicit `pattern`. With
+ * `postQuantum: false` the same without "hfs" and "+MLKEM768".
  *
  * @param role check the options for this role now; left out, they must fit at least one role, and `create`
  *   throws for the other
@@ -60,7 +61,7 @@ export function noise(options: NoiseOptions = {}, role?: Role): NoiseFactory {
   return {
     name: named.map(protocolName).join(" or "),
     format,
-    anonymous: settings.psk === undefined && named.every((pattern) => pattern.name === "NN"),
+    anonymous: settings.psk === undefined && named.every((pattern) => /^NN(hfs)?$/.test(pattern.name)),
     create(handshakeRole, info) {
       if (destroyed) throw invalidArgument("this handshake factory", "used before destroy()");
       // Asking again gives the error that says what this role lacks.
