@@ -175,7 +175,7 @@ test("v1: low-order public keys of servers are refused", async () => {
 });
 
 test("v2: low-order ephemeral keys are refused by an anonymous server", async () => {
-  const victim = await Victim.start({ ...v2, options: { postQuantum: "accept" } });
+  const victim = await Victim.start({ ...v2, options: {} }, { postQuantum: "accept" });
   const honest = firstMessage({});
   for (const point of lowOrderPoints) {
     const hybrid = honest.slice();
