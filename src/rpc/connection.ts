@@ -408,7 +408,7 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     if (this.#state === "closed") return;
     this.#ended = true;
     if (this.#session === undefined) {
-      if (!this.#deciding) this.#fail("ERR_HANDSHAKE", "the peer closed the connection during the handshake");
+      if (!this.#deciding) this.#fail("ERR_HANDSHAKE", this.#withHint("the peer closed the connection"));
       return;
     }
     this.#finishIfEnded();
@@ -431,11 +431,18 @@ export class RpcConnection implements Connection, DialEvents, FrameSink, Message
     }
     if (this.#peerClosed && this.#closeSent) return undefined;
     if (this.#session === undefined) {
-      return new SealwireError("ERR_HANDSHAKE", "the connection was lost during the handshake", {
+      return new SealwireError("ERR_HANDSHAKE", this.#withHint("the connection was lost"), {
         cause: error,
       });
     }
     return this.#lost("the connection was lost", error);
+  }
+
+  /** Nothing is sent to say why a handshake is refused, so that this side can only guess. */
+  #withHint(text: string): string {
+    const during = `${text} during the handshake`;
+    if (!this.#withKind) return during;
+    return `${during}: it may have other options (pattern, postQuantum, psk, keys) or speak another protocol`;
   }
 
   /** A connection that ends before the peer's first frame was probably refused by it: say so. */

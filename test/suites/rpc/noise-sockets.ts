@@ -313,6 +313,19 @@ for (const [name, serverOptions, goodOptions, badOptions, atClient, atServer] of
   });
 }
 
+test("where only postQuantum differs, both ends' errors name it", async () => {
+  for (const [clientOptions, serverOptions] of [
+    [{ psk, postQuantum: false }, { psk }],
+    [{ psk }, { psk, postQuantum: false }],
+  ] as const) {
+    await withPair(serverOptions, clientOptions, async (client, _server, ends) => {
+      await assert.rejects(client.request(body), { code: "ERR_HANDSHAKE", message: /postQuantum/ });
+      await until(() => ends.server.closed.length > 0);
+      assert.match(ends.server.closed[0]!.message, /postQuantum/);
+    });
+  }
+});
+
 test("a v1 client against a v2 server", async () => {
   for (const serverOptions of [{}, { psk }, xx]) {
     await withPair(serverOptions, { handshake: monteV1() }, async (client, _server, ends) => {
