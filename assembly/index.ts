@@ -19,3 +19,7 @@ export { keySetup, openFrames, openPrepared, sealFrames, sealPrepared, writeCoun
 export {
   streamBegin, streamCounters, streamCrypt, streamEnd, streamHash, streamTag, streamVerify, streamXor,
 } from "./gcmStream";
+
+// ML-KEM-768, SHA-3 and SHAKE.
+export { mlKem768Decaps, mlKem768Encaps, mlKem768KeyGen } from "./mlKem768";
+export { sponge } from "./sha3";

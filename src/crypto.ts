@@ -9,5 +9,12 @@ export {
 } from "./core/blake2b.ts";
 export { type Aes256Gcm, aes256gcm } from "./core/gcm.ts";
 export type { Engine } from "./core/message.ts";
+export {
+  type MlKem768Encapsulation,
+  type MlKem768KeyPair,
+  mlKem768Decapsulate,
+  mlKem768Encapsulate,
+  mlKem768KeyPair,
+} from "./core/mlKem768.ts";
 export { type KeyPair, x25519, x25519KeyPair, x25519PublicKey } from "./core/x25519.ts";
 export { type ErrorCode, SealwireError } from "./errors.ts";

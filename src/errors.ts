@@ -11,7 +11,7 @@ export type ErrorCode =
   | "ERR_UNSUPPORTED" // the runtime lacks WebAssembly SIMD, or an engine was forced that it does not have
   // Cryptography. A failed decryption is one code, whatever the cause.
   | "ERR_DECRYPT" // a frame or message did not authenticate
-  | "ERR_WEAK_PUBLIC_KEY" // X25519 gave the all-zero shared secret (RFC 7748 section 6.1)
+  | "ERR_WEAK_PUBLIC_KEY" // X25519 gave the all-zero shared secret (RFC 7748 section 6.1); an ML-KEM key failed the modulus check
   | "ERR_COUNTER_EXHAUSTED" // 2^64 - 1 frames under one key
   // What the peer did. The connection closes, nothing else is affected.
   | "ERR_FRAME_TOO_LARGE" // announced length above the limit

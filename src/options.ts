@@ -4,7 +4,7 @@ import { invalidArgument } from "./errors.ts";
 
 /** Who is at the other end, as far as the handshake proved it. */
 export interface PeerIdentity {
-  /** The protocol that ran, e.g. "v1" or "Noise_XX_25519_AESGCM_BLAKE2b". */
+  /** The protocol that ran, e.g. "v1" or "Noise_XXhfs_25519+MLKEM768_AESGCM_BLAKE2b". */
   readonly protocol: string;
   /** True where the handshake proved something about the peer: a shared psk or its static key. */
   readonly authenticated: boolean;

@@ -100,6 +100,17 @@ export const targets = [
     wanted: { node20: 1.6, node26: 1.7, bun: 1.5, deno: 1.7 },
     value: (find) => x25519Ratio(find, "public key", "libsodium-wrappers"),
   },
+  ...[
+    ["key pair", 40],
+    ["encapsulate", 45],
+    ["decapsulate", 55],
+  ].map(([operation, microseconds]) => ({
+    title: `ML-KEM-768, ${operation}`,
+    unit: " µs",
+    atMost: true,
+    wanted: { node20: microseconds, node26: microseconds, bun: microseconds, deno: microseconds },
+    value: (find) => ratio(find({ primitive: "ML-KEM-768", operation, implementation: "sealwire" }), 1000),
+  })),
   {
     title: "BLAKE2b against node:crypto, 64 B",
     unit: "×",

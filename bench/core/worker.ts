@@ -5,10 +5,11 @@ import { wasmBuild } from "../../src/core/wasm.ts";
 import { aes256gcmRows } from "./aes256gcm.ts";
 import { blake2bRows } from "./blake2b.ts";
 import { measure } from "./measure.ts";
+import { mlKem768Rows } from "./mlKem768.ts";
 import type { RowsOf } from "./rows.ts";
 import { x25519Rows } from "./x25519.ts";
 
-const primitives: RowsOf[] = [aes256gcmRows, x25519Rows, blake2bRows];
+const primitives: RowsOf[] = [aes256gcmRows, x25519Rows, mlKem768Rows, blake2bRows];
 
 const [timeMs, quick, filter] = process.argv.slice(-3);
 const wanted = (filter ?? "").toLowerCase();

@@ -79,7 +79,19 @@ export interface GcmExports {
   streamEnd(): void;
 }
 
-export type CoreExports = CurveExports & GcmExports;
+/** ML-KEM-768, SHA-3 and SHAKE (assembly/mlKem768.ts, sha3.ts). Some read or write up to 16 bytes beyond a buffer. */
+export interface KemExports {
+  /** ek (1,184) and dk (2,400) from the 64-byte seed. */
+  mlKem768KeyGen(ek: number, dk: number, seed: number): void;
+  /** K (32) and c (1,088) from ek and the 32 random bytes m; returns 0 when ek fails the modulus check. */
+  mlKem768Encaps(K: number, c: number, ek: number, m: number): number;
+  /** K (32) from dk and c; returns 0 when dk fails the hash check. */
+  mlKem768Decaps(K: number, dk: number, c: number): number;
+  /** out = the sponge over Keccak-f[1600] with this rate and suffix, for tests. */
+  sponge(rate: number, suffix: number, out: number, outLength: number, data: number, length: number): void;
+}
+
+export type CoreExports = CurveExports & GcmExports & KemExports;
 
 const exported = wasmInstance().exports;
 

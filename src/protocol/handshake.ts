@@ -59,7 +59,7 @@ export interface Handshake {
 
 /** A protocol: makes one `Handshake` per connection. `monteV1()` and the Noise factory are the built-in ones. */
 export interface HandshakeFactory {
-  /** For messages and logs, e.g. "v1" or "Noise_NNpsk0_25519_AESGCM_BLAKE2b". */
+  /** For messages and logs, e.g. "v1" or "Noise_NNhfs+psk0_25519+MLKEM768_AESGCM_BLAKE2b". */
   readonly name: string;
   readonly format: TransportFormat;
   /** True when it proves nothing about the peer, so that anyone on the way can be the peer. */

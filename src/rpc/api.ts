@@ -61,8 +61,8 @@ export interface CommonOptions extends ConnectionLimits, PeerOptions {
   /** Send stacks of what handlers throw to the callers (protocol v2). For development only. Default false. */
   exposeStacks?: boolean;
   /**
-   * Another key exchange than protocol v2 with `psk`, `staticKey`, `remoteStatic`, `authorize`, `pattern` and
-   * `prologue`, e.g. `monteV1()`. It stays the caller's, who may share it.
+   * Another key exchange than protocol v2 with `psk`, `staticKey`, `remoteStatic`, `authorize`, `pattern`,
+   * `postQuantum` and `prologue`, e.g. `monteV1()`. It stays the caller's, who may share it.
    */
   handshake?: HandshakeFactory;
   /** Forces one AES-GCM engine; "auto" (default) takes the fastest by size. "wasm" keeps everything in the module. */
@@ -123,7 +123,7 @@ const handlerErrors = new ConsoleReport("sealwire: a message handler failed");
 const reportHandlerError = (error: unknown): void => handlerErrors.say(error);
 
 function resolveHandshake(role: Role, options: CommonOptions): HandshakeFactory {
-  const { handshake, psk, staticKey, remoteStatic, authorize, pattern, prologue } = options;
+  const { handshake, psk, staticKey, remoteStatic, authorize, pattern, postQuantum, prologue } = options;
   // A missing environment variable must not make an anonymous connection out of one with a psk.
   for (const name of ["psk", "staticKey", "remoteStatic", "authorize"] as const) {
     if (name in options && options[name] === undefined) {
@@ -131,7 +131,7 @@ function resolveHandshake(role: Role, options: CommonOptions): HandshakeFactory 
     }
   }
   if (handshake === undefined)
-    return noise({ psk, staticKey, remoteStatic, authorize, pattern, prologue }, role);
+    return noise({ psk, staticKey, remoteStatic, authorize, pattern, postQuantum, prologue }, role);
   if (typeof handshake?.create !== "function") throw invalidArgument("handshake", "a HandshakeFactory");
   const other = peerOptionNames.find((name) => options[name] !== undefined);
   if (other !== undefined)

@@ -100,7 +100,10 @@ class ProxyLink implements Link {
   #frameBytes(direction: Direction, bytes: Buffer): number {
     const { preambleBytes = 0 } = this.#attack;
     if (preambleBytes > 0 && this.#frames[direction] === 0) return preambleBytes;
-    return bytes.length < 4 ? Number.POSITIVE_INFINITY : 4 + bytes.readUInt32BE(0);
+    if (bytes.length < 4) return Number.POSITIVE_INFINITY;
+    // Before the length of a handshake's first frame stands its suite.
+    if (preambleBytes === 0 && this.#frames[direction] === 0) return 4 + bytes.readUInt16BE(2);
+    return 4 + bytes.readUInt32BE(0);
   }
 }
 

@@ -30,6 +30,8 @@ const servers: Record<string, ServerOptions> = {
   psk: { psk },
   key: { staticKey: serverKey, authorize },
   keyAndPsk: { staticKey: serverKey, psk, authorize },
+  both: { psk, postQuantum: "accept" },
+  classicalKey: { staticKey: serverKey, postQuantum: false },
   knownKey: { ...kk, staticKey: serverKey, remoteStatic: clientPublic },
   knownKeyAndPsk: { ...kk, staticKey: serverKey, remoteStatic: clientPublic, psk },
 };
@@ -44,14 +46,28 @@ interface Case {
 const own = { staticKey: clientKey };
 const known = { ...own, remoteStatic: serverPublic };
 export const cases: Record<string, Case> = {
-  NN: { server: "open", client: {}, expected: "NN" },
-  NNpsk0: { server: "psk", client: { psk }, expected: "NNpsk0" },
-  XX: { server: "key", client: { ...own, authorize: () => true }, expected: "XX" },
-  XXpsk3: { server: "keyAndPsk", client: { ...own, psk }, expected: "XXpsk3" },
-  IK: { server: "key", client: known, expected: "IK" },
-  IKpsk2: { server: "keyAndPsk", client: { ...known, psk }, expected: "IKpsk2" },
-  KK: { server: "knownKey", client: { ...kk, ...known }, expected: "KK" },
-  KKpsk0: { server: "knownKeyAndPsk", client: { ...kk, ...known, psk }, expected: "KKpsk0" },
+  NN: { server: "open", client: {}, expected: "NNhfs" },
+  NNpsk0: { server: "psk", client: { psk }, expected: "NNhfs+psk0" },
+  XX: { server: "key", client: { ...own, authorize: () => true }, expected: "XXhfs" },
+  XXpsk3: { server: "keyAndPsk", client: { ...own, psk }, expected: "XXhfs+psk3" },
+  IK: { server: "key", client: known, expected: "IKhfs" },
+  IKpsk2: { server: "keyAndPsk", client: { ...known, psk }, expected: "IKhfs+psk2" },
+  KK: { server: "knownKey", client: { ...kk, ...known }, expected: "KKhfs" },
+  KKpsk0: { server: "knownKeyAndPsk", client: { ...kk, ...known, psk }, expected: "KKhfs+psk0" },
+  "hybrid where both are accepted": { server: "both", client: { psk }, expected: "NNhfs+psk0" },
+  "classical where both are accepted": {
+    server: "both",
+    client: { psk, postQuantum: false },
+    expected: "NNpsk0",
+  },
+  "classical XX": { server: "classicalKey", client: { ...own, postQuantum: false }, expected: "XX" },
+  "classical IK": { server: "classicalKey", client: { ...known, postQuantum: false }, expected: "IK" },
+  "classical against hybrid": {
+    server: "psk",
+    client: { psk, postQuantum: false },
+    expected: "ERR_HANDSHAKE",
+  },
+  "hybrid against classical": { server: "classicalKey", client: known, expected: "ERR_HANDSHAKE" },
   "wrong psk": { server: "psk", client: { psk: wrongPsk }, expected: "ERR_HANDSHAKE" },
   "wrong psk at the end of XXpsk3": {
     server: "keyAndPsk",

@@ -7,6 +7,7 @@ import { x25519 } from "@noble/curves/ed25519.js";
 import { blake2b } from "@noble/hashes/blake2.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { concatBytes } from "@noble/hashes/utils.js";
+import { ml_kem768 } from "@noble/post-quantum/ml-kem.js";
 import { toHex } from "./vectors.ts";
 
 /** A named value of the document; bytes are printed as hex. */
@@ -15,8 +16,9 @@ export type VectorBlock = readonly VectorLine[];
 
 const EMPTY = new Uint8Array(0);
 const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);
-/** 32 bytes that say in the document what they are: first, first + 1, … */
-const counting = (first: number): Uint8Array => Uint8Array.from({ length: 32 }, (_, i) => (first + i) & 0xff);
+/** Bytes that say in the document what they are: first, first + 1, … */
+const counting = (first: number, length = 32): Uint8Array =>
+  Uint8Array.from({ length }, (_, i) => (first + i) & 0xff);
 
 export const vectorKeys = {
   clientEphemeral: counting(0x01),
@@ -24,6 +26,8 @@ export const vectorKeys = {
   clientStatic: counting(0x41),
   serverStatic: counting(0x61),
   psk: counting(0x81),
+  kemSeed: counting(0xa1, 64),
+  kemRandomness: counting(0xe1),
 };
 
 function u32be(value: number): Uint8Array {
@@ -31,6 +35,9 @@ function u32be(value: number): Uint8Array {
 }
 
 const frame = (sealed: Uint8Array): Uint8Array => concatBytes(u32be(sealed.length), sealed);
+/** The first frame of a handshake: u16be suite ‖ u16be length ‖ message. */
+const firstFrame = (suite: number, message: Uint8Array): Uint8Array =>
+  concatBytes(Uint8Array.of(0, suite, message.length >> 8, message.length & 0xff), message);
 
 function hkdf(ck: Uint8Array, ikm: Uint8Array, outputs: number): Uint8Array[] {
   const key = hmac(blake2b, ck, ikm);
@@ -52,7 +59,23 @@ export interface NoiseTranscript {
   keys: [Uint8Array, Uint8Array];
 }
 
-/** pre-messages, then the tokens of each message. */
+/** Pre-messages, then the tokens of each message, without psk: those of the twelve hybrid patterns are spelled out. */
+export const hybridPatterns: Record<string, readonly [string, ...string[]]> = {
+  NNhfs: ["", "e e1", "e ee ekem1"],
+  NKhfs: ["server", "e es e1", "e ee ekem1"],
+  NXhfs: ["", "e e1", "e ee ekem1 s es"],
+  XNhfs: ["", "e e1", "e ee ekem1", "s se"],
+  XKhfs: ["server", "e es e1", "e ee ekem1", "s se"],
+  XXhfs: ["", "e e1", "e ee ekem1 s es", "s se"],
+  KNhfs: ["client", "e e1", "e ee ekem1 se"],
+  KKhfs: ["client server", "e es e1 ss", "e ee ekem1 se"],
+  KXhfs: ["client", "e e1", "e ee ekem1 se s es"],
+  INhfs: ["", "e e1 s", "e ee ekem1 se"],
+  IKhfs: ["server", "e es e1 s ss", "e ee ekem1 se"],
+  IXhfs: ["", "e e1 s", "e ee ekem1 se s es"],
+};
+
+/** Pre-messages, then the tokens of each message. */
 const noisePatterns: Record<string, readonly [string, ...string[]]> = {
   NN: ["", "e", "e ee"],
   NNpsk0: ["", "psk e", "e ee"],
@@ -64,11 +87,27 @@ const noisePatterns: Record<string, readonly [string, ...string[]]> = {
   KKpsk0: ["client server", "psk e es ss", "e ee se"],
 };
 
+/** The tokens of a pattern with its psk modifiers, e.g. "XXhfs+psk0+psk3". */
+function patternTokens(pattern: string): readonly [string, ...string[]] {
+  const spelledOut = noisePatterns[pattern];
+  if (spelledOut !== undefined) return spelledOut;
+  const [base, ...modifiers] = pattern.split("+");
+  const [preMessages, ...messages] = hybridPatterns[base!]!;
+  for (const modifier of modifiers) {
+    const position = Number(modifier.replace("psk", ""));
+    if (position === 0) messages[0] = `psk ${messages[0]}`;
+    else messages[position - 1] += " psk";
+  }
+  return [preMessages, ...messages];
+}
+
 /** A whole handshake with the keys above and prologue "sealwire/2"; `steps` lists every state on the way. */
 export function noiseTranscript(pattern: string, steps: boolean): NoiseTranscript {
-  const name = `Noise_${pattern}_25519_AESGCM_BLAKE2b`;
-  const [preMessages, ...messagePatterns] = noisePatterns[pattern]!;
+  const isHybrid = pattern.includes("hfs");
+  const name = `Noise_${pattern}_25519${isHybrid ? "+MLKEM768" : ""}_AESGCM_BLAKE2b`;
+  const [preMessages, ...messagePatterns] = patternTokens(pattern);
   const { clientEphemeral, serverEphemeral, clientStatic, serverStatic, psk } = vectorKeys;
+  const { kemSeed, kemRandomness } = vectorKeys;
   const privateKeys = {
     client: { e: clientEphemeral, s: clientStatic },
     server: { e: serverEphemeral, s: serverStatic },
@@ -79,8 +118,10 @@ export function noiseTranscript(pattern: string, steps: boolean): NoiseTranscrip
   if (pattern[0] !== "N") lines.push(["client static private", clientStatic]);
   if (pattern[1] !== "N") lines.push(["server static private", serverStatic]);
   if (used.has("psk")) lines.push(["psk", psk]);
+  if (isHybrid) lines.push(["client KEM seed", kemSeed], ["server KEM randomness", kemRandomness]);
 
-  let h: Uint8Array = concatBytes(ascii(name), new Uint8Array(64 - name.length));
+  const start = name.length <= 64 ? ascii(name) : blake2b(ascii(name));
+  let h: Uint8Array = concatBytes(start, new Uint8Array(64 - start.length));
   let ck: Uint8Array = h;
   let k: Uint8Array | undefined;
   let n = 0;
@@ -123,6 +164,17 @@ export function noiseTranscript(pattern: string, steps: boolean): NoiseTranscrip
         if (used.has("psk")) mixKey("e", publicKey);
       } else if (token === "s") {
         parts.push(encryptAndHash("s", x25519.getPublicKey(privateKeys[sender].s)));
+      } else if (token === "e1") {
+        const { publicKey } = ml_kem768.keygen(kemSeed);
+        note("client KEM public", publicKey);
+        parts.push(encryptAndHash("e1", publicKey));
+      } else if (token === "ekem1") {
+        const { publicKey } = ml_kem768.keygen(kemSeed);
+        const { cipherText, sharedSecret } = ml_kem768.encapsulate(publicKey, kemRandomness);
+        note("KEM ciphertext", cipherText);
+        parts.push(encryptAndHash("ekem1", cipherText));
+        note("ekem1", sharedSecret);
+        mixKey("ekem1", sharedSecret);
       } else if (token === "psk") {
         const [nextCk, tempH, tempK] = hkdf(ck, psk, 3) as [Uint8Array, Uint8Array, Uint8Array];
         ck = nextCk;
@@ -144,7 +196,8 @@ export function noiseTranscript(pattern: string, steps: boolean): NoiseTranscrip
     parts.push(encryptAndHash("the empty payload", EMPTY));
     const message = concatBytes(...parts);
     messages.push(message);
-    lines.push([`frame ${i + 1}, from the ${sender}`, frame(message)]);
+    const bytes = i === 0 && isHybrid ? firstFrame(1, message) : frame(message);
+    lines.push([`frame ${i + 1}, from the ${sender}`, bytes]);
   }
   const [first, second] = hkdf(ck, EMPTY, 2) as [Uint8Array, Uint8Array];
   const keys: [Uint8Array, Uint8Array] = [first.slice(0, 32), second.slice(0, 32)];
@@ -277,8 +330,9 @@ export function documentBlocks(): Record<string, VectorBlock> {
   const transport = transportBlocks();
   return {
     "v2-NNpsk0-steps": noiseTranscript("NNpsk0", true).block,
+    "v2-NNhfs+psk0-steps": noiseTranscript("NNhfs+psk0", true).block,
     ...Object.fromEntries(
-      ["NN", "XX", "XXpsk3", "IK", "IKpsk2", "KK", "KKpsk0"].map((name) => [
+      ["XXhfs", "IKhfs", "NN", "XX", "XXpsk3", "IK", "IKpsk2", "KK", "KKpsk0"].map((name) => [
         `v2-${name}`,
         noiseTranscript(name, false).block,
       ]),

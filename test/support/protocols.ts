@@ -8,7 +8,7 @@ import { RawSession } from "./rawSession.ts";
 export interface ProtocolUnderTest {
   readonly name: string;
   /** Options of both ends. */
-  readonly options: Pick<CommonOptions, "handshake" | "psk">;
+  readonly options: Pick<CommonOptions, "handshake" | "psk" | "postQuantum">;
   /** True for protocol v2: kinds, error replies, cancel, drain. */
   readonly withKinds: boolean;
   /** Bytes of a plaintext before its body. */

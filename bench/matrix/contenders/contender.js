@@ -35,7 +35,7 @@
 
 /** Rows of one contender are told apart by this id everywhere: files, tables, charts. */
 export const contenders = [
-  { id: "sealwire", label: "sealwire", note: "v2: Noise NNpsk0, AES-256-GCM", encrypted: true },
+  { id: "sealwire", label: "sealwire", note: "v2: Noise NNhfs+psk0, AES-256-GCM", encrypted: true },
   { id: "raw", label: "raw TCP", note: "no crypto; same framing, same batching", encrypted: false },
   { id: "tls", label: "TLS 1.3", note: "same framing, same batching as raw TCP", encrypted: true },
   { id: "tls-node", label: "TLS 1.3, node:tls", note: "the same through Deno's node:tls", encrypted: true },

@@ -1,25 +1,31 @@
 // sealwire itself, from the built package, as a user would import it. One connection per client, so that a
 // row compares connections and not pools; bodies as views, since the handlers here keep none.
 //
-// Variants (for the handshake rows): "v1", "NN", "XX"; without one, the psk default, Noise NNpsk0.
+// Variants (for the handshake rows): "v1", the classical "NN" and "XX", the hybrid "NNhfs", "XXhfs" and "IKhfs";
+// without one, the psk default, Noise NNhfs+psk0.
 import { existsSync } from "node:fs";
 
 const entryPoint = typeof Bun !== "undefined" ? "bun" : typeof Deno !== "undefined" ? "deno" : "node";
 const dist = new URL(`../../../dist/${entryPoint}.js`, import.meta.url);
 if (!existsSync(dist)) throw new Error("dist/ is not built: npm run build");
 const { connect: dial, listen: serve, monteV1 } = await import(dist.href);
+const { x25519PublicKey } = await import(new URL("../../../dist/crypto.js", import.meta.url).href);
 
 const PSK = new Uint8Array(32).fill(7); // both ends of a bench know it; it protects nothing
 const clientKey = new Uint8Array(32).fill(1);
 const serverKey = new Uint8Array(32).fill(2);
+const serverPublicKey = x25519PublicKey(serverKey);
 // 1 MiB bodies travel, and 64 of them may wait.
 const limits = { maxFrameBytes: (1 << 20) + 64, maxPendingBytes: 256 << 20 };
 
 function security(variant, isServer) {
   if (variant === "v1") return { handshake: monteV1() };
-  if (variant === "NN") return {};
-  if (variant === "XX") return { staticKey: isServer ? serverKey : clientKey, authorize: () => true };
-  return { psk: PSK };
+  if (variant === undefined) return { psk: PSK };
+  const form = variant.endsWith("hfs") ? {} : { postQuantum: false };
+  const base = variant.slice(0, 2);
+  if (base === "NN") return form;
+  const own = { ...form, staticKey: isServer ? serverKey : clientKey, authorize: () => true };
+  return base === "IK" && !isServer ? { ...own, remoteStatic: serverPublicKey } : own;
 }
 
 export async function listen({ variant }, handlers) {

@@ -2,7 +2,7 @@
 import { summary } from "../statistics.js";
 
 const HANDSHAKE_CONTENDERS = ["sealwire", "raw", "tls"];
-const VARIANTS = { sealwire: ["v1", "NN", "XX"] };
+const VARIANTS = { sealwire: ["v1", "NN", "XX", "NNhfs", "XXhfs", "IKhfs"] };
 const POOL_SIZE = 4;
 const HOW = [
   { row: "one at a time", command: "handshakes", parameters: { atOnce: 1 } },

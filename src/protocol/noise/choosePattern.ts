@@ -9,14 +9,21 @@
 //   staticKey, one remoteStatic, psk IKpsk2            staticKey, psk            XXpsk3 and IKpsk2
 //   pattern: P                       P                 pattern: P                P only
 //
+// Each of them stands for its hybrid form (XXhfs, NNhfs+psk0 …), unless `postQuantum` says otherwise: false at the
+// client means the classical one; a server takes the hybrid one only, both with "accept", the classical one with false.
+// The first frame's suite tells a server which of the two it is.
+//
 // A server tells XX from IK by the length of the first message, so a client that knows its key up front and
 // one that doesn't can use the same server. It can't tell a client that it knows the client's key, so KK has
 // to be named on both ends.
 
 import { invalidArgument } from "../../errors.ts";
 import type { Role } from "../handshake.ts";
-import type { HandshakePattern } from "./pattern.ts";
+import { type HandshakePattern, isHybrid } from "./pattern.ts";
 import { fundamentalPatternNames, messageLengths, parsePattern } from "./patterns.ts";
+
+/** See `PeerOptions.postQuantum`. */
+export type PostQuantum = boolean | "accept";
 
 /** What the choice depends on. */
 export interface Credentials {
@@ -26,6 +33,7 @@ export interface Credentials {
   readonly remoteStatics: number;
   readonly hasAuthorize: boolean;
   readonly pattern: string | undefined;
+  readonly postQuantum: PostQuantum;
 }
 
 /** Where the psk goes when the options give one and the pattern's name doesn't say (section 10.2's advice). */
@@ -50,6 +58,25 @@ const defaultPskPosition: Readonly<Record<string, number>> = {
  * @throws SealwireError ERR_INVALID_ARGUMENT that says what is missing or has no place
  */
 export function choosePatterns(role: Role, credentials: Credentials): HandshakePattern[] {
+  const { postQuantum } = credentials;
+  if (postQuantum === "accept" && role === "client") {
+    throw invalidArgument(
+      "postQuantum",
+      'true or false on a client, which names one; "accept" is for servers',
+    );
+  }
+  const classical = classicalPatterns(role, credentials);
+  if (postQuantum === false) return classical;
+  const hybrid = classical.map(withHfs);
+  return postQuantum === "accept" ? [...hybrid, ...classical] : hybrid;
+}
+
+/** The hybrid form of a pattern with at most one modifier. */
+function withHfs({ name }: HandshakePattern): HandshakePattern {
+  return parsePattern(name.includes("psk") ? name.replace("psk", "hfs+psk") : `${name}hfs`);
+}
+
+function classicalPatterns(role: Role, credentials: Credentials): HandshakePattern[] {
   if (credentials.pattern !== undefined) return [explicitPattern(role, credentials.pattern, credentials)];
   const { hasPsk, hasStaticKey, remoteStatics, hasAuthorize } = credentials;
   if (!hasStaticKey) {
@@ -71,8 +98,13 @@ function withPsk(base: string, hasPsk: boolean): HandshakePattern {
   return parsePattern(hasPsk ? `${base}psk${defaultPskPosition[base]}` : base);
 }
 
-function explicitPattern(role: Role, name: string, credentials: Credentials): HandshakePattern {
-  const base = typeof name === "string" ? name.replace(/psk.*$/, "") : "";
+/** The classical form of the pattern that the options name, which may be given in its hybrid form. */
+function explicitPattern(role: Role, given: string, credentials: Credentials): HandshakePattern {
+  const name = given.replace(/hfs\+?/, "");
+  if (name !== given && credentials.postQuantum !== true) {
+    throw invalidArgument("postQuantum", `true or left out for pattern "${given}"`);
+  }
+  const base = name.replace(/psk.*$/, "");
   if (!fundamentalPatternNames.includes(base)) {
     throw invalidArgument(
       "pattern",
@@ -113,10 +145,21 @@ export function peerStaticKnown(pattern: HandshakePattern, role: Role): boolean 
   return role === "client" ? pattern.responderStaticKnown : pattern.initiatorStaticKnown;
 }
 
-/** The pattern among `patterns` whose first message has this length, or undefined. */
-export function patternByFirstLength(
+/**
+ * Suites: what the first frame of a handshake says about it before its length. 0 is the classical key exchange with
+ * AES-256-GCM. Bit 1 is reserved for a second cipher, the others for versions to come.
+ */
+export const HYBRID_SUITE_BIT = 0x0001;
+
+export function suiteOf(pattern: HandshakePattern): number {
+  return isHybrid(pattern) ? HYBRID_SUITE_BIT : 0;
+}
+
+/** The pattern among `patterns` of this suite whose first message has this length, or undefined. */
+export function patternByFirstFrame(
   patterns: readonly HandshakePattern[],
+  suite: number,
   length: number,
 ): HandshakePattern | undefined {
-  return patterns.find((pattern) => messageLengths(pattern)[0] === length);
+  return patterns.find((pattern) => suiteOf(pattern) === suite && messageLengths(pattern)[0] === length);
 }

@@ -5,16 +5,28 @@
 //                  └── anything fails ───────────────────────────▶ consumed (wiped)
 //   any state ── destroy() ──▶ destroyed (wiped)
 //
-// Secret: s, e (private keys), psks, and the SymmetricState. All are wiped when the handshake is consumed or
+// Secret: s, e, e1 (private keys), psks, and the SymmetricState. All are wiped when the handshake is consumed or
 // destroyed.
+// Beside them the tokens of the extension for hybrid forward secrecy (revision 1, section 4): e1, ekem1.
 
 import { isBytes, requireBytes, requireBytesUpTo, viewOf } from "../../core/bytes.ts";
+import type { MlKem768KeyPair } from "../../core/mlKem768.ts";
 import { invalidArgument, SealwireError } from "../../errors.ts";
 import type { CipherState } from "./cipherState.ts";
 import { dhFunctions, type KeyPair } from "./dh.ts";
 import { checkKeys, type HandshakeStateOptions } from "./handshakeStateOptions.ts";
-import { checkedPattern, type HandshakePattern, type Token } from "./pattern.ts";
-import { DHLEN, MAX_MESSAGE_BYTES, messageLengths, parsePattern, protocolName, TAGLEN } from "./patterns.ts";
+import { kemFunctions } from "./kem.ts";
+import { checkedPattern, type DhToken, type HandshakePattern, type Token } from "./pattern.ts";
+import {
+  DHLEN,
+  KEMCIPHERTEXTLEN,
+  KEMPUBLICKEYLEN,
+  MAX_MESSAGE_BYTES,
+  messageLengths,
+  parsePattern,
+  protocolName,
+  TAGLEN,
+} from "./patterns.ts";
 import { SymmetricState } from "./symmetricState.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -41,10 +53,13 @@ export class HandshakeState {
   readonly #lengths: readonly number[];
   readonly #psks: Uint8Array[];
   readonly #ephemeralForTests: Uint8Array | undefined;
+  readonly #kemForTests: Uint8Array | undefined;
   #s: KeyPair | undefined;
   #e: KeyPair | undefined;
   #rs: Uint8Array | undefined;
   #re: Uint8Array | undefined;
+  #e1: MlKem768KeyPair | undefined;
+  #re1: Uint8Array | undefined;
   #turn = 0;
   #nextPsk = 0;
   #end: "consumed" | "destroyed" | undefined;
@@ -57,15 +72,8 @@ export class HandshakeState {
   constructor(options: HandshakeStateOptions) {
     if (options === null || typeof options !== "object") throw invalidArgument("options", "an object");
     // Read once: what is used is what was checked, also where the options are getters.
-    const {
-      initiator,
-      prologue = EMPTY,
-      s,
-      rs,
-      psks = [],
-      unsafeEphemeralForTests,
-      pattern: given,
-    } = options;
+    const { initiator, prologue = EMPTY, s, rs, psks = [], pattern: given } = options;
+    const { unsafeEphemeralForTests, unsafeKemForTests } = options;
     if (typeof initiator !== "boolean") throw invalidArgument("initiator", "true or false");
     requireBytesUpTo("prologue", prologue, MAX_PROLOGUE_BYTES);
     const pattern = typeof given === "string" ? parsePattern(given) : checkedPattern(given);
@@ -74,6 +82,7 @@ export class HandshakeState {
       rs,
       psks: Array.isArray(psks) ? [...psks] : psks,
       unsafeEphemeralForTests,
+      unsafeKemForTests,
     };
     checkKeys(pattern, initiator, own);
     this.pattern = pattern;
@@ -83,6 +92,7 @@ export class HandshakeState {
     this.#symmetric.mixHash(prologue);
 
     this.#ephemeralForTests = unsafeEphemeralForTests && new Uint8Array(unsafeEphemeralForTests);
+    this.#kemForTests = unsafeKemForTests && new Uint8Array(unsafeKemForTests);
     if (isBytes(own.s)) this.#s = dhFunctions.generateKeyPair(own.s);
     else if (own.s) {
       const { privateKey, publicKey } = own.s;
@@ -152,6 +162,8 @@ export class HandshakeState {
       for (const token of this.#tokens()) {
         if (token === "e") append(this.#writeE());
         else if (token === "s") append(this.#symmetric.encryptAndHash(this.#s!.publicKey));
+        else if (token === "e1") append(this.#writeE1());
+        else if (token === "ekem1") append(this.#writeEkem1());
         else this.#mix(token);
       }
       append(this.#symmetric.encryptAndHash(payload));
@@ -183,11 +195,14 @@ export class HandshakeState {
         at += length;
         return new Uint8Array(viewOf(message, at - length, at));
       };
+      const takeSealed = (length: number): Uint8Array =>
+        this.#symmetric.decryptAndHash(take(length + (this.#symmetric.hasKey ? TAGLEN : 0)));
       for (const token of this.#tokens()) {
         if (token === "e") this.#readE(take(DHLEN));
-        else if (token === "s") {
-          this.#rs = this.#symmetric.decryptAndHash(take(DHLEN + (this.#symmetric.hasKey ? TAGLEN : 0)));
-        } else this.#mix(token);
+        else if (token === "s") this.#rs = takeSealed(DHLEN);
+        else if (token === "e1") this.#re1 = takeSealed(KEMPUBLICKEYLEN);
+        else if (token === "ekem1") this.#readEkem1(takeSealed(KEMCIPHERTEXTLEN));
+        else this.#mix(token);
       }
       const payload = this.#symmetric.decryptAndHash(take(messageBytes - at));
       this.#turn += 1;
@@ -236,6 +251,8 @@ export class HandshakeState {
     this.#s = undefined;
     this.#e = undefined;
     this.#ephemeralForTests?.fill(0);
+    this.#wipeE1();
+    this.#kemForTests?.fill(0);
     for (const psk of this.#psks) psk.fill(0);
   }
 
@@ -260,8 +277,39 @@ export class HandshakeState {
     if (this.pattern.pskCount > 0) this.#symmetric.mixKey(publicKey);
   }
 
+  #writeE1(): Uint8Array {
+    this.#e1 = kemFunctions.generateKeyPair(this.#kemForTests);
+    return this.#symmetric.encryptAndHash(this.#e1.encapsulationKey);
+  }
+
+  #writeEkem1(): Uint8Array {
+    const { ciphertext, sharedSecret } = kemFunctions.encapsulate(this.#re1!, this.#kemForTests);
+    try {
+      const sealed = this.#symmetric.encryptAndHash(ciphertext);
+      this.#symmetric.mixKey(sharedSecret);
+      return sealed;
+    } finally {
+      sharedSecret.fill(0);
+    }
+  }
+
+  #readEkem1(ciphertext: Uint8Array): void {
+    this.#mixSecret(kemFunctions.decapsulate(this.#e1!.decapsulationKey, ciphertext));
+    this.#wipeE1();
+  }
+
+  #wipeE1(): void {
+    this.#e1?.decapsulationKey.fill(0);
+    this.#e1 = undefined;
+  }
+
+  #mixSecret(secret: Uint8Array): void {
+    this.#symmetric.mixKey(secret);
+    secret.fill(0);
+  }
+
   /** The tokens that put nothing on the wire. In "es" the initiator's key is the ephemeral, in "se" the static. */
-  #mix(token: Token): void {
+  #mix(token: DhToken | "psk"): void {
     if (token === "psk") {
       const psk = this.#psks[this.#nextPsk++]!;
       this.#symmetric.mixKeyAndHash(psk);
@@ -272,8 +320,7 @@ export class HandshakeState {
       (mine === "e" ? this.#e : this.#s)!,
       (theirs === "e" ? this.#re : this.#rs)!,
     );
-    this.#symmetric.mixKey(shared);
-    shared.fill(0);
+    this.#mixSecret(shared);
   }
 
   /** Runs one step; whatever goes wrong in it ends the handshake and wipes it (section 5.3). */

@@ -1,13 +1,14 @@
 // The options of a HandshakeState, and the check that a side has exactly the keys that its pattern needs.
 
 import { isBytes, requireBytes, requireBytesOf } from "../../core/bytes.ts";
+import { MLKEM768_RANDOMNESS_BYTES, MLKEM768_SEED_BYTES } from "../../core/mlKem768.ts";
 import { invalidArgument } from "../../errors.ts";
 import type { KeyPair } from "./dh.ts";
-import type { HandshakePattern } from "./pattern.ts";
+import { type HandshakePattern, isHybrid } from "./pattern.ts";
 import { DHLEN, PSKLEN } from "./patterns.ts";
 
 export interface HandshakeStateOptions {
-  /** A name such as "XX" or "NNpsk0", or a pattern of one's own; its validity is checked. */
+  /** A name such as "XX", "NNpsk0" or "XXhfs", or a pattern of one's own; its validity is checked. */
   pattern: string | HandshakePattern;
   initiator: boolean;
   /** Data that both sides must agree on, at most 131,072 bytes; empty by default. */
@@ -20,6 +21,11 @@ export interface HandshakeStateOptions {
   psks?: readonly Uint8Array[];
   /** The ephemeral private key, 32 bytes. For test vectors only: a repeated ephemeral gives away everything. */
   unsafeEphemeralForTests?: Uint8Array;
+  /**
+   * With "hfs": the seed of the KEM's key pair (64 bytes) for the initiator, the randomness of the encapsulation (32) for
+   * the responder. For test vectors only.
+   */
+  unsafeKemForTests?: Uint8Array;
 }
 
 /**
@@ -30,9 +36,9 @@ export interface HandshakeStateOptions {
 export function checkKeys(
   pattern: HandshakePattern,
   initiator: boolean,
-  options: Pick<HandshakeStateOptions, "s" | "rs" | "psks" | "unsafeEphemeralForTests">,
+  options: Pick<HandshakeStateOptions, "s" | "rs" | "psks" | "unsafeEphemeralForTests" | "unsafeKemForTests">,
 ): void {
-  const { s, rs, psks = [], unsafeEphemeralForTests } = options;
+  const { s, rs, psks = [], unsafeEphemeralForTests, unsafeKemForTests } = options;
   const role = initiator ? "initiator" : "responder";
   const writesS = pattern.messages.some((tokens, i) => (i % 2 === 0) === initiator && tokens.includes("s"));
   const needsS = writesS || (initiator ? pattern.initiatorStaticKnown : pattern.responderStaticKnown);
@@ -61,4 +67,8 @@ export function checkKeys(
   if (unsafeEphemeralForTests !== undefined) {
     requireBytesOf("unsafeEphemeralForTests", unsafeEphemeralForTests, DHLEN);
   }
+  if (unsafeKemForTests === undefined) return;
+  const bytes = initiator ? MLKEM768_SEED_BYTES : MLKEM768_RANDOMNESS_BYTES;
+  requireBytesOf("unsafeKemForTests", unsafeKemForTests, bytes);
+  if (!isHybrid(pattern)) throw invalidArgument("unsafeKemForTests", "left out: the pattern has no hfs");
 }

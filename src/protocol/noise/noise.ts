@@ -4,7 +4,7 @@ import { LENGTH_BYTES, REKEY_AFTER_FRAMES } from "../../constants.ts";
 import { readU32 } from "../../core/bytes.ts";
 import { invalidArgument, SealwireError } from "../../errors.ts";
 import type { HandshakeFactory, Role, TransportFormat } from "../handshake.ts";
-import { patternByFirstLength } from "./choosePattern.ts";
+import { patternByFirstFrame } from "./choosePattern.ts";
 import { NoiseHandshake } from "./noiseHandshake.ts";
 import {
   type AnonymousOptions,
@@ -28,9 +28,10 @@ export interface AnonymousNoiseFactory extends NoiseFactory {
 }
 
 /**
- * Protocol v2, the default: Noise_<pattern>_25519_AESGCM_BLAKE2b with the pattern that the options ask for
- * (see docs/PROTOCOL.md): nothing: NN, anonymous; `psk`: NNpsk0; `staticKey`: XX; `staticKey` and one
- * `remoteStatic` on the client: IK; with `psk` besides: XXpsk3, IKpsk2; or an explicit `pattern`.
+ * Protocol v2, the default: Noise_<pattern>_25519+MLKEM768_AESGCM_BLAKE2b with the pattern that the options ask for
+ * (see docs/PROTOCOL.md): nothing: NNhfs, anonymous; `psk`: NNhfs+psk0; `staticKey`: XXhfs; `staticKey` and one
+ * `remoteStatic` on the client: IKhfs; with `psk` besides: XXhfs+psk3, IKhfs+psk2; or an explicit `pattern`. With
+ * `postQuantum: false` the same without "hfs" and "+MLKEM768".
  *
  * @param role check the options for this role now; left out, they must fit at least one role, and `create`
  *   throws for the other
@@ -63,7 +64,7 @@ export function noise(options: NoiseOptions = {}, role?: Role): NoiseFactory {
   return {
     name: named.map(protocolName).join(" or "),
     format,
-    anonymous: settings.psk === undefined && named.every((pattern) => pattern.name === "NN"),
+    anonymous: settings.psk === undefined && named.every((pattern) => /^NN(hfs)?$/.test(pattern.name)),
     create(handshakeRole, info) {
       if (destroyed) throw new SealwireError("ERR_CLOSED", "this handshake factory was destroyed");
       requireRole(handshakeRole);
@@ -74,10 +75,10 @@ export function noise(options: NoiseOptions = {}, role?: Role): NoiseFactory {
     },
     firstMessageBytes(received) {
       if (received.length < LENGTH_BYTES) return LENGTH_BYTES;
-      const length = readU32(received, 0);
-      const known =
-        choices.server !== undefined && patternByFirstLength(choices.server, length) !== undefined;
-      return known ? LENGTH_BYTES + length : LENGTH_BYTES;
+      const announced = readU32(received, 0);
+      const length = announced & 0xffff;
+      const pattern = patternByFirstFrame(choices.server ?? [], announced >>> 16, length);
+      return pattern === undefined ? LENGTH_BYTES : LENGTH_BYTES + length;
     },
     destroy() {
       destroyed = true;

@@ -1,4 +1,5 @@
-// One run of protocol v2's handshake: Noise messages in frames (u32be length ‖ message), empty payloads.
+// One run of protocol v2's handshake: Noise messages in frames (u32be length ‖ message), empty payloads. The first
+// frame says its suite too: u16be suite ‖ u16be length ‖ message.
 //
 //   client: write ──▶ length ──▶ message ──▶ (write ──▶) done
 //   server: length ──▶ message ──▶ write ──▶ (length ──▶ message ──▶) done
@@ -11,7 +12,7 @@ import { LENGTH_BYTES } from "../../constants.ts";
 import { readU32, requireBytes, writeU32 } from "../../core/bytes.ts";
 import { SealwireError } from "../../errors.ts";
 import type { Handshake, HandshakeInfo, HandshakeResult, Role } from "../handshake.ts";
-import { patternByFirstLength, peerStaticKnown } from "./choosePattern.ts";
+import { HYBRID_SUITE_BIT, patternByFirstFrame, peerStaticKnown, suiteOf } from "./choosePattern.ts";
 import { HandshakeState } from "./handshakeState.ts";
 import { encodeKey, equalKeys } from "./keys.ts";
 import { copySettings, type NoiseSettings, wipeSettings } from "./noiseOptions.ts";
@@ -28,6 +29,9 @@ export class NoiseHandshake implements Handshake {
   #noise: HandshakeState | undefined;
   #state: State;
   #expectedLength = 0;
+  /** Of a server: what the first frame announced. */
+  #announced: HandshakePattern | undefined;
+  #hasSent = false;
   #checkedPeer = false;
 
   /** `settings` stay the factory's, which may wipe them at any time; the handshake works on copies. */
@@ -48,11 +52,16 @@ export class NoiseHandshake implements Handshake {
   send(): Uint8Array | undefined {
     if (this.#state !== "write") return undefined;
     try {
-      const message = this.#noise!.writeMessage();
+      const noise = this.#noise!;
+      const isFirst = this.#role === "client" && !this.#hasSent;
+      this.#hasSent = true;
+      const message = noise.writeMessage();
       const frame = new Uint8Array(LENGTH_BYTES + message.length);
-      writeU32(frame, 0, message.length);
+      // A Noise message has at most 65,535 bytes, so the upper half of a length is 0: room for the suite.
+      const suite = isFirst ? suiteOf(noise.pattern) : 0;
+      writeU32(frame, 0, suite * 0x10000 + message.length);
       frame.set(message, LENGTH_BYTES);
-      this.#state = this.#noise!.isFinished ? "done" : "length";
+      this.#state = noise.isFinished ? "done" : "length";
       return frame;
     } catch (error) {
       this.#end("consumed");
@@ -121,7 +130,7 @@ export class NoiseHandshake implements Handshake {
   }
 
   #start(pattern: HandshakePattern): HandshakeState {
-    const { psk, s, remoteStatics, prologue, ephemeralForTests } = this.#settings;
+    const { psk, s, remoteStatics, prologue, ephemeralForTests, kemForTests } = this.#settings;
     try {
       return new HandshakeState({
         pattern: pattern.name,
@@ -131,6 +140,7 @@ export class NoiseHandshake implements Handshake {
         rs: peerStaticKnown(pattern, this.#role) ? remoteStatics[0] : undefined,
         psks: pattern.pskCount > 0 ? [psk!] : [],
         unsafeEphemeralForTests: ephemeralForTests,
+        unsafeKemForTests: suiteOf(pattern) === 0 ? undefined : kemForTests,
       });
     } finally {
       // The HandshakeState has copies of its own.
@@ -139,25 +149,44 @@ export class NoiseHandshake implements Handshake {
   }
 
   #receiveLength(bytes: Uint8Array): void {
-    const length = readU32(bytes, 0);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, LENGTH_BYTES);
     // Only a server can have more than one pattern, and only until its first message.
-    const noise = this.#noise;
-    const pattern = noise === undefined ? patternByFirstLength(this.#patterns, length) : noise.pattern;
-    if (pattern === undefined || (noise !== undefined && length !== noise.nextMessageBytes)) {
-      throw new SealwireError(
-        "ERR_HANDSHAKE",
-        `the peer announced a handshake message of ${length} bytes where ${this.#allowedLengths()} has none: ` +
-          "it speaks another protocol, or another pattern because its options differ",
-      );
+    if (this.#noise === undefined) {
+      this.#expectedLength = view.getUint16(2);
+      this.#announced = this.#patternNamed(view.getUint16(0), this.#expectedLength);
+    } else {
+      this.#expectedLength = view.getUint32(0);
+      if (this.#expectedLength !== this.#noise.nextMessageBytes) throw this.#mismatch(this.#expectedLength);
     }
-    this.#expectedLength = length;
     this.#state = "message";
   }
 
-  #receiveMessage(message: Uint8Array): void | Promise<void> {
-    if (this.#noise === undefined) {
-      this.#noise = this.#start(patternByFirstLength(this.#patterns, message.length)!);
+  /** The pattern that the client's first frame stands for. */
+  #patternNamed(suite: number, length: number): HandshakePattern {
+    const pattern = patternByFirstFrame(this.#patterns, suite, length);
+    if (pattern !== undefined) return pattern;
+    const isKnown = (suite & ~HYBRID_SUITE_BIT) === 0;
+    if (isKnown && !this.#patterns.some((own) => suiteOf(own) === suite)) {
+      const [its, own] = suite === 0 ? ["X25519 alone", "hybrid"] : ["hybrid", "X25519 alone"];
+      throw new SealwireError(
+        "ERR_HANDSHAKE",
+        `the client's key exchange is ${its}, this side's ${own}: the option postQuantum differs, ` +
+          "or the peer speaks another protocol",
+      );
     }
+    throw this.#mismatch(isKnown ? length : suite * 0x10000 + length);
+  }
+
+  #mismatch(length: number): SealwireError {
+    return new SealwireError(
+      "ERR_HANDSHAKE",
+      `the peer announced a handshake message of ${length} bytes where ${this.#allowedLengths()} has none: ` +
+        "it speaks another protocol, or another pattern because its options differ",
+    );
+  }
+
+  #receiveMessage(message: Uint8Array): void | Promise<void> {
+    this.#noise ??= this.#start(this.#announced!);
     const noise = this.#noise;
     try {
       noise.readMessage(message);

@@ -1,11 +1,12 @@
 // The options of protocol v2's handshake, checked and turned into what a handshake runs on.
 
 import { requireBytesUpTo } from "../../core/bytes.ts";
+import { MLKEM768_RANDOMNESS_BYTES, MLKEM768_SEED_BYTES } from "../../core/mlKem768.ts";
 import { encodeText } from "../../core/text.ts";
 import { invalidArgument } from "../../errors.ts";
 import { checkOptionNames } from "../../options.ts";
 import type { Role } from "../handshake.ts";
-import { type Credentials, choosePatterns } from "./choosePattern.ts";
+import { type Credentials, choosePatterns, type PostQuantum } from "./choosePattern.ts";
 import type { KeyPair } from "./dh.ts";
 import { decodeKey, type KeyInput, keyPairOf } from "./keys.ts";
 import type { HandshakePattern } from "./pattern.ts";
@@ -19,7 +20,7 @@ export interface AuthorizeInfo {
    * empty for a Unix socket.
    */
   readonly remoteAddress: string;
-  /** E.g. "Noise_XX_25519_AESGCM_BLAKE2b". */
+  /** E.g. "Noise_XXhfs_25519+MLKEM768_AESGCM_BLAKE2b". */
   readonly protocol: string;
 }
 
@@ -44,6 +45,12 @@ export interface PeerOptions {
   authorize?: Authorize;
   /** A pattern such as "KK" or "XXpsk3", instead of the one that follows from the other options. */
   pattern?: string;
+  /**
+   * Whether the key exchange is hybrid, X25519 and ML-KEM-768, so that what is recorded today stays closed to a quantum
+   * computer. true (default): hybrid, and nothing else is accepted. false: X25519 alone. "accept", on servers: what the
+   * client names. Static keys are X25519 in any case: what this protects and what it doesn't is in docs/PROTOCOL.md.
+   */
+  postQuantum?: boolean | "accept";
   /** Whatever both ends must agree on: up to 65,535 bytes, or text. */
   prologue?: Uint8Array | string;
 }
@@ -54,12 +61,14 @@ export interface AnonymousOptions {
   staticKey?: undefined;
   remoteStatic?: undefined;
   authorize?: undefined;
-  pattern?: "NN";
+  pattern?: "NN" | "NNhfs";
 }
 
 export interface NoiseOptions extends PeerOptions {
   /** 32 bytes. For test vectors only: a repeated ephemeral key gives away everything. */
   unsafeEphemeralForTests?: Uint8Array;
+  /** The KEM's seed on a client (64 bytes), its randomness on a server (32). For test vectors only. */
+  unsafeKemForTests?: Uint8Array;
   /** For tests only: replaces REKEY_AFTER_FRAMES; both ends must use the same. */
   unsafeRekeyAfterFramesForTests?: number;
 }
@@ -69,6 +78,7 @@ interface Secrets {
   psk: Uint8Array | undefined;
   s: KeyPair | undefined;
   ephemeralForTests: Uint8Array | undefined;
+  kemForTests: Uint8Array | undefined;
 }
 
 /** The options of one factory, decoded. It owns copies of the secrets. */
@@ -76,6 +86,7 @@ export interface NoiseSettings extends Readonly<Secrets> {
   readonly remoteStatics: readonly Uint8Array[];
   readonly authorize: Authorize | undefined;
   readonly pattern: string | undefined;
+  readonly postQuantum: PostQuantum;
   /** "sealwire/2" ‖ the option. */
   readonly prologue: Uint8Array;
 }
@@ -87,12 +98,14 @@ export const peerOptionNames = [
   "remoteStatic",
   "authorize",
   "pattern",
+  "postQuantum",
   "prologue",
 ] as const satisfies readonly (keyof PeerOptions)[];
 
 const noiseOptionNames: readonly string[] = [
   ...peerOptionNames,
   "unsafeEphemeralForTests",
+  "unsafeKemForTests",
   "unsafeRekeyAfterFramesForTests",
 ] satisfies (keyof NoiseOptions)[];
 
@@ -112,19 +125,30 @@ export function resolveNoiseOptions(options: NoiseOptions): NoiseSettings {
   if (authorize !== undefined && typeof authorize !== "function")
     throw invalidArgument("authorize", "a function");
   if (pattern !== undefined && typeof pattern !== "string") throw invalidArgument("pattern", "a string");
+  const { postQuantum = true } = options;
+  if (typeof postQuantum !== "boolean" && postQuantum !== "accept") {
+    throw invalidArgument("postQuantum", 'true, false or "accept"');
+  }
   const withoutSecrets = {
     remoteStatics: decodeRemoteStatics(remoteStatic),
     prologue: buildPrologue(options.prologue),
     authorize,
     pattern,
+    postQuantum,
   };
-  const secrets: Secrets = { psk: undefined, s: undefined, ephemeralForTests: undefined };
+  const secrets: Secrets = {
+    psk: undefined,
+    s: undefined,
+    ephemeralForTests: undefined,
+    kemForTests: undefined,
+  };
   try {
     if (psk !== undefined) secrets.psk = decodeKey("psk", psk);
     if (staticKey !== undefined) secrets.s = keyPairOf("staticKey", staticKey);
     if (unsafeEphemeralForTests !== undefined) {
       secrets.ephemeralForTests = decodeKey("unsafeEphemeralForTests", unsafeEphemeralForTests);
     }
+    secrets.kemForTests = copyKemBytes(options.unsafeKemForTests);
   } catch (error) {
     wipeSettings(secrets);
     throw error;
@@ -134,12 +158,13 @@ export function resolveNoiseOptions(options: NoiseOptions): NoiseSettings {
 
 /** A copy with secrets of its own, for who may outlive the factory. */
 export function copySettings(settings: NoiseSettings): NoiseSettings {
-  const { psk, s, ephemeralForTests } = settings;
+  const { psk, s, ephemeralForTests, kemForTests } = settings;
   return {
     ...settings,
     psk: psk && new Uint8Array(psk),
     s: s && { privateKey: new Uint8Array(s.privateKey), publicKey: s.publicKey },
     ephemeralForTests: ephemeralForTests && new Uint8Array(ephemeralForTests),
+    kemForTests: kemForTests && new Uint8Array(kemForTests),
   };
 }
 
@@ -148,6 +173,7 @@ export function wipeSettings(settings: Secrets): void {
   settings.psk?.fill(0);
   settings.s?.privateKey.fill(0);
   settings.ephemeralForTests?.fill(0);
+  settings.kemForTests?.fill(0);
 }
 
 /** The patterns that these settings mean for a role. */
@@ -158,8 +184,18 @@ export function patternsFor(role: Role, settings: NoiseSettings): HandshakePatte
     remoteStatics: settings.remoteStatics.length,
     hasAuthorize: settings.authorize !== undefined,
     pattern: settings.pattern,
+    postQuantum: settings.postQuantum,
   };
   return choosePatterns(role, credentials);
+}
+
+function copyKemBytes(bytes: Uint8Array | undefined): Uint8Array | undefined {
+  if (bytes === undefined) return undefined;
+  const lengths = [MLKEM768_SEED_BYTES, MLKEM768_RANDOMNESS_BYTES];
+  if (!(bytes instanceof Uint8Array) || !lengths.includes(bytes.length)) {
+    throw invalidArgument("unsafeKemForTests", "64 bytes on a client, 32 on a server");
+  }
+  return new Uint8Array(bytes);
 }
 
 function decodeRemoteStatics(remoteStatic: NoiseOptions["remoteStatic"]): Uint8Array[] {

@@ -1,14 +1,25 @@
 // What a handshake pattern is, and the rules that make one valid: Noise (revision 34) sections 7.1, 7.3 and
-// 9.3. A pattern that breaks a rule is not a protocol, whatever its messages look like, so every pattern
-// passes `checkPattern` before it is used.
+// 9.3, and what the tokens of the HFS extension (revision 1, section 4) ask for. A pattern that breaks a rule is not a
+// protocol, whatever its messages look like, so every pattern passes `checkPattern` before it is used.
 
 import { invalidArgument } from "../../errors.ts";
 
-const TOKENS = ["e", "s", "ee", "es", "se", "ss", "psk"] as const;
-export type Token = "e" | "s" | "ee" | "es" | "se" | "ss" | "psk";
+const TOKENS = ["e", "s", "ee", "es", "se", "ss", "psk", "e1", "ekem1"] as const;
+export type DhToken = "ee" | "es" | "se" | "ss";
+/** "e1" and "ekem1" are a KEM's ephemeral encapsulation key and a ciphertext for it (HFS section 4). */
+export type Token = "e" | "s" | DhToken | "psk" | "e1" | "ekem1";
+
+export function isDh(token: Token): token is DhToken {
+  return token === "ee" || token === "es" || token === "se" || token === "ss";
+}
+
+/** Whether the pattern has a hybrid key exchange: the modifier "hfs". */
+export function isHybrid(pattern: Pick<HandshakePattern, "messages">): boolean {
+  return pattern.messages.some((tokens) => tokens.includes("e1"));
+}
 
 export interface HandshakePattern {
-  /** As in the protocol name, modifiers included, e.g. "XXpsk3". */
+  /** As in the protocol name, modifiers included, e.g. "XXhfs+psk3". */
   readonly name: string;
   /** The initiator's static key is known to the responder before the first message. */
   readonly initiatorStaticKnown: boolean;
@@ -128,13 +139,15 @@ function checkRules(pattern: HandshakePattern): void {
         if (sender.s) throw broken(pattern, "sends a static key twice (rule 2)");
         sender.s = true;
       } else {
-        if (token !== "psk") checkDh(pattern, token, initiator, responder, done);
+        if (isDh(token)) checkDh(pattern, token, initiator, responder, done);
+        else if (token !== "psk") checkKem(pattern, token, role, sender, done);
         done.add(token);
       }
     }
     // The payload at the end of every message is encrypted once there is a key.
     checkMayEncrypt(pattern, role, sender, done);
   }
+  if (done.has("e1") !== done.has("ekem1")) throw broken(pattern, "has e1 without ekem1 (HFS section 5)");
   // Rule 4 speaks of transport messages too; in a one-way pattern the responder sends none.
   checkMayEncrypt(pattern, "initiator", initiator, done);
   if (messages.length > 1) checkMayEncrypt(pattern, "responder", responder, done);
@@ -155,6 +168,22 @@ function checkDh(
   const responderHas = token.endsWith("e") ? responder.hasSentE : responder.s;
   if (!initiatorHas || !responderHas)
     throw broken(pattern, `does ${token} before both keys are known (rule 1)`);
+}
+
+/** HFS: once each, the initiator's key after its "e", the responder's ciphertext for it after "ee". */
+function checkKem(
+  pattern: HandshakePattern,
+  token: "e1" | "ekem1",
+  role: "initiator" | "responder",
+  sender: Party,
+  done: Set<Token>,
+): void {
+  if (done.has(token)) throw broken(pattern, `has ${token} twice (HFS section 5)`);
+  const mayFollow =
+    token === "e1"
+      ? role === "initiator" && sender.hasSentE
+      : role === "responder" && done.has("ee") && done.has("e1");
+  if (!mayFollow) throw broken(pattern, `has ${token} where it has no place (HFS section 5)`);
 }
 
 /**

@@ -1,17 +1,22 @@
 // Handshake patterns as data: the Noise Protocol Framework (revision 34), sections 7.4 (one-way), 7.5
-// (fundamental), 18.1 (deferred), and the psk modifiers of section 9. Nothing here is secret.
+// (fundamental), 18.1 (deferred), the psk modifiers of section 9, and the modifier hfs of the extension for hybrid
+// forward secrecy (revision 1, section 5) with ML-KEM-768. Nothing here is secret.
 //
 // A row reads as in the specification, one message after the other from the initiator on; "s < s" before the
 // bar are the pre-messages: static keys known up front, the initiator's, then the responder's.
 
+import { MLKEM768_CIPHERTEXT_BYTES, MLKEM768_ENCAPSULATION_KEY_BYTES } from "../../core/mlKem768.ts";
 import { invalidArgument } from "../../errors.ts";
-import { checkedPattern, type HandshakePattern, type Token, wellFormed } from "./pattern.ts";
+import { checkedPattern, type HandshakePattern, isDh, isHybrid, type Token, wellFormed } from "./pattern.ts";
 
 /** Lengths in bytes (sections 4.1 to 4.3) for 25519, AESGCM and BLAKE2b. */
 export const DHLEN = 32;
 export const HASHLEN = 64;
 export const TAGLEN = 16;
 export const PSKLEN = 32;
+/** HFS section 3, for MLKEM768. */
+export const KEMPUBLICKEYLEN = MLKEM768_ENCAPSULATION_KEY_BYTES;
+export const KEMCIPHERTEXTLEN = MLKEM768_CIPHERTEXT_BYTES;
 /** Section 3: no Noise message is longer. */
 export const MAX_MESSAGE_BYTES = 65_535;
 
@@ -73,7 +78,8 @@ export const fundamentalPatternNames: readonly string[] = patternNames.filter((n
 const parsed = new Map<string, HandshakePattern>();
 
 /**
- * The pattern of a name such as "XX", "NNpsk0" or "KNpsk0+psk2" (section 8: modifiers in ascending order), frozen.
+ * The pattern of a name such as "XX", "NNpsk0", "KNpsk0+psk2" or "XXhfs+psk3" (section 8: modifiers in ascending
+ * order, hfs first), frozen.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT for an unknown name, a modifier that the pattern has no place
  * for, or a combination that the rules of sections 7.3 and 9.3 forbid (for example "XXpsk0+psk0").
@@ -82,22 +88,44 @@ export function parsePattern(name: string): HandshakePattern {
   if (typeof name !== "string") throw invalidArgument("pattern", "the name of a Noise pattern");
   const known = parsed.get(name);
   if (known !== undefined) return known;
-  const match = /^([A-Z]1?(?:[A-Z]1?)?)((?:psk\d)?(?:\+psk\d)*)$/.exec(name);
+  const match = /^([A-Z]1?(?:[A-Z]1?)?)((?:hfs|psk\d)?(?:\+psk\d)*)$/.exec(name);
   const row = match === null ? undefined : table[match[1]!];
   if (match === null || row === undefined) {
     throw invalidArgument("pattern", `a Noise pattern such as "XX" or "NNpsk0", not "${name}"`);
   }
   const [preMessages, messages] = row;
-  const applied = applyPskModifiers(match[2]!, {
+  const base: HandshakePattern = {
     name,
     initiatorStaticKnown: preMessages.includes("->s"),
     responderStaticKnown: preMessages.includes("<-s"),
     messages: messages.split(", ").map((tokens) => tokens.split(" ") as Token[]),
     pskCount: 0,
-  });
+  };
+  const modifiers = match[2]!;
+  const applied = applyPskModifiers(modifiers, modifiers.startsWith("hfs") ? applyHfs(base) : base);
   const pattern = checkedPattern(applied);
   parsed.set(name, pattern);
   return pattern;
+}
+
+/**
+ * HFS section 5: "e1" follows the first "e", or the first DH of that message where there is one, "ekem1" the first
+ * "ee". The specification's table says otherwise for KK ("e, e1, es, ss") and loses the "ee" of IN; its rule, and its
+ * other rows, are followed here.
+ */
+function applyHfs(pattern: HandshakePattern): HandshakePattern {
+  const [first, second, ...rest] = pattern.messages.map((tokens) => [...tokens]);
+  const ee = second?.indexOf("ee") ?? -1;
+  if (ee < 0) {
+    throw invalidArgument(
+      "pattern",
+      `without hfs: nothing of "${pattern.name}" is answered with an ephemeral key`,
+    );
+  }
+  const dh = first!.findIndex(isDh);
+  first!.splice((dh < 0 ? first!.indexOf("e") : dh) + 1, 0, "e1");
+  second!.splice(ee + 1, 0, "ekem1");
+  return { ...pattern, messages: [first!, second!, ...rest] };
 }
 
 /** Section 9.4: psk0 goes before the first token of the first message, pskN after the last of message N. */
@@ -123,12 +151,13 @@ function applyPskModifiers(modifiers: string, pattern: HandshakePattern): Handsh
 }
 
 /**
- * "Noise_<pattern>_25519_AESGCM_BLAKE2b" (section 8).
+ * "Noise_<pattern>_25519_AESGCM_BLAKE2b" (section 8), with "25519+MLKEM768" where it is hybrid (HFS section 5).
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT
  */
 export function protocolName(pattern: HandshakePattern): string {
-  return `Noise_${wellFormed(pattern).name}_25519_AESGCM_BLAKE2b`;
+  const { name, messages } = wellFormed(pattern);
+  return `Noise_${name}_25519${isHybrid({ messages }) ? "+MLKEM768" : ""}_AESGCM_BLAKE2b`;
 }
 
 /**
@@ -145,7 +174,9 @@ export function messageLengths(pattern: HandshakePattern): number[] {
     for (const token of tokens) {
       if (token === "e") length += DHLEN;
       else if (token === "s") length += DHLEN + (hasKey ? TAGLEN : 0);
-      if (token === "psk" || token.length === 2) hasKey = true;
+      else if (token === "e1") length += KEMPUBLICKEYLEN + (hasKey ? TAGLEN : 0);
+      else if (token === "ekem1") length += KEMCIPHERTEXTLEN + (hasKey ? TAGLEN : 0);
+      if (token === "psk" || token === "ekem1" || isDh(token)) hasKey = true;
       // Section 9.2: with any psk in the pattern, "e" is mixed into the key as well.
       else if (token === "e" && pskCount > 0) hasKey = true;
     }

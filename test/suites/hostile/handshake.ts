@@ -1,7 +1,11 @@
 // What a peer can do wrong before the handshake is done, at either end.
 
 import assert from "node:assert/strict";
-import { type SealwireError, SealwireError as SealwireErrorClass } from "../../../src/index.ts";
+import {
+  type CommonOptions,
+  type SealwireError,
+  SealwireError as SealwireErrorClass,
+} from "../../../src/index.ts";
 import { noise } from "../../../src/noise.ts";
 import { test } from "../../support/harness.ts";
 import { protocols, v1, v2 } from "../../support/protocols.ts";
@@ -38,14 +42,12 @@ function garbage(seed: number, length: number): Uint8Array {
   return bytes;
 }
 
+const classicalV2 = { ...v2, options: { ...v2.options, postQuantum: false } };
+
 /** The honest first message of a v2 client. */
-function firstMessage(): Uint8Array {
-  const handshake = noise(v2.options.psk === undefined ? {} : { psk: v2.options.psk }, "client").create(
-    "client",
-    {
-      remoteAddress: "",
-    },
-  );
+function firstMessage({ psk, ...form }: CommonOptions = v2.options): Uint8Array {
+  const options = { ...form, ...(psk === undefined ? {} : { psk }) };
+  const handshake = noise(options, "client").create("client", { remoteAddress: "" });
   const message = handshake.send()!.slice();
   handshake.destroy();
   return message;
@@ -179,18 +181,57 @@ test("v1: low-order public keys of servers are refused", async () => {
 });
 
 test("v2: low-order ephemeral keys are refused by an anonymous server", async () => {
-  const victim = await Victim.start({ ...v2, options: {} });
+  const victim = await Victim.start({ ...v2, options: {} }, { postQuantum: "accept" });
+  const honest = firstMessage({});
   for (const point of lowOrderPoints) {
-    const peer = await victim.connect();
-    peer.write(concat(u32(point.length), point));
-    await victim.expectClosed(peer, "ERR_HANDSHAKE", "low-order point");
+    const hybrid = honest.slice();
+    hybrid.set(point, 4);
+    for (const message of [concat(u32(point.length), point), hybrid]) {
+      const peer = await victim.connect();
+      peer.write(message);
+      await victim.expectClosed(peer, "ERR_HANDSHAKE", "low-order point");
+    }
   }
+});
+
+test("v2: encapsulation keys that fail the modulus check are refused by an anonymous server", async () => {
+  const victim = await Victim.start({ ...v2, options: {} });
+  const honest = firstMessage({});
+  const keyAt = 4 + 32;
+  for (const at of [0, 3, 600, 1_149]) {
+    const bad = honest.slice();
+    bad.fill(0xff, keyAt + at, keyAt + at + 3);
+    const peer = await victim.connect();
+    peer.write(bad);
+    const reason = await victim.expectClosed(peer, "ERR_HANDSHAKE", `key at ${at}`);
+    assert.equal((reason.cause as SealwireError).code, "ERR_WEAK_PUBLIC_KEY");
+  }
+  // The last 32 bytes are rho: anything is allowed there, and the server answers.
+  const peer = await victim.connect();
+  const other = honest.slice();
+  other.fill(0xff, other.length - 32);
+  peer.write(other);
+  assert.equal((await peer.read(4 + 1_152)).length, 1_156);
+  await peer.destroy();
 });
 
 test("v2: a handshake message of the wrong length is refused by its prefix", async () => {
   const victim = await Victim.start(v2, { handshakeTimeoutMs: 10_000 });
   const length = new DataView(firstMessage().buffer).getUint32(0);
-  for (const announced of [0, 1, 31, length - 1, length + 1, 65_535, 65_536, 0x7fffffff, 0xffffffff]) {
+  assert.equal(length, 0x10000 + 1_248);
+  const suites = [1_248, 48, 0x20000 + 1_248, 0x30000 + 1_248, 0x80010000 + 1_248];
+  for (const announced of [
+    0,
+    1,
+    31,
+    length - 1,
+    length + 1,
+    65_535,
+    65_536,
+    ...suites,
+    0x7fffffff,
+    0xffffffff,
+  ]) {
     const peer = await victim.connect();
     peer.write(u32(announced));
     await victim.expectClosed(peer, "ERR_HANDSHAKE", `${announced} announced, ${length} expected`);
@@ -198,13 +239,16 @@ test("v2: a handshake message of the wrong length is refused by its prefix", asy
 });
 
 test("v2: every flipped bit of the first message is noticed", async () => {
-  const victim = await Victim.start(v2, { handshakeTimeoutMs: 10_000 });
-  const message = firstMessage();
-  for (let bit = 32; bit < message.length * 8; bit++) {
-    const forged = message.slice();
-    forged[bit >>> 3]! ^= 1 << (bit & 7);
-    const peer = await victim.connect();
-    peer.write(forged);
-    await victim.expectClosed(peer, "ERR_HANDSHAKE", `bit ${bit}`);
+  for (const protocol of [classicalV2, v2]) {
+    const victim = await Victim.start(protocol, { handshakeTimeoutMs: 10_000 });
+    const message = firstMessage(protocol.options);
+    // Of the long hybrid message one bit in nine, which is each bit of some byte.
+    for (let bit = 32; bit < message.length * 8; bit += protocol === v2 ? 9 : 1) {
+      const forged = message.slice();
+      forged[bit >>> 3]! ^= 1 << (bit & 7);
+      const peer = await victim.connect();
+      peer.write(forged);
+      await victim.expectClosed(peer, "ERR_HANDSHAKE", `bit ${bit}`);
+    }
   }
 });

@@ -26,7 +26,8 @@ import { documentBlocks, noiseTranscript, printBlock, vectorKeys } from "../../s
 import { sealWhole } from "../../support/sealWhole.ts";
 import { repositoryRoot, toHex } from "../../support/vectors.ts";
 
-const { clientEphemeral, serverEphemeral, clientStatic, serverStatic, psk } = vectorKeys;
+const { clientEphemeral, serverEphemeral, clientStatic, serverStatic, psk, kemSeed, kemRandomness } =
+  vectorKeys;
 const encoder = new TextEncoder();
 const info = { remoteAddress: "" };
 
@@ -54,8 +55,8 @@ test("the document's vectors are what the independent implementation computes", 
 });
 
 test("the document's table of patterns is the code's", () => {
-  const rows = [...document.matchAll(/^\| (\w+) \| (→ .*|← .*) \| ([\d, ]+) \|$/gm)];
-  assert.equal(rows.length, 8);
+  const rows = [...document.matchAll(/^\| ([\w+]+) \| (→ .*|← .*) \| ([\d, ]+) \|$/gm)];
+  assert.equal(rows.length, 20);
   for (const [, name, messages, bytes] of rows) {
     const pattern = parsePattern(name!);
     const parts = messages!.split(" · ");
@@ -84,17 +85,33 @@ const staticKeys: Record<string, [client: NoiseOptions, server: NoiseOptions]> =
   ],
 };
 
+const classical = { postQuantum: false };
+/** What both ends agree on, and what is not random: the document has hybrid vectors of three patterns. */
+const forms: { shared: NoiseOptions; bases: string[] }[] = [
+  { shared: classical, bases: Object.keys(staticKeys) },
+  { shared: { ...classical, psk }, bases: Object.keys(staticKeys) },
+  { shared: {}, bases: ["XX", "IK"] },
+  { shared: { psk }, bases: ["NN"] },
+];
+
 test("the package's handshakes are those of the document, with and without a psk", () => {
-  for (const [base, [clientOptions, serverOptions]] of Object.entries(staticKeys)) {
-    for (const shared of [{}, { psk }]) {
-      const client = noise({ ...clientOptions, ...shared, unsafeEphemeralForTests: clientEphemeral }).create(
-        "client",
-        info,
-      );
-      const server = noise({ ...serverOptions, ...shared, unsafeEphemeralForTests: serverEphemeral }).create(
-        "server",
-        info,
-      );
+  let compared = 0;
+  for (const { shared, bases } of forms) {
+    const isHybrid = shared.postQuantum !== false;
+    for (const base of bases) {
+      const [clientOptions, serverOptions] = staticKeys[base]!;
+      const client = noise({
+        ...clientOptions,
+        ...shared,
+        unsafeEphemeralForTests: clientEphemeral,
+        unsafeKemForTests: isHybrid ? kemSeed : undefined,
+      }).create("client", info);
+      const server = noise({
+        ...serverOptions,
+        ...shared,
+        unsafeEphemeralForTests: serverEphemeral,
+        unsafeKemForTests: isHybrid ? kemRandomness : undefined,
+      }).create("server", info);
       const frames: string[] = [];
       for (const handshake of [client, server]) {
         const send = handshake.send.bind(handshake);
@@ -107,7 +124,7 @@ test("the package's handshakes are those of the document, with and without a psk
       const [atClient, atServer] = drive(client, server);
       const pattern = atClient.identity.protocol.split("_")[1]!;
       assert.equal(pattern.startsWith(base), true);
-      const block = pattern === "NNpsk0" ? "v2-NNpsk0-steps" : `v2-${pattern}`;
+      const block = inDocument.has(`v2-${pattern}`) ? `v2-${pattern}` : `v2-${pattern}-steps`;
       const writers = ["client", "server", "client"];
       assert.deepEqual(
         frames,
@@ -119,8 +136,10 @@ test("the package's handshakes are those of the document, with and without a psk
       assert.equal(toHex(atClient.sendKey), value(block, "client's sending key"));
       assert.equal(toHex(atServer.sendKey), value(block, "server's sending key"));
       assert.deepEqual(atServer.identity.handshakeHash, atClient.identity.handshakeHash);
+      compared++;
     }
   }
+  assert.equal(compared, 11);
 });
 
 /** Runs `calls` between a client and a server with these handshakes; returns all frames of each direction. */
@@ -155,8 +174,8 @@ async function recordSession(
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 const v2Handshakes = () => ({
-  client: { handshake: noise({ psk, unsafeEphemeralForTests: clientEphemeral }) },
-  server: { handshake: noise({ psk, unsafeEphemeralForTests: serverEphemeral }) },
+  client: { handshake: noise({ ...classical, psk, unsafeEphemeralForTests: clientEphemeral }) },
+  server: { handshake: noise({ ...classical, psk, unsafeEphemeralForTests: serverEphemeral }) },
 });
 
 /** The frames of a block, by number. */
@@ -192,6 +211,22 @@ test("a session of v2 on a socket is the document's, byte for byte", async () =>
     value("v2-NNpsk0-steps", "frame 2, from the server"),
     ...framesOf("v2-transport-server", 3),
   ]);
+});
+
+test("a hybrid handshake on a socket is the document's, byte for byte", async () => {
+  const client = { psk, unsafeEphemeralForTests: clientEphemeral, unsafeKemForTests: kemSeed };
+  const server = { psk, unsafeEphemeralForTests: serverEphemeral, unsafeKemForTests: kemRandomness };
+  const onMessage: MessageHandler = (message) => message.reply(message.body);
+  const frames = await recordSession(
+    { handshake: noise(client) },
+    { handshake: noise(server), onMessage },
+    0,
+    async (connection) => {
+      assert.equal(text(await connection.request(encoder.encode("hello"))), "hello");
+    },
+  );
+  assert.equal(frames.toServer[0], value("v2-NNhfs+psk0-steps", "frame 1, from the client"));
+  assert.equal(frames.toClient[0], value("v2-NNhfs+psk0-steps", "frame 2, from the server"));
 });
 
 test("the bundles are the document's", async () => {

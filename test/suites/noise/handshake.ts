@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import type { HandshakeFactory, HandshakeResult, Role } from "../../../src/protocol/handshake.ts";
 import { dhFunctions } from "../../../src/protocol/noise/dh.ts";
+import { kemFunctions } from "../../../src/protocol/noise/kem.ts";
 import { encodeKey, generateKeyPair } from "../../../src/protocol/noise/keys.ts";
 import { noise } from "../../../src/protocol/noise/noise.ts";
 import type { AuthorizeInfo, NoiseOptions } from "../../../src/protocol/noise/noiseOptions.ts";
@@ -71,8 +72,34 @@ const matrix: [pattern: string, client: NoiseOptions, server: NoiseOptions][] = 
   ["IX", { pattern: "IX", staticKey: client }, { pattern: "IX", staticKey: server }],
 ];
 
+/** The protocol's name: of a classical pattern, and of its hybrid form. */
+const classical = (pattern: string): string => `Noise_${pattern}_25519_AESGCM_BLAKE2b`;
+const hybrid = (pattern: string): string => {
+  const [base, psk] = pattern.split(/(?=psk)/);
+  return `Noise_${base}hfs${psk === undefined ? "" : `+${psk}`}_25519+MLKEM768_AESGCM_BLAKE2b`;
+};
+
+/** What both ends say about `postQuantum`, and which form that leads to. */
+const forms: [nameOf: (pattern: string) => string, client: NoiseOptions, server: NoiseOptions][] = [
+  [hybrid, {}, {}],
+  [hybrid, { postQuantum: true }, { postQuantum: "accept" }],
+  [classical, { postQuantum: false }, { postQuantum: "accept" }],
+  [classical, { postQuantum: false }, { postQuantum: false }],
+];
+const cases = matrix.flatMap(([pattern, clientOptions, serverOptions]) =>
+  forms.map(
+    ([nameOf, ofClient, ofServer]) =>
+      [
+        pattern,
+        nameOf(pattern),
+        { ...clientOptions, ...ofClient },
+        { ...serverOptions, ...ofServer },
+      ] as const,
+  ),
+);
+
 test("options on both ends lead to one pattern, with and without naming the role", () => {
-  for (const [pattern, clientOptions, serverOptions] of matrix) {
+  for (const [pattern, name, clientOptions, serverOptions] of cases) {
     for (const [clientRole, serverRole] of [
       [undefined, undefined],
       ["client", "server"],
@@ -82,7 +109,7 @@ test("options on both ends lead to one pattern, with and without naming the role
         noise(serverOptions, serverRole).create("server", info),
       );
       assertMatching(a, b);
-      assert.equal(a.identity.protocol, `Noise_${pattern}_25519_AESGCM_BLAKE2b`);
+      assert.equal(a.identity.protocol, name);
       const carriesServerKey = /[KX]$/.test(pattern.slice(0, 2));
       const carriesClientKey = /^[KXI]/.test(pattern);
       const hasPsk = pattern.includes("psk");
@@ -97,7 +124,9 @@ test("options on both ends lead to one pattern, with and without naming the role
 test("a factory says its name, whether it is anonymous, and the transport's format", () => {
   const anonymous = noise();
   assert.equal(anonymous.anonymous, true);
-  assert.equal(anonymous.name, "Noise_NN_25519_AESGCM_BLAKE2b");
+  assert.equal(anonymous.name, hybrid("NN"));
+  assert.equal(noise({ postQuantum: false }).anonymous, true);
+  assert.equal(noise({ postQuantum: false }).name, classical("NN"));
   assert.deepEqual(anonymous.format, {
     header: "kind",
     nonceLayout: "counter-last",
@@ -105,11 +134,16 @@ test("a factory says its name, whether it is anonymous, and the transport's form
     peerMaxFrameBytes: 0,
   });
   assert.equal(noise({ psk }).anonymous, false);
+  assert.equal(noise({ staticKey: client }, "server").name, `${hybrid("XX")} or ${hybrid("IK")}`);
   assert.equal(
-    noise({ staticKey: client }, "server").name,
-    "Noise_XX_25519_AESGCM_BLAKE2b or Noise_IK_25519_AESGCM_BLAKE2b",
+    noise({ staticKey: client, postQuantum: "accept" }, "server").name,
+    ["XX", "IK"].map(hybrid).concat(["XX", "IK"].map(classical)).join(" or "),
   );
-  assert.equal(noise({ staticKey: client }, "client").name, "Noise_XX_25519_AESGCM_BLAKE2b");
+  assert.equal(noise({ staticKey: client }, "client").name, hybrid("XX"));
+  assert.equal(noise({ staticKey: client, postQuantum: false }, "client").name, classical("XX"));
+  for (const pattern of ["XXhfs+psk3", "XXpsk3", "XXhfs", "XX"]) {
+    assert.equal(noise({ pattern, staticKey: client, psk }, "client").name, hybrid("XXpsk3"), pattern);
+  }
   assert.equal(noise({ unsafeRekeyAfterFramesForTests: 5 }).format.rekeyAfterFrames, 5);
 });
 
@@ -160,6 +194,18 @@ test("options that are wrong or incomplete say what is missing", () => {
       { pattern: "IK", staticKey: client, remoteStatic: [key, key] },
       "client",
     ],
+    [/^postQuantum must be true, false or "accept"/, { postQuantum: "yes" }],
+    [/^postQuantum must be true, false or "accept"/, { postQuantum: null }],
+    [/^postQuantum must be true or false on a client/, { postQuantum: "accept" }, "client"],
+    [/^postQuantum must be true or left out for pattern "NNhfs"/, { pattern: "NNhfs", postQuantum: false }],
+    [
+      /^postQuantum must be true or left out for pattern "NNhfs"/,
+      { pattern: "NNhfs", postQuantum: "accept" },
+      "server",
+    ],
+    [/^pattern must be one of NN/, { pattern: "NNhfshfs" }],
+    [/^pattern must be one of NN/, { pattern: "hfsNN+" }],
+    [/^unsafeKemForTests must be 64 bytes on a client/, { unsafeKemForTests: new Uint8Array(63) }],
     [/^unsafeEphemeralForTests must be 32 bytes/, { unsafeEphemeralForTests: new Uint8Array(1) }],
     [/^unsafeRekeyAfterFramesForTests must be/, { unsafeRekeyAfterFramesForTests: 0 }],
   ];
@@ -270,6 +316,16 @@ test("wrong psk, key, prologue and mismatched patterns end on one side with ERR_
     ["XXpsk3 against XX", "server", { staticKey: client, psk }, { staticKey: server }],
     ["NNpsk0 against XXpsk3", "server", { psk }, { staticKey: server, psk }],
     ["XXpsk3 against NNpsk0", "server", { psk, staticKey: client }, { psk }],
+    ["classical against hybrid", "server", { postQuantum: false }, {}],
+    ["hybrid against classical", "server", {}, { postQuantum: false }],
+    ["classical against hybrid, psk", "server", { psk, postQuantum: false }, { psk }],
+    [
+      "hybrid XX against classical IK or XX",
+      "server",
+      { staticKey: client },
+      { staticKey: server, postQuantum: false },
+    ],
+    ["wrong psk, both forms accepted", "server", { psk }, { psk: other, postQuantum: "accept" }],
   ];
   for (const [name, side, clientOptions, serverOptions] of cases) {
     const found = failures(clientOptions, serverOptions);
@@ -278,20 +334,63 @@ test("wrong psk, key, prologue and mismatched patterns end on one side with ERR_
   }
 });
 
-test("a length that the pattern does not have is refused on the prefix alone", () => {
-  for (const [options, allowed] of [
-    [{}, [32]],
-    [{ psk }, [48]],
-    [{ staticKey: server }, [32, 96]],
+test("where only postQuantum differs, the error says so", () => {
+  for (const [clientOptions, serverOptions, message] of [
+    [{ postQuantum: false }, {}, /client's key exchange is X25519 alone, this side's hybrid: .* postQuantum/],
+    [{}, { postQuantum: false }, /client's key exchange is hybrid, this side's X25519 alone: .* postQuantum/],
   ] as const) {
-    for (const length of [0, 1, 31, 32, 33, 47, 48, 49, 95, 96, 97, 65_535, 65_536, 0x7fffffff, 0xffffffff]) {
+    const { side, error } = failures(clientOptions, serverOptions);
+    assert.equal(side, "server");
+    assert.match((error as Error).message, message);
+  }
+});
+
+test("a suite changed on the way fails: the protocol's name is in the transcript", () => {
+  // Both forms of one pattern have first messages of other lengths, so the length has to be changed with the suite.
+  const handshake = noise({ postQuantum: "accept" }, "server").create("server", info);
+  const first = noise({}, "client").create("client", info).send()!;
+  const downgraded = new Uint8Array([0, 0, 0, 32, ...first.subarray(4, 36)]);
+  handshake.receive(downgraded.subarray(0, 4));
+  handshake.receive(downgraded.subarray(4));
+  const answer = handshake.send()!;
+  assert.equal(answer.length, 52);
+  const victim = noise({}, "client").create("client", info);
+  victim.send();
+  assert.throws(() => victim.receive(answer.subarray(0, 4)), { code: "ERR_HANDSHAKE" });
+  // Padded to the length that the client expects, it is not authentic.
+  const other = noise({}, "client").create("client", info);
+  other.send();
+  other.receive(new Uint8Array([0, 0, 4, 128]));
+  assert.throws(() => other.receive(crypto.getRandomValues(new Uint8Array(1_152))), {
+    code: "ERR_HANDSHAKE",
+  });
+});
+
+test("a length that the pattern does not have is refused on the prefix alone", () => {
+  const form = { postQuantum: false };
+  const suite = 0x10000;
+  const unknownSuites = [0x20000, 0x40000, 0x80000000].map((bits) => bits + 32);
+  for (const [options, allowed] of [
+    [form, [32]],
+    [{ ...form, psk }, [48]],
+    [{ ...form, staticKey: server }, [32, 96]],
+    [{}, [suite + 1216]],
+    [{ psk }, [suite + 1248]],
+    [{ staticKey: server }, [suite + 1216, suite + 1296]],
+    [{ staticKey: server, psk }, [suite + 1248, suite + 1296]],
+    [{ postQuantum: "accept" }, [32, suite + 1216]],
+    [{ postQuantum: "accept", staticKey: server }, [32, 96, suite + 1216, suite + 1296]],
+  ] as const) {
+    const classicalLengths = [0, 1, 31, 32, 33, 47, 48, 49, 95, 96, 97, 1216, 1248, 1296, 65_535];
+    const hybridLengths = [...classicalLengths, 1215, 1217, 1247, 1249, 1295, 1297].map((n) => suite + n);
+    for (const length of [...classicalLengths, ...hybridLengths, ...unknownSuites, 0x7fffffff, 0xffffffff]) {
       const handshake = noise(options, "server").create("server", info);
       assert.equal(handshake.expects, 4);
       const prefix = new Uint8Array(4);
       new DataView(prefix.buffer).setUint32(0, length);
       if ((allowed as readonly number[]).includes(length)) {
         handshake.receive(prefix);
-        assert.equal(handshake.expects, length);
+        assert.equal(handshake.expects, length & 0xffff);
       } else {
         assert.throws(() => handshake.receive(prefix), {
           code: "ERR_HANDSHAKE",
@@ -311,13 +410,14 @@ test("later messages have one length as well: longer ones, which would carry a p
     return bytes;
   };
   const xx = { client: noise({ staticKey: client }), server: noise({ staticKey: server }) };
-  for (const length of [0, 32, 95, 97, 112, 65_535, 0xffffffff]) {
+  // The second message has 1,200 bytes, 96 of the classical pattern; only the first frame has a suite.
+  for (const length of [0, 32, 95, 96, 97, 1199, 1201, 1216, 0x10000 + 1200, 65_535, 0xffffffff]) {
     const a = xx.client.create("client", info);
     a.send();
     assert.throws(() => a.receive(prefix(length)), { code: "ERR_HANDSHAKE", message: /another protocol/ });
     assert.throws(() => a.finish(), { code: "ERR_HANDSHAKE" });
   }
-  for (const length of [0, 32, 63, 65, 80, 96, 65_535]) {
+  for (const length of [0, 32, 63, 65, 80, 96, 0x10000 + 64, 65_535]) {
     const [a, b] = [xx.client.create("client", info), xx.server.create("server", info)];
     const first = a.send()!;
     b.receive(first.subarray(0, 4));
@@ -328,10 +428,15 @@ test("later messages have one length as well: longer ones, which would carry a p
   }
 });
 
-/** Counts key generations and DH operations while `body` runs. */
-function countingX25519(body: () => void): number {
+/** Counts key generations, DH operations and encapsulations while `body` runs. */
+function countingOperations(body: () => void): number {
   const { generateKeyPair: generate, dh } = dhFunctions;
+  const { encapsulate } = kemFunctions;
   let count = 0;
+  kemFunctions.encapsulate = (key, m) => {
+    count++;
+    return encapsulate(key, m);
+  };
   dhFunctions.generateKeyPair = (key) => {
     count++;
     return generate(key);
@@ -345,15 +450,16 @@ function countingX25519(body: () => void): number {
   } finally {
     dhFunctions.generateKeyPair = generate;
     dhFunctions.dh = dh;
+    kemFunctions.encapsulate = encapsulate;
   }
   return count;
 }
 
-test("a bad first NNpsk0 message costs no X25519, a good one two", () => {
+test("a bad first NNhfs+psk0 message costs no X25519 and no encapsulation, a good one two and one", () => {
   const factory = noise({ psk }, "server");
   const good = noise({ psk }, "client").create("client", info).send()!;
   const receiveFirst = (frame: Uint8Array, expectError: boolean): number =>
-    countingX25519(() => {
+    countingOperations(() => {
       const handshake = factory.create("server", info);
       handshake.receive(frame.subarray(0, 4));
       if (expectError) assert.throws(() => handshake.receive(frame.subarray(4)), { code: "ERR_HANDSHAKE" });
@@ -363,7 +469,7 @@ test("a bad first NNpsk0 message costs no X25519, a good one two", () => {
       }
       handshake.destroy();
     });
-  assert.equal(receiveFirst(good, false), 2);
+  assert.equal(receiveFirst(good, false), 3);
   for (let at = 4; at < good.length; at++) {
     const bad = new Uint8Array(good);
     bad[at]! ^= 0x01;
@@ -375,12 +481,12 @@ test("a bad first NNpsk0 message costs no X25519, a good one two", () => {
   assert.equal(receiveFirst(otherPsk, true), 0);
 });
 
-test("a length of the wrong kind costs no X25519 in any pattern", () => {
+test("a length of the wrong kind costs no X25519 and no encapsulation in any pattern", () => {
   for (const options of [{}, { psk }, { staticKey: server }, { staticKey: server, psk }]) {
     const factory = noise(options, "server");
-    const cost = countingX25519(() => {
+    const cost = countingOperations(() => {
       const handshake = factory.create("server", info);
-      assert.throws(() => handshake.receive(new Uint8Array([0, 0, 1, 0])), { code: "ERR_HANDSHAKE" });
+      assert.throws(() => handshake.receive(new Uint8Array([0, 1, 1, 0])), { code: "ERR_HANDSHAKE" });
     });
     assert.equal(cost, 0);
   }
@@ -428,7 +534,7 @@ test("authorize is asked once, on either side, with the key and where it comes f
     for (const [key, about] of asked) {
       assert.deepEqual(key, about.role === "client" ? server.publicKey : client.publicKey);
       assert.equal(about.remoteAddress, info.remoteAddress);
-      assert.equal(about.protocol, `Noise_${pattern}_25519_AESGCM_BLAKE2b`);
+      assert.equal(about.protocol, hybrid(pattern));
     }
     assert.deepEqual(new Set(asked.map(([, about]) => about.role)), new Set(["client", "server"]));
     assert.deepEqual(a.identity.remoteStaticKey, server.publicKey);

@@ -60,7 +60,9 @@ test("every pattern alone and with every single psk modifier, and all of them at
   for (const base of patternNames) {
     const count = parsePattern(base).messages.length;
     const modifiers = Array.from({ length: count + 1 }, (_, i) => `psk${i}`);
-    for (const modifier of ["", ...modifiers, modifiers.join("+")]) {
+    const hybrid =
+      count === 1 ? [] : ["hfs", ...modifiers.map((psk) => `hfs+${psk}`), ["hfs", ...modifiers].join("+")];
+    for (const modifier of ["", ...modifiers, modifiers.join("+"), ...hybrid]) {
       const [initiator, responder] = pair(base + modifier);
       const messages = messageLengths(initiator.pattern).length;
       runTo(messages, initiator, responder);
@@ -92,21 +94,30 @@ test("two runs with the same static keys share no handshake hash and no transpor
 });
 
 test("a flipped bit in any byte of any message ends the handshake at once or at the next message", () => {
-  for (const name of ["NN", "NNpsk0", "XX", "XXpsk3", "IK", "IKpsk2", "KK", "KKpsk0", "NX", "K1X1"]) {
+  const classical = ["NN", "NNpsk0", "XX", "XXpsk3", "IK", "IKpsk2", "KK", "KKpsk0", "NX", "K1X1"];
+  const hybrid = ["NNhfs", "NNhfs+psk0", "XXhfs", "IKhfs", "KKhfs+psk0", "INhfs", "K1X1hfs"];
+  for (const name of [...classical, ...hybrid]) {
     const lengths = messageLengths(parsePattern(name));
     for (const [i, length] of lengths.entries()) {
-      for (let at = 0; at < length; at += i === 0 ? 1 : 5) {
+      // Around the parts of a long message every byte, within the KEM's parts some.
+      const step = (at: number): number => (at > 100 && at < length - 100 ? 37 : i === 0 ? 1 : 5);
+      for (let at = 0; at < length; at += step(at)) {
         const [initiator, responder] = pair(name);
         let [writer, reader] = runTo(i, initiator, responder);
         const message = writer.writeMessage();
         message[at]! ^= 1 << (at % 8);
         let failed = false;
+        let acting = reader;
         try {
           reader.readMessage(message);
-          // An unauthenticated first message is accepted as it comes; the next one must then fail.
+          // An unauthenticated first message is accepted as it comes; the next one must then fail, or can't be
+          // written because what came is no encapsulation key.
           [writer, reader] = [reader, writer];
           while (!writer.isFinished || !reader.isFinished) {
-            reader.readMessage(writer.writeMessage());
+            acting = writer;
+            const next = writer.writeMessage();
+            acting = reader;
+            reader.readMessage(next);
             [writer, reader] = [reader, writer];
           }
         } catch (error) {
@@ -115,7 +126,7 @@ test("a flipped bit in any byte of any message ends the handshake at once or at 
         }
         // X25519 ignores the top bit of a public key, the transcript hash does not.
         assert.ok(failed, `${name}, message ${i + 1}, byte ${at}`);
-        assert.throws(() => reader.readMessage(message), { code: "ERR_HANDSHAKE", message: /consumed/ });
+        assert.throws(() => acting.readMessage(message), { code: "ERR_HANDSHAKE", message: /consumed/ });
       }
     }
   }
@@ -208,6 +219,17 @@ test("public keys of low order are refused", () => {
   }
 });
 
+test("an encapsulation key that fails the modulus check is refused by the responder", () => {
+  for (const name of ["NNhfs", "XXhfs"]) {
+    const [initiator, responder] = pair(name);
+    const message = initiator.writeMessage();
+    message.fill(0xff, 32, 35);
+    responder.readMessage(message);
+    assert.throws(() => responder.writeMessage(), { code: "ERR_WEAK_PUBLIC_KEY" });
+    assert.throws(() => responder.writeMessage(), { code: "ERR_HANDSHAKE", message: /consumed/ });
+  }
+});
+
 test("the options must be what the pattern needs", () => {
   const [initiator] = optionsOf("IKpsk2");
   const bad: [string, Record<string, unknown>][] = [
@@ -223,6 +245,8 @@ test("the options must be what the pattern needs", () => {
     ["psks", { psks: [psk, psk] }],
     ["psks", { psks: [new Uint8Array(16)] }],
     ["unsafeEphemeralForTests", { unsafeEphemeralForTests: new Uint8Array(5) }],
+    ["unsafeKemForTests", { unsafeKemForTests: new Uint8Array(64) }],
+    ["unsafeKemForTests", { pattern: "IKhfs+psk2", unsafeKemForTests: new Uint8Array(32) }],
   ];
   for (const [name, change] of bad) {
     assert.throws(() => new HandshakeState({ ...initiator, ...change } as HandshakeStateOptions), {

@@ -70,6 +70,78 @@ test("psk modifiers put a token where section 9.4 says", () => {
   assert.equal(protocolName(both), "Noise_NNpsk0+psk2_25519_AESGCM_BLAKE2b");
 });
 
+test("hfs puts its tokens where section 5 of the extension says, in all twelve fundamental patterns", () => {
+  const orders: Record<string, string> = {
+    NN: "e e1, e ee ekem1",
+    NK: "e es e1, e ee ekem1",
+    NX: "e e1, e ee ekem1 s es",
+    XN: "e e1, e ee ekem1, s se",
+    XK: "e es e1, e ee ekem1, s se",
+    XX: "e e1, e ee ekem1 s es, s se",
+    KN: "e e1, e ee ekem1 se",
+    KK: "e es e1 ss, e ee ekem1 se",
+    KX: "e e1, e ee ekem1 se s es",
+    IN: "e e1 s, e ee ekem1 se",
+    IK: "e es e1 s ss, e ee ekem1 se",
+    IX: "e e1 s, e ee ekem1 se s es",
+  };
+  assert.deepEqual(Object.keys(orders).sort(), [...fundamentalPatternNames].sort());
+  const text = (name: string): string =>
+    parsePattern(name)
+      .messages.map((tokens) => tokens.join(" "))
+      .join(", ");
+  for (const [name, order] of Object.entries(orders)) {
+    assert.equal(text(`${name}hfs`), order);
+    assert.equal(text(`${name}hfs+psk0`), `psk ${order}`);
+    const [first, ...rest] = order.split(", ");
+    assert.equal(text(`${name}hfs+psk1`), [`${first} psk`, ...rest].join(", "));
+    const count = rest.length + 1;
+    assert.equal(text(`${name}hfs+psk${count}`), `${order} psk`);
+    assert.throws(() => parsePattern(`${name}hfs+psk${count + 1}`), /no message/);
+  }
+  assert.equal(protocolName(parsePattern("NNhfs")), "Noise_NNhfs_25519+MLKEM768_AESGCM_BLAKE2b");
+  assert.equal(
+    protocolName(parsePattern("XXhfs+psk0+psk3")),
+    "Noise_XXhfs+psk0+psk3_25519+MLKEM768_AESGCM_BLAKE2b",
+  );
+});
+
+test("hfs in every pattern that answers with an ephemeral key, and in no other", () => {
+  for (const name of patternNames) {
+    if (parsePattern(name).messages.length === 1) {
+      assert.throws(() => parsePattern(`${name}hfs`), /without hfs/, name);
+      continue;
+    }
+    const { messages } = parsePattern(`${name}hfs`);
+    const [first, second, ...rest] = messages as [Token[], Token[], ...Token[][]];
+    assert.equal(first.filter((token) => token === "e1").length, 1, name);
+    assert.equal(second[second.indexOf("ee") + 1], "ekem1", name);
+    assert.equal(
+      rest.flat().some((token) => token === "e1" || token === "ekem1"),
+      false,
+      name,
+    );
+    const bare = messages.map((tokens) => tokens.filter((token) => token !== "e1" && token !== "ekem1"));
+    assert.deepEqual(bare, parsePattern(name).messages, name);
+  }
+});
+
+test("the extension's tokens: once each, e1 behind the initiator's e, ekem1 behind the responder's ee", () => {
+  checkPattern(pattern("e e1, e ee ekem1"));
+  for (const messages of [
+    "e e1, e ee",
+    "e, e ee ekem1, e1",
+    "e1 e, e ee ekem1",
+    "e e1 e1, e ee ekem1",
+    "e e1, e ee ekem1 ekem1",
+    "e e1, e ekem1 ee",
+    "e, e e1 ee, ekem1",
+    "e e1, e ee, ekem1",
+  ]) {
+    assert.throws(() => checkPattern(pattern(messages)), /HFS section 5/, messages);
+  }
+});
+
 test("names that are no pattern are refused", () => {
   for (const name of [
     "",
@@ -81,6 +153,12 @@ test("names that are no pattern are refused", () => {
     "NNpsk",
     "NNpsk10",
     "NNpsk0psk2",
+    "NNhfspsk0",
+    "NNpsk0+hfs",
+    "NNhfs+",
+    "NNhfs+hfs",
+    "NN+hfs",
+    "hfs",
     "NNpsk0+",
     "+psk0",
   ]) {
@@ -108,6 +186,14 @@ test("lengths with empty payloads", () => {
     X: [96],
     IX: [64, 96],
     K1X1: [32, 96, 16],
+    NNhfs: [1216, 1152],
+    "NNhfs+psk0": [1248, 1152],
+    XXhfs: [1216, 1200, 64],
+    "XXhfs+psk3": [1248, 1200, 64],
+    IKhfs: [1296, 1152],
+    "IKhfs+psk2": [1296, 1152],
+    KKhfs: [1248, 1152],
+    IXhfs: [1248, 1200],
   };
   for (const [name, expected] of Object.entries(lengths)) {
     assert.deepEqual(messageLengths(parsePattern(name)), expected, name);

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { expandedKeys } from "../../../src/core/cachedKey.ts";
 import { memory } from "../../../src/core/crypto.ts";
+import { mlKem768KeyPair } from "../../../src/core/mlKem768.ts";
 import { x25519PublicKey } from "../../../src/core/x25519.ts";
 import { type NoiseOptions, noise } from "../../../src/index.ts";
 import { HandshakeState } from "../../../src/protocol/noise/handshakeState.ts";
@@ -12,6 +13,7 @@ import { test } from "../../support/harness.ts";
 import { noiseTranscript, vectorKeys } from "../../support/protocolVectors.ts";
 
 const { clientEphemeral, serverEphemeral, clientStatic, serverStatic, psk } = vectorKeys;
+const { kemSeed, kemRandomness } = vectorKeys;
 const info = { remoteAddress: "" };
 
 const words = new BigUint64Array(memory.buffer, 0, memory.length / 8);
@@ -38,10 +40,14 @@ function isInMemory(secret: Uint8Array, used = usedMemory()): boolean {
 /** Every intermediate secret of a pattern: keys, chaining keys, DH results, transport keys. */
 function secretsOf(pattern: string): [string, Uint8Array][] {
   const { block, keys } = noiseTranscript(pattern, true);
-  const secret = /^(ck|k) after|^(ee|es|se|ss)$|private$|^psk$/;
+  const secret = /^(ck|k) after|^(ee|es|se|ss|ekem1)$|private$|^psk$|^client KEM seed$|randomness$/;
   const named = block.filter(
     (line): line is [string, Uint8Array] => secret.test(line[0]) && line[1] instanceof Uint8Array,
   );
+  if (pattern.includes("hfs")) {
+    const { decapsulationKey } = mlKem768KeyPair(kemSeed);
+    named.push(["s-hat", decapsulationKey.subarray(0, 1_152)], ["z", decapsulationKey.subarray(2_368)]);
+  }
   return [...named, ["client's sending key", keys[0]], ["server's sending key", keys[1]]];
 }
 
@@ -54,23 +60,42 @@ function assertClean(pattern: string): void {
   assert.equal(expandedKeys(), 0, "expanded keys are left");
 }
 
-const cases: Record<string, [client: NoiseOptions, server: NoiseOptions]> = {
-  NNpsk0: [{ psk }, { psk }],
-  XXpsk3: [
+const credentials: Record<string, [client: NoiseOptions, server: NoiseOptions]> = {
+  psk: [{ psk }, { psk }],
+  XX: [
     { psk, staticKey: clientStatic },
     { psk, staticKey: serverStatic },
   ],
-  IKpsk2: [
+  IK: [
     { psk, staticKey: clientStatic, remoteStatic: x25519PublicKey(serverStatic) },
     { psk, staticKey: serverStatic },
   ],
 };
+const cases: Record<string, keyof typeof credentials> = {
+  NNpsk0: "psk",
+  XXpsk3: "XX",
+  IKpsk2: "IK",
+  "NNhfs+psk0": "psk",
+  "XXhfs+psk3": "XX",
+  "IKhfs+psk2": "IK",
+};
 
 function ends(pattern: string) {
-  const [client, server] = cases[pattern]!;
+  const [client, server] = credentials[cases[pattern]!]!;
+  const isHybrid = pattern.includes("hfs");
+  const form = { postQuantum: isHybrid };
+  const [seed, randomness] = isHybrid ? [kemSeed, kemRandomness] : [];
   return [
-    noise({ ...client, unsafeEphemeralForTests: clientEphemeral }).create("client", info),
-    noise({ ...server, unsafeEphemeralForTests: serverEphemeral }).create("server", info),
+    noise({ ...client, ...form, unsafeEphemeralForTests: clientEphemeral, unsafeKemForTests: seed }).create(
+      "client",
+      info,
+    ),
+    noise({
+      ...server,
+      ...form,
+      unsafeEphemeralForTests: serverEphemeral,
+      unsafeKemForTests: randomness,
+    }).create("server", info),
   ] as const;
 }
 

@@ -104,7 +104,21 @@ const sessions: [pattern: string, client: PeerOptions, server: PeerOptions][] = 
   ],
 ];
 
-for (const [pattern, clientOptions, serverOptions] of sessions) {
+/** Both forms of each, the classical one with servers that take it alone or both. */
+const inBothForms = sessions.flatMap(
+  ([name, client, server]): [string, boolean, PeerOptions, PeerOptions][] => {
+    const [base, modifier] = name.split(/(?=psk)/);
+    const hybrid = `${base}hfs${modifier === undefined ? "" : `+${modifier}`}`;
+    const classical = { postQuantum: false } as const;
+    const accepting = modifier === undefined ? classical : ({ postQuantum: "accept" } as const);
+    return [
+      [hybrid, true, client, modifier === undefined ? { ...server, postQuantum: "accept" } : server],
+      [name, false, { ...client, ...classical }, { ...server, ...accepting }],
+    ];
+  },
+);
+
+for (const [pattern, isHybrid, clientOptions, serverOptions] of inBothForms) {
   test(`${pattern}: calls both ways, and both ends know who the other is`, async () => {
     let authorized = 0;
     const authorize = { authorize: async () => ++authorized > 0 };
@@ -120,15 +134,19 @@ for (const [pattern, clientOptions, serverOptions] of sessions) {
       async (client, server, ends) => {
         assert.deepEqual(await client.request(body), body);
         const [here, there] = [ends.client.opened[0]!, ends.server.opened[0]!];
-        assert.equal(here.identity!.protocol, `Noise_${pattern}_25519_AESGCM_BLAKE2b`);
+        assert.equal(
+          here.identity!.protocol,
+          `Noise_${pattern}_25519${isHybrid ? "+MLKEM768" : ""}_AESGCM_BLAKE2b`,
+        );
         assert.equal(there.identity!.protocol, here.identity!.protocol);
         assert.equal(here.handshakeHash!.length, 64);
         assert.deepEqual(here.handshakeHash, there.handshakeHash);
         assert.deepEqual(here.remoteStaticKey, hasKeys ? serverKeys.publicKey : undefined);
         assert.deepEqual(there.remoteStaticKey, hasKeys ? clientKeys.publicKey : undefined);
-        for (const connection of [here, there]) assert.equal(connection.authenticated, pattern !== "NN");
-        assert.equal(client.anonymous, pattern === "NN");
-        assert.equal(server.anonymous, pattern === "NN");
+        const isAnonymous = /^NN(hfs)?$/.test(pattern);
+        for (const connection of [here, there]) assert.equal(connection.authenticated, !isAnonymous);
+        assert.equal(client.anonymous, isAnonymous);
+        assert.equal(server.anonymous, isAnonymous);
         assert.equal(authorized, hasKeys ? 2 : 0);
       },
     );
@@ -244,6 +262,23 @@ const failing: [
   ["NNpsk0 against NN", {}, {}, { psk }, "ERR_HANDSHAKE", "ERR_HANDSHAKE"],
   ["NN against XX", xx, { staticKey: clientKeys }, {}, "ERR_HANDSHAKE", "ERR_HANDSHAKE"],
   ["XX against NN", {}, {}, { staticKey: clientKeys }, "ERR_HANDSHAKE", "ERR_HANDSHAKE"],
+  ["classical against hybrid", {}, {}, { postQuantum: false }, "ERR_HANDSHAKE", "ERR_HANDSHAKE"],
+  [
+    "classical against hybrid, psk",
+    { psk },
+    { psk },
+    { psk, postQuantum: false },
+    "ERR_HANDSHAKE",
+    "ERR_HANDSHAKE",
+  ],
+  [
+    "hybrid against classical, keys",
+    { ...xx, postQuantum: false },
+    { staticKey: clientKeys, postQuantum: false },
+    { staticKey: clientKeys },
+    "ERR_HANDSHAKE",
+    "ERR_HANDSHAKE",
+  ],
   [
     "KK against XX and IK",
     xx,
@@ -277,6 +312,19 @@ for (const [name, serverOptions, goodOptions, badOptions, atClient, atServer] of
     });
   });
 }
+
+test("where only postQuantum differs, both ends' errors name it", async () => {
+  for (const [clientOptions, serverOptions] of [
+    [{ psk, postQuantum: false }, { psk }],
+    [{ psk }, { psk, postQuantum: false }],
+  ] as const) {
+    await withPair(serverOptions, clientOptions, async (client, _server, ends) => {
+      await assert.rejects(client.request(body), { code: "ERR_HANDSHAKE", message: /postQuantum/ });
+      await until(() => ends.server.closed.length > 0);
+      assert.match(ends.server.closed[0]!.message, /postQuantum/);
+    });
+  }
+});
 
 test("a v1 client against a v2 server", async () => {
   for (const serverOptions of [{}, { psk }, xx]) {

@@ -50,6 +50,14 @@ const v2: Protocol[] = [
     handshakeFrames: { toServer: 1, toClient: 1 },
   },
   {
+    name: "v2 NNpsk0, classical",
+    headerBytes: 5,
+    preambleBytes: 0,
+    client: { psk, postQuantum: false },
+    server: { psk, postQuantum: false },
+    handshakeFrames: { toServer: 1, toClient: 1 },
+  },
+  {
     name: "v2 XX",
     headerBytes: 5,
     preambleBytes: 0,

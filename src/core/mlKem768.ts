@@ -1,0 +1,135 @@
+// ML-KEM-768 (FIPS 203) on byte arrays: a key encapsulation mechanism that a quantum computer is not known to break.
+
+import { invalidArgument, SealwireError } from "../errors.ts";
+import { core, memory, STAGING } from "./crypto.ts";
+
+/** Bytes of the seed of a key pair: d ‖ z (FIPS 203 section 7.1). */
+export const MLKEM768_SEED_BYTES = 64;
+export const MLKEM768_ENCAPSULATION_KEY_BYTES = 1_184;
+export const MLKEM768_DECAPSULATION_KEY_BYTES = 2_400;
+export const MLKEM768_CIPHERTEXT_BYTES = 1_088;
+export const MLKEM768_SHARED_SECRET_BYTES = 32;
+/** Bytes of the randomness m of an encapsulation. */
+export const MLKEM768_RANDOMNESS_BYTES = 32;
+
+export interface MlKem768KeyPair {
+  /** 1,184 public bytes, for the peer. */
+  encapsulationKey: Uint8Array<ArrayBuffer>;
+  /** 2,400 secret bytes. */
+  decapsulationKey: Uint8Array<ArrayBuffer>;
+}
+
+export interface MlKem768Encapsulation {
+  /** 32 secret bytes. */
+  sharedSecret: Uint8Array<ArrayBuffer>;
+  /** 1,088 bytes, for the peer. */
+  ciphertext: Uint8Array<ArrayBuffer>;
+}
+
+// Arguments and results in STAGING, each with room for the few bytes that the module reads or writes beyond.
+const ENCAPSULATION_KEY = STAGING;
+const DECAPSULATION_KEY = STAGING + 0x600;
+const CIPHERTEXT = STAGING + 0x1000;
+const SHARED_SECRET = STAGING + 0x1600;
+const RANDOM = SHARED_SECRET + MLKEM768_SHARED_SECRET_BYTES;
+const END = RANDOM + MLKEM768_SEED_BYTES;
+
+function requireBytes(name: string, bytes: Uint8Array, length: number): void {
+  if (!(bytes instanceof Uint8Array) || bytes.length !== length) {
+    throw invalidArgument(name, `a Uint8Array of ${length} bytes`);
+  }
+}
+
+function take(from: number, length: number): Uint8Array<ArrayBuffer> {
+  return memory.slice(from, from + length);
+}
+
+function wipeStaging(): void {
+  memory.fill(0, STAGING, END);
+}
+
+/**
+ * A key pair: a fresh one from `crypto.getRandomValues`, or the one of a given seed (ML-KEM.KeyGen, FIPS 203
+ * section 7.1). A seed is the short form in which to keep a decapsulation key.
+ *
+ * @param seed 64 secret bytes, d ‖ z; random, and wiped here, when left out
+ * @throws SealwireError ERR_INVALID_ARGUMENT
+ */
+export function mlKem768KeyPair(seed?: Uint8Array): MlKem768KeyPair {
+  if (seed !== undefined) requireBytes("seed", seed, MLKEM768_SEED_BYTES);
+  const random = memory.subarray(RANDOM, RANDOM + MLKEM768_SEED_BYTES);
+  if (seed === undefined) crypto.getRandomValues(random);
+  else random.set(seed);
+  core.mlKem768KeyGen(ENCAPSULATION_KEY, DECAPSULATION_KEY, RANDOM);
+  const pair = {
+    encapsulationKey: take(ENCAPSULATION_KEY, MLKEM768_ENCAPSULATION_KEY_BYTES),
+    decapsulationKey: take(DECAPSULATION_KEY, MLKEM768_DECAPSULATION_KEY_BYTES),
+  };
+  wipeStaging();
+  return pair;
+}
+
+/**
+ * A fresh shared secret, and the ciphertext from which the owner of the key pair gets the same one (ML-KEM.Encaps,
+ * section 7.2).
+ *
+ * @param encapsulationKey 1,184 bytes
+ * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_WEAK_PUBLIC_KEY when the key fails the modulus check of section 7.2
+ */
+export function mlKem768Encapsulate(encapsulationKey: Uint8Array): MlKem768Encapsulation {
+  return mlKem768EncapsulateInternal(encapsulationKey, undefined);
+}
+
+/**
+ * ML-KEM.Encaps_internal (section 6.2): with given randomness `m`, 32 bytes, for tests and test vectors.
+ *
+ * @throws SealwireError as `mlKem768Encapsulate`
+ */
+export function mlKem768EncapsulateInternal(
+  encapsulationKey: Uint8Array,
+  m: Uint8Array | undefined,
+): MlKem768Encapsulation {
+  requireBytes("encapsulationKey", encapsulationKey, MLKEM768_ENCAPSULATION_KEY_BYTES);
+  if (m !== undefined) requireBytes("m", m, MLKEM768_RANDOMNESS_BYTES);
+  const random = memory.subarray(RANDOM, RANDOM + MLKEM768_RANDOMNESS_BYTES);
+  if (m === undefined) crypto.getRandomValues(random);
+  else random.set(m);
+  memory.set(encapsulationKey, ENCAPSULATION_KEY);
+  const valid = core.mlKem768Encaps(SHARED_SECRET, CIPHERTEXT, ENCAPSULATION_KEY, RANDOM);
+  const encapsulation = {
+    sharedSecret: take(SHARED_SECRET, MLKEM768_SHARED_SECRET_BYTES),
+    ciphertext: take(CIPHERTEXT, MLKEM768_CIPHERTEXT_BYTES),
+  };
+  wipeStaging();
+  if (valid === 0) {
+    throw new SealwireError("ERR_WEAK_PUBLIC_KEY", "the encapsulation key has a coefficient of 3329 or more");
+  }
+  return encapsulation;
+}
+
+/**
+ * The shared secret of a ciphertext (ML-KEM.Decaps, section 7.3). One that was not made for this key, or was changed,
+ * gives 32 other bytes that only this key's owner can compute, not an error (implicit rejection): whoever goes on with
+ * them finds out.
+ *
+ * @param decapsulationKey 2,400 bytes, from `mlKem768KeyPair`
+ * @param ciphertext 1,088 bytes
+ * @returns 32 bytes in memory of their own
+ * @throws SealwireError ERR_INVALID_ARGUMENT, also when the decapsulation key fails the hash check of section 7.3
+ */
+export function mlKem768Decapsulate(
+  decapsulationKey: Uint8Array,
+  ciphertext: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  requireBytes("decapsulationKey", decapsulationKey, MLKEM768_DECAPSULATION_KEY_BYTES);
+  requireBytes("ciphertext", ciphertext, MLKEM768_CIPHERTEXT_BYTES);
+  memory.set(decapsulationKey, DECAPSULATION_KEY);
+  memory.set(ciphertext, CIPHERTEXT);
+  const valid = core.mlKem768Decaps(SHARED_SECRET, DECAPSULATION_KEY, CIPHERTEXT);
+  const sharedSecret = take(SHARED_SECRET, MLKEM768_SHARED_SECRET_BYTES);
+  wipeStaging();
+  if (valid === 0) {
+    throw invalidArgument("decapsulationKey", "whole: its hash of the encapsulation key is wrong");
+  }
+  return sharedSecret;
+}
