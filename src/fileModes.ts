@@ -42,7 +42,7 @@ export function whyUnsafe(what: Ownership, uid: number | undefined): string | un
 
 /** The user that this process runs as; undefined where the runtime does not say. */
 export async function userOfProcess(): Promise<number | undefined> {
-  if (!(await isGranted({ name: "sys", kind: "uid" }))) return undefined;
+  if (!(await isAllowed({ name: "sys", kind: "uid" }))) return undefined;
   return process.geteuid?.() ?? process.getuid?.();
 }
 
@@ -63,7 +63,7 @@ export function requireSafe(path: string, what: Ownership, uid: number | undefin
 export async function requireSafeFolders(folder: string, uid: number | undefined): Promise<void> {
   if (process.platform === "win32") return;
   for (let place: string | undefined = await nearestExisting(folder); place !== undefined; ) {
-    if (!(await isGranted({ name: "read", path: place }))) return;
+    if (!(await isAllowed({ name: "read", path: place }))) return;
     requireSafe(place, await stat(place), uid);
     const above = dirname(place);
     place = above === place ? undefined : above;
@@ -72,7 +72,7 @@ export async function requireSafeFolders(folder: string, uid: number | undefined
 
 async function nearestExisting(folder: string): Promise<string | undefined> {
   for (let place = folder; ; place = dirname(place)) {
-    if (!(await isGranted({ name: "read", path: place }))) return undefined;
+    if (!(await isAllowed({ name: "read", path: place }))) return undefined;
     const resolved = await unlessMissing(realpath(place));
     if (resolved !== undefined || dirname(place) === place) return resolved;
   }
@@ -93,7 +93,7 @@ interface DenoPermissions {
 }
 
 /** Asks Deno whether it allows something, since trying would ask the user; other runtimes allow everything. */
-async function isGranted(what: object): Promise<boolean> {
+export async function isAllowed(what: object): Promise<boolean> {
   const deno = (globalThis as { Deno?: DenoPermissions }).Deno;
   return deno === undefined || (await deno.permissions.query(what)).state === "granted";
 }

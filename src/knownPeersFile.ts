@@ -7,14 +7,13 @@
 // the file: both are written under another name and linked to the right one, so the file is never empty.
 // After each write and its fsync the file is read again by its path; what is missing then is written again.
 
-import type { Buffer } from "node:buffer";
-import { Buffer as NodeBuffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, link, lstat, mkdir, open, realpath, rm, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { invalidArgument, SealwireError } from "./errors.ts";
-import { requireSafe, requireSafeFolders, unlessMissing, userOfProcess } from "./fileModes.ts";
+import { isAllowed, requireSafe, requireSafeFolders, unlessMissing, userOfProcess } from "./fileModes.ts";
 import { type PeerLine, type PeerLines, parsePeerLines, separatorAfter } from "./knownPeersLines.ts";
 
 /** About 15,000 lines. Each first use reads all of them. */
@@ -157,22 +156,13 @@ export class KnownPeersFile {
 
   /** Makes the file with its first line, unless another process is faster. */
   async #create(text: string): Promise<void> {
-    const path = this.#absolutePath;
-    const firstMade = await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    const temporaryPath = `${path}.${randomBytes(8).toString("hex")}.new`;
-    try {
-      await writeNew(temporaryPath, text);
-      await link(temporaryPath, path);
-    } catch (error) {
-      if (codeOf(error) === "EEXIST") return;
-      // A file system without hard links, or a Deno that may write this one file only. For a moment the file is
-      // empty, and others who read it then refuse their peers.
-      if (!(await createDirectly(path, text))) return;
-    } finally {
-      await rm(temporaryPath, { force: true }).catch(() => {});
+    let folder = dirname(this.#absolutePath);
+    let firstMade: string | undefined;
+    if ((await unlessMissing(createWhole(this.#absolutePath, text))) === undefined) {
+      firstMade = await mkdir(folder, { recursive: true, mode: 0o700 });
+      await createWhole(this.#absolutePath, text);
     }
     // The entry of the file, and those of the folders that were made for it.
-    let folder = dirname(path);
     await syncByPath(folder);
     while (firstMade !== undefined && folder.length >= firstMade.length) {
       folder = dirname(folder);
@@ -204,7 +194,7 @@ function requireSize(path: string, size: number): void {
 /** Reads to the end, which others may be moving; a file without an end is refused at the limit. */
 async function readBounded(path: string, handle: FileHandle, expectedSize: number): Promise<Buffer> {
   requireSize(path, expectedSize);
-  let buffer = NodeBuffer.alloc(expectedSize + 1);
+  let buffer = Buffer.alloc(expectedSize + 1);
   let length = 0;
   for (;;) {
     const { bytesRead } = await handle.read(buffer, length, buffer.length - length, length);
@@ -212,17 +202,14 @@ async function readBounded(path: string, handle: FileHandle, expectedSize: numbe
     requireSize(path, length);
     if (bytesRead === 0) return buffer.subarray(0, length);
     if (length === buffer.length) {
-      buffer = NodeBuffer.concat([
-        buffer,
-        NodeBuffer.alloc(Math.min(2 * length, MAX_FILE_BYTES + 1) - length + 1),
-      ]);
+      buffer = Buffer.concat([buffer, Buffer.alloc(Math.min(2 * length, MAX_FILE_BYTES + 1) - length + 1)]);
     }
   }
 }
 
 /** Appends a line by one write. Does nothing when the file is another one by now. */
 async function append(path: string, snapshot: PeerSnapshot, line: string): Promise<void> {
-  const text = NodeBuffer.from(`${separatorAfter(snapshot.peers.tail)}${line}\n`);
+  const text = Buffer.from(`${separatorAfter(snapshot.peers.tail)}${line}\n`);
   requireSize(path, snapshot.bytes.length + text.length);
   await withSame(snapshot, O_WRONLY | O_APPEND, async (handle) => {
     // A write that is cut short, on a full disk, leaves a torn line; the next attempt says so and gets the error.
@@ -236,9 +223,9 @@ async function replaceBytes(snapshot: PeerSnapshot, edits: readonly ByteEdit[]):
   await withSame(snapshot, O_RDWR, async (handle) => {
     for (const { line, at, byte } of edits) {
       const expected = snapshot.bytes.subarray(line.start, line.end);
-      const present = NodeBuffer.alloc(expected.length);
+      const present = Buffer.alloc(expected.length);
       await handle.read(present, 0, present.length, line.start);
-      if (present.equals(expected)) await handle.write(NodeBuffer.of(byte), 0, 1, at);
+      if (present.equals(expected)) await handle.write(Buffer.of(byte), 0, 1, at);
     }
     await handle.sync();
   });
@@ -260,29 +247,48 @@ async function withSame(
   }
 }
 
-async function writeNew(path: string, text: string): Promise<void> {
-  const handle = await open(path, O_WRONLY | O_CREAT | O_EXCL | SAFELY, 0o600);
+/** Makes a file that has its text from the first moment on. Whether it was made; false where it is there. */
+async function createWhole(path: string, text: string): Promise<boolean> {
+  if (!(await isAllowed({ name: "write", path: dirname(path) }))) return createDirectly(path, text);
+  const temporaryPath = `${path}.${randomBytes(8).toString("hex")}.new`;
+  await createDirectly(temporaryPath, text);
+  try {
+    await link(temporaryPath, path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    // A file system without hard links: for a moment the file is empty, and who reads it then refuses its peers.
+    return await createDirectly(path, text);
+  } finally {
+    await rm(temporaryPath, { force: true }).catch(() => {});
+  }
+}
+
+/** Makes a file and then writes to it. Whether it was made; false where it is there. */
+async function createDirectly(path: string, text: string): Promise<boolean> {
+  let handle: FileHandle;
+  try {
+    handle = await open(path, O_WRONLY | O_CREAT | O_EXCL | SAFELY, 0o600);
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    throw error;
+  }
   try {
     await handle.writeFile(text);
     await handle.sync();
+    return true;
+  } catch (error) {
+    // Such as a full disk; what is left of the file would refuse everybody.
+    await rm(path, { force: true }).catch(() => {});
+    throw error;
   } finally {
     await handle.close();
   }
 }
 
-/** Whether the file was made; false where another process has made it. */
-async function createDirectly(path: string, text: string): Promise<boolean> {
-  try {
-    await writeNew(path, text);
-    return true;
-  } catch (error) {
-    if (codeOf(error) === "EEXIST") return false;
-    throw error;
-  }
-}
-
 /** Has the disk keep a file or the entries of a folder, where the system can (Windows can't with folders). */
 async function syncByPath(path: string): Promise<void> {
+  if (!(await isAllowed({ name: "read", path }))) return;
   let handle: FileHandle | undefined;
   try {
     handle = await open(path, O_RDONLY | SAFELY);
