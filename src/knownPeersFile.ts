@@ -8,12 +8,12 @@
 // After each write and its fsync the file is read again by its path; what is missing then is written again.
 
 import { Buffer } from "node:buffer";
-import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, link, lstat, mkdir, open, realpath, rm, stat } from "node:fs/promises";
+import { type FileHandle, lstat, mkdir, open, realpath, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { createWhole, SAFELY, syncByPath } from "./durableFiles.ts";
 import { invalidArgument, SealwireError } from "./errors.ts";
-import { isAllowed, requireSafe, requireSafeFolders, unlessMissing, userOfProcess } from "./fileModes.ts";
+import { requireSafe, requireSafeFolders, unlessMissing, userOfProcess } from "./fileModes.ts";
 import { type PeerLine, type PeerLines, parsePeerLines, separatorAfter } from "./knownPeersLines.ts";
 
 /** About 15,000 lines. Each first use reads all of them. */
@@ -21,10 +21,7 @@ export const MAX_FILE_BYTES = 1 << 20;
 /** A change is written again when another program replaced the file meanwhile, but not for ever. */
 const MAX_ATTEMPTS = 32;
 
-const { O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_WRONLY } = constants;
-// Windows has neither. The path is resolved before, so a link that O_NOFOLLOW meets was put there meanwhile;
-// O_NONBLOCK is for a FIFO that was.
-const SAFELY = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+const { O_APPEND, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 
 /** The file as it was when it was read. */
 export interface PeerSnapshot {
@@ -245,61 +242,4 @@ async function withSame(
   } finally {
     await handle.close();
   }
-}
-
-/** Makes a file that has its text from the first moment on. Whether it was made; false where it is there. */
-async function createWhole(path: string, text: string): Promise<boolean> {
-  if (!(await isAllowed({ name: "write", path: dirname(path) }))) return createDirectly(path, text);
-  const temporaryPath = `${path}.${randomBytes(8).toString("hex")}.new`;
-  await createDirectly(temporaryPath, text);
-  try {
-    await link(temporaryPath, path);
-    return true;
-  } catch (error) {
-    if (codeOf(error) === "EEXIST") return false;
-    // A file system without hard links: for a moment the file is empty, and who reads it then refuses its peers.
-    return await createDirectly(path, text);
-  } finally {
-    await rm(temporaryPath, { force: true }).catch(() => {});
-  }
-}
-
-/** Makes a file and then writes to it. Whether it was made; false where it is there. */
-async function createDirectly(path: string, text: string): Promise<boolean> {
-  let handle: FileHandle;
-  try {
-    handle = await open(path, O_WRONLY | O_CREAT | O_EXCL | SAFELY, 0o600);
-  } catch (error) {
-    if (codeOf(error) === "EEXIST") return false;
-    throw error;
-  }
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-    return true;
-  } catch (error) {
-    // Such as a full disk; what is left of the file would refuse everybody.
-    await rm(path, { force: true }).catch(() => {});
-    throw error;
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Has the disk keep a file or the entries of a folder, where the system can (Windows can't with folders). */
-async function syncByPath(path: string): Promise<void> {
-  if (!(await isAllowed({ name: "read", path }))) return;
-  let handle: FileHandle | undefined;
-  try {
-    handle = await open(path, O_RDONLY | SAFELY);
-    await handle.sync();
-  } catch {
-    // Nothing of ours is lost: what this process wrote into a file was synced where it was written.
-  } finally {
-    await handle?.close();
-  }
-}
-
-function codeOf(error: unknown): unknown {
-  return (error as { code?: unknown } | null)?.code;
 }

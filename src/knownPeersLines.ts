@@ -6,7 +6,7 @@
 //   @revoked NAME KEY [comment]   a key that is refused everywhere
 //
 // Two more forms are left by writers. `NAME~KEY` is a claim: a first use that is not decided yet (see
-// knownPeers.ts). Text that ends with `#torn` is a line whose writing was cut short.
+// knownPeersTrust.ts). Text that ends with `#torn` is a line whose writing was cut short.
 
 import { Buffer } from "node:buffer";
 import { invalidArgument } from "./errors.ts";
