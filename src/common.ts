@@ -5,6 +5,7 @@ export { type ErrorCode, SealwireError } from "./errors.ts";
 export {
   type FirstUse,
   type KnownPeer,
+  type KnownPeerMarker,
   type KnownPeers,
   type KnownPeersOptions,
   knownPeers,
