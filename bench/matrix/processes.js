@@ -83,6 +83,17 @@ export class BenchProcess {
   }
 }
 
+/** A server and a client of their own, outside any pool, that end when `use` does. */
+export async function withFreshPair(runtime, contender, environment, use) {
+  const server = new BenchProcess(runtime, contender.id, environment);
+  const client = new BenchProcess(runtime, contender.id, environment);
+  try {
+    return await use({ server, client });
+  } finally {
+    await Promise.all([server.stop(), client.stop()]);
+  }
+}
+
 // Deno finds the control rows' npm packages through package.json, which --no-config would hide.
 function workerArguments(runtime) {
   const args = runtime.args.filter((argument) => argument !== "--no-config");

@@ -4,6 +4,7 @@ import { summary } from "./statistics.js";
 
 /** A slice is run for this share of its length before it is timed. */
 const LEAD_IN_SHARE = 4;
+const MAX_COUNT = 2_000_000;
 
 /**
  * @typedef {object} TimedRow
@@ -18,16 +19,21 @@ const LEAD_IN_SHARE = 4;
  * @property {object} labels what identifies the row in the results
  */
 
+/** Runs a row for `warmUpMs` at least, and says how many operations take about `sliceMs` then. */
+export async function warmUp(ends, row, { sliceMs, warmUpMs, maxCount = MAX_COUNT }) {
+  const how = { sliceMs, warmUpMs, maxCount };
+  const { count } = await ends.client.call("calibrate", { ...parameters(row, ends), ...how });
+  return inUnits(count, row);
+}
+
 /** @param {TimedRow[]} rows */
-export async function timeRows(rows, context, { sliceMs, warmUpMs, rounds, maxCount = 2_000_000 }) {
+export async function timeRows(rows, context, { sliceMs, warmUpMs, rounds, maxCount }) {
   const ready = [];
   for (const row of rows) {
     context.progress.step(`calibrating ${describe(row)}`);
     await attempt(row, context, async (ends) => {
       await usePins(row, ends, context);
-      const how = { sliceMs, warmUpMs, maxCount };
-      const calibrated = await ends.client.call("calibrate", { ...parameters(row, ends), ...how });
-      const count = inUnits(calibrated.count, row);
+      const count = await warmUp(ends, row, { sliceMs, warmUpMs, maxCount });
       ready.push({ row, count, elapsed: [], clientCpu: [], serverCpu: [], p50: [], p90: [], p99: [] });
     });
   }
@@ -47,21 +53,39 @@ function inUnits(count, { countUnit = 1 }) {
   return Math.max(1, Math.round(count / countUnit)) * countUnit;
 }
 
-async function runOnce(measured, ends, context) {
-  const { row, count } = measured;
-  await usePins(row, ends, context);
+/**
+ * One timed slice of `count` operations, after an untimed part of it.
+ *
+ * @param {{ name: string, client: object, server: object }} ends the name is that of the group of connections
+ * @param {TimedRow} row
+ * @returns {Promise<{ ns: number, clientCpuNs: number, serverCpuNs: number, p50Us?: number, p90Us?: number,
+ *   p99Us?: number }>} nanoseconds per operation, elapsed and of processor time
+ */
+export async function timeSlice(ends, row, count) {
   // Both processes have slept since their last turn: caches, page tables and compiled code come back untimed.
   await ends.client.call("run", { ...parameters(row, ends), count: inUnits(count / LEAD_IN_SHARE, row) });
   const before = await ends.server.call("cpu");
-  const result = await ends.client.call("run", { ...parameters(row, ends), count });
+  const { elapsedMs, cpuUs, ...latency } = await ends.client.call("run", { ...parameters(row, ends), count });
   const after = await ends.server.call("cpu");
-  measured.elapsed.push((result.elapsedMs * 1e6) / count);
-  measured.clientCpu.push((result.cpuUs * 1e3) / count);
-  measured.serverCpu.push(((after.cpuUs - before.cpuUs) * 1e3) / count);
-  if (result.p50Us === undefined) return;
-  measured.p50.push(result.p50Us);
-  measured.p90.push(result.p90Us);
-  measured.p99.push(result.p99Us);
+  return {
+    ns: (elapsedMs * 1e6) / count,
+    clientCpuNs: (cpuUs * 1e3) / count,
+    serverCpuNs: ((after.cpuUs - before.cpuUs) * 1e3) / count,
+    ...latency,
+  };
+}
+
+async function runOnce(measured, ends, context) {
+  const { row, count } = measured;
+  await usePins(row, ends, context);
+  const slice = await timeSlice(ends, row, count);
+  measured.elapsed.push(slice.ns);
+  measured.clientCpu.push(slice.clientCpuNs);
+  measured.serverCpu.push(slice.serverCpuNs);
+  if (slice.p50Us === undefined) return;
+  measured.p50.push(slice.p50Us);
+  measured.p90.push(slice.p90Us);
+  measured.p99.push(slice.p99Us);
 }
 
 function parameters({ kind, size, outstanding, burst, group }, ends) {
