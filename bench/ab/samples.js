@@ -7,9 +7,13 @@ import { withBuilds } from "./ends.js";
 
 const BUILDS = ["a", "b"];
 const DIALS_AT_ONCE = 16;
-const SETTLE_MS = 1_500;
+const SETTLE_MS = 1_000;
 const IDLE_WINDOW_MS = 1_000;
-const IDLE_ROUNDS = 12;
+const IDLE_WINDOWS = 12;
+const IDLE_STARTS = 2; // no compiler's choice is in what timers cost
+// The first row of a kind waits for the compilers, as the matrix does; later ones run code that is compiled.
+const FIRST_WARM_UP_MS = 400;
+const LATER_WARM_UP_MS = 120;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -28,7 +32,7 @@ async function attempt(measured, step) {
  *
  * @returns {Promise<object[]>} the rows, each with `pairs` of slices and with the `count` of operations of a slice
  */
-export async function timedRows(rows, runtime, bodies, { builds, rounds, starts, ...how }, progress) {
+export async function timedRows(rows, runtime, bodies, { builds, rounds, starts, sliceMs }, progress) {
   const measuredRows = rows.map((row) => ({ row, runtime, bodies, count: 0, pairs: [], failure: undefined }));
   let round = 0;
   for (const [start, ownRounds] of roundsPerStart(rounds, starts).entries()) {
@@ -36,6 +40,8 @@ export async function timedRows(rows, runtime, bodies, { builds, rounds, starts,
     const all = async (ends) => {
       for (const [i, measured] of measuredRows.entries()) {
         progress.step(`${label}: warming up ${measured.row.name} ${measured.row.size} B`);
+        const isFirst = rows.findIndex(({ kind }) => kind === measured.row.kind) === i;
+        const how = { sliceMs, warmUpMs: isFirst ? FIRST_WARM_UP_MS : LATER_WARM_UP_MS };
         await attempt(measured, () => prepare(measured, ends, orderOf(start, i), how));
       }
       for (const last = round + ownRounds; round < last; round++) {
@@ -95,12 +101,11 @@ export async function heapRows(rows, runtime, bodies, { builds }, progress) {
  * Processor time per second of open connections that carry nothing, both ends together. Both builds idle in the same
  * window of time, so that the order is none.
  */
-export async function idleRow(row, runtime, { builds, rounds, starts, idleConnections }, progress) {
+export async function idleRow(row, runtime, { builds, idleConnections }, progress) {
   const measured = { row, runtime, pairs: [], failure: undefined };
   const how = { options: row.options, connections: idleConnections, atOnce: DIALS_AT_ONCE };
-  const windows = Math.max(starts, Math.min(rounds, IDLE_ROUNDS));
-  for (const [start, ownWindows] of roundsPerStart(windows, starts).entries()) {
-    progress.step(`${runtime.label}, ${row.name}, start ${start + 1} of ${starts}`);
+  for (const [start, ownWindows] of roundsPerStart(IDLE_WINDOWS, IDLE_STARTS).entries()) {
+    progress.step(`${runtime.label}, ${row.name}, start ${start + 1} of ${IDLE_STARTS}`);
     await attempt(measured, () =>
       withBuilds(builds, runtime, how, async (ends) => {
         await pause(SETTLE_MS);

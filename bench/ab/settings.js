@@ -37,7 +37,7 @@ const LEAST_ROUNDS = 6; // with fewer, no interval says anything with 95 % confi
 export const usage = `npm run bench:ab -- <dist A> <dist B> [options] [filter ...]
 
   --rounds <n>       slices of each build per row, at least ${LEAST_ROUNDS} (default 120)
-  --starts <n>       fresh processes so many times, the rounds spread over them (default 3)
+  --starts <n>       fresh processes so many times, the rounds spread over them (default 6)
   --slice <ms>       length of one timed slice (default 12)
   --idle <n>         connections of the idle rows (default 500)
   --tolerance <%>    a difference below this is none (default 3)
@@ -52,7 +52,7 @@ kinds narrow each other down.`;
 
 const options = {
   rounds: { type: "string", default: "120" },
-  starts: { type: "string", default: "3" },
+  starts: { type: "string", default: "6" },
   slice: { type: "string", default: "12" },
   idle: { type: "string", default: "500" },
   tolerance: { type: "string", default: "3" },
@@ -77,7 +77,6 @@ export function parseArguments(args) {
     rounds: wholeNumber("--rounds", values.rounds, LEAST_ROUNDS),
     starts: wholeNumber("--starts", values.starts, 1),
     sliceMs: wholeNumber("--slice", values.slice, 5),
-    warmUpMs: 400, // as in the matrix: what the engines' compilers need
     idleConnections: wholeNumber("--idle", values.idle, 1),
     tolerance: wholeNumber("--tolerance", values.tolerance, 1) / 100,
     builds: [

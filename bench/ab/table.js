@@ -3,7 +3,7 @@ import { readable } from "../matrix/statistics.js";
 import { textTable } from "../matrix/table.js";
 import { sizeLabel } from "../report/tables.js";
 
-const spread = ({ median, q1, q3 }) => `${readable(median)} (${readable(q1)}–${readable(q3)})`;
+const quartiles = ({ median, q1, q3 }) => `${readable(median)} (${readable(q1)}–${readable(q3)})`;
 const times = ({ ratio, low, high }) => `${ratio.toFixed(3)} (${low.toFixed(3)}–${high.toFixed(3)})`;
 const rowLabel = ({ row, size }) => `${row} ${sizeLabel(size)}`;
 
@@ -38,8 +38,8 @@ function timedTable({ label, version }, results) {
     rows: results.map((result) => [
       rowLabel(result),
       result.bodies,
-      spread(result.cpuNs.a),
-      spread(result.cpuNs.b),
+      quartiles(result.cpuNs.a),
+      quartiles(result.cpuNs.b),
       times(result.cpuNs),
       result.cpuNs.verdict,
       result.cpuNs.meanRatio.toFixed(3),
@@ -61,14 +61,17 @@ function heapTable({ label }, results) {
       result.bodies,
       ends(result.a),
       ends(result.b),
-      ["client", "server"]
-        .map((end) => signed(Math.round(result.b[end].median - result.a[end].median)))
-        .join(" / "),
+      ["client", "server"].map((end) => difference(result.a[end], result.b[end])).join(" / "),
     ]),
   };
 }
 
-const signed = (value) => `${value > 0 ? "+" : ""}${value}`;
+/** B minus A in bytes; "≈" where the quartiles overlap, so that nothing can be said. */
+function difference(a, b) {
+  if (a.q1 <= b.q3 && b.q1 <= a.q3) return "≈";
+  const bytes = Math.round(b.median - a.median);
+  return `${bytes > 0 ? "+" : ""}${bytes}`;
+}
 
 function idleTable({ label }, results) {
   return {
@@ -77,8 +80,8 @@ function idleTable({ label }, results) {
     rows: results.map(({ row, connections, cpuUsPerSecond }) => [
       row,
       connections.toLocaleString("en-US"),
-      spread(cpuUsPerSecond.a),
-      spread(cpuUsPerSecond.b),
+      quartiles(cpuUsPerSecond.a),
+      quartiles(cpuUsPerSecond.b),
       times(cpuUsPerSecond),
       cpuUsPerSecond.verdict,
     ]),
@@ -94,7 +97,7 @@ export function summaryOf({ builds, results, failures, settings }) {
   const number = (verdict) => judged.filter((each) => each === verdict).length;
   return [
     ...builds.map(({ id, dist, options }) => `${id}: ${dist}${optionText(options)}`),
-    `CPU: processor time of client and server together. ${settings.rounds} pairs of slices from ${settings.starts} starts each.`,
+    `CPU: processor time of client and server together; timed rows have ${settings.rounds} pairs of slices from ${settings.starts} starts.`,
     `B is slower in ${number("slower")} rows, faster in ${number("faster")}, the same within ${Math.round(settings.tolerance * 100)} % in ${number("same")}, unclear in ${number("unclear")}.`,
     ...failures.map(({ what, reason }) => `No row for ${what}: ${reason}`),
   ];
