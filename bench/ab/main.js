@@ -104,16 +104,17 @@ function firstLines(error) {
     .join(" ");
 }
 
-let settings;
-try {
-  settings = parseArguments(process.argv.slice(2));
-} catch (error) {
-  console.error(`${error.message}\n\n${usage}`);
-  process.exit(2);
-}
-if (settings.help) {
+const args = process.argv.slice(2);
+if (args.includes("--help")) {
   console.log(usage);
 } else {
+  let settings;
+  try {
+    settings = parseArguments(args);
+  } catch (error) {
+    console.error(`${error.message}\n\n${usage}`);
+    process.exit(2);
+  }
   const comparison = await main(settings);
   console.log(settings.json ? JSON.stringify(comparison, undefined, 1) : terminalTables(comparison));
   if (comparison.failures.length > 0 || comparison.results.length === 0) process.exitCode = 1;

@@ -39,7 +39,7 @@ export const usage = `npm run bench:ab -- <dist A> <dist B> [options] [filter ..
   --rounds <n>       slices of each build per row, at least ${LEAST_ROUNDS} (default 120)
   --starts <n>       fresh processes so many times, the rounds spread over them (default 6)
   --slice <ms>       length of one timed slice (default 12)
-  --idle <n>         connections of the idle rows (default 500)
+  --idle <n>         connections of the idle rows (default 200)
   --tolerance <%>    a difference below this is none (default 3)
   --set <name=value>    an option for both ends of both builds, e.g. engine=wasm, bundleBytes=0, server.maxHandshakes=9
   --set-a, --set-b      the same for one build, which may be the same folder twice
@@ -54,13 +54,12 @@ const options = {
   rounds: { type: "string", default: "120" },
   starts: { type: "string", default: "6" },
   slice: { type: "string", default: "12" },
-  idle: { type: "string", default: "500" },
+  idle: { type: "string", default: "200" },
   tolerance: { type: "string", default: "3" },
   set: { type: "string", multiple: true, default: [] },
   "set-a": { type: "string", multiple: true, default: [] },
   "set-b": { type: "string", multiple: true, default: [] },
   json: { type: "boolean", default: false },
-  help: { type: "boolean", default: false },
 };
 
 /**
@@ -69,11 +68,9 @@ const options = {
  */
 export function parseArguments(args) {
   const { values, positionals } = parseArgs({ args, options, allowPositionals: true, strict: true });
-  if (values.help) return { help: true };
   const [distA, distB, ...filterTexts] = positionals;
   const settings = {
-    help: false,
-    json: values.json,
+    json: values.json === true,
     rounds: wholeNumber("--rounds", values.rounds, LEAST_ROUNDS),
     starts: wholeNumber("--starts", values.starts, 1),
     sliceMs: wholeNumber("--slice", values.slice, 5),

@@ -107,6 +107,9 @@ function replacePart(file, name, text) {
 const [runFile] = process.argv.slice(2);
 if (runFile === undefined) throw new Error("usage: npm run bench:docs -- <run.json>");
 const run = JSON.parse(readFileSync(runFile, "utf8"));
+// Older runs measured views and called the row sealwire.
+for (const id of ["sealwire", "sealwire-views"])
+  if (!run.contenders.some((contender) => contender.id === id)) throw new Error(`${runFile} has no ${id}`);
 const notes = notesOf(run).map((note) => `- ${note}`);
 const table = (title) =>
   markdownTable({ ...tablesOf(run).find((candidate) => candidate.title === title), title: undefined });
