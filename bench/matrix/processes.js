@@ -100,6 +100,17 @@ function workerArguments(runtime) {
   return runtime.id === "deno" ? [...args, "--node-modules-dir=manual", workerPath] : [...args, workerPath];
 }
 
+/**
+ * The cores that a process may run on, from the text of its /proc/PID/status: not the machine's first ones in a
+ * container with a set of its own.
+ *
+ * @returns {{ all: string, first: string }} as taskset takes them, e.g. "2-3" and "2"
+ */
+export function allowedCores(status) {
+  const all = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? "0";
+  return { all, first: String(Number.parseInt(all, 10)) };
+}
+
 /** True where `taskset` can move a process of ours, so that [s] rows exist. */
 export function canPin() {
   if (process.platform !== "linux") return false;

@@ -1,5 +1,6 @@
 // Timing a list of rows so that drift hits all alike: each is checked, calibrated and warmed up once, then
-// every round runs all of them, each round starting at another place of the list.
+// every round runs all of them, each round starting at another place of the list and every second one backwards, so
+// that no row has the same neighbour before it all the time.
 import { summary } from "./statistics.js";
 
 /** A slice is run for this share of its length before it is timed. */
@@ -40,7 +41,8 @@ export async function timeRows(rows, context, { sliceMs, warmUpMs, rounds, maxCo
   for (let round = 0; round < rounds; round++) {
     const start = Math.floor((round * ready.length) / rounds);
     for (let i = 0; i < ready.length; i++) {
-      const measured = ready[(start + i) % ready.length];
+      const step = round % 2 === 0 ? i : ready.length - 1 - i;
+      const measured = ready[(start + step) % ready.length];
       context.progress.step(`round ${round + 1} of ${rounds}: ${describe(measured.row)}`);
       await attempt(measured.row, context, (ends) => runOnce(measured, ends, context));
     }
@@ -95,7 +97,7 @@ function parameters({ kind, size, outstanding, burst, group }, ends) {
 // Two ends on one core pay no wake-up of another core, so latency rows with [s] compare software only.
 async function usePins(row, ends, context) {
   if (!context.pinning) return;
-  const cores = row.pinned ? "0" : context.allCores;
+  const cores = row.pinned ? context.cores.first : context.cores.all;
   for (const process of [ends.client, ends.server]) {
     if (process.cores === cores) continue;
     process.pin(cores);
