@@ -14,18 +14,24 @@ export interface PeerIdentity {
   readonly handshakeHash: Uint8Array | undefined;
 }
 
-/** Limits and time-outs of one connection. Times in milliseconds; a time-out of 0 is off. */
+/**
+ * Limits and time-outs of one connection. Times in milliseconds. 0 switches a time-out off, but for two:
+ * `drainTimeoutMs: 0` cuts at once, and `heartbeatTimeoutMs` is 1 at least.
+ */
 export interface ConnectionLimits {
   /**
    * The longest sealed frame (header, body, padding and 16-byte tag) that is accepted or sent. A longer announced
    * one closes the connection, a longer body is refused with ERR_MESSAGE_TOO_LARGE. Default 1 MiB.
    */
   maxFrameBytes?: number;
-  /** Above this many unsent bytes `sendNoWait` returns false. Default 1 MiB. */
+  /**
+   * With this many unsent bytes or more on a connection, its `sendNoWait` returns false. A client's asks the one
+   * connection that it would give the message to, whatever room others have. Default 1 MiB.
+   */
   highWaterMarkBytes?: number;
   /**
-   * Hard limit of unsent bytes: above it `send` and `request` reject with ERR_BACKPRESSURE, and while replies are
-   * above it nothing more is read. Default 16 MiB, and at least four times `maxFrameBytes`.
+   * Hard limit of unsent bytes: a `send` or `request` whose body would exceed it rejects with ERR_BACKPRESSURE (a body
+   * that has nothing before it always fits), and while replies are above it nothing more is read. Default 16 MiB, and at least four times `maxFrameBytes`.
    */
   maxPendingBytes?: number;
   /** Requests of this side that wait for answers, per connection; more reject with ERR_TOO_MANY_REQUESTS. Default 1,024. */
@@ -34,20 +40,24 @@ export interface ConnectionLimits {
   maxConcurrentHandlers?: number;
   /**
    * From the open socket to the complete handshake, `authorize` included; on a server also how long a socket may take
-   * to send its first message. Default 10,000: a thousand clients that come at once need seconds on a busy machine.
+   * to send its first message. 0: no limit. Default 10,000: a thousand clients that come at once need seconds on a
+   * busy machine.
    */
   handshakeTimeoutMs?: number;
   /** Closes a connection on which nothing arrives for so long. Default 0 (off). */
   readTimeoutMs?: number;
-  /** Closes a connection whose peer takes no bytes for so long while some wait. Default 30,000. */
+  /** Closes a connection whose peer takes no bytes for so long while some wait. 0: never. Default 30,000. */
   writeTimeoutMs?: number;
-  /** A request without an answer rejects after so long; each request can set its own. Default 30,000. */
+  /** A request without an answer rejects after so long; each request can set its own. 0: never. Default 30,000. */
   requestTimeoutMs?: number;
-  /** Protocol v2: after so long without any byte from the peer it is asked for a sign of life. Default 15,000. */
+  /** Protocol v2: after so long without any byte from the peer it is asked for a sign of life. 0: never. Default 15,000. */
   heartbeatIntervalMs?: number;
-  /** …and without an answer for so long after that, the connection closes. Default 10,000. */
+  /** …and without an answer for so long after that, the connection closes. At least 1. Default 10,000. */
   heartbeatTimeoutMs?: number;
-  /** How long `close` lets calls, handlers and writes finish. Default 5,000. */
+  /**
+   * How long `close`, of either side, lets calls, handlers and writes finish before the connection is cut. 0: cut at
+   * once, that is with the next tick of the timers. Default 5,000.
+   */
   drainTimeoutMs?: number;
   /**
    * Protocol v2: round every plaintext up to a multiple of this many bytes, so that lengths say less. 0 to 32,768.

@@ -28,6 +28,10 @@ export const ROWS = [
 
 export const ROW_SIZE = 1_400;
 
+// With the defaults and with views. Where no body arrives (handshakes, idle connections), and where lengths, pairs or
+// numbers of connections are compared with each other, the defaults alone run.
+const OURS = ["sealwire", "sealwire-views"];
+
 const full = {
   quick: false,
   sliceMs: 80,
@@ -37,9 +41,9 @@ const full = {
   sweepWarmUpMs: 120,
   sweepSliceMs: 50,
   sizes: [16, 64, 256, 1_400, 4_096, 16_384, 65_536, 1_048_576],
-  sweepContenders: ["sealwire", "raw", "tls", "tls-node", "ws"],
+  sweepContenders: [...OURS, "raw", "tls", "tls-node", "ws"],
   rowContenders: contenders.map(({ id }) => id),
-  pinnedContenders: ["sealwire", "raw", "tls", "tls-node"],
+  pinnedContenders: [...OURS, "raw", "tls", "tls-node"],
   idleContenders: ["sealwire", "raw", "tls"],
   heapContenders: contenders.map(({ id }) => id),
   heapRows: ["Send", "SendNoWait", "Request", "ParallelRequest"],
@@ -58,10 +62,10 @@ const quick = {
   sweepWarmUpMs: 40,
   sweepSliceMs: 15,
   sizes: [64, 1_400, 65_536, 1_048_576],
-  sweepContenders: ["sealwire", "raw", "tls", "tls-node"],
-  rowContenders: ["sealwire", "raw", "tls", "tls-node"],
+  sweepContenders: [...OURS, "raw", "tls", "tls-node"],
+  rowContenders: [...OURS, "raw", "tls", "tls-node"],
   heapRows: ["SendNoWait", "ParallelRequest"],
-  heapContenders: ["sealwire"],
+  heapContenders: OURS,
   idleContenders: ["sealwire", "raw"],
   handshakeCount: 16,
   idleSteps: [1_000],
