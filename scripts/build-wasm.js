@@ -8,15 +8,24 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const asc = fileURLToPath(new URL("../node_modules/assemblyscript/bin/asc.js", import.meta.url));
 mkdirSync(new URL("../build/", import.meta.url), { recursive: true });
 
+const transform = fileURLToPath(new URL("inlineMarks.js", import.meta.url));
+
 // Warning 112 is about v128 in exported functions; those stay between the files of assembly/.
 for (const target of ["plain", "relaxed"]) {
   execFileSync(
     process.execPath,
-    [asc, "--config", "asconfig.json", "--target", target, "--disableWarning", "112"],
-    {
-      cwd: root,
-      stdio: "inherit",
-    },
+    [
+      asc,
+      "--config",
+      "asconfig.json",
+      "--target",
+      target,
+      "--transform",
+      transform,
+      "--disableWarning",
+      "112",
+    ],
+    { cwd: root, stdio: "inherit" },
   );
 }
 
