@@ -147,12 +147,12 @@ console.log(
   `each pair: handshake, ${REQUESTS} concurrent echo requests of 0–64 KiB compared byte for byte, ` +
     `${MESSAGES} one-way messages, one request from server to client\n`,
 );
-if (missing.length > 0) console.error(`not installed: ${missing.join(", ")}`);
+for (const { reason } of missing) console.error(`no pairs with ${reason}`);
 
 const startMs = performance.now();
 const total = found.length ** 2;
 const rows = [];
-let failures = missing.length;
+let failures = 0;
 for (const server of found) {
   for (const client of found) {
     const progress = `[${String(rows.length + 1).padStart(2)}/${total}] ${server.label} server, ${client.label} client`;

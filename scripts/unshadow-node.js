@@ -11,5 +11,5 @@ for (const name of ["node", "node.cmd", "node.ps1"]) {
   } catch (error) {
     if (error.code === "ENOENT") continue;
   }
-  if (target === undefined || /node-(linux|darwin|win)/.test(target)) rmSync(link, { force: true });
+  if (target === undefined || /node-(bin-)?(linux|darwin|win)/.test(target)) rmSync(link, { force: true });
 }
