@@ -10,8 +10,8 @@ const REQUESTS = 1_000;
 const MESSAGES = 1_000;
 const PAIR_TIMEOUT_MS = 20_000;
 
-const serverScript = fileURLToPath(new URL("peer-server.js", import.meta.url));
-const clientScript = fileURLToPath(new URL("peer-client.js", import.meta.url));
+const serverScript = fileURLToPath(new URL("peerServer.js", import.meta.url));
+const clientScript = fileURLToPath(new URL("peerClient.js", import.meta.url));
 
 /** A child process whose JSON lines are read one at a time. */
 class Peer {

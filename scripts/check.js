@@ -26,7 +26,7 @@ function run(args) {
  */
 export function runCheck(name) {
   // A fresh checkout has no compiled module yet, which src/core imports.
-  if (name === "types" && !existsSync(`${root}/src/core/wasm-binary.ts`) && !run(["scripts/build-wasm.js"])) {
+  if (name === "types" && !existsSync(`${root}/src/core/wasmBinary.ts`) && !run(["scripts/buildWasm.js"])) {
     return false;
   }
   return checks[name].programs.map(run).every(Boolean);

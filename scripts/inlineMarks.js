@@ -1,4 +1,4 @@
-// A transform of the AssemblyScript compiler (build-wasm.js names it): a line `// @inline` directly above a
+// A transform of the AssemblyScript compiler (buildWasm.js names it): a line `// @inline` directly above a
 // function of assembly/ means what the decorator `@inline` means. TypeScript allows no decorators on functions, so
 // with the comment the formatter, the linter and the type checker read these files as they are.
 import { DecoratorKind, Node, NodeKind } from "assemblyscript";

@@ -3,10 +3,10 @@
 // --runtime takes ids (node20, bun, deno) or roles (node: the machine's, node-current: the newest); all without it.
 // --watch takes one suite and one runtime (the machine's Node) and runs them again whenever a source changes.
 import { parseArgs } from "node:util";
-import { bundleSuites, suiteNames, suitePath } from "./bundle-suites.js";
-import { runSuite } from "./run-suite.js";
+import { bundleSuites, suiteNames, suitePath } from "./bundleSuites.js";
+import { runSuite } from "./runSuite.js";
 import { isNamed, missingRuntimes, runtimes } from "./runtimes.js";
-import { watchSuite } from "./watch-suite.js";
+import { watchSuite } from "./watchSuite.js";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -4,7 +4,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { suiteNames } from "./bundle-suites.js";
+import { suiteNames } from "./bundleSuites.js";
 import { checks, runCheck } from "./check.js";
 import { selectParts } from "./parts.js";
 
@@ -62,9 +62,9 @@ if (parts.length > 0 && files.length === 0) {
   process.exit(2);
 }
 
-step("compile assembly/ to wasm", runs(["scripts/build-wasm.js"]), { required: true });
-step("build dist/", runs(["scripts/build-dist.js"]), { required: true });
-step("bundle the suites", runs(["scripts/bundle-suites.js"]), { required: true });
+step("compile assembly/ to wasm", runs(["scripts/buildWasm.js"]), { required: true });
+step("build dist/", runs(["scripts/buildDist.js"]), { required: true });
+step("bundle the suites", runs(["scripts/bundleSuites.js"]), { required: true });
 if (parts.length === 0) {
   for (const name of ["format", "types"]) step(checks[name].title, () => runCheck(name));
 }

@@ -3,9 +3,9 @@
 // (SEALWIRE_TEST_PARTS) runs the suites whose name contains "rpc".
 import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
-import { suiteNames, suitePath } from "../scripts/bundle-suites.js";
+import { suiteNames, suitePath } from "../scripts/bundleSuites.js";
 import { selectSuites } from "../scripts/parts.js";
-import { runSuite } from "../scripts/run-suite.js";
+import { runSuite } from "../scripts/runSuite.js";
 import { missingRuntimes, probe, runtimes } from "../scripts/runtimes.js";
 
 const PARALLEL_PROCESSES = 2;

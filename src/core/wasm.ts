@@ -2,7 +2,7 @@
 // made here live as long as the program and never detach.
 
 import { SealwireError } from "../errors.ts";
-import { plainBase64, relaxedBase64 } from "./wasm-binary.ts";
+import { plainBase64, relaxedBase64 } from "./wasmBinary.ts";
 
 /** Base64 to bytes without Buffer, so that nothing here depends on a runtime. */
 function decodeBase64(text: string): Uint8Array<ArrayBuffer> {

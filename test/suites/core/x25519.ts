@@ -5,7 +5,7 @@ import { core, memory, STAGING } from "../../../src/core/crypto.ts";
 import { wasmBuild } from "../../../src/core/wasm.ts";
 import * as module from "../../../src/core/x25519.ts";
 import { runtimeId, test } from "../../support/harness.ts";
-import { randomBytes, registerX25519Tests } from "../../support/x25519-tests.ts";
+import { randomBytes, registerX25519Tests } from "../../support/x25519Tests.ts";
 
 const { x25519, x25519KeyPair, x25519PublicKey } = module;
 

@@ -5,8 +5,8 @@ import { rmSync, watch } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { context } from "esbuild";
-import { bundleOptions, runnerPath, suiteEntries, suitePath } from "./bundle-suites.js";
-import { runSuite } from "./run-suite.js";
+import { bundleOptions, runnerPath, suiteEntries, suitePath } from "./bundleSuites.js";
+import { runSuite } from "./runSuite.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** Editors write a file in several steps: so long after the last one the module is compiled. */
@@ -28,7 +28,7 @@ function watchAssembly() {
   let compiling;
   const compile = () => {
     compiling?.kill();
-    compiling = spawn(process.execPath, [join(root, "scripts/build-wasm.js")], { stdio: "inherit" });
+    compiling = spawn(process.execPath, [join(root, "scripts/buildWasm.js")], { stdio: "inherit" });
   };
   watch(join(root, "assembly"), (_event, file) => {
     if (!file?.endsWith(".ts")) return;
