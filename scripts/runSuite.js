@@ -27,16 +27,12 @@ function readReport(path) {
   }
 }
 
-function spawnRunner(
-  runtime,
-  suitePath,
-  reportPath,
-  { echo, filter, signal, timeoutMs = SUITE_TIMEOUT_MS, runner = defaultRunner },
-) {
+function spawnRunner(runtime, suitePath, reportPath, options) {
+  const { echo, env, filter, signal, timeoutMs = SUITE_TIMEOUT_MS, runner = defaultRunner } = options;
   return new Promise((resolve) => {
     const nodeArgs = runtime.id.startsWith("node") ? ["--enable-source-maps"] : [];
     const child = spawn(runtime.path, [...nodeArgs, ...runtime.args, runner, suitePath, reportPath], {
-      env: { ...process.env, ...(filter === undefined ? {} : { SEALWIRE_TEST_FILTER: filter }) },
+      env: { ...process.env, ...env, ...(filter === undefined ? {} : { SEALWIRE_TEST_FILTER: filter }) },
       stdio: ["ignore", "pipe", "pipe"],
     });
     let output = "";
@@ -70,9 +66,13 @@ function spawnRunner(
  *
  * @param {ReturnType<typeof import("./runtimes.js").runtimes>[number]} runtime
  * @param {string} suitePath the suite's bundle
- * @param {{ echo?: boolean, filter?: string, runner?: string, signal?: AbortSignal, timeoutMs?: number }} [options]
- *   echo: pass the child's output on; filter: only tests whose name contains this; runner: the runner bundled
- *   together with the suite; signal: kills the process; timeoutMs: kills it after so long (300,000)
+ * @param {object} [options]
+ * @param {boolean} [options.echo] pass the child's output on
+ * @param {Record<string, string>} [options.env] added to the child's environment
+ * @param {string} [options.filter] only tests whose name contains this
+ * @param {string} [options.runner] the runner bundled together with the suite
+ * @param {AbortSignal} [options.signal] kills the process
+ * @param {number} [options.timeoutMs] kills the process after so long (300,000)
  * @returns {Promise<CaseResult[]>}
  */
 export async function runSuite(runtime, suitePath, options = {}) {
