@@ -63,6 +63,21 @@ describe("mutants", () => {
   });
 });
 
+test("every survivor with a reason is a fault that can be made today", () => {
+  const survivors: Record<string, { line: string; change: string; reason: string }[]> = JSON.parse(
+    readFileSync(`${repositoryRoot}/test/survivors.json`, "utf8"),
+  );
+  for (const [path, entries] of Object.entries(survivors)) {
+    const text = readFileSync(`${repositoryRoot}/${path}`, "utf8");
+    const lines = text.split("\n").map((line) => line.trim());
+    const possible = mutantsOf(text).map(({ line, change }) => `${lines[line - 1]} ${change}`);
+    for (const { line, change, reason } of entries) {
+      expect(possible, path).toContain(`${line} ${change}`);
+      expect(reason).toMatch(/\.$/);
+    }
+  }
+});
+
 test("a line that no test looks at is found, and nothing else", async () => {
   const results = await runMutants({
     file,

@@ -9,7 +9,6 @@ import { runSuite } from "../runSuite.js";
 import { instrumented, mutantsOf } from "./mutants.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const outputFolder = join(root, "build/mutation");
 const RUNNER = "test/support/runner.ts";
 
 /** A mutant may take so much longer than the suite without one, then it counts as noticed. */
@@ -26,11 +25,14 @@ const withText = (path, contents) => ({
   },
 });
 
+/** Where the suites for a file are bundled into: one folder per file, so that runs do not meet. */
+const outputFolder = (file) => join(root, "build/mutation", file.replace(/\W+/g, "-"));
+
 /** Bundles the suites with the instrumented file; returns those whose bundle has it. */
 async function bundleWith(file, contents, entries) {
-  rmSync(outputFolder, { recursive: true, force: true });
+  rmSync(outputFolder(file), { recursive: true, force: true });
   const { metafile } = await build({
-    ...bundleOptions([RUNNER, ...entries], outputFolder),
+    ...bundleOptions([RUNNER, ...entries], outputFolder(file)),
     plugins: [withText(join(root, file), contents)],
     metafile: true,
   });
@@ -43,39 +45,41 @@ async function bundleWith(file, contents, entries) {
   const outputOf = Object.fromEntries(
     Object.entries(metafile.outputs).map(([path, { entryPoint }]) => [entryPoint, path]),
   );
-  return entries.filter((entry) => reaches(outputOf[entry]));
+  return entries
+    .filter((entry) => reaches(outputOf[entry]))
+    .map((entry) => ({ entry, path: join(root, outputOf[entry]), runner: runnerPath(outputFolder(file)) }));
 }
 
-const bundled = (entry) => join(outputFolder, entry.replace(/^test\//, "").replace(/\.ts$/, ".js"));
 const failures = (cases) => cases.filter(({ status }) => status === "fail");
 
 /** Runs a suite as it is: how long it takes, and which mutants it comes by. */
-async function baseline(runtime, entry, folder, maxSuiteMs) {
+async function baseline(runtime, suite, folder, maxSuiteMs) {
+  const { entry, path, runner } = suite;
   const reachedPath = join(folder, "reached");
   rmSync(reachedPath, { force: true });
   const startMs = performance.now();
-  const cases = await runSuite(runtime, bundled(entry), {
-    runner: runnerPath(outputFolder),
+  const cases = await runSuite(runtime, path, {
+    runner,
     timeoutMs: Math.min(BASELINE_TIMEOUT_MS, maxSuiteMs),
     env: { SEALWIRE_MUTANTS_REACHED: reachedPath },
   });
   const ms = performance.now() - startMs;
-  if (ms >= maxSuiteMs) return { entry, ms, tooSlow: true };
+  if (ms >= maxSuiteMs) return { ...suite, ms, tooSlow: true };
   if (failures(cases).length > 0) {
     throw new Error(
       `${entry} fails without a mutant: ${failures(cases)[0].name}: ${failures(cases)[0].error}`,
     );
   }
-  return { entry, ms, reached: readFileSync(reachedPath) };
+  return { ...suite, ms, reached: readFileSync(reachedPath) };
 }
 
 /** Runs one mutant: "killed", "timed out" or "survived", by the first suite that notices it. */
 async function tryMutant(runtime, mutant, suites, timeoutAddedMs) {
-  for (const { entry, ms } of suites) {
+  for (const { entry, path, runner, ms } of suites) {
     const timeoutMs = TIMEOUT_FACTOR * ms + timeoutAddedMs;
     const startMs = performance.now();
-    const cases = await runSuite(runtime, bundled(entry), {
-      runner: runnerPath(outputFolder),
+    const cases = await runSuite(runtime, path, {
+      runner,
       timeoutMs,
       env: { SEALWIRE_MUTANT: String(mutant.id), SEALWIRE_TEST_BAIL: "1" },
     });
@@ -121,9 +125,9 @@ export async function runMutants({
   const folder = mkdtempSync(join(tmpdir(), "sealwire-mutation-"));
   try {
     const suites = [];
-    for (const entry of covering) {
-      const suite = await baseline(runtime, entry, folder, maxSuiteMs);
-      if (suite.tooSlow) log(`left out: ${entry} takes more than ${maxSuiteMs} ms`);
+    for (const candidate of covering) {
+      const suite = await baseline(runtime, candidate, folder, maxSuiteMs);
+      if (suite.tooSlow) log(`left out: ${suite.entry} takes more than ${maxSuiteMs} ms`);
       else if (suite.reached.some((flag) => flag === 1)) suites.push(suite);
     }
     // The suite that is named after the file knows most about it; then the quick ones.
