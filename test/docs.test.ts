@@ -70,6 +70,12 @@ describe("files that documents name", () => {
     ).toEqual(["scripts/none.js", "docs/NONE.md"]);
   });
 
+  test.each(documents)("%s names only scripts that package.json has", (path) => {
+    const { scripts } = JSON.parse(read("package.json"));
+    const named = [...read(path).matchAll(/npm run ([\w:-]+)/g)].map((match) => match[1]!);
+    expect(named.filter((name) => !Object.hasOwn(scripts, name))).toEqual([]);
+  });
+
   test.each(documents)("%s names only files that exist", (path) => {
     expect(missingFiles(read(path), path)).toEqual([]);
   });
