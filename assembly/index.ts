@@ -13,11 +13,34 @@ export { BLAKE2B_STATE_BYTES, blake2b, blake2bFinal, blake2bInit, blake2bUpdate,
 export { hkdfBlake2b, hmacBlake2b } from "./hkdf";
 
 // AES-256-GCM.
-export { GCM_SCRATCH, GCM_SCRATCH_BYTES, KEY_CACHE, KEY_SLOT_BYTES, KEY_SLOTS, KEYSTREAM, KEYSTREAM_BYTES } from "./memory";
-export { AHEAD, AHEAD_SLOT_BYTES, AHEAD_SLOTS } from "./memory";
-export { keySetup, openFrames, openPrepared, sealFrames, sealPrepared, writeCounters, writeCountersAhead } from "./gcm";
 export {
-  streamBegin, streamCounters, streamCrypt, streamEnd, streamHash, streamTag, streamVerify, streamXor,
+  GCM_SCRATCH,
+  GCM_SCRATCH_BYTES,
+  KEY_CACHE,
+  KEY_SLOT_BYTES,
+  KEY_SLOTS,
+  KEYSTREAM,
+  KEYSTREAM_BYTES,
+} from "./memory";
+export { AHEAD, AHEAD_SLOT_BYTES, AHEAD_SLOTS } from "./memory";
+export {
+  keySetup,
+  openFrames,
+  openPrepared,
+  sealFrames,
+  sealPrepared,
+  writeCounters,
+  writeCountersAhead,
+} from "./gcm";
+export {
+  streamBegin,
+  streamCounters,
+  streamCrypt,
+  streamEnd,
+  streamHash,
+  streamTag,
+  streamVerify,
+  streamXor,
 } from "./gcmStream";
 
 // ML-KEM-768, SHA-3 and SHAKE.

@@ -51,7 +51,7 @@ test("has no runtime dependencies", () => {
 });
 
 test("the lock file names the platform packages of every system, or npm ci refuses it", () => {
-  execFileSync(process.execPath, [join(root, "scripts/complete-lock.js"), "--check"]);
+  execFileSync(process.execPath, [join(root, "scripts/completeLock.js"), "--check"]);
 });
 
 test("the tarball holds what is exported, the licence and the documents, and no sources or tests", () => {

@@ -15,6 +15,7 @@ import { CountingServer } from "../bench/matrix/worker/control.js";
 import { buildReport } from "../bench/report/build.js";
 import { markdownSummary } from "../bench/report/markdown.js";
 import { evaluateTargets } from "../bench/report/targets.js";
+import { runtimes } from "../scripts/runtimes.js";
 
 const recorded = JSON.parse(readFileSync(new URL("fixtures/bench-run.json", import.meta.url), "utf8"));
 const runtimeIds: string[] = recorded.machine.runtimes.map(({ id }: { id: string }) => id);
@@ -23,7 +24,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("a filtered run", () => {
   const main = new URL("../bench/matrix/main.js", import.meta.url).pathname;
-  const args = ["--quick", "raw", "node20", "64", "sweep", "--out", folder];
+  const args = ["--quick", "raw", runtimes()[0]!.id, "64", "sweep", "--out", folder];
 
   test("checks, times and writes its four files", () => {
     const output = execFileSync(process.execPath, [main, ...args], { encoding: "utf8", timeout: 60_000 });

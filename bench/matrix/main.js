@@ -24,7 +24,7 @@ const sections = { rows, sweep, pairs, heap, handshakes, idle, scaling };
 
 async function main(settings) {
   const installed = runtimes();
-  const failures = missingRuntimes().map((id) => ({ what: id, reason: "not installed" }));
+  const failures = missingRuntimes().map(({ role, reason }) => ({ what: role, reason }));
   const pool = new ProcessPool({
     runtimes: installed,
     credentials: makeCredentials(),

@@ -9,7 +9,7 @@ export const usage = `npm run bench -- [options] [filter ...]
   --out <folder>   where results go (default bench/results)
   --help
 
-A filter is a runtime (node20, node26, bun, deno), a payload size in bytes, or a name: a contender
+A filter is a runtime (node20 and so on, bun, deno), a payload size in bytes, or a name: a contender
 (${contenders.map(({ id }) => id).join(", ")}), a section (rows, sweep, pairs, heap, handshakes, idle,
 scaling) or a row (Send, SendNoWait, Request, ParallelSend, ParallelSendNoWait, ParallelRequest).
 Filters of one kind add up, filters of different kinds narrow each other down.`;
@@ -74,7 +74,7 @@ const quick = {
   scalingInFlight: [1, 16, 128, 1_024],
 };
 
-const RUNTIMES = ["node20", "node26", "bun", "deno"];
+const RUNTIME = /^(?:node\d\d|bun|deno)$/;
 
 /**
  * @param {string[]} args without the program's name
@@ -105,7 +105,7 @@ function wholeNumber(option, text, least) {
 function addFilter(filters, argument) {
   const name = argument.toLowerCase();
   const row = ROWS.find((candidate) => candidate.row.toLowerCase() === name);
-  if (RUNTIMES.includes(name)) filters.runtimes.push(name);
+  if (RUNTIME.test(name)) filters.runtimes.push(name);
   else if (/^\d+$/.test(name)) filters.sizes.push(Math.max(1, Number(name)));
   else if (contenders.some(({ id }) => id === name)) filters.contenders.push(name);
   else if (SECTIONS.includes(name)) filters.sections.push(name);

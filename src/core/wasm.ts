@@ -3,7 +3,7 @@
 
 import { invalidArgument, SealwireError } from "../errors.ts";
 import { decodeBase64 } from "./base64.ts";
-import { buildId, plainBase64, relaxedBase64 } from "./wasm-binary.ts";
+import { buildId, plainBase64, relaxedBase64 } from "./wasmBinary.ts";
 
 /**
  * A WebAssembly.Module. Not declared by that name: it comes with TypeScript's DOM library, which a program for
@@ -11,7 +11,7 @@ import { buildId, plainBase64, relaxedBase64 } from "./wasm-binary.ts";
  */
 export type CompiledModule = object;
 
-/** The custom section of both builds that says which sources they were made from (scripts/build-wasm.js). */
+/** The custom section of both builds that says which sources they were made from (scripts/buildWasm.js). */
 const BUILD_SECTION = "sealwire";
 
 /** A module that a caller compiled beforehand (see `usePrecompiledModule`). */

@@ -7,7 +7,7 @@ import { Blake2b, blake2b } from "../../../src/core/blake2b.ts";
 import { memory, STAGING, STAGING_BYTES } from "../../../src/core/crypto.ts";
 import { test } from "../../support/harness.ts";
 import { fromHex, readVectors, toHex } from "../../support/vectors.ts";
-import { randomBytes } from "../../support/x25519-tests.ts";
+import { randomBytes } from "../../support/x25519Tests.ts";
 
 interface KnownAnswer {
   in: string;

@@ -6,7 +6,7 @@ import { memory } from "../../../src/core/crypto.ts";
 import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/pool.ts";
 import type { HandshakeResult, TransportFormat } from "../../../src/protocol/handshake.ts";
 import { Session } from "../../../src/protocol/session.ts";
-import { nodeSeal } from "../../support/gcm-tests.ts";
+import { nodeSeal } from "../../support/gcmTests.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
 import { sealWhole } from "../../support/sealWhole.ts";
 

@@ -1,4 +1,4 @@
-// One end of the demo: `<runtime> demo/peer-server.js`. Answers requests with their own bytes, counts one-way
+// One end of the demo: `<runtime> demo/peerServer.js`. Answers requests with their own bytes, counts one-way
 // messages, and when it has counted MESSAGES of them asks the client to confirm the number (a request from
 // server to client). Prints JSON lines: the port, then the outcome. SIGTERM closes it.
 import process from "node:process";

@@ -1,4 +1,4 @@
-// Builds dist/ from src/ and build/*.wasm (run build-wasm.js first): ES modules by rollup, declarations by
+// Builds dist/ from src/ and build/*.wasm (run buildWasm.js first): ES modules by rollup, declarations by
 // tsc, and the raw wasm modules.
 import { execFileSync } from "node:child_process";
 import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

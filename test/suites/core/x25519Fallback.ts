@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { core } from "../../../src/core/crypto.ts";
 import * as module from "../../../src/core/x25519.ts";
 import { test } from "../../support/harness.ts";
-import { registerX25519Tests } from "../../support/x25519-tests.ts";
+import { registerX25519Tests } from "../../support/x25519Tests.ts";
 
 core.x25519AllowFused(0);
 registerX25519Tests(module);

@@ -1,10 +1,10 @@
-// The same tests as frame-cipher.ts on the plain SIMD build of the core.
+// The same tests as frameCipher.ts on the plain SIMD build of the core.
 
 import assert from "node:assert/strict";
 import { wasmBuild } from "../../../src/core/wasm.ts";
-import { registerFrameCipherTests } from "../../support/frame-cipher-tests.ts";
+import { registerFrameCipherTests } from "../../support/frameCipherTests.ts";
 import { test } from "../../support/harness.ts";
-import { usePlainBuild } from "../../support/plain-build.ts";
+import { usePlainBuild } from "../../support/plainBuild.ts";
 
 usePlainBuild();
 const frameCipher = await import("../../../src/core/frameCipher.ts");

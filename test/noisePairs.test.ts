@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { bundle } from "../scripts/bundle-suites.js";
+import { bundle } from "../scripts/bundleSuites.js";
 import { runtimes } from "../scripts/runtimes.js";
 import { type CaseResult, cases } from "./support/noisePeer.ts";
 

@@ -66,7 +66,7 @@ for (const [path, entry] of Object.entries(lock.packages)) {
 
 if (process.argv.includes("--check")) {
   if (added.length > 0) {
-    console.error(`package-lock.json lacks ${added.join(", ")}; run node scripts/complete-lock.js`);
+    console.error(`package-lock.json lacks ${added.join(", ")}; run node scripts/completeLock.js`);
     process.exit(1);
   }
 } else if (added.length > 0) {

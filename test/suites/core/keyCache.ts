@@ -5,7 +5,7 @@ import { CachedKey, expandedKeys, LIVE_CIPHERS, liveCiphers } from "../../../src
 import { core, KEY_CACHE, KEY_SLOT_BYTES, KEY_SLOTS, memory, POOL } from "../../../src/core/crypto.ts";
 import { type Engine, FrameCipher } from "../../../src/core/frameCipher.ts";
 import { Slots } from "../../../src/core/slots.ts";
-import { nodeSeal, randomBytes } from "../../support/gcm-tests.ts";
+import { nodeSeal, randomBytes } from "../../support/gcmTests.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
 
 onAfterEachTest(() => {

@@ -1,13 +1,13 @@
-// The same tests as x25519.ts on the plain SIMD build of the core.
+// The same tests as gcm.ts on the plain SIMD build of the core.
 
 import assert from "node:assert/strict";
 import { wasmBuild } from "../../../src/core/wasm.ts";
+import { registerGcmTests } from "../../support/gcmTests.ts";
 import { test } from "../../support/harness.ts";
-import { usePlainBuild } from "../../support/plain-build.ts";
-import { registerX25519Tests } from "../../support/x25519-tests.ts";
+import { usePlainBuild } from "../../support/plainBuild.ts";
 
 usePlainBuild();
-registerX25519Tests(await import("../../../src/core/x25519.ts"));
+registerGcmTests(await import("../../../src/core/gcm.ts"));
 
 test("this process really runs the plain build", () => {
   assert.equal(wasmBuild(), "precompiled");

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import nodeCrypto from "node:crypto";
-import { nodeSeal, randomBytes } from "./gcm-tests.ts";
+import { nodeSeal, randomBytes } from "./gcmTests.ts";
 import { test } from "./harness.ts";
 import { sealWhole } from "./sealWhole.ts";
 

@@ -1,4 +1,4 @@
-// The other end of the demo: `<runtime> demo/peer-client.js`. Handshake, REQUESTS concurrent echo requests of
+// The other end of the demo: `<runtime> demo/peerClient.js`. Handshake, REQUESTS concurrent echo requests of
 // random size that are compared byte for byte, MESSAGES one-way messages, then the server's own request.
 // Prints one JSON line with what it measured.
 import process from "node:process";

@@ -8,6 +8,8 @@ import { build } from "esbuild";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const suitesFolder = join(root, "test/suites");
 const outputFolder = join(root, "build/suites");
+/** The source of the runner, which every suite is bundled with. */
+const runnerSource = "test/support/runner.ts";
 
 /**
  * The names of all suites: paths below test/suites without the extension.
@@ -25,10 +27,21 @@ export function suiteNames() {
  * The bundled file of a suite.
  *
  * @param {string} name
+ * @param {string} [folder] where it was bundled into
  * @returns {string}
  */
-export function suitePath(name) {
-  return join(outputFolder, "suites", `${name}.js`);
+export function suitePath(name, folder = outputFolder) {
+  return join(folder, "suites", `${name}.js`);
+}
+
+/**
+ * The runner that was bundled with the suites.
+ *
+ * @param {string} [folder]
+ * @returns {string}
+ */
+export function runnerPath(folder = outputFolder) {
+  return join(folder, "support/runner.js");
 }
 
 /**
@@ -38,17 +51,28 @@ export function suitePath(name) {
  */
 export async function bundleSuites(names = suiteNames()) {
   rmSync(outputFolder, { recursive: true, force: true });
-  await bundle(["test/support/runner.ts", ...names.map((name) => `test/suites/${name}.ts`)], outputFolder);
+  await bundle(suiteEntries(names), outputFolder);
 }
 
 /**
- * Bundles files below test/ into a folder, with the same paths.
+ * The sources of these suites and of the runner.
+ *
+ * @param {string[]} names
+ * @returns {string[]}
+ */
+export function suiteEntries(names) {
+  return [runnerSource, ...names.map((name) => `test/suites/${name}.ts`)];
+}
+
+/**
+ * How esbuild bundles files below test/ into a folder, with the same paths.
  *
  * @param {string[]} entryPoints relative to the repository
  * @param {string} folder
+ * @returns {import("esbuild").BuildOptions}
  */
-export async function bundle(entryPoints, folder) {
-  await build({
+export function bundleOptions(entryPoints, folder) {
+  return {
     absWorkingDir: root,
     entryPoints,
     outbase: "test",
@@ -62,7 +86,17 @@ export async function bundle(entryPoints, folder) {
     sourcesContent: false,
     chunkNames: "chunks/[name]-[hash]",
     logLevel: "warning",
-  });
+  };
+}
+
+/**
+ * Bundles files below test/ into a folder, with the same paths.
+ *
+ * @param {string[]} entryPoints relative to the repository
+ * @param {string} folder
+ */
+export async function bundle(entryPoints, folder) {
+  await build(bundleOptions(entryPoints, folder));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await bundleSuites();

@@ -17,7 +17,7 @@ function targetOf(name) {
 
 for (const name of ["node", "node.cmd", "node.ps1"]) {
   const target = targetOf(name);
-  if (target === "" || /node-(linux|darwin|win)/.test(target ?? ""))
+  if (target === "" || /node-(bin-)?(linux|darwin|win)/.test(target ?? ""))
     rmSync(new URL(name, bin), { force: true });
 }
 for (const name of ["tsc", "tsserver"]) {

@@ -1,7 +1,7 @@
 // Everything works where node:crypto can't be had: this suite hides it before the core is imported.
 
 import assert from "node:assert/strict";
-import { nodeSeal, randomBytes } from "../../support/gcm-tests.ts";
+import { nodeSeal, randomBytes } from "../../support/gcmTests.ts";
 import { test } from "../../support/harness.ts";
 import { sealWhole } from "../../support/sealWhole.ts";
 

@@ -1,5 +1,5 @@
 import { usePrecompiledModule } from "../../src/core/wasm.ts";
-import { plainBase64 } from "../../src/core/wasm-binary.ts";
+import { plainBase64 } from "../../src/core/wasmBinary.ts";
 
 /**
  * Makes this process run the plain SIMD build, also where the runtime would choose the relaxed one. Call it

@@ -27,15 +27,12 @@ function readReport(path) {
   }
 }
 
-function spawnRunner(runtime, suitePath, reportPath, { echo, filter, runner = defaultRunner }) {
+function spawnRunner(runtime, suitePath, reportPath, options) {
+  const { echo, env, filter, signal, timeoutMs = SUITE_TIMEOUT_MS, runner = defaultRunner } = options;
   return new Promise((resolve) => {
     const nodeArgs = runtime.id.startsWith("node") ? ["--enable-source-maps"] : [];
     const child = spawn(runtime.path, [...nodeArgs, ...runtime.args, runner, suitePath, reportPath], {
-      env: {
-        ...process.env,
-        SEALWIRE_TEST_RUNTIME: runtime.id,
-        ...(filter === undefined ? {} : { SEALWIRE_TEST_FILTER: filter }),
-      },
+      env: { ...process.env, ...env, ...(filter === undefined ? {} : { SEALWIRE_TEST_FILTER: filter }) },
       stdio: ["ignore", "pipe", "pipe"],
     });
     let output = "";
@@ -49,15 +46,17 @@ function spawnRunner(runtime, suitePath, reportPath, { echo, filter, runner = de
     const timer = setTimeout(() => {
       timedOut = true;
       child.kill("SIGKILL");
-    }, SUITE_TIMEOUT_MS);
-    child.on("error", (error) => {
+    }, timeoutMs);
+    const stop = () => child.kill("SIGKILL");
+    signal?.addEventListener("abort", stop);
+    const finish = (exit) => {
       clearTimeout(timer);
-      resolve({ exit: `could not start: ${error.message}`, output });
-    });
-    child.on("close", (code, signal) => {
-      clearTimeout(timer);
-      if (timedOut) resolve({ exit: `killed after ${SUITE_TIMEOUT_MS} ms`, output });
-      else resolve({ exit: signal ?? code, output });
+      signal?.removeEventListener("abort", stop);
+      resolve({ exit, output });
+    };
+    child.on("error", (error) => finish(`could not start: ${error.message}`));
+    child.on("close", (code, killedBy) => {
+      finish(timedOut ? `killed after ${timeoutMs} ms` : (killedBy ?? code));
     });
   });
 }
@@ -67,8 +66,13 @@ function spawnRunner(runtime, suitePath, reportPath, { echo, filter, runner = de
  *
  * @param {ReturnType<typeof import("./runtimes.js").runtimes>[number]} runtime
  * @param {string} suitePath the suite's bundle
- * @param {{ echo?: boolean, filter?: string, runner?: string }} [options] echo: pass the child's output on;
- *   filter: only tests whose name contains this; runner: the runner bundled together with the suite
+ * @param {object} [options]
+ * @param {boolean} [options.echo] pass the child's output on
+ * @param {Record<string, string>} [options.env] added to the child's environment
+ * @param {string} [options.filter] only tests whose name contains this
+ * @param {string} [options.runner] the runner bundled together with the suite
+ * @param {AbortSignal} [options.signal] kills the process
+ * @param {number} [options.timeoutMs] kills the process after so long (300,000)
  * @returns {Promise<CaseResult[]>}
  */
 export async function runSuite(runtime, suitePath, options = {}) {
