@@ -87,9 +87,9 @@ function permutation(form) {
   const names = (prefix, count) => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
   const lines = [
     ...all25.map((i) => `let A${i} = ${form.load(i)};`),
-    ...[names("E", 25), names("B", 5), names("C", 5), names("D", 5)].flat().map(
-      (name) => `let ${name}: ${type} = ${zero};`,
-    ),
+    ...[names("E", 25), names("B", 5), names("C", 5), names("D", 5)]
+      .flat()
+      .map((name) => `let ${name}: ${type} = ${zero};`),
     "for (let r: usize = 0; r < 192; r += 16) {",
     ...round(form, "A", "E", 0).map((line) => `  ${line}`),
     ...round(form, "E", "A", 8).map((line) => `  ${line}`),

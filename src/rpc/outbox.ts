@@ -2,7 +2,8 @@
 // protocol has to say beside it.
 
 import { Kind, TAG_BYTES } from "../constants.ts";
-import { invalidArgument, SealwireError } from "../errors.ts";
+import { requireBytes } from "../core/bytes.ts";
+import { SealwireError } from "../errors.ts";
 import type { ResolvedLimits } from "../options.ts";
 import { type Controls, controlsFor } from "../protocol/controls.ts";
 import type { TransportFormat } from "../protocol/handshake.ts";
@@ -59,7 +60,7 @@ export class Outbox {
 
   /** @throws SealwireError ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE */
   checkBody(body: Uint8Array): void {
-    if (!(body instanceof Uint8Array)) throw invalidArgument("body", "a Uint8Array");
+    requireBytes("body", body);
     if (body.length <= this.#longestBody) return;
     const sealedBytes = this.sender.plaintextBytes(body.length) + TAG_BYTES;
     const text = `a body of ${body.length} bytes makes a frame of ${sealedBytes} bytes, limit ${this.#maxSendBytes}`;

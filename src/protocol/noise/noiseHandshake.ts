@@ -9,7 +9,7 @@
 // (`remoteStatic`, then `authorize`). Whatever fails ends the handshake and wipes it.
 
 import { LENGTH_BYTES } from "../../constants.ts";
-import { readU32, requireBytes, writeU32 } from "../../core/bytes.ts";
+import { requireBytes, writeU32 } from "../../core/bytes.ts";
 import { SealwireError } from "../../errors.ts";
 import type { Handshake, HandshakeInfo, HandshakeResult, Role } from "../handshake.ts";
 import { HYBRID_SUITE_BIT, patternByFirstFrame, peerStaticKnown, suiteOf } from "./choosePattern.ts";

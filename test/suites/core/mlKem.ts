@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import * as crypto from "../../../src/core/crypto.ts";
 import * as module from "../../../src/core/mlKem768.ts";
 import { test } from "../../support/harness.ts";
-import { randomBytes, registerMlKemTests } from "../../support/ml-kem-tests.ts";
+import { randomBytes, registerMlKemTests } from "../../support/mlKemTests.ts";
 
 const { mlKem768Decapsulate, mlKem768Encapsulate, mlKem768EncapsulateInternal, mlKem768KeyPair } = module;
 const { memory, POOL, POOL_SLOT_BYTES, POOL_SLOTS, STAGING } = crypto;

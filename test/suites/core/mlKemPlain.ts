@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { wasmBuild } from "../../../src/core/wasm.ts";
 import { test } from "../../support/harness.ts";
-import { registerMlKemTests } from "../../support/ml-kem-tests.ts";
-import { usePlainBuild } from "../../support/plain-build.ts";
+import { registerMlKemTests } from "../../support/mlKemTests.ts";
+import { usePlainBuild } from "../../support/plainBuild.ts";
 
 usePlainBuild();
 registerMlKemTests(
