@@ -36,17 +36,11 @@ export function callError(error: SealwireError | undefined): SealwireError {
   });
 }
 
-/** The socket could not be connected. */
-export function dialFailed(error: unknown): SealwireError {
-  if (error instanceof SealwireError) return error;
-  const reason = error instanceof Error && error.message !== "" ? `: ${error.message}` : "";
-  return new SealwireError("ERR_DIAL_FAILED", `could not connect${reason}`, { cause: error });
-}
-
-/** The socket ended while the handshake ran. */
+/** The socket ended while the handshake ran. Nothing is sent to say why a handshake is refused. */
 export function lostInHandshake(cause: unknown): SealwireError {
   const text =
-    "the connection ended during the handshake: the peer may not accept this side's key, psk or protocol, or was lost";
+    "the connection ended during the handshake: the peer may have other options (psk, keys, pattern, postQuantum), " +
+    "speak another protocol, or be lost";
   return new SealwireError("ERR_HANDSHAKE", text, { cause });
 }
 

@@ -2,6 +2,8 @@
 // and what follows from it is the link's (link.ts).
 
 import { Kind } from "../constants.ts";
+import { isAbortSignal } from "../core/abortSignal.ts";
+import { requireBytes } from "../core/bytes.ts";
 import { invalidArgument, SealwireError } from "../errors.ts";
 import { integerOption, type PeerIdentity } from "../options.ts";
 import type { Role } from "../protocol/handshake.ts";
@@ -105,10 +107,11 @@ export class RpcConnection implements Connection {
     const refusal = outbox.refusal(body.length) ?? this.#tooMany();
     if (refusal !== undefined) return Promise.reject(refusal);
     const request = new PendingRequest(requests, into, timeoutMs);
+    // First, since a signal that is not the runtime's may throw.
+    if (signal !== undefined) request.watch(signal);
     const sequence = requests.add(request);
     outbox.sender.append(sequence, Kind.message, body);
     if (timeoutMs > 0) timers.arm(request, timeoutMs);
-    if (signal !== undefined) request.watch(signal);
     return request.answer;
   }
 
@@ -132,9 +135,8 @@ export class RpcConnection implements Connection {
 function checkRequestOptions(options: RequestOptions): RequestOptions {
   if (typeof options !== "object" || options === null) throw invalidArgument("options", "an object");
   const { signal, timeoutMs, into } = options;
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw invalidArgument("signal", "an AbortSignal");
-  if (into !== undefined && !(into instanceof Uint8Array)) throw invalidArgument("into", "a Uint8Array");
+  if (signal !== undefined && !isAbortSignal(signal)) throw invalidArgument("signal", "an AbortSignal");
+  if (into !== undefined) requireBytes("into", into);
   if (timeoutMs !== undefined) integerOption("timeoutMs", timeoutMs, 0, 0x7fffffff);
   return options;
 }
