@@ -91,8 +91,12 @@ function where(address: Address): { path: string } | { host: string; port: numbe
 /** While a read is handed out, the window belongs to its connection. */
 let windowTaken = false;
 
-/** Hands out what was read into the window. Nothing that this calls may read into it again. */
-function handOutWindow(events: TransportEvents, length: number): void {
+/**
+ * Hands out what was read into the window. Nothing that this calls may read into it again.
+ *
+ * @internal exported for its test
+ */
+export function handOutWindow(events: TransportEvents, length: number): void {
   if (windowTaken) throw new Error("the receive window has two owners");
   windowTaken = true;
   try {
@@ -117,7 +121,12 @@ export function dialByNode(
     const onread = {
       buffer: window,
       callback: (length: number) => {
-        handOutWindow(events, length);
+        try {
+          handOutWindow(events, length);
+        } catch (error) {
+          // A fault of this library costs the connection, not the process.
+          socket.destroy(error as Error);
+        }
         return true;
       },
     };

@@ -2,7 +2,6 @@
 // (Sinon, Jest, @std/testing) fakes its own time, not the library's: a deadline that a fake swallowed would be
 // pending for ever. Whatever needs time, a later turn or no caller's context takes it from here.
 
-import type * as AsyncHooks from "node:async_hooks";
 import { runtimeName } from "./runtimeName.ts";
 
 /** Milliseconds of the monotonic clock. */
@@ -23,10 +22,15 @@ const originalNextTick = globalThis.process?.nextTick?.bind(globalThis.process);
  */
 export const outOfContext: <T>(callback: () => T) => T = findOutOfContext();
 
+/** The part of node:async_hooks that is used here. */
+interface AsyncHooks {
+  readonly AsyncResource: new (type: string) => { runInAsyncScope<T>(callback: () => T): T };
+}
+
 function findOutOfContext(): <T>(callback: () => T) => T {
   try {
     // Not imported, as in core/runtimeAes.ts. AsyncResource costs 20–40 ns per call in Node and Bun, a snapshot 180.
-    const hooks = globalThis.process?.getBuiltinModule?.("node:async_hooks") as typeof AsyncHooks | undefined;
+    const hooks = globalThis.process?.getBuiltinModule?.("node:async_hooks") as AsyncHooks | undefined;
     if (hooks === undefined) return (callback) => callback();
     const outside = new hooks.AsyncResource("sealwire");
     return (callback) => outside.runInAsyncScope(callback);
