@@ -84,7 +84,7 @@ export const defaultLimits: ResolvedLimits = {
   maxConcurrentHandlers: 1_024,
   handshakeTimeoutMs: 10_000,
   readTimeoutMs: 0,
-  writeTimeoutMs: 30_000,
+  writeTimeoutMs: 60_000,
   requestTimeoutMs: 30_000,
   heartbeatIntervalMs: 15_000,
   heartbeatTimeoutMs: 10_000,

@@ -83,10 +83,6 @@ export class AcceptedSocket implements TransportEvents {
     this.#connection?.link.onWritten();
   }
 
-  onProgress(): void {
-    this.#connection?.link.onProgress();
-  }
-
   onEnd(): void {
     if (this.#connection !== undefined) this.#connection.link.onEnd();
     else this.transport.destroy();

@@ -3,6 +3,7 @@
 
 import { Kind } from "../constants.ts";
 import { viewOf } from "../core/bytes.ts";
+import { now } from "../core/eventLoop.ts";
 import { SealwireError } from "../errors.ts";
 import type { RecordHandler } from "../protocol/backlog.ts";
 import { decodeError } from "../protocol/errorBody.ts";
@@ -45,6 +46,10 @@ export interface InboxEvents {
   onSettled(): void;
 }
 
+/** How long the handlers of one read may keep the event loop from everything else, and how often that is looked at. */
+const TURN_MS = 10;
+const LOOK_AT_CLOCK_MASK = 31;
+
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (
     ((typeof value === "object" && value !== null) || typeof value === "function") &&
@@ -83,6 +88,10 @@ export class Inbox implements RecordHandler, MessageOwner {
   readonly #heldOthers = new Set<IncomingMessage>();
   /** With body views: the object of the last one-way message, for the next one. */
   #spare: IncomingMessage | undefined;
+  /** Handlers have run for TURN_MS: before more do, the event loop should look for other events. */
+  turnIsOver = false;
+  #turnBegan = 0;
+  #turnMessages = 0;
   droppedReplies = 0;
   /** A request of this side was answered, if only with an error. */
   answered = false;
@@ -99,8 +108,16 @@ export class Inbox implements RecordHandler, MessageOwner {
 
   // ---- RecordHandler ------------------------------------------------------------------------------------
 
+  /** The handling of a read begins, or goes on after the event loop has run. */
+  beginTurn(): void {
+    this.#turnBegan = now();
+    this.#turnMessages = 0;
+    this.turnIsOver = false;
+  }
+
   get ready(): boolean {
     return (
+      !this.turnIsOver &&
       this.#heldRequests.size + this.#heldOthers.size <= this.#options.maxConcurrentHandlers &&
       !this.#options.handlerBudget.full &&
       !this.#outbox.blocked
@@ -172,6 +189,8 @@ export class Inbox implements RecordHandler, MessageOwner {
     lent: boolean,
     more: number,
   ): void {
+    if ((++this.#turnMessages & LOOK_AT_CLOCK_MASK) === 0)
+      this.turnIsOver = now() - this.#turnBegan > TURN_MS;
     if (sequence !== 0) this.#checkNumber(sequence);
     const { onMessage, bodyViews } = this.#options;
     const message =

@@ -95,6 +95,14 @@ export class Intake implements GatedReader {
     return this.#inbox.ready;
   }
 
+  get turnIsOver(): boolean {
+    return this.#inbox.turnIsOver;
+  }
+
+  beginTurn(): void {
+    this.#inbox.beginTurn();
+  }
+
   get outputBlocked(): boolean {
     return this.#outbox.blocked;
   }

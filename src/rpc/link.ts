@@ -141,10 +141,6 @@ export class Link implements DialEvents {
     this.#writer.onWritten();
   }
 
-  onProgress(): void {
-    this.#writer.onProgress();
-  }
-
   onEnd(): void {
     if (this.lifecycle.isOver) return;
     this.lifecycle.peerStreamEnded();
@@ -281,6 +277,9 @@ export class Link implements DialEvents {
     return new Liveness(this.#context.limits, {
       get paused() {
         return link.#intake?.paused ?? false;
+      },
+      get writing() {
+        return link.#writer.busy;
       },
       ping: () => lifecycle.maySend && controls.ping(),
       pong: () => lifecycle.maySend && controls.pong(0),

@@ -7,6 +7,11 @@ import { CallbackDeadline, timers } from "./timers.ts";
 export interface LivenessEvents {
   /** This side does not read now, so it can't hear the peer. */
   readonly paused: boolean;
+  /**
+   * A write is in flight: what the peer is asked waits behind it, so an answer can't be expected. The write time-out
+   * says whether the peer lives.
+   */
+  readonly writing: boolean;
   /** Asks the peer for a sign of life. */
   ping(): void;
   /** Gives the peer one that it did not ask for. */
@@ -64,6 +69,9 @@ export class Liveness {
       // This side does not read now, so it can't see pings either: an unasked pong says that it lives.
       this.#pingedAt = 0;
       this.#events.pong();
+      timers.arm(this.#heartbeat, heartbeatIntervalMs);
+    } else if (this.#events.writing) {
+      this.#pingedAt = 0;
       timers.arm(this.#heartbeat, heartbeatIntervalMs);
     } else if (this.#pingedAt !== 0) {
       this.#events.onSilence(`no sign of life for ${Math.round(idleMs)} ms`);

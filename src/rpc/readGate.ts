@@ -1,6 +1,7 @@
 // Whether a connection reads. It pauses when records wait for room or too many unsent bytes do, and goes on, at the
 // end of some later turn, when that is over.
 
+import { yieldToEventLoop } from "../core/eventLoop.ts";
 import { enterRead, leaveRead } from "../protocol/receiveMemory.ts";
 import { endSharing } from "./bodies.ts";
 import type { HandlerBudget, HandlerWaiter } from "./handlerBudget.ts";
@@ -13,6 +14,9 @@ export interface GatedReader {
   readonly nothingWaits: boolean;
   /** A record would be handled at once. */
   readonly ready: boolean;
+  /** Handlers have run for long enough: the event loop should run before more do. */
+  readonly turnIsOver: boolean;
+  beginTurn(): void;
   readonly outputBlocked: boolean;
   pauseSocket(): void;
   resumeSocket(): void;
@@ -52,6 +56,7 @@ export class ReadGate implements TurnTask, HandlerWaiter {
   handle(read: () => void): void {
     const reader = this.#reader;
     reader.holdOutput();
+    reader.beginTurn();
     try {
       enterRead();
       try {
@@ -97,7 +102,7 @@ export class ReadGate implements TurnTask, HandlerWaiter {
 
   #goOn(): void {
     const reader = this.#reader;
-    if (reader.ready) this.handle(() => reader.handleWaiting());
+    if (reader.ready || reader.turnIsOver) this.handle(() => reader.handleWaiting());
     if (reader.stopped) return;
     if (!reader.nothingWaits || !reader.ready) {
       this.#awaitRoom();
@@ -121,6 +126,7 @@ export class ReadGate implements TurnTask, HandlerWaiter {
     const reader = this.#reader;
     if (reader.outputBlocked) reader.wantRelief();
     if (this.#handlerBudget.full) this.#handlerBudget.waitForRoom(this);
-    if (reader.ready) this.schedule();
+    if (reader.turnIsOver) yieldToEventLoop(() => this.schedule());
+    else if (reader.ready) this.schedule();
   }
 }

@@ -12,16 +12,22 @@ export interface WriterEvents {
   onStall(): void;
 }
 
+/** So often within the write time-out it is looked at how much of a write is left. */
+const CHECKS_PER_TIMEOUT = 4;
+
 export class Writer {
   readonly #timeoutMs: number;
   readonly #events: WriterEvents;
-  readonly #stall: CallbackDeadline;
+  readonly #progressCheck: CallbackDeadline;
   #transport: Transport | undefined;
   #busy = false;
   /** What the write holds: a pool slot (or 0), or memory of the runtime's. */
   #slot = 0;
   #piece: Uint8Array | undefined;
   #cost = 0;
+  /** What the kernel had not taken of it when that was last looked at, and since how many looks nothing has changed. */
+  #leftBytes = 0;
+  #checksWithoutProgress = 0;
   #closed = false;
   /** The costs of all complete writes. */
   writtenBytes = 0;
@@ -30,7 +36,7 @@ export class Writer {
   constructor(timeoutMs: number, events: WriterEvents) {
     this.#timeoutMs = timeoutMs;
     this.#events = events;
-    this.#stall = new CallbackDeadline(() => this.#events.onStall());
+    this.#progressCheck = new CallbackDeadline(() => this.#checkProgress());
   }
 
   /** The socket to write to. */
@@ -67,15 +73,10 @@ export class Writer {
     this.#events.onIdle();
   }
 
-  /** From the transport: the peer took some of the pending write, so it lives. */
-  onProgress(): void {
-    if (this.#busy && this.#timeoutMs > 0 && !this.#closed) timers.arm(this.#stall, this.#timeoutMs);
-  }
-
   /** No more writes. The one in flight keeps its memory until `releaseMemory`. */
   close(): void {
     this.#closed = true;
-    timers.cancel(this.#stall);
+    timers.cancel(this.#progressCheck);
   }
 
   /** The socket is gone: the memory of the write in flight is free. */
@@ -90,7 +91,24 @@ export class Writer {
     this.#busy = true;
     this.#cost = cost;
     if (this.#transport!.write(bytes)) this.#finish();
-    else if (this.#timeoutMs > 0 && !this.#closed) timers.arm(this.#stall, this.#timeoutMs);
+    else if (this.#timeoutMs > 0 && !this.#closed) {
+      this.#leftBytes = bytes.length;
+      this.#checksWithoutProgress = 0;
+      timers.arm(this.#progressCheck, this.#timeoutMs / CHECKS_PER_TIMEOUT);
+    }
+  }
+
+  /** A peer that takes some of a write now and then is slow, not dead. */
+  #checkProgress(): void {
+    const leftBytes = this.#transport!.unwrittenBytes();
+    if (leftBytes < this.#leftBytes) this.#checksWithoutProgress = 0;
+    else this.#checksWithoutProgress++;
+    this.#leftBytes = leftBytes;
+    if (this.#checksWithoutProgress < CHECKS_PER_TIMEOUT) {
+      timers.arm(this.#progressCheck, this.#timeoutMs / CHECKS_PER_TIMEOUT);
+    } else {
+      this.#events.onStall();
+    }
   }
 
   #finish(): void {
@@ -100,6 +118,6 @@ export class Writer {
     this.#slot = 0;
     if (this.#piece !== undefined) release(this.#piece);
     this.#piece = undefined;
-    timers.cancel(this.#stall);
+    timers.cancel(this.#progressCheck);
   }
 }
