@@ -14,7 +14,7 @@
 //
 // The work per socket is constant, whatever waits.
 
-import type { AcceptedSocket, SocketStage } from "./acceptedSocket.ts";
+import { type AcceptedSocket, dueOf, leftMs, type SocketStage } from "./acceptedSocket.ts";
 import { AddressShare } from "./addressShare.ts";
 import type { AdmissionLimits } from "./admissionLimits.ts";
 import { Line } from "./line.ts";
@@ -30,9 +30,9 @@ export interface AdmissionEvents {
   displace(socket: AcceptedSocket): void;
 }
 
-/** Then a handshake is old. Above the round trip between any two continents. */
+/** How long a handshake is young: more than the round trip between any two continents. */
 const YOUNG_MS = 250;
-/** Then it is overdue, or after half of `handshakeTimeoutMs` where that is less. */
+/** When it is overdue, or after half of `handshakeTimeoutMs` where that is less. */
 const OVERDUE_MS = 1_500;
 
 export class Admission {
@@ -300,14 +300,4 @@ export class Admission {
     const { first } = this.#ready;
     if (first !== undefined) timers.arm(this.#patience, leftMs(first, maxConnectionWaitMs, now));
   }
-}
-
-/** How long it may stay in its stage; infinitely where there is no socket. */
-function leftMs(socket: AcceptedSocket | undefined, stageMs: number, now: number): number {
-  return socket === undefined ? Number.POSITIVE_INFINITY : Math.max(stageMs - (now - socket.since), 0);
-}
-
-/** Those that have been in the stage for so long, the oldest first; each has to leave the line in its turn. */
-function* dueOf(line: Line<AcceptedSocket>, stageMs: number, now: number): Generator<AcceptedSocket> {
-  while (line.first !== undefined && now - line.first.since >= stageMs) yield line.first;
 }
