@@ -268,6 +268,39 @@ for (const { name, options } of protocols) {
     assert.equal((await Promise.all(calls)).length, 600);
   });
 
+  test(`${name}: calls above the limits of the open connection survive the refusal of another`, async () => {
+    const { server, client } = await startPair(
+      {
+        ...options,
+        maxConnections: 1,
+        maxConnectionWaitMs: 100,
+        onMessage: async (message) => {
+          await sleep(20);
+          if (message.expectsReply) message.reply(message.body);
+        },
+      },
+      { ...options, maxConnections: 4, maxInFlightRequests: 16 },
+    );
+    await client.connected();
+    // 16 are taken by the open connection, 16 by one that will be refused.
+    const bodies = Array.from({ length: 32 }, (_, i) => text(`call ${i}`));
+    const calls = bodies.map((body) => client.request(body, { timeoutMs: 20_000 }));
+    const aborted = new AbortController();
+    const given = client.request(text("given up"), { signal: aborted.signal });
+    const late = client.request(text("too late"), { timeoutMs: 20 });
+    // The caller's bodies are the caller's: what is sent again is what they were.
+    for (const body of bodies) body.fill(0);
+    aborted.abort();
+    await rejectsWith(given, "ERR_ABORTED");
+    await rejectsWith(late, "ERR_REQUEST_TIMEOUT");
+    const answers = (await Promise.all(calls)).map(fromText);
+    assert.deepEqual(
+      answers,
+      bodies.map((_, i) => `call ${i}`),
+    );
+    assert.ok(server.refusedConnections > 0, "no connection was refused");
+  });
+
   test(`${name}: busy follows the limits in force`, async () => {
     const gate = deferred<void>();
     const { client } = await startPair(
