@@ -85,7 +85,7 @@ export class AcceptedSocket implements TransportEvents {
 
   onEnd(): void {
     if (this.#connection !== undefined) this.#connection.onEnd();
-    else this.transport.destroy();
+    else this.#leave();
   }
 
   onClose(error?: unknown): void {
@@ -93,10 +93,18 @@ export class AcceptedSocket implements TransportEvents {
     else this.#owner.left(this);
   }
 
+  /** Out of every line, so that no handshake begins on it; `left` follows. */
+  #leave(): void {
+    this.byAge.leave();
+    this.byAddress.leave();
+    this.#received = EMPTY;
+    this.transport.destroy();
+  }
+
   #keep(bytes: Uint8Array): void {
-    if (this.stage === "gone") return;
+    if (this.byAge.line === undefined) return;
     if (this.#received.length + bytes.length > MAX_WAITING_BYTES) {
-      this.transport.destroy();
+      this.#leave();
       return;
     }
     const joined = new Uint8Array(this.#received.length + bytes.length);

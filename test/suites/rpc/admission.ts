@@ -213,6 +213,18 @@ test("too many handshakes: only overdue ones give way, those of an address to it
   door.admission.close();
 });
 
+test("many free places at once are not filled in one turn", async () => {
+  const door = new Door({ maxConnections: 100, handshakeTimeoutMs: 10_000 });
+  const stuck = Array.from({ length: 100 }, (_, i) => door.acceptReady(`192.0.2.${i}`));
+  const waiting = Array.from({ length: 100 }, (_, i) => door.acceptReady(`198.51.100.${i}`));
+  for (const socket of stuck) socket.since -= 300;
+  door.admission.admitReady();
+  const first = door.admitted.length - stuck.length;
+  assert.ok(first > 0 && first < 50, `${first} handshakes began in one turn`);
+  await waitFor(() => waiting.every((socket) => door.isAdmitted(socket)), "the others");
+  door.admission.close();
+});
+
 test("nobody gets old while nobody waits", () => {
   const door = new Door({ maxConnections: 1 });
   const slow = door.acceptReady("192.0.2.1");
@@ -386,6 +398,38 @@ test("one address at its limit of connections leaves the others theirs", {
   assert.equal(fromText(await second.request(text("now"))), "now");
   for (const client of [other, second]) await client.close();
   await new Promise<void>((resolve) => relay.close(() => resolve()));
+});
+
+test("a handshake of the application's that can't tell its first message is begun, and says why", async () => {
+  const { monteV1 } = await import("../../../src/index.ts");
+  const v1 = monteV1();
+  for (const firstMessageBytes of [
+    undefined,
+    () => {
+      throw new Error("from the application");
+    },
+  ]) {
+    const reasons: (string | undefined)[] = [];
+    const { firstMessageBytes: _left, ...rest } = v1;
+    const handshake = firstMessageBytes === undefined ? rest : { ...rest, firstMessageBytes };
+    const server = await startServer({
+      handshake,
+      onMessage: echo,
+      handshakeTimeoutMs: 150,
+      onConnectionState: (_connection, state, error) => {
+        if (state === "closed") reasons.push(error?.code);
+      },
+    });
+    const client = startClient({ handshake: v1, port: server.port });
+    assert.equal(fromText(await client.request(text("served"))), "served");
+    const peer = await RawPeer.connect(server.port);
+    peer.write(new Uint8Array(1));
+    await peer.ended();
+    await waitFor(() => reasons.length === 1, "its end");
+    assert.deepEqual(reasons, ["ERR_HANDSHAKE_TIMEOUT"]);
+    assert.equal(server.droppedSockets, 0);
+    await peer.destroy();
+  }
 });
 
 test("an authorize() that is slow is not cut short, however many wait", async () => {
