@@ -4,7 +4,7 @@
 import { memory, RECEIVE_WINDOW } from "../core/crypto.ts";
 import type { AddressShare } from "./addressShare.ts";
 import type { RpcConnection } from "./connection.ts";
-import { Position } from "./line.ts";
+import { type Line, Position } from "./line.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -85,7 +85,7 @@ export class AcceptedSocket implements TransportEvents {
 
   onEnd(): void {
     if (this.#connection !== undefined) this.#connection.link.onEnd();
-    else this.transport.destroy();
+    else this.#leave();
   }
 
   onClose(error?: unknown): void {
@@ -93,10 +93,18 @@ export class AcceptedSocket implements TransportEvents {
     else this.#owner.left(this);
   }
 
+  /** Out of every line, so that no handshake begins on it; `left` follows. */
+  #leave(): void {
+    this.byAge.leave();
+    this.byAddress.leave();
+    this.#received = EMPTY;
+    this.transport.destroy();
+  }
+
   #keep(bytes: Uint8Array): void {
-    if (this.stage === "gone") return;
+    if (this.byAge.line === undefined) return;
     if (this.#received.length + bytes.length > MAX_WAITING_BYTES) {
-      this.transport.destroy();
+      this.#leave();
       return;
     }
     const joined = new Uint8Array(this.#received.length + bytes.length);
@@ -107,4 +115,14 @@ export class AcceptedSocket implements TransportEvents {
     this.transport.pause();
     this.#owner.spoke(this);
   }
+}
+
+/** How long it may stay in its stage; infinitely where there is no socket. */
+export function leftMs(socket: AcceptedSocket | undefined, stageMs: number, now: number): number {
+  return socket === undefined ? Number.POSITIVE_INFINITY : Math.max(stageMs - (now - socket.since), 0);
+}
+
+/** Those that have been in the stage for so long, the oldest first; each has to leave the line in its turn. */
+export function* dueOf(line: Line<AcceptedSocket>, stageMs: number, now: number): Generator<AcceptedSocket> {
+  while (line.first !== undefined && now - line.first.since >= stageMs) yield line.first;
 }

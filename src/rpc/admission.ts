@@ -14,7 +14,7 @@
 //
 // The work per socket is constant, whatever waits.
 
-import type { AcceptedSocket, SocketStage } from "./acceptedSocket.ts";
+import { type AcceptedSocket, dueOf, leftMs, type SocketStage } from "./acceptedSocket.ts";
 import { AddressShare } from "./addressShare.ts";
 import type { AdmissionLimits } from "./admissionLimits.ts";
 import { Line } from "./line.ts";
@@ -30,10 +30,12 @@ export interface AdmissionEvents {
   displace(socket: AcceptedSocket): void;
 }
 
-/** Then a handshake is old. Above the round trip between any two continents. */
+/** How long a handshake is young: more than the round trip between any two continents. */
 const YOUNG_MS = 250;
-/** Then it is overdue, or after half of `handshakeTimeoutMs` where that is less. */
+/** When it is overdue, or after half of `handshakeTimeoutMs` where that is less. */
 const OVERDUE_MS = 1_500;
+/** Handshakes that begin in one turn: each takes some tenths of a millisecond, and others want to be served, too. */
+const ADMITTED_AT_ONCE = 32;
 
 export class Admission {
   readonly #limits: AdmissionLimits;
@@ -50,8 +52,12 @@ export class Admission {
   #places = 0;
   #admitting = false;
   #closed = false;
-  readonly #silence = new CallbackDeadline(() => this.#dropSlow());
-  readonly #patience = new CallbackDeadline(() => this.#refuseImpatient());
+  readonly #silence: CallbackDeadline = new CallbackDeadline(() =>
+    this.#expire(this.#silent, this.#limits.handshakeTimeoutMs, this.#silence),
+  );
+  readonly #patience: CallbackDeadline = new CallbackDeadline(() =>
+    this.#expire(this.#ready, this.#limits.maxConnectionWaitMs, this.#patience),
+  );
   readonly #pressure = new CallbackDeadline(() => this.admitReady());
   /** Sockets closed while silent, by either side. */
   droppedSilent = 0;
@@ -154,19 +160,20 @@ export class Admission {
     if (this.#admitting || this.#closed) return;
     this.#admitting = true;
     this.#age(performance.now());
-    while (this.#turns.first !== undefined) {
+    let more = ADMITTED_AT_ONCE;
+    while (this.#turns.first !== undefined && !this.#closed) {
       const share = this.#turns.first;
       if (!this.#mayBegin(share)) {
         share.turn.leave(); // until something changes for this address
         continue;
       }
-      if (!this.#isPlaceFree()) break;
+      if (!this.#isPlaceFree() || more-- === 0) break;
       share.turn.leave();
       this.#admit(share.ready.first!);
       this.#queueUp(share);
     }
     this.#admitting = false;
-    this.#watchAges();
+    this.#watchAges(more < 0);
   }
 
   /** Nothing is admitted any more, and no timer runs. */
@@ -253,15 +260,14 @@ export class Admission {
     }
   }
 
-  /** Arms the timer for the next handshake that gets older, while somebody waits for that. */
-  #watchAges(): void {
+  /** Arms the timer for the next handshake that gets older, or for a turn soon, while somebody waits for that. */
+  #watchAges(soon: boolean): void {
     timers.cancel(this.#pressure);
     if (this.#ready.length === 0 || this.#closed) return;
     const now = performance.now();
-    const nextMs = Math.min(
-      leftMs(this.#young.first, YOUNG_MS, now),
-      leftMs(this.#old.first, this.#overdueMs, now),
-    );
+    const youngMs = leftMs(this.#young.first, YOUNG_MS, now);
+    const oldMs = leftMs(this.#old.first, this.#overdueMs, now);
+    const nextMs = soon ? 0 : Math.min(youngMs, oldMs);
     if (nextMs !== Number.POSITIVE_INFINITY) timers.arm(this.#pressure, nextMs);
   }
 
@@ -285,29 +291,13 @@ export class Admission {
     this.#events.displace(socket);
   }
 
-  #dropSlow(): void {
-    const { handshakeTimeoutMs } = this.#limits;
+  /** Ends the stage of those that have been in it for too long, and comes back for the next one. */
+  #expire(line: Line<AcceptedSocket>, stageMs: number, deadline: CallbackDeadline): void {
     const now = performance.now();
-    for (const socket of dueOf(this.#silent, handshakeTimeoutMs, now)) this.#dropSilent(socket);
-    const { first } = this.#silent;
-    if (first !== undefined) timers.arm(this.#silence, leftMs(first, handshakeTimeoutMs, now));
+    for (const socket of dueOf(line, stageMs, now)) {
+      if (socket.stage === "silent") this.#dropSilent(socket);
+      else this.#refuse(socket);
+    }
+    if (line.first !== undefined) timers.arm(deadline, leftMs(line.first, stageMs, now));
   }
-
-  #refuseImpatient(): void {
-    const { maxConnectionWaitMs } = this.#limits;
-    const now = performance.now();
-    for (const socket of dueOf(this.#ready, maxConnectionWaitMs, now)) this.#refuse(socket);
-    const { first } = this.#ready;
-    if (first !== undefined) timers.arm(this.#patience, leftMs(first, maxConnectionWaitMs, now));
-  }
-}
-
-/** How long it may stay in its stage; infinitely where there is no socket. */
-function leftMs(socket: AcceptedSocket | undefined, stageMs: number, now: number): number {
-  return socket === undefined ? Number.POSITIVE_INFINITY : Math.max(stageMs - (now - socket.since), 0);
-}
-
-/** Those that have been in the stage for so long, the oldest first; each has to leave the line in its turn. */
-function* dueOf(line: Line<AcceptedSocket>, stageMs: number, now: number): Generator<AcceptedSocket> {
-  while (line.first !== undefined && now - line.first.since >= stageMs) yield line.first;
 }

@@ -1,6 +1,6 @@
 // A client: one endpoint, a few connections to it (rpc/pool.ts), and the calls of the application.
 
-import { SealwireError } from "../errors.ts";
+import { type ErrorCode, SealwireError } from "../errors.ts";
 import type { RpcConnection } from "./connection.ts";
 import type { Connection, RequestOptions } from "./peer.ts";
 import { type CallKind, type ClientContext, ConnectionPool } from "./pool.ts";
@@ -56,6 +56,9 @@ export interface Client {
   close(): Promise<void>;
 }
 
+/** The caller waits no more, whatever became of the connection. */
+const endedByCaller: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["ERR_ABORTED", "ERR_REQUEST_TIMEOUT"]);
+
 export class RpcClient implements Client {
   readonly #context: ClientContext;
   readonly #pool: ConnectionPool;
@@ -88,7 +91,11 @@ export class RpcClient implements Client {
 
   send(body: Uint8Array): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
-    return this.#choose("send", body).send(body);
+    const connection = this.#choose("send", body);
+    const sent = connection.send(body);
+    return this.#isCertain(connection)
+      ? sent
+      : this.#orAgain(connection, sent, body, (copy) => this.send(copy));
   }
 
   sendNoWait(body: Uint8Array): boolean {
@@ -98,7 +105,16 @@ export class RpcClient implements Client {
 
   request(body: Uint8Array, options?: RequestOptions): Promise<Uint8Array> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
-    return this.#choose("request", body).request(body, options);
+    const connection = this.#choose("request", body);
+    const answer = connection.request(body, options);
+    if (this.#isCertain(connection)) return answer;
+    const startedAt = performance.now();
+    return this.#orAgain(connection, answer, body, (copy) => {
+      const timeoutMs = options?.timeoutMs ?? this.#context.limits.requestTimeoutMs;
+      if (timeoutMs === 0) return this.request(copy, options);
+      const leftMs = Math.max(Math.ceil(timeoutMs - (performance.now() - startedAt)), 1);
+      return this.request(copy, { ...options, timeoutMs: leftMs });
+    });
   }
 
   connected(): Promise<Connection> {
@@ -109,6 +125,35 @@ export class RpcClient implements Client {
   close(): Promise<void> {
     this.#closed ??= this.#pool.close().then(() => this.#context.releaseKeys());
     return this.#closed;
+  }
+
+  /** A call on it has the best chance there is: the connection is open, or the only one. */
+  #isCertain(connection: RpcConnection): boolean {
+    return connection.state === "open" || this.#pool.usable.length <= 1;
+  }
+
+  /**
+   * The call was given to another connection than those that are open, because they were full. If it never opens,
+   * nothing of the call was sent, and another connection may take it.
+   */
+  async #orAgain<T>(
+    connection: RpcConnection,
+    outcome: Promise<T>,
+    body: Uint8Array,
+    again: (copy: Uint8Array) => Promise<T>,
+  ): Promise<T> {
+    const copy = body.slice();
+    try {
+      return await outcome;
+    } catch (error) {
+      const neverOpened = connection.state === "closed" && connection.identity === undefined;
+      const givenUp = error instanceof SealwireError && endedByCaller.has(error.code);
+      if (!neverOpened || givenUp || this.#closed !== undefined) throw error;
+      if (!this.#pool.usable.some((other) => other.state === "open")) throw error;
+      return await again(copy);
+    } finally {
+      copy.fill(0);
+    }
   }
 
   /** What `body` is, the connection checks, which throws on anything but bytes. */

@@ -135,7 +135,11 @@ export class RpcServer implements Server, ConnectionObserver, SocketOwner, Admis
   }
 
   firstMessageBytes(received: Uint8Array): number {
-    return this.#context.handshake.firstMessageBytes?.(received) ?? 1;
+    try {
+      return this.#context.handshake.firstMessageBytes?.(received) ?? 1;
+    } catch {
+      return 0; // a factory of the application's: its handshake will say what is wrong
+    }
   }
 
   spoke(socket: AcceptedSocket): void {
