@@ -227,6 +227,7 @@ export function registerEndTests(ends: readonly EndCase[]): void {
   });
   for (const { of, end, run } of ends) {
     test(`${of}, ${end}: nothing is left in linear memory`, () => {
+      clean ??= new MemorySnapshot();
       const secrets = run();
       assertClean(`${of}, ${end}`);
       assertAbsent(secrets, `${of}, ${end}`);

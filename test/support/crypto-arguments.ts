@@ -11,6 +11,7 @@ import {
   registerEndTests,
   someBytes,
 } from "./byte-arguments.ts";
+import { frameEnds } from "./frame-ends.ts";
 
 const { Blake2b, aes256gcm, blake2b, hkdfBlake2b, hmacBlake2b, x25519, x25519KeyPair, x25519PublicKey } =
   entry;
@@ -175,6 +176,6 @@ for (const engine of engines) {
 /** Registers all of it. */
 export function registerCryptoArgumentTests(): void {
   registerByteArgumentTests(cases);
-  registerEndTests(ends);
+  registerEndTests([...ends, ...frameEnds]);
   registerCoverageTest(entry, cases, ["SealwireError"]);
 }
