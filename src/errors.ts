@@ -8,7 +8,7 @@ export type ErrorCode =
   | "ERR_MESSAGE_TOO_LARGE" // a body exceeds what this connection may send
   | "ERR_ALREADY_ANSWERED" // a second reply() to one request
   // What this machine cannot do.
-  | "ERR_UNSUPPORTED" // the runtime lacks WebAssembly SIMD, or an engine was forced that it does not have
+  | "ERR_UNSUPPORTED" // the runtime lacks WebAssembly SIMD or random bytes, or an engine was forced that it does not have
   // Cryptography. A failed decryption is one code, whatever the cause.
   | "ERR_DECRYPT" // a frame or message did not authenticate
   | "ERR_WEAK_PUBLIC_KEY" // X25519 gave the all-zero shared secret (RFC 7748 section 6.1); an ML-KEM key failed the modulus check
@@ -29,7 +29,7 @@ export type ErrorCode =
   // Lifecycle and limits.
   | "ERR_DIAL_FAILED" // no connection; `cause` is the runtime's error
   | "ERR_CONNECTION_LOST" // the connection ended while this call was pending; `cause` says why
-  | "ERR_CLOSED" // the client, server or connection was closed by this side
+  | "ERR_CLOSED" // the client, server or connection was closed by this side, or a key was destroyed
   | "ERR_ABORTED" // the caller's AbortSignal; `cause` is its reason
   | "ERR_BACKPRESSURE" // the hard limit of bytes waiting to be sent
   | "ERR_TOO_MANY_REQUESTS" // the limit of requests in flight

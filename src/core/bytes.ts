@@ -15,17 +15,21 @@ const { at } = Uint8Array.prototype;
 
 /**
  * Whether a value is a Uint8Array (a Buffer is one), also of another realm: node:vm and the test environments
- * built on it have a Uint8Array of their own, which `instanceof` does not know.
+ * built on it have a Uint8Array of their own, which `instanceof` does not know. Never throws; says nothing about
+ * whether its memory is still there.
  */
 export function isBytes(value: unknown): value is Uint8Array {
-  return value instanceof Uint8Array || kindOf.call(value) === "Uint8Array";
+  return kindOf.call(value) === "Uint8Array";
 }
 
 /** The same, and its memory is there. Costs what `instanceof` does, unless the array is empty or of another realm. */
 function isUsable(value: unknown): value is Uint8Array {
   try {
-    // A detached array looks like an empty one, but every method of it throws. So does `length` of an impostor.
-    return isBytes(value) && (value.length > 0 || at.call(value, 0) === undefined);
+    // A detached array looks like an empty one, but every method of it throws. So does `length` of an impostor, and
+    // `instanceof` of a revoked proxy.
+    return (
+      (value instanceof Uint8Array || isBytes(value)) && (value.length > 0 || at.call(value, 0) === undefined)
+    );
   } catch {
     return false;
   }
@@ -45,7 +49,7 @@ export function requireBytes(
   expected = "a Uint8Array",
 ): asserts value is Uint8Array {
   if (isUsable(value)) return;
-  const gone = kindOf.call(value) === "Uint8Array";
+  const gone = isBytes(value);
   throw invalidArgument(name, gone ? `${expected}; its memory was transferred or cut off` : expected);
 }
 

@@ -20,6 +20,7 @@ const expected = "32 bytes, as a Uint8Array, base64url, base64 or hex text";
  * @throws SealwireError ERR_INVALID_ARGUMENT
  */
 export function decodeKey(name: string, key: KeyInput): Uint8Array {
+  if (typeof name !== "string") throw invalidArgument("name", "a string");
   if (isBytes(key)) {
     requireBytes(name, key, expected);
     if (key.length !== KEY_BYTES) throw invalidArgument(name, `${expected}; it has ${key.length} bytes`);

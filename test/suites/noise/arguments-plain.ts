@@ -1,0 +1,12 @@
+// The tests of byte arguments and ends of arguments.ts on the plain SIMD build of the core.
+import assert from "node:assert/strict";
+import { wasmBuild } from "../../../src/core/wasm.ts";
+import { test } from "../../support/harness.ts";
+import { usePlainBuild } from "../../support/plain-build.ts";
+
+usePlainBuild();
+(await import("../../support/noise-arguments.ts")).registerNoiseArgumentTests();
+
+test("this process really runs the plain build", () => {
+  assert.equal(wasmBuild(), "precompiled");
+});
