@@ -36,6 +36,12 @@ function scaled(run, runtime, name, value) {
   return growth(all(run, { section: "scaling", row: name, contender: DEFAULTS, client: runtime }).map(value));
 }
 
+/** Connections opened per second, one at a time. */
+function opened(run, contender, runtime, variant) {
+  const fields = { section: "handshakes", row: "one at a time", contender, client: runtime };
+  return find(run, variant === undefined ? fields : { ...fields, variant })?.perSecond.median;
+}
+
 const atLeast = (limit) => ({ limit, sign: "≥", reached: (value) => value >= limit });
 const atMost = (limit) => ({ limit, sign: "≤", reached: (value) => value <= limit });
 
@@ -119,6 +125,15 @@ const definitions = [
         swept(run, ours, id, "one-way", 1_048_576),
         fastestTls((tls) => swept(run, tls, id, "one-way", 1_048_576)),
       ),
+  },
+  {
+    name: "connections opened per second, hybrid XX (both ends prove a key), against TLS 1.3",
+    unit: "×",
+    goals: { node20: atLeast(2), node26: atLeast(2) },
+    measure: (run, id) => {
+      const [ours, theirs] = [opened(run, "sealwire", id, "XXhfs"), opened(run, "tls", id)];
+      return ours && theirs && ours / theirs;
+    },
   },
   {
     name: "time per message, most to least, over the number of messages",

@@ -182,15 +182,15 @@ export function registerMlKemTests(module: MlKemModule, { core, memory, STAGING 
 
   const many = process.env.SEALWIRE_TEST_MILLION === "1";
   test(
-    "100,000 random cases: as @noble/post-quantum says",
-    many ? { timeoutMs: 1_200_000 } : { skip: "set SEALWIRE_TEST_MILLION=1 to run it" },
+    "25,000 random cases: as @noble/post-quantum says",
+    many ? { timeoutMs: 280_000 } : { skip: "set SEALWIRE_TEST_MILLION=1 to run it" },
     () => {
-      for (let i = 0; i < 100_000; i++) compareWithNoble(module);
+      for (let i = 0; i < 25_000; i++) compareWithNoble(module);
     },
   );
 
-  test("random cases: as node:crypto says", { only: ["node26"] }, () => {
-    for (let i = 0; i < (many ? 20_000 : 200); i++) compareWithNode(module);
+  test("random cases: as node:crypto says", { only: ["node26"], timeoutMs: 240_000 }, () => {
+    for (let i = 0; i < (many ? 50_000 : 200); i++) compareWithNode(module);
     assert.equal(runtimeId, "node26");
   });
 

@@ -44,6 +44,19 @@ test("bad arguments are named", () => {
   }
 });
 
+test("every other length of a key or ciphertext is refused", () => {
+  const { encapsulationKey, decapsulationKey } = mlKem768KeyPair();
+  const { ciphertext } = mlKem768Encapsulate(encapsulationKey);
+  const code = { code: "ERR_INVALID_ARGUMENT" };
+  for (let length = 0; length <= 2_600; length++) {
+    const bytes = new Uint8Array(length);
+    if (length !== 64) assert.throws(() => mlKem768KeyPair(bytes), code);
+    if (length !== 1_184) assert.throws(() => mlKem768Encapsulate(bytes), code);
+    if (length !== 2_400) assert.throws(() => mlKem768Decapsulate(bytes, ciphertext), code);
+    if (length !== 1_088) assert.throws(() => mlKem768Decapsulate(decapsulationKey, bytes), code);
+  }
+});
+
 test("linear memory is after every call what it was before: nothing of a key or secret stays", () => {
   const poolEnd = POOL + POOL_SLOTS * POOL_SLOT_BYTES;
   const regions = [
