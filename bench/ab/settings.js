@@ -19,11 +19,12 @@ export const HEAP_ROWS = ROWS.filter(({ name, size }) => size === 1_400 && name 
 
 /**
  * Processor time of connections that carry nothing. Between two heartbeats, by default 15 s apart, an idle
- * connection costs what its timers cost; the second row asks for a heartbeat so often that windows have many.
+ * connection costs what its timers cost; in the second row every connection has one about once a second: after a
+ * heartbeat, the next one waits for the time-out of its answer.
  */
 export const IDLE_ROWS = [
   { name: "idle", options: {} },
-  { name: "heartbeats", options: { heartbeatIntervalMs: 200 } },
+  { name: "heartbeats", options: { heartbeatIntervalMs: 500, heartbeatTimeoutMs: 1_000 } },
 ];
 
 const BODIES = ["copy", "view"];
