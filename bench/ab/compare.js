@@ -1,6 +1,10 @@
 // Samples of two builds → what can be said about their difference.
 import { median, medianInterval, quantile } from "../matrix/statistics.js";
 
+// Of the dozens of rows of a run, one in twenty would be called different by chance with 95 %.
+const ALARM_CONFIDENCE = 0.99;
+const AGREEING_STARTS = 5 / 6;
+
 const round = (value) => Number(value.toPrecision(4));
 
 /** @returns {{ median: number, q1: number, q3: number, samples: number[] }} rounded to 4 significant digits */
@@ -35,7 +39,7 @@ export function compare(pairs, tolerance) {
     low: round(low),
     high: round(high),
     meanRatio: round(total("b") / total("a")),
-    verdict: verdictOf({ ratio, low, high, starts: startRatios(pairs) }, tolerance),
+    verdict: verdictOf({ ratio, low, high, ratios, starts: startRatios(pairs) }, tolerance),
   };
 }
 
@@ -49,15 +53,16 @@ function startRatios(pairs) {
 }
 
 /**
- * - "slower" or "faster": B differs by more than the tolerance, and neither the interval over all pairs nor the one over
- *   the starts has a 1 in it (with 6 starts: all of them agree);
+ * - "slower" or "faster": B differs by more than the tolerance, the 99 % interval over all pairs has no 1 in it, and
+ *   five starts of six agree (one may have met a busy machine from its beginning to its end);
  * - "same": the whole interval lies within the tolerance;
  * - "unclear": neither can be said; more rounds or a quieter machine would tell.
  */
-function verdictOf({ ratio, low, high, starts }, tolerance) {
-  const [lowStart, highStart] = medianInterval(starts);
-  if (ratio > 1 + tolerance && low > 1 && lowStart > 1) return "slower";
-  if (ratio < 1 - tolerance && high < 1 && highStart < 1) return "faster";
+function verdictOf({ ratio, low, high, ratios, starts }, tolerance) {
+  const [surelyLow, surelyHigh] = medianInterval(ratios, ALARM_CONFIDENCE);
+  const agree = (test) => starts.filter(test).length >= starts.length * AGREEING_STARTS;
+  if (ratio > 1 + tolerance && surelyLow > 1 && agree((each) => each > 1)) return "slower";
+  if (ratio < 1 - tolerance && surelyHigh < 1 && agree((each) => each < 1)) return "faster";
   return low >= 1 - tolerance && high <= 1 + tolerance ? "same" : "unclear";
 }
 

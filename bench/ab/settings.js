@@ -19,26 +19,27 @@ export const HEAP_ROWS = ROWS.filter(({ name, size }) => size === 1_400 && name 
 
 /**
  * Processor time of connections that carry nothing. Between two heartbeats, by default 15 s apart, an idle
- * connection costs what its timers cost; the second row asks for a heartbeat so often that windows have many.
+ * connection costs what its timers cost; in the second row every connection has one about once a second: after a
+ * heartbeat, the next one waits for the time-out of its answer.
  */
 export const IDLE_ROWS = [
   { name: "idle", options: {} },
-  { name: "heartbeats", options: { heartbeatIntervalMs: 200 } },
+  { name: "heartbeats", options: { heartbeatIntervalMs: 500, heartbeatTimeoutMs: 1_000 } },
 ];
 
 const BODIES = ["copy", "view"];
 const RUNTIMES = { node20: "node20", node26: "node26", "node-current": "node26", bun: "bun", deno: "deno" };
 const SECTIONS = ["heap", ...IDLE_ROWS.map(({ name }) => name)];
 const ROW_NAMES = [...new Set(ROWS.map(({ name }) => name)), ...SECTIONS];
-const LEAST_ROUNDS = 6; // with fewer, no interval says anything with 95 % confidence
+const LEAST = 6; // of rounds and of starts: with fewer, no interval says anything with 95 % confidence
 
 // Many short slices rather than a few long ones: what disturbs one build then disturbs its neighbour as well, and the
 // interval around the ratio narrows with the root of their number.
 export const usage = `npm run bench:ab -- <dist A> <dist B> [options] [filter ...]
 
-  --rounds <n>       slices of each build per row, at least ${LEAST_ROUNDS} (default 120)
-  --starts <n>       fresh processes so many times, the rounds spread over them (default 6)
-  --slice <ms>       length of one timed slice (default 12)
+  --rounds <n>       slices of each build per row, at least ${LEAST} (default 96)
+  --starts <n>       fresh processes so many times, at least ${LEAST}, the rounds spread over them (default 6)
+  --slice <ms>       length of one timed slice (default 20)
   --idle <n>         connections of the idle rows (default 200)
   --tolerance <%>    a difference below this is none (default 3)
   --set <name=value>    an option for both ends of both builds, e.g. engine=wasm, bundleBytes=0, server.maxHandshakes=9
@@ -51,9 +52,9 @@ or a row (${ROW_NAMES.join(", ")}). Filters of one kind add up, filters of diffe
 kinds narrow each other down.`;
 
 const options = {
-  rounds: { type: "string", default: "120" },
+  rounds: { type: "string", default: "96" },
   starts: { type: "string", default: "6" },
-  slice: { type: "string", default: "12" },
+  slice: { type: "string", default: "20" },
   idle: { type: "string", default: "200" },
   tolerance: { type: "string", default: "3" },
   set: { type: "string", multiple: true, default: [] },
@@ -71,8 +72,8 @@ export function parseArguments(args) {
   const [distA, distB, ...filterTexts] = positionals;
   const settings = {
     json: values.json === true,
-    rounds: wholeNumber("--rounds", values.rounds, LEAST_ROUNDS),
-    starts: wholeNumber("--starts", values.starts, 1),
+    rounds: wholeNumber("--rounds", values.rounds, LEAST),
+    starts: wholeNumber("--starts", values.starts, LEAST),
     sliceMs: wholeNumber("--slice", values.slice, 5),
     idleConnections: wholeNumber("--idle", values.idle, 1),
     tolerance: wholeNumber("--tolerance", values.tolerance, 1) / 100,
