@@ -336,3 +336,47 @@ test("chunks of large frames are used again, and no more than a limit of them is
   assert.equal(seen[1]!.at(-1)!.length, LARGE_CHUNK_BYTES - 1);
   assert.equal(reused(third!, second!), 1);
 });
+
+test("bytes of an unfinished frame are unread from the first one to the one before the last", () => {
+  for (const length of [MIN, PARTIAL_SLOT_FROM_BYTES, WINDOW_FRAME_BYTES + 1]) {
+    const stream = streamOf([body(length, 1)]);
+    for (const at of [1, 2, 3, LENGTH_BYTES, LENGTH_BYTES + 1, stream.length - 1]) {
+      const reader = new FrameReader(new Collector(), MIN, MAX);
+      assert.equal(reader.hasUnread, false);
+      reader.read(stream.subarray(0, at));
+      assert.equal(reader.hasUnread, true, `${at} of ${stream.length} bytes`);
+      reader.read(stream.subarray(at));
+      assert.equal(reader.hasUnread, false);
+    }
+    // A frame that the sink does not take is unread, and forgotten at the end.
+    const sink = new Collector();
+    sink.budget = 0;
+    const reader = new FrameReader(sink, MIN, MAX);
+    reader.read(stream);
+    assert.equal(reader.hasUnread, true);
+    reader.stop();
+    assert.equal(reader.hasUnread, false);
+  }
+});
+
+test("a reader that was stopped keeps nothing of what comes, at any place in a frame", () => {
+  for (const length of [MIN, PARTIAL_SLOT_FROM_BYTES, WINDOW_FRAME_BYTES + 1]) {
+    const stream = streamOf([body(length, 1)]);
+    for (const at of [1, LENGTH_BYTES, LENGTH_BYTES + 1, stream.length]) {
+      for (const budget of [0, 10]) {
+        const sink = new Collector();
+        sink.budget = budget;
+        const reader = new FrameReader(sink, MIN, MAX);
+        reader.read(stream.subarray(0, at));
+        const delivered = sink.bodies.length;
+        reader.stop();
+        reader.read(stream);
+        sink.budget = 10;
+        reader.resume();
+        assert.equal(reader.hasUnread, false);
+        assert.equal(sink.bodies.length, delivered);
+        assert.equal(slotsInUse(), 0);
+      }
+    }
+  }
+});
