@@ -1,9 +1,26 @@
 // The frame parser: every split of a stream, one byte at a time, limits, and what it holds meanwhile.
 
 import assert from "node:assert/strict";
-import { LENGTH_BYTES, PARTIAL_SLOTS, WINDOW_FRAME_BYTES } from "../../../src/constants.ts";
+import {
+  FIRST_FRAME_AT,
+  LARGE_CHUNK_BYTES,
+  LENGTH_BYTES,
+  PARTIAL_SLOT_FROM_BYTES,
+  PARTIAL_SLOTS,
+  SEGMENT_BYTES,
+  SPARE_CHUNKS,
+  WINDOW_FRAME_BYTES,
+} from "../../../src/constants.ts";
 import { readU32 } from "../../../src/core/bytes.ts";
-import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../../../src/core/crypto.ts";
+import {
+  JOIN,
+  memory,
+  POOL,
+  POOL_SLOT_BYTES,
+  POOL_SLOTS,
+  RECEIVE_WINDOW,
+  RECEIVE_WINDOW_BYTES,
+} from "../../../src/core/crypto.ts";
 import { slotsInUse } from "../../../src/core/pool.ts";
 import { FrameReader, type FrameSink } from "../../../src/protocol/frameReader.ts";
 import { test } from "../../support/harness.ts";
@@ -11,12 +28,23 @@ import { test } from "../../support/harness.ts";
 const MIN = 20;
 const MAX = 200_000;
 
+/** Frames lie in the window, where a frame is joined (one of the longest, with its length) or in a pool slot. */
+function liesWhereFramesMay(start: number, end: number): boolean {
+  const within = (from: number, bytes: number) => start >= from && end <= from + bytes;
+  return (
+    within(RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES) ||
+    within(JOIN, LENGTH_BYTES + WINDOW_FRAME_BYTES) ||
+    within(POOL, POOL_SLOTS * POOL_SLOT_BYTES)
+  );
+}
+
 /** Keeps copies of the frames it gets. */
 class Collector implements FrameSink {
   readonly bodies: Uint8Array[] = [];
   largestBatch = 0;
 
   frames(start: number, end: number, count: number): void {
+    assert.ok(liesWhereFramesMay(start, end), `frames at ${start} to ${end}`);
     this.largestBatch = Math.max(this.largestBatch, count);
     let at = start;
     for (let i = 0; i < count; i++) {
@@ -216,4 +244,95 @@ test("a slot is given back when the reader stops, the sink throws, or the sink s
   ending.read(stream.subarray(0, 30_000));
   ending.read(stream.subarray(30_000));
   assert.equal(slotsInUse(), 0);
+});
+
+test("which partial frames are collected in a slot: long ones that fit", () => {
+  const longest = SEGMENT_BYTES - FIRST_FRAME_AT - LENGTH_BYTES;
+  for (const [length, slots] of [
+    [PARTIAL_SLOT_FROM_BYTES - 1, 0],
+    [PARTIAL_SLOT_FROM_BYTES, 1],
+    [longest, 1],
+    [longest + 1, 0],
+    [WINDOW_FRAME_BYTES, 0],
+  ] as const) {
+    const sink = new Collector();
+    const reader = new FrameReader(sink, MIN, MAX);
+    const stream = streamOf([body(length, 1)]);
+    reader.read(stream.subarray(0, -1));
+    assert.equal(slotsInUse(), slots, `${length} bytes`);
+    reader.read(stream.subarray(-1));
+    assert.equal(slotsInUse(), 0);
+    assert.deepEqual(sink.bodies, [body(length, 1)]);
+  }
+});
+
+test("a slot is wiped when its frame was delivered or given up", () => {
+  const stream = streamOf([body(40_000, 1)]);
+  const places: [number, number][] = [];
+  for (const deliver of [true, false]) {
+    const sink = new Collector();
+    sink.frames = (start, end) => places.push([start, end]);
+    const reader = new FrameReader(sink, MIN, MAX);
+    reader.read(stream.subarray(0, -1));
+    if (deliver) reader.read(stream.subarray(-1));
+    else reader.stop();
+    // Both took the same slot, the last one that was given back.
+    const [start, end] = places[0]!;
+    assert.ok(memory.subarray(start, end).every((byte) => byte === 0));
+  }
+  assert.equal(places.length, 1);
+});
+
+test("chunks of large frames are used again, and no more than a limit of them is kept", () => {
+  const frameChunks = SPARE_CHUNKS + 3;
+  const length = frameChunks * LARGE_CHUNK_BYTES;
+  const seen: (readonly Uint8Array[])[] = [];
+  const sink = new Collector();
+  sink.largeFrame = (chunks) => seen.push([...chunks]);
+  const reader = new FrameReader(sink, MIN, length);
+  const stream = streamOf([
+    body(length, 1),
+    new Uint8Array(length - 1),
+    new Uint8Array(WINDOW_FRAME_BYTES + 1),
+  ]);
+  reader.read(stream);
+  const [first, second, third] = seen.map((chunks) => new Set(chunks));
+  assert.deepEqual([first!.size, second!.size, third!.size], [frameChunks, frameChunks, 2]);
+  const reused = (chunks: Set<Uint8Array>, earlier: Set<Uint8Array>) =>
+    [...chunks].filter((chunk) => earlier.has(chunk)).length;
+  assert.equal(reused(second!, first!), SPARE_CHUNKS);
+  // The last chunk of the second frame is a byte too short to be kept for others.
+  assert.equal(seen[1]!.at(-1)!.length, LARGE_CHUNK_BYTES - 1);
+  assert.equal(reused(third!, second!), 1);
+});
+
+test("bytes of an unfinished frame are unread from the first one to the one before the last", () => {
+  for (const length of [MIN, PARTIAL_SLOT_FROM_BYTES, WINDOW_FRAME_BYTES + 1]) {
+    const stream = streamOf([body(length, 1)]);
+    for (const at of [1, 2, 3, LENGTH_BYTES, LENGTH_BYTES + 1, stream.length - 1]) {
+      const reader = new FrameReader(new Collector(), MIN, MAX);
+      assert.equal(reader.insideFrame, false);
+      reader.read(stream.subarray(0, at));
+      assert.equal(reader.insideFrame, true, `${at} of ${stream.length} bytes`);
+      reader.read(stream.subarray(at));
+      assert.equal(reader.insideFrame, false);
+    }
+  }
+});
+
+test("a reader that was stopped keeps nothing of what comes, at any place in a frame", () => {
+  for (const length of [MIN, PARTIAL_SLOT_FROM_BYTES, WINDOW_FRAME_BYTES + 1]) {
+    const stream = streamOf([body(length, 1)]);
+    for (const at of [1, LENGTH_BYTES, LENGTH_BYTES + 1, stream.length]) {
+      const sink = new Collector();
+      const reader = new FrameReader(sink, MIN, MAX);
+      reader.read(stream.subarray(0, at));
+      const delivered = sink.bodies.length;
+      reader.stop();
+      reader.read(stream);
+      assert.equal(reader.insideFrame, false);
+      assert.equal(sink.bodies.length, delivered);
+      assert.equal(slotsInUse(), 0);
+    }
+  }
 });

@@ -67,6 +67,7 @@ class Door {
     const transport = {
       remoteAddress: address,
       write: () => true,
+      unwrittenBytes: () => 0,
       pause: () => {},
       resume: () => {},
       end: () => {},

@@ -58,6 +58,7 @@ class Unreachable implements Adapter {
   readonly name = "unreachable";
   dials = 0;
   readonly defer = queueMicrotask;
+  readonly yieldToEventLoop = (callback: () => void) => void setTimeout(callback, 0);
 
   dial(_address: unknown, events: DialEvents): () => void {
     this.dials++;
