@@ -309,8 +309,10 @@ export class Inbox implements RecordHandler, MessageOwner {
       const text = `the answer has ${end - start} bytes, the caller's buffer ${into.length}`;
       request.reject(new SealwireError("ERR_MESSAGE_TOO_LARGE", text));
     } else {
-      into.set(viewOf(bytes, start, end));
-      request.resolve(into.subarray(0, end - start));
+      // The caller's buffer may be gone by now: that is an empty one, and only an empty answer fits.
+      const target = viewOf(into, 0, end - start);
+      target.set(viewOf(bytes, start, end));
+      request.resolve(target);
     }
     this.#events.onSettled();
   }
