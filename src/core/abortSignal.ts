@@ -10,7 +10,7 @@ export interface AbortSignalLike {
 
 /**
  * The AbortSignal of the program's own types, from the DOM library or @types/node; in a program with neither, what
- * this package uses of it. Published declarations name this one (scripts/build-dist.js).
+ * this package uses of it. Published declarations name this one (scripts/buildDist.js).
  */
 export type AbortSignal = typeof globalThis extends { AbortSignal: { prototype: infer Signal } }
   ? Signal

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { decodeBase64, encodeBase64 } from "../../../src/core/base64.ts";
 import { test } from "../../support/harness.ts";
-import { randomBytes } from "../../support/x25519-tests.ts";
+import { randomBytes } from "../../support/x25519Tests.ts";
 
 test("bytes of every length up to 200 become the text that Buffer makes of them, and back", () => {
   for (let length = 0; length <= 200; length++) {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import vm from "node:vm";
 import { decodeBase64 } from "../../../src/core/base64.ts";
-import { buildId, plainBase64, relaxedBase64 } from "../../../src/core/wasm-binary.ts";
+import { buildId, plainBase64, relaxedBase64 } from "../../../src/core/wasmBinary.ts";
 import { usePrecompiledModule, wasmBuild } from "../../../src/wasm.ts";
 import { test } from "../../support/harness.ts";
 

@@ -16,7 +16,7 @@ import {
   SymmetricState,
 } from "../../../src/noise.ts";
 import { test } from "../../support/harness.ts";
-import { registerNoiseArgumentTests } from "../../support/noise-arguments.ts";
+import { registerNoiseArgumentTests } from "../../support/noiseArguments.ts";
 
 registerNoiseArgumentTests();
 

@@ -28,7 +28,7 @@ const missing = optional.filter((name) => !(name in globalThis));
 
 const primitives = await import("../../../src/crypto.ts");
 const noise = await import("../../../src/noise.ts");
-const { encodeError, decodeError } = await import("../../../src/protocol/message.ts");
+const { encodeError, decodeError } = await import("../../../src/protocol/errorBody.ts");
 const { release } = await import("../../../src/core/release.ts");
 const { isAbortSignal } = await import("../../../src/core/abortSignal.ts");
 

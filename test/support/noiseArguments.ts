@@ -1,4 +1,4 @@
-// The cases of byte-arguments.ts for sealwire/noise, for the build that runs.
+// The cases of byteArguments.ts for sealwire/noise, for the build that runs.
 
 import assert from "node:assert/strict";
 import * as entry from "../../src/noise.ts";
@@ -9,7 +9,7 @@ import {
   registerCoverageTest,
   registerEndTests,
   someBytes,
-} from "./byte-arguments.ts";
+} from "./byteArguments.ts";
 import { drive } from "./handshakePair.ts";
 
 const {

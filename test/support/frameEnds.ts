@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { memory, POOL } from "../../src/core/crypto.ts";
 import { type Engine, FrameCipher } from "../../src/core/frameCipher.ts";
 import { directionsAhead } from "../../src/core/keystreamAhead.ts";
-import { type EndCase, someBytes } from "./byte-arguments.ts";
+import { type EndCase, someBytes } from "./byteArguments.ts";
 
 const TAG_BYTES = 16;
 const engines: Engine[] = ["auto", "wasm", "keystream", "native"];

@@ -1,4 +1,4 @@
-// The cases of byte-arguments.ts for sealwire/crypto, for the build that runs.
+// The cases of byteArguments.ts for sealwire/crypto, for the build that runs.
 
 import assert from "node:assert/strict";
 import type { Engine } from "../../src/crypto.ts";
@@ -10,8 +10,8 @@ import {
   registerCoverageTest,
   registerEndTests,
   someBytes,
-} from "./byte-arguments.ts";
-import { frameEnds } from "./frame-ends.ts";
+} from "./byteArguments.ts";
+import { frameEnds } from "./frameEnds.ts";
 
 const { Blake2b, aes256gcm, blake2b, hkdfBlake2b, hmacBlake2b, x25519, x25519KeyPair, x25519PublicKey } =
   entry;

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { wasmBuild } from "../../../src/core/wasm.ts";
 import { test } from "../../support/harness.ts";
-import { usePlainBuild } from "../../support/plain-build.ts";
+import { usePlainBuild } from "../../support/plainBuild.ts";
 
 usePlainBuild();
-(await import("../../support/noise-arguments.ts")).registerNoiseArgumentTests();
+(await import("../../support/noiseArguments.ts")).registerNoiseArgumentTests();
 
 test("this process really runs the plain build", () => {
   assert.equal(wasmBuild(), "precompiled");
