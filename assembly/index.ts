@@ -1,4 +1,4 @@
-// The export list of the module. Each primitive has its section; src/core/crypto.ts gives them types.
+// The export list of the module. Each primitive has its section; src/core/wasmModule.ts gives them types.
 
 // Regions of memory.ts, as globals, so that the host invents no address.
 export { STAGING, STAGING_BYTES } from "./memory";

@@ -1,6 +1,6 @@
 // Dials and listens that fail, told alike in all runtimes: which address, and the runtime's reason.
 
-import { SealwireError } from "../errors.ts";
+import { SealwireError } from "../base/errors.ts";
 import type { Address } from "../rpc/transport.ts";
 
 /** `sun_path` in <sys/un.h>, with the zero byte at its end: 108 bytes on Linux, 104 on the BSDs and macOS. */

@@ -1,8 +1,8 @@
 // BLAKE2b (RFC 7693) on byte arrays, HMAC (RFC 2104) and Noise's HKDF over it.
 
-import { invalidArgument, SealwireError } from "../errors.ts";
+import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { type OwnBytes, requireBytes, requireBytesOf, requireBytesUpTo, viewOf } from "./bytes.ts";
-import { BLAKE2B_STATE_BYTES, core, memory, STAGING, STAGING_BYTES } from "./crypto.ts";
+import { BLAKE2B_STATE_BYTES, core, memory, STAGING, STAGING_BYTES } from "./wasmModule.ts";
 
 /** The longest digest, Noise's HASHLEN. */
 export const BLAKE2B_BYTES = 64;

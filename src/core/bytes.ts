@@ -1,6 +1,6 @@
 // Arrays of bytes: which values are some, of whatever realm, and numbers in them.
 
-import { invalidArgument } from "../errors.ts";
+import { invalidArgument } from "../base/errors.ts";
 
 /**
  * A Uint8Array over an ArrayBuffer of its own. Written so that TypeScript before 5.7, where Uint8Array takes no

@@ -10,12 +10,10 @@
 //
 // The layers above validate what comes from outside; here only counters are checked.
 
-import { SealwireError } from "../errors.ts";
+import { SealwireError } from "../base/errors.ts";
 import { readU32, writeU32 } from "./bytes.ts";
 import { AES_KEY_BYTES, CachedKey } from "./cachedKey.ts";
 import { copyInto } from "./copy.ts";
-import { core, framesPrepared, KEYSTREAM, memory, stoppedAt } from "./crypto.ts";
-import { KeystreamAhead } from "./keystreamAhead.ts";
 import {
   type Engine,
   IV_BYTES,
@@ -26,12 +24,14 @@ import {
   TAG_BYTES,
   thresholds,
   WINDOW_BYTES,
-} from "./message.ts";
+} from "./gcmPieces.ts";
+import { KeystreamAhead } from "./keystreamAhead.ts";
 import { release, wipeAndRelease } from "./release.ts";
 import { nodeCrypto } from "./runtimeAes.ts";
+import { core, framesPrepared, KEYSTREAM, memory, stoppedAt } from "./wasmModule.ts";
 import { wipe } from "./wipe.ts";
 
-export type { Engine } from "./message.ts";
+export type { Engine } from "./gcmPieces.ts";
 
 /**
  * Where the 64-bit counter stands in the 12-byte IV: "counter-first" is protocol v1 (u64be counter ‖

@@ -1,6 +1,6 @@
 // AES-256-GCM (FIPS 197, SP 800-38D) on byte arrays: 32-byte key, 12-byte nonce, 16-byte tag, any AAD.
 
-import { invalidArgument, SealwireError } from "../errors.ts";
+import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { isShared, requireBytes, requireBytesOf } from "./bytes.ts";
 import { AES_KEY_BYTES, CachedKey } from "./cachedKey.ts";
 import {
@@ -12,7 +12,7 @@ import {
   sealMessage,
   TAG_BYTES,
   WINDOW_BYTES,
-} from "./message.ts";
+} from "./gcmPieces.ts";
 
 export interface Aes256Gcm {
   /**

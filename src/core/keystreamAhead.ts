@@ -7,9 +7,9 @@
 // `#nextLow` for good, so even a counter set back can't meet used or wiped keystream.
 
 import type { CachedKey } from "./cachedKey.ts";
-import { AHEAD, AHEAD_SLOT_BYTES, AHEAD_SLOTS, core, memory } from "./crypto.ts";
 import { nodeCrypto } from "./runtimeAes.ts";
 import { type SlotOwner, Slots } from "./slots.ts";
+import { AHEAD, AHEAD_SLOT_BYTES, AHEAD_SLOTS, core, memory } from "./wasmModule.ts";
 
 /**
  * Single messages in a row before keystream is made ahead: in a stream of batches it would be wasted. Doubled,

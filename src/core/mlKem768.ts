@@ -1,7 +1,7 @@
 // ML-KEM-768 (FIPS 203) on byte arrays: a key encapsulation mechanism that a quantum computer is not known to break.
 
-import { invalidArgument, SealwireError } from "../errors.ts";
-import { core, memory, STAGING } from "./crypto.ts";
+import { invalidArgument, SealwireError } from "../base/errors.ts";
+import { core, memory, STAGING } from "./wasmModule.ts";
 
 /** Bytes of the seed of a key pair: d ‖ z (FIPS 203 section 7.1). */
 export const MLKEM768_SEED_BYTES = 64;

@@ -4,7 +4,7 @@
 //
 // STAGING: h or the chaining key and outputs (3 x 64), input key material or data from + 256 on.
 
-import { core, memory, STAGING, STAGING_BYTES } from "./crypto.ts";
+import { core, memory, STAGING, STAGING_BYTES } from "./wasmModule.ts";
 
 const NOTHING = new Uint8Array(0);
 const HASHLEN = 64;

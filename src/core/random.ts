@@ -1,6 +1,6 @@
 // Random bytes from the operating system, through Web Crypto or, where that global is missing, node:crypto.
 
-import { SealwireError } from "../errors.ts";
+import { SealwireError } from "../base/errors.ts";
 import type { OwnBytes } from "./bytes.ts";
 import { nodeCrypto } from "./runtimeAes.ts";
 

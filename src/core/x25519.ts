@@ -1,9 +1,9 @@
 // X25519 (RFC 7748) on byte arrays.
 
-import { SealwireError } from "../errors.ts";
+import { SealwireError } from "../base/errors.ts";
 import { type OwnBytes, requireBytesOf } from "./bytes.ts";
-import { CURVE_ARGS, core, memory } from "./crypto.ts";
 import { randomBytes } from "./random.ts";
+import { CURVE_ARGS, core, memory } from "./wasmModule.ts";
 
 /** Bytes of a private key, a public key and a shared secret. */
 export const X25519_BYTES = 32;

@@ -1,6 +1,6 @@
 // What a connection says beside its messages and answers. Protocol v1 has no words for it: there it is silent.
 
-import { Kind } from "../constants.ts";
+import { Kind } from "../base/constants.ts";
 import { encodeError } from "./errorBody.ts";
 
 /** Where messages to send go. */

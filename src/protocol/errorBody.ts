@@ -1,7 +1,7 @@
 // The body of a protocol v2 error frame: u8 code length ‖ code (ASCII) ‖ text (UTF-8).
 
+import { SealwireError } from "../base/errors.ts";
 import { decodeText, encodeText } from "../core/text.ts";
-import { SealwireError } from "../errors.ts";
 
 const MAX_CODE_BYTES = 64;
 const MAX_TEXT_BYTES = 4_096;

@@ -11,12 +11,12 @@ import {
   PADDED_FLAG,
   SEQUENCE_HEADER_BYTES,
   TAG_BYTES,
-} from "../constants.ts";
+} from "../base/constants.ts";
+import { SealwireError } from "../base/errors.ts";
 import { readU32, totalLength } from "../core/bytes.ts";
 import { copyInto } from "../core/copy.ts";
-import { memory } from "../core/crypto.ts";
 import { wipeAndRelease } from "../core/release.ts";
-import { SealwireError } from "../errors.ts";
+import { memory } from "../core/wasmModule.ts";
 import type { FrameSink } from "./frameReader.ts";
 import type { Role } from "./handshake.ts";
 import { lendMemory } from "./receiveMemory.ts";

@@ -2,8 +2,8 @@
 // Synchronous and socket-free; the one exception is `receive`, which may wait for an application's decision
 // about the peer (authorize).
 
+import type { PeerIdentity } from "../base/options.ts";
 import type { NonceLayout } from "../core/frameCipher.ts";
-import type { PeerIdentity } from "../options.ts";
 
 export type Role = "client" | "server";
 

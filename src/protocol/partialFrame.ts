@@ -11,12 +11,12 @@ import {
   SEGMENT_BYTES,
   SPARE_CHUNKS,
   WINDOW_FRAME_BYTES,
-} from "../constants.ts";
+} from "../base/constants.ts";
 import { writeU32 } from "../core/bytes.ts";
 import { copyInto } from "../core/copy.ts";
-import { memory } from "../core/crypto.ts";
-import { acquireSlot, releaseSlot } from "../core/pool.ts";
 import { release } from "../core/release.ts";
+import { acquireSlot, releaseSlot } from "../core/slotPool.ts";
+import { memory } from "../core/wasmModule.ts";
 import type { FrameSink } from "./frameReader.ts";
 import { copyToJoin } from "./receiveMemory.ts";
 

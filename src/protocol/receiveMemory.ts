@@ -8,7 +8,7 @@
 // that runs meanwhile may handle another read; `enterRead` makes sure of that.
 
 import { copyInto } from "../core/copy.ts";
-import { JOIN, memory, RECEIVE_WINDOW } from "../core/crypto.ts";
+import { JOIN, memory, RECEIVE_WINDOW } from "../core/wasmModule.ts";
 import { wipe } from "../core/wipe.ts";
 
 let owned = false;

@@ -1,7 +1,7 @@
 // A socket that a server accepted. Until the connection's handshake begins, this is all there is of it: the bytes of
 // an incomplete first message, and its positions in the lines of the admission.
 
-import { memory, RECEIVE_WINDOW } from "../core/crypto.ts";
+import { memory, RECEIVE_WINDOW } from "../core/wasmModule.ts";
 import type { AddressShare } from "./addressShare.ts";
 import type { RpcConnection } from "./connection.ts";
 import { type Line, Position } from "./line.ts";

@@ -1,6 +1,6 @@
 // How many sockets, handshakes and connections a server takes, in all and from one address.
 
-import { type ConnectionLimits, defaultLimits, integerOption } from "../options.ts";
+import { type ConnectionLimits, defaultLimits, integerOption } from "../base/options.ts";
 
 export interface AdmissionOptions {
   /** Connections at most; more wait for a place, the addresses in turn. Default 1,024. */

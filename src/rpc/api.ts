@@ -1,7 +1,6 @@
 // connect and listen: checks options once, then makes a client or a server on the runtime's adapter.
 
-import type { Engine } from "../core/frameCipher.ts";
-import { invalidArgument } from "../errors.ts";
+import { invalidArgument } from "../base/errors.ts";
 import {
   type ConnectionLimits,
   checkOptionNames,
@@ -9,9 +8,10 @@ import {
   integerOption,
   limitNames,
   resolveLimits,
-} from "../options.ts";
+} from "../base/options.ts";
+import type { Engine } from "../core/frameCipher.ts";
 import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
-import { noise } from "../protocol/noise/noise.ts";
+import { noise } from "../protocol/noise/noiseFactory.ts";
 import { type AnonymousOptions, type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
 import { type AdmissionOptions, admissionOptionNames, resolveAdmission } from "./admissionLimits.ts";
 import { type Client, RpcClient } from "./client.ts";

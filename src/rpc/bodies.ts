@@ -4,7 +4,7 @@
 // neighbours where the runtime knows how to forbid that (Node, Deno; in Bun `postMessage` and `structuredClone`, but
 // not `ArrayBuffer.prototype.transfer`). Every body begins at a multiple of 8, so that any typed array fits on it.
 
-import { SHARED_BODY_BYTES } from "../constants.ts";
+import { SHARED_BODY_BYTES } from "../base/constants.ts";
 import { copyOf, viewOf } from "../core/bytes.ts";
 
 /** One kept small body keeps at most this much alive. */

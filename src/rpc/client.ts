@@ -1,9 +1,9 @@
-// A client: one endpoint, a few connections to it (rpc/pool.ts), and the calls of the application.
+// A client: one endpoint, a few connections to it (rpc/connectionPool.ts), and the calls of the application.
 
-import { type ErrorCode, SealwireError } from "../errors.ts";
+import { type ErrorCode, SealwireError } from "../base/errors.ts";
 import type { RpcConnection } from "./connection.ts";
+import { type CallKind, type ClientContext, ConnectionPool } from "./connectionPool.ts";
 import type { Connection, RequestOptions } from "./peer.ts";
-import { type CallKind, type ClientContext, ConnectionPool } from "./pool.ts";
 
 export interface ClientStats {
   /** Connections that are dialled, open or closing now. */

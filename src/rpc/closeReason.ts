@@ -1,6 +1,6 @@
 // Which error the callers of a connection get when it ends. Pure functions: what is known goes in.
 
-import { type ErrorCode, SealwireError } from "../errors.ts";
+import { type ErrorCode, SealwireError } from "../base/errors.ts";
 import type { State } from "./lifecycle.ts";
 
 /** Reasons that callers get as they are; every other one is the cause of ERR_CONNECTION_LOST. */

@@ -1,11 +1,11 @@
 // One connection as its owner and the application call it: messages, requests, the orderly end. What the socket tells
 // and what follows from it is the link's (link.ts).
 
-import { Kind } from "../constants.ts";
+import { Kind } from "../base/constants.ts";
+import { invalidArgument, SealwireError } from "../base/errors.ts";
+import { integerOption, type PeerIdentity } from "../base/options.ts";
 import { isAbortSignal } from "../core/abortSignal.ts";
 import { requireBytes } from "../core/bytes.ts";
-import { invalidArgument, SealwireError } from "../errors.ts";
-import { integerOption, type PeerIdentity } from "../options.ts";
 import type { Role } from "../protocol/handshake.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { Link } from "./link.ts";
@@ -16,9 +16,9 @@ import { timers } from "./timers.ts";
 export class RpcConnection implements Connection {
   readonly #requestTimeoutMs: number;
   /** What its socket is given. */
-  readonly link: Link;
+  readonly link: Link<RpcConnection>;
 
-  constructor(role: Role, context: ConnectionContext, observer: ConnectionObserver) {
+  constructor(role: Role, context: ConnectionContext, observer: ConnectionObserver<RpcConnection>) {
     this.#requestTimeoutMs = context.limits.requestTimeoutMs;
     this.link = new Link(role, context, observer, this);
   }

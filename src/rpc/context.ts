@@ -1,10 +1,9 @@
 // What the connections of one client or server share, and what they tell it.
 
+import type { SealwireError } from "../base/errors.ts";
+import type { ResolvedLimits } from "../base/options.ts";
 import type { Engine } from "../core/frameCipher.ts";
-import type { SealwireError } from "../errors.ts";
-import type { ResolvedLimits } from "../options.ts";
 import type { HandshakeFactory } from "../protocol/handshake.ts";
-import type { RpcConnection } from "./connection.ts";
 import type { HandlerBudget } from "./handlerBudget.ts";
 import type { ErrorExposure } from "./handlerErrors.ts";
 import type { Message, MessageHandler } from "./peer.ts";
@@ -31,14 +30,14 @@ export interface ConnectionContext extends ErrorExposure {
 }
 
 /** What a client or server wants to know of its connections. Not the application: that is told later. */
-export interface ConnectionObserver {
+export interface ConnectionObserver<Observed> {
   /** The socket is connected; the handshake begins. */
-  onSocket(connection: RpcConnection): void;
+  onSocket(connection: Observed): void;
   /** The peer is proven, as far as the protocol proves it; messages follow. Never inside a call of the application. */
-  onOpen(connection: RpcConnection): void;
-  onDraining(connection: RpcConnection): void;
+  onOpen(connection: Observed): void;
+  onDraining(connection: Observed): void;
   /** It takes and gives nothing any more. `error`: why, unless it ended in good order. */
-  onClosed(connection: RpcConnection, error: SealwireError | undefined): void;
+  onClosed(connection: Observed, error: SealwireError | undefined): void;
   /** Its socket is gone, too. Always after `onClosed`. */
-  onGone(connection: RpcConnection): void;
+  onGone(connection: Observed): void;
 }

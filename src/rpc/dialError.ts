@@ -1,6 +1,6 @@
 // What a failed dial says: where to, and the runtime's reason, in the text and not in `cause` alone.
 
-import { SealwireError } from "../errors.ts";
+import { SealwireError } from "../base/errors.ts";
 
 /** The reason in words. Runtimes that try several addresses of a name give one error with an error for each. */
 function reasonText(reason: unknown): string {

@@ -1,6 +1,6 @@
 // The orderly end of a connection, in both protocols: nothing new, finish what there is, say close, end the stream.
 
-import { SealwireError } from "../errors.ts";
+import { SealwireError } from "../base/errors.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Outbox } from "./outbox.ts";

@@ -1,7 +1,7 @@
 // From the open socket to the keys: drives one handshake with the bytes that arrive, writes what it says, and waits
 // for the application where it decides about the peer. Consumed when the keys are there.
 
-import { SealwireError } from "../errors.ts";
+import { SealwireError } from "../base/errors.ts";
 import type { Handshake, HandshakeResult } from "../protocol/handshake.ts";
 import { ByteQueue } from "./byteQueue.ts";
 import type { Writer } from "./writer.ts";

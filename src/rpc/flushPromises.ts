@@ -1,7 +1,7 @@
 // Promises of `send`: each resolves when everything that was appended before it has gone to the kernel. All calls of
 // one turn share one.
 
-import type { SealwireError } from "../errors.ts";
+import type { SealwireError } from "../base/errors.ts";
 
 class FlushPromise {
   readonly promise: Promise<void>;

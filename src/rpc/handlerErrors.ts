@@ -1,7 +1,7 @@
 // What handlers throw may be anything: an object without a prototype, a proxy, an error whose getters throw. Here it
 // becomes what the caller is told, without running into that.
 
-import { SealwireError } from "../errors.ts";
+import { SealwireError } from "../base/errors.ts";
 
 /** How much of an error the caller gets to see. */
 export interface ErrorExposure {

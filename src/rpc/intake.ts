@@ -2,7 +2,7 @@
 //
 //   socket ──▶ FrameReader ──▶ FrameOpener ──▶ Backlog ──▶ Inbox        while ReadGate lets it
 
-import { KIND_HEADER_BYTES, SEQUENCE_HEADER_BYTES, TAG_BYTES } from "../constants.ts";
+import { KIND_HEADER_BYTES, SEQUENCE_HEADER_BYTES, TAG_BYTES } from "../base/constants.ts";
 import { Backlog } from "../protocol/backlog.ts";
 import { FrameOpener } from "../protocol/frameOpener.ts";
 import { FrameReader } from "../protocol/frameReader.ts";

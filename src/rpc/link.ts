@@ -1,14 +1,13 @@
 // What a socket tells one connection, and what follows from it: first the handshake (establishing.ts), then what
 // arrives (intake.ts, inbox.ts) and what leaves (outbox.ts), and the end (ending.ts). Here they are wired together.
 
-import { memory, RECEIVE_WINDOW } from "../core/crypto.ts";
-import { SealwireError } from "../errors.ts";
-import type { PeerIdentity } from "../options.ts";
+import { SealwireError } from "../base/errors.ts";
+import type { PeerIdentity } from "../base/options.ts";
+import { memory, RECEIVE_WINDOW } from "../core/wasmModule.ts";
 import type { HandshakeResult, Role } from "../protocol/handshake.ts";
 import { wipeReceiveMemory } from "../protocol/receiveMemory.ts";
 import { Session } from "../protocol/session.ts";
 import { callError, lostEstablished, lostInHandshake, typedReason } from "./closeReason.ts";
-import type { RpcConnection } from "./connection.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { dialFailed } from "./dialError.ts";
 import { Ending } from "./ending.ts";
@@ -18,16 +17,18 @@ import { Intake } from "./intake.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { Liveness } from "./liveness.ts";
 import { Outbox } from "./outbox.ts";
+import type { Connection } from "./peer.ts";
 import { RequestTable } from "./requests.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { DialEvents, Transport } from "./transport.ts";
 import { Writer } from "./writer.ts";
 
-export class Link implements DialEvents {
+/** `Owner`: the connection as its client or server knows it. */
+export class Link<Owner extends Connection> implements DialEvents {
   readonly #role: Role;
   readonly #context: ConnectionContext;
-  readonly #observer: ConnectionObserver;
-  readonly #connection: RpcConnection;
+  readonly #observer: ConnectionObserver<Owner>;
+  readonly #connection: Owner;
   readonly #withKind: boolean;
 
   readonly lifecycle: Lifecycle;
@@ -55,8 +56,8 @@ export class Link implements DialEvents {
   constructor(
     role: Role,
     context: ConnectionContext,
-    observer: ConnectionObserver,
-    connection: RpcConnection,
+    observer: ConnectionObserver<Owner>,
+    connection: Owner,
   ) {
     const { limits, handshake } = context;
     this.#role = role;

@@ -1,7 +1,7 @@
 // Whether the peer lives: when it was last heard, when it is asked for a sign of life, and when it is given up.
 
+import type { ResolvedLimits } from "../base/options.ts";
 import { now } from "../core/eventLoop.ts";
-import type { ResolvedLimits } from "../options.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 
 export interface LivenessEvents {

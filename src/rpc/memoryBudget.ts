@@ -3,7 +3,7 @@
 // still free: those that hold the most are stopped first, one alone may hold half of the budget, and something is
 // always left for those that hold little (Choudhury and Hahne's dynamic thresholds, 1998).
 
-import { invalidArgument } from "../errors.ts";
+import { invalidArgument } from "../base/errors.ts";
 
 /** Limits of the whole process. */
 export interface ProcessLimits {

@@ -1,7 +1,7 @@
 // A message or request of the peer, from its arrival to its answer.
 
+import { SealwireError } from "../base/errors.ts";
 import { viewOf } from "../core/bytes.ts";
-import { SealwireError } from "../errors.ts";
 import type { Connection, Message } from "./peer.ts";
 
 /** The connection's side of its messages. */

@@ -1,10 +1,10 @@
 // What leaves a connection: checks what the application gives, decides whether it is taken now, and says what the
 // protocol has to say beside it.
 
-import { Kind, TAG_BYTES } from "../constants.ts";
+import { Kind, TAG_BYTES } from "../base/constants.ts";
+import { SealwireError } from "../base/errors.ts";
+import type { ResolvedLimits } from "../base/options.ts";
 import { requireBytes } from "../core/bytes.ts";
-import { SealwireError } from "../errors.ts";
-import type { ResolvedLimits } from "../options.ts";
 import { type Controls, controlsFor } from "../protocol/controls.ts";
 import type { TransportFormat } from "../protocol/handshake.ts";
 import { longestBody } from "../protocol/segment.ts";

@@ -1,8 +1,8 @@
 // Requests that wait for their answers. A power-of-two table indexed by the sequence number, so that a
 // request costs no map entry; numbers of one parity, wrapping around at 2^32, skipping 0 and those in flight.
 
-import { SealwireError } from "../errors.ts";
-import { type AbortWatcher, unwatchSignal, watchSignal } from "./abortSignals.ts";
+import { SealwireError } from "../base/errors.ts";
+import { type AbortWatcher, unwatchSignal, watchSignal } from "./abortWatchers.ts";
 import { Deadline, timers } from "./timers.ts";
 
 const FIRST_CAPACITY = 64;

@@ -1,8 +1,8 @@
 // What a connection has to write, in order, behind the write in flight. Segments wait in their pool slots for a
 // moment, and as copies outside of the pool for longer: a slot is a thing to pass through.
 
-import { memory } from "../core/crypto.ts";
-import { releaseSlot, SEALING_SLOT } from "../core/pool.ts";
+import { releaseSlot, SEALING_SLOT } from "../core/slotPool.ts";
+import { memory } from "../core/wasmModule.ts";
 import { wipe } from "../core/wipe.ts";
 import type { Segment } from "../protocol/segment.ts";
 import type { Session } from "../protocol/session.ts";

@@ -18,11 +18,11 @@
 //
 // In the steady state a call allocates nothing here; a flush allocates one view.
 
-import { LARGE_FRAME_BYTES, LENGTH_BYTES, PADDED_FLAG, TAG_BYTES } from "../constants.ts";
+import { LARGE_FRAME_BYTES, LENGTH_BYTES, PADDED_FLAG, TAG_BYTES } from "../base/constants.ts";
+import type { SealwireError } from "../base/errors.ts";
 import { writeU32 } from "../core/bytes.ts";
-import { memory } from "../core/crypto.ts";
-import { acquireSlot, releaseSlot, slotsAreScarce } from "../core/pool.ts";
-import type { SealwireError } from "../errors.ts";
+import { acquireSlot, releaseSlot, slotsAreScarce } from "../core/slotPool.ts";
+import { memory } from "../core/wasmModule.ts";
 import {
   type Framing,
   headerBytes,

@@ -1,6 +1,6 @@
 // A server: listens, makes connections of the sockets that the admission lets in, and closes in good order.
 
-import { SealwireError } from "../errors.ts";
+import { SealwireError } from "../base/errors.ts";
 import { AcceptedSocket, type SocketOwner } from "./acceptedSocket.ts";
 import { addressGroup } from "./addressGroup.ts";
 import { Admission, type AdmissionEvents } from "./admission.ts";
@@ -47,7 +47,7 @@ export interface Server {
   close(): Promise<void>;
 }
 
-export class RpcServer implements Server, ConnectionObserver, SocketOwner, AdmissionEvents {
+export class RpcServer implements Server, ConnectionObserver<RpcConnection>, SocketOwner, AdmissionEvents {
   readonly #context: ServerContext;
   readonly #admission: Admission;
   readonly #live = new Map<RpcConnection, AcceptedSocket>();

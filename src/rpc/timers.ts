@@ -12,7 +12,7 @@
 // time is heard before it is declared dead. This is done once per stall, so a deadline is never put off for ever.
 // They are polled twice, because a socket that Deno connected meanwhile is handed out only then.
 
-import { TIMER_TICK_MS } from "../constants.ts";
+import { TIMER_TICK_MS } from "../base/constants.ts";
 import { now, type RuntimeTimer, startTimer, stopTimer, yieldToEventLoop } from "../core/eventLoop.ts";
 
 const SLOTS = 1_024;

@@ -1,7 +1,7 @@
 // The one write that a connection has in flight, and the memory that belongs to the socket meanwhile.
 
-import { releaseSlot } from "../core/pool.ts";
 import { release } from "../core/release.ts";
+import { releaseSlot } from "../core/slotPool.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Transport } from "./transport.ts";
 

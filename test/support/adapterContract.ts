@@ -8,9 +8,9 @@ import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readlinkSync
 import * as net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { memory } from "../../src/core/crypto.ts";
-import { acquireSlot, releaseSlot, slotsInUse } from "../../src/core/pool.ts";
-import type { SealwireError } from "../../src/errors.ts";
+import type { SealwireError } from "../../src/base/errors.ts";
+import { acquireSlot, releaseSlot, slotsInUse } from "../../src/core/slotPool.ts";
+import { memory } from "../../src/core/wasmModule.ts";
 import type { Adapter, Address, Listener } from "../../src/rpc/transport.ts";
 import { onAfterEachTest, test } from "./harness.ts";
 import { startHelper } from "./helperProcess.ts";

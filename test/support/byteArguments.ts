@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import vm from "node:vm";
-import { memory, STAGING } from "../../src/core/crypto.ts";
-import { SealwireError } from "../../src/errors.ts";
+import { SealwireError } from "../../src/base/errors.ts";
+import { memory, STAGING } from "../../src/core/wasmModule.ts";
 import { test } from "./harness.ts";
 import { MemorySnapshot, usedMemory } from "./linearMemory.ts";
 import { toHex } from "./vectors.ts";

@@ -8,7 +8,7 @@ import { test } from "./harness.ts";
 import { sealWhole } from "./sealWhole.ts";
 
 type FrameCipherModule = typeof import("../../src/core/frameCipher.ts");
-type CoreModule = typeof import("../../src/core/crypto.ts");
+type CoreModule = typeof import("../../src/core/wasmModule.ts");
 type AheadModule = typeof import("../../src/core/keystreamAhead.ts");
 
 const ENGINES = ["wasm", "keystream", "native", "auto"] as const;

@@ -1,9 +1,9 @@
 // What a connection's ciphers leave in linear memory, however their calls end.
 
 import assert from "node:assert/strict";
-import { memory, POOL } from "../../src/core/crypto.ts";
 import { type Engine, FrameCipher } from "../../src/core/frameCipher.ts";
 import { directionsAhead } from "../../src/core/keystreamAhead.ts";
+import { memory, POOL } from "../../src/core/wasmModule.ts";
 import { type EndCase, someBytes } from "./byteArguments.ts";
 
 const TAG_BYTES = 16;

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { knownPeers } from "../../src/knownPeers.ts";
+import { knownPeers } from "../../src/peers/knownPeers.ts";
 import { decodeKey } from "../../src/protocol/noise/keys.ts";
 import { runtimeId } from "./harness.ts";
 

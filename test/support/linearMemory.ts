@@ -1,7 +1,7 @@
 // What calls leave behind in the core's memory: all 64 MiB of it, before and after.
 
 import assert from "node:assert/strict";
-import { GCM_SCRATCH, memory } from "../../src/core/crypto.ts";
+import { GCM_SCRATCH, memory } from "../../src/core/wasmModule.ts";
 
 const words = new Int32Array(memory.buffer);
 /** The first two words of GCM_SCRATCH are results that a call returns beside its value: an address and a count. */

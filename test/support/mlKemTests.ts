@@ -8,7 +8,7 @@ import { runtimeId, test } from "./harness.ts";
 import { fromHex, readVectors, toHex } from "./vectors.ts";
 
 type MlKemModule = typeof import("../../src/core/mlKem768.ts");
-type CryptoModule = typeof import("../../src/core/crypto.ts");
+type CryptoModule = typeof import("../../src/core/wasmModule.ts");
 
 interface Wycheproof {
   encaps: { tcId: number; flags?: string[]; m: string; ek: string; c: string; K: string; result: string }[];

@@ -1,4 +1,4 @@
-import { usePrecompiledModule } from "../../src/core/wasm.ts";
+import { usePrecompiledModule } from "../../src/core/instantiate.ts";
 import { plainBase64 } from "../../src/core/wasmBinary.ts";
 
 /**

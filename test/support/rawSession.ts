@@ -2,7 +2,7 @@
 // wire, also what no honest peer would.
 
 import assert from "node:assert/strict";
-import { Kind } from "../../src/constants.ts";
+import { Kind } from "../../src/base/constants.ts";
 import { blake2b } from "../../src/core/blake2b.ts";
 import { x25519, x25519KeyPair } from "../../src/core/x25519.ts";
 import { aes256gcm } from "../../src/crypto.ts";

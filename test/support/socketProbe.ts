@@ -1,6 +1,6 @@
 // Drives one Transport directly, without any protocol: records what a socket tells, and waits for it.
 
-import { memory, RECEIVE_WINDOW } from "../../src/core/crypto.ts";
+import { memory, RECEIVE_WINDOW } from "../../src/core/wasmModule.ts";
 import type { DialEvents, Transport, TransportEvents } from "../../src/rpc/transport.ts";
 
 const WAIT_MS = 20_000;

@@ -17,7 +17,7 @@
 // one that doesn't can use the same server. It can't tell a client that it knows the client's key, so KK has
 // to be named on both ends.
 
-import { invalidArgument } from "../../errors.ts";
+import { invalidArgument } from "../../base/errors.ts";
 import type { Role } from "../handshake.ts";
 import { type HandshakePattern, isHybrid } from "./pattern.ts";
 import { fundamentalPatternNames, messageLengths, parsePattern } from "./patterns.ts";

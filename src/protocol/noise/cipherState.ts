@@ -6,10 +6,10 @@
 //   no key (bytes pass as they are) ──initializeKey()──▶ keyed ⟲ initializeKey(), rekey()
 //      └──────────────── destroy() ──▶ destroyed ◀── destroy() ──┘   nothing passes any more
 
+import { invalidArgument, SealwireError } from "../../base/errors.ts";
 import { requireBytes, requireBytesOf } from "../../core/bytes.ts";
 import { type Aes256Gcm, aes256gcm, checkEngine } from "../../core/gcm.ts";
-import type { Engine } from "../../core/message.ts";
-import { invalidArgument, SealwireError } from "../../errors.ts";
+import type { Engine } from "../../core/gcmPieces.ts";
 
 const KEYLEN = 32;
 const NONCE_BYTES = 12;

@@ -9,9 +9,9 @@
 // destroyed.
 // Beside them the tokens of the extension for hybrid forward secrecy (revision 1, section 4): e1, ekem1.
 
+import { invalidArgument, SealwireError } from "../../base/errors.ts";
 import { isBytes, requireBytes, requireBytesUpTo, viewOf } from "../../core/bytes.ts";
 import type { MlKem768KeyPair } from "../../core/mlKem768.ts";
-import { invalidArgument, SealwireError } from "../../errors.ts";
 import type { CipherState } from "./cipherState.ts";
 import { dhFunctions, type KeyPair } from "./dh.ts";
 import { checkKeys, type HandshakeStateOptions } from "./handshakeStateOptions.ts";

@@ -1,8 +1,8 @@
 // The options of a HandshakeState, and the check that a side has exactly the keys that its pattern needs.
 
+import { invalidArgument } from "../../base/errors.ts";
 import { isBytes, requireBytes, requireBytesOf } from "../../core/bytes.ts";
 import { MLKEM768_RANDOMNESS_BYTES, MLKEM768_SEED_BYTES } from "../../core/mlKem768.ts";
-import { invalidArgument } from "../../errors.ts";
 import type { KeyPair } from "./dh.ts";
 import { type HandshakePattern, isHybrid } from "./pattern.ts";
 import { DHLEN, PSKLEN } from "./patterns.ts";

@@ -1,10 +1,10 @@
 // The options of protocol v2's handshake, checked and turned into what a handshake runs on.
 
+import { invalidArgument } from "../../base/errors.ts";
+import { checkOptionNames } from "../../base/options.ts";
 import { requireBytesUpTo } from "../../core/bytes.ts";
 import { MLKEM768_RANDOMNESS_BYTES, MLKEM768_SEED_BYTES } from "../../core/mlKem768.ts";
 import { encodeText } from "../../core/text.ts";
-import { invalidArgument } from "../../errors.ts";
-import { checkOptionNames } from "../../options.ts";
 import type { Role } from "../handshake.ts";
 import { type Credentials, choosePatterns, type PostQuantum } from "./choosePattern.ts";
 import type { KeyPair } from "./dh.ts";

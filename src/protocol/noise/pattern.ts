@@ -2,7 +2,7 @@
 // 9.3, and what the tokens of the HFS extension (revision 1, section 4) ask for. A pattern that breaks a rule is not a
 // protocol, whatever its messages look like, so every pattern passes `checkPattern` before it is used.
 
-import { invalidArgument } from "../../errors.ts";
+import { invalidArgument } from "../../base/errors.ts";
 
 const TOKENS = ["e", "s", "ee", "es", "se", "ss", "psk", "e1", "ekem1"] as const;
 export type DhToken = "ee" | "es" | "se" | "ss";

@@ -5,8 +5,8 @@
 // A row reads as in the specification, one message after the other from the initiator on; "s < s" before the
 // bar are the pre-messages: static keys known up front, the initiator's, then the responder's.
 
+import { invalidArgument } from "../../base/errors.ts";
 import { MLKEM768_CIPHERTEXT_BYTES, MLKEM768_ENCAPSULATION_KEY_BYTES } from "../../core/mlKem768.ts";
-import { invalidArgument } from "../../errors.ts";
 import { checkedPattern, type HandshakePattern, isDh, isHybrid, type Token, wellFormed } from "./pattern.ts";
 
 /** Lengths in bytes (sections 4.1 to 4.3) for 25519, AESGCM and BLAKE2b. */

@@ -2,11 +2,11 @@
 //
 // ck (64 bytes) and the CipherState's key are secret; h (64 bytes) is the transcript hash.
 
+import { invalidArgument, SealwireError } from "../../base/errors.ts";
 import { blake2b } from "../../core/blake2b.ts";
 import { requireBytesUpTo } from "../../core/bytes.ts";
 import { MAX_MIX_BYTES, mixHash, mixKey, mixKeyAndHash, split } from "../../core/noiseHash.ts";
 import { encodeText } from "../../core/text.ts";
-import { invalidArgument, SealwireError } from "../../errors.ts";
 import { CipherState } from "./cipherState.ts";
 import { HASHLEN, TAGLEN } from "./patterns.ts";
 

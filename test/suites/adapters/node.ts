@@ -1,6 +1,6 @@
 // In every runtime: a bundler may have chosen the Node adapter where Bun or Deno runs the program.
 import assert from "node:assert/strict";
-import { handOutWindow, nodeAdapter } from "../../../src/adapters/node.ts";
+import { handOutWindow, nodeAdapter } from "../../../src/adapters/nodeSockets.ts";
 import type { TransportEvents } from "../../../src/rpc/transport.ts";
 import { testAdapter } from "../../support/adapterContract.ts";
 import { runtimeId, test } from "../../support/harness.ts";

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import nodeCrypto from "node:crypto";
 import { blake2b as noble } from "@noble/hashes/blake2.js";
 import { Blake2b, blake2b } from "../../../src/core/blake2b.ts";
-import { memory, STAGING, STAGING_BYTES } from "../../../src/core/crypto.ts";
+import { memory, STAGING, STAGING_BYTES } from "../../../src/core/wasmModule.ts";
 import { test } from "../../support/harness.ts";
 import { fromHex, readVectors, toHex } from "../../support/vectors.ts";
 import { randomBytes } from "../../support/x25519Tests.ts";

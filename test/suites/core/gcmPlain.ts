@@ -1,7 +1,7 @@
 // The same tests as gcm.ts on the plain SIMD build of the core.
 
 import assert from "node:assert/strict";
-import { wasmBuild } from "../../../src/core/wasm.ts";
+import { wasmBuild } from "../../../src/core/instantiate.ts";
 import { registerGcmTests } from "../../support/gcmTests.ts";
 import { test } from "../../support/harness.ts";
 import { usePlainBuild } from "../../support/plainBuild.ts";

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { CachedKey, expandedKeys, LIVE_CIPHERS, liveCiphers } from "../../../src/core/cachedKey.ts";
-import { core, KEY_CACHE, KEY_SLOT_BYTES, KEY_SLOTS, memory, POOL } from "../../../src/core/crypto.ts";
 import { type Engine, FrameCipher } from "../../../src/core/frameCipher.ts";
 import { Slots } from "../../../src/core/slots.ts";
+import { core, KEY_CACHE, KEY_SLOT_BYTES, KEY_SLOTS, memory, POOL } from "../../../src/core/wasmModule.ts";
 import { nodeSeal, randomBytes } from "../../support/gcmTests.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
 

@@ -1,8 +1,8 @@
 // ML-KEM-768: vectors and comparisons on the build that the runtime chooses; arguments; wiping.
 
 import assert from "node:assert/strict";
-import * as crypto from "../../../src/core/crypto.ts";
 import * as module from "../../../src/core/mlKem768.ts";
+import * as crypto from "../../../src/core/wasmModule.ts";
 import { test } from "../../support/harness.ts";
 import { randomBytes, registerMlKemTests } from "../../support/mlKemTests.ts";
 

@@ -1,7 +1,7 @@
 // The same tests as ml-kem.ts on the plain SIMD build of the core.
 
 import assert from "node:assert/strict";
-import { wasmBuild } from "../../../src/core/wasm.ts";
+import { wasmBuild } from "../../../src/core/instantiate.ts";
 import { test } from "../../support/harness.ts";
 import { registerMlKemTests } from "../../support/mlKemTests.ts";
 import { usePlainBuild } from "../../support/plainBuild.ts";
@@ -9,7 +9,7 @@ import { usePlainBuild } from "../../support/plainBuild.ts";
 usePlainBuild();
 registerMlKemTests(
   await import("../../../src/core/mlKem768.ts"),
-  await import("../../../src/core/crypto.ts"),
+  await import("../../../src/core/wasmModule.ts"),
 );
 
 test("this process really runs the plain build", () => {

@@ -9,7 +9,7 @@ Object.defineProperty(process, "getBuiltinModule", { value: undefined, configura
 const { nodeCrypto } = await import("../../../src/core/runtimeAes.ts");
 const { FrameCipher } = await import("../../../src/core/frameCipher.ts");
 const { aes256gcm } = await import("../../../src/core/gcm.ts");
-const { memory, POOL } = await import("../../../src/core/crypto.ts");
+const { memory, POOL } = await import("../../../src/core/wasmModule.ts");
 
 test("node:crypto is really hidden", () => {
   assert.equal(nodeCrypto, undefined);

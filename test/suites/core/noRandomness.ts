@@ -1,7 +1,7 @@
 // Without Web Crypto and node:crypto there is no source of random bytes: keys are refused, not guessed.
 
 import assert from "node:assert/strict";
-import type { SealwireError } from "../../../src/errors.ts";
+import type { SealwireError } from "../../../src/base/errors.ts";
 import { test } from "../../support/harness.ts";
 
 Object.defineProperty(process, "getBuiltinModule", { value: undefined, configurable: true });

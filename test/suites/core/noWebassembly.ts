@@ -1,7 +1,7 @@
 // A runtime without WebAssembly, such as `node --jitless`: the import says so in one typed error.
 
 import assert from "node:assert/strict";
-import { SealwireError } from "../../../src/errors.ts";
+import { SealwireError } from "../../../src/base/errors.ts";
 import { test } from "../../support/harness.ts";
 
 Object.defineProperty(globalThis, "WebAssembly", { value: undefined, configurable: true, writable: true });

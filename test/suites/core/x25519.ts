@@ -1,8 +1,8 @@
 // X25519: vectors and comparisons on the build that the runtime chooses; arguments; wiping.
 
 import assert from "node:assert/strict";
-import { core, memory, STAGING } from "../../../src/core/crypto.ts";
-import { wasmBuild } from "../../../src/core/wasm.ts";
+import { wasmBuild } from "../../../src/core/instantiate.ts";
+import { core, memory, STAGING } from "../../../src/core/wasmModule.ts";
 import * as module from "../../../src/core/x25519.ts";
 import { runtimeId, test } from "../../support/harness.ts";
 import { randomBytes, registerX25519Tests } from "../../support/x25519Tests.ts";

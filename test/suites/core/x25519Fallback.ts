@@ -1,7 +1,7 @@
 // The same tests as x25519.ts as if the self-test for fused multiply-add had failed.
 
 import assert from "node:assert/strict";
-import { core } from "../../../src/core/crypto.ts";
+import { core } from "../../../src/core/wasmModule.ts";
 import * as module from "../../../src/core/x25519.ts";
 import { test } from "../../support/harness.ts";
 import { registerX25519Tests } from "../../support/x25519Tests.ts";

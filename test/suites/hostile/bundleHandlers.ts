@@ -1,7 +1,7 @@
 // A bundle has more messages than handlers may run at once: they wait in order, with everything behind them.
 
 import assert from "node:assert/strict";
-import { Kind } from "../../../src/constants.ts";
+import { Kind } from "../../../src/base/constants.ts";
 import type { Message, Server } from "../../../src/index.ts";
 import type { ServerOptions } from "../../../src/rpc/api.ts";
 import { test } from "../../support/harness.ts";

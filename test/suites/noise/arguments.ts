@@ -1,7 +1,7 @@
 // Bytes in every form, every end of a call, and values of wrong types, for all that sealwire/noise exports.
 
 import assert from "node:assert/strict";
-import { SealwireError } from "../../../src/errors.ts";
+import { SealwireError } from "../../../src/base/errors.ts";
 import {
   CipherState,
   checkPattern,

@@ -1,6 +1,6 @@
 // The tests of byte arguments and ends of arguments.ts on the plain SIMD build of the core.
 import assert from "node:assert/strict";
-import { wasmBuild } from "../../../src/core/wasm.ts";
+import { wasmBuild } from "../../../src/core/instantiate.ts";
 import { test } from "../../support/harness.ts";
 import { usePlainBuild } from "../../support/plainBuild.ts";
 

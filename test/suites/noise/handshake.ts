@@ -6,7 +6,7 @@ import type { HandshakeFactory, HandshakeResult, Role } from "../../../src/proto
 import { dhFunctions } from "../../../src/protocol/noise/dh.ts";
 import { kemFunctions } from "../../../src/protocol/noise/kem.ts";
 import { encodeKey, generateKeyPair } from "../../../src/protocol/noise/keys.ts";
-import { noise } from "../../../src/protocol/noise/noise.ts";
+import { noise } from "../../../src/protocol/noise/noiseFactory.ts";
 import type { AuthorizeInfo, NoiseOptions } from "../../../src/protocol/noise/noiseOptions.ts";
 import { drive, driveUntilError } from "../../support/handshakePair.ts";
 import { test } from "../../support/harness.ts";

@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type KnownPeersOptions, knownPeers } from "../../../src/knownPeers.ts";
+import { type KnownPeersOptions, knownPeers } from "../../../src/peers/knownPeers.ts";
 import { encodeKey, generateKeyPair } from "../../../src/protocol/noise/keys.ts";
-import { noise } from "../../../src/protocol/noise/noise.ts";
+import { noise } from "../../../src/protocol/noise/noiseFactory.ts";
 import type { AuthorizeInfo } from "../../../src/protocol/noise/noiseOptions.ts";
 import { test } from "../../support/harness.ts";
 

@@ -1,7 +1,7 @@
 // Records that wait: a handler that stops gets no record more, and all of them later, in order, whatever they came in.
 
 import assert from "node:assert/strict";
-import { Kind } from "../../../src/constants.ts";
+import { Kind } from "../../../src/base/constants.ts";
 import { writeU32 } from "../../../src/core/bytes.ts";
 import { Backlog, type RecordHandler } from "../../../src/protocol/backlog.ts";
 import { test } from "../../support/harness.ts";

@@ -10,8 +10,9 @@ import {
   SEGMENT_BYTES,
   SPARE_CHUNKS,
   WINDOW_FRAME_BYTES,
-} from "../../../src/constants.ts";
+} from "../../../src/base/constants.ts";
 import { readU32 } from "../../../src/core/bytes.ts";
+import { slotsInUse } from "../../../src/core/slotPool.ts";
 import {
   JOIN,
   memory,
@@ -20,8 +21,7 @@ import {
   POOL_SLOTS,
   RECEIVE_WINDOW,
   RECEIVE_WINDOW_BYTES,
-} from "../../../src/core/crypto.ts";
-import { slotsInUse } from "../../../src/core/pool.ts";
+} from "../../../src/core/wasmModule.ts";
 import { FrameReader, type FrameSink } from "../../../src/protocol/frameReader.ts";
 import { test } from "../../support/harness.ts";
 

@@ -2,9 +2,9 @@
 // rules of docs/PROTOCOL.md, and no frame is longer than it may be.
 
 import assert from "node:assert/strict";
-import { Kind, LARGE_FRAME_BYTES, SEGMENT_BYTES } from "../../../src/constants.ts";
-import { memory } from "../../../src/core/crypto.ts";
-import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/pool.ts";
+import { Kind, LARGE_FRAME_BYTES, SEGMENT_BYTES } from "../../../src/base/constants.ts";
+import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/slotPool.ts";
+import { memory } from "../../../src/core/wasmModule.ts";
 import { type Framing, longestBody, paddedBytes, Segment } from "../../../src/protocol/segment.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
 

@@ -1,9 +1,9 @@
 // Protocol v1 against sessions recorded from the Go library: handshake bytes, keys and frames, both directions.
 
 import assert from "node:assert/strict";
-import { LENGTH_BYTES, TAG_BYTES } from "../../../src/constants.ts";
-import { memory } from "../../../src/core/crypto.ts";
-import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/pool.ts";
+import { LENGTH_BYTES, TAG_BYTES } from "../../../src/base/constants.ts";
+import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/slotPool.ts";
+import { memory } from "../../../src/core/wasmModule.ts";
 import { x25519PublicKey } from "../../../src/core/x25519.ts";
 import type { Handshake, HandshakeResult } from "../../../src/protocol/handshake.ts";
 import { Session } from "../../../src/protocol/session.ts";

@@ -7,9 +7,9 @@
 // calls like one that is being dialled: they wait for it within their deadlines. `maxConnections` counts sockets, also
 // those that drain.
 
-import { BUSY_PENDING_BYTES, BUSY_REQUESTS } from "../constants.ts";
-import { SealwireError } from "../errors.ts";
-import type { ResolvedLimits } from "../options.ts";
+import { BUSY_PENDING_BYTES, BUSY_REQUESTS } from "../base/constants.ts";
+import { SealwireError } from "../base/errors.ts";
+import type { ResolvedLimits } from "../base/options.ts";
 import { RpcConnection } from "./connection.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { callListener } from "./listeners.ts";
@@ -44,7 +44,7 @@ class Member {
   judged = false;
 }
 
-export class ConnectionPool implements ConnectionObserver {
+export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   readonly #context: ClientContext;
   readonly #busyRequests: number;
   readonly #busyBytes: number;

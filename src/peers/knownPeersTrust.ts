@@ -6,7 +6,8 @@
 //   unknown ── append NAME~KEY ──▶ claimed ── it is the name's first claim: `~` becomes a space ──▶ known
 //                                     └────── another key is before it: `#` over the line, refused
 
-import { SealwireError } from "./errors.ts";
+import { SealwireError } from "../base/errors.ts";
+import type { AuthorizeInfo } from "../protocol/noise/noiseOptions.ts";
 import type { ByteEdit, Edit, PeerSnapshot } from "./knownPeersFile.ts";
 import {
   COMMENT_BYTE,
@@ -16,7 +17,6 @@ import {
   type PeerLines,
   SPACE_BYTE,
 } from "./knownPeersLines.ts";
-import type { AuthorizeInfo } from "./protocol/noise/noiseOptions.ts";
 
 /** At most so many known keys are named when a key has changed. */
 const MAX_KEYS_SHOWN = 4;

@@ -1,8 +1,8 @@
 // Protocol v2: the factory that a connection makes its handshakes with. DESIGN of the wire: docs/PROTOCOL.md.
 
-import { LENGTH_BYTES, REKEY_AFTER_FRAMES } from "../../constants.ts";
+import { LENGTH_BYTES, REKEY_AFTER_FRAMES } from "../../base/constants.ts";
+import { invalidArgument, SealwireError } from "../../base/errors.ts";
 import { readU32 } from "../../core/bytes.ts";
-import { invalidArgument, SealwireError } from "../../errors.ts";
 import type { HandshakeFactory, Role, TransportFormat } from "../handshake.ts";
 import { patternByFirstFrame } from "./choosePattern.ts";
 import { NoiseHandshake } from "./noiseHandshake.ts";

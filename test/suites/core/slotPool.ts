@@ -1,14 +1,14 @@
 // The pool of slots: whose a slot is, what is wiped, and when few are left.
 
 import assert from "node:assert/strict";
-import { memory, POOL, POOL_SLOT_BYTES, POOL_SLOTS } from "../../../src/core/crypto.ts";
 import {
   acquireSlot,
   releaseSlot,
   SEALING_SLOT,
   slotsAreScarce,
   slotsInUse,
-} from "../../../src/core/pool.ts";
+} from "../../../src/core/slotPool.ts";
+import { memory, POOL, POOL_SLOT_BYTES, POOL_SLOTS } from "../../../src/core/wasmModule.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
 
 /** Slots that a test took and has not given back. */

@@ -9,8 +9,8 @@
 // knownPeersTrust.ts). Text that ends with `#torn` is a line whose writing was cut short.
 
 import { Buffer } from "node:buffer";
-import { invalidArgument } from "./errors.ts";
-import { decodeKey, encodeKey } from "./protocol/noise/keys.ts";
+import { invalidArgument } from "../base/errors.ts";
+import { decodeKey, encodeKey } from "../protocol/noise/keys.ts";
 
 /** What a line says about its peer. */
 export type LineKind = "server" | "client" | "revoked" | "claim";

@@ -10,7 +10,7 @@
 import { realpath, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import process from "node:process";
-import { invalidArgument } from "./errors.ts";
+import { invalidArgument } from "../base/errors.ts";
 
 export interface Ownership {
   readonly uid: number;

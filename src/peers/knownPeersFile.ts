@@ -11,8 +11,8 @@ import { Buffer } from "node:buffer";
 import { constants } from "node:fs";
 import { type FileHandle, lstat, mkdir, open, realpath, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { createWhole, SAFELY, syncByPath } from "./durableFiles.ts";
-import { invalidArgument, SealwireError } from "./errors.ts";
 import { requireSafe, requireSafeFolders, unlessMissing, userOfProcess } from "./fileModes.ts";
 import { type PeerLine, type PeerLines, parsePeerLines, separatorAfter } from "./knownPeersLines.ts";
 

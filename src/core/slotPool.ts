@@ -1,7 +1,7 @@
 // The pool: 64 KiB slots of linear memory that connections fill, seal and hand to sockets.
 // A slot has one owner from `acquireSlot` to `releaseSlot`; who holds it decides when its memory is free.
 
-import { memory, POOL, POOL_SLOT_BYTES, POOL_SLOTS } from "./crypto.ts";
+import { memory, POOL, POOL_SLOT_BYTES, POOL_SLOTS } from "./wasmModule.ts";
 
 /** A slot that the pool never gives out: for what is sealed in one call and copied out again. */
 export const SEALING_SLOT = POOL + (POOL_SLOTS - 1) * POOL_SLOT_BYTES;

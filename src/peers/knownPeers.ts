@@ -8,7 +8,10 @@
 // two never mix: whoever is dialled may not call in for it. node:fs is in all three runtimes (Deno asks for read
 // and write permission).
 
-import { invalidArgument } from "./errors.ts";
+import { invalidArgument } from "../base/errors.ts";
+import { checkOptionNames } from "../base/options.ts";
+import { decodeKey, encodeKey, type KeyInput } from "../protocol/noise/keys.ts";
+import type { Authorize, AuthorizeInfo } from "../protocol/noise/noiseOptions.ts";
 import { type Edit, KnownPeersFile } from "./knownPeersFile.ts";
 import { formatPeerLine, isName, nameOfAddress, type PeerLine, type PeerLines } from "./knownPeersLines.ts";
 import {
@@ -19,9 +22,6 @@ import {
   unauthorized,
   whyUnknown,
 } from "./knownPeersTrust.ts";
-import { checkOptionNames } from "./options.ts";
-import { decodeKey, encodeKey, type KeyInput } from "./protocol/noise/keys.ts";
-import type { Authorize, AuthorizeInfo } from "./protocol/noise/noiseOptions.ts";
 
 /** What happens with a peer that the file does not know. */
 export type FirstUse = "trust" | "refuse" | ((key: string, name: string) => boolean | Promise<boolean>);

@@ -1,7 +1,7 @@
 // Instantiates the crypto core once per thread. The module has no imports and fixed memory, so the views
 // made here live as long as the program and never detach.
 
-import { invalidArgument, SealwireError } from "../errors.ts";
+import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { decodeBase64 } from "./base64.ts";
 import { buildId, plainBase64, relaxedBase64 } from "./wasmBinary.ts";
 

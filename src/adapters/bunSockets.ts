@@ -5,7 +5,7 @@ import { release } from "../core/release.ts";
 import type { Adapter, Address, DialEvents, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
 import { DescriptorGuard } from "./descriptors.ts";
 import { checkPath, listenFailed } from "./failures.ts";
-import { dialByNode } from "./node.ts";
+import { dialByNode } from "./nodeSockets.ts";
 
 /** The part of Bun's socket API that is used here. */
 interface BunSocket {

@@ -1,15 +1,15 @@
 // AES-256-GCM of one message in JavaScript memory, of any size: through a fixed window of linear memory, or
 // the runtime's GCM. Shared by the one-shot API (gcm.ts) and by frames too large for a batch (frameCipher.ts).
 
-import { SealwireError } from "../errors.ts";
+import { SealwireError } from "../base/errors.ts";
 import { totalLength, viewOf } from "./bytes.ts";
 import type { CachedKey } from "./cachedKey.ts";
 import { copyInto } from "./copy.ts";
-import { core, KEYSTREAM, memory, STAGING } from "./crypto.ts";
 import { release, wipeAndRelease } from "./release.ts";
 import { nodeCrypto } from "./runtimeAes.ts";
 import { runtimeName } from "./runtimeName.ts";
 import { engineThresholds } from "./tuning.ts";
+import { core, KEYSTREAM, memory, STAGING } from "./wasmModule.ts";
 import { wipe } from "./wipe.ts";
 
 /** What does the work: see frameCipher.ts. "auto" takes the fastest by size. */

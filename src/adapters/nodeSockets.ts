@@ -1,12 +1,12 @@
 // Sockets of node:net. Right on Node, and also where Bun and Deno emulate it: a bundler may have chosen it.
 
 import { createServer, connect as netConnect, type Server, type Socket } from "node:net";
-import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../core/crypto.ts";
 import { outOfContext, runAtEndOfTurn, runSoon, yieldToEventLoop } from "../core/eventLoop.ts";
 import { release } from "../core/release.ts";
+import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../core/wasmModule.ts";
 import { timers } from "../rpc/timers.ts";
 import type { Adapter, Address, DialEvents, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
-import { denoAdapter } from "./deno.ts";
+import { denoAdapter } from "./denoSockets.ts";
 import { DescriptorGuard } from "./descriptors.ts";
 import { checkPath, dialFailed, listenFailed } from "./failures.ts";
 

@@ -5,7 +5,7 @@
 // the modules beside this one check them.
 
 import type { OwnBytes } from "./bytes.ts";
-import { wasmInstance } from "./wasm.ts";
+import { wasmInstance } from "./instantiate.ts";
 
 /** X25519, BLAKE2b, HMAC, HKDF (assembly/x25519.ts, x25519Base.ts, blake2b.ts, hkdf.ts). */
 export interface CurveExports {
