@@ -17,7 +17,7 @@ import { readU32, totalLength } from "../core/bytes.ts";
 import { copyInto } from "../core/copy.ts";
 import { wipeAndRelease } from "../core/release.ts";
 import { memory } from "../core/wasmModule.ts";
-import type { FrameSink } from "./frameReader.ts";
+import type { FrameSink } from "./frameSink.ts";
 import type { Role } from "./handshake.ts";
 import { lendMemory } from "./receiveMemory.ts";
 import type { Session } from "./session.ts";

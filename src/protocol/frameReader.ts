@@ -6,16 +6,9 @@ import { LENGTH_BYTES, WINDOW_FRAME_BYTES } from "../base/constants.ts";
 import { SealwireError } from "../base/errors.ts";
 import { readU32 } from "../core/bytes.ts";
 import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../core/wasmModule.ts";
+import type { FrameSink } from "./frameSink.ts";
 import { beginFrame, type PartialFrame } from "./partialFrame.ts";
 import { copyToWindow, windowFilled } from "./receiveMemory.ts";
-
-/** Who takes the frames. Its methods run during `FrameReader` calls and must not call the reader back. */
-export interface FrameSink {
-  /** `count` complete sealed frames fill linear memory [start, end), valid during the call. */
-  frames(start: number, end: number, count: number): void;
-  /** One complete large frame without its length prefix, in several chunks that are valid during the call. */
-  largeFrame(chunks: readonly Uint8Array[]): void;
-}
 
 export class FrameReader {
   readonly #sink: FrameSink;

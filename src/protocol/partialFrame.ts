@@ -17,7 +17,7 @@ import { copyInto } from "../core/copy.ts";
 import { release } from "../core/release.ts";
 import { acquireSlot, releaseSlot } from "../core/slotPool.ts";
 import { memory } from "../core/wasmModule.ts";
-import type { FrameSink } from "./frameReader.ts";
+import type { FrameSink } from "./frameSink.ts";
 import { copyToJoin } from "./receiveMemory.ts";
 
 /** A frame on its way in. */

@@ -22,7 +22,8 @@ import {
   RECEIVE_WINDOW,
   RECEIVE_WINDOW_BYTES,
 } from "../../../src/core/wasmModule.ts";
-import { FrameReader, type FrameSink } from "../../../src/protocol/frameReader.ts";
+import { FrameReader } from "../../../src/protocol/frameReader.ts";
+import type { FrameSink } from "../../../src/protocol/frameSink.ts";
 import { test } from "../../support/harness.ts";
 
 const MIN = 20;
