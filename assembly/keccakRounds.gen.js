@@ -117,7 +117,6 @@ const RC: usize = memory.data<u64>([
 ${constants.join("\n")}
 ]);
 
-// @ts-ignore: decorator
 // @inline
 function rotlPair(x: v128, n: i32): v128 {
   return v128.or(i64x2.shl(x, n), i64x2.shr_u(x, 64 - n));

@@ -12,7 +12,6 @@ const RC: usize = memory.data<u64>([
   0x8000000080008081, 0x8000000000008080, 0x0000000080000001, 0x8000000080008008,
 ]);
 
-// @ts-expect-error: decorator
 // @inline
 function rotlPair(x: v128, n: i32): v128 {
   return v128.or(i64x2.shl(x, n), i64x2.shr_u(x, 64 - n));
