@@ -37,7 +37,30 @@ export const Kind = {
   close: 7,
   /** A list of the others, in order: ( u32be n ‖ n bytes: u32be sequence ‖ u8 kind ‖ body )… Never in a bundle. */
   bundle: 8,
+  /** What its sender takes: fields. Alone in the first frame of each direction, and nowhere else. */
+  settings: 9,
+  /** A message or request with a head: u16be n ‖ n bytes of fields ‖ body. */
+  call: 10,
+  /** A reply with a head. */
+  answer: 11,
+  /** u8 flags ‖ bytes of the stream of this number. */
+  chunk: 12,
+  /** No more chunks of the sender on this number. */
+  end: 13,
+  /** No more chunks of the receiver on this number, please. Answered with an end. */
+  stop: 14,
+  /** u32be more bytes that may be sent: of messages and requests (sequence 0), or of chunks of this number. */
+  credit: 15,
+  /** More waits here and has no credit: of messages (sequence 0), or of this number's chunks. Advice. */
+  blocked: 16,
 } as const;
+
+/** Kinds from here to LAST_RESERVED_KIND may come to mean something: a receiver that does not know one ignores it. */
+export const FIRST_RESERVED_KIND = 64;
+export const LAST_RESERVED_KIND = 127;
+
+/** In a chunk's flags: the item goes on in the next chunk of this stream. */
+export const CHUNK_CONTINUES = 1;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
 /** Noise section 11.3: each direction's key is replaced after this many frames, without signalling. */

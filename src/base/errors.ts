@@ -33,12 +33,17 @@ export type ErrorCode =
   | "ERR_ABORTED" // the caller's AbortSignal; `cause` is its reason
   | "ERR_BACKPRESSURE" // the hard limit of bytes waiting to be sent
   | "ERR_TOO_MANY_REQUESTS" // the limit of requests in flight
+  | "ERR_STREAM_STOPPED" // the other side takes no more of this stream
   | "ERR_LISTEN_FAILED"; // the address could not be bound; `cause` is the runtime's error
 
 export interface SealwireErrorOptions {
   cause?: unknown;
   /** For ERR_REMOTE: the code that the far side sent. */
-  remoteCode?: string;
+  remoteCode?: string | undefined;
+  /** The handler has not begun and won't. */
+  notBegun?: boolean;
+  /** For ERR_REMOTE: bytes that the far handler's error had as `data`. */
+  data?: Uint8Array | undefined;
 }
 
 /** The one error class of this package. Switch on `code`; the message is for people. */
@@ -46,12 +51,21 @@ export class SealwireError extends Error {
   readonly code: ErrorCode;
   /** For ERR_REMOTE: the code that the far side sent. */
   readonly remoteCode: string | undefined;
+  /**
+   * True when it is certain that no handler has begun with this call, or will: it may safely be made again, or go
+   * elsewhere. False when a handler may have run, and where nobody can know.
+   */
+  readonly notBegun: boolean;
+  /** For ERR_REMOTE: bytes that the far handler's error had as `data`. */
+  readonly data: Uint8Array | undefined;
 
   constructor(code: ErrorCode, message: string, options?: SealwireErrorOptions) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.name = "SealwireError";
     this.code = code;
     this.remoteCode = options?.remoteCode;
+    this.notBegun = options?.notBegun ?? false;
+    this.data = options?.data;
   }
 }
 

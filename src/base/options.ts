@@ -36,6 +36,18 @@ export interface ConnectionLimits {
   maxPendingBytes?: number;
   /** Requests of this side that wait for answers, per connection; more reject with ERR_TOO_MANY_REQUESTS. Default 1,024. */
   maxInFlightRequests?: number;
+  /**
+   * Protocol v2: requests and calls of the peer that may wait for their ends on one connection. More wait at the peer.
+   * At least 128. Default 1,024.
+   */
+  maxRequests?: number;
+  /** Protocol v2: of these, calls with streams. At least 128. Default 128. */
+  maxStreams?: number;
+  /**
+   * Protocol v2: bytes of messages and requests that the peer may send before handlers have begun with them (each counts
+   * 64 bytes more than its body). It is raised, up to 16 MiB, while handlers keep up. At least 256 KiB. Default 1 MiB.
+   */
+  messageCreditBytes?: number;
   /** Handlers that have returned a promise and still run, per connection; at the limit reading pauses. Default 1,024. */
   maxConcurrentHandlers?: number;
   /**
@@ -81,6 +93,9 @@ export const defaultLimits: ResolvedLimits = {
   highWaterMarkBytes: MEBIBYTE,
   maxPendingBytes: 16 * MEBIBYTE,
   maxInFlightRequests: 1_024,
+  maxRequests: 1_024,
+  maxStreams: 128,
+  messageCreditBytes: MEBIBYTE,
   maxConcurrentHandlers: 1_024,
   handshakeTimeoutMs: 10_000,
   readTimeoutMs: 0,
@@ -100,6 +115,9 @@ const ranges: Record<keyof ConnectionLimits, readonly [min: number, max: number]
   highWaterMarkBytes: [1, 0x7fffffff],
   maxPendingBytes: [1, Number.MAX_SAFE_INTEGER],
   maxInFlightRequests: [1, 1_048_576],
+  maxRequests: [128, 1_048_576],
+  maxStreams: [128, 1_048_576],
+  messageCreditBytes: [262_144, 0x7fffffff],
   maxConcurrentHandlers: [1, 1_048_576],
   handshakeTimeoutMs: [0, MAX_MS],
   readTimeoutMs: [0, MAX_MS],

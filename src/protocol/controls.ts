@@ -1,7 +1,9 @@
 // What a connection says beside its messages and answers. Protocol v1 has no words for it: there it is silent.
 
 import { Kind } from "../base/constants.ts";
-import { encodeError } from "./errorBody.ts";
+import { encodeError, type Origin } from "./errorBody.ts";
+import { u32Value } from "./fields.ts";
+import { encodeReason, type Reason } from "./reason.ts";
 
 /** Where messages to send go. */
 export interface Appender {
@@ -12,14 +14,22 @@ export interface Controls {
   /** This side no longer waits for the answer to its request. */
   cancel(sequence: number): void;
   /** The peer's request failed. False where the protocol can't say so. */
-  error(sequence: number, code: string, text: string): boolean;
+  error(sequence: number, origin: Origin, code: string, text: string, data?: Uint8Array): boolean;
+  /** The peer may send so much more: messages and requests (sequence 0), or chunks of that number. */
+  credit(sequence: number, bytes: number): void;
+  /** More waits here for credit. */
+  blocked(sequence: number): void;
+  /** No more chunks of this side. */
+  end(sequence: number): void;
+  /** No more chunks of the peer, please. */
+  stop(sequence: number): void;
   ping(): void;
   /** Answers a ping; with sequence 0 also unasked, as a sign of life. */
   pong(sequence: number): void;
   /** Nothing new from this side. */
-  drain(): void;
+  drain(reason: Reason): void;
   /** The last frame of this side. */
-  close(): void;
+  close(reason: Reason): void;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -28,9 +38,9 @@ const SHORT_CODE_LENGTH = 16;
 
 class SpokenControls implements Controls {
   readonly #to: Appender;
-  readonly #longestBody: number;
+  readonly #longestBody: () => number;
 
-  constructor(to: Appender, longestBody: number) {
+  constructor(to: Appender, longestBody: () => number) {
     this.#to = to;
     this.#longestBody = longestBody;
   }
@@ -39,11 +49,31 @@ class SpokenControls implements Controls {
     this.#to.append(sequence, Kind.cancel, EMPTY);
   }
 
-  error(sequence: number, code: string, text: string): boolean {
-    const body = encodeError(code, text);
-    const fits = body.length <= this.#longestBody;
-    this.#to.append(sequence, Kind.error, fits ? body : encodeError(code.slice(0, SHORT_CODE_LENGTH), ""));
+  error(sequence: number, origin: Origin, code: string, text: string, data?: Uint8Array): boolean {
+    const body = encodeError(origin, code, text, data);
+    const fits = body.length <= this.#longestBody();
+    this.#to.append(
+      sequence,
+      Kind.error,
+      fits ? body : encodeError(origin, code.slice(0, SHORT_CODE_LENGTH), ""),
+    );
     return true;
+  }
+
+  credit(sequence: number, bytes: number): void {
+    this.#to.append(sequence, Kind.credit, u32Value(bytes));
+  }
+
+  blocked(sequence: number): void {
+    this.#to.append(sequence, Kind.blocked, EMPTY);
+  }
+
+  end(sequence: number): void {
+    this.#to.append(sequence, Kind.end, EMPTY);
+  }
+
+  stop(sequence: number): void {
+    this.#to.append(sequence, Kind.stop, EMPTY);
   }
 
   ping(): void {
@@ -54,18 +84,22 @@ class SpokenControls implements Controls {
     this.#to.append(sequence, Kind.pong, EMPTY);
   }
 
-  drain(): void {
-    this.#to.append(0, Kind.drain, EMPTY);
+  drain(reason: Reason): void {
+    this.#to.append(0, Kind.drain, encodeReason(reason));
   }
 
-  close(): void {
-    this.#to.append(0, Kind.close, EMPTY);
+  close(reason: Reason): void {
+    this.#to.append(0, Kind.close, encodeReason(reason));
   }
 }
 
 const silentControls: Controls = {
   cancel() {},
   error: () => false,
+  credit() {},
+  blocked() {},
+  end() {},
+  stop() {},
   ping() {},
   pong() {},
   drain() {},
@@ -73,6 +107,6 @@ const silentControls: Controls = {
 };
 
 /** The controls of a connection. `withKind`: protocol v2. */
-export function controlsFor(withKind: boolean, to: Appender, longestBody: number): Controls {
+export function controlsFor(withKind: boolean, to: Appender, longestBody: () => number): Controls {
   return withKind ? new SpokenControls(to, longestBody) : silentControls;
 }

@@ -1,29 +1,56 @@
-// The body of a protocol v2 error frame: u8 code length ‖ code (ASCII) ‖ text (UTF-8).
+// The body of a protocol v2 error record: u8 origin ‖ u8 n ‖ code (ASCII) ‖ u16be m ‖ text (UTF-8) ‖ data.
 
 import { SealwireError } from "../base/errors.ts";
+import { copyOf, viewOf } from "../core/bytes.ts";
 import { decodeText, encodeText } from "../core/text.ts";
+
+/** Who says that a request failed. */
+export const Origin = {
+  /** The application's handler. */
+  handler: 0,
+  /** Refused before any work: it may safely go elsewhere. Only the library says so. */
+  notBegun: 1,
+  /** The library, of a request whose handler may have run. */
+  library: 2,
+} as const;
+export type Origin = (typeof Origin)[keyof typeof Origin];
 
 const MAX_CODE_BYTES = 64;
 const MAX_TEXT_BYTES = 4_096;
+const EMPTY = new Uint8Array(0);
 
-/** What a failed handler tells the caller. Code and text are cut to 64 and 4,096 bytes. */
-export function encodeError(code: string, text: string): Uint8Array {
-  const codeBytes = encodeText(code.replace(/[^\x21-\x7e]/g, "_").slice(0, MAX_CODE_BYTES));
-  let textBytes = encodeText(text);
-  if (textBytes.length > MAX_TEXT_BYTES) textBytes = textBytes.slice(0, MAX_TEXT_BYTES);
-  const body = new Uint8Array(1 + codeBytes.length + textBytes.length);
-  body[0] = codeBytes.length;
-  body.set(codeBytes, 1);
-  body.set(textBytes, 1 + codeBytes.length);
+/** What a failed request's caller is told. Code and text are cut to 64 and 4,096 bytes. */
+export function encodeError(
+  origin: Origin,
+  code: string,
+  text: string,
+  data: Uint8Array = EMPTY,
+): Uint8Array {
+  const codeBytes = encodeText(code.slice(0, MAX_CODE_BYTES).replace(/[^\x21-\x7e]/g, "_"));
+  const textBytes = encodeText(text.slice(0, MAX_TEXT_BYTES)).slice(0, MAX_TEXT_BYTES);
+  const body = new Uint8Array(4 + codeBytes.length + textBytes.length + data.length);
+  body[0] = origin;
+  body[1] = codeBytes.length;
+  body.set(codeBytes, 2);
+  const at = 2 + codeBytes.length;
+  body[at] = textBytes.length >>> 8;
+  body[at + 1] = textBytes.length;
+  body.set(textBytes, at + 2);
+  body.set(data, at + 2 + textBytes.length);
   return body;
 }
 
-/** The ERR_REMOTE error that the caller gets. Never throws: a malformed body gives an empty text. */
+/** The ERR_REMOTE error that the caller gets. Never throws: what is missing in a malformed body is empty. */
 export function decodeError(body: Uint8Array): SealwireError {
-  const codeLength = Math.min(body[0] ?? 0, body.length - 1);
-  const remoteCode = decodeText(body.subarray(1, 1 + Math.max(codeLength, 0)));
-  const text = decodeText(body.subarray(1 + Math.max(codeLength, 0)));
-  return new SealwireError("ERR_REMOTE", text || `the peer answered with the error ${remoteCode}`, {
-    remoteCode,
+  const codeEnd = Math.min(2 + (body[1] ?? 0), body.length);
+  const code = decodeText(viewOf(body, Math.min(2, codeEnd), codeEnd));
+  const textStart = Math.min(codeEnd + 2, body.length);
+  const textLength = ((body[codeEnd] ?? 0) << 8) | (body[codeEnd + 1] ?? 0);
+  const textEnd = Math.min(textStart + textLength, body.length);
+  const text = decodeText(viewOf(body, textStart, textEnd));
+  return new SealwireError("ERR_REMOTE", text || `the peer answered with the error ${code}`, {
+    remoteCode: code,
+    notBegun: body[0] === Origin.notBegun,
+    data: textEnd < body.length ? copyOf(body, textEnd, body.length) : undefined,
   });
 }

@@ -7,12 +7,14 @@ import {
   functionOption,
   integerOption,
   limitNames,
+  type ResolvedLimits,
   resolveLimits,
 } from "../base/options.ts";
 import type { Engine } from "../core/frameCipher.ts";
 import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
 import { noise } from "../protocol/noise/noiseFactory.ts";
 import { type AnonymousOptions, type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
+import { BASE_SETTINGS, MAX_FRAME_BYTES } from "../protocol/settings.ts";
 import { type AdmissionOptions, admissionOptionNames, resolveAdmission } from "./admissionLimits.ts";
 import { type Client, RpcClient } from "./client.ts";
 import type { ConnectionContext } from "./context.ts";
@@ -139,6 +141,11 @@ function resolveHandshake(role: Role, options: CommonOptions): HandshakeFactory 
   return handshake;
 }
 
+/** Protocol v2 takes frames of 64 KiB from everybody, and none above 32 MiB: longer things are streams. */
+function checkV2Limits({ maxFrameBytes }: ResolvedLimits): void {
+  integerOption("maxFrameBytes", maxFrameBytes, BASE_SETTINGS.maxFrameBytes, MAX_FRAME_BYTES);
+}
+
 /** What all clients and servers on one runtime's sockets share. */
 interface Queues {
   readonly flushes: TurnQueue;
@@ -165,6 +172,7 @@ function resolveContext(role: Role, options: CommonOptions, queues: Queues): Con
   };
   // Last, so that no mistake in another option leaves keys behind.
   const handshake = resolveHandshake(role, options);
+  if (handshake.format.header === "kind") checkV2Limits(context.limits);
   const releaseKeys = (): void => {
     if (options.handshake === undefined) handshake.destroy?.();
   };

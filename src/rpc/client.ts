@@ -3,7 +3,7 @@
 import { type ErrorCode, SealwireError } from "../base/errors.ts";
 import type { RpcConnection } from "./connection.ts";
 import { type CallKind, type ClientContext, ConnectionPool } from "./connectionPool.ts";
-import type { Connection, RequestOptions } from "./peer.ts";
+import type { Call, CallOptions, Connection, RequestOptions } from "./peer.ts";
 
 export interface ClientStats {
   /** Connections that are dialled, open or closing now. */
@@ -42,6 +42,12 @@ export interface Client {
    *   ERR_CONNECTION_LOST and what else ended the connection.
    */
   request(body: Uint8Array, options?: RequestOptions): Promise<Uint8Array>;
+  /**
+   * A request with a head and with streams both ways (protocol v2); see `Connection.call`.
+   *
+   * @throws SealwireError at once: ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE, ERR_UNSUPPORTED (protocol v1), ERR_CLOSED
+   */
+  call(body: Uint8Array, options?: CallOptions): Call;
   /** Resolves when a connection is open, dialling one if there is none; rejects as `send` does. */
   connected(): Promise<Connection>;
   /** True when nothing tells who the server is: anyone on the way can be the server. */
@@ -115,6 +121,11 @@ export class RpcClient implements Client {
       const leftMs = Math.max(Math.ceil(timeoutMs - (performance.now() - startedAt)), 1);
       return this.request(copy, { ...options, timeoutMs: leftMs });
     });
+  }
+
+  call(body: Uint8Array, options?: CallOptions): Call {
+    if (this.#closed !== undefined) throw closedError();
+    return this.#choose("request", body).call(body, options);
   }
 
   connected(): Promise<Connection> {

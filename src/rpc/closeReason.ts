@@ -43,16 +43,3 @@ export function lostInHandshake(cause: unknown): SealwireError {
     "speak another protocol, or be lost";
   return new SealwireError("ERR_HANDSHAKE", text, { cause });
 }
-
-/**
- * The stream of an established connection was cut. `accepted`: the peer is known to have accepted this side. Where
- * the client speaks last in the handshake, it learns that from the peer's first frame; before that, a refusal can't be
- * told from a loss.
- */
-export function lostEstablished(accepted: boolean, text: string, cause?: unknown): SealwireError {
-  if (accepted) return new SealwireError("ERR_CONNECTION_LOST", text, { cause });
-  const hint =
-    "the connection ended before the peer confirmed the handshake: it may not accept this side's key or psk, " +
-    "or it was lost";
-  return new SealwireError("ERR_HANDSHAKE", hint, { cause });
-}

@@ -1,17 +1,15 @@
 // One connection as its owner and the application call it: messages, requests, the orderly end. What the socket tells
 // and what follows from it is the link's (link.ts).
 
-import { Kind } from "../base/constants.ts";
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { integerOption, type PeerIdentity } from "../base/options.ts";
 import { isAbortSignal } from "../core/abortSignal.ts";
 import { requireBytes } from "../core/bytes.ts";
 import type { Role } from "../protocol/handshake.ts";
+import { checkHead } from "../protocol/head.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { Link } from "./link.ts";
-import type { Connection, ConnectionState, RequestOptions } from "./peer.ts";
-import { PendingRequest } from "./requests.ts";
-import { timers } from "./timers.ts";
+import type { Call, CallOptions, Connection, ConnectionState, RequestOptions } from "./peer.ts";
 
 export class RpcConnection implements Connection {
   readonly #requestTimeoutMs: number;
@@ -48,7 +46,7 @@ export class RpcConnection implements Connection {
   }
 
   get pendingBytes(): number {
-    return this.link.outbox.sender.pendingBytes;
+    return this.link.outbox.pendingBytes;
   }
 
   get inFlightRequests(): number {
@@ -77,21 +75,19 @@ export class RpcConnection implements Connection {
     const { outbox } = this.link;
     outbox.checkBody(body);
     const refusal = outbox.refusal(body.length);
-    if (refusal !== undefined) return Promise.reject(refusal);
-    outbox.sender.append(0, Kind.message, body);
-    return outbox.sender.handedToKernel();
+    return refusal === undefined ? outbox.send(body) : Promise.reject(refusal);
   }
 
   sendNoWait(body: Uint8Array): boolean {
     const { lifecycle, outbox } = this.link;
     outbox.checkBody(body);
     if (!lifecycle.takesCalls || outbox.aboveHighWater) return false;
-    outbox.sender.append(0, Kind.message, body);
+    outbox.sendNoWait(body);
     return true;
   }
 
   request(body: Uint8Array, options?: RequestOptions): Promise<Uint8Array> {
-    const { outbox, requests } = this.link;
+    const { outbox } = this.link;
     outbox.checkBody(body);
     let timeoutMs = this.#requestTimeoutMs;
     let signal: AbortSignal | undefined;
@@ -99,20 +95,18 @@ export class RpcConnection implements Connection {
     if (options !== undefined) {
       ({ signal, into } = checkRequestOptions(options));
       timeoutMs = options.timeoutMs ?? timeoutMs;
-      if (signal?.aborted) {
-        const cause = signal.reason;
-        return Promise.reject(new SealwireError("ERR_ABORTED", "the request was aborted", { cause }));
-      }
     }
-    const refusal = outbox.refusal(body.length) ?? this.#tooMany();
+    const refusal = aborted(signal) ?? outbox.refusal(body.length) ?? this.#tooMany();
     if (refusal !== undefined) return Promise.reject(refusal);
-    const request = new PendingRequest(requests, into, timeoutMs);
-    // First, since a signal that is not the runtime's may throw.
-    if (signal !== undefined) request.watch(signal);
-    const sequence = requests.add(request);
-    outbox.sender.append(sequence, Kind.message, body);
-    if (timeoutMs > 0) timers.arm(request, timeoutMs);
-    return request.answer;
+    return outbox.request(body, into, timeoutMs, signal).settling;
+  }
+
+  call(body: Uint8Array, options: CallOptions = {}): Call {
+    const { outbox } = this.link;
+    outbox.checkBody(body);
+    const { signal, head, timeoutMs = this.#requestTimeoutMs } = checkCallOptions(options);
+    const refusal = aborted(signal) ?? outbox.refusal(body.length) ?? this.#tooMany();
+    return outbox.call(body, head, timeoutMs, signal, refusal);
   }
 
   close(): Promise<void> {
@@ -132,11 +126,25 @@ export class RpcConnection implements Connection {
   }
 }
 
+function aborted(signal: AbortSignal | undefined): SealwireError | undefined {
+  if (!signal?.aborted) return undefined;
+  return new SealwireError("ERR_ABORTED", "the request was aborted", {
+    cause: signal.reason,
+    notBegun: true,
+  });
+}
+
 function checkRequestOptions(options: RequestOptions): RequestOptions {
   if (typeof options !== "object" || options === null) throw invalidArgument("options", "an object");
   const { signal, timeoutMs, into } = options;
   if (signal !== undefined && !isAbortSignal(signal)) throw invalidArgument("signal", "an AbortSignal");
   if (into !== undefined) requireBytes("into", into);
   if (timeoutMs !== undefined) integerOption("timeoutMs", timeoutMs, 0, 0x7fffffff);
+  return options;
+}
+
+function checkCallOptions(options: CallOptions): CallOptions {
+  const { head } = checkRequestOptions(options) as CallOptions;
+  if (head !== undefined) checkHead(head);
   return options;
 }

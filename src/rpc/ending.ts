@@ -1,7 +1,8 @@
 // The orderly end of a connection, in both protocols: nothing new, finish what there is, say close, end the stream.
 
 import { SealwireError } from "../base/errors.ts";
-import type { Inbox } from "./inbox.ts";
+import type { Reason } from "../protocol/reason.ts";
+import type { Arrivals } from "./arrivals.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Outbox } from "./outbox.ts";
 import type { RequestTable } from "./requests.ts";
@@ -11,7 +12,7 @@ export interface EndingParts {
   readonly lifecycle: Lifecycle;
   readonly requests: RequestTable;
   readonly outbox: Outbox;
-  readonly inbox: Inbox;
+  readonly arrivals: Arrivals;
   readonly drainTimeoutMs: number;
   /** The protocol has messages for drain and close (v2). */
   readonly saysClose: boolean;
@@ -34,6 +35,7 @@ export class Ending {
   readonly #parts: EndingParts;
   readonly #events: EndingEvents;
   readonly #deadline: CallbackDeadline;
+  #drainSaid = false;
 
   constructor(parts: EndingParts, events: EndingEvents) {
     this.#parts = parts;
@@ -58,9 +60,18 @@ export class Ending {
     const { lifecycle, outbox } = this.#parts;
     if (lifecycle.drain()) {
       this.#armDeadline();
-      outbox.controls.drain();
+      this.sayDrain();
       this.#events.onDraining();
     }
+    this.finishIfIdle();
+  }
+
+  /** Says that nothing new follows, once all that was accepted before is on its way. */
+  sayDrain(): void {
+    const { lifecycle, outbox } = this.#parts;
+    if (this.#drainSaid || lifecycle.state !== "draining" || !outbox.nothingWaits) return;
+    this.#drainSaid = true;
+    outbox.controls.drain({});
     this.finishIfIdle();
   }
 
@@ -69,17 +80,18 @@ export class Ending {
     this.drain();
   }
 
-  closeHeard(): void {
+  closeHeard(reason: Reason): void {
     this.#parts.lifecycle.peerSaidClose();
-    this.#rejectUnanswered();
+    this.#rejectUnanswered(reason);
     this.drain();
   }
 
   /** Sends the close and ends the stream once nothing is in flight on this side. */
   finishIfIdle(): void {
-    const { lifecycle, requests, inbox, outbox } = this.#parts;
-    if (requests.size > 0 || inbox.running > 0 || !lifecycle.finish()) return;
-    outbox.controls.close();
+    const { lifecycle, requests, arrivals, outbox } = this.#parts;
+    if (!this.#drainSaid && lifecycle.state === "draining") return;
+    if (requests.size > 0 || arrivals.running > 0 || !arrivals.nothingWaits || !lifecycle.finish()) return;
+    outbox.controls.close({ lastBegun: arrivals.lastBegun });
     outbox.sender.handedToKernel().then(
       () => {
         if (lifecycle.isOver) return;
@@ -99,7 +111,7 @@ export class Ending {
       this.#events.onCut("the peer's stream was cut");
     } else if (lifecycle.state !== "closing") {
       // Protocol v1: the end of the stream is the peer's way to say that it closes.
-      this.#rejectUnanswered();
+      this.#rejectUnanswered({});
       this.drain();
     } else if (outbox.sender.pendingBytes === 0) {
       this.#events.onEnd(undefined);
@@ -111,10 +123,17 @@ export class Ending {
     timers.cancel(this.#deadline);
   }
 
-  #rejectUnanswered(): void {
-    this.#parts.requests.rejectAll(
-      new SealwireError("ERR_CONNECTION_LOST", "the peer closed without answering"),
-    );
+  /** Requests behind the last one that the peer began were not begun, and may go elsewhere. */
+  #rejectUnanswered({ code, text, lastBegun }: Reason): void {
+    const { requests, outbox } = this.#parts;
+    const said = code === undefined ? "" : `: ${code}${text === undefined ? "" : `, ${text}`}`;
+    const errorFor = (notBegun: boolean) =>
+      new SealwireError("ERR_CONNECTION_LOST", `the peer closed without answering${said}`, {
+        remoteCode: code,
+        notBegun,
+      });
+    outbox.closePaid(errorFor(true));
+    requests.rejectAll((sequence) => errorFor(lastBegun !== undefined && ((sequence - lastBegun) | 0) > 0));
   }
 
   #armDeadline(): void {

@@ -2,6 +2,7 @@
 // becomes what the caller is told, without running into that.
 
 import { SealwireError } from "../base/errors.ts";
+import { isBytes } from "../core/bytes.ts";
 
 /** How much of an error the caller gets to see. */
 export interface ErrorExposure {
@@ -14,6 +15,8 @@ export interface ErrorExposure {
 /** Texts are cut to this before anything is done with them. */
 const MAX_TEXT_LENGTH = 4_096;
 const MAX_CODE_LENGTH = 64;
+/** Longer data stays at home. */
+const MAX_DATA_BYTES = 16_384;
 const UNNAMED = "ERR_HANDLER";
 
 /** `value[name]` as a string, or undefined where it is none or can't be read. */
@@ -21,6 +24,16 @@ function textProperty(value: unknown, name: string): string | undefined {
   try {
     const found = (Object(value) as Record<string, unknown>)[name];
     return typeof found === "string" ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Bytes that an error has for its caller, as its `data`. */
+function dataOf(error: unknown): Uint8Array | undefined {
+  try {
+    const { data } = Object(error) as { data?: unknown };
+    return isBytes(data) && data.length <= MAX_DATA_BYTES ? data : undefined;
   } catch {
     return undefined;
   }
@@ -38,7 +51,7 @@ function asText(value: unknown): string {
 export function describeForPeer(
   error: unknown,
   exposure: ErrorExposure,
-): { readonly code: string; readonly text: string } {
+): { readonly code: string; readonly text: string; readonly data: Uint8Array | undefined } {
   // An error of a peer that this handler asked in turn keeps the code that it had there.
   const relayed = error instanceof SealwireError ? error.remoteCode : undefined;
   const code = relayed ?? textProperty(error, "code") ?? UNNAMED;
@@ -47,5 +60,5 @@ export function describeForPeer(
   if (text === "" && (exposure.exposeStacks || exposure.exposeErrorMessages)) {
     text = textProperty(error, "message") ?? asText(error);
   }
-  return { code: code.slice(0, MAX_CODE_LENGTH), text: text.slice(0, MAX_TEXT_LENGTH) };
+  return { code: code.slice(0, MAX_CODE_LENGTH), text: text.slice(0, MAX_TEXT_LENGTH), data: dataOf(error) };
 }

@@ -8,6 +8,7 @@ import { FrameOpener } from "../protocol/frameOpener.ts";
 import { FrameReader } from "../protocol/frameReader.ts";
 import type { Role } from "../protocol/handshake.ts";
 import type { Session } from "../protocol/session.ts";
+import type { Arrivals } from "./arrivals.ts";
 import type { ConnectionContext } from "./context.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Outbox } from "./outbox.ts";
@@ -22,6 +23,9 @@ export interface IntakeEvents {
 
 export class Intake implements GatedReader {
   readonly #inbox: Inbox;
+  readonly #arrivals: Arrivals;
+  /** Protocol v2 never stops reading: what must wait waits behind the inbox. */
+  readonly #pauses: boolean;
   readonly #outbox: Outbox;
   readonly #events: IntakeEvents;
   readonly #transport: Transport;
@@ -35,14 +39,17 @@ export class Intake implements GatedReader {
     session: Session,
     transport: Transport,
     inbox: Inbox,
+    arrivals: Arrivals,
     outbox: Outbox,
     events: IntakeEvents,
   ) {
     this.#inbox = inbox;
+    this.#arrivals = arrivals;
     this.#outbox = outbox;
     this.#events = events;
     this.#transport = transport;
     const withKind = context.handshake.format.header === "kind";
+    this.#pauses = !withKind;
     const headerBytes = withKind ? KIND_HEADER_BYTES : SEQUENCE_HEADER_BYTES;
     this.#backlog = new Backlog(inbox);
     const opener = new FrameOpener(session, { withKind, role, bodyViews: context.bodyViews }, this.#backlog);
@@ -60,7 +67,13 @@ export class Intake implements GatedReader {
     this.gate.handle(() => this.#reader.read(bytes));
   }
 
+  /** Nothing is read. */
   get paused(): boolean {
+    return this.#pauses && this.gate.paused;
+  }
+
+  /** What has arrived was not all handled. */
+  get behind(): boolean {
     return this.gate.paused;
   }
 
@@ -88,19 +101,19 @@ export class Intake implements GatedReader {
   }
 
   get nothingWaits(): boolean {
-    return this.#backlog.isEmpty;
+    return this.#backlog.isEmpty && this.#arrivals.nothingWaits;
   }
 
   get ready(): boolean {
-    return this.#inbox.ready;
+    return this.#arrivals.ready;
   }
 
   get turnIsOver(): boolean {
-    return this.#inbox.turnIsOver;
+    return this.#arrivals.turnIsOver;
   }
 
   beginTurn(): void {
-    this.#inbox.beginTurn();
+    this.#arrivals.beginTurn();
   }
 
   get outputBlocked(): boolean {
@@ -108,15 +121,16 @@ export class Intake implements GatedReader {
   }
 
   pauseSocket(): void {
-    this.#transport.pause();
+    if (this.#pauses) this.#transport.pause();
   }
 
   resumeSocket(): void {
-    this.#transport.resume();
+    if (this.#pauses) this.#transport.resume();
   }
 
   handleWaiting(): void {
     this.#backlog.drain();
+    this.#arrivals.beginWaiting();
   }
 
   holdOutput(): void {
@@ -124,6 +138,7 @@ export class Intake implements GatedReader {
   }
 
   releaseOutput(): void {
+    this.#arrivals.grantCredit();
     this.#outbox.sender.release();
   }
 

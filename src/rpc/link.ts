@@ -1,13 +1,16 @@
 // What a socket tells one connection, and what follows from it: first the handshake (establishing.ts), then what
 // arrives (intake.ts, inbox.ts) and what leaves (outbox.ts), and the end (ending.ts). Here they are wired together.
 
+import { Kind } from "../base/constants.ts";
 import { SealwireError } from "../base/errors.ts";
 import type { PeerIdentity } from "../base/options.ts";
 import { memory, RECEIVE_WINDOW } from "../core/wasmModule.ts";
 import type { HandshakeResult, Role } from "../protocol/handshake.ts";
 import { wipeReceiveMemory } from "../protocol/receiveMemory.ts";
 import { Session } from "../protocol/session.ts";
-import { callError, lostEstablished, lostInHandshake, typedReason } from "./closeReason.ts";
+import { encodeSettings } from "../protocol/settings.ts";
+import { Arrivals } from "./arrivals.ts";
+import { callError, lostInHandshake, typedReason } from "./closeReason.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { dialFailed } from "./dialError.ts";
 import { Ending } from "./ending.ts";
@@ -34,6 +37,7 @@ export class Link<Owner extends Connection> implements DialEvents {
   readonly lifecycle: Lifecycle;
   readonly requests: RequestTable;
   readonly outbox: Outbox;
+  readonly arrivals: Arrivals;
   readonly inbox: Inbox;
   readonly #writer: Writer;
   readonly #ending: Ending;
@@ -48,8 +52,6 @@ export class Link<Owner extends Connection> implements DialEvents {
   /** Who the peer is once it has proven it. */
   identity: PeerIdentity | undefined;
   #unprovenIdentity: PeerIdentity | undefined;
-  /** The peer is known to have accepted this side. */
-  #accepted = false;
   readonly #whenGone: Promise<void>;
   #resolveGone!: () => void;
 
@@ -69,7 +71,8 @@ export class Link<Owner extends Connection> implements DialEvents {
       this.#resolveGone = resolve;
     });
     this.lifecycle = new Lifecycle(this.#withKind);
-    this.requests = new RequestTable(role === "client" ? 1 : 2, limits.maxInFlightRequests, (sequence) =>
+    const first = role === "client" ? 1 : 2;
+    this.requests = new RequestTable(first, limits.maxInFlightRequests, this.#withKind, (sequence) =>
       this.#requestAbandoned(sequence),
     );
     this.#writer = new Writer(limits.writeTimeoutMs, {
@@ -78,6 +81,7 @@ export class Link<Owner extends Connection> implements DialEvents {
         this.#fail("ERR_WRITE_TIMEOUT", `the peer took no bytes for ${limits.writeTimeoutMs} ms`),
     });
     this.outbox = this.#makeOutbox();
+    this.arrivals = this.#makeArrivals();
     this.inbox = this.#makeInbox();
     this.#ending = this.#makeEnding();
     this.#liveness = this.#makeLiveness();
@@ -188,26 +192,31 @@ export class Link<Owner extends Connection> implements DialEvents {
     const session = new Session(result, handshake.format, engine);
     this.#session = session;
     this.#establishing = undefined;
-    this.#intake = new Intake(this.#role, this.#context, session, transport, this.inbox, this.outbox, {
-      onResumed: () => {
-        this.#ending.finishIfEnded();
-        this.#ending.finishIfIdle();
-      },
-      onFailure: (error) => this.shutdown(error),
-    });
+    this.#intake = this.#makeIntake(session, transport);
     this.lifecycle.keyed();
     this.#unprovenIdentity = result.identity;
-    const { spokeLast } = result;
-    // The client has read a message of the server's that answers its own. A server that spoke last has read only what
-    // anybody may have recorded: it waits for the first frame.
-    this.#accepted = this.#role === "server" || spokeLast !== true;
-    if (this.#role === "client" || spokeLast !== true) this.#open();
+    // Protocol v2 opens with the peer's settings, which prove that it has the keys of this session: a server that spoke
+    // last in the handshake has read only what anybody may have recorded.
+    if (this.#withKind) this.#sendSettings(session);
+    else {
+      this.outbox.sender.start(session);
+      this.#open();
+    }
     if (this.lifecycle.isOver) return;
-    // The side that spoke last waits for a frame to know that the other has the keys.
-    if (spokeLast === false && this.outbox.sender.pendingBytes === 0) this.outbox.controls.pong(0);
-    this.outbox.sender.start(session);
     if (early.length > 0) this.onData(early);
     if (this.lifecycle.streamEnded) this.#ending.finishIfEnded();
+  }
+
+  #sendSettings(session: Session): void {
+    const { maxFrameBytes, maxRequests, maxStreams, messageCreditBytes } = this.#context.limits;
+    const body = encodeSettings({
+      maxFrameBytes,
+      maxRequests,
+      maxStreams,
+      messageCredit: messageCreditBytes,
+    });
+    this.arrivals.settingsSent();
+    this.outbox.sender.start(session, { kind: Kind.settings, body });
   }
 
   /** The peer is proven, as far as the protocol proves it. */
@@ -224,7 +233,8 @@ export class Link<Owner extends Connection> implements DialEvents {
 
   #makeOutbox(): Outbox {
     const { limits, handshake, flushes, resumptions } = this.#context;
-    return new Outbox(limits, handshake.format, this.lifecycle, flushes, this.#writer, {
+    return new Outbox(limits, handshake.format, this.lifecycle, this.requests, flushes, this.#writer, {
+      onNothingWaits: () => this.#ending.sayDrain(),
       onRelief: () => this.#intake?.schedule(),
       // What failed may run inside a call of the application, which must not find its connection closed under it.
       onFailure: (error) =>
@@ -235,18 +245,12 @@ export class Link<Owner extends Connection> implements DialEvents {
     });
   }
 
-  #makeInbox(): Inbox {
+  #makeArrivals(): Arrivals {
     const { limits } = this.#context;
-    const options = { ...this.#context, maxConcurrentHandlers: limits.maxConcurrentHandlers };
-    const { lifecycle, requests, outbox } = this;
-    const peers = { connection: this.#connection, lifecycle, requests, outbox };
-    return new Inbox(this.#role, options, peers, {
-      onProven: () => {
-        this.#accepted = true;
-        this.#open();
-      },
-      onDrainHeard: () => this.#ending.drainHeard(),
-      onCloseHeard: () => this.#ending.closeHeard(),
+    const options = { ...this.#context, ...limits, maxItemBytes: limits.maxFrameBytes };
+    const { lifecycle, outbox } = this;
+    const peers = { connection: this.#connection, lifecycle, outbox };
+    return new Arrivals(this.#role, this.#withKind, options, peers, {
       onSettled: () => {
         this.#intake?.schedule();
         this.#ending.finishIfIdle();
@@ -254,16 +258,49 @@ export class Link<Owner extends Connection> implements DialEvents {
     });
   }
 
+  #makeInbox(): Inbox {
+    const { lifecycle, requests, outbox, arrivals } = this;
+    return new Inbox(
+      this.#role,
+      this.#withKind,
+      { lifecycle, requests, outbox, arrivals },
+      {
+        onProven: (settings) => {
+          if (settings === undefined) return;
+          outbox.applySettings(settings);
+          this.#open();
+        },
+        onDrainHeard: () => this.#ending.drainHeard(),
+        onCloseHeard: (reason) => this.#ending.closeHeard(reason),
+        onAnswered: () => {
+          outbox.placeFreed();
+          this.#ending.finishIfIdle();
+        },
+      },
+    );
+  }
+
+  #makeIntake(session: Session, transport: Transport): Intake {
+    const { inbox, arrivals, outbox } = this;
+    return new Intake(this.#role, this.#context, session, transport, inbox, arrivals, outbox, {
+      onResumed: () => {
+        this.#ending.finishIfEnded();
+        this.#ending.finishIfIdle();
+      },
+      onFailure: (error) => this.shutdown(error),
+    });
+  }
+
   #makeEnding(): Ending {
-    const { lifecycle, requests, outbox, inbox } = this;
+    const { lifecycle, requests, outbox, arrivals } = this;
     const { drainTimeoutMs } = this.#context.limits;
     const link = this;
-    const parts = { lifecycle, requests, outbox, inbox, drainTimeoutMs, saysClose: this.#withKind };
+    const parts = { lifecycle, requests, outbox, arrivals, drainTimeoutMs, saysClose: this.#withKind };
     return new Ending(parts, {
       onDraining: () => this.#observer.onDraining(this.#connection),
       onAllWritten: () => this.#transport?.end(),
       get reading() {
-        if (link.#intake === undefined || link.#intake.paused) return "paused";
+        if (link.#intake === undefined || link.#intake.behind) return "paused";
         return link.#intake.insideFrame ? "insideFrame" : "betweenFrames";
       },
       onEnd: (error) => this.shutdown(error),
@@ -290,7 +327,9 @@ export class Link<Owner extends Connection> implements DialEvents {
 
   #requestAbandoned(sequence: number): void {
     if (this.lifecycle.isOver) return;
-    if (this.lifecycle.maySend) this.outbox.controls.cancel(sequence);
+    // A request that was not sent has nothing at the peer to cancel.
+    if (sequence !== 0 && this.lifecycle.maySend) this.outbox.controls.cancel(sequence);
+    else this.outbox.placeFreed();
     this.#ending.finishIfIdle();
   }
 
@@ -308,7 +347,7 @@ export class Link<Owner extends Connection> implements DialEvents {
 
   #lost(text: string, cause?: unknown): SealwireError {
     if (this.lifecycle.state === "unproven") return lostInHandshake(cause);
-    return lostEstablished(this.#accepted, text, cause);
+    return new SealwireError("ERR_CONNECTION_LOST", text, { cause });
   }
 
   #fail(code: ConstructorParameters<typeof SealwireError>[0], text: string): void {
@@ -326,8 +365,8 @@ export class Link<Owner extends Connection> implements DialEvents {
     this.#ending.stop();
     this.#establishing?.destroy();
     this.#intake?.close();
-    this.requests.rejectAll(forCalls);
-    this.outbox.sender.close(forCalls);
+    this.requests.rejectAll(() => forCalls);
+    this.outbox.close(forCalls);
     this.#writer.close();
     this.#session?.destroy();
     wipeReceiveMemory();
@@ -335,6 +374,6 @@ export class Link<Owner extends Connection> implements DialEvents {
     else this.#cancelDial?.();
     this.#observer.onClosed(this.#connection, error);
     // Last, since signals run the application's code.
-    this.inbox.end(forCalls);
+    this.arrivals.end(forCalls);
   }
 }

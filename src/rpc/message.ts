@@ -1,18 +1,42 @@
-// A message or request of the peer, from its arrival to its answer.
+// A message, request or call of the peer, from its arrival to its answer.
 
 import { SealwireError } from "../base/errors.ts";
 import { viewOf } from "../core/bytes.ts";
+import { now } from "../core/eventLoop.ts";
+import { type CallHead, checkHead } from "../protocol/head.ts";
+import type { IncomingStream } from "./incomingStream.ts";
+import type { OutgoingStream } from "./outgoingStream.ts";
 import type { Connection, Message } from "./peer.ts";
+import type { Deadline } from "./timers.ts";
 
 /** The connection's side of its messages. */
 export interface MessageOwner {
   readonly connection: Connection;
   /** Sends the answer; false when the connection is gone. Throws on a bad body. */
-  reply(sequence: number, body: Uint8Array): boolean;
+  reply(message: IncomingMessage, body: Uint8Array, head: CallHead | undefined): boolean;
   /** The message is kept, so that a cancel or the end of the connection finds it. */
   hold(message: IncomingMessage): void;
   /** Nothing can reach it any more, or needs to. */
   drop(message: IncomingMessage): void;
+  /** Nobody waits for the answer, and its handler is done: the request gets its one end. */
+  endCancelled(message: IncomingMessage): void;
+}
+
+const NO_HEAD: CallHead = {};
+const NO_ITEMS: AsyncIterableIterator<Uint8Array, undefined> = {
+  [Symbol.asyncIterator]: () => NO_ITEMS,
+  next: () => Promise.resolve({ done: true, value: undefined }),
+};
+
+/** What a call has beyond a request. */
+export interface CallParts {
+  readonly head: CallHead;
+  /** By the monotonic clock; undefined: the caller did not say. */
+  readonly deadlineAt: number | undefined;
+  readonly incoming: IncomingStream | undefined;
+  readonly outgoing: OutgoingStream | undefined;
+  /** Armed while the caller waits. */
+  deadline: Deadline | undefined;
 }
 
 export class IncomingMessage implements Message {
@@ -21,6 +45,7 @@ export class IncomingMessage implements Message {
   readonly sequence: number;
   bytes: Uint8Array;
   start: number;
+  readonly #call: CallParts | undefined;
   end: number;
   #body: Uint8Array | undefined = undefined;
   #answered: boolean;
@@ -34,12 +59,20 @@ export class IncomingMessage implements Message {
   #finished = false;
 
   /** The body is bytes [start, end), as a view that is made at first use. */
-  constructor(owner: MessageOwner, sequence: number, bytes: Uint8Array, start: number, end: number) {
+  constructor(
+    owner: MessageOwner,
+    sequence: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    call?: CallParts,
+  ) {
     this.#owner = owner;
     this.sequence = sequence;
     this.bytes = bytes;
     this.start = start;
     this.end = end;
+    this.#call = call;
     this.#answered = sequence === 0;
   }
 
@@ -52,6 +85,7 @@ export class IncomingMessage implements Message {
     this.bytes = bytes;
     this.start = start;
     this.end = end;
+    this.#finished = false;
   }
 
   get body(): Uint8Array {
@@ -63,13 +97,32 @@ export class IncomingMessage implements Message {
     return this.#owner.connection;
   }
 
+  get head(): CallHead {
+    return this.#call?.head ?? NO_HEAD;
+  }
+
+  get remainingMs(): number | undefined {
+    const deadlineAt = this.#call?.deadlineAt;
+    return deadlineAt === undefined ? undefined : Math.max(deadlineAt - now(), 0);
+  }
+
   get expectsReply(): boolean {
     return !this.#answered && this.#cancelled === undefined;
+  }
+
+  /** It has had, or needs, no end any more. */
+  get answered(): boolean {
+    return this.#answered;
   }
 
   /** Somebody listens to its signal, or may. */
   get hasSignal(): boolean {
     return this.#abort !== undefined;
+  }
+
+  /** What a call has beyond a request. */
+  get callParts(): CallParts | undefined {
+    return this.#call;
   }
 
   get signal(): AbortSignal {
@@ -81,11 +134,32 @@ export class IncomingMessage implements Message {
     return this.#abort.signal;
   }
 
-  reply(body: Uint8Array): boolean {
+  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array, undefined> {
+    return this.#call?.incoming?.[Symbol.asyncIterator]() ?? NO_ITEMS;
+  }
+
+  write(item: Uint8Array): Promise<void> {
+    const outgoing = this.#call?.outgoing;
+    if (outgoing === undefined) {
+      const text = "only a call whose caller takes a stream can be streamed to";
+      return Promise.reject(new SealwireError("ERR_UNSUPPORTED", text));
+    }
+    if (this.#answered) {
+      return Promise.reject(new SealwireError("ERR_ALREADY_ANSWERED", "the call was already answered"));
+    }
+    return outgoing.write(item);
+  }
+
+  reply(body: Uint8Array, head?: CallHead): boolean {
     if (this.sequence === 0) return false;
     if (this.#answered) throw new SealwireError("ERR_ALREADY_ANSWERED", "the request was already answered");
+    if (head !== undefined) {
+      checkHead(head);
+      if (this.#call === undefined)
+        throw new SealwireError("ERR_UNSUPPORTED", "only a call's answer has a head");
+    }
     if (this.#cancelled !== undefined) return false;
-    const sent = this.#owner.reply(this.sequence, body);
+    const sent = this.#owner.reply(this, body, head);
     this.markAnswered();
     return sent;
   }
@@ -96,18 +170,28 @@ export class IncomingMessage implements Message {
     if (this.held && !this.running) this.#owner.drop(this);
   }
 
-  /** Its handler is done. A request without an answer is kept as long as somebody may listen to its signal. */
-  finish(): void {
+  /** Its handler is done. A request without an answer is kept as long as somebody may ask about it. */
+  finish(keepsUnanswered: boolean): void {
     this.#finished = true;
     this.running = false;
-    if (this.held && (!this.expectsReply || !this.hasSignal)) this.#owner.drop(this);
+    if (this.#cancelled !== undefined && !this.#answered) this.#endCancelled();
+    else if (this.expectsReply && (keepsUnanswered || this.hasSignal)) this.#owner.hold(this);
+    else if (this.held) this.#owner.drop(this);
   }
 
   /** Nobody waits any more. */
   cancel(reason: SealwireError): void {
     if (this.#cancelled !== undefined) return;
     this.#cancelled = reason;
-    if (this.held && !this.running) this.#owner.drop(this);
+    this.#call?.incoming?.fail(reason);
+    this.#call?.outgoing?.fail(reason);
+    if (this.#finished && !this.#answered) this.#endCancelled();
     this.#abort?.abort(reason);
+  }
+
+  #endCancelled(): void {
+    this.#answered = true;
+    if (this.held) this.#owner.drop(this);
+    this.#owner.endCancelled(this);
   }
 }

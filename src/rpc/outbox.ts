@@ -1,49 +1,92 @@
 // What leaves a connection: checks what the application gives, decides whether it is taken now, and says what the
-// protocol has to say beside it.
+// protocol has to say beside it. With protocol v2 messages and requests are paid for with credit that the peer gave;
+// what waits for it waits in the paid queue, outside of what is being sent.
 
 import { Kind, TAG_BYTES } from "../base/constants.ts";
 import { SealwireError } from "../base/errors.ts";
 import type { ResolvedLimits } from "../base/options.ts";
 import { requireBytes } from "../core/bytes.ts";
+import { now } from "../core/eventLoop.ts";
 import { type Controls, controlsFor } from "../protocol/controls.ts";
+import { Balance } from "../protocol/credit.ts";
 import type { TransportFormat } from "../protocol/handshake.ts";
-import { longestBody } from "../protocol/segment.ts";
+import { type CallHead, encodeWithHead, type Head, patchDeadline } from "../protocol/head.ts";
+import { type Framing, longestBody } from "../protocol/segment.ts";
+import { BASE_SETTINGS, type Settings } from "../protocol/settings.ts";
+import { PendingCall } from "./call.ts";
+import { FIRST_STREAM_CREDIT } from "./incomingStream.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import { memoryBudget } from "./memoryBudget.ts";
+import { type Paid, PaidQueue } from "./paidQueue.ts";
+import { PendingRequest, type RequestTable } from "./requests.ts";
 import { Sender, type SenderEvents } from "./sender.ts";
+import { Streams } from "./streams.ts";
+import { timers } from "./timers.ts";
 import type { TurnQueue } from "./turnQueue.ts";
 import type { Writer } from "./writer.ts";
 
+export interface OutboxEvents extends SenderEvents {
+  /** The last of what waited for credit or a place is on its way. */
+  onNothingWaits(): void;
+}
+
 export class Outbox {
+  readonly #events: OutboxEvents;
   readonly #limits: ResolvedLimits;
   readonly #lifecycle: Lifecycle;
-  readonly #maxSendBytes: number;
-  /** What fits into #maxSendBytes. */
-  readonly #longestBody: number;
+  readonly #requests: RequestTable;
+  readonly #framing: Framing;
   readonly sender: Sender;
   readonly controls: Controls;
+  readonly streams: Streams;
+  /** Protocol v2: what waits for credit. */
+  readonly #paid: PaidQueue | undefined;
+  readonly #balance = new Balance(BASE_SETTINGS.messageCredit);
+  /** What the peer takes; before its settings arrive, what everybody does. */
+  #peer: Settings = BASE_SETTINGS;
+  /** The longest body that is taken from the application, and that may be sent now. */
+  #longestBody: number;
+  #longestNow: number;
+  #blockedSaid = false;
 
   constructor(
     limits: ResolvedLimits,
     format: TransportFormat,
     lifecycle: Lifecycle,
+    requests: RequestTable,
     flushes: TurnQueue,
     writer: Writer,
-    events: SenderEvents,
+    events: OutboxEvents,
   ) {
+    this.#events = events;
     const withKind = format.header === "kind";
+    const maxFrameBytes = format.peerMaxFrameBytes || limits.maxFrameBytes;
     this.#limits = limits;
     this.#lifecycle = lifecycle;
-    this.#maxSendBytes = format.peerMaxFrameBytes || limits.maxFrameBytes;
-    const options = {
+    this.#requests = requests;
+    this.#framing = {
       withKind,
       padding: withKind ? limits.padding : 0,
-      maxFrameBytes: this.#maxSendBytes,
+      maxFrameBytes,
       bundleBytes: limits.bundleBytes,
-      lowWaterMarkBytes: limits.highWaterMarkBytes >>> 1,
     };
-    this.#longestBody = longestBody(options, this.#maxSendBytes);
-    this.sender = new Sender(flushes, writer, options, events);
-    this.controls = controlsFor(withKind, this.sender, this.#longestBody);
+    this.#longestBody = longestBody(this.#framing, maxFrameBytes);
+    this.#longestNow = withKind ? longestBody(this.#framing, BASE_SETTINGS.maxFrameBytes) : this.#longestBody;
+    const senderOptions = { ...this.#framing, lowWaterMarkBytes: limits.highWaterMarkBytes >>> 1 };
+    this.sender = new Sender(flushes, writer, senderOptions, events);
+    this.controls = controlsFor(withKind, this.sender, () => this.#longestNow);
+    this.streams = new Streams(this.sender, this.controls);
+    if (withKind) this.#paid = this.#makePaidQueue();
+  }
+
+  /** Bytes accepted that the kernel has not taken. */
+  get pendingBytes(): number {
+    return this.sender.pendingBytes + (this.#paid?.bytes ?? 0);
+  }
+
+  /** Nothing waits for credit or a place. */
+  get nothingWaits(): boolean {
+    return this.#paid?.isEmpty ?? true;
   }
 
   /** So many unsent bytes wait that nothing should be handled that may add to them. */
@@ -54,39 +97,215 @@ export class Outbox {
 
   /** `sendNoWait` takes nothing now. */
   get aboveHighWater(): boolean {
-    const { sender } = this;
-    return sender.pendingBytes >= this.#limits.highWaterMarkBytes || sender.overBudget;
+    const { pendingBytes } = this;
+    return pendingBytes >= this.#limits.highWaterMarkBytes || overBudget(pendingBytes);
   }
+
+  // ---- What the peer said -------------------------------------------------------------------------------
+
+  /** The peer's settings arrived: they raise what held so far. */
+  applySettings(peer: Settings): void {
+    const more = peer.messageCredit - this.#peer.messageCredit;
+    this.#peer = peer;
+    this.#longestNow = longestBody(this.#framing, peer.maxFrameBytes);
+    this.#longestBody = this.#longestNow;
+    if (more > 0) this.#balance.add(more);
+    this.#drainPaid();
+  }
+
+  /** @throws SealwireError ERR_PROTOCOL */
+  addCredit(bytes: number): void {
+    this.#balance.add(bytes);
+    this.#blockedSaid = false;
+    this.#drainPaid();
+  }
+
+  /** A request of this side has its end: its place at the peer is free. */
+  placeFreed(): void {
+    this.#drainPaid();
+  }
+
+  /** Nothing of what waits for credit will be sent. */
+  closePaid(error: SealwireError): void {
+    this.#paid?.clear(error);
+  }
+
+  close(error: SealwireError): void {
+    this.closePaid(error);
+    this.streams.endAll(error);
+    this.sender.close(error);
+  }
+
+  #drainPaid(): void {
+    if (this.nothingWaits) return;
+    this.#paid!.drain();
+    if (this.nothingWaits) this.#events.onNothingWaits();
+  }
+
+  // ---- What the application gives -----------------------------------------------------------------------
 
   /** @throws SealwireError ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE */
   checkBody(body: Uint8Array): void {
     requireBytes("body", body);
-    if (body.length <= this.#longestBody) return;
-    const sealedBytes = this.sender.plaintextBytes(body.length) + TAG_BYTES;
-    const text = `a body of ${body.length} bytes makes a frame of ${sealedBytes} bytes, limit ${this.#maxSendBytes}`;
-    throw new SealwireError("ERR_MESSAGE_TOO_LARGE", text);
+    if (body.length > this.#longestBody) throw this.#tooLarge(body.length);
   }
 
   /** Why a call can't be taken now, if it can't. */
   refusal(bodyBytes: number): SealwireError | undefined {
     if (!this.#lifecycle.takesCalls) {
-      return new SealwireError("ERR_CLOSED", "the connection is closing or closed");
+      const text = "the connection is closing or closed";
+      return new SealwireError("ERR_CLOSED", text, { notBegun: true });
     }
-    const pending = this.sender.pendingBytes;
+    const pending = this.pendingBytes;
     if (pending === 0) return undefined;
-    if (pending + bodyBytes <= this.#limits.maxPendingBytes && !this.sender.overBudget) return undefined;
-    return new SealwireError("ERR_BACKPRESSURE", `${pending} bytes wait for the peer to take them`);
+    if (pending + bodyBytes <= this.#limits.maxPendingBytes && !overBudget(pending)) return undefined;
+    const text = `${pending} bytes wait for the peer to take them`;
+    return new SealwireError("ERR_BACKPRESSURE", text, { notBegun: true });
+  }
+
+  /** A one-way message whose caller does not wait. */
+  sendNoWait(body: Uint8Array): void {
+    const paid = this.#paid;
+    if (paid !== undefined && !paid.passes(body.length, false)) {
+      paid.add({ kind: Kind.message, body, request: undefined, sent: undefined, failed: undefined });
+      return;
+    }
+    paid?.spend(body.length);
+    this.sender.append(0, Kind.message, body);
+  }
+
+  /** A one-way message; resolves when the kernel has it. */
+  send(body: Uint8Array): Promise<void> {
+    const paid = this.#paid;
+    if (paid === undefined || paid.passes(body.length, false)) {
+      paid?.spend(body.length);
+      this.sender.append(0, Kind.message, body);
+      return this.sender.handedToKernel();
+    }
+    return new Promise((resolve, reject) => {
+      const sent = (): void => void this.sender.handedToKernel().then(resolve, reject);
+      paid.add({ kind: Kind.message, body, request: undefined, sent, failed: reject });
+    });
+  }
+
+  request(
+    body: Uint8Array,
+    into: Uint8Array | undefined,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): PendingRequest {
+    const request = new PendingRequest(this.#requests, into, timeoutMs);
+    this.#begin(request, Kind.message, body, signal);
+    return request;
   }
 
   /**
-   * Sends an answer. False when the connection takes none any more.
+   * A request with a head and streams. `refusal`: why it is not taken.
+   *
+   * @throws SealwireError ERR_MESSAGE_TOO_LARGE, ERR_UNSUPPORTED (protocol v1)
+   */
+  call(
+    body: Uint8Array,
+    head: CallHead | undefined,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    refusal: SealwireError | undefined,
+  ): PendingCall {
+    if (this.#paid === undefined) throw new SealwireError("ERR_UNSUPPORTED", "protocol v1 has no calls");
+    const { maxFrameBytes, maxPendingBytes } = this.#limits;
+    const limits = { maxItemBytes: maxFrameBytes, maxPendingBytes };
+    const deadline = timeoutMs > 0 ? { deadlineMs: timeoutMs } : {};
+    const full: Head = { ...head, ...deadline, streams: true, streamCredit: FIRST_STREAM_CREDIT };
+    const encoded = encodeWithHead(full, body);
+    if (encoded.length > this.#longestBody) throw this.#tooLarge(encoded.length);
+    const call = new PendingCall(this.#requests, this.streams, timeoutMs, limits);
+    if (refusal === undefined) this.#begin(call, Kind.call, encoded, signal);
+    else call.reject(refusal);
+    return call;
+  }
+
+  /**
+   * Sends the answer to a request of the peer.
    *
    * @throws SealwireError ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE
    */
-  reply(sequence: number, body: Uint8Array): boolean {
-    this.checkBody(body);
-    if (!this.#lifecycle.maySend) return false;
-    this.sender.append(sequence, Kind.reply, body);
-    return true;
+  reply(sequence: number, body: Uint8Array, head?: Head): void {
+    if (head === undefined) this.sender.append(sequence, Kind.reply, body);
+    else this.sender.append(sequence, Kind.answer, this.encodeAnswer(body, head));
   }
+
+  /** @throws SealwireError ERR_MESSAGE_TOO_LARGE */
+  encodeAnswer(body: Uint8Array, head: Head): Uint8Array {
+    const encoded = encodeWithHead(head, body);
+    if (encoded.length > this.#longestBody) throw this.#tooLarge(encoded.length);
+    return encoded;
+  }
+
+  #begin(request: PendingRequest, kind: number, body: Uint8Array, signal: AbortSignal | undefined): void {
+    // First, since a signal that is not the runtime's may throw.
+    if (signal !== undefined) request.watch(signal);
+    this.#sendRequest(request, kind, body);
+    if (request.timeoutMs > 0) timers.arm(request, request.timeoutMs);
+  }
+
+  #sendRequest(request: PendingRequest, kind: number, body: Uint8Array): void {
+    const paid = this.#paid;
+    if (paid !== undefined && !paid.passes(body.length, true)) {
+      this.#requests.admit();
+      paid.add({ kind, body, request, sent: undefined, failed: undefined });
+      return;
+    }
+    paid?.spend(body.length);
+    this.#sendNumbered(request, kind, body);
+  }
+
+  #sendNumbered(request: PendingRequest, kind: number, body: Uint8Array): void {
+    const sequence = this.#requests.add(request);
+    this.sender.append(sequence, kind, body);
+    if (request instanceof PendingCall) request.started();
+  }
+
+  #makePaidQueue(): PaidQueue {
+    const outbox = this;
+    return new PaidQueue(this.#balance, {
+      send: (paid) => this.#sendPaid(paid),
+      dropped: () => this.#requests.leaveUnsent(),
+      tooLong: ({ body }) =>
+        this.#peer !== BASE_SETTINGS && body.length > this.#longestNow
+          ? this.#tooLarge(body.length)
+          : undefined,
+      fits: (bodyBytes) => bodyBytes <= this.#longestNow,
+      get requestsFull() {
+        return outbox.#requests.occupied >= outbox.#peer.maxRequests;
+      },
+      onBlocked: () => this.#sayBlocked(),
+    });
+  }
+
+  #sendPaid({ kind, body, request }: Paid): void {
+    if (request === undefined) {
+      this.sender.append(0, kind, body);
+      return;
+    }
+    this.#requests.leaveUnsent();
+    if (request instanceof PendingCall) patchDeadline(body, request.deadlineAt - now());
+    this.#sendNumbered(request, kind, body);
+  }
+
+  #sayBlocked(): void {
+    if (this.#blockedSaid || !this.#lifecycle.isEstablished) return;
+    this.#blockedSaid = true;
+    this.controls.blocked(0);
+  }
+
+  #tooLarge(bodyBytes: number): SealwireError {
+    const sealedBytes = this.sender.plaintextBytes(bodyBytes) + TAG_BYTES;
+    const limit = this.sender.plaintextBytes(this.#longestBody) + TAG_BYTES;
+    const text = `a body of ${bodyBytes} bytes makes a frame of ${sealedBytes} bytes, limit ${limit}`;
+    return new SealwireError("ERR_MESSAGE_TOO_LARGE", text);
+  }
+}
+
+function overBudget(pendingBytes: number): boolean {
+  return pendingBytes > 0 && pendingBytes > memoryBudget.free;
 }

@@ -2,6 +2,7 @@
 
 import type { SealwireError } from "../base/errors.ts";
 import type { PeerIdentity } from "../base/options.ts";
+import type { CallHead } from "../protocol/head.ts";
 
 export type ConnectionState = "dialing" | "handshaking" | "open" | "draining" | "closed";
 
@@ -15,6 +16,44 @@ export interface RequestOptions {
    * answer that does not fit rejects with ERR_MESSAGE_TOO_LARGE.
    */
   into?: Uint8Array;
+}
+
+export interface CallOptions {
+  /** Gives up on the call: it rejects with ERR_ABORTED and the far handler is told. */
+  signal?: AbortSignal;
+  /**
+   * Milliseconds to wait for the answer; 0: no limit. Default: the `requestTimeoutMs` of the connection. The far handler
+   * learns how much of it is left.
+   */
+  timeoutMs?: number;
+  /** What is said beside the body. */
+  head?: CallHead;
+}
+
+/** A call that was made: what its handler streams, what may be streamed to it, and its answer. */
+export interface Call extends AsyncIterable<Uint8Array> {
+  /**
+   * The answer, which is the caller's to keep. Rejects as `request` does. Items of the stream come before it; whoever
+   * asks for the answer without having begun to iterate gets none of them.
+   */
+  readonly answer: Promise<Uint8Array>;
+  /** What the answer said beside its body, once it is there. */
+  readonly answerHead: CallHead | undefined;
+  /**
+   * Items that the handler streams, in order. To leave the loop tells the handler to stop. Throws, behind the last item,
+   * what ended the call badly. Only one loop.
+   */
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined>;
+  /**
+   * Streams an item to the handler; the bytes are copied before this returns. Resolves when the handler's side has room
+   * for it: await it before the next one, or up to `maxPendingBytes` wait.
+   *
+   * @throws SealwireError as rejections: ERR_STREAM_STOPPED (the handler takes no more, or has answered), ERR_CLOSED
+   *   (after `end`), ERR_BACKPRESSURE, and what ended the call; at once: ERR_INVALID_ARGUMENT
+   */
+  write(item: Uint8Array): Promise<void>;
+  /** No more items. The handler's loop ends behind the last one. Idempotent. */
+  end(): void;
 }
 
 /** One connection as handlers and callbacks see it. */
@@ -60,14 +99,34 @@ export interface Connection {
    */
   request(body: Uint8Array, options?: RequestOptions): Promise<Uint8Array>;
   /**
+   * A request with a head and with streams both ways (protocol v2). The body is copied before this returns.
+   *
+   * @throws SealwireError at once: ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE, ERR_UNSUPPORTED (protocol v1). What
+   *   `request` rejects with, the call's answer does.
+   */
+  call(body: Uint8Array, options?: CallOptions): Call;
+  /**
    * Ends the connection in good order: what is in flight finishes within `drainTimeoutMs`, then the socket closes.
    * Resolves when it is gone. Idempotent, never rejects.
    */
   close(): Promise<void>;
 }
 
-/** One message or request from the peer. */
-export interface Message {
+/** One message, request or call from the peer. */
+export interface Message extends AsyncIterable<Uint8Array> {
+  /** What a call says beside its body; empty for messages and requests. */
+  readonly head: CallHead;
+  /** Milliseconds that the caller still waits; undefined where it did not say (only calls do). Never below 0. */
+  readonly remainingMs: number | undefined;
+  /** Items that the caller of a call streams, in order; none for messages and requests. Only one loop. */
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined>;
+  /**
+   * Streams an item to the caller of a call, before the answer. Resolves when the caller's side has room for it.
+   *
+   * @throws SealwireError as rejections: ERR_UNSUPPORTED (not a call), ERR_STREAM_STOPPED (the caller takes no more),
+   *   ERR_ALREADY_ANSWERED, ERR_BACKPRESSURE, and what ended the call; at once: ERR_INVALID_ARGUMENT
+   */
+  write(item: Uint8Array): Promise<void>;
   /**
    * The bytes that the peer sent. By default yours to keep. With `messageBodies: "view"` a view of a shared
    * buffer that is valid only until the handler returns (for an async handler: until its first `await`); one-way
@@ -92,11 +151,12 @@ export interface Message {
   readonly signal: AbortSignal;
   /**
    * Answers a request. The body is copied before this returns. Returns false when nobody waits any more (the
-   * caller cancelled, or the connection is gone) and for a one-way message; then nothing is sent.
+   * caller cancelled, or the connection is gone) and for a one-way message; then nothing is sent. Items that were
+   * written before leave before it. `head`: for calls only.
    *
    * @throws SealwireError ERR_ALREADY_ANSWERED, ERR_MESSAGE_TOO_LARGE, ERR_INVALID_ARGUMENT.
    */
-  reply(body: Uint8Array): boolean;
+  reply(body: Uint8Array, head?: CallHead): boolean;
 }
 
 /** Takes a message or request. What it returns is ignored; return a promise if the work goes on. */

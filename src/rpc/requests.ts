@@ -20,9 +20,12 @@ const keepSettlers = (resolve: Resolve, reject: Reject): void => {
 
 /** One request in flight, its own deadline and abort listener. Settles exactly once. */
 export class PendingRequest extends Deadline implements AbortWatcher {
+  /** 0 until it is sent. */
   sequence = 0;
+  settled = false;
   readonly #table: RequestTable;
-  readonly answer: Promise<Uint8Array> = new Promise(keepSettlers);
+  /** Settles once. */
+  readonly settling: Promise<Uint8Array> = new Promise(keepSettlers);
   readonly #resolve = lastResolve;
   readonly #reject = lastReject;
   readonly into: Uint8Array | undefined;
@@ -52,16 +55,24 @@ export class PendingRequest extends Deadline implements AbortWatcher {
   }
 
   resolve(body: Uint8Array): void {
+    if (this.settled) return;
     this.#release();
     this.#resolve(body);
+    this.ended(undefined);
   }
 
   reject(error: SealwireError): void {
+    if (this.settled) return;
     this.#release();
     this.#reject(error);
+    this.ended(error);
   }
 
+  /** For what is more than a request: it has settled. */
+  protected ended(_error: SealwireError | undefined): void {}
+
   #release(): void {
+    this.settled = true;
     timers.cancel(this);
     if (this.#signal !== undefined) {
       unwatchSignal(this.#signal, this);
@@ -73,25 +84,62 @@ export class PendingRequest extends Deadline implements AbortWatcher {
 export class RequestTable {
   readonly #limit: number;
   readonly #firstSequence: number;
+  readonly #keepsPlaces: boolean;
   readonly #onAbandon: (sequence: number) => void;
-  #slots: (PendingRequest | undefined)[] = new Array(FIRST_CAPACITY).fill(undefined);
+  #rows: (PendingRequest | undefined)[] = new Array(FIRST_CAPACITY).fill(undefined);
   #nextSequence: number;
-  #size = 0;
+  /** Requests without a number: they are not sent yet. */
+  #unsent = 0;
+  /** Numbered requests that wait for their answers. */
+  #waiting = 0;
+  /** Numbered requests, also those whose callers gave up. */
+  #occupied = 0;
 
-  /** `firstSequence` is 1 for clients and 2 for servers. `onAbandon`: a request timed out or was aborted. */
-  constructor(firstSequence: 1 | 2, limit: number, onAbandon: (sequence: number) => void) {
+  /**
+   * `firstSequence` is 1 for clients and 2 for servers. `keepsPlaces`: every request has one end of the peer's (v2), and
+   * its place is taken until that comes, whoever gave up before. `onAbandon`: a request timed out or was aborted; its
+   * number, 0 for one that was not sent.
+   */
+  constructor(
+    firstSequence: 1 | 2,
+    limit: number,
+    keepsPlaces: boolean,
+    onAbandon: (sequence: number) => void,
+  ) {
     this.#firstSequence = firstSequence;
     this.#nextSequence = firstSequence;
     this.#limit = limit;
+    this.#keepsPlaces = keepsPlaces;
     this.#onAbandon = onAbandon;
   }
 
+  /** Requests that wait for their answers, also those that are not sent yet. */
   get size(): number {
-    return this.#size;
+    return this.#waiting + this.#unsent;
   }
 
   get full(): boolean {
-    return this.#size >= this.#limit;
+    return this.size >= this.#limit;
+  }
+
+  /** Places at the peer that are taken. */
+  get occupied(): number {
+    return this.#occupied;
+  }
+
+  /** A request that will be sent later. */
+  admit(): void {
+    this.#unsent++;
+  }
+
+  /** A request that was admitted is sent now, or never. */
+  leaveUnsent(): void {
+    this.#unsent--;
+  }
+
+  /** The number of a request that this side may have made. */
+  wasIssued(sequence: number): boolean {
+    return ((this.#nextSequence - sequence) | 0) > 0;
   }
 
   /** Tests start near 2^32 to see the wrap-around. */
@@ -101,44 +149,61 @@ export class RequestTable {
 
   /** Numbers the request and keeps it. The caller has checked `full`. */
   add(request: PendingRequest): number {
-    if (this.#size * 2 >= this.#slots.length) this.#grow();
+    if (this.#occupied * 2 >= this.#rows.length) this.#grow();
     let sequence = this.#nextSequence;
-    while (this.#slots[this.#index(sequence)] !== undefined) sequence = this.#after(sequence);
+    while (this.#rows[this.#index(sequence)] !== undefined) sequence = this.#after(sequence);
     this.#nextSequence = this.#after(sequence);
-    this.#slots[this.#index(sequence)] = request;
+    this.#rows[this.#index(sequence)] = request;
     request.sequence = sequence;
-    this.#size++;
+    this.#waiting++;
+    this.#occupied++;
     return sequence;
   }
 
-  /** Removes and returns the request of that number, if it still waits. */
+  /** Removes and returns the request of that number; it may have settled before, if places are kept. */
   take(sequence: number): PendingRequest | undefined {
     const index = this.#index(sequence);
-    const request = this.#slots[index];
+    const request = this.#rows[index];
     if (request === undefined || request.sequence !== sequence) return undefined;
-    this.#slots[index] = undefined;
-    this.#size--;
+    this.#rows[index] = undefined;
+    this.#occupied--;
+    if (!request.settled) this.#waiting--;
     return request;
+  }
+
+  /** The request of that number, if it has none of its ends yet. */
+  find(sequence: number): PendingRequest | undefined {
+    const request = this.#rows[this.#index(sequence)];
+    return request?.sequence === sequence ? request : undefined;
   }
 
   /** The caller gave up on this request: it rejects, and the peer may be told. */
   abandon(request: PendingRequest, error: SealwireError): void {
-    if (this.take(request.sequence) === undefined) return;
-    request.reject(error);
-    this.#onAbandon(request.sequence);
+    if (request.settled) return;
+    const { sequence } = request;
+    if (sequence === 0) {
+      this.#unsent--;
+      request.reject(new SealwireError(error.code, error.message, { cause: error.cause, notBegun: true }));
+    } else {
+      if (this.#keepsPlaces) this.#waiting--;
+      else this.take(sequence);
+      request.reject(error);
+    }
+    this.#onAbandon(sequence);
   }
 
-  /** Rejects everything that waits. */
-  rejectAll(error: SealwireError): void {
-    if (this.#size === 0) return;
-    const slots = this.#slots;
-    this.#slots = new Array(FIRST_CAPACITY).fill(undefined);
-    this.#size = 0;
-    for (const request of slots) request?.reject(error);
+  /** Rejects everything that was sent and waits, each with the error for its number. */
+  rejectAll(errorFor: (sequence: number) => SealwireError): void {
+    if (this.#occupied === 0) return;
+    const rows = this.#rows;
+    this.#rows = new Array(FIRST_CAPACITY).fill(undefined);
+    this.#waiting = 0;
+    this.#occupied = 0;
+    for (const request of rows) request?.reject(errorFor(request.sequence));
   }
 
   #index(sequence: number): number {
-    return (sequence >>> 1) & (this.#slots.length - 1);
+    return (sequence >>> 1) & (this.#rows.length - 1);
   }
 
   #after(sequence: number): number {
@@ -146,10 +211,10 @@ export class RequestTable {
   }
 
   #grow(): void {
-    const old = this.#slots;
-    this.#slots = new Array(old.length * 2).fill(undefined);
+    const old = this.#rows;
+    this.#rows = new Array(old.length * 2).fill(undefined);
     for (const request of old) {
-      if (request !== undefined) this.#slots[this.#index(request.sequence)] = request;
+      if (request !== undefined) this.#rows[this.#index(request.sequence)] = request;
     }
   }
 }

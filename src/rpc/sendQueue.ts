@@ -86,6 +86,11 @@ export class SendQueue {
     this.#chunks.push(chunk);
   }
 
+  /** Puts a sealed chunk in front of everything. */
+  pushFirst(chunk: SealedPieces): void {
+    this.#chunks.splice(this.#head, 0, chunk);
+  }
+
   /** Seals what is next, if it is not, with a session that has sealed all before it; returns the sealed chunk. */
   sealFirst(session: Session): QueuedSegment | SealedPieces {
     const chunk = this.first;

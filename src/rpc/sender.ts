@@ -104,6 +104,15 @@ export class Sender implements TurnTask, SlotHolder {
     return this.#enqueuedBytes - this.#settledBytes;
   }
 
+  /** What was accepted and what the kernel has taken, since the connection began. */
+  get enqueuedBytes(): number {
+    return this.#enqueuedBytes;
+  }
+
+  get writtenBytes(): number {
+    return this.#settledBytes;
+  }
+
   /** More waits for this peer than the process has room for. */
   get overBudget(): boolean {
     const pending = this.pendingBytes;
@@ -121,10 +130,27 @@ export class Sender implements TurnTask, SlotHolder {
     return paddedBytes(this.#options, this.#headerBytes + bodyBytes);
   }
 
-  /** From now on, frames can be sealed. What was appended before leaves. */
-  start(session: Session): void {
+  /**
+   * From now on, frames can be sealed. `first`: the body of a record that leaves before all others, in a frame of its
+   * own. What was appended before leaves behind it.
+   */
+  start(session: Session, first?: { readonly kind: number; readonly body: Uint8Array }): void {
     this.#session = session;
+    if (first !== undefined) {
+      const { header, whole, cost } = this.#frameAlone(0, first.kind, first.body);
+      this.#queue.pushFirst(this.#sealedAlone(session, header, whole));
+      this.#enqueuedBytes += cost;
+      memoryBudget.used += cost;
+    }
     this.#schedule();
+  }
+
+  /** Whoever has something to send when nothing else waits: called for as long as it appends something. */
+  pull: (() => boolean) | undefined;
+
+  /** `pull` has something. */
+  wake(): void {
+    if (!this.#scheduled && !this.#held) this.#schedule();
   }
 
   /** Appends one message. The body is copied (or sealed) before this returns. The caller checks limits. */
@@ -174,7 +200,7 @@ export class Sender implements TurnTask, SlotHolder {
         } else if (this.#segment.slot !== 0) {
           this.#complete(this.#segment, session);
           this.#writeSegment(this.#segment);
-        } else break;
+        } else if (!this.#pulls()) break;
       }
     } catch (error) {
       this.#fail(error);
@@ -245,24 +271,47 @@ export class Sender implements TurnTask, SlotHolder {
   }
 
   #appendLarge(sequence: number, kind: number, body: Uint8Array): void {
+    if (this.#segment.slot !== 0) this.#queueSegment();
+    const sealsNow = this.#session !== undefined && this.#queue.plain === 0;
+    const { header, whole, cost } = this.#frameAlone(sequence, kind, body);
+    this.#enqueuedBytes += cost;
+    memoryBudget.used += cost;
+    if (sealsNow) this.#sealLarge(this.#session!, header, whole);
+    else this.#queue.push(new PlainLarge(header, whole === body ? whole.slice() : whole));
+  }
+
+  /** Header and body, padded, of a record that gets a frame of its own, and what it costs. */
+  #frameAlone(sequence: number, kind: number, body: Uint8Array) {
     const plaintextBytes = this.plaintextBytes(body.length);
     const header = new Uint8Array(this.#headerBytes);
     writeU32(header, 0, sequence);
     const padBytes = plaintextBytes - this.#headerBytes - body.length;
     if (this.#options.withKind) header[4] = padBytes === 0 ? kind : kind | PADDED_FLAG;
-    if (this.#segment.slot !== 0) this.#queueSegment();
-    const sealsNow = this.#session !== undefined && this.#queue.plain === 0;
     let whole = body;
-    if (padBytes > 0 || !sealsNow) {
+    if (padBytes > 0) {
       whole = new Uint8Array(body.length + padBytes);
       whole.set(body);
-      if (padBytes > 0) writePadding(whole, whole.length, padBytes);
+      writePadding(whole, whole.length, padBytes);
     }
-    const cost = LENGTH_BYTES + plaintextBytes + TAG_BYTES;
-    this.#enqueuedBytes += cost;
-    memoryBudget.used += cost;
-    if (sealsNow) this.#sealLarge(this.#session!, header, whole);
-    else this.#queue.push(new PlainLarge(header, whole));
+    return { header, whole, cost: LENGTH_BYTES + plaintextBytes + TAG_BYTES };
+  }
+
+  #sealedAlone(session: Session, header: Uint8Array, whole: Uint8Array): SealedPieces {
+    const frame = new SealedPieces();
+    session.sealPieces(header, whole, (piece) => frame.pieces.push(piece));
+    frame.complete = true;
+    return frame;
+  }
+
+  /** Nothing waits: has `pull` something? What it appends is part of the flush under way. */
+  #pulls(): boolean {
+    const { pull } = this;
+    if (pull === undefined) return false;
+    const scheduled = this.#scheduled;
+    this.#scheduled = true;
+    const pulled = pull();
+    this.#scheduled = scheduled;
+    return pulled;
   }
 
   /** Written while it is warm: everything before it is sealed, so that a flush seals nothing meanwhile. */

@@ -35,6 +35,9 @@ export function parseRecords(bytes: Uint8Array): RawFrame[] {
   return records;
 }
 
+/** The first frame of a direction: frames of up to 32 MiB are taken, and nothing else is raised. */
+const SETTINGS = Uint8Array.of(1, 0, 4, 2, 0, 0, 0);
+
 export class RawSession {
   readonly peer: RawPeer;
   readonly #withKind: boolean;
@@ -74,11 +77,10 @@ export class RawSession {
       else handshake.receive(await peer.read(handshake.expects));
     }
     for (let out = handshake.send(); out !== undefined; out = handshake.send()) peer.write(out);
-    const { sendKey, receiveKey, spokeLast } = handshake.finish();
+    const { sendKey, receiveKey } = handshake.finish();
     handshake.destroy();
     const session = new RawSession(peer, true, sendKey, receiveKey);
-    // The side that spoke last is waiting for a frame.
-    if (!spokeLast && firstFrame) peer.write(session.seal(0, new Uint8Array(0), Kind.pong));
+    if (firstFrame) peer.write(session.seal(0, SETTINGS, Kind.settings));
     return session;
   }
 
@@ -116,8 +118,15 @@ export class RawSession {
     };
   }
 
-  /** The next message of the other side, alone in its frame or not. */
+  /** The next message of the other side, alone in its frame or not; its settings and the credit it gives left out. */
   async receive(): Promise<RawFrame> {
+    for (;;) {
+      const found = await this.#receiveAny();
+      if (found.kind !== Kind.settings && found.kind !== Kind.credit) return found;
+    }
+  }
+
+  async #receiveAny(): Promise<RawFrame> {
     const waiting = this.#records.shift();
     if (waiting !== undefined) return waiting;
     const frame = await this.receiveFrame();

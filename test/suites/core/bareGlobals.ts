@@ -45,7 +45,7 @@ test("keys are made and read", () => {
 });
 
 test("text becomes bytes and back", () => {
-  const error = decodeError(encodeError("E_CODE", "Grüße, 世界 🌍"));
+  const error = decodeError(encodeError(0, "E_CODE", "Grüße, 世界 🌍"));
   assert.deepEqual([error.remoteCode, error.message], ["E_CODE", "Grüße, 世界 🌍"]);
   assert.equal(decodeError(Uint8Array.of(1, 65, 0xff, 0x41)).message, "\ufffdA");
 });

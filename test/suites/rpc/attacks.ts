@@ -61,16 +61,12 @@ const patterns: Record<string, [client: Credentials, server: Credentials]> = {
   ),
 };
 
-/**
- * Short times, because an attack may make a side wait for bytes that never come; short frames, so that few
- * spoilt lengths do.
- */
+/** Short times, because an attack may make a side wait for bytes that never come. */
 const limits = {
   handshakeTimeoutMs: 1_500,
   requestTimeoutMs: 1_500,
   drainTimeoutMs: 1_500,
   heartbeatIntervalMs: 0,
-  maxFrameBytes: 256,
 };
 /** Far above those: what has not settled by then hangs. */
 const HANG_MS = 20_000;

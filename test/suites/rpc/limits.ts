@@ -42,7 +42,7 @@ class Gate {
   };
 }
 
-for (const { name, options, headerBytes } of protocols) {
+for (const { name, options, headerBytes, withKinds } of protocols) {
   test(`${name}: a quiet client uses one connection, a busy one up to maxConnections`, async () => {
     const gate = new Gate();
     const { server, client } = await startPair(
@@ -211,9 +211,11 @@ for (const { name, options, headerBytes } of protocols) {
   });
 
   test(`${name}: the longest body that fits, and one byte more`, async () => {
-    const limits = { ...options, maxFrameBytes: 10_000 };
+    // Protocol v2 takes frames of 64 KiB from everybody.
+    const maxFrameBytes = withKinds ? 70_000 : 10_000;
+    const limits = { ...options, maxFrameBytes };
     const { client } = await startPair({ ...limits, onMessage: echo }, limits);
-    const longest = 10_000 - 16 - headerBytes;
+    const longest = maxFrameBytes - 16 - headerBytes;
     assertSameBytes(await client.request(patternBytes(longest)), patternBytes(longest));
     for (const call of [
       () => client.request(patternBytes(longest + 1)),
@@ -227,12 +229,14 @@ for (const { name, options, headerBytes } of protocols) {
 
   test(`${name}: an answer that the peer would refuse is the handler's mistake`, async () => {
     const codes: string[] = [];
-    const limits = { ...options, maxFrameBytes: 10_000 };
+    const maxFrameBytes = withKinds ? 70_000 : 10_000;
+    const limits = { ...options, maxFrameBytes };
     const { client } = await startPair(
       {
         ...limits,
         onMessage: (message) => {
-          codes.push(throwsWith(() => message.reply(patternBytes(10_000)), "ERR_MESSAGE_TOO_LARGE").code);
+          const tooLong = patternBytes(maxFrameBytes);
+          codes.push(throwsWith(() => message.reply(tooLong), "ERR_MESSAGE_TOO_LARGE").code);
           message.reply(text("smaller"));
         },
       },
@@ -242,24 +246,36 @@ for (const { name, options, headerBytes } of protocols) {
     assert.equal(codes.length, 1);
   });
 
-  test(`${name}: a peer with a lower limit closes the connection, and says why to its own side`, async () => {
-    const reasons: (string | undefined)[] = [];
-    const { client } = await startPair(
-      {
-        ...options,
-        onMessage: echo,
-        maxFrameBytes: 10_000,
-        onConnectionState: (_connection, state, error) => {
-          if (state === "closed") reasons.push(error?.code);
+  if (withKinds) {
+    test(`${name}: a peer with a lower limit says so in its settings: a longer body is refused here`, async () => {
+      const { client } = await startPair({ ...options, onMessage: echo, maxFrameBytes: 70_000 }, options);
+      // Before the peer's settings are here, what is longer than everybody takes waits for them.
+      const early = await rejectsWith(client.request(patternBytes(80_000)), "ERR_MESSAGE_TOO_LARGE");
+      assert.equal(early.notBegun, true);
+      throwsWith(() => client.request(patternBytes(80_000)), "ERR_MESSAGE_TOO_LARGE");
+      assertSameBytes(await client.request(patternBytes(69_000)), patternBytes(69_000));
+    });
+  }
+
+  if (!withKinds)
+    test(`${name}: a peer with a lower limit closes the connection, and says why to its own side`, async () => {
+      const reasons: (string | undefined)[] = [];
+      const { client } = await startPair(
+        {
+          ...options,
+          onMessage: echo,
+          maxFrameBytes: 10_000,
+          onConnectionState: (_connection, state, error) => {
+            if (state === "closed") reasons.push(error?.code);
+          },
         },
-      },
-      options,
-    );
-    await client.request(text("fine"));
-    await rejectsWith(client.request(patternBytes(20_000)), "ERR_CONNECTION_LOST");
-    assert.deepEqual(reasons, ["ERR_FRAME_TOO_LARGE"]);
-    assert.equal(fromText(await client.request(text("a new connection"))), "a new connection");
-  });
+        options,
+      );
+      await client.request(text("fine"));
+      await rejectsWith(client.request(patternBytes(20_000)), "ERR_CONNECTION_LOST");
+      assert.deepEqual(reasons, ["ERR_FRAME_TOO_LARGE"]);
+      assert.equal(fromText(await client.request(text("a new connection"))), "a new connection");
+    });
 
   test(`${name}: a full server lets connections wait, then turns them away`, async () => {
     const server = await startServer({

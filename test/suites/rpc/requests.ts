@@ -8,11 +8,11 @@ import { test } from "../../support/harness.ts";
 /** A table and a way to put requests in; rejections are collected instead of thrown. */
 function makeTable(first: 1 | 2, limit = 100_000) {
   const abandoned: number[] = [];
-  const table = new RequestTable(first, limit, (sequence) => abandoned.push(sequence));
+  const table = new RequestTable(first, limit, false, (sequence) => abandoned.push(sequence));
   const rejected: string[] = [];
   const add = (): PendingRequest => {
     const request = new PendingRequest(table, undefined, 0);
-    request.answer.catch((error) => rejected.push(error.code));
+    request.settling.catch((error) => rejected.push(error.code));
     table.add(request);
     return request;
   };
@@ -84,7 +84,7 @@ test("unknown numbers, full tables, giving up", async () => {
   await Promise.resolve();
   assert.deepEqual([abandoned, rejected], [[3], ["ERR_ABORTED"]]);
   assert.equal(table.full, false);
-  table.rejectAll(new SealwireError("ERR_CLOSED", "the end"));
+  table.rejectAll(() => new SealwireError("ERR_CLOSED", "the end"));
   await Promise.resolve();
   assert.deepEqual(rejected, ["ERR_ABORTED", "ERR_CLOSED", "ERR_CLOSED"]);
   assert.deepEqual([table.size, three!.sequence], [0, 5]);

@@ -199,13 +199,13 @@ test("padding counts against the frame limit", async () => {
   const server = await listen({
     port: 0,
     psk,
-    maxFrameBytes: 1_024,
+    maxFrameBytes: 70_024,
     onMessage: (message) => message.reply(message.body),
   });
-  const client = connect({ port: server.port, psk, maxFrameBytes: 1_024, padding: 500 });
+  const client = connect({ port: server.port, psk, maxFrameBytes: 70_024, padding: 500 });
   try {
-    // 1,000 bytes of plaintext: header 5, pad length 2.
-    const longest = numbered(1, 1_000 - 5 - 2 - 4);
+    // 70,000 bytes of plaintext: header 5, pad length 2.
+    const longest = numbered(1, 70_000 - 5 - 2 - 4);
     assert.deepEqual(await client.request(longest), longest);
     assert.throws(() => client.request(new Uint8Array(longest.length + 1)), {
       code: "ERR_MESSAGE_TOO_LARGE",

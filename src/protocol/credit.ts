@@ -1,0 +1,104 @@
+// Credit: bytes that one side may send before the other gives more. A sender may send as long as its balance is above
+// zero; the last thing that it sends may take it below. A receiver gives back what it has dealt with, in portions, so
+// that credit never costs a record for each message.
+
+import { SealwireError } from "../base/errors.ts";
+import { MAX_CREDIT } from "./settings.ts";
+
+/** What a message or request costs beside its head and body: about what it costs its receiver to keep. */
+export const MESSAGE_COST = 64;
+
+/** The sending side's account. */
+export class Balance {
+  #bytes: number;
+
+  constructor(bytes: number) {
+    this.#bytes = bytes;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Something may be sent. */
+  get positive(): boolean {
+    return this.#bytes > 0;
+  }
+
+  spend(bytes: number): void {
+    this.#bytes -= bytes;
+  }
+
+  /** @throws SealwireError ERR_PROTOCOL for nothing, and for more than a balance may be */
+  add(bytes: number): void {
+    if (bytes === 0 || this.#bytes + bytes > MAX_CREDIT) {
+      throw new SealwireError("ERR_PROTOCOL", `credit of ${bytes} bytes on a balance of ${this.#bytes}`);
+    }
+    this.#bytes += bytes;
+  }
+}
+
+/** The receiving side's account of what the peer may send. */
+export class Allowance {
+  /** What the peer may still send, as this side knows it. */
+  #left: number;
+  /** Dealt with, and not given back yet. */
+  #returned = 0;
+  #window: number;
+
+  constructor(window: number) {
+    this.#left = window;
+    this.#window = window;
+  }
+
+  /** What the peer may send at most before it gets more. */
+  get window(): number {
+    return this.#window;
+  }
+
+  /** Bytes that arrived and have not been given back to the peer. */
+  get outstanding(): number {
+    return this.#window - this.#left;
+  }
+
+  /** Something arrived. False when the peer had no credit for it. */
+  receive(bytes: number): boolean {
+    if (this.#left <= 0) return false;
+    this.#left -= bytes;
+    return true;
+  }
+
+  /** What arrived was dealt with. */
+  giveBack(bytes: number): void {
+    this.#returned += bytes;
+  }
+
+  /** The peer knows, without being told, that it may have more. */
+  raise(bytes: number): void {
+    this.#window += bytes;
+    this.#left += bytes;
+  }
+
+  /** The peer may have more than before. */
+  widen(bytes: number): void {
+    this.#window += bytes;
+    this.#returned += bytes;
+  }
+
+  /** What was dealt with and not given back. */
+  get returned(): number {
+    return this.#returned;
+  }
+
+  /** Credit that should be given now: half a window, or anything for a peer that has none. 0: none. */
+  get due(): number {
+    const enough = this.#returned * 2 >= this.#window || this.#left <= 0;
+    return enough ? this.#returned : 0;
+  }
+
+  /** `due` was given. */
+  given(bytes: number): void {
+    this.#returned -= bytes;
+    this.#left += bytes;
+  }
+}

@@ -1,0 +1,88 @@
+// Lists of fields, u8 tag ‖ u16be length ‖ value, in which protocol v2 says what may grow: settings, heads of calls,
+// why something ends. Tags ascend and none stands twice. Of tags that a receiver does not know, those below 64 are
+// passed over, those from 64 to 127 are critical (what they belong to can't be understood without them), and those
+// from 128 on are the application's.
+
+import { SealwireError } from "../base/errors.ts";
+import { totalLength, viewOf } from "../core/bytes.ts";
+
+export const FIRST_CRITICAL_TAG = 64;
+export const FIRST_APPLICATION_TAG = 128;
+const LAST_TAG = 255;
+const FIELD_HEADER_BYTES = 3;
+const MAX_VALUE_BYTES = 0xffff;
+
+/** Values by tag. */
+export type Fields = Map<number, Uint8Array>;
+
+/** The bytes of these fields, tags ascending. */
+export function encodeFields(fields: Fields): Uint8Array {
+  const tags = [...fields.keys()].sort((a, b) => a - b);
+  const values = tags.map((tag) => fields.get(tag)!);
+  const bytes = new Uint8Array(totalLength(values) + FIELD_HEADER_BYTES * tags.length);
+  let at = 0;
+  for (const [i, tag] of tags.entries()) {
+    const value = values[i]!;
+    bytes[at] = tag;
+    bytes[at + 1] = value.length >>> 8;
+    bytes[at + 2] = value.length;
+    bytes.set(value, at + FIELD_HEADER_BYTES);
+    at += FIELD_HEADER_BYTES + value.length;
+  }
+  return bytes;
+}
+
+/**
+ * The fields in bytes [start, end), as views.
+ *
+ * @throws SealwireError ERR_PROTOCOL when the fields don't fill them, or their tags don't ascend
+ */
+export function decodeFields(bytes: Uint8Array, start: number, end: number): Fields {
+  const fields: Fields = new Map();
+  let last = -1;
+  for (let at = start; at < end; ) {
+    const valueStart = at + FIELD_HEADER_BYTES;
+    const next = valueStart > end ? 0 : valueStart + ((bytes[at + 1]! << 8) | bytes[at + 2]!);
+    const tag = bytes[at]!;
+    if (next < valueStart || next > end || tag <= last) {
+      throw new SealwireError("ERR_PROTOCOL", "malformed fields");
+    }
+    fields.set(tag, viewOf(bytes, valueStart, next));
+    last = tag;
+    at = next;
+  }
+  return fields;
+}
+
+/** The first critical tag that is not among those that `known` holds, or undefined. */
+export function unknownCritical(fields: Fields, known: ReadonlySet<number>): number | undefined {
+  for (const tag of fields.keys()) {
+    if (tag >= FIRST_CRITICAL_TAG && tag < FIRST_APPLICATION_TAG && !known.has(tag)) return tag;
+  }
+  return undefined;
+}
+
+/** Whether a tag and a value can be the application's. */
+export function isApplicationField(tag: number, value: Uint8Array): boolean {
+  return (
+    Number.isInteger(tag) &&
+    tag >= FIRST_APPLICATION_TAG &&
+    tag <= LAST_TAG &&
+    value.length <= MAX_VALUE_BYTES
+  );
+}
+
+/** The u32be that a field holds; undefined without the field. */
+export function u32Field(fields: Fields, tag: number): number | undefined {
+  const value = fields.get(tag);
+  if (value === undefined) return undefined;
+  if (value.length !== 4) throw new SealwireError("ERR_PROTOCOL", `field ${tag} must have 4 bytes`);
+  return new DataView(value.buffer, value.byteOffset).getUint32(0);
+}
+
+/** u32be as a value. */
+export function u32Value(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value);
+  return bytes;
+}

@@ -1,0 +1,160 @@
+// Heads: what a call or an answer says beside its body. u16be n ‖ n bytes of fields ‖ body.
+
+import { invalidArgument, SealwireError } from "../base/errors.ts";
+import { requireBytes, totalLength, viewOf } from "../core/bytes.ts";
+import { decodeText, encodeText } from "../core/text.ts";
+import {
+  decodeFields,
+  encodeFields,
+  FIRST_APPLICATION_TAG,
+  type Fields,
+  isApplicationField,
+  u32Field,
+  u32Value,
+  unknownCritical,
+} from "./fields.ts";
+
+/** What an application says beside a body. */
+export interface CallHead {
+  /** The method's name, up to 1,024 bytes of UTF-8. */
+  readonly method?: string;
+  /** W3C Trace Context's `traceparent`, as text. */
+  readonly traceParent?: string;
+  /** How the body is to be read; the application's agreement. 0: raw bytes, 1: JSON, 2: MessagePack; 0 to 255. */
+  readonly contentType?: number;
+  /** Fields of the application's own, by tag from 128 to 255, up to 65,535 bytes each. */
+  readonly fields?: ReadonlyMap<number, Uint8Array>;
+}
+
+/** The same with what the library says. */
+export interface Head extends CallHead {
+  /** Milliseconds that are left, from when it was written on. */
+  readonly deadlineMs?: number;
+  /** The sender's chunks follow. */
+  readonly streams?: boolean;
+  /** The receiver may send chunks, of so many bytes at first. */
+  readonly streamCredit?: number;
+}
+
+const Tag = { deadline: 1, method: 2, traceParent: 3, contentType: 4, streams: 5, streamCredit: 6 } as const;
+const known: ReadonlySet<number> = new Set(Object.values(Tag));
+const LENGTH_BYTES = 2;
+const MAX_METHOD_BYTES = 1_024;
+const MAX_TRACE_BYTES = 256;
+const MAX_HEAD_BYTES = 0xffff;
+
+/** @throws SealwireError ERR_INVALID_ARGUMENT naming the part */
+export function checkHead(head: CallHead): void {
+  if (typeof head !== "object" || head === null) throw invalidArgument("head", "an object");
+  const { method, traceParent, contentType, fields } = head;
+  checkText("head.method", method, MAX_METHOD_BYTES);
+  checkText("head.traceParent", traceParent, MAX_TRACE_BYTES);
+  if (
+    contentType !== undefined &&
+    !(Number.isInteger(contentType) && contentType >= 0 && contentType <= 255)
+  ) {
+    throw invalidArgument("head.contentType", "an integer from 0 to 255");
+  }
+  if (fields === undefined) return;
+  if (!(fields instanceof Map)) throw invalidArgument("head.fields", "a Map");
+  for (const [tag, value] of fields) {
+    requireBytes(`head.fields, tag ${String(tag)}`, value);
+    if (!isApplicationField(tag, value)) {
+      throw invalidArgument("head.fields", "a Map from 128 … 255 to at most 65,535 bytes");
+    }
+  }
+}
+
+function checkText(name: string, text: string | undefined, maxBytes: number): void {
+  if (text === undefined) return;
+  if (typeof text !== "string" || encodeText(text).length > maxBytes) {
+    throw invalidArgument(name, `text of at most ${maxBytes} bytes`);
+  }
+}
+
+/** Head ‖ body, in memory of its own. Throws ERR_INVALID_ARGUMENT when the head is longer than a head may be. */
+export function encodeWithHead(head: Head, body: Uint8Array): Uint8Array {
+  const fields: Fields = new Map();
+  const { deadlineMs, method, traceParent, contentType, streams, streamCredit } = head;
+  if (deadlineMs !== undefined) fields.set(Tag.deadline, u32Value(Math.max(Math.ceil(deadlineMs), 0)));
+  if (method !== undefined) fields.set(Tag.method, encodeText(method));
+  if (traceParent !== undefined) fields.set(Tag.traceParent, encodeText(traceParent));
+  if (contentType !== undefined) fields.set(Tag.contentType, Uint8Array.of(contentType));
+  if (streams) fields.set(Tag.streams, new Uint8Array(0));
+  if (streamCredit !== undefined) fields.set(Tag.streamCredit, u32Value(streamCredit));
+  for (const [tag, value] of head.fields ?? []) fields.set(tag, value);
+  const encoded = encodeFields(fields);
+  if (encoded.length > MAX_HEAD_BYTES) throw invalidArgument("head", "of at most 65,535 bytes in all");
+  const bytes = new Uint8Array(totalLength([encoded, body]) + LENGTH_BYTES);
+  bytes[0] = encoded.length >>> 8;
+  bytes[1] = encoded.length;
+  bytes.set(encoded, LENGTH_BYTES);
+  bytes.set(body, LENGTH_BYTES + encoded.length);
+  return bytes;
+}
+
+/** Writes what is left of the deadline into a record that has one, before it is sent. */
+export function patchDeadline(record: Uint8Array, leftMs: number): void {
+  // Tags ascend, so the deadline is the first field.
+  if (record[LENGTH_BYTES] !== Tag.deadline) return;
+  record.set(u32Value(Math.max(Math.ceil(leftMs), 0)), LENGTH_BYTES + 3);
+}
+
+/** A head as it arrived, and where the body behind it begins. `fault`: why what it belongs to can't be handled. */
+export interface ReadHead {
+  readonly head: Head;
+  readonly bodyStart: number;
+  readonly fault: SealwireError | undefined;
+}
+
+/**
+ * Reads the head in front of a body. A malformed value is that call's fault and no other's; a head that does not fit
+ * is the connection's.
+ *
+ * @throws SealwireError ERR_PROTOCOL when the length of the head is longer than what is there
+ */
+export function decodeHead(bytes: Uint8Array, start: number, end: number): ReadHead {
+  const length = end - start < LENGTH_BYTES ? -1 : (bytes[start]! << 8) | bytes[start + 1]!;
+  const bodyStart = start + LENGTH_BYTES + length;
+  if (length < 0 || bodyStart > end) throw new SealwireError("ERR_PROTOCOL", "a head longer than its record");
+  try {
+    const fields = decodeFields(bytes, start + LENGTH_BYTES, bodyStart);
+    const critical = unknownCritical(fields, known);
+    const fault =
+      critical === undefined
+        ? undefined
+        : new SealwireError("ERR_UNSUPPORTED", `a head with the critical field ${critical}`);
+    return { head: readFields(fields), bodyStart, fault };
+  } catch (error) {
+    return { head: {}, bodyStart, fault: error as SealwireError };
+  }
+}
+
+function readFields(fields: Fields): Head {
+  const text = (tag: number, most: number): string | undefined => {
+    const value = fields.get(tag);
+    if (value === undefined) return undefined;
+    if (value.length > most) throw new SealwireError("ERR_PROTOCOL", `field ${tag} of ${value.length} bytes`);
+    return decodeText(value);
+  };
+  const contentType = fields.get(Tag.contentType);
+  if (contentType !== undefined && contentType.length !== 1) {
+    throw new SealwireError("ERR_PROTOCOL", "a content type that is no byte");
+  }
+  const own = [...fields].filter(([tag]) => tag >= FIRST_APPLICATION_TAG);
+  const streams = fields.get(Tag.streams);
+  return {
+    ...defined("deadlineMs", u32Field(fields, Tag.deadline)),
+    ...defined("method", text(Tag.method, MAX_METHOD_BYTES)),
+    ...defined("traceParent", text(Tag.traceParent, MAX_TRACE_BYTES)),
+    ...defined("contentType", contentType?.[0]),
+    ...defined("streams", streams === undefined ? undefined : true),
+    ...defined("streamCredit", u32Field(fields, Tag.streamCredit)),
+    // Copies: the fields live longer than the read that brought them.
+    fields: new Map(own.map(([tag, value]) => [tag, viewOf(value, 0, value.length).slice()])),
+  };
+}
+
+function defined<Name extends string, Value>(name: Name, value: Value | undefined) {
+  return value === undefined ? {} : ({ [name]: value } as Record<Name, Value>);
+}

@@ -1,0 +1,420 @@
+// Messages, requests and calls of the peer: from their arrival, through the waiting room if there is no room among the
+// handlers, to the one end that every request gets. Protocol v2 accounts for them: what arrives was paid for, and the
+// credit goes back when its handler begins, or when it is certain that it never will.
+
+import { SealwireError } from "../base/errors.ts";
+import { copyOf } from "../core/bytes.ts";
+import { now } from "../core/eventLoop.ts";
+import { Allowance, MESSAGE_COST } from "../protocol/credit.ts";
+import { Origin } from "../protocol/errorBody.ts";
+import type { Role } from "../protocol/handshake.ts";
+import { type CallHead, decodeHead, type Head } from "../protocol/head.ts";
+import { BASE_SETTINGS } from "../protocol/settings.ts";
+import { copyBody } from "./bodies.ts";
+import { Handlers, type HandlersOptions } from "./handlers.ts";
+import { IncomingStream } from "./incomingStream.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import { type CallParts, IncomingMessage, type MessageOwner } from "./message.ts";
+import type { Outbox } from "./outbox.ts";
+import { OutgoingStream } from "./outgoingStream.ts";
+import type { Connection } from "./peer.ts";
+import { CallbackDeadline, timers } from "./timers.ts";
+import { WaitingRoom } from "./waitingRoom.ts";
+
+export interface ArrivalsOptions extends HandlersOptions {
+  /** Bodies as views of memory that is used again, instead of copies. */
+  readonly bodyViews: boolean;
+  readonly maxConcurrentHandlers: number;
+  readonly maxRequests: number;
+  readonly maxStreams: number;
+  readonly messageCreditBytes: number;
+  readonly maxItemBytes: number;
+  readonly maxPendingBytes: number;
+}
+
+export interface ArrivalsEvents {
+  /** A handler is done, or a request that waited is gone: there may be room, or nothing left in flight. */
+  onSettled(): void;
+}
+
+/** How long the handlers of one read may keep the event loop from everything else, and how often that is looked at. */
+const TURN_MS = 10;
+const LOOK_AT_CLOCK_MASK = 31;
+/** What a peer whose messages are begun at once may have on its way at most. */
+const MAX_MESSAGE_WINDOW = 16_777_216;
+/** A deadline is never longer than timers go. */
+const MAX_DEADLINE_MS = 0x7fffffff;
+
+export class Arrivals implements MessageOwner {
+  readonly #options: ArrivalsOptions;
+  readonly #events: ArrivalsEvents;
+  readonly #speaksV2: boolean;
+  readonly #ownParity: number;
+  readonly #lifecycle: Lifecycle;
+  readonly #outbox: Outbox;
+  readonly connection: Connection;
+  readonly #handlers: Handlers;
+  readonly #room = new WaitingRoom();
+  readonly #allowance: Allowance;
+  /** With body views: the object of the last one-way message, for the next one. */
+  #spare: IncomingMessage | undefined;
+  /** Numbers of the last request that arrived, and of the last one whose handler began. */
+  #lastArrived: number;
+  lastBegun: number;
+  /** A pong waits to be sent until so many bytes were. */
+  #pongAt = -1;
+  /** Handlers have run for TURN_MS: before more do, the event loop should look for other events. */
+  turnIsOver = false;
+  #turnBegan = 0;
+  #turnMessages = 0;
+
+  constructor(
+    role: Role,
+    speaksV2: boolean,
+    options: ArrivalsOptions,
+    peers: { readonly connection: Connection; readonly lifecycle: Lifecycle; readonly outbox: Outbox },
+    events: ArrivalsEvents,
+  ) {
+    this.#options = options;
+    this.#events = events;
+    this.#speaksV2 = speaksV2;
+    this.#ownParity = role === "client" ? 1 : 0;
+    this.connection = peers.connection;
+    this.#lifecycle = peers.lifecycle;
+    this.#outbox = peers.outbox;
+    // The number before the peer's first one.
+    this.#lastArrived = role === "client" ? 0 : 0xffffffff;
+    this.lastBegun = this.#lastArrived;
+    this.#allowance = new Allowance(BASE_SETTINGS.messageCredit);
+    this.#handlers = new Handlers(options, speaksV2, {
+      onFailure: (message, code, text, data) => {
+        this.#endWithError(message, Origin.handler, code, text, data);
+      },
+      onDone: () => events.onSettled(),
+    });
+  }
+
+  /** This side's settings were sent: the peer may use them. */
+  settingsSent(): void {
+    const more = this.#options.messageCreditBytes - this.#allowance.window;
+    if (more > 0) this.#allowance.raise(more);
+  }
+
+  /** Handlers that returned a promise which has not settled. */
+  get running(): number {
+    return this.#handlers.running;
+  }
+
+  /** No message waits for its handler. */
+  get nothingWaits(): boolean {
+    return this.#room.isEmpty;
+  }
+
+  /** Another handler may begin. */
+  get ready(): boolean {
+    const busy = this.#speaksV2 ? this.#handlers.running : this.#handlers.held;
+    return (
+      !this.turnIsOver &&
+      busy <= this.#options.maxConcurrentHandlers &&
+      !this.#options.handlerBudget.full &&
+      !this.#outbox.blocked
+    );
+  }
+
+  /** The handling of a read begins, or goes on after the event loop has run. */
+  beginTurn(): void {
+    this.#turnBegan = now();
+    this.#turnMessages = 0;
+    this.turnIsOver = false;
+  }
+
+  /** Begins what waits, as far as there is room. */
+  beginWaiting(): void {
+    while (!this.#room.isEmpty && this.ready && !this.#lifecycle.isOver) {
+      const { message, cost } = this.#room.next();
+      this.#begin(message, cost);
+    }
+  }
+
+  /** Gives the peer the credit that is due; coalesced, at the end of a read. */
+  grantCredit(): void {
+    const { due } = this.#allowance;
+    if (due === 0 || !this.#speaksV2 || !this.#lifecycle.maySend || this.#outbox.blocked) return;
+    this.#allowance.given(due);
+    this.#outbox.controls.credit(0, due);
+  }
+
+  /** The peer has more than its credit: it gets more, if handlers keep up. */
+  blocked(): void {
+    if (!this.#room.isEmpty || this.#outbox.blocked) return;
+    const { window } = this.#allowance;
+    const more = Math.min(window, MAX_MESSAGE_WINDOW - window);
+    if (more > 0) this.#allowance.widen(more);
+  }
+
+  hasArrived(sequence: number): boolean {
+    return ((this.#lastArrived - sequence) | 0) >= 0;
+  }
+
+  // ---- What arrives -------------------------------------------------------------------------------------
+
+  message(
+    sequence: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    lent: boolean,
+    more: number,
+  ): void {
+    const cost = this.#pay(end - start);
+    if (sequence !== 0) this.#checkNumber(sequence);
+    const { bodyViews } = this.#options;
+    const message =
+      bodyViews && sequence === 0
+        ? this.#lentMessage(bytes, start, end)
+        : this.#newMessage(sequence, bytes, start, end, lent, more);
+    this.#arrived(message, cost, bodyViews && lent);
+  }
+
+  call(sequence: number, bytes: Uint8Array, start: number, end: number, lent: boolean, more: number): void {
+    const cost = this.#pay(end - start);
+    if (sequence === 0) throw new SealwireError("ERR_PROTOCOL", "a call that is no request");
+    this.#checkNumber(sequence);
+    const { head, bodyStart, fault } = decodeHead(bytes, start, end);
+    const parts = this.#callParts(sequence, head);
+    const message = this.#newMessage(sequence, bytes, bodyStart, end, lent, more, parts);
+    if (fault !== undefined) return this.#refuse(message, cost, fault.code, fault.message);
+    const { maxStreams } = this.#options;
+    const hasStreams = parts.incoming !== undefined || parts.outgoing !== undefined;
+    if (hasStreams && this.#outbox.streams.size >= maxStreams) {
+      return this.#refuse(
+        message,
+        cost,
+        "ERR_TOO_MANY_REQUESTS",
+        `${maxStreams} calls with streams are open`,
+      );
+    }
+    if (head.deadlineMs === 0) return this.#refuse(message, cost, "ERR_REQUEST_TIMEOUT", EXPIRED);
+    if (hasStreams)
+      this.#outbox.streams.add(sequence, { incoming: parts.incoming, outgoing: parts.outgoing });
+    if (head.deadlineMs !== undefined) this.#armDeadline(message, parts, head.deadlineMs);
+    this.#arrived(message, cost, this.#options.bodyViews && lent);
+  }
+
+  /** The caller no longer waits. */
+  cancel(sequence: number): void {
+    const message = this.#handlers.request(sequence);
+    if (message === undefined || message.answered) return;
+    this.#abandon(message, new SealwireError("ERR_ABORTED", "the caller no longer waits for the answer"));
+  }
+
+  /** At most one pong waits: it answers all pings that came before it leaves. */
+  ping(sequence: number): void {
+    const { sender, controls } = this.#outbox;
+    if (!this.#lifecycle.maySend || sender.writtenBytes < this.#pongAt) return;
+    controls.pong(sequence);
+    this.#pongAt = sender.enqueuedBytes;
+  }
+
+  /** The connection is over: every handler that still runs is told. */
+  end(reason: SealwireError): void {
+    this.#room.clear();
+    this.#handlers.end(reason);
+  }
+
+  #pay(bytes: number): number {
+    if (!this.#speaksV2) return 0;
+    const cost = MESSAGE_COST + bytes;
+    if (!this.#allowance.receive(cost)) {
+      throw new SealwireError("ERR_PROTOCOL", "a message that the peer had no credit for");
+    }
+    return cost;
+  }
+
+  /** A request's number must be the peer's, and not one whose request still waits for its end. */
+  #checkNumber(sequence: number): void {
+    if ((sequence & 1) === this.#ownParity) {
+      throw new SealwireError("ERR_PROTOCOL", "a request with a number of this side's parity");
+    }
+    this.#handlers.checkNumber(sequence);
+    if (this.#speaksV2 && this.#handlers.openRequests >= this.#options.maxRequests) {
+      throw new SealwireError("ERR_PROTOCOL", `more than ${this.#options.maxRequests} requests at once`);
+    }
+    this.#lastArrived = sequence;
+  }
+
+  #callParts(sequence: number, head: Head): CallParts {
+    const { streams } = this.#outbox;
+    const { maxItemBytes, maxPendingBytes } = this.#options;
+    const number = (): number => sequence;
+    const { deadlineMs, streams: streamsIn, streamCredit, ...own } = head;
+    return {
+      head: own,
+      deadlineAt: deadlineMs === undefined ? undefined : now() + deadlineMs,
+      deadline: undefined,
+      incoming: streamsIn ? new IncomingStream(streams, number, maxItemBytes) : undefined,
+      outgoing:
+        streamCredit === undefined
+          ? undefined
+          : new OutgoingStream(streams, number, streamCredit, maxPendingBytes),
+    };
+  }
+
+  #newMessage(
+    sequence: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    lent: boolean,
+    more: number,
+    parts?: CallParts,
+  ): IncomingMessage {
+    if (this.#options.bodyViews || !lent)
+      return new IncomingMessage(this, sequence, bytes, start, end, parts);
+    const body = copyBody(bytes, start, end, more);
+    return new IncomingMessage(this, sequence, body, 0, body.length, parts);
+  }
+
+  /** A one-way message with a view as its body ends when its handler returns: the next one is the same object. */
+  #lentMessage(bytes: Uint8Array, start: number, end: number): IncomingMessage {
+    const message = this.#spare;
+    if (message === undefined) return new IncomingMessage(this, 0, bytes, start, end);
+    this.#spare = undefined;
+    message.reuse(bytes, start, end);
+    return message;
+  }
+
+  // ---- From arrival to handler --------------------------------------------------------------------------
+
+  /** `isLent`: its body is gone when the read has been handled. */
+  #arrived(message: IncomingMessage, cost: number, isLent: boolean): void {
+    if (this.#options.onMessage === undefined) {
+      return this.#refuse(message, cost, "ERR_NO_HANDLER", "this side handles no messages");
+    }
+    const isRequest = message.sequence !== 0;
+    if (!this.#speaksV2 || (this.ready && !this.#room.mustWait(isRequest))) {
+      this.#begin(message, cost);
+      return;
+    }
+    if (isLent) {
+      const { bytes, start, end } = message;
+      message.reuse(copyOf(bytes, start, end), 0, end - start);
+    }
+    if (isRequest) this.#handlers.hold(message);
+    this.#room.add(message, cost);
+  }
+
+  #begin(message: IncomingMessage, cost: number): void {
+    if ((++this.#turnMessages & LOOK_AT_CLOCK_MASK) === 0)
+      this.turnIsOver = now() - this.#turnBegan > TURN_MS;
+    this.#allowance.giveBack(cost);
+    if (message.sequence !== 0) this.lastBegun = message.sequence;
+    const isFree = this.#handlers.run(message);
+    if (isFree && message.sequence === 0 && this.#options.bodyViews) this.#spare = message;
+  }
+
+  /** It never begins. Its credit goes back when the refusal has left, so that nobody gets refusals for nothing. */
+  #refuse(message: IncomingMessage, cost: number, code: string, text: string): void {
+    if (message.sequence === 0) {
+      this.#allowance.giveBack(cost);
+      return;
+    }
+    this.#endWithError(message, Origin.notBegun, code, text, undefined);
+    if (!this.#speaksV2) return;
+    const giveBack = (): void => {
+      this.#allowance.giveBack(cost);
+      this.grantCredit();
+    };
+    this.#outbox.sender.handedToKernel().then(giveBack, () => {});
+  }
+
+  // ---- The one end of a request -------------------------------------------------------------------------
+
+  #endWithError(
+    message: IncomingMessage,
+    origin: Origin,
+    code: string,
+    text: string,
+    data: Uint8Array | undefined,
+  ): void {
+    if (message.answered || !this.#lifecycle.maySend) return;
+    message.callParts?.outgoing?.fail(
+      new SealwireError("ERR_ALREADY_ANSWERED", "the call was answered with an error"),
+    );
+    if (this.#outbox.controls.error(message.sequence, origin, code, text, data)) {
+      message.markAnswered();
+      this.#closeCall(message);
+    }
+  }
+
+  /** Nobody waits for it any more. */
+  #abandon(message: IncomingMessage, reason: SealwireError): void {
+    const cost = this.#room.remove(message);
+    if (cost === 0) {
+      message.cancel(reason);
+      return;
+    }
+    this.#refuse(message, cost, reason.code, reason.message);
+    message.cancel(reason);
+    this.#events.onSettled();
+  }
+
+  #armDeadline(message: IncomingMessage, parts: CallParts, deadlineMs: number): void {
+    const expired = new SealwireError("ERR_REQUEST_TIMEOUT", EXPIRED);
+    parts.deadline = new CallbackDeadline(() => this.#abandon(message, expired));
+    timers.arm(parts.deadline, Math.min(deadlineMs, MAX_DEADLINE_MS));
+  }
+
+  /** A call has its end: nothing of it goes on. */
+  #closeCall(message: IncomingMessage): void {
+    const parts = message.callParts;
+    if (parts === undefined) return;
+    if (parts.deadline !== undefined) timers.cancel(parts.deadline);
+    parts.incoming?.end();
+    this.#outbox.streams.remove(message.sequence);
+  }
+
+  // ---- MessageOwner -------------------------------------------------------------------------------------
+
+  reply(message: IncomingMessage, body: Uint8Array, head: CallHead | undefined): boolean {
+    const outbox = this.#outbox;
+    outbox.checkBody(body);
+    if (head !== undefined) outbox.encodeAnswer(body, head);
+    if (!this.#lifecycle.maySend) return false;
+    const { sequence } = message;
+    const outgoing = message.callParts?.outgoing;
+    if (outgoing === undefined || outgoing.isEmpty) {
+      outbox.reply(sequence, body, head);
+      this.#closeCall(message);
+      return true;
+    }
+    // Items that were written before leave before the answer.
+    const copy = body.slice();
+    outgoing.whenEmpty(() => {
+      if (this.#lifecycle.maySend) outbox.reply(sequence, copy, head);
+      this.#closeCall(message);
+    });
+    return true;
+  }
+
+  hold(message: IncomingMessage): void {
+    if (this.#lifecycle.isOver) {
+      message.cancel(new SealwireError("ERR_CONNECTION_LOST", "the connection is gone"));
+      return;
+    }
+    this.#handlers.hold(message);
+  }
+
+  drop(message: IncomingMessage): void {
+    this.#handlers.drop(message);
+  }
+
+  endCancelled(message: IncomingMessage): void {
+    if (this.#speaksV2 && this.#lifecycle.maySend && message.sequence !== 0) {
+      this.#outbox.controls.error(message.sequence, Origin.library, "ERR_ABORTED", "");
+    }
+    this.#closeCall(message);
+  }
+}
+
+const EXPIRED = "the caller's deadline has passed";

@@ -1,0 +1,163 @@
+// The application's handlers of one connection: this is the one place that calls them. It knows which run, tells them
+// when nobody waits any more, and passes on what they throw.
+
+import { SealwireError } from "../base/errors.ts";
+import type { HandlerBudget } from "./handlerBudget.ts";
+import { describeForPeer, type ErrorExposure } from "./handlerErrors.ts";
+import { callListener } from "./listeners.ts";
+import type { IncomingMessage } from "./message.ts";
+import type { Message, MessageHandler } from "./peer.ts";
+
+export interface HandlersOptions extends ErrorExposure {
+  readonly onMessage: MessageHandler | undefined;
+  readonly onHandlerError: (error: unknown, message: Message) => void;
+  /** Handlers of all connections of the client or server. */
+  readonly handlerBudget: HandlerBudget;
+}
+
+export interface HandlersEvents {
+  /** A request's handler failed; the caller is to be told this. */
+  onFailure(message: IncomingMessage, code: string, text: string, data: Uint8Array | undefined): void;
+  /** A handler is done: there may be room, or nothing left in flight. */
+  onDone(): void;
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    ((typeof value === "object" && value !== null) || typeof value === "function") &&
+    typeof (value as { then?: unknown }).then === "function"
+  );
+}
+
+const { then } = Promise.prototype;
+
+/** Takes a result as `await` takes it: one of the two is called, once, whatever the application's `then` does. */
+function whenSettled(result: unknown, done: () => void, failed: (error: unknown) => void): void {
+  if (result instanceof Promise) {
+    try {
+      then.call(result, done, failed);
+      return;
+    } catch {
+      // A subclass whose constructor can't be used for the promise that `then` makes.
+    }
+  }
+  then.call(new Promise((resolve) => resolve(result)), done, failed);
+}
+
+export class Handlers {
+  readonly #options: HandlersOptions;
+  readonly #events: HandlersEvents;
+  /** Requests without an answer are kept (protocol v2), so that each gets its one end. */
+  readonly #keepsUnanswered: boolean;
+  /** Handlers that returned a promise which has not settled. */
+  #running = 0;
+  /** Messages that a cancel or the end of the connection has to reach: requests by number, and the others. */
+  readonly #requests = new Map<number, IncomingMessage>();
+  readonly #others = new Set<IncomingMessage>();
+
+  constructor(options: HandlersOptions, keepsUnanswered: boolean, events: HandlersEvents) {
+    this.#options = options;
+    this.#keepsUnanswered = keepsUnanswered;
+    this.#events = events;
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Messages that are kept. */
+  get held(): number {
+    return this.#requests.size + this.#others.size;
+  }
+
+  /** Requests of the peer that have no end yet. */
+  get openRequests(): number {
+    return this.#requests.size;
+  }
+
+  request(sequence: number): IncomingMessage | undefined {
+    return this.#requests.get(sequence);
+  }
+
+  /** The number of a request that still has no answer can't be used again. */
+  checkNumber(sequence: number): void {
+    const earlier = this.#requests.get(sequence);
+    if (earlier === undefined) return;
+    if (!earlier.answered) {
+      throw new SealwireError("ERR_PROTOCOL", "a request with the number of one that is running");
+    }
+    // Its handler goes on after the answer: the number is free, the handler is still told of the end.
+    this.#requests.delete(sequence);
+    this.#others.add(earlier);
+  }
+
+  /** Calls the handler. Returns whether nobody can hold the message any more. */
+  run(message: IncomingMessage): boolean {
+    let result: unknown;
+    let goesOn: boolean;
+    try {
+      result = this.#options.onMessage!(message);
+      goesOn = isThenable(result);
+    } catch (error) {
+      this.#failed(error, message);
+      message.finish(this.#keepsUnanswered);
+      return false;
+    }
+    if (!goesOn) {
+      message.finish(this.#keepsUnanswered);
+      return !message.hasSignal;
+    }
+    this.#running++;
+    this.#options.handlerBudget.begin();
+    message.running = true;
+    this.hold(message);
+    whenSettled(
+      result,
+      () => this.#done(message),
+      (error) => {
+        this.#failed(error, message);
+        this.#done(message);
+      },
+    );
+    return false;
+  }
+
+  hold(message: IncomingMessage): void {
+    if (message.held) return;
+    message.held = true;
+    if (message.sequence === 0) this.#others.add(message);
+    else this.#requests.set(message.sequence, message);
+  }
+
+  drop(message: IncomingMessage): void {
+    message.held = false;
+    if (this.#requests.get(message.sequence) === message) this.#requests.delete(message.sequence);
+    else this.#others.delete(message);
+  }
+
+  /** The connection is over: every handler that still runs is told. */
+  end(reason: SealwireError): void {
+    const held = [...this.#requests.values(), ...this.#others];
+    this.#requests.clear();
+    this.#others.clear();
+    for (const message of held) {
+      message.held = false;
+      message.cancel(reason);
+    }
+  }
+
+  #done(message: IncomingMessage): void {
+    this.#running--;
+    message.finish(this.#keepsUnanswered);
+    this.#options.handlerBudget.end();
+    this.#events.onDone();
+  }
+
+  #failed(error: unknown, message: IncomingMessage): void {
+    if (!message.answered) {
+      const { code, text, data } = describeForPeer(error, this.#options);
+      this.#events.onFailure(message, code, text, data);
+    }
+    callListener("onHandlerError", this.#options.onHandlerError, error, message);
+  }
+}

@@ -1,0 +1,166 @@
+// One direction of a stream as its sender has it: items that wait for credit and for their turn.
+
+import { CHUNK_CONTINUES } from "../base/constants.ts";
+import { SealwireError } from "../base/errors.ts";
+import { requireBytes, viewOf } from "../core/bytes.ts";
+import { Balance } from "../protocol/credit.ts";
+import type { Streams } from "./streams.ts";
+
+/** Chunks of a stream are at most this long, so that four of them share a segment. */
+const MAX_CHUNK_BYTES = 16_000;
+/** What a chunk costs beside its bytes. */
+const CHUNK_COST = 16;
+
+interface Item {
+  readonly bytes: Uint8Array;
+  at: number;
+  resolve(): void;
+  reject(error: SealwireError): void;
+}
+
+export class OutgoingStream {
+  readonly #streams: Streams;
+  readonly #sequence: () => number;
+  readonly #balance: Balance;
+  readonly #maxPendingBytes: number;
+  #items: Item[] = [];
+  #pendingBytes = 0;
+  /** `ending`: an end follows the items. */
+  #state: "open" | "ending" | "ended" = "open";
+  #error: SealwireError | undefined;
+  #onEmpty: (() => void) | undefined;
+  /** The scheduler's own note. */
+  queued = false;
+
+  /** `credit`: bytes that the receiver gave at first. `sequence`: the request's number, once it has one. */
+  constructor(streams: Streams, sequence: () => number, credit: number, maxPendingBytes: number) {
+    this.#streams = streams;
+    this.#sequence = sequence;
+    this.#balance = new Balance(credit);
+    this.#maxPendingBytes = maxPendingBytes;
+  }
+
+  get hasSomething(): boolean {
+    if (this.#state === "ended" || this.#sequence() === 0) return false;
+    if (this.#items.length === 0) return this.#state === "ending";
+    return this.#balance.positive;
+  }
+
+  /** Nothing of it waits to be sent. */
+  get isEmpty(): boolean {
+    return this.#items.length === 0;
+  }
+
+  /**
+   * Sends an item, in as many chunks as it needs. Resolves when all of it is on its way.
+   *
+   * @throws SealwireError as rejections: ERR_STREAM_STOPPED, ERR_CLOSED (ended by this side), ERR_BACKPRESSURE, and what
+   *   ended the call; at once: ERR_INVALID_ARGUMENT
+   */
+  write(item: Uint8Array): Promise<void> {
+    requireBytes("item", item);
+    if (this.#state !== "open") {
+      const error = this.#error ?? new SealwireError("ERR_CLOSED", "the stream was ended by this side");
+      return Promise.reject(error);
+    }
+    if (this.#pendingBytes > 0 && this.#pendingBytes + item.length > this.#maxPendingBytes) {
+      const text = `${this.#pendingBytes} bytes of this stream wait for credit`;
+      return Promise.reject(new SealwireError("ERR_BACKPRESSURE", text));
+    }
+    this.#pendingBytes += item.length;
+    return new Promise((resolve, reject) => {
+      this.#items.push({ bytes: item.slice(), at: 0, resolve, reject });
+      if (this.hasSomething) this.#streams.wake(this);
+      else if (this.#sequence() !== 0) this.#streams.controls.blocked(this.#sequence());
+    });
+  }
+
+  /** No more items of this side. Idempotent. */
+  end(): void {
+    if (this.#state !== "open") return;
+    this.#state = "ending";
+    if (this.hasSomething) this.#streams.wake(this);
+  }
+
+  /** Called once when nothing waits any more: at once, if nothing does. */
+  whenEmpty(callback: () => void): void {
+    if (this.isEmpty) callback();
+    else this.#onEmpty = callback;
+  }
+
+  /** The request got its number. */
+  started(): void {
+    if (this.hasSomething) this.#streams.wake(this);
+  }
+
+  /** @throws SealwireError ERR_PROTOCOL */
+  addCredit(bytes: number): void {
+    this.#balance.add(bytes);
+    if (this.hasSomething) this.#streams.wake(this);
+  }
+
+  /** The receiver wants no more: what waits is dropped, and the end is said. */
+  stop(): void {
+    if (this.#state === "ended") return;
+    this.#drop(new SealwireError("ERR_STREAM_STOPPED", "the other side takes no more of this stream"));
+    this.#streams.controls.end(this.#sequence());
+  }
+
+  /** The call is over: what waits is dropped. */
+  fail(error: SealwireError): void {
+    if (this.#state !== "ended") this.#drop(error);
+  }
+
+  /** Sends one chunk, or the end. Returns what it cost. Only while `hasSomething`. */
+  sendOne(): number {
+    if (!this.hasSomething) return 0;
+    const item = this.#items[0];
+    if (item === undefined) {
+      this.#state = "ended";
+      this.#error = new SealwireError("ERR_CLOSED", "the stream was ended by this side");
+      this.#streams.controls.end(this.#sequence());
+      return CHUNK_COST;
+    }
+    const left = item.bytes.length - item.at;
+    const length = Math.min(left, MAX_CHUNK_BYTES, Math.max(this.#balance.bytes - CHUNK_COST, 1));
+    const body = new Uint8Array(1 + length);
+    body[0] = length < left ? CHUNK_CONTINUES : 0;
+    body.set(viewOf(item.bytes, item.at, item.at + length), 1);
+    this.#balance.spend(length + CHUNK_COST);
+    item.at += length;
+    this.#pendingBytes -= length;
+    this.#streams.sendChunk(this.#sequence(), body);
+    if (length === left) {
+      this.#items.shift();
+      item.bytes.fill(0);
+      item.resolve();
+      if (this.isEmpty) this.#emptied();
+    }
+    if (!this.#balance.positive && !this.isEmpty) this.#streams.controls.blocked(this.#sequence());
+    return length + CHUNK_COST;
+  }
+
+  #drop(error: SealwireError): void {
+    this.#state = "ended";
+    this.#error = error;
+    const items = this.#items;
+    this.#items = [];
+    this.#pendingBytes = 0;
+    for (const item of items) {
+      item.bytes.fill(0);
+      item.reject(error);
+    }
+    this.#emptied();
+  }
+
+  #emptied(): void {
+    const callback = this.#onEmpty;
+    this.#onEmpty = undefined;
+    callback?.();
+  }
+}
+
+/** What a chunk of `bytes` bytes costs of its stream's credit. */
+export function chunkCost(bytes: number): number {
+  return bytes + CHUNK_COST;
+}

@@ -1,0 +1,104 @@
+// The streams of one connection: which chunks belong where, and who sends next. A stream belongs to a request; each
+// direction of it ends for itself.
+//
+// Streams take turns: when nothing else waits to be sent, each that has something and credit for it gives one chunk,
+// until a segment is full. So no stream delays a message by more than one segment.
+
+import { Kind } from "../base/constants.ts";
+import type { SealwireError } from "../base/errors.ts";
+import type { Controls } from "../protocol/controls.ts";
+import type { IncomingStream } from "./incomingStream.ts";
+import type { OutgoingStream } from "./outgoingStream.ts";
+import type { Sender } from "./sender.ts";
+
+/** What of a connection's streams one request has. */
+export interface StreamPair {
+  readonly incoming: IncomingStream | undefined;
+  readonly outgoing: OutgoingStream | undefined;
+}
+
+/** Bytes of chunks that are handed to the sender at a time: about a segment. */
+const TURN_BYTES = 49_152;
+/** Beyond what each stream gets at first, all of a connection together may have so much more. */
+const SHARED_WINDOW_BYTES = 8_388_608;
+
+export class Streams {
+  readonly #sender: Sender;
+  readonly controls: Controls;
+  readonly #pairs = new Map<number, StreamPair>();
+  /** Streams with something to send and credit for it, in turn. */
+  #ready: OutgoingStream[] = [];
+  #sharedWindow = SHARED_WINDOW_BYTES;
+
+  constructor(sender: Sender, controls: Controls) {
+    this.#sender = sender;
+    this.controls = controls;
+    sender.pull = () => this.#pull();
+  }
+
+  get size(): number {
+    return this.#pairs.size;
+  }
+
+  add(sequence: number, pair: StreamPair): void {
+    this.#pairs.set(sequence, pair);
+  }
+
+  get(sequence: number): StreamPair | undefined {
+    return this.#pairs.get(sequence);
+  }
+
+  /** The request is over: what was not sent is dropped. */
+  remove(sequence: number): void {
+    this.#pairs.delete(sequence);
+  }
+
+  /** The connection is over. */
+  endAll(error: SealwireError): void {
+    const pairs = [...this.#pairs.values()];
+    this.#pairs.clear();
+    this.#ready = [];
+    for (const { incoming, outgoing } of pairs) {
+      incoming?.fail(error);
+      outgoing?.fail(error);
+    }
+  }
+
+  /** This stream has something to send. */
+  wake(stream: OutgoingStream): void {
+    if (stream.queued) return;
+    stream.queued = true;
+    this.#ready.push(stream);
+    this.#sender.wake();
+  }
+
+  /** Appends one chunk for a stream; the flush that is under way, or the next one, sends it. */
+  sendChunk(sequence: number, body: Uint8Array): void {
+    this.#sender.append(sequence, Kind.chunk, body);
+  }
+
+  /** Room for a stream whose consumer keeps up; 0 when there is none. */
+  takeShared(bytes: number): number {
+    const taken = Math.min(bytes, this.#sharedWindow);
+    this.#sharedWindow -= taken;
+    return taken;
+  }
+
+  giveShared(bytes: number): void {
+    this.#sharedWindow += bytes;
+  }
+
+  #pull(): boolean {
+    let sent = 0;
+    while (sent < TURN_BYTES && this.#ready.length > 0) {
+      const stream = this.#ready.shift()!;
+      stream.queued = false;
+      sent += stream.sendOne();
+      if (stream.hasSomething) {
+        stream.queued = true;
+        this.#ready.push(stream);
+      }
+    }
+    return sent > 0;
+  }
+}
