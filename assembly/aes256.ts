@@ -9,8 +9,21 @@
 // out_r = t ^ P_r = 2·S_r ^ 3·S_(r+1) ^ S_(r+2) ^ S_(r+3).
 
 import {
-  FROM_TOWER_HIGH, FROM_TOWER_LOW, INV, INV_A, RCON, S2_IO, S2_JO, S3_IO, S3_JO, S_IO, S_JO, SBOX_CONSTANT,
-  TABLES, TO_TOWER_HIGH, TO_TOWER_LOW,
+  FROM_TOWER_HIGH,
+  FROM_TOWER_LOW,
+  INV,
+  INV_A,
+  RCON,
+  S_IO,
+  S_JO,
+  S2_IO,
+  S2_JO,
+  S3_IO,
+  S3_JO,
+  SBOX_CONSTANT,
+  TABLES,
+  TO_TOWER_HIGH,
+  TO_TOWER_LOW,
 } from "./aes256Tables";
 import { highNibbles, lookup, nibbleMask } from "./bytes";
 import { KEY_ROWS, KEY_SPLATS } from "./memory";
@@ -23,34 +36,29 @@ const SHIFT_ROWS_NEXT: usize = memory.data<u8>([5, 10, 15, 0, 9, 14, 3, 4, 13, 2
 const ROTATE_1: usize = memory.data<u8>([1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12], 16);
 const ROTATE_2: usize = memory.data<u8>([2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13], 16);
 
-// @ts-ignore: decorator
-@inline
+// @inline
 export function table(offset: usize): v128 {
   return v128.load(TABLES + offset);
 }
 
 /** One of the two outputs of the inversion: with (n, m) = (i, j) it is io, with (j, i) it is jo. */
-// @ts-ignore: decorator
-@inline
+// @inline
 export function inversion(inv: v128, n: v128, m: v128, aOverK: v128): v128 {
   return v128.xor(lookup(inv, v128.xor(lookup(inv, n), aOverK)), m);
 }
 
-// @ts-ignore: decorator
-@inline
+// @inline
 function byNibbles(x: v128, mask: v128, low: v128, high: v128): v128 {
   return v128.xor(lookup(low, v128.and(x, mask)), lookup(high, highNibbles(x, mask)));
 }
 
-// @ts-ignore: decorator
-@inline
+// @inline
 export function toTower(x: v128, mask: v128): v128 {
   return byNibbles(x, mask, table(TO_TOWER_LOW), table(TO_TOWER_HIGH));
 }
 
 /** S(x) less its constant, in tower form, as 3·S ^ 2·S: for the key schedule. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function subBytes(x: v128, mask: v128): v128 {
   const k = v128.and(x, mask);
   const i = highNibbles(x, mask);
@@ -65,8 +73,7 @@ function subBytes(x: v128, mask: v128): v128 {
 }
 
 /** ShiftRows and MixColumns of a block, given 3·S and 2·S of it. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function shiftAndMix(w: v128, d: v128): v128 {
   const p = v128.xor(lookup(w, v128.load(SHIFT_ROWS)), lookup(d, v128.load(SHIFT_ROWS_NEXT)));
   const q = v128.xor(p, lookup(p, v128.load(ROTATE_2)));
@@ -101,7 +108,7 @@ export function expandKey(slot: usize, key: usize): void {
   v128.store(rows, even);
   v128.store(rows + 16, odd);
   for (let round: usize = 2; round <= ROUNDS; round++) {
-    const isEven = (round & 1) == 0;
+    const isEven = (round & 1) === 0;
     const previous = isEven ? odd : even;
     let temp = v128.xor(subBytes(previous, mask), constant);
     // The last word of the previous round key, in all four words: rotated on even rounds (RotWord).

@@ -11,7 +11,7 @@
 // and round 2 four.
 
 import { inversion, partialRound, ROUNDS, table, toTower } from "./aes256";
-import { INV, INV_A, S2_IO, S2_JO, S3_IO, S3_JO, S_IO, S_JO } from "./aes256Tables";
+import { INV, INV_A, S_IO, S_JO, S2_IO, S2_JO, S3_IO, S3_JO } from "./aes256Tables";
 import { highNibbles, lookup, nibbleMask, reverse4, wipe } from "./bytes";
 import { AES_SLICED_CONSTANTS, AES_SLICED_STATE, AES_SLICED_WORDS, KEY_ROWS, KEY_SPLATS } from "./memory";
 import { interleaveColumn, transposeWords } from "./transpose";
@@ -98,10 +98,16 @@ function firstRounds(slot: usize, first: u8, state: usize): void {
 }
 
 /** SubBytes of register p: W and D of it. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function substitute(
-  p: usize, mask: v128, inv: v128, invA: v128, s3io: v128, s3jo: v128, s2io: v128, s2jo: v128,
+  p: usize,
+  mask: v128,
+  inv: v128,
+  invA: v128,
+  s3io: v128,
+  s3jo: v128,
+  s2io: v128,
+  s2jo: v128,
 ): void {
   const x = v128.load(STATE + p);
   const k = v128.and(x, mask);
@@ -115,8 +121,7 @@ function substitute(
 }
 
 /** MixColumns of the column whose four rows lie, before ShiftRows, at offsets a, b, c, d; and the key. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function mixColumn(a: usize, b: usize, c: usize, d: usize, out: usize, key: usize): void {
   const p0 = v128.xor(v128.load(W + a), v128.load(D + b));
   const p1 = v128.xor(v128.load(W + b), v128.load(D + c));
@@ -155,8 +160,7 @@ function fullRounds(key: usize): void {
 }
 
 /** SubBytes and the key of the last round, in the usual form. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function lastByte(x: v128, key: v128): v128 {
   const mask = nibbleMask();
   const k = v128.and(x, mask);
@@ -193,7 +197,7 @@ export function slicedKeystream(slot: usize, nonce: v128, counter: u32, groups: 
   const key = slot + KEY_SPLATS;
   let prepared = false;
   for (; groups > 0; groups--) {
-    if (!prepared || (counter & 0xff) == 0) {
+    if (!prepared || (counter & 0xff) === 0) {
       prepareCounters(slot, reverse4(i32x4.replace_lane(nonce, 3, counter & 0xffffff00)));
       prepared = true;
     }

@@ -1,6 +1,5 @@
 // Generates aes256Tables.ts: the 16-byte tables of the vector-permute AES in aes256.ts.
-//
-//   node assembly/aes256Tables.gen.js
+// Run by scripts/generate.js; a test compares its output with the checked-in file.
 //
 // M. Hamburg, "Accelerating AES with Vector Permute Instructions" (CHES 2009): GF(2^8) is built as a
 // quadratic extension of GF(16), where an inverse needs only look-ups by nibble. With w + w' = 1 for the
@@ -12,8 +11,6 @@
 // 0x80 or more gives 0, which is 1/infinity.
 //
 // The state is kept in "tower form" between rounds: i in the high nibble, k in the low one.
-import { writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 
 /** Multiplication in GF(2^8) modulo x^8 + x^4 + x^3 + x + 1 (FIPS 197 section 4.2). */
 function multiply(a, b) {
@@ -71,7 +68,10 @@ const outOfV = (n) => affine(multiply(multiply(a, inverse(embed(n))), fromV));
 const tables = {
   INV: ["1/n in GF(16)", nibbles.map((n) => invert(n, 1))],
   INV_A: ["a/n in GF(16)", nibbles.map((n) => invert(n, a))],
-  S3_IO: ["3·S(x) less its constant, in tower form: the part of io", nibbles.map((n) => toTower(multiply(3, outOfU(n))))],
+  S3_IO: [
+    "3·S(x) less its constant, in tower form: the part of io",
+    nibbles.map((n) => toTower(multiply(3, outOfU(n)))),
+  ],
   S3_JO: ["… and of jo", nibbles.map((n) => toTower(multiply(3, outOfV(n))))],
   S2_IO: ["2·S(x), likewise", nibbles.map((n) => toTower(multiply(2, outOfU(n))))],
   S2_JO: ["", nibbles.map((n) => toTower(multiply(2, outOfV(n))))],
@@ -103,6 +103,7 @@ export function generate() {
     `export const RCON: usize = memory.data<u8>([${hex(rcon)}], 16);`,
     "",
     "/** Twelve tables of 16 bytes; the offsets below. */",
+    "// biome-ignore format: one table per row",
     "export const TABLES: usize = memory.data<u8>(",
     "  [",
     ...Object.values(tables).map(([, bytes]) => `    ${hex(bytes)},`),
@@ -117,8 +118,4 @@ export function generate() {
     "",
   ];
   return lines.join("\n");
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  writeFileSync(new URL(target, import.meta.url), generate());
 }

@@ -31,7 +31,7 @@ const LAST: usize = BLAKE2B_SCRATCH + 128; // 128 bytes, and as many behind it t
  */
 export function blake2bInit(S: usize, length: i32, key: usize, keyLength: i32): void {
   memory.copy(S, IV, 64);
-  store<u64>(S, load<u64>(S) ^ 0x01010000 ^ (<u64>keyLength << 8) ^ <u64>length);
+  store<u64>(S, load<u64>(S) ^ 0x01010000 ^ ((<u64>keyLength) << 8) ^ <u64>length);
   memory.fill(S + T_OFFSET, 0, BLAKE2B_STATE_BYTES - T_OFFSET);
   store<i32>(S, length, LENGTH_OFFSET);
   if (keyLength > 0) {
@@ -80,8 +80,7 @@ export function blake2bFinal(S: usize, out: usize): void {
   memory.fill(S, 0, BLAKE2B_STATE_BYTES);
 }
 
-// @ts-ignore: decorator
-@inline
+// @inline
 export function copy64(to: usize, from: usize): void {
   v128.store(to, v128.load(from));
   v128.store(to, v128.load(from, 16), 16);
@@ -99,12 +98,11 @@ function lastBlock(to: usize, from: usize, length: i32): void {
 /** H = the chaining value that every hash with this parameter block begins with (RFC 7693 section 2.5). */
 export function oneShotStart(length: i32, keyLength: i32): void {
   copy64(H, IV);
-  store<u64>(H, load<u64>(H) ^ 0x01010000 ^ (<u64>keyLength << 8) ^ <u64>length);
+  store<u64>(H, load<u64>(H) ^ 0x01010000 ^ ((<u64>keyLength) << 8) ^ <u64>length);
 }
 
 /** Goes on from a chaining value saved after the first block; t is 128 then. */
-// @ts-ignore: decorator
-@inline
+// @inline
 export function oneShotResume(chainingValue: usize): void {
   copy64(H, chainingValue);
 }
@@ -133,14 +131,21 @@ export function oneShotFinish(t: u64, data: usize, length: i32, out: usize): voi
  * One-shot: BLAKE2b(key, input) of `length` (1-64) bytes. `out` gets 64 bytes, those after `length` are of no
  * use to anyone but the wiping caller. `key`: 0-64 bytes.
  */
-export function blake2b(out: usize, length: i32, input: usize, inputLength: i32, key: usize, keyLength: i32): void {
+export function blake2b(
+  out: usize,
+  length: i32,
+  input: usize,
+  inputLength: i32,
+  key: usize,
+  keyLength: i32,
+): void {
   oneShotStart(length, keyLength);
-  if (keyLength == 0) {
+  if (keyLength === 0) {
     oneShotFinish(0, input, inputLength, out);
     return;
   }
   lastBlock(LAST, key, keyLength);
-  if (inputLength == 0) {
+  if (inputLength === 0) {
     oneShotFinish(0, LAST, BLAKE2B_BLOCK_BYTES, out);
     return;
   }

@@ -18,8 +18,18 @@ const SIGMA = [
 
 /** The arguments of G in a round: four columns, then four diagonals. */
 const HALVES = [
-  [[0, 4, 8, 12], [1, 5, 9, 13], [2, 6, 10, 14], [3, 7, 11, 15]],
-  [[0, 5, 10, 15], [1, 6, 11, 12], [2, 7, 8, 13], [3, 4, 9, 14]],
+  [
+    [0, 4, 8, 12],
+    [1, 5, 9, 13],
+    [2, 6, 10, 14],
+    [3, 7, 11, 15],
+  ],
+  [
+    [0, 5, 10, 15],
+    [1, 6, 11, 12],
+    [2, 7, 8, 13],
+    [3, 4, 9, 14],
+  ],
 ];
 
 /**
@@ -46,7 +56,11 @@ function round(r) {
   HALVES.forEach((half, i) => {
     const words = s.slice(8 * i, 8 * i + 8);
     lines.push(
-      ...fourG(half, words.filter((_, n) => n % 2 === 0), words.filter((_, n) => n % 2 === 1)),
+      ...fourG(
+        half,
+        words.filter((_, n) => n % 2 === 0),
+        words.filter((_, n) => n % 2 === 1),
+      ),
       "store<u64>(SPILL_BARRIER, v0);",
     );
   });

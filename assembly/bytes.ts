@@ -2,8 +2,7 @@
 // only, never on contents.
 
 /** Table look-up by 16 indexes. An index of 0x80 or more gives 0; one of 16 to 127 must not occur. */
-// @ts-ignore: decorator
-@inline
+// @inline
 export function lookup(table: v128, index: v128): v128 {
   // The relaxed form is a bare pshufb; V8 adds a saturating add to the other one.
   if (ASC_FEATURE_RELAXED_SIMD) return i8x16.relaxed_swizzle(table, index);
@@ -16,20 +15,19 @@ const LOW_NIBBLES: usize = memory.data<u8>(
   16,
 );
 
-// @ts-ignore: decorator
-@inline
+// @inline
 export function nibbleMask(): v128 {
   return v128.load(LOW_NIBBLES);
 }
 
 /** The high nibble of every byte; `mask` is nibbleMask(). */
-// @ts-ignore: decorator
-@inline
+// @inline
 export function highNibbles(x: v128, mask: v128): v128 {
   return v128.and(i16x8.shr_u(x, 4), mask);
 }
 
 /** 16 bytes of 0xff, then 16 of 0. */
+// biome-ignore format: one row per vector of 16 bytes
 const TAIL_MASKS: usize = memory.data<u8>(
   [
     255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
@@ -39,8 +37,7 @@ const TAIL_MASKS: usize = memory.data<u8>(
 );
 
 /** 0xff in the first `length` bytes (0 to 16), 0 in the others. */
-// @ts-ignore: decorator
-@inline
+// @inline
 export function tailMask(length: usize): v128 {
   return v128.load(TAIL_MASKS + 16 - length);
 }
@@ -49,15 +46,13 @@ const REVERSE_16: usize = memory.data<u8>([15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5
 const REVERSE_4: usize = memory.data<u8>([3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12], 16);
 
 /** All 16 bytes in reverse order: a big-endian number of 128 bits to and from two u64 lanes. */
-// @ts-ignore: decorator
-@inline
+// @inline
 export function reverse16(x: v128): v128 {
   return lookup(x, v128.load(REVERSE_16));
 }
 
 /** The bytes of each 32-bit word in reverse order: four big-endian words to and from lanes. */
-// @ts-ignore: decorator
-@inline
+// @inline
 export function reverse4(x: v128): v128 {
   return lookup(x, v128.load(REVERSE_4));
 }

@@ -49,8 +49,7 @@ export function decode12(f: usize, from: usize): i32 {
  * Compress_d: round(2^d x / q) modulo 2^d, for any |x| ≤ 2187 (the sign does not matter modulo q). `quotient` is
  * round(2^d 2^15 / q): it gives a result that is right or one off, and the remainder tells which.
  */
-// @ts-ignore: decorator
-@inline
+// @inline
 function compress(x: v128, d: i32, quotient: i16): v128 {
   const t = mulQ15(x, i16x8.splat(quotient));
   const remainder = i16x8.sub(i16x8.shl(x, d), i16x8.mul(t, i16x8.splat(<i16>Q)));
@@ -61,8 +60,7 @@ function compress(x: v128, d: i32, quotient: i16): v128 {
 }
 
 /** Decompress_d: round(q y / 2^d). */
-// @ts-ignore: decorator
-@inline
+// @inline
 function decompress(y: v128, d: i32): v128 {
   return mulQ15(i16x8.shl(y, 15 - d), i16x8.splat(<i16>Q));
 }
@@ -94,7 +92,8 @@ export function decompress10(f: usize, from: usize): void {
 export function compress4(out: usize, f: usize): void {
   for (let i: usize = 0; i < POLYNOMIAL_BYTES; i += 32) {
     const y = i8x16.narrow_i16x8_u(
-      compress(v128.load(f + i), 4, 157), compress(v128.load(f + i, 16), 4, 157),
+      compress(v128.load(f + i), 4, 157),
+      compress(v128.load(f + i, 16), 4, 157),
     );
     const bytes = v128.and(v128.or(y, i16x8.shr_u(y, 4)), i16x8.splat(0xff));
     v128.store64_lane(out, i8x16.narrow_i16x8_u(bytes, bytes), 0);
@@ -159,9 +158,9 @@ export function sampleNtt(f: usize, count: i32, block: usize): i32 {
     const bits = load<u32>(block);
     const d1 = bits & 0xfff;
     const d2 = (bits >> 12) & 0xfff;
-    store<u16>(f + (<usize>count << 1), <u16>d1);
+    store<u16>(f + ((<usize>count) << 1), <u16>d1);
     count += i32(d1 < <u32>Q);
-    store<u16>(f + (<usize>count << 1), <u16>d2);
+    store<u16>(f + ((<usize>count) << 1), <u16>d2);
     count += i32(d2 < <u32>Q);
   }
   return min(count, 256);

@@ -23,8 +23,7 @@ export function feSmall(h: usize, value: i32): void {
   v128.store(h, i64x2.splat(0), 32);
 }
 
-// @ts-ignore: decorator
-@inline
+// @inline
 export function feCopy(h: usize, f: usize): void {
   v128.store(h, v128.load(f));
   v128.store(h, v128.load(f, 16), 16);
@@ -95,16 +94,98 @@ export function feMul(h: usize, f: usize, g: usize): void {
   const g7_19 = g7 * 19;
   const g8_19 = g8 * 19;
   const g9_19 = g9 * 19;
-  let h0: i64 = f0 * g0 + f1_2 * g9_19 + f2 * g8_19 + f3_2 * g7_19 + f4 * g6_19 + f5_2 * g5_19 + f6 * g4_19 + f7_2 * g3_19 + f8 * g2_19 + f9_2 * g1_19;
-  let h1: i64 = f0 * g1 + f1 * g0 + f2 * g9_19 + f3 * g8_19 + f4 * g7_19 + f5 * g6_19 + f6 * g5_19 + f7 * g4_19 + f8 * g3_19 + f9 * g2_19;
-  let h2: i64 = f0 * g2 + f1_2 * g1 + f2 * g0 + f3_2 * g9_19 + f4 * g8_19 + f5_2 * g7_19 + f6 * g6_19 + f7_2 * g5_19 + f8 * g4_19 + f9_2 * g3_19;
-  let h3: i64 = f0 * g3 + f1 * g2 + f2 * g1 + f3 * g0 + f4 * g9_19 + f5 * g8_19 + f6 * g7_19 + f7 * g6_19 + f8 * g5_19 + f9 * g4_19;
-  let h4: i64 = f0 * g4 + f1_2 * g3 + f2 * g2 + f3_2 * g1 + f4 * g0 + f5_2 * g9_19 + f6 * g8_19 + f7_2 * g7_19 + f8 * g6_19 + f9_2 * g5_19;
-  let h5: i64 = f0 * g5 + f1 * g4 + f2 * g3 + f3 * g2 + f4 * g1 + f5 * g0 + f6 * g9_19 + f7 * g8_19 + f8 * g7_19 + f9 * g6_19;
-  let h6: i64 = f0 * g6 + f1_2 * g5 + f2 * g4 + f3_2 * g3 + f4 * g2 + f5_2 * g1 + f6 * g0 + f7_2 * g9_19 + f8 * g8_19 + f9_2 * g7_19;
-  let h7: i64 = f0 * g7 + f1 * g6 + f2 * g5 + f3 * g4 + f4 * g3 + f5 * g2 + f6 * g1 + f7 * g0 + f8 * g9_19 + f9 * g8_19;
-  let h8: i64 = f0 * g8 + f1_2 * g7 + f2 * g6 + f3_2 * g5 + f4 * g4 + f5_2 * g3 + f6 * g2 + f7_2 * g1 + f8 * g0 + f9_2 * g9_19;
-  let h9: i64 = f0 * g9 + f1 * g8 + f2 * g7 + f3 * g6 + f4 * g5 + f5 * g4 + f6 * g3 + f7 * g2 + f8 * g1 + f9 * g0;
+  let h0: i64 =
+    f0 * g0 +
+    f1_2 * g9_19 +
+    f2 * g8_19 +
+    f3_2 * g7_19 +
+    f4 * g6_19 +
+    f5_2 * g5_19 +
+    f6 * g4_19 +
+    f7_2 * g3_19 +
+    f8 * g2_19 +
+    f9_2 * g1_19;
+  let h1: i64 =
+    f0 * g1 +
+    f1 * g0 +
+    f2 * g9_19 +
+    f3 * g8_19 +
+    f4 * g7_19 +
+    f5 * g6_19 +
+    f6 * g5_19 +
+    f7 * g4_19 +
+    f8 * g3_19 +
+    f9 * g2_19;
+  let h2: i64 =
+    f0 * g2 +
+    f1_2 * g1 +
+    f2 * g0 +
+    f3_2 * g9_19 +
+    f4 * g8_19 +
+    f5_2 * g7_19 +
+    f6 * g6_19 +
+    f7_2 * g5_19 +
+    f8 * g4_19 +
+    f9_2 * g3_19;
+  let h3: i64 =
+    f0 * g3 +
+    f1 * g2 +
+    f2 * g1 +
+    f3 * g0 +
+    f4 * g9_19 +
+    f5 * g8_19 +
+    f6 * g7_19 +
+    f7 * g6_19 +
+    f8 * g5_19 +
+    f9 * g4_19;
+  let h4: i64 =
+    f0 * g4 +
+    f1_2 * g3 +
+    f2 * g2 +
+    f3_2 * g1 +
+    f4 * g0 +
+    f5_2 * g9_19 +
+    f6 * g8_19 +
+    f7_2 * g7_19 +
+    f8 * g6_19 +
+    f9_2 * g5_19;
+  let h5: i64 =
+    f0 * g5 +
+    f1 * g4 +
+    f2 * g3 +
+    f3 * g2 +
+    f4 * g1 +
+    f5 * g0 +
+    f6 * g9_19 +
+    f7 * g8_19 +
+    f8 * g7_19 +
+    f9 * g6_19;
+  let h6: i64 =
+    f0 * g6 +
+    f1_2 * g5 +
+    f2 * g4 +
+    f3_2 * g3 +
+    f4 * g2 +
+    f5_2 * g1 +
+    f6 * g0 +
+    f7_2 * g9_19 +
+    f8 * g8_19 +
+    f9_2 * g7_19;
+  let h7: i64 =
+    f0 * g7 + f1 * g6 + f2 * g5 + f3 * g4 + f4 * g3 + f5 * g2 + f6 * g1 + f7 * g0 + f8 * g9_19 + f9 * g8_19;
+  let h8: i64 =
+    f0 * g8 +
+    f1_2 * g7 +
+    f2 * g6 +
+    f3_2 * g5 +
+    f4 * g4 +
+    f5_2 * g3 +
+    f6 * g2 +
+    f7_2 * g1 +
+    f8 * g0 +
+    f9_2 * g9_19;
+  let h9: i64 =
+    f0 * g9 + f1 * g8 + f2 * g7 + f3 * g6 + f4 * g5 + f5 * g4 + f6 * g3 + f7 * g2 + f8 * g1 + f9 * g0;
 
   let c: i64 = (h0 + HALF_26) >> 26;
   h1 += c;
@@ -166,8 +247,8 @@ export function feFromBytes(h: usize, s: usize): void {
     const width = 26 - (i & 1);
     const byte = min(bit >> 3, 24); // an 8-byte load that stays inside the 32
     const word = load<u64>(s + byte) >> (bit - 8 * byte);
-    const limb = <i64>(word & ((<u64>1 << width) - 1)) + carry;
-    carry = (limb + (<i64>1 << (width - 1))) >> width;
+    const limb = <i64>(word & (((<u64>1) << width) - 1)) + carry;
+    carry = (limb + ((<i64>1) << (width - 1))) >> width;
     store<i32>(h + 4 * i, <i32>(limb - (carry << width)));
     bit += width;
   }
@@ -177,7 +258,7 @@ export function feFromBytes(h: usize, s: usize): void {
 /** The 32 little-endian bytes of f modulo p, fully reduced, to s; f up to twice carried. */
 export function feToBytes(s: usize, f: usize): void {
   // q = floor(f / p), from the top limb's rounding upwards (ref10's fe_tobytes).
-  let q: i64 = (19 * i64.load32_s(f, 36) + (<i64>1 << 24)) >> 25;
+  let q: i64 = (19 * i64.load32_s(f, 36) + ((<i64>1) << 24)) >> 25;
   for (let i = 0; i < 10; i++) q = (load<i32>(f + 4 * i) + q) >> (26 - (i & 1));
   // f - q p = f + 19 q - 2^255 q: carry from the bottom, drop what leaves the top.
   let carry: i64 = 19 * q;
@@ -188,7 +269,7 @@ export function feToBytes(s: usize, f: usize): void {
     const width = 26 - (i & 1);
     const limb: i64 = load<i32>(f + 4 * i) + carry;
     carry = limb >> width;
-    word |= <u64>(limb - (carry << width)) << filled;
+    word |= (<u64>(limb - (carry << width))) << filled;
     filled += width;
     while (filled >= 8) {
       store<u8>(out++, <u8>word);

@@ -19,6 +19,7 @@ export const DOUBLE_BYTES: usize = 192;
 const EXTENDED: usize = FIELD_SCRATCH; // limbs times 19 * 2^-255, then limbs
 const COLUMNS: usize = FIELD_SCRATCH + 2 * DOUBLE_BYTES; // sums of products, not carried
 
+// biome-ignore format: one constant per row, a value per lane
 const K = memory.data<u64>([
   0x3043000000000000, 0x3043000000000000, // WRAP
   0x0000000000000000, 0x8000000000000000, // NEGATE_HIGH
@@ -594,52 +595,88 @@ export function squareForDoubling(h_: usize, g_: usize, f: usize): void {
   }
   carryProduct(h_);
   let x = v128.load(h_);
-  let h0 = f64x2.add(v128.shuffle<i64>(x, x, 0, 0), f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)));
+  let h0 = f64x2.add(
+    v128.shuffle<i64>(x, x, 0, 0),
+    f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)),
+  );
   x = v128.load(h_, 16);
-  let h1 = f64x2.add(v128.shuffle<i64>(x, x, 0, 0), f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)));
+  let h1 = f64x2.add(
+    v128.shuffle<i64>(x, x, 0, 0),
+    f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)),
+  );
   x = v128.load(h_, 32);
-  let h2 = f64x2.add(v128.shuffle<i64>(x, x, 0, 0), f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)));
+  let h2 = f64x2.add(
+    v128.shuffle<i64>(x, x, 0, 0),
+    f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)),
+  );
   x = v128.load(h_, 48);
-  let h3 = f64x2.add(v128.shuffle<i64>(x, x, 0, 0), f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)));
+  let h3 = f64x2.add(
+    v128.shuffle<i64>(x, x, 0, 0),
+    f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)),
+  );
   x = v128.load(h_, 64);
-  let h4 = f64x2.add(v128.shuffle<i64>(x, x, 0, 0), f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)));
+  let h4 = f64x2.add(
+    v128.shuffle<i64>(x, x, 0, 0),
+    f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)),
+  );
   x = v128.load(h_, 80);
-  let h5 = f64x2.add(v128.shuffle<i64>(x, x, 0, 0), f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)));
+  let h5 = f64x2.add(
+    v128.shuffle<i64>(x, x, 0, 0),
+    f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)),
+  );
   x = v128.load(h_, 96);
-  let h6 = f64x2.add(v128.shuffle<i64>(x, x, 0, 0), f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)));
+  let h6 = f64x2.add(
+    v128.shuffle<i64>(x, x, 0, 0),
+    f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)),
+  );
   x = v128.load(h_, 112);
-  let h7 = f64x2.add(v128.shuffle<i64>(x, x, 0, 0), f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)));
+  let h7 = f64x2.add(
+    v128.shuffle<i64>(x, x, 0, 0),
+    f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)),
+  );
   x = v128.load(h_, 128);
-  let h8 = f64x2.add(v128.shuffle<i64>(x, x, 0, 0), f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)));
+  let h8 = f64x2.add(
+    v128.shuffle<i64>(x, x, 0, 0),
+    f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)),
+  );
   x = v128.load(h_, 144);
-  let h9 = f64x2.add(v128.shuffle<i64>(x, x, 0, 0), f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)));
+  let h9 = f64x2.add(
+    v128.shuffle<i64>(x, x, 0, 0),
+    f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)),
+  );
   x = v128.load(h_, 160);
-  let h10 = f64x2.add(v128.shuffle<i64>(x, x, 0, 0), f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)));
+  let h10 = f64x2.add(
+    v128.shuffle<i64>(x, x, 0, 0),
+    f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)),
+  );
   x = v128.load(h_, 176);
-  let h11 = f64x2.add(v128.shuffle<i64>(x, x, 0, 0), f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)));
-  let c0 = f64x2.sub(f64x2.add(h0, v128.load(K, 32)), v128.load(K, 32));
+  let h11 = f64x2.add(
+    v128.shuffle<i64>(x, x, 0, 0),
+    f64x2.mul(v128.shuffle<i64>(x, x, 1, 1), v128.load(K, 240)),
+  );
+  const c0 = f64x2.sub(f64x2.add(h0, v128.load(K, 32)), v128.load(K, 32));
   h0 = f64x2.sub(h0, c0);
-  let c1 = f64x2.sub(f64x2.add(h1, v128.load(K, 96)), v128.load(K, 96));
+  const c1 = f64x2.sub(f64x2.add(h1, v128.load(K, 96)), v128.load(K, 96));
   h1 = f64x2.sub(h1, c1);
-  let c2 = f64x2.sub(f64x2.add(h2, v128.load(K, 160)), v128.load(K, 160));
+  const c2 = f64x2.sub(f64x2.add(h2, v128.load(K, 160)), v128.load(K, 160));
   h2 = f64x2.sub(h2, c2);
-  let c3 = f64x2.sub(f64x2.add(h3, v128.load(K, 48)), v128.load(K, 48));
+  const c3 = f64x2.sub(f64x2.add(h3, v128.load(K, 48)), v128.load(K, 48));
   h3 = f64x2.sub(h3, c3);
-  let c4 = f64x2.sub(f64x2.add(h4, v128.load(K, 112)), v128.load(K, 112));
+  const c4 = f64x2.sub(f64x2.add(h4, v128.load(K, 112)), v128.load(K, 112));
   h4 = f64x2.sub(h4, c4);
-  let c5 = f64x2.sub(f64x2.add(h5, v128.load(K, 176)), v128.load(K, 176));
+  const c5 = f64x2.sub(f64x2.add(h5, v128.load(K, 176)), v128.load(K, 176));
   h5 = f64x2.sub(h5, c5);
-  let c6 = f64x2.sub(f64x2.add(h6, v128.load(K, 64)), v128.load(K, 64));
+  const c6 = f64x2.sub(f64x2.add(h6, v128.load(K, 64)), v128.load(K, 64));
   h6 = f64x2.sub(h6, c6);
-  let c7 = f64x2.sub(f64x2.add(h7, v128.load(K, 128)), v128.load(K, 128));
+  const c7 = f64x2.sub(f64x2.add(h7, v128.load(K, 128)), v128.load(K, 128));
   h7 = f64x2.sub(h7, c7);
-  let c8 = f64x2.sub(f64x2.add(h8, v128.load(K, 192)), v128.load(K, 192));
+  const c8 = f64x2.sub(f64x2.add(h8, v128.load(K, 192)), v128.load(K, 192));
   h8 = f64x2.sub(h8, c8);
-  let c9 = f64x2.sub(f64x2.add(h9, v128.load(K, 80)), v128.load(K, 80));
+  const c9 = f64x2.sub(f64x2.add(h9, v128.load(K, 80)), v128.load(K, 80));
   h9 = f64x2.sub(h9, c9);
-  let c10 = f64x2.sub(f64x2.add(h10, v128.load(K, 144)), v128.load(K, 144));
+  const c10 = f64x2.sub(f64x2.add(h10, v128.load(K, 144)), v128.load(K, 144));
   h10 = f64x2.sub(h10, c10);
-  let c11 = f64x2.sub(f64x2.add(h11, v128.load(K, 208)), v128.load(K, 208));
+  const c11 = f64x2.sub(f64x2.add(h11, v128.load(K, 208)), v128.load(K, 208));
   h11 = f64x2.sub(h11, c11);
   h1 = f64x2.add(h1, c0);
   h2 = f64x2.add(h2, c1);

@@ -14,6 +14,7 @@
 
 export const FUSED_BYTES: usize = 80;
 
+// biome-ignore format: one constant per row, a value per lane
 const K = memory.data<u64>([
   0x4668000000000000, 0x4668000000000000, // C1
   0x4668000000000003, 0x4668000000000003, // C2
@@ -51,7 +52,7 @@ export function mulSumDifference(h_: usize, f: usize, g: usize): void {
   let y = v128.load(g);
   let h = f64x2.relaxed_madd(x, y, v128.load(K));
   let l = f64x2.relaxed_madd(x, y, f64x2.sub(v128.load(K, 16), h));
-  let c0 = l;
+  const c0 = l;
   let c1 = h;
   y = v128.load(g, 16);
   h = f64x2.relaxed_madd(x, y, v128.load(K));
@@ -176,7 +177,7 @@ export function mulSumDifference(h_: usize, f: usize, g: usize): void {
   h = f64x2.relaxed_madd(x, y, v128.load(K));
   l = f64x2.relaxed_madd(x, y, f64x2.sub(v128.load(K, 16), h));
   c8 = i64x2.add(c8, l);
-  let c9 = h;
+  const c9 = h;
   let r0 = i64x2.add(i64x2.add(c0, c5), i64x2.add(i64x2.shl(c5, 1), i64x2.shl(c5, 4)));
   let r1 = i64x2.add(i64x2.add(c1, c6), i64x2.add(i64x2.shl(c6, 1), i64x2.shl(c6, 4)));
   let r2 = i64x2.add(i64x2.add(c2, c7), i64x2.add(i64x2.shl(c7, 1), i64x2.shl(c7, 4)));
@@ -192,17 +193,26 @@ export function mulSumDifference(h_: usize, f: usize, g: usize): void {
   r2 = i64x2.add(r2, v128.load(K, 80));
   r3 = i64x2.add(r3, v128.load(K, 96));
   r4 = i64x2.add(r4, v128.load(K, 112));
-  let q0 = i64x2.shr_u(r0, 51);
+  const q0 = i64x2.shr_u(r0, 51);
   r0 = v128.and(r0, v128.load(K, 128));
-  let q1 = i64x2.shr_u(r1, 51);
+  const q1 = i64x2.shr_u(r1, 51);
   r1 = v128.and(r1, v128.load(K, 128));
-  let q2 = i64x2.shr_u(r2, 51);
+  const q2 = i64x2.shr_u(r2, 51);
   r2 = v128.and(r2, v128.load(K, 128));
-  let q3 = i64x2.shr_u(r3, 51);
+  const q3 = i64x2.shr_u(r3, 51);
   r3 = v128.and(r3, v128.load(K, 128));
-  let q4 = i64x2.shr_u(r4, 51);
+  const q4 = i64x2.shr_u(r4, 51);
   r4 = v128.and(r4, v128.load(K, 128));
-  v128.store(h_, f64x2.sub(i64x2.add(r0, i64x2.add(i64x2.add(i64x2.add(q4, i64x2.shl(q4, 1)), i64x2.shl(q4, 4)), v128.load(K, 144))), v128.load(K, 160)));
+  v128.store(
+    h_,
+    f64x2.sub(
+      i64x2.add(
+        r0,
+        i64x2.add(i64x2.add(i64x2.add(q4, i64x2.shl(q4, 1)), i64x2.shl(q4, 4)), v128.load(K, 144)),
+      ),
+      v128.load(K, 160),
+    ),
+  );
   v128.store(h_, f64x2.sub(i64x2.add(r1, i64x2.add(q0, v128.load(K, 144))), v128.load(K, 176)), 16);
   v128.store(h_, f64x2.sub(i64x2.add(r2, i64x2.add(q1, v128.load(K, 144))), v128.load(K, 176)), 32);
   v128.store(h_, f64x2.sub(i64x2.add(r3, i64x2.add(q2, v128.load(K, 144))), v128.load(K, 176)), 48);
@@ -214,7 +224,7 @@ export function square(h_: usize, f: usize): void {
   let x = v128.load(f);
   let h = f64x2.relaxed_madd(x, x, v128.load(K));
   let l = f64x2.relaxed_madd(x, x, f64x2.sub(v128.load(K, 16), h));
-  let c0 = l;
+  const c0 = l;
   let c1 = h;
   x = f64x2.add(x, x);
   let y = v128.load(f, 16);
@@ -289,7 +299,7 @@ export function square(h_: usize, f: usize): void {
   h = f64x2.relaxed_madd(x, x, v128.load(K));
   l = f64x2.relaxed_madd(x, x, f64x2.sub(v128.load(K, 16), h));
   c8 = i64x2.add(c8, l);
-  let c9 = h;
+  const c9 = h;
   let r0 = i64x2.add(i64x2.add(c0, c5), i64x2.add(i64x2.shl(c5, 1), i64x2.shl(c5, 4)));
   let r1 = i64x2.add(i64x2.add(c1, c6), i64x2.add(i64x2.shl(c6, 1), i64x2.shl(c6, 4)));
   let r2 = i64x2.add(i64x2.add(c2, c7), i64x2.add(i64x2.shl(c7, 1), i64x2.shl(c7, 4)));
@@ -300,17 +310,26 @@ export function square(h_: usize, f: usize): void {
   r2 = i64x2.add(r2, v128.load(K, 224));
   r3 = i64x2.add(r3, v128.load(K, 240));
   r4 = i64x2.add(r4, v128.load(K, 256));
-  let q0 = i64x2.shr_u(r0, 51);
+  const q0 = i64x2.shr_u(r0, 51);
   r0 = v128.and(r0, v128.load(K, 128));
-  let q1 = i64x2.shr_u(r1, 51);
+  const q1 = i64x2.shr_u(r1, 51);
   r1 = v128.and(r1, v128.load(K, 128));
-  let q2 = i64x2.shr_u(r2, 51);
+  const q2 = i64x2.shr_u(r2, 51);
   r2 = v128.and(r2, v128.load(K, 128));
-  let q3 = i64x2.shr_u(r3, 51);
+  const q3 = i64x2.shr_u(r3, 51);
   r3 = v128.and(r3, v128.load(K, 128));
-  let q4 = i64x2.shr_u(r4, 51);
+  const q4 = i64x2.shr_u(r4, 51);
   r4 = v128.and(r4, v128.load(K, 128));
-  v128.store(h_, f64x2.sub(i64x2.add(r0, i64x2.add(i64x2.add(i64x2.add(q4, i64x2.shl(q4, 1)), i64x2.shl(q4, 4)), v128.load(K, 144))), v128.load(K, 160)));
+  v128.store(
+    h_,
+    f64x2.sub(
+      i64x2.add(
+        r0,
+        i64x2.add(i64x2.add(i64x2.add(q4, i64x2.shl(q4, 1)), i64x2.shl(q4, 4)), v128.load(K, 144)),
+      ),
+      v128.load(K, 160),
+    ),
+  );
   v128.store(h_, f64x2.sub(i64x2.add(r1, i64x2.add(q0, v128.load(K, 144))), v128.load(K, 176)), 16);
   v128.store(h_, f64x2.sub(i64x2.add(r2, i64x2.add(q1, v128.load(K, 144))), v128.load(K, 176)), 32);
   v128.store(h_, f64x2.sub(i64x2.add(r3, i64x2.add(q2, v128.load(K, 144))), v128.load(K, 176)), 48);
@@ -400,21 +419,21 @@ export function squareForDoubling(h_: usize, g_: usize, f: usize): void {
   h = f64x2.relaxed_madd(x, x, v128.load(K));
   l = f64x2.relaxed_madd(x, x, f64x2.sub(v128.load(K, 16), h));
   c8 = i64x2.add(c8, l);
-  let c9 = h;
+  const c9 = h;
   let r0 = i64x2.add(i64x2.add(c0, c5), i64x2.add(i64x2.shl(c5, 1), i64x2.shl(c5, 4)));
   let r1 = i64x2.add(i64x2.add(c1, c6), i64x2.add(i64x2.shl(c6, 1), i64x2.shl(c6, 4)));
   let r2 = i64x2.add(i64x2.add(c2, c7), i64x2.add(i64x2.shl(c7, 1), i64x2.shl(c7, 4)));
   let r3 = i64x2.add(i64x2.add(c3, c8), i64x2.add(i64x2.shl(c8, 1), i64x2.shl(c8, 4)));
   let r4 = i64x2.add(i64x2.add(c4, c9), i64x2.add(i64x2.shl(c9, 1), i64x2.shl(c9, 4)));
-  let b0 = v128.shuffle<i64>(r0, r0, 1, 1);
+  const b0 = v128.shuffle<i64>(r0, r0, 1, 1);
   r0 = i64x2.sub(v128.shuffle<i64>(r0, r0, 0, 0), v128.and(r0, v128.load(K, 32)));
-  let b1 = v128.shuffle<i64>(r1, r1, 1, 1);
+  const b1 = v128.shuffle<i64>(r1, r1, 1, 1);
   r1 = i64x2.sub(v128.shuffle<i64>(r1, r1, 0, 0), v128.and(r1, v128.load(K, 32)));
-  let b2 = v128.shuffle<i64>(r2, r2, 1, 1);
+  const b2 = v128.shuffle<i64>(r2, r2, 1, 1);
   r2 = i64x2.sub(v128.shuffle<i64>(r2, r2, 0, 0), v128.and(r2, v128.load(K, 32)));
-  let b3 = v128.shuffle<i64>(r3, r3, 1, 1);
+  const b3 = v128.shuffle<i64>(r3, r3, 1, 1);
   r3 = i64x2.sub(v128.shuffle<i64>(r3, r3, 0, 0), v128.and(r3, v128.load(K, 32)));
-  let b4 = v128.shuffle<i64>(r4, r4, 1, 1);
+  const b4 = v128.shuffle<i64>(r4, r4, 1, 1);
   r4 = i64x2.sub(v128.shuffle<i64>(r4, r4, 0, 0), v128.and(r4, v128.load(K, 32)));
   r0 = i64x2.add(r0, v128.load(K, 272));
   r1 = i64x2.add(r1, v128.load(K, 288));
@@ -431,7 +450,16 @@ export function squareForDoubling(h_: usize, g_: usize, f: usize): void {
   r3 = v128.and(r3, v128.load(K, 128));
   let q4 = i64x2.shr_u(r4, 51);
   r4 = v128.and(r4, v128.load(K, 128));
-  v128.store(h_, f64x2.sub(i64x2.add(r0, i64x2.add(i64x2.add(i64x2.add(q4, i64x2.shl(q4, 1)), i64x2.shl(q4, 4)), v128.load(K, 144))), v128.load(K, 160)));
+  v128.store(
+    h_,
+    f64x2.sub(
+      i64x2.add(
+        r0,
+        i64x2.add(i64x2.add(i64x2.add(q4, i64x2.shl(q4, 1)), i64x2.shl(q4, 4)), v128.load(K, 144)),
+      ),
+      v128.load(K, 160),
+    ),
+  );
   v128.store(h_, f64x2.sub(i64x2.add(r1, i64x2.add(q0, v128.load(K, 144))), v128.load(K, 176)), 16);
   v128.store(h_, f64x2.sub(i64x2.add(r2, i64x2.add(q1, v128.load(K, 144))), v128.load(K, 176)), 32);
   v128.store(h_, f64x2.sub(i64x2.add(r3, i64x2.add(q2, v128.load(K, 144))), v128.load(K, 176)), 48);
@@ -482,7 +510,16 @@ export function squareForDoubling(h_: usize, g_: usize, f: usize): void {
   r3 = v128.and(r3, v128.load(K, 128));
   q4 = i64x2.shr_u(r4, 51);
   r4 = v128.and(r4, v128.load(K, 128));
-  v128.store(g_, f64x2.sub(i64x2.add(r0, i64x2.add(i64x2.add(i64x2.add(q4, i64x2.shl(q4, 1)), i64x2.shl(q4, 4)), v128.load(K, 144))), v128.load(K, 160)));
+  v128.store(
+    g_,
+    f64x2.sub(
+      i64x2.add(
+        r0,
+        i64x2.add(i64x2.add(i64x2.add(q4, i64x2.shl(q4, 1)), i64x2.shl(q4, 4)), v128.load(K, 144)),
+      ),
+      v128.load(K, 160),
+    ),
+  );
   v128.store(g_, f64x2.sub(i64x2.add(r1, i64x2.add(q0, v128.load(K, 144))), v128.load(K, 176)), 16);
   v128.store(g_, f64x2.sub(i64x2.add(r2, i64x2.add(q1, v128.load(K, 144))), v128.load(K, 176)), 32);
   v128.store(g_, f64x2.sub(i64x2.add(r3, i64x2.add(q2, v128.load(K, 144))), v128.load(K, 176)), 48);

@@ -32,26 +32,24 @@ export function keySetup(slot: usize, key: usize): void {
   encryptBlocks(slot, AES_KEY_SCRATCH, 1);
   expandHash(slot, v128.load(AES_KEY_SCRATCH));
   // What an earlier key left there; this one's are built when first needed.
-  if (load<u32>(slot + KEY_FLAGS) != 0) memory.fill(slot + KEY_KARATSUBA, 0, KARATSUBA_BYTES);
+  if (load<u32>(slot + KEY_FLAGS) !== 0) memory.fill(slot + KEY_KARATSUBA, 0, KARATSUBA_BYTES);
   store<u32>(slot + KEY_FLAGS, 0);
   wipe(AES_KEY_SCRATCH, AES_KEY_SCRATCH + 16);
   wipeHashSetup();
 }
 
 /** The counter block of a frame as words in lanes; the last lane is for the block counter. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function frameNonce(layout: i32, counter: u64): v128 {
   const high = <u32>(counter >> 32);
   const low = <u32>counter;
   const first = i32x4.replace_lane(i32x4.replace_lane(i32x4.splat(0), 0, high), 1, low);
   const last = i32x4.replace_lane(i32x4.replace_lane(i32x4.splat(0), 1, high), 2, low);
-  return layout == 0 ? first : last;
+  return layout === 0 ? first : last;
 }
 
 /** Writes the counter blocks from `counter` on. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function writeCounterBlocks(nonce: v128, counter: u32, count: usize, out: usize): void {
   for (const end = out + 16 * count; out < end; out += 16) {
     v128.store(out, reverse4(i32x4.replace_lane(nonce, 3, counter++)));
@@ -116,14 +114,12 @@ export function xorInto(text: usize, keystream: usize, length: usize): void {
   }
 }
 
-// @ts-ignore: decorator
-@inline
+// @inline
 function frameLength(frame: usize): usize {
   return <usize>bswap<u32>(load<u32>(frame));
 }
 
-// @ts-ignore: decorator
-@inline
+// @inline
 function blocksOf(length: usize): usize {
   return (length + 15) >> 4;
 }
@@ -226,7 +222,12 @@ export function writeCounters(layout: i32, high: u32, low: u32, start: usize, en
  * lengths are known.
  */
 export function writeCountersAhead(
-  layout: i32, high: u32, low: u32, frames: usize, blocks: usize, out: usize,
+  layout: i32,
+  high: u32,
+  low: u32,
+  frames: usize,
+  blocks: usize,
+  out: usize,
 ): void {
   let counter = ((<u64>high) << 32) | low;
   for (; frames > 0; frames--) {

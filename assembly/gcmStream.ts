@@ -57,8 +57,7 @@ export function streamXor(ptr: usize, length: usize): void {
   wipe(KEYSTREAM, KEYSTREAM + 16 * ((length + 15) >> 4));
 }
 
-// @ts-ignore: decorator
-@inline
+// @inline
 function computeTag(slot: usize, aadBytes: f64, textBytes: f64): v128 {
   const lengths = lengthBlock(<u64>aadBytes, <u64>textBytes);
   return v128.xor(v128.load(TAG_MASK), ghashFinal(slot, v128.load(Y), 0, 0, lengths));

@@ -13,15 +13,13 @@ import { GHASH_LANES, GHASH_POWERS } from "./memory";
 const KARATSUBA_FROM: usize = 14 * 16;
 
 /** The block that ends every GHASH in GCM: bit lengths of AAD and text as two big-endian u64. */
-// @ts-ignore: decorator
-@inline
+// @inline
 export function lengthBlock(aadBytes: u64, textBytes: u64): v128 {
   return reverse16(i64x2.replace_lane(i64x2.splat(textBytes << 3), 1, aadBytes << 3));
 }
 
 /** Block number `index` of the text at `ptr` that ends at `end`, the last one filled up with zeros. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function textBlock(ptr: usize, end: usize): v128 {
   const left = end - ptr;
   const x = v128.load(ptr);
@@ -56,7 +54,7 @@ function absorb(slot: usize, y: v128, ptr: usize, length: usize, final: boolean,
         x = lengths;
         done = true;
       }
-      if (count == 0) x = v128.xor(x, y);
+      if (count === 0) x = v128.xor(x, y);
       if (count < lanes) x = v128.xor(x, v128.load(GHASH_LANES + 16 * count));
       stage(count, x);
       count++;
@@ -69,7 +67,7 @@ function absorb(slot: usize, y: v128, ptr: usize, length: usize, final: boolean,
 
 /** Y after the `length` bytes at `ptr`, the last block filled up with zeros. */
 export function ghash(slot: usize, y: v128, ptr: usize, length: usize): v128 {
-  return length == 0 ? y : absorb(slot, y, ptr, length, false, y);
+  return length === 0 ? y : absorb(slot, y, ptr, length, false, y);
 }
 
 /** As ghash(), followed by the length block. */

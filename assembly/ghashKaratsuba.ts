@@ -17,7 +17,13 @@
 import { highNibbles, lookup, nibbleMask, reverse4, wipe } from "./bytes";
 import { multiplyGroup, stage } from "./ghashNibbles";
 import {
-  GHASH_LANES, GHASH_LIMBS, GHASH_PRODUCTS, KARATSUBA_POWERS, KEY_FLAGS, KEY_H4, KEY_KARATSUBA,
+  GHASH_LANES,
+  GHASH_LIMBS,
+  GHASH_PRODUCTS,
+  KARATSUBA_POWERS,
+  KEY_FLAGS,
+  KEY_H4,
+  KEY_KARATSUBA,
 } from "./memory";
 import { transposeWordsCall } from "./transpose";
 
@@ -30,6 +36,7 @@ export const KARATSUBA_BYTES: usize = POWER_TABLES * KARATSUBA_POWERS;
 const LIMB_NIBBLES: usize = 32 * KARATSUBA_POWERS;
 
 /** For i = 0 … 3: 0xff >> i where bit 3 - i of the lane number (the coefficient of x^i) is set; n = lane. */
+// biome-ignore format: one row per vector of 16 bytes
 const SHIFTED: usize = memory.data<u8>(
   [
     0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255,
@@ -40,6 +47,7 @@ const SHIFTED: usize = memory.data<u8>(
   16,
 );
 /** For i = 1 … 3: the bits that i shifts out of a byte into the top of the next, where SHIFTED has i. */
+// biome-ignore format: one row per vector of 16 bytes
 const CARRIED: usize = memory.data<u8>(
   [
     0, 0, 0, 0, 128, 128, 128, 128, 0, 0, 0, 0, 128, 128, 128, 128,
@@ -50,8 +58,7 @@ const CARRIED: usize = memory.data<u8>(
 );
 
 /** Byte 0 of n·v for a byte v in all lanes: v ^ v >> 1 ^ …, as the bits of n say. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function multiples(v: v128): v128 {
   return v128.xor(
     v128.xor(v128.and(v, v128.load(SHIFTED)), v128.and(i16x8.shr_u(v, 1), v128.load(SHIFTED + 16))),
@@ -63,8 +70,7 @@ function multiples(v: v128): v128 {
 }
 
 /** Byte 1 of n·v. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function carries(v: v128): v128 {
   return v128.xor(
     v128.and(i16x8.shl(v, 7), v128.load(CARRIED)),
@@ -111,8 +117,7 @@ function buildTables(slot: usize): void {
 }
 
 /** Stores the nibbles of limb combination c of one quad. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function stageLimb(c: usize, quad: usize, hi: v128, lo: v128): void {
   const out = GHASH_LIMBS + LIMB_NIBBLES * c + 32 * quad;
   v128.store(out, hi);
@@ -120,8 +125,7 @@ function stageLimb(c: usize, quad: usize, hi: v128, lo: v128): void {
 }
 
 /** Splits the limbs of one quad and their sums into nibbles; a nibble of a sum is the sum of nibbles. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function stageQuad(quad: usize, w0: v128, w1: v128, w2: v128, w3: v128): void {
   const mask = nibbleMask();
   const h0 = highNibbles(w0, mask);
@@ -148,8 +152,7 @@ function stageQuad(quad: usize, w0: v128, w1: v128, w2: v128, w3: v128): void {
 }
 
 /** x^4 · (byte k of a product, its predecessor): what the low nibble class adds to byte k. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function lowClass(l: v128, previous: v128, mask: v128): v128 {
   return v128.xor(highNibbles(l, mask), i16x8.shl(v128.and(previous, mask), 4));
 }
@@ -226,40 +229,30 @@ function sumProducts(c: usize, tables: usize, quads: usize): void {
   h3 = v128.xor(h3, lowClass(l3, l2, mask));
   // The degree of n·h is 34 at most, so nothing of x^4 · l4 leaves its byte.
   h4 = v128.xor(h4, lowClass(l4, l3, mask));
-  const low = v128.xor(
-    v128.xor(h0, i32x4.shl(h1, 8)),
-    v128.xor(i32x4.shl(h2, 16), i32x4.shl(h3, 24)),
-  );
-  const high = v128.xor(
-    v128.xor(i32x4.shr_u(h1, 24), i32x4.shr_u(h2, 16)),
-    v128.xor(i32x4.shr_u(h3, 8), h4),
-  );
+  const low = v128.xor(v128.xor(h0, i32x4.shl(h1, 8)), v128.xor(i32x4.shl(h2, 16), i32x4.shl(h3, 24)));
+  const high = v128.xor(v128.xor(i32x4.shr_u(h1, 24), i32x4.shr_u(h2, 16)), v128.xor(i32x4.shr_u(h3, 8), h4));
   v128.store(GHASH_PRODUCTS + 32 * c, low);
   v128.store(GHASH_PRODUCTS + 32 * c + 16, high);
 }
 
-// @ts-ignore: decorator
-@inline
+// @inline
 function product(c: usize): v128 {
   return v128.load(GHASH_PRODUCTS + 32 * c);
 }
 
-// @ts-ignore: decorator
-@inline
+// @inline
 function productHigh(c: usize): v128 {
   return v128.load(GHASH_PRODUCTS + 32 * c + 16);
 }
 
 /** v · (1 + x + x^2 + x^7) within one big-endian limb. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function fold(v: v128): v128 {
   return v128.xor(v128.xor(v, i32x4.shr_u(v, 1)), v128.xor(i32x4.shr_u(v, 2), i32x4.shr_u(v, 7)));
 }
 
 /** What the same leaves for the next limb. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function foldCarry(v: v128): v128 {
   return v128.xor(v128.xor(i32x4.shl(v, 31), i32x4.shl(v, 30)), i32x4.shl(v, 25));
 }
@@ -298,7 +291,7 @@ function recombine(): void {
  * the four blocks that follow: xor them there and go on.
  */
 export function hashQuads(slot: usize, y: v128, ptr: usize, quads: usize): void {
-  if (load<u32>(slot + KEY_FLAGS) == 0) buildTables(slot);
+  if (load<u32>(slot + KEY_FLAGS) === 0) buildTables(slot);
   // Y belongs to the first block: lane 0 of each limb.
   wipe(GHASH_LANES, GHASH_LANES + 64);
   v128.store(GHASH_LANES, y);
@@ -320,7 +313,7 @@ export function hashQuads(slot: usize, y: v128, ptr: usize, quads: usize): void 
       let w1 = i64x2.shuffle(lo01, lo23, 1, 3);
       let w2 = i64x2.shuffle(hi01, hi23, 0, 2);
       let w3 = i64x2.shuffle(hi01, hi23, 1, 3);
-      if (quad == 0) {
+      if (quad === 0) {
         w0 = v128.xor(w0, v128.load(GHASH_LANES));
         w1 = v128.xor(w1, v128.load(GHASH_LANES + 16));
         w2 = v128.xor(w2, v128.load(GHASH_LANES + 32));

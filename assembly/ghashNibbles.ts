@@ -19,8 +19,7 @@ const UPPER_LANE: usize = memory.data<u8>(
 );
 
 /** low + x^128 · high, reduced; 16 bytes each, `high` of degree 123 at most. */
-// @ts-ignore: decorator
-@inline
+// @inline
 export function reduce(low: v128, high: v128): v128 {
   // As big-endian numbers a multiplication by x is a shift to the right; the upper lane comes first.
   const h = reverse16(high);
@@ -35,8 +34,7 @@ export function reduce(low: v128, high: v128): v128 {
 }
 
 /** x · v, for v as two big-endian lanes (reverse16 of the bytes). */
-// @ts-ignore: decorator
-@inline
+// @inline
 export function timesX(v: v128): v128 {
   let c = i64x2.shl(v, 63);
   c = i64x2.shuffle(c, c, 1, 0);
@@ -64,46 +62,37 @@ function buildPower(h: v128, out: usize): void {
 }
 
 /** x^8 · (low, high), and z added: one step of Horner's rule by bytes. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function shiftLow(low: v128): v128 {
   return i8x16.shuffle(i64x2.splat(0), low, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
 }
 
-// @ts-ignore: decorator
-@inline
+// @inline
 function shiftHigh(low: v128, high: v128): v128 {
   return i8x16.shuffle(low, high, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
 }
 
 /** low half of (H + x^4 · L), where L is given by its two halves of 16 bytes; and the high half. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function timesX4Low(low: v128, mask: v128): v128 {
   return v128.xor(highNibbles(low, mask), shiftLow(i16x8.shl(v128.and(low, mask), 4)));
 }
 
-// @ts-ignore: decorator
-@inline
+// @inline
 function timesX4High(low: v128, high: v128, mask: v128): v128 {
   const up = shiftHigh(i16x8.shl(v128.and(low, mask), 4), i16x8.shl(v128.and(high, mask), 4));
   return v128.xor(highNibbles(high, mask), up);
 }
 
 /** From the sums by nibble class, 32 bytes each, to the reduced element. */
-// @ts-ignore: decorator
-@inline
+// @inline
 export function combineNibbles(lowH: v128, highH: v128, lowL: v128, highL: v128): v128 {
   const mask = nibbleMask();
-  return reduce(
-    v128.xor(lowH, timesX4Low(lowL, mask)),
-    v128.xor(highH, timesX4High(lowL, highL, mask)),
-  );
+  return reduce(v128.xor(lowH, timesX4Low(lowL, mask)), v128.xor(highH, timesX4High(lowL, highL, mask)));
 }
 
 /** Splits block number `index` of a group into nibbles for multiplyGroup. */
-// @ts-ignore: decorator
-@inline
+// @inline
 export function stage(index: usize, x: v128): void {
   const mask = nibbleMask();
   v128.store(GHASH_NIBBLES + 32 * index, highNibbles(x, mask));
@@ -174,7 +163,7 @@ export function expandHash(slot: usize, h: v128): void {
   for (let i: usize = 1; i < GHASH_POWERS; i++) {
     stage(0, power);
     power = multiplyGroup(slot, 1, 1);
-    if (i == 3) v128.store(slot + KEY_H4, power);
+    if (i === 3) v128.store(slot + KEY_H4, power);
     buildPower(power, slot + KEY_GHASH + 256 * i);
   }
 }

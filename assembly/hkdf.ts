@@ -28,7 +28,7 @@ const HMAC_SCRATCH_END: usize = BLAKE2B_SCRATCH + 0x450;
 /** Both key blocks (key, zeros up to BLOCKLEN, xored with ipad or opad) and the chaining values after them. */
 function setKey(key: usize, keyLength: i32): void {
   for (let i: usize = 0; i < <usize>BLOCKLEN; i += 16) v128.store(INNER_PAD + i, i64x2.splat(0));
-  if (keyLength == HASHLEN) copy64(INNER_PAD, key);
+  if (keyLength === HASHLEN) copy64(INNER_PAD, key);
   else memory.copy(INNER_PAD, key, keyLength);
   for (let i: usize = 0; i < <usize>BLOCKLEN; i += 16) {
     const block = v128.load(INNER_PAD + i);
@@ -43,7 +43,7 @@ function setKey(key: usize, keyLength: i32): void {
 
 /** out (64 bytes) = HMAC of the data under the key that was set. `out` may overlap the data. */
 function mac(out: usize, data: usize, dataLength: i32): void {
-  if (dataLength == 0) {
+  if (dataLength === 0) {
     oneShotStart(HASHLEN, 0);
     oneShotFinish(0, INNER_PAD, BLOCKLEN, DIGEST);
   } else {
@@ -79,7 +79,7 @@ export function hkdfBlake2b(out: usize, chainingKey: usize, ikm: usize, ikmLengt
   for (let i = 1; i <= outputs; i++) {
     // output_i = HMAC(temp_key, output_(i-1) || byte(i)), with nothing before the first.
     store<u8>(CHAIN + <usize>HASHLEN, <u8>i);
-    if (i == 1) mac(CHAIN, CHAIN + <usize>HASHLEN, 1);
+    if (i === 1) mac(CHAIN, CHAIN + <usize>HASHLEN, 1);
     else mac(CHAIN, CHAIN, HASHLEN + 1);
     copy64(out, CHAIN);
     out += HASHLEN;

@@ -1,4 +1,4 @@
-// The export list of the module. Each primitive has its section; src/core/crypto.ts gives them types.
+// The export list of the module. Each primitive has its section; src/core/wasmModule.ts gives them types.
 
 // Regions of memory.ts, as globals, so that the host invents no address.
 export { STAGING, STAGING_BYTES } from "./memory";
@@ -13,11 +13,34 @@ export { BLAKE2B_STATE_BYTES, blake2b, blake2bFinal, blake2bInit, blake2bUpdate,
 export { hkdfBlake2b, hmacBlake2b } from "./hkdf";
 
 // AES-256-GCM.
-export { GCM_SCRATCH, GCM_SCRATCH_BYTES, KEY_CACHE, KEY_SLOT_BYTES, KEY_SLOTS, KEYSTREAM, KEYSTREAM_BYTES } from "./memory";
-export { AHEAD, AHEAD_SLOT_BYTES, AHEAD_SLOTS } from "./memory";
-export { keySetup, openFrames, openPrepared, sealFrames, sealPrepared, writeCounters, writeCountersAhead } from "./gcm";
 export {
-  streamBegin, streamCounters, streamCrypt, streamEnd, streamHash, streamTag, streamVerify, streamXor,
+  GCM_SCRATCH,
+  GCM_SCRATCH_BYTES,
+  KEY_CACHE,
+  KEY_SLOT_BYTES,
+  KEY_SLOTS,
+  KEYSTREAM,
+  KEYSTREAM_BYTES,
+} from "./memory";
+export { AHEAD, AHEAD_SLOT_BYTES, AHEAD_SLOTS } from "./memory";
+export {
+  keySetup,
+  openFrames,
+  openPrepared,
+  sealFrames,
+  sealPrepared,
+  writeCounters,
+  writeCountersAhead,
+} from "./gcm";
+export {
+  streamBegin,
+  streamCounters,
+  streamCrypt,
+  streamEnd,
+  streamHash,
+  streamTag,
+  streamVerify,
+  streamXor,
 } from "./gcmStream";
 
 // ML-KEM-768, SHA-3 and SHAKE.

@@ -27,11 +27,11 @@ function normalizeStep(d: usize, negate: i32): void {
   let carry = 0;
   for (let i: usize = 0; i < LIMBS; i++) {
     let limb = load<i32>(d + 4 * i);
-    if (i == 0) limb += <i32>P_LOW & addP;
-    if (i == LIMBS - 1) limb += <i32>P_HIGH & addP;
-    limb = ((limb ^ negate) - negate) + carry;
+    if (i === 0) limb += <i32>P_LOW & addP;
+    if (i === LIMBS - 1) limb += <i32>P_HIGH & addP;
+    limb = (limb ^ negate) - negate + carry;
     carry = limb >> 30;
-    store<i32>(d + 4 * i, i == LIMBS - 1 ? limb : limb & MASK_30);
+    store<i32>(d + 4 * i, i === LIMBS - 1 ? limb : limb & MASK_30);
   }
 }
 
@@ -61,7 +61,7 @@ export function feInvert(h: usize, x: usize, scratch: usize): void {
   for (let batch = 0; batch < BATCHES; batch++) {
     // The rows of the matrix, each as one number: uv = u + 2^32 v, qr = q + 2^32 r.
     let uv: i64 = 1;
-    let qr: i64 = <i64>1 << 32;
+    let qr: i64 = (<i64>1) << 32;
     let f0 = load<i32>(f);
     let g0 = load<i32>(g);
     for (let step = 0; step < 30; step++) {
@@ -111,7 +111,7 @@ export function feInvert(h: usize, x: usize, scratch: usize): void {
       cg += q * fi + r * gi;
       cd += u * di + v * ei;
       ce += q * di + r * ei;
-      if (i == 4 * (LIMBS - 1)) {
+      if (i === 4 * (LIMBS - 1)) {
         cd += P_HIGH * md;
         ce += P_HIGH * me;
       }
@@ -138,7 +138,7 @@ export function feInvert(h: usize, x: usize, scratch: usize): void {
   let filled = 0;
   let out = e;
   for (let i: usize = 0; i < LIMBS; i++) {
-    word |= <u64>load<u32>(d + 4 * i) << filled;
+    word |= (<u64>load<u32>(d + 4 * i)) << filled;
     filled += 30;
     while (filled >= 8 && out < e + 32) {
       store<u8>(out++, <u8>word);

@@ -87,9 +87,9 @@ function permutation(form) {
   const names = (prefix, count) => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
   const lines = [
     ...all25.map((i) => `let A${i} = ${form.load(i)};`),
-    ...[names("E", 25), names("B", 5), names("C", 5), names("D", 5)].flat().map(
-      (name) => `let ${name}: ${type} = ${zero};`,
-    ),
+    ...[names("E", 25), names("B", 5), names("C", 5), names("D", 5)]
+      .flat()
+      .map((name) => `let ${name}: ${type} = ${zero};`),
     "for (let r: usize = 0; r < 192; r += 16) {",
     ...round(form, "A", "E", 0).map((line) => `  ${line}`),
     ...round(form, "E", "A", 8).map((line) => `  ${line}`),
@@ -117,8 +117,7 @@ const RC: usize = memory.data<u64>([
 ${constants.join("\n")}
 ]);
 
-// @ts-ignore: decorator
-@inline
+// @inline
 function rotlPair(x: v128, n: i32): v128 {
   return v128.or(i64x2.shl(x, n), i64x2.shr_u(x, 64 - n));
 }

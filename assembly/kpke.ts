@@ -9,12 +9,12 @@
 
 import {
   compress1,
-  compress10,
   compress4,
+  compress10,
   decode12,
   decompress1,
-  decompress10,
   decompress4,
+  decompress10,
   ENCODED_10,
   ENCODED_12,
   encode12,
@@ -33,7 +33,16 @@ import {
   scaleAndAdd,
   subtractFrom,
 } from "./ntt3329";
-import { pairAbsorb, pairSqueeze, pairStart, SHA3_512_RATE, SHA3_SUFFIX, SHAKE128_RATE, SHAKE256_RATE, sponge } from "./sha3";
+import {
+  pairAbsorb,
+  pairSqueeze,
+  pairStart,
+  SHA3_512_RATE,
+  SHA3_SUFFIX,
+  SHAKE128_RATE,
+  SHAKE256_RATE,
+  sponge,
+} from "./sha3";
 
 const K: usize = 3;
 /** Where the last part of a key or ciphertext begins: rho, and the encoded v. */
@@ -64,18 +73,18 @@ function sampleMatrixPair(rho: usize, f: usize, tail: u32, secondF: usize, secon
   pairAbsorb(0, SHAKE128_RATE, rho, tail, 2);
   pairAbsorb(8, SHAKE128_RATE, rho, secondTail, 2);
   let count = 0;
-  let secondCount = secondF == 0 ? 256 : 0;
+  let secondCount = secondF === 0 ? 256 : 0;
   // Ends after three blocks mostly; each further one is needed by one polynomial in a hundred, the next by none.
   while (count < 256 || secondCount < 256) {
     pairSqueeze(SHAKE128_RATE, FIRST, SECOND);
     count = sampleNtt(f, count, FIRST);
-    if (secondF != 0) secondCount = sampleNtt(secondF, secondCount, SECOND);
+    if (secondF !== 0) secondCount = sampleNtt(secondF, secondCount, SECOND);
   }
 }
 
 /** From j | i << 8 to the next column, or the next row's first. */
 function nextEntry(tail: u32): u32 {
-  return (tail & 0xff) == <u32>K - 1 ? (tail & 0xff00) + 0x100 : tail + 1;
+  return (tail & 0xff) === <u32>K - 1 ? (tail & 0xff00) + 0x100 : tail + 1;
 }
 
 /** A-hat (algorithm 13, lines 3 to 7), row by row: in row i, column j, SampleNTT(rho ‖ j ‖ i). */
@@ -96,7 +105,7 @@ function sampleNoisePair(seed: usize, N: u32, f: usize, secondF: usize): void {
   pairAbsorb(8, SHAKE256_RATE, seed, N + 1, 1);
   pairSqueeze(SHAKE256_RATE, FIRST, SECOND);
   sampleCbd2(f, FIRST);
-  if (secondF != 0) sampleCbd2(secondF, SECOND);
+  if (secondF !== 0) sampleCbd2(secondF, SECOND);
 }
 
 /** S, E and, where `last` is not 0, one more polynomial: noise with N = 0, 1, 2 … from the 32-byte seed. */
@@ -105,7 +114,7 @@ function sampleNoise(seed: usize, last: usize): void {
   sampleNoisePair(seed, 0, S, S + P);
   sampleNoisePair(seed, 2, S + 2 * P, E);
   sampleNoisePair(seed, 4, E + P, E + 2 * P);
-  if (last != 0) sampleNoisePair(seed, 6, last, 0);
+  if (last !== 0) sampleNoisePair(seed, 6, last, 0);
 }
 
 /** The three polynomials at S to the NTT domain, and factors made of them. */

@@ -80,7 +80,7 @@ export const POOL_SLOT_BYTES: usize = 0x10000;
 export const POOL_SLOTS: i32 = 512;
 
 // Sockets read into the window; a frame that was collected in JavaScript memory is opened in the join region
-// (src/protocol/frame.ts).
+// (src/protocol/frameReader.ts).
 export const JOIN: usize = 0x3f20000;
 export const JOIN_BYTES: usize = 0x20000;
 export const RECEIVE_WINDOW: usize = 0x3f40000;

@@ -7,9 +7,9 @@
 // ek 1,184 bytes: t-hat ‖ rho. dk 2,400 bytes: s-hat (1,152) ‖ ek ‖ H(ek) (32) ‖ z (32). c 1,088 bytes.
 
 import { wipe } from "./bytes";
-import { kpkeCheck, kpkeDecrypt, kpkeEncrypt, kpkeKeyGen, KPKE_BYTES } from "./kpke";
+import { KPKE_BYTES, kpkeCheck, kpkeDecrypt, kpkeEncrypt, kpkeKeyGen } from "./kpke";
 import { KECCAK_STATE, KEM_BYTES, KEM_SECRETS_END } from "./memory";
-import { SHA3_256_RATE, SHA3_512_RATE, SHA3_SUFFIX, SHAKE256_RATE, SHAKE_SUFFIX, sponge } from "./sha3";
+import { SHA3_256_RATE, SHA3_512_RATE, SHA3_SUFFIX, SHAKE_SUFFIX, SHAKE256_RATE, sponge } from "./sha3";
 
 const EK_BYTES: i32 = 1184;
 const EK_OFFSET: usize = 1152; // in dk
@@ -84,7 +84,7 @@ export function mlKem768Encaps(K: usize, c: usize, ek: usize, m: usize): i32 {
  */
 export function mlKem768Decaps(K: usize, dk: usize, c: usize): i32 {
   H(HASH, dk + EK_OFFSET, EK_BYTES);
-  if (difference(HASH, dk + HASH_OFFSET, 32) != 0) {
+  if (difference(HASH, dk + HASH_OFFSET, 32) !== 0) {
     wipeScratch();
     return 0;
   }
@@ -97,7 +97,7 @@ export function mlKem768Decaps(K: usize, dk: usize, c: usize): i32 {
   kpkeEncrypt(CIPHERTEXT, dk + EK_OFFSET, G_INPUT, G_OUTPUT + 32);
   const d = difference(c, CIPHERTEXT, CIPHERTEXT_BYTES);
   // All ones where d is 0, else 0: only 0 - 1 borrows once the top bit of d is folded in.
-  const isEqual = i64x2.splat(<i64>(~(d | (0 - d))) >> 63);
+  const isEqual = i64x2.splat(<i64>~(d | (0 - d)) >> 63);
   for (let i: usize = 0; i < 32; i += 16) {
     v128.store(K + i, v128.bitselect(v128.load(G_OUTPUT + i), v128.load(REJECTION + i), isEqual));
   }

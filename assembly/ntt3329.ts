@@ -37,29 +37,25 @@ const INVERSE_SCALE_QUOTIENT: i16 = 5040;
 const ONE_QUOTIENT: i16 = 10;
 
 /** (a * b + 2^14) >> 15. No two factors here are both -2^15, the one case in which the forms differ. */
-// @ts-ignore: decorator
-@inline
+// @inline
 export function mulQ15(a: v128, b: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return i16x8.relaxed_q15mulr_s(a, b);
   return i16x8.q15mulr_sat_s(a, b);
 }
 
 /** a * b modulo q, for the factor b with its quotient. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function mulConstant(a: v128, b: v128, quotient: v128): v128 {
   return i16x8.sub(i16x8.mul(a, b), i16x8.mul(mulQ15(a, quotient), i16x8.splat(<i16>Q)));
 }
 
-// @ts-ignore: decorator
-@inline
+// @inline
 export function reduce(a: v128): v128 {
   return i16x8.sub(a, i16x8.mul(mulQ15(a, i16x8.splat(ONE_QUOTIENT)), i16x8.splat(<i16>Q)));
 }
 
 /** From |a| < q to 0 ≤ a < q. */
-// @ts-ignore: decorator
-@inline
+// @inline
 export function canonical(a: v128): v128 {
   return i16x8.add(a, v128.and(i16x8.shr_s(a, 15), i16x8.splat(<i16>Q)));
 }
@@ -92,7 +88,7 @@ function buildTables(): void {
     storeFactor(GAMMAS + 32 * (i >> 2) + 4 * (i & 3), 16, 1);
     // gamma = ZETA^(2 BitRev7(i) + 1): zetas[64 + i / 2], negated for odd i.
     const root = zeta(64 + (i >> 1));
-    storeFactor(GAMMAS + 32 * (i >> 2) + 4 * (i & 3) + 2, 16, (i & 1) == 0 ? root : Q - root);
+    storeFactor(GAMMAS + 32 * (i >> 2) + 4 * (i & 3) + 2, 16, (i & 1) === 0 ? root : Q - root);
   }
   for (let t = 0; t < 16; t++) {
     for (let lane = 0; lane < 8; lane++) {
@@ -138,7 +134,11 @@ export function ntt(f: usize): void {
     const low = i16x8.add(a, t);
     const high = i16x8.sub(a, t);
     a = i32x4.shuffle(low, high, 0, 2, 4, 6);
-    t = mulConstant(i32x4.shuffle(low, high, 1, 3, 5, 7), v128.load(LENGTH_2 + i), v128.load(LENGTH_2 + i, 16));
+    t = mulConstant(
+      i32x4.shuffle(low, high, 1, 3, 5, 7),
+      v128.load(LENGTH_2 + i),
+      v128.load(LENGTH_2 + i, 16),
+    );
     const fine = reduce(i16x8.add(a, t));
     const coarse = reduce(i16x8.sub(a, t));
     v128.store(f + i, i32x4.shuffle(fine, coarse, 0, 4, 2, 6));
@@ -158,20 +158,24 @@ export function inverseNtt(f: usize): void {
     const coarse = i32x4.shuffle(v, w, 1, 5, 3, 7);
     const a = i16x8.add(fine, coarse);
     const b = mulConstant(
-      i16x8.sub(coarse, fine), v128.load(INVERSE_LENGTH_2 + i), v128.load(INVERSE_LENGTH_2 + i, 16),
+      i16x8.sub(coarse, fine),
+      v128.load(INVERSE_LENGTH_2 + i),
+      v128.load(INVERSE_LENGTH_2 + i, 16),
     );
     const low = i32x4.shuffle(a, b, 0, 4, 1, 5);
     const high = i32x4.shuffle(a, b, 2, 6, 3, 7);
     const c = i16x8.add(low, high);
     const d = mulConstant(
-      i16x8.sub(high, low), v128.load(INVERSE_LENGTH_4 + i), v128.load(INVERSE_LENGTH_4 + i, 16),
+      i16x8.sub(high, low),
+      v128.load(INVERSE_LENGTH_4 + i),
+      v128.load(INVERSE_LENGTH_4 + i, 16),
     );
     v128.store(f + i, i64x2.shuffle(c, d, 0, 2));
     v128.store(f + i, i64x2.shuffle(c, d, 1, 3), 16);
   }
   let z = ZETAS + 4 * 31;
   for (let bytes: usize = 16; bytes <= 256; bytes <<= 1) {
-    const reduces = bytes == 16 || bytes == 128;
+    const reduces = bytes === 16 || bytes === 128;
     for (let start = f; start < f + POLYNOMIAL_BYTES; start += 2 * bytes) {
       const b = v128.load16_splat(z);
       const quotient = v128.load16_splat(z, 2);
@@ -186,9 +190,7 @@ export function inverseNtt(f: usize): void {
     }
   }
   for (let i = f; i < f + POLYNOMIAL_BYTES; i += 16) {
-    const scaled = mulConstant(
-      v128.load(i), i16x8.splat(INVERSE_SCALE), i16x8.splat(INVERSE_SCALE_QUOTIENT),
-    );
+    const scaled = mulConstant(v128.load(i), i16x8.splat(INVERSE_SCALE), i16x8.splat(INVERSE_SCALE_QUOTIENT));
     v128.store(i, scaled);
   }
 }
@@ -207,8 +209,7 @@ export function prepareFactor(out: usize, f: usize): void {
 }
 
 /** c / 2^16 modulo q, in the upper half of each 32-bit lane; |result| ≤ |c| / 2^16 + q / 2. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function montgomery(c: v128): v128 {
   const m = i16x8.mul(c, i32x4.splat(Q_INVERSE));
   return i32x4.sub(c, i32x4.dot_i16x8_s(m, i32x4.splat(Q)));

@@ -9,8 +9,7 @@ import * as fused from "./fieldFused";
 const FUSED_LIMBS: i32 = 5;
 export const DOUBLE_LIMBS: i32 = 12;
 
-// @ts-ignore: decorator
-@inline
+// @inline
 export function mulSumDifference(isFused: bool, h: usize, f: usize, g: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) {
     if (isFused) fused.mulSumDifference(h, f, g);
@@ -24,8 +23,7 @@ export function mulSumDifference(isFused: bool, h: usize, f: usize, g: usize): v
 export const FACTOR_BYTES: usize = double.FACTOR_BYTES;
 
 /** table = what mulDifferenceSum needs of the element x, both lanes of the pair f. */
-// @ts-ignore: decorator
-@inline
+// @inline
 export function writeFactor(isFused: bool, table: usize, f: usize): void {
   if (isFused) {
     // (1, -x)
@@ -39,15 +37,13 @@ export function writeFactor(isFused: bool, table: usize, f: usize): void {
 }
 
 /** h = (a - b x, a + b x) for the pair f = (a, b). */
-// @ts-ignore: decorator
-@inline
+// @inline
 export function mulDifferenceSum(isFused: bool, h: usize, f: usize, table: usize): void {
   if (isFused) mulSumDifference(true, h, f, table);
   else double.mulDifferenceSum(h, f, table);
 }
 
-// @ts-ignore: decorator
-@inline
+// @inline
 export function square(isFused: bool, h: usize, f: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) {
     if (isFused) fused.square(h, f);
@@ -57,8 +53,7 @@ export function square(isFused: bool, h: usize, f: usize): void {
   }
 }
 
-// @ts-ignore: decorator
-@inline
+// @inline
 export function squareForDoubling(isFused: bool, h: usize, g: usize, f: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) {
     if (isFused) fused.squareForDoubling(h, g, f);
@@ -69,23 +64,20 @@ export function squareForDoubling(isFused: bool, h: usize, g: usize, f: usize): 
 }
 
 /** The weight of limb k is 2^fusedWeight(k) or 2^doubleWeight(k); that of limb 5 or 12 is 2^255. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function fusedWeight(k: i32): i32 {
   return 51 * k;
 }
 
-// @ts-ignore: decorator
-@inline
+// @inline
 export function doubleWeight(k: i32): i32 {
   return (85 * k + 3) >> 2; // ceil(21.25 k)
 }
 
 /** 2^n for -1023 < n < 1024. */
-// @ts-ignore: decorator
-@inline
+// @inline
 export function powerOfTwo(n: i32): f64 {
-  return reinterpret<f64>(<i64>(1023 + n) << 52);
+  return reinterpret<f64>((<i64>(1023 + n)) << 52);
 }
 
 /** (2^27 + 1)^2 needs 55 bits; as a double it is 1 less. */
@@ -105,9 +97,9 @@ export function pairFromBytes(isFused: bool, pair: usize, u: usize): void {
     const weight = isFused ? fusedWeight(k) : doubleWeight(k);
     const width = (isFused ? fusedWeight(k + 1) : doubleWeight(k + 1)) - weight;
     const byte = min(weight >> 3, 24); // an 8-byte load that stays inside the 32
-    const bits = (load<u64>(u + byte) >> (weight - 8 * byte)) & ((<u64>1 << width) - 1);
+    const bits = (load<u64>(u + byte) >> (weight - 8 * byte)) & (((<u64>1) << width) - 1);
     const limb = <i64>bits + carry;
-    carry = (limb + (<i64>1 << (width - 1))) >> width;
+    carry = (limb + ((<i64>1) << (width - 1))) >> width;
     // Limbs of fieldFused.ts carry no weight of their own.
     const scale = isFused ? 1 : powerOfTwo(weight);
     v128.store(pair + 16 * k, f64x2.splat(<f64>(limb - (carry << width)) * scale));

@@ -54,8 +54,7 @@ export function pairStart(): void {
 }
 
 /** Byte `at` of the first (which 0) or second (8) of two sponges ^= value. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function pairXor(which: usize, at: usize, value: u8): void {
   const p = KECCAK_STATE + which + ((at >> 3) << 4) + (at & 7);
   store<u8>(p, load<u8>(p) ^ value);
@@ -68,7 +67,7 @@ function pairXor(which: usize, at: usize, value: u8): void {
 export function pairAbsorb(which: usize, rate: i32, seed: usize, tail: u32, tailLength: i32): void {
   for (let i: usize = 0; i < 4; i++) store<u64>(KECCAK_STATE + which + (i << 4), load<u64>(seed + (i << 3)));
   pairXor(which, 32, <u8>tail);
-  if (tailLength == 2) pairXor(which, 33, <u8>(tail >> 8));
+  if (tailLength === 2) pairXor(which, 33, <u8>(tail >> 8));
   pairXor(which, 32 + tailLength, SHAKE_SUFFIX);
   pairXor(which, rate - 1, 0x80);
 }
@@ -77,6 +76,6 @@ export function pairAbsorb(which: usize, rate: i32, seed: usize, tail: u32, tail
 export function pairSqueeze(rate: i32, first: usize, second: usize): void {
   keccakF1600Pair(KECCAK_STATE);
   for (let i: usize = 0; i < <usize>rate; i += 8) store<u64>(first + i, load<u64>(KECCAK_STATE + 2 * i));
-  if (second == 0) return;
+  if (second === 0) return;
   for (let i: usize = 0; i < <usize>rate; i += 8) store<u64>(second + i, load<u64>(KECCAK_STATE + 2 * i, 8));
 }

@@ -5,22 +5,26 @@
  * From four registers, which hold bytes 4c … 4c + 3 of 16 blocks, to the 32-bit word c of every block: four vectors,
  * each with the words of four blocks, at `out`, 64 bytes apart.
  */
-// @ts-ignore: decorator
-@inline
+// @inline
 export function interleaveColumn(r0: v128, r1: v128, r2: v128, r3: v128, out: usize): void {
   const lo02 = i8x16.shuffle(r0, r2, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
   const hi02 = i8x16.shuffle(r0, r2, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
   const lo13 = i8x16.shuffle(r1, r3, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
   const hi13 = i8x16.shuffle(r1, r3, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
   v128.store(out, i8x16.shuffle(lo02, lo13, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
-  v128.store(out + 64, i8x16.shuffle(lo02, lo13, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
+  v128.store(
+    out + 64,
+    i8x16.shuffle(lo02, lo13, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31),
+  );
   v128.store(out + 128, i8x16.shuffle(hi02, hi13, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
-  v128.store(out + 192, i8x16.shuffle(hi02, hi13, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
+  v128.store(
+    out + 192,
+    i8x16.shuffle(hi02, hi13, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31),
+  );
 }
 
 /** From words 0 to 3 of four blocks (at `words`, 16 bytes apart) to the four blocks at `out`. */
-// @ts-ignore: decorator
-@inline
+// @inline
 export function transposeWords(words: usize, out: usize): void {
   const w0 = v128.load(words);
   const w1 = v128.load(words + 16);

@@ -61,8 +61,7 @@ function anyNonZero32(p: usize): i32 {
  * out (32 bytes) = X25519(K, u) for the clamped scalar at K. `isFused` is a constant at both places that this
  * is compiled into.
  */
-// @ts-ignore: decorator
-@inline
+// @inline
 function ladder(isFused: bool, out: usize, u: usize): void {
   const size = isFused ? FUSED_BYTES : DOUBLE_BYTES;
   // x_2 = 1, z_2 = 0: U = (1, 1). x_3 = x_1, z_3 = 1: V = (x_1 - 1, x_1 + 1).
@@ -119,7 +118,7 @@ export function x25519Fused(): i32 {
 
 /** For tests: as if the self-test had failed (0), or run the self-test again (1). */
 export function x25519AllowFused(allowed: i32): void {
-  if (ASC_FEATURE_RELAXED_SIMD) useFused = allowed != 0 && multiplyAddIsFused();
+  if (ASC_FEATURE_RELAXED_SIMD) useFused = allowed !== 0 && multiplyAddIsFused();
 }
 
 /**

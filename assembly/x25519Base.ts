@@ -21,13 +21,13 @@ import {
   FUSED_ENTRY_BYTES,
   PAIR_SCRATCH,
   PAIR_SCRATCH_BYTES,
-  pairFromElements,
   POINT_SCRATCH_BYTES,
-  pointDouble,
   PT,
   PX,
   PY,
   PZ,
+  pairFromElements,
+  pointDouble,
   ROW_ENTRIES,
 } from "./baseTable25519";
 import { FE_BYTES, feAdd, feMul, feSub, feToBytes } from "./field25519";
@@ -63,7 +63,7 @@ function recodeScalar(): void {
   for (let i: usize = 0; i < 64; i++) {
     let digit = ((<i32>load<u8>(K + (i >> 1)) >> (4 * (<i32>i & 1))) & 15) + carry;
     // The top digit of a clamped scalar is at most 8 with its carry: it takes no further one.
-    carry = i == 63 ? 0 : (digit + 8) >> 4;
+    carry = i === 63 ? 0 : (digit + 8) >> 4;
     digit -= carry << 4;
     store<i8>(DIGITS + i, <i8>digit);
   }
@@ -73,8 +73,7 @@ function recodeScalar(): void {
  * ENTRY = digit times the point of the row: the entry of |digit|, negated by its sign: -(x, y) = (-x, y), so
  * that Y + X and Y - X change places and d X Y its sign.
  */
-// @ts-ignore: decorator
-@inline
+// @inline
 function selectEntry(isFused: bool, row: usize, digit: i32): void {
   const size = isFused ? FUSED_BYTES : DOUBLE_BYTES;
   const negative = digit >> 31;
@@ -111,13 +110,20 @@ function selectVectors(to: usize, row: usize, entryBytes: usize, magnitude: i32)
   for (let i: usize = 0; i < entryBytes; i += 16) {
     let p = row + i;
     let selected = v128.and(m1, v128.load(p));
-    selected = v128.or(selected, v128.and(m2, v128.load((p += entryBytes))));
-    selected = v128.or(selected, v128.and(m3, v128.load((p += entryBytes))));
-    selected = v128.or(selected, v128.and(m4, v128.load((p += entryBytes))));
-    selected = v128.or(selected, v128.and(m5, v128.load((p += entryBytes))));
-    selected = v128.or(selected, v128.and(m6, v128.load((p += entryBytes))));
-    selected = v128.or(selected, v128.and(m7, v128.load((p += entryBytes))));
-    selected = v128.or(selected, v128.and(m8, v128.load((p += entryBytes))));
+    p += entryBytes;
+    selected = v128.or(selected, v128.and(m2, v128.load(p)));
+    p += entryBytes;
+    selected = v128.or(selected, v128.and(m3, v128.load(p)));
+    p += entryBytes;
+    selected = v128.or(selected, v128.and(m4, v128.load(p)));
+    p += entryBytes;
+    selected = v128.or(selected, v128.and(m5, v128.load(p)));
+    p += entryBytes;
+    selected = v128.or(selected, v128.and(m6, v128.load(p)));
+    p += entryBytes;
+    selected = v128.or(selected, v128.and(m7, v128.load(p)));
+    p += entryBytes;
+    selected = v128.or(selected, v128.and(m8, v128.load(p)));
     v128.store(to + i, selected);
   }
 }
@@ -140,15 +146,13 @@ function expandLimbs(): void {
 }
 
 /** All ones when a = b, for 0 <= a, b <= 8. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function equalMask(a: i32, b: i32): v128 {
   return i32x4.splat(((a ^ b) - 1) >> 31);
 }
 
 /** Adds ENTRY to the point. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function addEntry(isFused: bool, size: usize): void {
   for (let i: usize = 0; i < size; i += 16) {
     // (Z + T, Z - T) to (2 Z, 2 T)
@@ -169,8 +173,7 @@ function addEntry(isFused: bool, size: usize): void {
 }
 
 /** PX, PY, PZ = twice the coordinates of the point, which are the same point. Destroys the pairs. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function toElements(isFused: bool): void {
   memory.copy(HE, YX, PAIR);
   pairSum(isFused, PY, YX, 1, T);
@@ -179,8 +182,7 @@ function toElements(isFused: bool): void {
 }
 
 /** out (32 bytes) = the u-coordinate of the scalar at K times the base point. */
-// @ts-ignore: decorator
-@inline
+// @inline
 function comb(isFused: bool, out: usize): void {
   const size = isFused ? FUSED_BYTES : DOUBLE_BYTES;
   const rowBytes = ROW_ENTRIES * (isFused ? FUSED_ENTRY_BYTES : DOUBLE_ENTRY_BYTES);
@@ -210,13 +212,13 @@ function comb(isFused: bool, out: usize): void {
 }
 
 function combFused(out: usize): void {
-  if (tableForm != 2) buildBaseTable(true);
+  if (tableForm !== 2) buildBaseTable(true);
   tableForm = 2;
   comb(true, out);
 }
 
 function combDouble(out: usize): void {
-  if (tableForm != 1) buildBaseTable(false);
+  if (tableForm !== 1) buildBaseTable(false);
   tableForm = 1;
   comb(false, out);
 }

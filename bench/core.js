@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
-import { missingRuntimes, runtimes } from "../scripts/runtimes.js";
+import { isNamed, missingRuntimes, runtimes } from "../scripts/runtimes.js";
 import { fullTables, targetTable } from "./core/report.js";
 import { targets } from "./core/targets.js";
 
@@ -64,8 +64,10 @@ async function runWorker({ label, path, args }) {
 }
 
 const wanted = options.runtime?.split(",");
-const chosen = runtimes().filter(({ id }) => wanted === undefined || wanted.includes(id));
-for (const id of missingRuntimes()) console.error(`${id} is not installed: no rows for it`);
+const chosen = runtimes().filter(
+  (runtime) => wanted === undefined || wanted.some((name) => isNamed(runtime, name)),
+);
+for (const { reason } of missingRuntimes()) console.error(`no rows of ${reason}`);
 
 const results = [];
 for (const runtime of chosen) {

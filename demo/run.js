@@ -10,8 +10,8 @@ const REQUESTS = 1_000;
 const MESSAGES = 1_000;
 const PAIR_TIMEOUT_MS = 20_000;
 
-const serverScript = fileURLToPath(new URL("peer-server.js", import.meta.url));
-const clientScript = fileURLToPath(new URL("peer-client.js", import.meta.url));
+const serverScript = fileURLToPath(new URL("peerServer.js", import.meta.url));
+const clientScript = fileURLToPath(new URL("peerClient.js", import.meta.url));
 
 /** A child process whose JSON lines are read one at a time. */
 class Peer {
@@ -147,12 +147,12 @@ console.log(
   `each pair: handshake, ${REQUESTS} concurrent echo requests of 0–64 KiB compared byte for byte, ` +
     `${MESSAGES} one-way messages, one request from server to client\n`,
 );
-if (missing.length > 0) console.error(`not installed: ${missing.join(", ")}`);
+for (const { reason } of missing) console.error(`no pairs with ${reason}`);
 
 const startMs = performance.now();
 const total = found.length ** 2;
 const rows = [];
-let failures = missing.length;
+let failures = 0;
 for (const server of found) {
   for (const client of found) {
     const progress = `[${String(rows.length + 1).padStart(2)}/${total}] ${server.label} server, ${client.label} client`;

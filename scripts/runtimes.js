@@ -1,5 +1,5 @@
-// The four runtimes that tests, benches and `npm start` drive, each resolved by path and never through
-// PATH lookups of npm scripts. Versions are read from the binaries themselves.
+// The runtimes that tests, benches and `npm start` drive: the machine's Node, a current Node, Bun and Deno, each
+// resolved by path and never through PATH lookups of npm scripts. Versions are read from the binaries themselves.
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -32,46 +32,116 @@ const platform = `${process.platform}-${process.arch}`;
 const bunPlatform = platform.replace("arm64", "aarch64");
 const denoPlatform = process.platform === "linux" ? `${platform}-glibc` : platform;
 
+/** Where a runtime may be, the likelier place first; `packaged` where the lock file brings it to this system. */
 const candidates = [
-  { id: "node20", label: "Node 20", path: machineNode(), args: [] },
-  { id: "node26", label: "Node 26", path: inPackage(`node-${platform}`, "bin/node"), args: [] },
+  { role: "node", label: "the machine's Node", paths: [machineNode()], args: [] },
+  {
+    role: "node-current",
+    label: "the current Node (tools/node-current)",
+    // The package for macOS on arm64 has a name of another form.
+    paths: [inPackage(`node-${platform}`, "bin/node"), inPackage(`node-bin-${platform}`, "bin/node")],
+    args: [],
+    packaged: ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"].includes(platform),
+  },
   // bun's install script moves the platform package's binary into its own folder; without it, it stays.
   {
-    id: "bun",
+    role: "bun",
     label: "Bun",
-    path: inPackage(`@oven/bun-${bunPlatform}`, "bin/bun") ?? inPackage("bun", "bin/bun.exe"),
+    paths: [inPackage(`@oven/bun-${bunPlatform}`, "bin/bun"), inPackage("bun", "bin/bun.exe")],
     args: ["run"],
+    packaged: ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"].includes(platform),
   },
   {
-    id: "deno",
+    role: "deno",
     label: "Deno",
-    path: inPackage(`@deno/${denoPlatform}`, "deno"),
+    paths: [inPackage(`@deno/${denoPlatform}`, "deno")],
     args: ["run", "-A", "--no-config"],
+    packaged: ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"].includes(platform),
   },
 ];
 
+/** What `path` says its version is; throws where it does not run on this system. */
 function version(path) {
-  const text = execFileSync(path, ["--version"], { encoding: "utf8", timeout: 20_000 });
-  return /\d+\.\d+\.\d+/.exec(text)?.[0] ?? "unknown";
+  const text = execFileSync(path, ["--version"], { encoding: "utf8", timeout: 20_000, stdio: "pipe" });
+  const found = /\d+\.\d+\.\d+/.exec(text)?.[0];
+  if (found === undefined) throw new Error(`it answers ${JSON.stringify(text.slice(0, 80))} to --version`);
+  return found;
+}
+
+/** The first of these places whose binary runs here, with its version, or why there is none. */
+function firstThatStarts(paths) {
+  let reason = `not installed on ${platform}`;
+  for (const path of paths.filter((place) => place !== undefined)) {
+    try {
+      return { path, answer: version(path) };
+    } catch (error) {
+      reason = `${path} does not start: ${error.message}`;
+    }
+  }
+  return { reason };
 }
 
 /**
- * Every runtime that is installed, with its real version. The first is labelled with the major that the
- * machine really has, so that a row that says "Node 20" is Node 20.
- *
- * @returns {{ id: string, label: string, path: string, args: string[], version: string }[]}
+ * @typedef {{ id: string, roles: string[], label: string, path: string, args: string[], version: string }} Runtime
+ * id: "node20" (its real major), "bun" or "deno"; roles: other names it is asked for by ("node" is the machine's,
+ * "node-current" the newest).
+ * @typedef {{ role: string, reason: string, packaged: boolean }} MissingRuntime packaged: `npm ci` brings it to this
+ * system, so that its absence is a fault of the installation.
  */
-export function runtimes() {
-  return candidates
-    .filter((runtime) => runtime.path !== undefined)
-    .map((runtime) => {
-      const found = version(runtime.path);
-      const label = runtime.id.startsWith("node") ? `Node ${found.split(".")[0]}` : runtime.label;
-      return { ...runtime, label, version: found };
-    });
+
+/**
+ * Looks for every candidate.
+ *
+ * @param {typeof candidates} wanted
+ * @returns {{ found: Runtime[], missing: MissingRuntime[] }}
+ */
+export function probe(wanted = candidates) {
+  const found = [];
+  const missing = [];
+  for (const { role, label, paths, args, packaged = false } of wanted) {
+    const { path, answer, reason } = firstThatStarts(paths);
+    if (path === undefined) {
+      missing.push({ role, reason: `${label}: ${reason}`, packaged });
+      continue;
+    }
+    const isNode = role.startsWith("node");
+    const major = answer.split(".")[0];
+    const id = isNode ? `node${major}` : role;
+    const same = found.find((runtime) => runtime.id === id);
+    if (same === undefined) {
+      found.push({ id, roles: [role], label: isNode ? `Node ${major}` : label, path, args, version: answer });
+    } else {
+      // The machine's Node is as new as the current one: one row, no gap.
+      same.roles.push(role);
+    }
+  }
+  return { found, missing };
 }
 
-/** The ids that are expected but not installed, with the reason to print. */
+let probed;
+
+/**
+ * Every runtime that is installed, with its real version: the id and the label of a Node are those of the major that
+ * it really has, so that a row that says "Node 20" is Node 20.
+ *
+ * @returns {Runtime[]}
+ */
+export function runtimes() {
+  probed ??= probe();
+  return probed.found.map((runtime) => ({ ...runtime }));
+}
+
+/**
+ * The runtimes that have no rows here, with the reason to print.
+ *
+ * @returns {MissingRuntime[]}
+ */
 export function missingRuntimes() {
-  return candidates.filter((runtime) => runtime.path === undefined).map((runtime) => runtime.id);
+  probed ??= probe();
+  return probed.missing;
+}
+
+/** True where `name` is the runtime's id or one of its roles. */
+export function isNamed(runtime, name) {
+  return runtime.id === name || runtime.roles.includes(name);
 }

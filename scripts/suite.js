@@ -1,41 +1,70 @@
-// Runs suites by hand: node scripts/suite.js [part of a suite's name …] [--runtime node20,bun] [--test text]
+// Runs suites by hand: npm run suite -- [part of a suite's name …] [--runtime node,bun] [--test text]
+//
+// --runtime takes ids (node20, bun, deno) or roles (node: the machine's, node-current: the newest); all without it.
+// --watch takes one suite and one runtime (the machine's Node) and runs them again whenever a source changes.
 import { parseArgs } from "node:util";
-import { bundleSuites, suiteNames, suitePath } from "./bundle-suites.js";
-import { runSuite } from "./run-suite.js";
-import { runtimes } from "./runtimes.js";
+import { bundleSuites, suiteNames, suitePath } from "./bundleSuites.js";
+import { runSuite } from "./runSuite.js";
+import { isNamed, missingRuntimes, runtimes } from "./runtimes.js";
+import { watchSuite } from "./watchSuite.js";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { runtime: { type: "string" }, test: { type: "string" } },
+  options: {
+    runtime: { type: "string" },
+    test: { type: "string" },
+    watch: { type: "boolean", default: false },
+  },
 });
 
-const names = suiteNames().filter(
-  (name) => positionals.length === 0 || positionals.some((part) => name.includes(part)),
-);
-const wanted = values.runtime?.split(",");
-const targets = runtimes().filter((runtime) => wanted === undefined || wanted.includes(runtime.id));
-if (names.length === 0 || targets.length === 0) {
-  console.error(
-    `nothing to run; suites: ${suiteNames().join(", ")}; runtimes: ${runtimes()
-      .map((r) => r.id)
-      .join(", ")}`,
-  );
+function giveUp(message) {
+  console.error(message);
   process.exit(2);
 }
 
-await bundleSuites(names);
-let passed = 0;
-let failed = 0;
-for (const name of names) {
-  for (const runtime of targets) {
-    console.log(`${name} · ${runtime.label} (${runtime.version})`);
-    const cases = await runSuite(runtime, suitePath(name), { echo: true, filter: values.test });
-    passed += cases.filter((result) => result.status === "pass").length;
-    failed += cases.filter((result) => result.status === "fail").length;
-    for (const result of cases) {
-      if (result.name === "the suite runs to its end") console.log(`  ✗ ${result.name}: ${result.error}`);
+function chooseSuites() {
+  const all = suiteNames();
+  const exact = all.filter((name) => positionals.includes(name));
+  const named = all.filter((name) => positionals.some((part) => name.includes(part)));
+  const chosen = positionals.length === 0 ? all : values.watch && exact.length > 0 ? exact : named;
+  if (chosen.length === 0) giveUp(`no suite is named so; there are: ${all.join(", ")}`);
+  if (values.watch && chosen.length > 1) giveUp(`--watch takes one suite; choose of: ${chosen.join(", ")}`);
+  return chosen;
+}
+
+function chooseRuntimes() {
+  const found = runtimes();
+  const asked = values.runtime?.split(",") ?? (values.watch ? ["node"] : found.map(({ id }) => id));
+  for (const name of asked) {
+    if (found.some((runtime) => isNamed(runtime, name))) continue;
+    const reasons = missingRuntimes().map(({ reason }) => `; ${reason}`);
+    giveUp(`no runtime ${name}; there are: ${found.map(({ id }) => id).join(", ")}${reasons.join("")}`);
+  }
+  const chosen = found.filter((runtime) => asked.some((name) => isNamed(runtime, name)));
+  if (values.watch && chosen.length > 1) giveUp("--watch takes one runtime");
+  return chosen;
+}
+
+async function runOnce(names, targets) {
+  await bundleSuites(names);
+  let passed = 0;
+  let failed = 0;
+  for (const name of names) {
+    for (const runtime of targets) {
+      console.log(`${name} · ${runtime.label} (${runtime.version})`);
+      const cases = await runSuite(runtime, suitePath(name), { echo: true, filter: values.test });
+      passed += cases.filter((result) => result.status === "pass").length;
+      failed += cases.filter((result) => result.status === "fail").length;
+      for (const result of cases) {
+        if (result.name === "the suite runs to its end") console.log(`  ✗ ${result.name}: ${result.error}`);
+      }
     }
   }
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
 }
-console.log(`${passed} passed, ${failed} failed`);
-process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+
+const names = chooseSuites();
+const targets = chooseRuntimes();
+if (values.watch) await watchSuite(names[0], targets[0], values.test);
+else await runOnce(names, targets);

@@ -1,5 +1,6 @@
 // The entry point sealwire/crypto: the primitives for their own sake, as functions on Uint8Array.
 
+export { type ErrorCode, SealwireError } from "./base/errors.ts";
 export {
   Blake2b,
   type Blake2bOptions,
@@ -8,7 +9,7 @@ export {
   hmacBlake2b,
 } from "./core/blake2b.ts";
 export { type Aes256Gcm, aes256gcm } from "./core/gcm.ts";
-export type { Engine } from "./core/message.ts";
+export type { Engine } from "./core/gcmPieces.ts";
 export {
   type MlKem768Encapsulation,
   type MlKem768KeyPair,
@@ -17,4 +18,3 @@ export {
   mlKem768KeyPair,
 } from "./core/mlKem768.ts";
 export { type KeyPair, x25519, x25519KeyPair, x25519PublicKey } from "./core/x25519.ts";
-export { type ErrorCode, SealwireError } from "./errors.ts";

@@ -1,7 +1,7 @@
 // sealwire on Deno's own sockets.
 
-import { denoAdapter } from "./adapters/deno.ts";
+import { denoAdapter } from "./adapters/denoSockets.ts";
 import { createApi } from "./rpc/api.ts";
 
-export * from "./common.ts";
+export * from "./entry/common.ts";
 export const { connect, listen } = createApi(denoAdapter);

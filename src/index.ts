@@ -2,7 +2,7 @@
 
 import type { Api } from "./rpc/api.ts";
 
-export * from "./common.ts";
+export * from "./entry/common.ts";
 
 async function pickRuntime(): Promise<Api> {
   if ("Bun" in globalThis) return import("./bun.ts");

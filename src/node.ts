@@ -1,7 +1,7 @@
 // sealwire on node:net.
 
-import { nodeAdapter } from "./adapters/node.ts";
+import { nodeAdapter } from "./adapters/nodeSockets.ts";
 import { createApi } from "./rpc/api.ts";
 
-export * from "./common.ts";
+export * from "./entry/common.ts";
 export const { connect, listen } = createApi(nodeAdapter);

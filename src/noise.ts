@@ -1,8 +1,8 @@
 // Entry point `sealwire/noise`: the objects of the Noise specification over this package's core, and what
 // protocol v2 builds from them.
 
-export type { ErrorCode } from "./errors.ts";
-export { SealwireError } from "./errors.ts";
+export type { ErrorCode } from "./base/errors.ts";
+export { SealwireError } from "./base/errors.ts";
 export type {
   Handshake,
   HandshakeFactory,
@@ -24,7 +24,7 @@ export {
   type AnonymousNoiseFactory,
   type NoiseFactory,
   noise,
-} from "./protocol/noise/noise.ts";
+} from "./protocol/noise/noiseFactory.ts";
 export type {
   AnonymousOptions,
   Authorize,

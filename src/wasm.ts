@@ -1,4 +1,4 @@
 // `sealwire/wasm`: which build of the crypto core runs, and the hook for a module compiled elsewhere.
 // The raw modules are exported as `sealwire/sealwire.wasm` and `sealwire/sealwire.relaxed.wasm`.
 
-export { usePrecompiledModule, wasmBuild } from "./core/wasm.ts";
+export { usePrecompiledModule, wasmBuild } from "./core/instantiate.ts";

@@ -1,83 +1,86 @@
-// The direction of imports (STYLE: assembly → core → protocol → rpc → adapters → entry points) and the absence
-// of cycles, read from the source.
+// The shape of the source (the direction of imports, entry points, names, sizes), read from the tree. A file that
+// moves or is renamed needs no change here unless it stands in one of the lists of exceptions; an exception that is
+// none any more fails, too.
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import {
+  brokenImports,
+  fileWith,
+  findCycle,
+  foreignImports,
+  importGraph,
+  importsOf,
+  longFiles,
+  namesInAnotherCase,
+  namesUsedTwice,
+  readTree,
+  type SourceTree,
+  strangersAtTheTop,
+  upwardImports,
+} from "./support/sourceTree.ts";
+import { repositoryRoot } from "./support/vectors.ts";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-
-/** Lower layers first: a file imports from its own layer, from those before it, and from the leaves. */
-const layers = ["leaf", "core", "protocol", "rpc", "adapters", "entry", "cli"] as const;
+/** The folders of src/, lower layers first: a file imports from its own layer and from those before it. */
+const layers = ["base", "core", "protocol", "rpc", "adapters", "peers", "entry", "cli"] as const;
 type Layer = (typeof layers)[number];
 
-const leaves = ["errors.ts", "constants.ts", "options.ts"];
 /** Modules of the runtime that a layer may use; everything else in src/ is plain JavaScript. */
 const allowedNodeModules: Record<Layer, RegExp | undefined> = {
-  leaf: undefined,
+  base: undefined,
   core: /^node:crypto$/,
   protocol: undefined,
   rpc: undefined,
   adapters: /^node:/,
+  peers: /^node:/,
   entry: /^node:/,
   cli: /^node:/,
 };
 
-function sourceFiles(folder: string): string[] {
-  return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
-    .filter((path) => path.endsWith(".ts") && !path.endsWith("wasm-binary.ts"))
-    .map((path) => path.replaceAll("\\", "/"));
-}
-
-/** What a file imports or re-exports, types included, as written. */
-function importsOf(text: string): string[] {
-  const code = text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
-  const statement = /^\s*(?:import|export)\s(?:[^;"']*?\sfrom\s*)?["']([^"']+)["']/gm;
-  const dynamic = /\bimport\(\s*["']([^"']+)["']/g;
-  return [...code.matchAll(statement), ...code.matchAll(dynamic)].map((match) => match[1]!);
-}
+const MOST_LINES = 300;
+/** Files of src/ that may be longer, each with its reason. */
+const longerWithReason: Record<string, string> = {
+  "core/frameCipher.ts":
+    "temporary: counter and IV, native frames and the piece writer become files of their own",
+  "adapters/denoSockets.ts": "temporary: the stock of read buffers becomes a file of its own",
+  "protocol/noise/handshakeState.ts": "temporary: reading and writing of tokens become files of their own",
+  "rpc/admission.ts": "temporary",
+  "rpc/inbox.ts": "temporary: answers become a file of their own",
+  "rpc/link.ts": "temporary",
+  "rpc/sender.ts": "temporary: large frames become a file of their own",
+};
 
 function layerOf(path: string): Layer {
-  if (leaves.includes(path)) return "leaf";
-  const folder = path.split("/")[0]!;
   if (!path.includes("/")) return "entry";
+  const folder = path.split("/")[0]!;
   const layer = layers.find((name) => name === folder);
-  if (layer === undefined)
+  if (layer === undefined) {
     throw new Error(`src/${folder} belongs to no layer; name it in test/architecture.test.ts`);
+  }
   return layer;
 }
+const rank = (path: string) => layers.indexOf(layerOf(path));
 
-/** The files that `path` imports, as paths below `folder`; assembly's imports have no extension. */
-function localImports(folder: string, path: string): string[] {
-  const text = readFileSync(join(root, folder, path), "utf8");
-  return importsOf(text)
-    .filter((specifier) => specifier.startsWith("."))
-    .map((specifier) => normalize(join(dirname(path), specifier)).replaceAll("\\", "/"))
-    .map((target) => (target.endsWith(".ts") ? target : `${target}.ts`))
-    .filter((target) => !target.endsWith("wasm-binary.ts"));
+/** The sources of the package's entry points, from package.json: "./node" is dist/node.js, made of src/node.ts. */
+function entryPoints(): string[] {
+  const { exports } = JSON.parse(readFileSync(join(repositoryRoot, "package.json"), "utf8"));
+  const text = JSON.stringify(exports);
+  return [...new Set([...text.matchAll(/"\.\/dist\/(\w+)\.js"/g)].map((match) => `${match[1]}.ts`))].sort();
 }
 
-/** The first cycle of a graph as a path of names, or undefined. */
-function findCycle(graph: Map<string, string[]>): string[] | undefined {
-  const done = new Set<string>();
-  const visit = (node: string, trail: string[]): string[] | undefined => {
-    if (trail.includes(node)) return [...trail.slice(trail.indexOf(node)), node];
-    if (done.has(node)) return undefined;
-    for (const next of graph.get(node) ?? []) {
-      const cycle = visit(next, [...trail, node]);
-      if (cycle !== undefined) return cycle;
-    }
-    done.add(node);
-    return undefined;
-  };
-  for (const node of graph.keys()) {
-    const cycle = visit(node, []);
-    if (cycle !== undefined) return cycle;
-  }
-  return undefined;
-}
+const src = readTree("src");
+const srcGraph = importGraph(src);
 
-describe("the checks themselves", () => {
+describe("the checks themselves find a planted fault", () => {
+  /** The real tree with one file more or changed. */
+  const withFile = (path: string, text: string, tree: SourceTree = src): SourceTree =>
+    new Map([...tree, [path, text]]);
+  const clean: SourceTree = new Map([
+    ["core/a.ts", 'import { b } from "./b.ts";\n'],
+    ["core/b.ts", ""],
+    ["rpc/c.ts", 'import { a } from "../core/a.ts";\nimport type { b } from "../core/b.ts";\n'],
+  ]);
+
   test("importsOf sees every form of import", () => {
     const text = `
       import a from "./a.ts";
@@ -114,70 +117,142 @@ describe("the checks themselves", () => {
         ]),
       ),
     ).toBeUndefined();
+    expect(findCycle(importGraph(withFile("core/b.ts", 'export * from "./a.ts";\n', clean)))).toEqual([
+      "core/a.ts",
+      "core/b.ts",
+      "core/a.ts",
+    ]);
+  });
+
+  test("an import that points up", () => {
+    expect(upwardImports(importGraph(clean), rank)).toEqual([]);
+    for (const text of ['import "../rpc/c.ts";\n', 'export type { C } from "../rpc/c.ts";\n']) {
+      const graph = importGraph(withFile("core/b.ts", text, clean));
+      expect(upwardImports(graph, rank)).toEqual(["core/b.ts imports rpc/c.ts"]);
+    }
+  });
+
+  test("a folder that is no layer", () => {
+    const graph = importGraph(withFile("utils/x.ts", 'import "../core/a.ts";\n', clean));
+    expect(() => upwardImports(graph, rank)).toThrow("src/utils belongs to no layer");
+  });
+
+  test("an import of nothing, or of something outside", () => {
+    expect(brokenImports(importGraph(clean))).toEqual([]);
+    const text = 'import "./gone.ts";\nimport "../../test/support/harness.ts";\n';
+    expect(brokenImports(importGraph(withFile("core/b.ts", text, clean)))).toEqual([
+      "core/b.ts imports core/gone.ts",
+      "core/b.ts imports ../test/support/harness.ts",
+    ]);
+  });
+
+  test("a package, and a module of the runtime where it has no place", () => {
+    const allowed = (path: string) => allowedNodeModules[layerOf(path)];
+    const faults = new Map([
+      ["core/a.ts", 'import "node:crypto";\nimport "node:net";\n'],
+      ["rpc/c.ts", 'import { WebSocket } from "ws";\n'],
+      ["adapters/d.ts", 'import "node:net";\n'],
+    ]);
+    expect(foreignImports(faults, allowed)).toEqual(["core/a.ts imports node:net", "rpc/c.ts imports ws"]);
+  });
+
+  test("a file beside the entry points", () => {
+    const tree = withFile("helpers.ts", "");
+    expect(strangersAtTheTop(tree, entryPoints())).toContain("helpers.ts");
+    expect(strangersAtTheTop(withFile("rpc/helpers.ts", ""), entryPoints())).not.toContain("helpers.ts");
+  });
+
+  test("a base name that stands twice", () => {
+    expect(namesUsedTwice(clean)).toEqual([]);
+    expect(namesUsedTwice(withFile("protocol/deep/a.ts", "", clean))).toEqual(["a.ts"]);
+  });
+
+  test("a file that is too long", () => {
+    const lines = (count: number) => "// line\n".repeat(count);
+    expect(longFiles(withFile("core/b.ts", lines(MOST_LINES), clean), MOST_LINES)).toEqual([]);
+    expect(longFiles(withFile("core/b.ts", lines(MOST_LINES + 1), clean), MOST_LINES)).toEqual(["core/b.ts"]);
+  });
+
+  test("a name in another case", () => {
+    const good = [
+      "a/frameCipher.ts",
+      "x.test.ts",
+      "aes256Tables.gen.js",
+      "main.js",
+      "a-folder/b.ts",
+      "x-y.json",
+    ];
+    expect(namesInAnotherCase(good)).toEqual([]);
+    const bad = ["a/frame-cipher.ts", "frame_cipher.js", "FrameCipher.ts", "frame-cipher.test.ts"];
+    expect(namesInAnotherCase(bad)).toEqual(bad);
   });
 });
 
 describe("src", () => {
-  const files = sourceFiles("src");
-  const graph = new Map(files.map((path) => [path, localImports("src", path)]));
-
-  test("has files", () => {
-    expect(files).toContain("errors.ts");
+  test("has files, and one for every entry point", () => {
+    expect(src.size).toBeGreaterThan(40);
+    expect(entryPoints().length).toBeGreaterThan(5);
+    expect([...src.keys()]).toEqual(expect.arrayContaining(entryPoints()));
   });
 
   test("imports point one way", () => {
-    const violations: string[] = [];
-    for (const [path, targets] of graph) {
-      const layer = layers.indexOf(layerOf(path));
-      for (const target of targets) {
-        if (target.startsWith("..")) violations.push(`${path} imports ${target}, outside of src`);
-        else if (layers.indexOf(layerOf(target)) > layer) violations.push(`${path} imports ${target}`);
-      }
-    }
-    expect(violations).toEqual([]);
+    expect(upwardImports(srcGraph, rank)).toEqual([]);
   });
 
-  test("every import exists", () => {
-    const missing = [...graph].flatMap(([path, targets]) =>
-      targets.filter((target) => !graph.has(target)).map((target) => `${path} imports ${target}`),
-    );
-    expect(missing).toEqual([]);
+  test("every import exists, inside of src", () => {
+    expect(brokenImports(srcGraph)).toEqual([]);
   });
 
   test("has no cycles", () => {
-    expect(findCycle(graph)).toBeUndefined();
+    expect(findCycle(srcGraph)).toBeUndefined();
   });
 
   test("uses no package, and modules of the runtime only where a layer may", () => {
-    const violations = files.flatMap((path) => {
-      const allowed = allowedNodeModules[layerOf(path)];
-      return importsOf(readFileSync(join(root, "src", path), "utf8"))
-        .filter((specifier) => !specifier.startsWith(".") && !allowed?.test(specifier))
-        .map((specifier) => `${path} imports ${specifier}`);
-    });
-    expect(violations).toEqual([]);
+    expect(foreignImports(src, (path) => allowedNodeModules[layerOf(path)])).toEqual([]);
   });
 
   test("one file names the exports of the wasm module", () => {
-    const users = files.filter((path) => /\.exports\b/.test(readFileSync(join(root, "src", path), "utf8")));
-    expect(users.filter((path) => path !== "core/crypto.ts" && path !== "core/wasm.ts")).toEqual([]);
+    // Beside the file that instantiates the module, one other reads what it exports.
+    const instantiates = fileWith(src, "new WebAssembly.Instance(");
+    const users = [...src].filter(([, text]) => /\.exports\b/.test(text)).map(([path]) => path);
+    const others = users.filter((path) => path !== instantiates);
+    expect(others).toHaveLength(1);
+    expect([instantiates, ...others].map(layerOf)).toEqual(["core", "core"]);
+  });
+
+  test("entry points stand at its top, and nothing else", () => {
+    expect(strangersAtTheTop(src, entryPoints())).toEqual([]);
+  });
+
+  test("no base name stands twice", () => {
+    expect(namesUsedTwice(src)).toEqual([]);
+  });
+
+  test(`no file has more than ${MOST_LINES} lines but for a few with a reason`, () => {
+    expect(longFiles(src, MOST_LINES).sort()).toEqual(Object.keys(longerWithReason).sort());
   });
 });
 
 describe("assembly", () => {
-  const files = sourceFiles("assembly");
-  const graph = new Map(files.map((path) => [path, localImports("assembly", path)]));
+  const tree = new Map([...readTree("assembly")].filter(([path]) => !path.endsWith(".d.ts")));
+  const graph = importGraph(tree);
 
-  test("imports stay inside assembly, and nothing imports index.ts", () => {
-    const violations = [...graph].flatMap(([path, targets]) =>
-      targets
-        .filter((target) => target.startsWith("..") || target === "index.ts")
-        .map((target) => `${path} imports ${target}`),
-    );
-    expect(violations).toEqual([]);
+  test("imports stay inside assembly and exist, and nothing imports index.ts", () => {
+    expect(brokenImports(graph)).toEqual([]);
+    expect([...graph].filter(([, targets]) => targets.includes("index.ts"))).toEqual([]);
   });
 
   test("has no cycles", () => {
     expect(findCycle(graph)).toBeUndefined();
   });
+});
+
+test("file names are in camel case, everywhere", () => {
+  const folders = ["assembly", "bench", "demo", "scripts", "src", "test"];
+  const paths = folders.flatMap((folder) =>
+    readdirSync(join(repositoryRoot, folder), { recursive: true, encoding: "utf8" }).map(
+      (path) => `${folder}/${path.replaceAll("\\", "/")}`,
+    ),
+  );
+  expect(namesInAnotherCase(paths)).toEqual([]);
 });

@@ -1,23 +1,31 @@
 // What the documents say is what the code does: options with their defaults, error codes, and the README's
 // programs, which run as they are printed.
 import { execFile } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { runtimes } from "../scripts/runtimes.js";
-import { defaultLimits } from "../src/options.ts";
+import { fileWith, missingFiles, readTree } from "./support/sourceTree.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
+const src = readTree("src");
 const read = (path: string) => readFileSync(join(root, path), "utf8");
 const api = read("docs/API.md");
 const run = promisify(execFile);
 const installed = runtimes();
 
+/** The text of the one file of src/ that has `mark`. */
+const sourceWith = (mark: string) => src.get(fileWith(src, mark))!;
+/** The declaration of error codes: one per line. */
+const DECLARED_CODE = /^ {2}\| "(ERR_\w+)"/gm;
+const declaredCodes = () =>
+  [...sourceWith("export type ErrorCode").matchAll(DECLARED_CODE)].map((match) => match[1]!);
+
 describe("docs/API.md", () => {
   test("lists every error code, and none that does not exist", () => {
-    const declared = [...read("src/errors.ts").matchAll(/^ {2}\| "(ERR_\w+)"/gm)].map((match) => match[1]);
+    const declared = declaredCodes();
     const documented = [...api.slice(api.indexOf("## Errors")).matchAll(/`(ERR_\w+)`/g)].map(
       (match) => match[1],
     );
@@ -26,37 +34,50 @@ describe("docs/API.md", () => {
   });
 
   test("every declared code is used", () => {
-    const declared = [...read("src/errors.ts").matchAll(/^ {2}\| "(ERR_\w+)"/gm)].map((match) => match[1]!);
-    const sources = [
-      "core/frameCipher.ts",
-      "core/gcm.ts",
-      "core/wasm.ts",
-      "core/x25519.ts",
-      "errors.ts",
-      "protocol/frame.ts",
-      "protocol/noise/noiseHandshake.ts",
-      "protocol/message.ts",
-      "rpc/client.ts",
-      "rpc/connection.ts",
-      "rpc/message.ts",
-      "rpc/requests.ts",
-      "rpc/server.ts",
-    ].map((path) => read(`src/${path}`).replace(/^ {2}\| "ERR_.*$/gm, ""));
-    const unused = declared.filter((code) => !sources.some((text) => text.includes(`"${code}"`)));
+    const sources = [...src.values()].map((text) => text.replace(/^ {2}\| "ERR_.*$/gm, ""));
+    const unused = declaredCodes().filter((code) => !sources.some((text) => text.includes(`"${code}"`)));
     expect(unused).toEqual([]);
   });
 
-  test("gives every limit with its real default", () => {
+  test("gives every limit with its real default", async () => {
+    const { defaultLimits } = await import(join(root, "src", fileWith(src, "export const defaultLimits")));
+    expect(Object.keys(defaultLimits).length).toBeGreaterThan(5);
     for (const [name, value] of Object.entries(defaultLimits)) {
       expect(api).toContain(`| \`${name}\` | ${value} |`);
     }
   });
 
   test("names every option that connect and listen take", () => {
-    const source = read("src/rpc/api.ts");
+    const source = sourceWith("export interface ClientOptions");
     const declared = [...source.matchAll(/^ {2}(\w+)\?: /gm)].map((match) => match[1]!);
     expect(declared.length).toBeGreaterThan(10);
     for (const name of declared) expect(api, name).toContain(`\`${name}`);
+  });
+});
+
+describe("files that documents name", () => {
+  const documents = [
+    ...readdirSync(root).filter((name) => name.endsWith(".md") && name !== "CHANGELOG.md"),
+    ...readdirSync(join(root, "docs")).flatMap((name) => (name.endsWith(".md") ? [`docs/${name}`] : [])),
+  ];
+
+  test("a file that does not exist is found", () => {
+    const text =
+      "`src/index.ts`, `src/gone.ts`, [a link](docs/API.md), [none](docs/NONE.md#part), `bench/`, `tests/x`";
+    expect(missingFiles(text, "README.md")).toEqual(["src/gone.ts", "docs/NONE.md"]);
+    expect(
+      missingFiles("[a](API.md) [b](../README.md) [c](NONE.md) `scripts/none.js`", "docs/API.md"),
+    ).toEqual(["scripts/none.js", "docs/NONE.md"]);
+  });
+
+  test.each(documents)("%s names only scripts that package.json has", (path) => {
+    const { scripts } = JSON.parse(read("package.json"));
+    const named = [...read(path).matchAll(/npm run ([\w:-]+)/g)].map((match) => match[1]!);
+    expect(named.filter((name) => !Object.hasOwn(scripts, name))).toEqual([]);
+  });
+
+  test.each(documents)("%s names only files that exist", (path) => {
+    expect(missingFiles(read(path), path)).toEqual([]);
   });
 });
 

@@ -2,16 +2,16 @@
 import { rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, test } from "vitest";
-import { bundle } from "../scripts/bundle-suites.js";
-import { runSuite } from "../scripts/run-suite.js";
+import { bundle } from "../scripts/bundleSuites.js";
+import { runSuite } from "../scripts/runSuite.js";
 import { runtimes } from "../scripts/runtimes.js";
 
-const folder = fileURLToPath(new URL("../build/broken-suites", import.meta.url));
-const names = ["no-tests", "fails", "exits-early", "stays-alive"];
+const folder = fileURLToPath(new URL("../build/brokenSuites", import.meta.url));
+const names = ["noTests", "fails", "exitsEarly", "staysAlive"];
 
 beforeAll(async () => {
   await bundle(
-    ["test/support/runner.ts", ...names.map((name) => `test/support/broken-suites/${name}.ts`)],
+    ["test/support/runner.ts", ...names.map((name) => `test/support/brokenSuites/${name}.ts`)],
     folder,
   );
 });
@@ -20,12 +20,12 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe.concurrent.each(runtimes())("$label ($version)", (runtime) => {
   const run = (name: string) =>
-    runSuite(runtime, `${folder}/support/broken-suites/${name}.js`, {
+    runSuite(runtime, `${folder}/support/brokenSuites/${name}.js`, {
       runner: `${folder}/support/runner.js`,
     });
 
   test("a suite without tests fails", async ({ expect }) => {
-    const cases = await run("no-tests");
+    const cases = await run("noTests");
     expect(cases).toMatchObject([{ name: "the suite loads", status: "fail" }]);
     expect(cases[0]!.error).toContain("registers no test");
   });
@@ -52,12 +52,12 @@ describe.concurrent.each(runtimes())("$label ($version)", (runtime) => {
   });
 
   test("a process that leaves before its last test fails", async ({ expect }) => {
-    const cases = await run("exits-early");
+    const cases = await run("exitsEarly");
     expect(cases.at(-1)).toMatchObject({ name: "the suite runs to its end", status: "fail" });
   });
 
   test("a process that a test keeps alive fails", async ({ expect }) => {
-    const cases = await run("stays-alive");
+    const cases = await run("staysAlive");
     expect(cases.at(-1)).toMatchObject({ name: "the process ends by itself", status: "fail" });
   });
 });

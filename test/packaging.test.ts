@@ -51,7 +51,7 @@ test("has no runtime dependencies", () => {
 });
 
 test("the lock file names the platform packages of every system, or npm ci refuses it", () => {
-  execFileSync(process.execPath, [join(root, "scripts/complete-lock.js"), "--check"]);
+  execFileSync(process.execPath, [join(root, "scripts/completeLock.js"), "--check"]);
 });
 
 test("the tarball holds what is exported, the licence and the documents, and no sources or tests", () => {
@@ -131,48 +131,102 @@ describe.each(runtimes())("installed, in $label ($version)", (runtime) => {
   });
 });
 
-test("a TypeScript program compiles against the declarations", () => {
-  const program = `
-    import { connect, listen, SealwireError, type ErrorCode } from "sealwire";
-    import { connect as connectNode } from "sealwire/node";
-    import { connect as connectBun } from "sealwire/bun";
-    import { connect as connectDeno } from "sealwire/deno";
-    import { x25519 } from "sealwire/crypto";
-    import * as noise from "sealwire/noise";
-    import { wasmBuild } from "sealwire/wasm";
-    const same: (typeof connect)[] = [connectNode, connectBun, connectDeno];
-    const server = await listen({ port: 0, psk: new Uint8Array(32), onMessage: (message) => message.reply(message.body) });
-    const client = same[0]!({ host: "127.0.0.1", port: server.port, psk: new Uint8Array(32) });
-    const answer: Uint8Array = await client.request(new Uint8Array(1));
-    const accepted: boolean = client.sendNoWait(answer);
-    const sent: Promise<void> = client.send(answer);
-    const build: "plain" | "relaxed" | "precompiled" = wasmBuild();
-    const code: ErrorCode = new SealwireError("ERR_CLOSED", "closed").code;
-    // @ts-expect-error a port is a number
-    void listen({ port: "7000" });
-    // @ts-expect-error bodies are bytes
-    void client.request("text");
-    export { accepted, build, code, noise, sent, x25519 };
-  `;
+/** What a program's own declarations may or may not hold beside the language. */
+const environments: Record<string, { lib: string[]; types: string[] }> = {
+  "nothing else": { lib: ["ES2022"], types: [] },
+  "the DOM library": { lib: ["ES2022", "DOM"], types: [] },
+  "@types/node": { lib: ["ES2022"], types: ["node"] },
+  "the DOM library and @types/node": { lib: ["ES2022", "DOM"], types: ["node"] },
+};
+
+/** Compiles program.ts of the consumer with the tsc of this package. */
+function compile(
+  compiler: string,
+  program: string,
+  { lib, types }: { lib: string[]; types: string[] },
+): void {
   writeFileSync(join(consumer, "program.ts"), program);
   const config = {
     compilerOptions: {
       target: "ES2022",
       module: "NodeNext",
+      moduleResolution: "NodeNext",
       strict: true,
+      exactOptionalPropertyTypes: true,
       noEmit: true,
-      lib: ["ES2022", "DOM"],
-      types: [],
+      lib,
+      types,
+      typeRoots: [join(root, "node_modules/@types")],
       skipLibCheck: false,
     },
     files: ["program.ts"],
   };
   writeFileSync(join(consumer, "tsconfig.json"), JSON.stringify(config));
   const require = createRequire(import.meta.url);
-  const tsc = join(dirname(require.resolve("typescript/package.json")), "bin/tsc");
+  const tsc = join(dirname(require.resolve(`${compiler}/package.json`)), "bin/tsc");
   try {
     execFileSync(process.execPath, [tsc, "-p", consumer], { encoding: "utf8" });
   } catch (error) {
     throw new Error((error as { stdout: string }).stdout);
   }
+}
+
+describe.each(["typescript", "typescript-5.4"])("a program compiles with %s", (compiler) => {
+  test.each(Object.entries(environments))("and %s", (_, environment) => {
+    const program = `
+      import { connect, listen, SealwireError, type ErrorCode } from "sealwire";
+      import { connect as connectNode } from "sealwire/node";
+      import { connect as connectBun } from "sealwire/bun";
+      import { connect as connectDeno } from "sealwire/deno";
+      import { aes256gcm, blake2b, hkdfBlake2b, x25519, x25519KeyPair } from "sealwire/crypto";
+      import * as noise from "sealwire/noise";
+      import { usePrecompiledModule, wasmBuild } from "sealwire/wasm";
+      const same: (typeof connect)[] = [connectNode, connectBun, connectDeno];
+      const server = await listen({ port: 0, psk: new Uint8Array(32), onMessage: (message) => message.reply(message.body) });
+      const client = same[0]!({ host: "127.0.0.1", port: server.port, psk: new Uint8Array(32) });
+      const answer: Uint8Array = await client.request(new Uint8Array(1));
+      const accepted: boolean = client.sendNoWait(answer);
+      const sent: Promise<void> = client.send(answer);
+      const build: "plain" | "relaxed" | "precompiled" = wasmBuild();
+      const code: ErrorCode = new SealwireError("ERR_CLOSED", "closed").code;
+      const digest: Uint8Array = blake2b(hkdfBlake2b(new Uint8Array(64), answer, 2)[0]!);
+      const sealed: Uint8Array = aes256gcm(new Uint8Array(32)).seal(new Uint8Array(12), digest);
+      usePrecompiledModule({});
+      // @ts-expect-error a port is a number
+      void listen({ port: "7000" });
+      // @ts-expect-error bodies are bytes
+      void client.request("text");
+      // @ts-expect-error a signal has listeners
+      void client.request(answer, { signal: { aborted: false } });
+      // @ts-expect-error a module is an object
+      usePrecompiledModule("module");
+      export { accepted, build, code, noise, sealed, sent, x25519, x25519KeyPair };
+    `;
+    compile(compiler, program, environment);
+  });
+
+  test("and the signals and modules that the DOM library knows", () => {
+    const program = `
+      import { listen, connect } from "sealwire";
+      import { blake2b } from "sealwire/crypto";
+      import { usePrecompiledModule } from "sealwire/wasm";
+      const client = connect({ port: 1 });
+      void client.request(new Uint8Array(1), { signal: AbortSignal.timeout(5) });
+      void listen({ port: 0, onMessage: async (message) => { await fetch("", { signal: message.signal }); } });
+      usePrecompiledModule(new WebAssembly.Module(new Uint8Array(8)));
+      void crypto.subtle.digest("SHA-256", blake2b(new Uint8Array(1)));
+    `;
+    compile(compiler, program, environments["the DOM library"]!);
+  });
+
+  test("and the signals that @types/node knows", () => {
+    const program = `
+      import { once } from "node:events";
+      import { listen, connect } from "sealwire";
+      const client = connect({ port: 1 });
+      void client.request(new Uint8Array(1), { signal: AbortSignal.timeout(5) });
+      void listen({ port: 0, onMessage: async (message) => { await once(process, "x", { signal: message.signal }); } });
+    `;
+    compile(compiler, program, environments["@types/node"]!);
+  });
 });

@@ -8,12 +8,14 @@ import { pathToFileURL } from "node:url";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { suiteOf } from "../bench/matrix/cipher.js";
+import { allowedCores } from "../bench/matrix/processes.js";
 import { parseArguments } from "../bench/matrix/settings.js";
 import { median, summary } from "../bench/matrix/statistics.js";
 import { CountingServer } from "../bench/matrix/worker/control.js";
 import { buildReport } from "../bench/report/build.js";
 import { markdownSummary } from "../bench/report/markdown.js";
 import { evaluateTargets } from "../bench/report/targets.js";
+import { runtimes } from "../scripts/runtimes.js";
 
 const recorded = JSON.parse(readFileSync(new URL("fixtures/bench-run.json", import.meta.url), "utf8"));
 const runtimeIds: string[] = recorded.machine.runtimes.map(({ id }: { id: string }) => id);
@@ -22,7 +24,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("a filtered run", () => {
   const main = new URL("../bench/matrix/main.js", import.meta.url).pathname;
-  const args = ["--quick", "raw", "node20", "64", "sweep", "--out", folder];
+  const args = ["--quick", "raw", runtimes()[0]!.id, "64", "sweep", "--out", folder];
 
   test("checks, times and writes its four files", () => {
     const output = execFileSync(process.execPath, [main, ...args], { encoding: "utf8", timeout: 60_000 });
@@ -61,6 +63,14 @@ describe("what the numbers mean", () => {
     expect(median([3, 1, 2])).toBe(2);
     expect(median([4, 1, 3, 2])).toBe(2.5);
     expect(summary([5, 1, 3])).toEqual({ median: 3, min: 1, max: 5, samples: [5, 1, 3] });
+  });
+
+  test("rows with both ends on one core take a core that the bench may use", () => {
+    expect(allowedCores("Name:\tnode\nCpus_allowed:\tf\nCpus_allowed_list:\t0-3\nMems:\t1\n")).toEqual({
+      all: "0-3",
+      first: "0",
+    });
+    expect(allowedCores("Cpus_allowed_list:\t12,14-15\n")).toEqual({ all: "12,14-15", first: "12" });
   });
 
   test("a one-way row ends only when every message is counted", async () => {
@@ -104,6 +114,30 @@ describe("what the numbers mean", () => {
     const [againstTls] = evaluateTargets({ ...recorded, results: without });
     for (const cell of againstTls!.cells)
       expect(cell).toMatchObject({ value: undefined, reached: undefined });
+  });
+
+  test("sealwire stands in the tables with its defaults and with views, and says which is which", () => {
+    const markdown = markdownSummary(recorded);
+    expect(markdown).toContain(
+      "- sealwire: v2: Noise NNpsk0, AES-256-GCM; defaults, bodies are copies to keep.",
+    );
+    expect(markdown).toMatch(/- sealwire, views: .*messageBodies: "view".* not the default/);
+    for (const row of ["Send", "SendNoWait", "Request", "ParallelRequest", "ParallelRequest [s]"])
+      for (const label of ["sealwire", "sealwire, views"])
+        expect(markdown).toContain(`| ${row} | ${label} |`);
+    expect(markdown).toContain("| payload | sealwire | sealwire, views |");
+    const names = evaluateTargets(recorded).map(({ name }) => name);
+    expect(names).toContain("one-way delivered");
+    expect(names).toContain("one-way delivered, with views");
+    // Neither stands in for the other.
+    const viewsAlone = recorded.results.filter(
+      ({ contender }: { contender: string }) => contender !== "sealwire",
+    );
+    const targets = evaluateTargets({ ...recorded, results: viewsAlone });
+    const valuesOf = (wanted: string) =>
+      targets.find(({ name }) => name === wanted)!.cells.map(({ value }) => typeof value);
+    expect(new Set(valuesOf("one-way delivered"))).toEqual(new Set(["undefined"]));
+    expect(new Set(valuesOf("one-way delivered, with views"))).toEqual(new Set(["number"]));
   });
 
   test("the Markdown summary has the machine, the versions and every table", () => {

@@ -5,8 +5,8 @@
 import nodeCrypto from "node:crypto";
 import { gcm as noble } from "@noble/ciphers/aes.js";
 import { CachedKey } from "../../src/core/cachedKey.ts";
-import { memory, POOL } from "../../src/core/crypto.ts";
 import { type Engine, FrameCipher } from "../../src/core/frameCipher.ts";
+import { memory, POOL } from "../../src/core/wasmModule.ts";
 import { check, type Row, type RowOptions, sameBytes } from "./rows.ts";
 
 const PRIMITIVE = "AES-256-GCM";

@@ -8,7 +8,7 @@ import { hmac as nobleHmac } from "@noble/hashes/hmac.js";
 import { createBLAKE2b } from "hash-wasm";
 import sodium from "libsodium-wrappers";
 import { blake2b, hkdfBlake2b } from "../../src/core/blake2b.ts";
-import { core, memory, STAGING } from "../../src/core/crypto.ts";
+import { core, memory, STAGING } from "../../src/core/wasmModule.ts";
 import { check, type Row, type RowOptions, sameBytes } from "./rows.ts";
 
 const SIZES = [64, 1024, 65536];

@@ -4,7 +4,7 @@
 import * as nodeCrypto from "node:crypto";
 import { ml_kem768 as noble } from "@noble/post-quantum/ml-kem.js";
 import { mlKem768Decapsulate, mlKem768Encapsulate, mlKem768KeyPair } from "../../src/core/mlKem768.ts";
-import { noise } from "../../src/protocol/noise/noise.ts";
+import { noise } from "../../src/protocol/noise/noiseFactory.ts";
 import type { NoiseOptions } from "../../src/protocol/noise/noiseOptions.ts";
 import { check, type Row, sameBytes } from "./rows.ts";
 

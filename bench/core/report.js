@@ -59,6 +59,7 @@ export function targetTable(results, targets) {
       const measured = value(finders[i]);
       if (measured === undefined || Number.isNaN(measured)) return "–";
       const target = wanted[id];
+      if (target === undefined) return `${measured.toFixed(2)}${unit}`;
       const met = atMost ? measured <= target : measured >= target;
       const digits = measured < 100 ? 2 : 0;
       return `${measured.toFixed(digits)}${unit} (${atMost ? "≤" : "≥"} ${target}) ${met ? "✓" : "✗"}`;

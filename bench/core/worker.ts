@@ -1,7 +1,7 @@
 // Runs the rows in this runtime and writes one line of JSON per row to standard output.
 //   worker <milliseconds per row> <quick: 0 or 1> <filter, may be empty>
 
-import { wasmBuild } from "../../src/core/wasm.ts";
+import { wasmBuild } from "../../src/core/instantiate.ts";
 import { aes256gcmRows } from "./aes256gcm.ts";
 import { blake2bRows } from "./blake2b.ts";
 import { measure } from "./measure.ts";

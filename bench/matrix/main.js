@@ -1,5 +1,5 @@
 // `npm run bench`: the matrix of contenders, runtimes and rows; see settings.js for the arguments.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -11,7 +11,7 @@ import { observedSuite } from "./cipher.js";
 import { contenders } from "./contenders/contender.js";
 import { describeMachine } from "./machine.js";
 import { ProcessPool } from "./pool.js";
-import { canPin } from "./processes.js";
+import { allowedCores, canPin } from "./processes.js";
 import { Progress } from "./progress.js";
 import { handshakes, idle } from "./sections/connections.js";
 import { heap } from "./sections/heap.js";
@@ -24,7 +24,7 @@ const sections = { rows, sweep, pairs, heap, handshakes, idle, scaling };
 
 async function main(settings) {
   const installed = runtimes();
-  const failures = missingRuntimes().map((id) => ({ what: id, reason: "not installed" }));
+  const failures = missingRuntimes().map(({ role, reason }) => ({ what: role, reason }));
   const pool = new ProcessPool({
     runtimes: installed,
     credentials: makeCredentials(),
@@ -32,11 +32,12 @@ async function main(settings) {
     failures,
   });
   const machine = describeMachine(pool.runtimes);
+  const pinning = canPin();
   const context = {
     settings,
     pool,
-    pinning: canPin(),
-    allCores: `0-${machine.cores - 1}`,
+    pinning,
+    cores: pinning ? allowedCores(readFileSync("/proc/self/status", "utf8")) : undefined,
     progress: new Progress(),
     checked: new Set(),
     results: [],
@@ -91,7 +92,7 @@ function headline(machine, { pinning, settings }) {
     `sealwire ${machine.sealwire}${machine.commit ? ` (${machine.commit})` : ""}, ${machine.date}`,
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}, load ${machine.loadAtStart} at the start`,
     versions,
-    `${settings.rounds} rounds of ${settings.sliceMs} ms slices; ${pinning ? "[s] rows: both ends on core 0 (taskset)" : "no taskset here, so no [s] rows"}`,
+    `${settings.rounds} rounds of ${settings.sliceMs} ms slices; ${pinning ? "[s] rows: both ends on one core (taskset)" : "no taskset here, so no [s] rows"}`,
     "",
   ].join("\n");
 }

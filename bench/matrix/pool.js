@@ -93,17 +93,6 @@ export class ProcessPool {
     return process;
   }
 
-  /** A server and a client of their own, outside the pool, that end when `use` does. */
-  async withFreshPair(runtime, contender, environment, use) {
-    const server = new BenchProcess(runtime, contender.id, environment);
-    const client = new BenchProcess(runtime, contender.id, environment);
-    try {
-      return await use({ server, client });
-    } finally {
-      await Promise.all([server.stop(), client.stop()]);
-    }
-  }
-
   async stop() {
     await Promise.all([...this.processes.values()].map((process) => process.stop()));
   }

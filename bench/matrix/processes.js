@@ -83,10 +83,32 @@ export class BenchProcess {
   }
 }
 
+/** A server and a client of their own, outside any pool, that end when `use` does. */
+export async function withFreshPair(runtime, contender, environment, use) {
+  const server = new BenchProcess(runtime, contender.id, environment);
+  const client = new BenchProcess(runtime, contender.id, environment);
+  try {
+    return await use({ server, client });
+  } finally {
+    await Promise.all([server.stop(), client.stop()]);
+  }
+}
+
 // Deno finds the control rows' npm packages through package.json, which --no-config would hide.
 function workerArguments(runtime) {
   const args = runtime.args.filter((argument) => argument !== "--no-config");
   return runtime.id === "deno" ? [...args, "--node-modules-dir=manual", workerPath] : [...args, workerPath];
+}
+
+/**
+ * The cores that a process may run on, from the text of its /proc/PID/status: not the machine's first ones in a
+ * container with a set of its own.
+ *
+ * @returns {{ all: string, first: string }} as taskset takes them, e.g. "2-3" and "2"
+ */
+export function allowedCores(status) {
+  const all = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? "0";
+  return { all, first: String(Number.parseInt(all, 10)) };
 }
 
 /** True where `taskset` can move a process of ours, so that [s] rows exist. */

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { runtimes } from "../../scripts/runtimes.js";
+import { isNamed, runtimes } from "../../scripts/runtimes.js";
 import { makeCredentials } from "./certificate.js";
 import { BenchProcess } from "./processes.js";
 import { parseArguments, ROW_SIZE, ROWS } from "./settings.js";
@@ -78,7 +78,8 @@ function withProfiler(runtime, folder) {
 
 async function main() {
   const { filters } = parseArguments(process.argv.slice(2));
-  const runtime = runtimes().find(({ id }) => id === (filters.runtimes[0] ?? "node20"));
+  const runtime = runtimes().find((candidate) => isNamed(candidate, filters.runtimes[0] ?? "node"));
+  if (runtime === undefined) throw new Error(`${filters.runtimes[0]} is not installed`);
   const contender = filters.contenders[0] ?? "sealwire";
   const { row, kind, outstanding } = ROWS.find(
     (candidate) => candidate.row === (filters.rows[0] ?? "SendNoWait"),

@@ -1,9 +1,11 @@
 // Timing a list of rows so that drift hits all alike: each is checked, calibrated and warmed up once, then
-// every round runs all of them, each round starting at another place of the list.
+// every round runs all of them, each round starting at another place of the list and every second one backwards, so
+// that no row has the same neighbour before it all the time.
 import { summary } from "./statistics.js";
 
 /** A slice is run for this share of its length before it is timed. */
 const LEAD_IN_SHARE = 4;
+const MAX_COUNT = 2_000_000;
 
 /**
  * @typedef {object} TimedRow
@@ -18,23 +20,29 @@ const LEAD_IN_SHARE = 4;
  * @property {object} labels what identifies the row in the results
  */
 
+/** Runs a row for `warmUpMs` at least, and says how many operations take about `sliceMs` then. */
+export async function warmUp(ends, row, { sliceMs, warmUpMs, maxCount = MAX_COUNT }) {
+  const how = { sliceMs, warmUpMs, maxCount };
+  const { count } = await ends.client.call("calibrate", { ...parameters(row, ends), ...how });
+  return inUnits(count, row);
+}
+
 /** @param {TimedRow[]} rows */
-export async function timeRows(rows, context, { sliceMs, warmUpMs, rounds, maxCount = 2_000_000 }) {
+export async function timeRows(rows, context, { sliceMs, warmUpMs, rounds, maxCount }) {
   const ready = [];
   for (const row of rows) {
     context.progress.step(`calibrating ${describe(row)}`);
     await attempt(row, context, async (ends) => {
       await usePins(row, ends, context);
-      const how = { sliceMs, warmUpMs, maxCount };
-      const calibrated = await ends.client.call("calibrate", { ...parameters(row, ends), ...how });
-      const count = inUnits(calibrated.count, row);
+      const count = await warmUp(ends, row, { sliceMs, warmUpMs, maxCount });
       ready.push({ row, count, elapsed: [], clientCpu: [], serverCpu: [], p50: [], p90: [], p99: [] });
     });
   }
   for (let round = 0; round < rounds; round++) {
     const start = Math.floor((round * ready.length) / rounds);
     for (let i = 0; i < ready.length; i++) {
-      const measured = ready[(start + i) % ready.length];
+      const step = round % 2 === 0 ? i : ready.length - 1 - i;
+      const measured = ready[(start + step) % ready.length];
       context.progress.step(`round ${round + 1} of ${rounds}: ${describe(measured.row)}`);
       await attempt(measured.row, context, (ends) => runOnce(measured, ends, context));
     }
@@ -47,21 +55,39 @@ function inUnits(count, { countUnit = 1 }) {
   return Math.max(1, Math.round(count / countUnit)) * countUnit;
 }
 
-async function runOnce(measured, ends, context) {
-  const { row, count } = measured;
-  await usePins(row, ends, context);
+/**
+ * One timed slice of `count` operations, after an untimed part of it.
+ *
+ * @param {{ name: string, client: object, server: object }} ends the name is that of the group of connections
+ * @param {TimedRow} row
+ * @returns {Promise<{ ns: number, clientCpuNs: number, serverCpuNs: number, p50Us?: number, p90Us?: number,
+ *   p99Us?: number }>} nanoseconds per operation, elapsed and of processor time
+ */
+export async function timeSlice(ends, row, count) {
   // Both processes have slept since their last turn: caches, page tables and compiled code come back untimed.
   await ends.client.call("run", { ...parameters(row, ends), count: inUnits(count / LEAD_IN_SHARE, row) });
   const before = await ends.server.call("cpu");
-  const result = await ends.client.call("run", { ...parameters(row, ends), count });
+  const { elapsedMs, cpuUs, ...latency } = await ends.client.call("run", { ...parameters(row, ends), count });
   const after = await ends.server.call("cpu");
-  measured.elapsed.push((result.elapsedMs * 1e6) / count);
-  measured.clientCpu.push((result.cpuUs * 1e3) / count);
-  measured.serverCpu.push(((after.cpuUs - before.cpuUs) * 1e3) / count);
-  if (result.p50Us === undefined) return;
-  measured.p50.push(result.p50Us);
-  measured.p90.push(result.p90Us);
-  measured.p99.push(result.p99Us);
+  return {
+    ns: (elapsedMs * 1e6) / count,
+    clientCpuNs: (cpuUs * 1e3) / count,
+    serverCpuNs: ((after.cpuUs - before.cpuUs) * 1e3) / count,
+    ...latency,
+  };
+}
+
+async function runOnce(measured, ends, context) {
+  const { row, count } = measured;
+  await usePins(row, ends, context);
+  const slice = await timeSlice(ends, row, count);
+  measured.elapsed.push(slice.ns);
+  measured.clientCpu.push(slice.clientCpuNs);
+  measured.serverCpu.push(slice.serverCpuNs);
+  if (slice.p50Us === undefined) return;
+  measured.p50.push(slice.p50Us);
+  measured.p90.push(slice.p90Us);
+  measured.p99.push(slice.p99Us);
 }
 
 function parameters({ kind, size, outstanding, burst, group }, ends) {
@@ -71,7 +97,7 @@ function parameters({ kind, size, outstanding, burst, group }, ends) {
 // Two ends on one core pay no wake-up of another core, so latency rows with [s] compare software only.
 async function usePins(row, ends, context) {
   if (!context.pinning) return;
-  const cores = row.pinned ? "0" : context.allCores;
+  const cores = row.pinned ? context.cores.first : context.cores.all;
   for (const process of [ends.client, ends.server]) {
     if (process.cores === cores) continue;
     process.pin(cores);

@@ -9,7 +9,7 @@ export const usage = `npm run bench -- [options] [filter ...]
   --out <folder>   where results go (default bench/results)
   --help
 
-A filter is a runtime (node20, node26, bun, deno), a payload size in bytes, or a name: a contender
+A filter is a runtime (node20 and so on, bun, deno), a payload size in bytes, or a name: a contender
 (${contenders.map(({ id }) => id).join(", ")}), a section (rows, sweep, pairs, heap, handshakes, idle,
 scaling) or a row (Send, SendNoWait, Request, ParallelSend, ParallelSendNoWait, ParallelRequest).
 Filters of one kind add up, filters of different kinds narrow each other down.`;
@@ -28,6 +28,10 @@ export const ROWS = [
 
 export const ROW_SIZE = 1_400;
 
+// With the defaults and with views. Where no body arrives (handshakes, idle connections), and where lengths, pairs or
+// numbers of connections are compared with each other, the defaults alone run.
+const OURS = ["sealwire", "sealwire-views"];
+
 const full = {
   quick: false,
   sliceMs: 80,
@@ -37,9 +41,9 @@ const full = {
   sweepWarmUpMs: 120,
   sweepSliceMs: 50,
   sizes: [16, 64, 256, 1_400, 4_096, 16_384, 65_536, 1_048_576],
-  sweepContenders: ["sealwire", "raw", "tls", "tls-node", "ws"],
+  sweepContenders: [...OURS, "raw", "tls", "tls-node", "ws"],
   rowContenders: contenders.map(({ id }) => id),
-  pinnedContenders: ["sealwire", "raw", "tls", "tls-node"],
+  pinnedContenders: [...OURS, "raw", "tls", "tls-node"],
   idleContenders: ["sealwire", "raw", "tls"],
   heapContenders: contenders.map(({ id }) => id),
   heapRows: ["Send", "SendNoWait", "Request", "ParallelRequest"],
@@ -58,10 +62,10 @@ const quick = {
   sweepWarmUpMs: 40,
   sweepSliceMs: 15,
   sizes: [64, 1_400, 65_536, 1_048_576],
-  sweepContenders: ["sealwire", "raw", "tls", "tls-node"],
-  rowContenders: ["sealwire", "raw", "tls", "tls-node"],
+  sweepContenders: [...OURS, "raw", "tls", "tls-node"],
+  rowContenders: [...OURS, "raw", "tls", "tls-node"],
   heapRows: ["SendNoWait", "ParallelRequest"],
-  heapContenders: ["sealwire"],
+  heapContenders: OURS,
   idleContenders: ["sealwire", "raw"],
   handshakeCount: 16,
   idleSteps: [1_000],
@@ -70,7 +74,7 @@ const quick = {
   scalingInFlight: [1, 16, 128, 1_024],
 };
 
-const RUNTIMES = ["node20", "node26", "bun", "deno"];
+const RUNTIME = /^(?:node\d\d|bun|deno)$/;
 
 /**
  * @param {string[]} args without the program's name
@@ -101,7 +105,7 @@ function wholeNumber(option, text, least) {
 function addFilter(filters, argument) {
   const name = argument.toLowerCase();
   const row = ROWS.find((candidate) => candidate.row.toLowerCase() === name);
-  if (RUNTIMES.includes(name)) filters.runtimes.push(name);
+  if (RUNTIME.test(name)) filters.runtimes.push(name);
   else if (/^\d+$/.test(name)) filters.sizes.push(Math.max(1, Number(name)));
   else if (contenders.some(({ id }) => id === name)) filters.contenders.push(name);
   else if (SECTIONS.includes(name)) filters.sections.push(name);

@@ -1,7 +1,8 @@
 // The tables of a run in a terminal.
 import { notesOf, tablesOf } from "../report/tables.js";
 
-function textTable({ title, head, rows }) {
+/** A table with its columns aligned, the first one to the left. */
+export function textTable({ title, head, rows }) {
   const widths = head.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i].length)));
   const line = (cells) =>
     cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  ");

@@ -75,7 +75,7 @@ function heapTable(run) {
   const results = all(run, { section: "heap" });
   const methods = new Set(results.map(({ method }) => method));
   return {
-    title: `Bytes allocated per operation, 1,400-byte payloads (${[...methods].join("; ")})`,
+    title: `Bytes allocated per operation, 1,400-byte payloads (${[...methods].join("; ")}; V8 counts objects, not the memory behind array buffers, where copied bodies lie)`,
     head: ["runtime", "contender", "row", "client B/op", "server B/op"],
     rows: results.map((r) => [
       run.machine.runtimes.find(({ id }) => id === r.client).label,
@@ -110,10 +110,14 @@ function sweepTables(run) {
 
 function pairTables(run) {
   return [
-    { row: "one-way", title: "sealwire between runtimes: one-way MB/s, 1,400 bytes", value: (r) => r.mbPerS },
+    {
+      row: "one-way",
+      title: "sealwire between runtimes, defaults: one-way MB/s, 1,400 bytes",
+      value: (r) => r.mbPerS,
+    },
     {
       row: "request",
-      title: "sealwire between runtimes: requests per second, 64 outstanding",
+      title: "sealwire between runtimes, defaults: requests per second, 64 outstanding",
       value: (r) => 1e9 / r.ns.median,
     },
   ].flatMap(({ row, title, value }) => {
@@ -203,7 +207,7 @@ function scalingTables(run) {
       ]),
     },
     {
-      title: "Growth: sealwire, 1,400-byte requests in flight",
+      title: "Growth: sealwire with its defaults, 1,400-byte requests in flight",
       head: ["runtime", "in flight", "ns per request (min–max)", "p50 µs", "p99 µs"],
       rows: of("in flight").map((r) => [
         label(r),
@@ -244,6 +248,9 @@ export function notesOf(run) {
     machine.pinning
       ? "[s]: both ends pinned to one core with taskset, which takes the wake-up of another core out of the latency."
       : "No taskset on this machine, so there are no rows with both ends on one core.",
+    ...run.contenders
+      .filter(({ id }) => id.startsWith("sealwire"))
+      .map((contender) => `${contender.label}: ${contender.note}.`),
     ...Object.entries(ciphers).map(([id, suite]) => `TLS in ${label(id)} ran ${suite}.`),
     ...failures.map(({ what, reason }) => `No row for ${what}: ${reason.split("\n")[0]}`),
   ];

@@ -1,7 +1,8 @@
 // BLAKE2b (RFC 7693) on byte arrays, HMAC (RFC 2104) and Noise's HKDF over it.
 
-import { invalidArgument } from "../errors.ts";
-import { BLAKE2B_STATE_BYTES, core, memory, STAGING, STAGING_BYTES } from "./crypto.ts";
+import { invalidArgument, SealwireError } from "../base/errors.ts";
+import { type OwnBytes, requireBytes, requireBytesOf, requireBytesUpTo, viewOf } from "./bytes.ts";
+import { BLAKE2B_STATE_BYTES, core, memory, STAGING, STAGING_BYTES } from "./wasmModule.ts";
 
 /** The longest digest, Noise's HASHLEN. */
 export const BLAKE2B_BYTES = 64;
@@ -24,39 +25,37 @@ const OUT = STAGING + 512;
 const INPUT = STAGING + 1024;
 const INPUT_BYTES = STAGING_BYTES - 1024;
 
-const NO_KEY = new Uint8Array(0);
+// Views of exactly these lengths: an array that another thread makes longer meanwhile does not fit, and nothing
+// beside is overwritten.
+const keyArgument = memory.subarray(KEY, OUT);
+const inputArgument = memory.subarray(INPUT, INPUT + INPUT_BYTES);
 
-function requireBytes(name: string, value: Uint8Array): void {
-  if (!(value instanceof Uint8Array)) throw invalidArgument(name, "a Uint8Array");
-}
+const NO_KEY = new Uint8Array(0);
+/** Longest input key material of `hkdfBlake2b`. */
+const MAX_IKM_BYTES = 65_536;
 
 function resolve(options: Blake2bOptions): { key: Uint8Array; length: number } {
   if (options === null || typeof options !== "object") throw invalidArgument("options", "an object");
   const { key = NO_KEY, length = BLAKE2B_BYTES } = options;
-  if (!(key instanceof Uint8Array) || key.length > BLAKE2B_KEY_BYTES) {
-    throw invalidArgument("key", "a Uint8Array of at most 64 bytes");
-  }
+  requireBytesUpTo("key", key, BLAKE2B_KEY_BYTES);
   if (!Number.isInteger(length) || length < 1 || length > BLAKE2B_BYTES) {
     throw invalidArgument("length", "an integer from 1 to 64");
   }
   return { key, length };
 }
 
-/** Feeds any amount of input to the state at STATE, a window at a time, and wipes the window. */
+/** Feeds any amount of input to the state at STATE, a window at a time. The caller wipes the window. */
 function absorb(input: Uint8Array): void {
   for (let at = 0; at < input.length; at += INPUT_BYTES) {
     const piece = Math.min(input.length - at, INPUT_BYTES);
-    memory.set(at === 0 && piece === input.length ? input : input.subarray(at, at + piece), INPUT);
+    inputArgument.set(piece === input.length ? input : viewOf(input, at, at + piece));
     core.blake2bUpdate(STATE, INPUT, piece);
-    memory.fill(0, INPUT, INPUT + piece);
   }
 }
 
-/** Copies `length` bytes out of the output region and wipes all 64 there. */
-function takeOutput(length: number): Uint8Array<ArrayBuffer> {
-  const output = memory.slice(OUT, OUT + length);
-  memory.fill(0, OUT, OUT + BLAKE2B_BYTES);
-  return output;
+/** Wipes everything of STAGING that a call with this much input can have touched. */
+function wipeStaging(inputLength: number): void {
+  memory.fill(0, STAGING, INPUT + Math.min(inputLength, INPUT_BYTES));
 }
 
 /**
@@ -66,21 +65,25 @@ function takeOutput(length: number): Uint8Array<ArrayBuffer> {
  * @returns the digest, `options.length` bytes (64 by default) in memory of their own
  * @throws SealwireError ERR_INVALID_ARGUMENT
  */
-export function blake2b(input: Uint8Array, options: Blake2bOptions = {}): Uint8Array<ArrayBuffer> {
-  requireBytes("input", input);
+export function blake2b(input: Uint8Array, options: Blake2bOptions = {}): OwnBytes {
   const { key, length } = resolve(options);
-  if (key.length > 0) memory.set(key, KEY);
-  if (input.length <= INPUT_BYTES) {
-    memory.set(input, INPUT);
-    core.blake2b(OUT, length, INPUT, input.length, KEY, key.length);
-    memory.fill(0, INPUT, INPUT + input.length);
-  } else {
-    core.blake2bInit(STATE, length, KEY, key.length);
-    absorb(input);
-    core.blake2bFinal(STATE, OUT);
+  // After the options, whose getters could transfer it away.
+  requireBytes("input", input);
+  const inputLength = input.length;
+  try {
+    keyArgument.set(key);
+    if (inputLength <= INPUT_BYTES) {
+      inputArgument.set(input);
+      core.blake2b(OUT, length, INPUT, inputLength, KEY, key.length);
+    } else {
+      core.blake2bInit(STATE, length, KEY, key.length);
+      absorb(input);
+      core.blake2bFinal(STATE, OUT);
+    }
+    return memory.slice(OUT, OUT + length);
+  } finally {
+    wipeStaging(inputLength);
   }
-  if (key.length > 0) memory.fill(0, KEY, KEY + key.length);
-  return takeOutput(length);
 }
 
 /**
@@ -95,38 +98,49 @@ export class Blake2b {
   constructor(options: Blake2bOptions = {}) {
     const { key, length } = resolve(options);
     this.#length = length;
-    memory.set(key, KEY);
-    core.blake2bInit(STATE, length, KEY, key.length);
-    memory.fill(0, KEY, KEY + key.length);
-    this.#state = memory.slice(STATE, STATE + BLAKE2B_STATE_BYTES);
-    memory.fill(0, STATE, STATE + BLAKE2B_STATE_BYTES);
+    try {
+      keyArgument.set(key);
+      core.blake2bInit(STATE, length, KEY, key.length);
+      this.#state = memory.slice(STATE, STATE + BLAKE2B_STATE_BYTES);
+    } finally {
+      wipeStaging(0);
+    }
   }
 
   /**
    * Adds bytes; any number of calls with any lengths.
    *
-   * @throws SealwireError ERR_INVALID_ARGUMENT, also after digest() or destroy()
+   * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_CLOSED after digest() or destroy()
    */
   update(bytes: Uint8Array): this {
     const state = this.#open();
     requireBytes("bytes", bytes);
-    memory.set(state, STATE);
-    absorb(bytes);
-    state.set(memory.subarray(STATE, STATE + BLAKE2B_STATE_BYTES));
-    memory.fill(0, STATE, STATE + BLAKE2B_STATE_BYTES);
+    const { length } = bytes;
+    try {
+      memory.set(state, STATE);
+      absorb(bytes);
+      state.set(viewOf(memory, STATE, STATE + BLAKE2B_STATE_BYTES));
+    } finally {
+      wipeStaging(length);
+    }
     return this;
   }
 
   /**
    * The digest (`length` bytes). Consumes and wipes the state: afterwards only destroy() is allowed.
    *
-   * @throws SealwireError ERR_INVALID_ARGUMENT after digest() or destroy()
+   * @throws SealwireError ERR_CLOSED after digest() or destroy()
    */
-  digest(): Uint8Array<ArrayBuffer> {
-    memory.set(this.#open(), STATE);
-    core.blake2bFinal(STATE, OUT); // wipes STATE
-    this.destroy();
-    return takeOutput(this.#length);
+  digest(): OwnBytes {
+    const state = this.#open();
+    try {
+      memory.set(state, STATE);
+      core.blake2bFinal(STATE, OUT);
+      return memory.slice(OUT, OUT + this.#length);
+    } finally {
+      this.destroy();
+      wipeStaging(0);
+    }
   }
 
   /** Wipes the state. Idempotent. */
@@ -136,7 +150,8 @@ export class Blake2b {
   }
 
   #open(): Uint8Array {
-    if (this.#state === undefined) throw invalidArgument("this Blake2b", "used before digest() or destroy()");
+    if (this.#state === undefined)
+      throw new SealwireError("ERR_CLOSED", "this hash was finished or destroyed");
     return this.#state;
   }
 }
@@ -149,40 +164,39 @@ export class Blake2b {
  * @returns 64 bytes
  * @throws SealwireError ERR_INVALID_ARGUMENT
  */
-export function hmacBlake2b(key: Uint8Array, data: Uint8Array): Uint8Array<ArrayBuffer> {
+export function hmacBlake2b(key: Uint8Array, data: Uint8Array): OwnBytes {
   requireBytes("key", key);
   requireBytes("data", data);
   const shortKey = key.length > BLOCK_BYTES ? blake2b(key) : key;
-  let mac: Uint8Array<ArrayBuffer>;
-  if (data.length <= INPUT_BYTES) {
-    memory.set(shortKey, KEY);
-    memory.set(data, INPUT);
-    core.hmacBlake2b(OUT, KEY, shortKey.length, INPUT, data.length);
-    memory.fill(0, INPUT, INPUT + data.length);
-    memory.fill(0, KEY, KEY + shortKey.length);
-    mac = takeOutput(BLAKE2B_BYTES);
-  } else {
-    mac = hmacInWindows(shortKey, data);
+  const dataLength = data.length;
+  try {
+    if (dataLength > INPUT_BYTES) return hmacInWindows(shortKey, data);
+    keyArgument.set(shortKey);
+    inputArgument.set(data);
+    core.hmacBlake2b(OUT, KEY, shortKey.length, INPUT, dataLength);
+    return memory.slice(OUT, OUT + BLAKE2B_BYTES);
+  } finally {
+    if (shortKey !== key) shortKey.fill(0);
+    wipeStaging(dataLength);
   }
-  if (shortKey !== key) shortKey.fill(0);
-  return mac;
 }
 
 /** HMAC of data larger than the window: H(K ^ opad || H(K ^ ipad || data)), piece by piece. */
-function hmacInWindows(key: Uint8Array, data: Uint8Array): Uint8Array<ArrayBuffer> {
+function hmacInWindows(key: Uint8Array, data: Uint8Array): OwnBytes {
   const pad = new Uint8Array(BLOCK_BYTES);
   pad.set(key);
-  const inner = new Blake2b()
-    .update(pad.map((byte) => byte ^ 0x36))
-    .update(data)
-    .digest();
-  const mac = new Blake2b()
-    .update(pad.map((byte) => byte ^ 0x5c))
-    .update(inner)
-    .digest();
-  pad.fill(0);
-  inner.fill(0);
-  return mac;
+  const innerPad = pad.map((byte) => byte ^ 0x36);
+  const outerPad = pad.map((byte) => byte ^ 0x5c);
+  const secrets = [pad, innerPad, outerPad];
+  const hash = new Blake2b();
+  try {
+    const inner = hash.update(innerPad).update(data).digest();
+    secrets.push(inner);
+    return new Blake2b().update(outerPad).update(inner).digest();
+  } finally {
+    hash.destroy();
+    for (const secret of secrets) secret.fill(0);
+  }
 }
 
 /**
@@ -198,23 +212,21 @@ export function hkdfBlake2b(
   chainingKey: Uint8Array,
   inputKeyMaterial: Uint8Array,
   outputs: 2 | 3,
-): Uint8Array<ArrayBuffer>[] {
-  if (!(chainingKey instanceof Uint8Array) || chainingKey.length !== BLAKE2B_BYTES) {
-    throw invalidArgument("chainingKey", "a Uint8Array of 64 bytes");
-  }
-  if (!(inputKeyMaterial instanceof Uint8Array) || inputKeyMaterial.length > 65_536) {
-    throw invalidArgument("inputKeyMaterial", "a Uint8Array of at most 65,536 bytes");
-  }
+): OwnBytes[] {
+  requireBytesOf("chainingKey", chainingKey, BLAKE2B_BYTES);
+  requireBytesUpTo("inputKeyMaterial", inputKeyMaterial, MAX_IKM_BYTES);
   if (outputs !== 2 && outputs !== 3) throw invalidArgument("outputs", "2 or 3");
-  memory.set(chainingKey, KEY);
-  memory.set(inputKeyMaterial, INPUT);
-  core.hkdfBlake2b(OUT, KEY, INPUT, inputKeyMaterial.length, outputs);
-  const keys: Uint8Array<ArrayBuffer>[] = [];
-  for (let i = 0; i < outputs; i++) {
-    keys.push(memory.slice(OUT + i * BLAKE2B_BYTES, OUT + (i + 1) * BLAKE2B_BYTES));
+  const materialLength = inputKeyMaterial.length;
+  try {
+    keyArgument.set(chainingKey);
+    inputArgument.set(inputKeyMaterial);
+    core.hkdfBlake2b(OUT, KEY, INPUT, materialLength, outputs);
+    const keys: OwnBytes[] = [];
+    for (let i = 0; i < outputs; i++) {
+      keys.push(memory.slice(OUT + i * BLAKE2B_BYTES, OUT + (i + 1) * BLAKE2B_BYTES));
+    }
+    return keys;
+  } finally {
+    wipeStaging(materialLength);
   }
-  memory.fill(0, OUT, OUT + outputs * BLAKE2B_BYTES);
-  memory.fill(0, KEY, KEY + BLAKE2B_BYTES);
-  memory.fill(0, INPUT, INPUT + inputKeyMaterial.length);
-  return keys;
 }

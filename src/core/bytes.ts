@@ -1,3 +1,103 @@
+// Arrays of bytes: which values are some, of whatever realm, and numbers in them.
+
+import { invalidArgument } from "../base/errors.ts";
+
+/**
+ * A Uint8Array over an ArrayBuffer of its own. Written so that TypeScript before 5.7, where Uint8Array takes no
+ * parameter, reads it, too.
+ */
+export type OwnBytes = ReturnType<Uint8ArrayConstructor["of"]>;
+
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
+/** Reads what kind of typed array a value is from its internal slot; undefined for whatever is none. */
+const kindOf = Object.getOwnPropertyDescriptor(typedArray, Symbol.toStringTag)!.get!;
+const { at } = Uint8Array.prototype;
+
+/**
+ * Whether a value is a Uint8Array (a Buffer is one), also of another realm: node:vm and the test environments
+ * built on it have a Uint8Array of their own, which `instanceof` does not know. Never throws; says nothing about
+ * whether its memory is still there.
+ */
+export function isBytes(value: unknown): value is Uint8Array {
+  return kindOf.call(value) === "Uint8Array";
+}
+
+/** The same, and its memory is there. Costs what `instanceof` does, unless the array is empty or of another realm. */
+function isUsable(value: unknown): value is Uint8Array {
+  try {
+    // A detached array looks like an empty one, but every method of it throws. So does `length` of an impostor, and
+    // `instanceof` of a revoked proxy.
+    return (
+      (value instanceof Uint8Array || isBytes(value)) && (value.length > 0 || at.call(value, 0) === undefined)
+    );
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The one check of bytes that a caller passes in. Allocates nothing.
+ *
+ * @param name what the error calls the argument
+ * @param expected completes "must be …" where more than the type is asked for
+ * @throws SealwireError ERR_INVALID_ARGUMENT for anything but a Uint8Array of any realm, and for one whose memory
+ *   was transferred away (detached) or that its resizable buffer has become too short for
+ */
+export function requireBytes(
+  name: string,
+  value: unknown,
+  expected = "a Uint8Array",
+): asserts value is Uint8Array {
+  if (isUsable(value)) return;
+  const gone = isBytes(value);
+  throw invalidArgument(name, gone ? `${expected}; its memory was transferred or cut off` : expected);
+}
+
+/**
+ * `requireBytes` for a fixed length.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT
+ */
+export function requireBytesOf(name: string, value: unknown, length: number): asserts value is Uint8Array {
+  if (isUsable(value) && value.length === length) return;
+  throw invalidArgument(name, `a Uint8Array of ${length} bytes`);
+}
+
+/**
+ * `requireBytes` for a longest length.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT
+ */
+export function requireBytesUpTo(name: string, value: unknown, longest: number): asserts value is Uint8Array {
+  if (isUsable(value) && value.length <= longest) return;
+  const grouped = String(longest).replace(/\B(?=(\d{3})+$)/g, ",");
+  requireBytes(name, value, `a Uint8Array of at most ${grouped} bytes`);
+  throw invalidArgument(name, `a Uint8Array of at most ${grouped} bytes`);
+}
+
+/**
+ * Bytes [start, end) as a plain Uint8Array. Unlike `subarray` it runs no constructor of a subclass, which is
+ * somebody else's code.
+ */
+export function viewOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
+}
+
+const byteLengthOf = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "byteLength")!.get!;
+
+/**
+ * Whether another thread may write to these bytes meanwhile. Asks for the buffer, which engines make only then for
+ * a short array: not for hot paths.
+ */
+export function isShared(bytes: Uint8Array): boolean {
+  try {
+    byteLengthOf.call(bytes.buffer);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 /** u32be at `at`. */
 export function readU32(bytes: Uint8Array, at: number): number {
   return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
@@ -16,4 +116,9 @@ export function totalLength(parts: readonly Uint8Array[]): number {
   let total = 0;
   for (const part of parts) total += part.length;
   return total;
+}
+
+/** Bytes [start, end) as a copy with an ArrayBuffer of its own; `slice` of a runtime's subclass may be a view. */
+export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return viewOf(bytes, start, end).slice();
 }

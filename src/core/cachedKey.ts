@@ -2,10 +2,10 @@
 // long as there is room. Linear memory holds KEY_SLOTS expanded keys, and LIVE_CIPHERS objects of the
 // runtime's AES are alive at most; who is not used for a while is expanded anew the next time (1 to 3 µs).
 
-import { SealwireError } from "../errors.ts";
-import { core, KEY_CACHE, KEY_SLOT_BYTES, KEY_SLOTS, memory, STAGING } from "./crypto.ts";
+import { SealwireError } from "../base/errors.ts";
 import { nodeCrypto, RuntimeAes } from "./runtimeAes.ts";
 import { type SlotOwner, Slots } from "./slots.ts";
+import { core, KEY_CACHE, KEY_SLOT_BYTES, KEY_SLOTS, memory, STAGING } from "./wasmModule.ts";
 import { wipe } from "./wipe.ts";
 
 export const AES_KEY_BYTES = 32;

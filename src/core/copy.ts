@@ -1,5 +1,6 @@
 // Copies that are fast everywhere.
 
+import { viewOf } from "./bytes.ts";
 import { runtimeName } from "./runtimeName.ts";
 
 /**
@@ -18,6 +19,6 @@ export function copyInto(target: Uint8Array, offset: number, source: Uint8Array)
     return;
   }
   for (let at = 0; at < length; at += PIECE_BYTES) {
-    target.set(source.subarray(at, at + PIECE_BYTES), offset + at);
+    target.set(viewOf(source, at, Math.min(at + PIECE_BYTES, length)), offset + at);
   }
 }

@@ -10,12 +10,10 @@
 //
 // The layers above validate what comes from outside; here only counters are checked.
 
-import { SealwireError } from "../errors.ts";
+import { SealwireError } from "../base/errors.ts";
 import { readU32, writeU32 } from "./bytes.ts";
 import { AES_KEY_BYTES, CachedKey } from "./cachedKey.ts";
 import { copyInto } from "./copy.ts";
-import { core, framesPrepared, KEYSTREAM, memory, stoppedAt } from "./crypto.ts";
-import { KeystreamAhead } from "./keystreamAhead.ts";
 import {
   type Engine,
   IV_BYTES,
@@ -26,12 +24,14 @@ import {
   TAG_BYTES,
   thresholds,
   WINDOW_BYTES,
-} from "./message.ts";
+} from "./gcmPieces.ts";
+import { KeystreamAhead } from "./keystreamAhead.ts";
 import { release, wipeAndRelease } from "./release.ts";
 import { nodeCrypto } from "./runtimeAes.ts";
+import { core, framesPrepared, KEYSTREAM, memory, stoppedAt } from "./wasmModule.ts";
 import { wipe } from "./wipe.ts";
 
-export type { Engine } from "./message.ts";
+export type { Engine } from "./gcmPieces.ts";
 
 /**
  * Where the 64-bit counter stands in the 12-byte IV: "counter-first" is protocol v1 (u64be counter ‖
@@ -195,6 +195,9 @@ export class FrameCipher {
    */
   sealPieces(header: Uint8Array, body: Uint8Array, give: (piece: Uint8Array) => void): void {
     this.#requireCounters(1);
+    const iv = this.#currentIv();
+    // Before the first piece is out: should `give` throw, its counter is used all the same.
+    this.#advance(1);
     const length = header.length + body.length + TAG_BYTES;
     let left = LENGTH_BYTES + length;
     let piece = new Uint8Array(Math.min(left, WINDOW_BYTES));
@@ -206,29 +209,20 @@ export class FrameCipher {
       at = 0;
       give(full);
     };
-    sealPieces(
-      this.#key,
-      this.#engine,
-      this.#currentIv(),
-      EMPTY,
-      [header, body],
-      LENGTH_BYTES,
-      (text, owned) => {
-        for (let from = 0; from < text.length; ) {
-          if (at === 0) {
-            if (owned && text.length === WINDOW_BYTES) return next(text);
-            piece = new Uint8Array(Math.min(left, WINDOW_BYTES));
-          }
-          const take = Math.min(text.length - from, piece.length - at);
-          copyInto(piece, at, text.subarray(from, from + take));
-          from += take;
-          at += take;
-          if (at === piece.length) next(piece);
+    sealPieces(this.#key, this.#engine, iv, EMPTY, [header, body], LENGTH_BYTES, (text, owned) => {
+      for (let from = 0; from < text.length; ) {
+        if (at === 0) {
+          if (owned && text.length === WINDOW_BYTES) return next(text);
+          piece = new Uint8Array(Math.min(left, WINDOW_BYTES));
         }
-        if (owned) release(text);
-      },
-    );
-    this.#advance(1);
+        const take = Math.min(text.length - from, piece.length - at);
+        copyInto(piece, at, text.subarray(from, from + take));
+        from += take;
+        at += take;
+        if (at === piece.length) next(piece);
+      }
+      if (owned) release(text);
+    });
   }
 
   /**

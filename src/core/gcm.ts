@@ -1,6 +1,7 @@
 // AES-256-GCM (FIPS 197, SP 800-38D) on byte arrays: 32-byte key, 12-byte nonce, 16-byte tag, any AAD.
 
-import { invalidArgument, SealwireError } from "../errors.ts";
+import { invalidArgument, SealwireError } from "../base/errors.ts";
+import { isShared, requireBytes, requireBytesOf } from "./bytes.ts";
 import { AES_KEY_BYTES, CachedKey } from "./cachedKey.ts";
 import {
   type Engine,
@@ -10,7 +11,8 @@ import {
   requireEngine,
   sealMessage,
   TAG_BYTES,
-} from "./message.ts";
+  WINDOW_BYTES,
+} from "./gcmPieces.ts";
 
 export interface Aes256Gcm {
   /**
@@ -36,14 +38,18 @@ export interface Aes256Gcm {
 const EMPTY = new Uint8Array(0);
 const ENGINES: readonly unknown[] = ["auto", "wasm", "keystream", "native"];
 
-function requireBytes(name: string, value: Uint8Array): void {
-  if (!(value instanceof Uint8Array)) throw invalidArgument(name, "a Uint8Array");
+/**
+ * Bytes that are read twice must be the same both times: what another thread may write to is copied first. Otherwise
+ * it could change a ciphertext between its authentication and its decryption.
+ */
+function stable(bytes: Uint8Array): Uint8Array {
+  return bytes.length > WINDOW_BYTES && isShared(bytes) ? new Uint8Array(bytes) : bytes;
 }
 
-function requireNonce(nonce: Uint8Array): void {
-  if (!(nonce instanceof Uint8Array) || nonce.length !== IV_BYTES) {
-    throw invalidArgument("nonce", "a Uint8Array of 12 bytes");
-  }
+/** @throws SealwireError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED for an engine that this runtime does not have */
+export function checkEngine(engine: Engine): void {
+  if (!ENGINES.includes(engine)) throw invalidArgument("engine", '"auto", "wasm", "keystream" or "native"');
+  requireEngine(engine);
 }
 
 class Gcm implements Aes256Gcm {
@@ -68,7 +74,7 @@ class Gcm implements Aes256Gcm {
   open(nonce: Uint8Array, sealed: Uint8Array, aad: Uint8Array = EMPTY): Uint8Array {
     this.#require(nonce, aad);
     requireBytes("sealed", sealed);
-    const plaintext = openMessage(this.#key, this.#engine, nonce, aad, [sealed]);
+    const plaintext = openMessage(this.#key, this.#engine, nonce, aad, [stable(sealed)]);
     if (plaintext === null) throw new SealwireError("ERR_DECRYPT", "the message does not authenticate");
     return plaintext;
   }
@@ -80,7 +86,7 @@ class Gcm implements Aes256Gcm {
 
   #require(nonce: Uint8Array, aad: Uint8Array): void {
     if (this.#destroyed) throw new SealwireError("ERR_CLOSED", "this key was destroyed");
-    requireNonce(nonce);
+    requireBytesOf("nonce", nonce, IV_BYTES);
     requireBytes("aad", aad);
   }
 }
@@ -93,10 +99,7 @@ class Gcm implements Aes256Gcm {
  * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED for an engine that this runtime does not have
  */
 export function aes256gcm(key: Uint8Array, engine: Engine = "auto"): Aes256Gcm {
-  if (!(key instanceof Uint8Array) || key.length !== AES_KEY_BYTES) {
-    throw invalidArgument("key", "a Uint8Array of 32 bytes");
-  }
-  if (!ENGINES.includes(engine)) throw invalidArgument("engine", '"auto", "wasm", "keystream" or "native"');
-  requireEngine(engine);
+  requireBytesOf("key", key, AES_KEY_BYTES);
+  checkEngine(engine);
   return new Gcm(key, engine);
 }

@@ -7,9 +7,9 @@
 // `#nextLow` for good, so even a counter set back can't meet used or wiped keystream.
 
 import type { CachedKey } from "./cachedKey.ts";
-import { AHEAD, AHEAD_SLOT_BYTES, AHEAD_SLOTS, core, memory } from "./crypto.ts";
 import { nodeCrypto } from "./runtimeAes.ts";
 import { type SlotOwner, Slots } from "./slots.ts";
+import { AHEAD, AHEAD_SLOT_BYTES, AHEAD_SLOTS, core, memory } from "./wasmModule.ts";
 
 /**
  * Single messages in a row before keystream is made ahead: in a stream of batches it would be wasted. Doubled,
@@ -107,6 +107,8 @@ export class KeystreamAhead {
     const frames = Math.floor(AHEAD_SLOT_BYTES / (16 * blocks));
     // Near the end of a half counter the plain way will do.
     if (nodeCrypto === undefined || frames < MIN_FRAMES || low + frames > 0xffffffff) return false;
+    // First, because a destroyed key throws here, and would leave the slot to nobody.
+    const aes = key.runtimeAes();
     if (this.#slot >= 0) {
       this.#wipe();
     } else {
@@ -114,7 +116,6 @@ export class KeystreamAhead {
       this.#address = AHEAD + this.#slot * AHEAD_SLOT_BYTES;
     }
     const bytes = 16 * blocks * frames;
-    const aes = key.runtimeAes();
     core.writeCountersAhead(layout, high, low, frames, blocks, this.#address);
     aes.encryptBlocks(memory.subarray(this.#address, this.#address + bytes));
     this.#blocks = blocks;

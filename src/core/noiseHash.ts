@@ -4,8 +4,9 @@
 //
 // STAGING: h or the chaining key and outputs (3 x 64), input key material or data from + 256 on.
 
-import { core, memory, STAGING, STAGING_BYTES } from "./crypto.ts";
+import { core, memory, STAGING, STAGING_BYTES } from "./wasmModule.ts";
 
+const NOTHING = new Uint8Array(0);
 const HASHLEN = 64;
 const KEYLEN = 32;
 const DATA = STAGING + 256;
@@ -22,33 +23,37 @@ const [firstKey, secondKey, thirdKey] = outputs.map((output) => output.subarray(
   Uint8Array,
 ];
 
-function hkdf(ck: Uint8Array, inputKeyMaterial: Uint8Array, count: 2 | 3): void {
-  memory.set(ck, STAGING);
-  memory.set(inputKeyMaterial, DATA);
-  core.hkdfBlake2b(STAGING, STAGING, DATA, inputKeyMaterial.length, count);
-  memory.fill(0, DATA, DATA + inputKeyMaterial.length);
-}
+/** Exactly as long as what is allowed there: what does not fit is refused, and nothing beside is overwritten. */
+const dataArgument = memory.subarray(DATA, DATA + MAX_MIX_BYTES);
 
-function wipeOutputs(): void {
-  memory.fill(0, STAGING, STAGING + 3 * HASHLEN);
+/** Runs one computation over STAGING and wipes what lay there, whatever happens. */
+function overStaging(data: Uint8Array, compute: (dataLength: number) => void): void {
+  const { length } = data;
+  try {
+    dataArgument.set(data);
+    compute(length);
+  } finally {
+    memory.fill(0, STAGING, DATA + length);
+  }
 }
 
 /** h (64 bytes) = HASH(h ‖ data). */
 export function mixHash(h: Uint8Array, data: Uint8Array): void {
-  memory.set(h, STAGING);
-  memory.set(data, DATA);
-  core.mixHash(STAGING, DATA, data.length);
-  h.set(first);
-  memory.fill(0, DATA, DATA + data.length);
-  wipeOutputs();
+  overStaging(data, (length) => {
+    memory.set(h, STAGING);
+    core.mixHash(STAGING, DATA, length);
+    h.set(first);
+  });
 }
 
 /** ck (64 bytes), k (32 bytes) = HKDF(ck, inputKeyMaterial, 2). */
 export function mixKey(ck: Uint8Array, k: Uint8Array, inputKeyMaterial: Uint8Array): void {
-  hkdf(ck, inputKeyMaterial, 2);
-  ck.set(first);
-  k.set(secondKey);
-  wipeOutputs();
+  overStaging(inputKeyMaterial, (length) => {
+    memory.set(ck, STAGING);
+    core.hkdfBlake2b(STAGING, STAGING, DATA, length, 2);
+    ck.set(first);
+    k.set(secondKey);
+  });
 }
 
 /** ck, temp_h, k = HKDF(ck, inputKeyMaterial, 3); h = HASH(h ‖ temp_h). */
@@ -58,20 +63,23 @@ export function mixKeyAndHash(
   k: Uint8Array,
   inputKeyMaterial: Uint8Array,
 ): void {
-  hkdf(ck, inputKeyMaterial, 3);
-  ck.set(first);
-  k.set(thirdKey);
-  memory.set(h, STAGING);
-  core.mixHash(STAGING, STAGING + HASHLEN, HASHLEN);
-  h.set(first);
-  wipeOutputs();
+  overStaging(inputKeyMaterial, (length) => {
+    memory.set(ck, STAGING);
+    core.hkdfBlake2b(STAGING, STAGING, DATA, length, 3);
+    ck.set(first);
+    k.set(thirdKey);
+    memory.set(h, STAGING);
+    core.mixHash(STAGING, STAGING + HASHLEN, HASHLEN);
+    h.set(first);
+  });
 }
 
 /** k1, k2 (32 bytes each) = HKDF(ck, "", 2). */
 export function split(ck: Uint8Array, k1: Uint8Array, k2: Uint8Array): void {
-  memory.set(ck, STAGING);
-  core.hkdfBlake2b(STAGING, STAGING, DATA, 0, 2);
-  k1.set(firstKey);
-  k2.set(secondKey);
-  wipeOutputs();
+  overStaging(NOTHING, () => {
+    memory.set(ck, STAGING);
+    core.hkdfBlake2b(STAGING, STAGING, DATA, 0, 2);
+    k1.set(firstKey);
+    k2.set(secondKey);
+  });
 }

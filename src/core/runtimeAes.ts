@@ -1,24 +1,20 @@
 // The runtime's own AES, where there is one: node:crypto of Node, Bun and Deno. Everything works without.
 
 import type * as NodeCrypto from "node:crypto";
+import { builtinModule } from "./builtin.ts";
 import { wipeAndRelease } from "./release.ts";
 import { runtimeName } from "./runtimeName.ts";
 
 /**
- * node:crypto, or undefined. Not imported: an import would fail where it is missing. getBuiltinModule is in
- * Node from 20.16, Bun and Deno.
+ * node:crypto, or undefined.
  *
  * @internal not in the published types, which need no @types/node
  */
 export const nodeCrypto: typeof NodeCrypto | undefined = findNodeCrypto();
 
 function findNodeCrypto(): typeof NodeCrypto | undefined {
-  try {
-    const found = globalThis.process?.getBuiltinModule?.("node:crypto");
-    return typeof found?.createCipheriv === "function" ? found : undefined;
-  } catch {
-    return undefined;
-  }
+  const found = builtinModule("node:crypto") as typeof NodeCrypto | undefined;
+  return typeof found?.createCipheriv === "function" ? found : undefined;
 }
 
 type Cipher = ReturnType<typeof NodeCrypto.createCipheriv>;

@@ -2,8 +2,8 @@
 // Synchronous and socket-free; the one exception is `receive`, which may wait for an application's decision
 // about the peer (authorize).
 
+import type { PeerIdentity } from "../base/options.ts";
 import type { NonceLayout } from "../core/frameCipher.ts";
-import type { PeerIdentity } from "../options.ts";
 
 export type Role = "client" | "server";
 
@@ -25,6 +25,12 @@ export interface HandshakeResult {
   /** 32 bytes: key for what this side receives. */
   readonly receiveKey: Uint8Array;
   readonly identity: PeerIdentity;
+  /**
+   * Whether this side sent the last message of the handshake. A server that did has proof of nothing recent: its
+   * connection opens with the peer's first frame, which the side that spoke first in the session sends at once. Left
+   * out: the protocol proves nothing, and the connection opens with the keys.
+   */
+  readonly spokeLast?: boolean;
 }
 
 /**
@@ -59,6 +65,12 @@ export interface HandshakeFactory {
   /** True when it proves nothing about the peer, so that anyone on the way can be the peer. */
   readonly anonymous: boolean;
   create(role: Role, info: HandshakeInfo): Handshake;
+  /**
+   * How many bytes a client's first message has in all, as far as those that have arrived tell; a handshake is only
+   * made for a client that has sent them. What can't be a first message counts as complete: the handshake then says
+   * what is wrong with it. Small and bounded, cheap, and without secrets. Left out: any byte is enough.
+   */
+  firstMessageBytes?(received: Uint8Array): number;
   /** Wipes the keys that it holds; `create` is not called any more. Idempotent. */
   destroy?(): void;
 }

@@ -19,9 +19,9 @@ import {
   SEGMENT_BYTES,
   SEQUENCE_HEADER_BYTES,
   TAG_BYTES,
-} from "../constants.ts";
+} from "../base/constants.ts";
 import { copyInto } from "../core/copy.ts";
-import { memory } from "../core/crypto.ts";
+import { memory } from "../core/wasmModule.ts";
 
 /** Short bodies are copied by a loop: a call of TypedArray.prototype.set costs more up to about here. */
 const LOOP_COPY_BYTES = 32;

@@ -3,10 +3,11 @@
 // Broken by design, see README and docs/PROTOCOL.md: both directions use one key with counters that start at
 // 0, so their first frames share nonces; a reflected frame decrypts; nobody is authenticated.
 
-import { KEY_BYTES } from "../constants.ts";
+import { KEY_BYTES } from "../base/constants.ts";
+import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { blake2b } from "../core/blake2b.ts";
+import { requireBytesOf } from "../core/bytes.ts";
 import { x25519, x25519KeyPair } from "../core/x25519.ts";
-import { invalidArgument, SealwireError } from "../errors.ts";
 import type { Handshake, HandshakeFactory, HandshakeResult, Role, TransportFormat } from "./handshake.ts";
 
 export interface MonteV1Options {
@@ -57,7 +58,13 @@ export function monteV1(options: MonteV1Options = {}): HandshakeFactory {
     rekeyAfterFrames: 0,
     peerMaxFrameBytes: limit,
   };
-  return { name: "v1", format, anonymous: true, create: (role) => new V1Handshake(role, undefined) };
+  return {
+    name: "v1",
+    format,
+    anonymous: true,
+    create: (role) => new V1Handshake(role, undefined),
+    firstMessageBytes: () => KEY_BYTES,
+  };
 }
 
 //   client: sendKey ── write 32 ──▶ readKey ── read 32 ──▶ done
@@ -69,6 +76,7 @@ class V1Handshake implements Handshake {
   readonly #role: Role;
   #mustSend: boolean;
   #mustReceive = true;
+  #destroyed = false;
 
   constructor(role: Role, privateKey: Uint8Array | undefined) {
     const pair = x25519KeyPair(privateKey);
@@ -79,7 +87,7 @@ class V1Handshake implements Handshake {
   }
 
   send(): Uint8Array | undefined {
-    if (!this.#mustSend) return undefined;
+    if (!this.#mustSend || this.#destroyed) return undefined;
     this.#mustSend = false;
     return this.#publicKey;
   }
@@ -89,9 +97,15 @@ class V1Handshake implements Handshake {
   }
 
   receive(bytes: Uint8Array): void {
+    this.#requireAlive();
+    if (this.expects === 0) throw new SealwireError("ERR_HANDSHAKE", "no bytes are expected now");
+    requireBytesOf("bytes", bytes, KEY_BYTES);
     const dh = x25519(this.#privateKey, bytes);
-    this.#key = blake2b(dh, { length: KEY_BYTES });
-    dh.fill(0);
+    try {
+      this.#key = blake2b(dh, { length: KEY_BYTES });
+    } finally {
+      dh.fill(0);
+    }
     this.#mustReceive = false;
     this.#mustSend = this.#role === "server";
   }
@@ -101,6 +115,7 @@ class V1Handshake implements Handshake {
   }
 
   finish(): HandshakeResult {
+    this.#requireAlive();
     const key = this.#key;
     if (key === undefined)
       throw new SealwireError("ERR_HANDSHAKE", "the handshake is not complete or was consumed");
@@ -118,8 +133,14 @@ class V1Handshake implements Handshake {
   }
 
   destroy(): void {
+    this.#destroyed = true;
     this.#privateKey.fill(0);
     this.#key?.fill(0);
     this.#key = undefined;
+  }
+
+  // A wiped private key would agree on the same key with everybody.
+  #requireAlive(): void {
+    if (this.#destroyed) throw new SealwireError("ERR_CLOSED", "the handshake was destroyed");
   }
 }

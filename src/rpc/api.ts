@@ -1,7 +1,6 @@
 // connect and listen: checks options once, then makes a client or a server on the runtime's adapter.
 
-import type { Engine } from "../core/frameCipher.ts";
-import { invalidArgument } from "../errors.ts";
+import { invalidArgument } from "../base/errors.ts";
 import {
   type ConnectionLimits,
   checkOptionNames,
@@ -9,16 +8,20 @@ import {
   integerOption,
   limitNames,
   resolveLimits,
-} from "../options.ts";
+} from "../base/options.ts";
+import type { Engine } from "../core/frameCipher.ts";
 import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
-import { noise } from "../protocol/noise/noise.ts";
+import { noise } from "../protocol/noise/noiseFactory.ts";
 import { type AnonymousOptions, type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
+import { type AdmissionOptions, admissionOptionNames, resolveAdmission } from "./admissionLimits.ts";
 import { type Client, RpcClient } from "./client.ts";
-import type { ConnectionContext } from "./connection.ts";
+import type { ConnectionContext } from "./context.ts";
+import { HandlerBudget } from "./handlerBudget.ts";
+import { ConsoleReport } from "./listeners.ts";
 import type { ConnectionStateListener, Message, MessageHandler } from "./peer.ts";
 import { RpcServer, type Server } from "./server.ts";
 import type { Adapter, Address } from "./transport.ts";
-import { TurnQueue } from "./turn.ts";
+import { TurnQueue } from "./turnQueue.ts";
 
 /** What clients and servers have in common. */
 export interface CommonOptions extends ConnectionLimits, PeerOptions {
@@ -35,10 +38,26 @@ export interface CommonOptions extends ConnectionLimits, PeerOptions {
    * the handler returns; saves a copy and an object per message.
    */
   messageBodies?: "copy" | "view";
-  /** Told of every connection that opens, drains or closes, and why. */
+  /**
+   * Handlers at most that have returned a promise and still run, over all connections and beyond their ends; at the
+   * limit no connection takes more. (`maxConcurrentHandlers` is the limit of one connection.) Default 16,384.
+   */
+  maxHandlers?: number;
+  /**
+   * Told of every connection that opens, drains or closes, and why. What it throws or rejects with goes to
+   * `console.error`.
+   */
   onConnectionState?: ConnectionStateListener;
-  /** Told what a handler threw. Default: console.error. */
+  /**
+   * Told what a handler threw or rejected with. Default: console.error, some lines a second at most. What it throws or
+   * rejects with itself goes there, too.
+   */
   onHandlerError?: (error: unknown, message: Message) => void;
+  /**
+   * Send the messages of what handlers throw to the callers (protocol v2). They may hold what a caller should not
+   * know; without this option it gets the error's `code` only. Default false.
+   */
+  exposeErrorMessages?: boolean;
   /** Send stacks of what handlers throw to the callers (protocol v2). For development only. Default false. */
   exposeStacks?: boolean;
   /**
@@ -59,14 +78,7 @@ export interface ClientOptions extends CommonOptions {
   keepConnected?: boolean;
 }
 
-export interface ServerOptions extends CommonOptions {
-  /** Connections at most; more wait for a place. Default 1,024. */
-  maxConnections?: number;
-  /** How long a connection above the limit waits, unread, before it is closed. Default 2,000. */
-  maxConnectionWaitMs?: number;
-  /** Connections at most whose handshake is not complete, and as many that wait. Default 128. */
-  maxHandshakes?: number;
-}
+export interface ServerOptions extends CommonOptions, AdmissionOptions {}
 
 const commonNames = [
   ...limitNames,
@@ -76,14 +88,17 @@ const commonNames = [
   "path",
   "onMessage",
   "messageBodies",
+  "maxHandlers",
   "onConnectionState",
   "onHandlerError",
+  "exposeErrorMessages",
   "exposeStacks",
   "handshake",
   "engine",
 ];
 const clientNames = [...commonNames, "maxConnections", "dialTimeoutMs", "keepConnected"];
-const serverNames = [...commonNames, "maxConnections", "maxConnectionWaitMs", "maxHandshakes"];
+const serverNames = [...commonNames, ...admissionOptionNames];
+const MAX_HANDLERS = 16_777_216;
 const DEFAULT_HOST = "127.0.0.1";
 const engines: readonly Engine[] = ["auto", "wasm", "keystream", "native"];
 
@@ -104,9 +119,8 @@ function booleanOption(name: string, value: boolean | undefined): boolean {
   return value ?? false;
 }
 
-function reportHandlerError(error: unknown): void {
-  console.error("sealwire: a message handler failed", error);
-}
+const handlerErrors = new ConsoleReport("sealwire: a message handler failed");
+const reportHandlerError = (error: unknown): void => handlerErrors.say(error);
 
 function resolveHandshake(role: Role, options: CommonOptions): HandshakeFactory {
   const { handshake, psk, staticKey, remoteStatic, authorize, pattern, postQuantum, prologue } = options;
@@ -125,8 +139,14 @@ function resolveHandshake(role: Role, options: CommonOptions): HandshakeFactory 
   return handshake;
 }
 
-function resolveContext(role: Role, options: CommonOptions, turns: TurnQueue): ConnectionContext {
-  const { messageBodies = "copy", engine = "auto" } = options;
+/** What all clients and servers on one runtime's sockets share. */
+interface Queues {
+  readonly flushes: TurnQueue;
+  readonly resumptions: TurnQueue;
+}
+
+function resolveContext(role: Role, options: CommonOptions, queues: Queues): ConnectionContext {
+  const { messageBodies = "copy", engine = "auto", maxHandlers = 16_384 } = options;
   if (messageBodies !== "copy" && messageBodies !== "view")
     throw invalidArgument("messageBodies", '"copy" or "view"');
   if (!engines.includes(engine)) throw invalidArgument("engine", `one of ${engines.join(", ")}`);
@@ -137,9 +157,11 @@ function resolveContext(role: Role, options: CommonOptions, turns: TurnQueue): C
     engine,
     onMessage: functionOption("onMessage", options.onMessage),
     bodyViews: messageBodies === "view",
+    exposeErrorMessages: booleanOption("exposeErrorMessages", options.exposeErrorMessages),
     exposeStacks: booleanOption("exposeStacks", options.exposeStacks),
     onHandlerError: functionOption("onHandlerError", options.onHandlerError) ?? reportHandlerError,
-    turns,
+    handlerBudget: new HandlerBudget(integerOption("maxHandlers", maxHandlers, 1, MAX_HANDLERS)),
+    ...queues,
   };
   // Last, so that no mistake in another option leaves keys behind.
   const handshake = resolveHandshake(role, options);
@@ -175,7 +197,7 @@ export interface Api {
 
 /** `connect` and `listen` on one runtime's sockets. */
 export function createApi(adapter: Adapter): Api {
-  const turns = new TurnQueue(adapter.defer);
+  const queues = { flushes: new TurnQueue(adapter), resumptions: new TurnQueue(adapter) };
   const api = {
     connect(options: ClientOptions): Client {
       checkOptionNames(options, clientNames);
@@ -187,21 +209,19 @@ export function createApi(adapter: Adapter): Api {
         dialTimeoutMs: integerOption("dialTimeoutMs", dialTimeoutMs, 0, 0x7fffffff),
         keepConnected: booleanOption("keepConnected", options.keepConnected),
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
-        ...resolveContext("client", options, turns),
+        ...resolveContext("client", options, queues),
       });
     },
     async listen(options: ServerOptions): Promise<Server> {
       checkOptionNames(options, serverNames);
-      const { maxConnections = 1_024, maxConnectionWaitMs = 2_000, maxHandshakes = 128 } = options;
-      return new RpcServer({
+      const context = {
         adapter,
         address: resolveAddress(options, 0),
-        maxConnections: integerOption("maxConnections", maxConnections, 1, 1_048_576),
-        maxConnectionWaitMs: integerOption("maxConnectionWaitMs", maxConnectionWaitMs, 0, 0x7fffffff),
-        maxHandshakes: integerOption("maxHandshakes", maxHandshakes, 1, 1_048_576),
+        admission: resolveAdmission(options, options.path === undefined),
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
-        ...resolveContext("server", options, turns),
-      }).start();
+        ...resolveContext("server", options, queues),
+      };
+      return new RpcServer(context).start();
     },
   };
   return api as Api; // the overloads only say in the type what `anonymous` says

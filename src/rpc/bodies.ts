@@ -1,51 +1,52 @@
-// Copies of message bodies that are safe to keep. Small ones share an allocation with their neighbours, as
-// Node's Buffer pool does: an own ArrayBuffer for each costs several times more than the copy.
+// Copies of message bodies that are the application's to keep. A body that comes alone gets an ArrayBuffer of its
+// own. Short bodies of one read share one, as Node's Buffer pool does, because an ArrayBuffer for each costs several
+// times more than the copy; it holds nothing of any other connection, and can't be transferred away from under its
+// neighbours where the runtime knows how to forbid that (Node, Deno; in Bun `postMessage` and `structuredClone`, but
+// not `ArrayBuffer.prototype.transfer`). Every body begins at a multiple of 8, so that any typed array fits on it.
 
-import { SHARED_BODY_BYTES } from "../constants.ts";
-import { release } from "../core/release.ts";
-import { wipe } from "../core/wipe.ts";
+import { SHARED_BODY_BYTES } from "../base/constants.ts";
+import { copyOf, viewOf } from "../core/bytes.ts";
 
 /** One kept small body keeps at most this much alive. */
-const SLAB_BYTES = 16_384;
+const SHARED_BYTES = 16_384;
+const ALIGNMENT = 8;
 
-/** Memory that large bodies are lent from, one after the other; larger ones get memory of their own. */
-const SCRATCH_BYTES = 4_194_304;
+type MarkAsUntransferable = (buffer: ArrayBuffer) => void;
 
-let scratch: Uint8Array | undefined;
+function findMark(): MarkAsUntransferable {
+  try {
+    const found = globalThis.process?.getBuiltinModule?.("node:worker_threads")?.markAsUntransferable;
+    if (typeof found === "function") return found as MarkAsUntransferable;
+  } catch {
+    // A runtime without it shares what it can't protect: documented in docs/API.md.
+  }
+  return () => {};
+}
 
-let slab = new ArrayBuffer(0);
+const markAsUntransferable = findMark();
+
+let shared = new ArrayBuffer(0);
 let used = 0;
 
-/** A copy of bytes [start, end). */
-export function copyBody(bytes: Uint8Array, start: number, end: number): Uint8Array {
+/** A copy of bytes [start, end), after which `more` bytes of the same read follow. */
+export function copyBody(bytes: Uint8Array, start: number, end: number, more: number): Uint8Array {
   const length = end - start;
-  if (length > SHARED_BODY_BYTES) return viewOf(bytes, start, end).slice();
-  if (used + length > slab.byteLength) {
-    slab = new ArrayBuffer(SLAB_BYTES);
+  if (length > SHARED_BODY_BYTES) return copyOf(bytes, start, end);
+  if (used + length > shared.byteLength) {
+    if (more <= 0) return copyOf(bytes, start, end);
+    shared = new ArrayBuffer(Math.min(SHARED_BYTES, length + more + ALIGNMENT));
+    markAsUntransferable(shared);
     used = 0;
   }
-  const body = new Uint8Array(slab, used, length);
-  used += length;
+  const body = new Uint8Array(shared, used, length);
+  used = (used + length + ALIGNMENT - 1) & -ALIGNMENT;
   body.set(viewOf(bytes, start, end));
   return body;
 }
 
-/** Bytes [start, end) as a plain Uint8Array, also where `bytes` is one of a runtime's subclasses. */
-export function viewOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
-}
-
-/** Memory for a large body that is lent to its handler: the same again and again, as long as nobody has it. */
-export function takeScratch(bytes: number): Uint8Array {
-  const found = scratch;
-  scratch = undefined;
-  return found !== undefined && found.length >= bytes ? found : new Uint8Array(bytes);
-}
-
-/** Wipes the `usedBytes` bytes of it that were used, and keeps it for the next body. */
-export function returnScratch(bytes: Uint8Array, usedBytes: number): void {
-  wipe(bytes.subarray(0, usedBytes));
-  if (bytes.length <= SCRATCH_BYTES && (scratch === undefined || scratch.length < bytes.length))
-    scratch = bytes;
-  else release(bytes);
+/** A read was handled: the next one's bodies share nothing with this one's. */
+export function endSharing(): void {
+  if (shared.byteLength === 0) return;
+  shared = new ArrayBuffer(0);
+  used = 0;
 }

@@ -1,23 +1,9 @@
-// A client: one endpoint, a few connections to it. A call takes the least loaded connection; another one is
-// dialled only when all are busy, and one that was lost is dialled again when the next call needs it (or at once,
-// with `keepConnected`).
+// A client: one endpoint, a few connections to it (rpc/connectionPool.ts), and the calls of the application.
 
-import { BUSY_PENDING_BYTES, BUSY_REQUESTS } from "../constants.ts";
-import { SealwireError } from "../errors.ts";
-import { type ConnectionContext, type ConnectionObserver, RpcConnection } from "./connection.ts";
-import { callListener } from "./listeners.ts";
-import type { Connection, ConnectionStateListener, RequestOptions } from "./peer.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
-import type { Adapter, Address } from "./transport.ts";
-
-export interface ClientContext extends ConnectionContext {
-  readonly adapter: Adapter;
-  readonly address: Address;
-  readonly maxConnections: number;
-  readonly dialTimeoutMs: number;
-  readonly keepConnected: boolean;
-  readonly onConnectionState: ConnectionStateListener | undefined;
-}
+import { type ErrorCode, SealwireError } from "../base/errors.ts";
+import type { RpcConnection } from "./connection.ts";
+import { type CallKind, type ClientContext, ConnectionPool } from "./connectionPool.ts";
+import type { Connection, RequestOptions } from "./peer.ts";
 
 export interface ClientStats {
   /** Connections that are dialled, open or closing now. */
@@ -70,30 +56,17 @@ export interface Client {
   close(): Promise<void>;
 }
 
-const FIRST_REDIAL_MS = 100;
-const LAST_REDIAL_MS = 5_000;
+/** The caller waits no more, whatever became of the connection. */
+const endedByCaller: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["ERR_ABORTED", "ERR_REQUEST_TIMEOUT"]);
 
-interface Waiter {
-  resolve(connection: Connection): void;
-  reject(error: SealwireError): void;
-}
-
-export class RpcClient implements Client, ConnectionObserver {
+export class RpcClient implements Client {
   readonly #context: ClientContext;
-  /** Those that can take calls, and those that are on their way out but whose sockets still exist. */
-  #usable: RpcConnection[] = [];
-  readonly #all = new Set<RpcConnection>();
-  readonly #dialDeadlines = new Map<RpcConnection, CallbackDeadline>();
-  readonly #redial: CallbackDeadline;
-  #redialMs = FIRST_REDIAL_MS;
-  #waiters: Waiter[] = [];
-  #droppedReplies = 0;
+  readonly #pool: ConnectionPool;
   #closed: Promise<void> | undefined;
 
   constructor(context: ClientContext) {
     this.#context = context;
-    this.#redial = new CallbackDeadline(() => this.#keepConnected());
-    if (context.keepConnected) this.#dial();
+    this.#pool = new ConnectionPool(context);
   }
 
   get anonymous(): boolean {
@@ -101,155 +74,94 @@ export class RpcClient implements Client, ConnectionObserver {
   }
 
   get connections(): readonly Connection[] {
-    return this.#usable.filter((connection) => connection.state === "open");
+    return this.#pool.usable.filter((connection) => connection.state === "open");
   }
 
   get stats(): ClientStats {
     let inFlightRequests = 0;
     let pendingBytes = 0;
-    let droppedReplies = this.#droppedReplies;
-    for (const connection of this.#all) {
+    let { droppedReplies } = this.#pool;
+    for (const connection of this.#pool.members) {
       inFlightRequests += connection.inFlightRequests;
       pendingBytes += connection.pendingBytes;
       droppedReplies += connection.droppedReplies;
     }
-    return { connections: this.#all.size, inFlightRequests, pendingBytes, droppedReplies };
+    return { connections: this.#pool.sockets, inFlightRequests, pendingBytes, droppedReplies };
   }
 
   send(body: Uint8Array): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
-    return this.#choose().send(body);
+    const connection = this.#choose("send", body);
+    const sent = connection.send(body);
+    return this.#isCertain(connection)
+      ? sent
+      : this.#orAgain(connection, sent, body, (copy) => this.send(copy));
   }
 
   sendNoWait(body: Uint8Array): boolean {
     if (this.#closed !== undefined) return false;
-    return this.#choose().sendNoWait(body);
+    return this.#choose("sendNoWait", body).sendNoWait(body);
   }
 
   request(body: Uint8Array, options?: RequestOptions): Promise<Uint8Array> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
-    return this.#choose().request(body, options);
+    const connection = this.#choose("request", body);
+    const answer = connection.request(body, options);
+    if (this.#isCertain(connection)) return answer;
+    const startedAt = performance.now();
+    return this.#orAgain(connection, answer, body, (copy) => {
+      const timeoutMs = options?.timeoutMs ?? this.#context.limits.requestTimeoutMs;
+      if (timeoutMs === 0) return this.request(copy, options);
+      const leftMs = Math.max(Math.ceil(timeoutMs - (performance.now() - startedAt)), 1);
+      return this.request(copy, { ...options, timeoutMs: leftMs });
+    });
   }
 
   connected(): Promise<Connection> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
-    const open = this.#usable.find((connection) => connection.state === "open");
-    if (open !== undefined) return Promise.resolve(open);
-    if (this.#usable.length === 0) this.#dial();
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject });
-    });
+    return this.#pool.connected();
   }
 
   close(): Promise<void> {
-    if (this.#closed === undefined) {
-      timers.cancel(this.#redial);
-      this.#closed = Promise.all([...this.#all].map((connection) => connection.close())).then(() => {
-        this.#context.releaseKeys();
-      });
-    }
+    this.#closed ??= this.#pool.close().then(() => this.#context.releaseKeys());
     return this.#closed;
   }
 
-  // ---- Choosing and dialling ----------------------------------------------------------------------------
-
-  /** The least loaded connection; the first of equals, so that a quiet client uses one. */
-  #choose(): RpcConnection {
-    const usable = this.#usable;
-    let best = usable[0];
-    if (best === undefined) return this.#dial();
-    if (!isBusy(best)) return best;
-    for (let i = 1; i < usable.length; i++) {
-      const other = usable[i]!;
-      if (load(other) < load(best)) best = other;
-    }
-    if (isBusy(best) && this.#all.size < this.#context.maxConnections) return this.#dial();
-    return best;
+  /** A call on it has the best chance there is: the connection is open, or the only one. */
+  #isCertain(connection: RpcConnection): boolean {
+    return connection.state === "open" || this.#pool.usable.length <= 1;
   }
 
-  #dial(): RpcConnection {
-    const { adapter, address, dialTimeoutMs } = this.#context;
-    const connection = new RpcConnection("client", this.#context, this);
-    this.#usable.push(connection);
-    this.#all.add(connection);
-    if (dialTimeoutMs > 0) {
-      const deadline = new CallbackDeadline(() => {
-        const text = `no connection within ${dialTimeoutMs} ms`;
-        connection.destroy(new SealwireError("ERR_DIAL_TIMEOUT", text));
-      });
-      this.#dialDeadlines.set(connection, deadline);
-      timers.arm(deadline, dialTimeoutMs);
-    }
-    connection.dialling(adapter.dial(address, connection));
-    return connection;
-  }
-
-  #cancelDialDeadline(connection: RpcConnection): void {
-    const deadline = this.#dialDeadlines.get(connection);
-    if (deadline === undefined) return;
-    timers.cancel(deadline);
-    this.#dialDeadlines.delete(connection);
-  }
-
-  #keepConnected(): void {
-    if (this.#closed === undefined && this.#usable.length === 0) this.#dial();
-  }
-
-  #remove(connection: RpcConnection): void {
-    this.#usable = this.#usable.filter((other) => other !== connection);
-  }
-
-  // ---- What connections tell ----------------------------------------------------------------------------
-
-  onSocket(connection: RpcConnection): void {
-    this.#cancelDialDeadline(connection);
-  }
-
-  onOpen(connection: RpcConnection): void {
-    this.#redialMs = FIRST_REDIAL_MS;
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const waiter of waiters) waiter.resolve(connection);
-    callListener("onConnectionState", this.#context.onConnectionState, connection, "open", undefined);
-  }
-
-  onDraining(connection: RpcConnection): void {
-    this.#remove(connection);
-    callListener("onConnectionState", this.#context.onConnectionState, connection, "draining", undefined);
-    // A server that closes is left at once: with `keepConnected` its successor is looked for while it drains.
-    if (this.#context.keepConnected) this.#keepConnected();
-  }
-
-  onClosed(connection: RpcConnection, error: SealwireError | undefined): void {
-    this.#cancelDialDeadline(connection);
-    this.#remove(connection);
-    if (this.#usable.length === 0 && this.#waiters.length > 0) {
-      const waiters = this.#waiters;
-      this.#waiters = [];
-      for (const waiter of waiters) waiter.reject(error ?? closedError());
-    }
-    callListener("onConnectionState", this.#context.onConnectionState, connection, "closed", error);
-    if (this.#context.keepConnected && this.#closed === undefined && this.#usable.length === 0) {
-      timers.arm(this.#redial, this.#redialMs);
-      this.#redialMs = Math.min(this.#redialMs * 2, LAST_REDIAL_MS);
+  /**
+   * The call was given to another connection than those that are open, because they were full. If it never opens,
+   * nothing of the call was sent, and another connection may take it.
+   */
+  async #orAgain<T>(
+    connection: RpcConnection,
+    outcome: Promise<T>,
+    body: Uint8Array,
+    again: (copy: Uint8Array) => Promise<T>,
+  ): Promise<T> {
+    const copy = body.slice();
+    try {
+      return await outcome;
+    } catch (error) {
+      const neverOpened = connection.state === "closed" && connection.identity === undefined;
+      const givenUp = error instanceof SealwireError && endedByCaller.has(error.code);
+      if (!neverOpened || givenUp || this.#closed !== undefined) throw error;
+      if (!this.#pool.usable.some((other) => other.state === "open")) throw error;
+      return await again(copy);
+    } finally {
+      copy.fill(0);
     }
   }
 
-  onGone(connection: RpcConnection): void {
-    this.#droppedReplies += connection.droppedReplies;
-    this.#all.delete(connection);
+  /** What `body` is, the connection checks, which throws on anything but bytes. */
+  #choose(kind: CallKind, body: Uint8Array | undefined): RpcConnection {
+    return this.#pool.choose(kind, body?.byteLength ?? 0);
   }
 }
 
 function closedError(): SealwireError {
   return new SealwireError("ERR_CLOSED", "the client is closed");
-}
-
-function isBusy(connection: RpcConnection): boolean {
-  return connection.inFlightRequests >= BUSY_REQUESTS || connection.pendingBytes >= BUSY_PENDING_BYTES;
-}
-
-/** Requests in flight and bytes that wait, on one scale: either limit of `isBusy` counts the same. */
-function load(connection: RpcConnection): number {
-  return connection.inFlightRequests + connection.pendingBytes * (BUSY_REQUESTS / BUSY_PENDING_BYTES);
 }

@@ -1,14 +1,82 @@
-// Callbacks that applications give to be told of something: what they throw must not end up in a connection.
+// Callbacks that applications give to be told of something. What they throw, reject with or return ends here: it
+// must neither reach a connection nor become an unhandled rejection, which would end the process.
 
-/** Calls `listener`, if there is one; what it throws goes to the console, since nobody else is left to tell. */
+/** So many reports of one kind are printed in full within a period; of the others every tenfold number is. */
+const REPORTS_PER_PERIOD = 5;
+const REPORT_PERIOD_MS = 1_000;
+
+/**
+ * Says things of one kind on the console, a few a second: what a peer can cause must not cost a line of output for
+ * each message. Never throws, whatever is reported and whatever the console is.
+ */
+export class ConsoleReport {
+  readonly #text: string;
+  #periodStart = Number.NEGATIVE_INFINITY;
+  #reports = 0;
+  #nextCount = 10;
+
+  /** @param text what went wrong, as far as it is the same each time */
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  say(error: unknown): void {
+    const now = performance.now();
+    if (now - this.#periodStart >= REPORT_PERIOD_MS) {
+      this.#periodStart = now;
+      this.#reports = 0;
+      this.#nextCount = 10;
+    }
+    this.#reports++;
+    if (this.#reports <= REPORTS_PER_PERIOD) {
+      print(this.#text, error);
+    } else if (this.#reports === this.#nextCount) {
+      this.#nextCount *= 10;
+      print(`${this.#text} (${this.#reports} times within a second)`);
+    }
+  }
+}
+
+function print(text: string, ...details: unknown[]): void {
+  try {
+    console.error(text, ...details);
+  } catch {
+    // The value can't be shown (a getter or an inspection hook of it throws), or the console can't write.
+    try {
+      console.error(text, "with a value that can't be shown");
+    } catch {
+      // Nobody is left to tell.
+    }
+  }
+}
+
+const reports = new Map<string, ConsoleReport>();
+
+function report(name: string, error: unknown): void {
+  let ofThisListener = reports.get(name);
+  if (ofThisListener === undefined) {
+    ofThisListener = new ConsoleReport(`sealwire: ${name} failed`);
+    reports.set(name, ofThisListener);
+  }
+  ofThisListener.say(error);
+}
+
+/**
+ * Calls `listener`, if there is one. What it throws, or what the promise or thenable that it returned rejects with,
+ * is reported once, on the console, since nobody else is left to tell.
+ */
 export function callListener<Arguments extends unknown[]>(
   name: string,
-  listener: ((...args: Arguments) => void) | undefined,
+  listener: ((...args: Arguments) => unknown) | undefined,
   ...args: Arguments
 ): void {
   try {
-    listener?.(...args);
+    const result = listener?.(...args);
+    if ((typeof result !== "object" && typeof result !== "function") || result === null) return;
+    // The promise takes the result as `await` does: getters that throw, and thenables that call back twice or throw
+    // afterwards, settle it once. (Promise.resolve would read `constructor` outside of any guard.)
+    new Promise((resolve) => resolve(result)).then(undefined, (error) => report(name, error));
   } catch (error) {
-    console.error(`sealwire: ${name} threw`, error);
+    report(name, error);
   }
 }

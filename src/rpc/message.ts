@@ -1,7 +1,7 @@
 // A message or request of the peer, from its arrival to its answer.
 
-import { SealwireError } from "../errors.ts";
-import { viewOf } from "./bodies.ts";
+import { SealwireError } from "../base/errors.ts";
+import { viewOf } from "../core/bytes.ts";
 import type { Connection, Message } from "./peer.ts";
 
 /** The connection's side of its messages. */
@@ -9,10 +9,10 @@ export interface MessageOwner {
   readonly connection: Connection;
   /** Sends the answer; false when the connection is gone. Throws on a bad body. */
   reply(sequence: number, body: Uint8Array): boolean;
-  /** Keeps the request until it is answered, so that a cancel finds it. */
-  watch(message: IncomingMessage): void;
-  /** The request needs no watching any more. */
-  unwatch(message: IncomingMessage): void;
+  /** The message is kept, so that a cancel or the end of the connection finds it. */
+  hold(message: IncomingMessage): void;
+  /** Nothing can reach it any more, or needs to. */
+  drop(message: IncomingMessage): void;
 }
 
 export class IncomingMessage implements Message {
@@ -26,8 +26,12 @@ export class IncomingMessage implements Message {
   #answered: boolean;
   #cancelled: SealwireError | undefined = undefined;
   #abort: AbortController | undefined = undefined;
-  /** Whether the owner watches it; its own note. */
-  watched = false;
+  /** The owner keeps it; its own note. */
+  held = false;
+  /** Its handler returned a promise that has not settled. */
+  running = false;
+  /** Its handler has returned, or its promise has settled. */
+  #finished = false;
 
   /** The body is bytes [start, end), as a view that is made at first use. */
   constructor(owner: MessageOwner, sequence: number, bytes: Uint8Array, start: number, end: number) {
@@ -63,11 +67,16 @@ export class IncomingMessage implements Message {
     return !this.#answered && this.#cancelled === undefined;
   }
 
+  /** Somebody listens to its signal, or may. */
+  get hasSignal(): boolean {
+    return this.#abort !== undefined;
+  }
+
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController();
       if (this.#cancelled !== undefined) this.#abort.abort(this.#cancelled);
-      else this.#owner.watch(this);
+      else if (!this.#finished || !this.#answered) this.#owner.hold(this);
     }
     return this.#abort.signal;
   }
@@ -84,13 +93,21 @@ export class IncomingMessage implements Message {
   /** No answer will follow from here on. */
   markAnswered(): void {
     this.#answered = true;
-    if (this.watched) this.#owner.unwatch(this);
+    if (this.held && !this.running) this.#owner.drop(this);
+  }
+
+  /** Its handler is done. A request without an answer is kept as long as somebody may listen to its signal. */
+  finish(): void {
+    this.#finished = true;
+    this.running = false;
+    if (this.held && (!this.expectsReply || !this.hasSignal)) this.#owner.drop(this);
   }
 
   /** Nobody waits any more. */
   cancel(reason: SealwireError): void {
     if (this.#cancelled !== undefined) return;
     this.#cancelled = reason;
+    if (this.held && !this.running) this.#owner.drop(this);
     this.#abort?.abort(reason);
   }
 }

@@ -1,7 +1,7 @@
 // What applications see of a connection and of what arrives on it.
 
-import type { SealwireError } from "../errors.ts";
-import type { PeerIdentity } from "../options.ts";
+import type { SealwireError } from "../base/errors.ts";
+import type { PeerIdentity } from "../base/options.ts";
 
 export type ConnectionState = "dialing" | "handshaking" | "open" | "draining" | "closed";
 

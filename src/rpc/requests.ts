@@ -1,7 +1,8 @@
 // Requests that wait for their answers. A power-of-two table indexed by the sequence number, so that a
 // request costs no map entry; numbers of one parity, wrapping around at 2^32, skipping 0 and those in flight.
 
-import { SealwireError } from "../errors.ts";
+import { SealwireError } from "../base/errors.ts";
+import { type AbortWatcher, unwatchSignal, watchSignal } from "./abortWatchers.ts";
 import { Deadline, timers } from "./timers.ts";
 
 const FIRST_CAPACITY = 64;
@@ -18,7 +19,7 @@ const keepSettlers = (resolve: Resolve, reject: Reject): void => {
 };
 
 /** One request in flight, its own deadline and abort listener. Settles exactly once. */
-export class PendingRequest extends Deadline {
+export class PendingRequest extends Deadline implements AbortWatcher {
   sequence = 0;
   readonly #table: RequestTable;
   readonly answer: Promise<Uint8Array> = new Promise(keepSettlers);
@@ -35,15 +36,14 @@ export class PendingRequest extends Deadline {
     this.timeoutMs = timeoutMs;
   }
 
-  /** The listener of an AbortSignal: the object itself, so that no closure is made. */
-  handleEvent(): void {
-    const reason = this.#signal?.reason;
+  /** AbortWatcher: the caller's signal. */
+  aborted({ reason }: AbortSignal): void {
     this.#table.abandon(this, new SealwireError("ERR_ABORTED", "the request was aborted", { cause: reason }));
   }
 
   watch(signal: AbortSignal): void {
     this.#signal = signal;
-    signal.addEventListener("abort", this);
+    watchSignal(signal, this);
   }
 
   override expire(): void {
@@ -64,7 +64,7 @@ export class PendingRequest extends Deadline {
   #release(): void {
     timers.cancel(this);
     if (this.#signal !== undefined) {
-      this.#signal.removeEventListener("abort", this);
+      unwatchSignal(this.#signal, this);
       this.#signal = undefined;
     }
   }

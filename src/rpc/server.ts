@@ -1,18 +1,20 @@
-// A server: accepts connections up to a limit, lets a few more wait for a place, and closes in good order.
+// A server: listens, makes connections of the sockets that the admission lets in, and closes in good order.
 
-import { SealwireError } from "../errors.ts";
-import { type ConnectionContext, type ConnectionObserver, RpcConnection } from "./connection.ts";
+import { SealwireError } from "../base/errors.ts";
+import { AcceptedSocket, type SocketOwner } from "./acceptedSocket.ts";
+import { addressGroup } from "./addressGroup.ts";
+import { Admission, type AdmissionEvents } from "./admission.ts";
+import type { AdmissionLimits } from "./admissionLimits.ts";
+import { RpcConnection } from "./connection.ts";
+import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { callListener } from "./listeners.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
 import type { Adapter, Address, Listener, Transport, TransportEvents } from "./transport.ts";
 
 export interface ServerContext extends ConnectionContext {
   readonly adapter: Adapter;
   readonly address: Address;
-  readonly maxConnections: number;
-  readonly maxConnectionWaitMs: number;
-  readonly maxHandshakes: number;
+  readonly admission: AdmissionLimits;
   readonly onConnectionState: ConnectionStateListener | undefined;
 }
 
@@ -25,8 +27,19 @@ export interface Server {
   readonly anonymous: boolean;
   /** The connections that are open now. */
   readonly connections: readonly Connection[];
-  /** Connections turned away because of `maxConnections` or `maxHandshakes`, since the server started. */
+  /**
+   * Sockets closed since the server started because of a limit of connections, handshakes or waiting sockets, in all
+   * or per address. Silent ones are counted in `droppedSockets`.
+   */
   readonly refusedConnections: number;
+  /**
+   * Sockets closed since the server started, by either side, that had sent no complete first message: too slow
+   * (`handshakeTimeoutMs`), or the oldest of too many (`maxWaitingSockets`), or they left. `onConnectionState` is not
+   * told of them: they were no connections yet.
+   */
+  readonly droppedSockets: number;
+  /** Sockets now that have sent no complete first message, or wait for a place. */
+  readonly waitingSockets: number;
   /**
    * Stops accepting and closes every connection in good order: handlers that run, their answers and queued writes
    * finish within `drainTimeoutMs`. Resolves when every socket is gone. Idempotent, never rejects.
@@ -34,60 +47,20 @@ export interface Server {
   close(): Promise<void>;
 }
 
-/** An accepted socket that has no connection yet: it waits, unread, for a place. */
-class WaitingSocket implements TransportEvents {
-  readonly #server: RpcServer;
-  readonly transport: Transport;
-  readonly deadline: CallbackDeadline;
-  #connection: RpcConnection | undefined;
-
-  constructor(server: RpcServer, transport: Transport) {
-    this.#server = server;
-    this.transport = transport;
-    this.deadline = new CallbackDeadline(() => server.turnAway(this));
-  }
-
-  /** A place is free: everything goes to the connection from here on. */
-  become(connection: RpcConnection): void {
-    this.#connection = connection;
-    connection.onOpen(this.transport);
-  }
-
-  onWindow(length: number): void {
-    this.#connection?.onWindow(length);
-  }
-
-  onData(bytes: Uint8Array): void {
-    this.#connection?.onData(bytes);
-  }
-
-  onWritten(): void {
-    this.#connection?.onWritten();
-  }
-
-  onEnd(): void {
-    if (this.#connection !== undefined) this.#connection.onEnd();
-    else this.transport.destroy();
-  }
-
-  onClose(error?: unknown): void {
-    if (this.#connection !== undefined) this.#connection.onClose(error);
-    else this.#server.stoppedWaiting(this);
-  }
-}
-
-export class RpcServer implements Server, ConnectionObserver {
+export class RpcServer implements Server, ConnectionObserver<RpcConnection>, SocketOwner, AdmissionEvents {
   readonly #context: ServerContext;
-  readonly #live = new Set<RpcConnection>();
-  readonly #handshaking = new Set<RpcConnection>();
-  readonly #waiting = new Set<WaitingSocket>();
+  readonly #admission: Admission;
+  readonly #live = new Map<RpcConnection, AcceptedSocket>();
+  /** Accepted sockets without a connection that are not gone. */
+  readonly #waiting = new Set<AcceptedSocket>();
   #listener: Listener | undefined;
   #closed: Promise<void> | undefined;
   #whenEmpty: (() => void) | undefined;
-  refusedConnections = 0;
+  #admitScheduled = false;
 
   constructor(context: ServerContext) {
     this.#context = context;
+    this.#admission = new Admission(context.admission, this);
   }
 
   /** Binds the address. Rejects with ERR_LISTEN_FAILED. */
@@ -97,6 +70,7 @@ export class RpcServer implements Server, ConnectionObserver {
       this.#listener = await adapter.listen(address, (transport) => this.#accept(transport));
     } catch (cause) {
       this.#context.releaseKeys();
+      if (cause instanceof SealwireError) throw cause;
       const where = address.path ?? `${address.host}:${address.port}`;
       throw new SealwireError("ERR_LISTEN_FAILED", `could not listen on ${where}`, { cause });
     }
@@ -116,7 +90,19 @@ export class RpcServer implements Server, ConnectionObserver {
   }
 
   get connections(): readonly Connection[] {
-    return [...this.#live].filter((connection) => connection.state === "open");
+    return [...this.#live.keys()].filter((connection) => connection.state === "open");
+  }
+
+  get refusedConnections(): number {
+    return this.#admission.refused;
+  }
+
+  get droppedSockets(): number {
+    return this.#admission.droppedSilent;
+  }
+
+  get waitingSockets(): number {
+    return this.#admission.waiting;
   }
 
   close(): Promise<void> {
@@ -126,8 +112,9 @@ export class RpcServer implements Server, ConnectionObserver {
 
   async #close(): Promise<void> {
     const stopped = this.#listener?.close();
-    for (const socket of this.#waiting) socket.transport.destroy();
-    await Promise.all([...this.#live].map((connection) => connection.close()));
+    this.#admission.close();
+    for (const socket of this.#waiting) socket.drop();
+    await Promise.all([...this.#live.keys()].map((connection) => connection.close()));
     await stopped;
     if (this.#live.size + this.#waiting.size > 0) {
       await new Promise<void>((resolve) => {
@@ -137,56 +124,54 @@ export class RpcServer implements Server, ConnectionObserver {
     this.#context.releaseKeys();
   }
 
-  // ---- Places -------------------------------------------------------------------------------------------
+  // ---- Sockets without a connection ---------------------------------------------------------------------
 
   #accept(transport: Transport): TransportEvents {
-    const socket = new WaitingSocket(this, transport);
-    const { maxConnectionWaitMs, maxHandshakes } = this.#context;
-    if (this.#closed !== undefined) {
-      this.#waiting.add(socket);
-      transport.destroy();
-    } else if (this.#hasPlace()) {
-      this.#admit(socket);
-    } else {
-      this.#waiting.add(socket);
-      if (maxConnectionWaitMs === 0 || this.#waiting.size > maxHandshakes) this.turnAway(socket);
-      else timers.arm(socket.deadline, maxConnectionWaitMs);
-    }
+    const share = this.#admission.shareOf(addressGroup(transport.remoteAddress));
+    const socket = new AcceptedSocket(this, transport, share);
+    this.#waiting.add(socket);
+    if (this.#admission.arrived(socket)) transport.resume();
     return socket;
   }
 
-  #hasPlace(): boolean {
-    const { maxConnections, maxHandshakes } = this.#context;
-    return this.#live.size < maxConnections && this.#handshaking.size < maxHandshakes;
+  firstMessageBytes(received: Uint8Array): number {
+    try {
+      return this.#context.handshake.firstMessageBytes?.(received) ?? 1;
+    } catch {
+      return 0; // a factory of the application's: its handshake will say what is wrong
+    }
   }
 
-  #admit(socket: WaitingSocket): void {
-    const connection = new RpcConnection("server", this.#context, this);
-    this.#live.add(connection);
-    this.#handshaking.add(connection);
-    socket.become(connection);
+  spoke(socket: AcceptedSocket): void {
+    this.#admission.spoke(socket);
   }
 
-  /** It waited too long, or too many wait. */
-  turnAway(socket: WaitingSocket): void {
-    this.refusedConnections++;
-    timers.cancel(socket.deadline);
-    socket.transport.destroy();
-  }
-
-  stoppedWaiting(socket: WaitingSocket): void {
-    timers.cancel(socket.deadline);
+  left(socket: AcceptedSocket): void {
     this.#waiting.delete(socket);
+    this.#admission.left(socket);
     this.#checkEmpty();
   }
 
-  #admitWaiting(): void {
-    for (const socket of this.#waiting) {
-      if (this.#closed !== undefined || !this.#hasPlace()) return;
-      timers.cancel(socket.deadline);
-      this.#waiting.delete(socket);
-      this.#admit(socket);
-    }
+  admit(socket: AcceptedSocket): void {
+    const connection = new RpcConnection("server", this.#context, this);
+    this.#waiting.delete(socket);
+    this.#live.set(connection, socket);
+    socket.become(connection);
+  }
+
+  displace(socket: AcceptedSocket): void {
+    const text = "the handshake was not over when others needed its place";
+    socket.connection?.destroy(new SealwireError("ERR_HANDSHAKE_TIMEOUT", text));
+  }
+
+  /** Handshakes begin in a turn of their own: what ended may have ended inside a call of the application. */
+  #admitSoon(): void {
+    if (this.#admitScheduled) return;
+    this.#admitScheduled = true;
+    this.#context.adapter.defer(() => {
+      this.#admitScheduled = false;
+      this.#admission.admitReady();
+    });
   }
 
   #checkEmpty(): void {
@@ -198,9 +183,9 @@ export class RpcServer implements Server, ConnectionObserver {
   onSocket(): void {}
 
   onOpen(connection: RpcConnection): void {
-    this.#handshaking.delete(connection);
+    this.#admission.proved(this.#live.get(connection)!);
     callListener("onConnectionState", this.#context.onConnectionState, connection, "open", undefined);
-    this.#admitWaiting();
+    this.#admitSoon();
   }
 
   onDraining(connection: RpcConnection): void {
@@ -208,13 +193,16 @@ export class RpcServer implements Server, ConnectionObserver {
   }
 
   onClosed(connection: RpcConnection, error: SealwireError | undefined): void {
-    this.#handshaking.delete(connection);
+    this.#admission.ended(this.#live.get(connection)!);
     callListener("onConnectionState", this.#context.onConnectionState, connection, "closed", error);
+    this.#admitSoon();
   }
 
   onGone(connection: RpcConnection): void {
+    const socket = this.#live.get(connection)!;
     this.#live.delete(connection);
-    this.#admitWaiting();
+    this.#admission.left(socket);
+    this.#admitSoon();
     this.#checkEmpty();
   }
 }

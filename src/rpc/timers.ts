@@ -1,24 +1,41 @@
 // One timer wheel per process: a deadline costs a linked-list insertion, not a runtime timer.
 //
-// A wheel of SLOTS ticks; an entry sits in the slot of its deadline's tick, and one that lies whole turns
-// ahead is looked at once per turn. The runtime's timer runs only while entries exist.
+//   near: SLOTS lists, one per tick, for what is due within SLOTS ticks (16 s)
+//   far:  one list for the rest, looked through once per SLOTS ticks, when its nearest move into the slots
+//
+// One timer of the runtime is set for the next slot that is not empty, so a process in which nothing is due is
+// woken at most once per SLOTS ticks. It is moved only to an earlier time; a cancelled deadline leaves it where it
+// is, and then it fires for nothing, once. While any deadline is armed, the process stays alive.
+//
+// When it fires late, the event loop was stalled (the application was busy, the machine slept), and what peers sent
+// meanwhile lies unread in the kernel. Then what is due waits until the sockets were polled: a peer that answered in
+// time is heard before it is declared dead. This is done once per stall, so a deadline is never put off for ever.
+// They are polled twice, because a socket that Deno connected meanwhile is handed out only then.
 
-import { TIMER_TICK_MS } from "../constants.ts";
+import { TIMER_TICK_MS } from "../base/constants.ts";
+import { now, type RuntimeTimer, startTimer, stopTimer, yieldToEventLoop } from "../core/eventLoop.ts";
 
 const SLOTS = 1_024;
+/** The list of the far ones, behind those of the slots. */
+const FAR = SLOTS;
+/** A timer of the runtime may be this late without a stall. */
+const LATE_TICKS = 2;
+/** The wheel may run empty, and stop the runtime's timer, this often before that timer is left to fire for nothing. */
+const STOPS = 16;
 
 /** Something with a deadline. Extend it, or give it a callback; it is in the wheel at most once. */
 export class Deadline {
-  /** Internal to the wheel: neighbours in the slot's list, and the tick at which to fire. */
+  /** Internal to the wheel: neighbours in the list, which list, and the tick at which to fire. */
   previous: Deadline | undefined = undefined;
   next: Deadline | undefined = undefined;
+  list = -1;
   tick = -1;
 
   /** Called once when the time has come. Not called after `cancel`. */
   expire(): void {}
 
   get armed(): boolean {
-    return this.tick !== -1;
+    return this.list !== -1;
   }
 }
 
@@ -37,11 +54,29 @@ export class CallbackDeadline extends Deadline {
 }
 
 class TimerWheel {
-  readonly #slots: (Deadline | undefined)[] = new Array(SLOTS).fill(undefined);
+  readonly #lists: (Deadline | undefined)[] = new Array(SLOTS + 1).fill(undefined);
   #count = 0;
-  /** Every tick up to and including this one has been handled. */
+  /** Every tick up to and including this one has been handled; the slots hold the SLOTS ticks behind it. */
   #handled = 0;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  /** The last tick of the sweep under way: what is armed meanwhile comes later. */
+  #sweepEnd = -1;
+  /** When the far list is looked through. None of it is due before. */
+  #farTick = Number.POSITIVE_INFINITY;
+  #timer: RuntimeTimer;
+  /** The tick for which `#timer` is set; infinite without one. */
+  #wakeTick = Number.POSITIVE_INFINITY;
+  /** A sweep is under way or waits until the sockets were polled: it sets the timer when it is done. */
+  #sweeping = false;
+  /** Times that the timer was stopped because the wheel was empty, since it last fired. */
+  #stops = 0;
+  readonly #fire = (): void => this.#onTimer();
+  readonly #sweepLate = (): void => this.#sweep();
+
+  /** Timers of the runtime that were started, and how often one fired, since the process began. For tests. */
+  timersStarted = 0;
+  wakeUps = 0;
+  /** Sweeps that waited for a poll because the timer had fired late. For tests. */
+  lateSweeps = 0;
 
   /** Deadlines that wait now. */
   get size(): number {
@@ -50,61 +85,158 @@ class TimerWheel {
 
   /** Arms `deadline` to expire in `ms` milliseconds: up to one tick late, never early. Re-arms an armed one. */
   arm(deadline: Deadline, ms: number): void {
-    if (deadline.tick !== -1) this.cancel(deadline);
-    const now = performance.now();
-    if (this.#timer === undefined) {
-      this.#handled = Math.floor(now / TIMER_TICK_MS);
-      this.#timer = setInterval(() => this.#advance(), TIMER_TICK_MS);
-    }
-    const tick = Math.max(Math.ceil((now + ms) / TIMER_TICK_MS), this.#handled + 1);
-    deadline.tick = tick;
-    const slot = tick % SLOTS;
-    const head = this.#slots[slot];
-    deadline.next = head;
-    if (head !== undefined) head.previous = deadline;
-    this.#slots[slot] = deadline;
+    if (deadline.list !== -1) this.#remove(deadline);
+    const time = now();
+    const currentTick = Math.floor(time / TIMER_TICK_MS);
+    // No slot up to this tick holds anything, so the slots begin here.
+    if (!this.#sweeping && currentTick < this.#wakeTick) this.#handled = currentTick;
+    const earliest = Math.max(this.#handled, this.#sweepEnd) + 1;
+    deadline.tick = Math.max(Math.ceil((time + ms) / TIMER_TICK_MS), earliest);
+    this.#insert(deadline);
     this.#count++;
+    if (!this.#sweeping) this.#wakeAt(deadline.list === FAR ? this.#farTick : deadline.tick, time);
   }
 
   /** Disarms. Harmless when it is not armed. */
   cancel(deadline: Deadline): void {
-    if (deadline.tick === -1) return;
-    if (deadline.previous !== undefined) deadline.previous.next = deadline.next;
-    else this.#slots[deadline.tick % SLOTS] = deadline.next;
-    if (deadline.next !== undefined) deadline.next.previous = deadline.previous;
+    if (deadline.list === -1) return;
+    this.#remove(deadline);
+    if (this.#count === 0 && !this.#sweeping && this.#timer !== undefined) this.#ranEmpty();
+  }
+
+  /**
+   * Called where something long-lived ended: if nothing is armed, nothing of the wheel is left in the runtime.
+   * (Otherwise a timer may run for another tick, see STOPS, which keeps the process alive and which the sanitizers
+   * of `Deno.test` call a leak.)
+   */
+  rest(): void {
+    if (this.#count === 0 && !this.#sweeping) this.#stop();
+  }
+
+  #insert(deadline: Deadline): void {
+    let list = FAR;
+    if (deadline.tick - this.#handled <= SLOTS) list = deadline.tick % SLOTS;
+    else if (this.#lists[FAR] === undefined) this.#farTick = this.#handled + SLOTS;
+    const head = this.#lists[list];
+    deadline.list = list;
+    deadline.next = head;
+    if (head !== undefined) head.previous = deadline;
+    this.#lists[list] = deadline;
+  }
+
+  #unlink(deadline: Deadline): void {
+    const { previous, next } = deadline;
+    if (previous !== undefined) previous.next = next;
+    else this.#lists[deadline.list] = next;
+    if (next !== undefined) next.previous = previous;
     deadline.previous = undefined;
     deadline.next = undefined;
-    deadline.tick = -1;
+    deadline.list = -1;
+  }
+
+  #remove(deadline: Deadline): void {
+    this.#unlink(deadline);
     this.#count--;
   }
 
-  #advance(): void {
-    // Stopped when found empty, not on the last cancel: a stream of short calls would otherwise start and stop
-    // a runtime timer for each.
-    if (this.#count === 0) {
-      clearInterval(this.#timer);
-      this.#timer = undefined;
+  // ---- The runtime's timer ------------------------------------------------------------------------------
+
+  /** Sets the timer for `tick` unless it is set for an earlier one. */
+  #wakeAt(tick: number, time: number): void {
+    if (tick >= this.#wakeTick) return;
+    this.#stop();
+    this.#wakeTick = tick;
+    this.timersStarted++;
+    this.#timer = startTimer(this.#fire, Math.max(1, Math.ceil(tick * TIMER_TICK_MS - time)));
+  }
+
+  #stop(): void {
+    if (this.#timer !== undefined) stopTimer(this.#timer);
+    this.#timer = undefined;
+    this.#wakeTick = Number.POSITIVE_INFINITY;
+  }
+
+  /**
+   * The last deadline was cancelled. The timer is stopped at once, so that the process can end; but a stream of
+   * short calls empties the wheel again and again and must not start and stop a timer for each: from some point on
+   * the timer runs until the end of the tick.
+   */
+  #ranEmpty(): void {
+    if (this.#stops < STOPS) {
+      this.#stops++;
+      this.#stop();
       return;
     }
-    const now = Math.floor(performance.now() / TIMER_TICK_MS);
-    // After a long stall every slot is visited once; that covers all ticks missed.
-    const from = Math.max(this.#handled + 1, now - SLOTS + 1);
-    this.#handled = now;
-    for (let tick = from; tick <= now; tick++) {
-      let deadline = this.#slots[tick % SLOTS];
-      while (deadline !== undefined) {
-        const next: Deadline | undefined = deadline.next;
-        if (deadline.tick <= now) {
-          this.cancel(deadline);
-          deadline.expire();
-          // `expire` may have taken the remembered neighbour out of this list: start over, what is due is gone.
-          deadline =
-            next !== undefined && next.tick % SLOTS !== tick % SLOTS ? this.#slots[tick % SLOTS] : next;
-        } else {
-          deadline = next;
-        }
-      }
+    const time = now();
+    this.#wakeAt(Math.floor(time / TIMER_TICK_MS) + 1, time);
+  }
+
+  #onTimer(): void {
+    this.wakeUps++;
+    const lateTicks = Math.floor(now() / TIMER_TICK_MS) - this.#wakeTick;
+    this.#timer = undefined;
+    this.#stops = 0;
+    this.#sweeping = true;
+    if (lateTicks <= LATE_TICKS || this.#count === 0) {
+      this.#sweep();
+      return;
     }
+    this.lateSweeps++;
+    yieldToEventLoop(() => yieldToEventLoop(this.#sweepLate));
+  }
+
+  // ---- What is due --------------------------------------------------------------------------------------
+
+  /** Expires what is due, then sets the timer anew, whatever `expire` throws. */
+  #sweep(): void {
+    const end = Math.floor(now() / TIMER_TICK_MS);
+    try {
+      this.#expireUpTo(end);
+    } finally {
+      this.#sweepEnd = -1;
+      this.#sweeping = false;
+      this.#wakeTick = Number.POSITIVE_INFINITY;
+      if (this.#count > 0) this.#wakeAt(this.#nextTick(), now());
+    }
+  }
+
+  #expireUpTo(end: number): void {
+    this.#sweepEnd = end;
+    // After a long stall every slot is visited once: that covers all ticks missed.
+    this.#handled = Math.max(this.#handled, end - SLOTS);
+    if (this.#farTick <= end) this.#bringNear();
+    while (this.#handled < end) {
+      const slot = (this.#handled + 1) % SLOTS;
+      // What `expire` arms lands in no slot that this sweep visits, so each is emptied.
+      for (let due = this.#lists[slot]; due !== undefined; due = this.#lists[slot]) {
+        this.#remove(due);
+        due.expire();
+      }
+      this.#handled++;
+    }
+  }
+
+  /** Moves those of the far list into the slots whose ticks the slots hold now. */
+  #bringNear(): void {
+    let deadline = this.#lists[FAR];
+    this.#lists[FAR] = undefined;
+    this.#farTick = Number.POSITIVE_INFINITY;
+    while (deadline !== undefined) {
+      const { next }: Deadline = deadline;
+      deadline.previous = undefined;
+      deadline.tick = Math.max(deadline.tick, this.#handled + 1);
+      this.#insert(deadline);
+      deadline = next;
+    }
+  }
+
+  /** The tick of the first slot that is not empty, or when the far list is due. */
+  #nextTick(): number {
+    const end = Math.min(this.#handled + SLOTS, this.#farTick);
+    for (let tick = this.#handled + 1; tick <= end; tick++) {
+      if (this.#lists[tick % SLOTS] !== undefined) return tick;
+    }
+    return this.#farTick;
   }
 }
 

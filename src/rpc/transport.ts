@@ -1,4 +1,7 @@
 // The seam between RPC and sockets. Adapters implement it; nothing in rpc/ imports an adapter.
+//
+// All callbacks (events, accept, defer, yieldToEventLoop) run in the asynchronous context in which the library was
+// loaded (core/eventLoop.ts), never in that of the request of the application that happened to dial, write or close.
 
 /** Where to connect to or listen on: TCP, or a Unix socket. */
 export type Address =
@@ -19,6 +22,16 @@ export interface Transport {
    * `onClose` that it never will.
    */
   write(bytes: Uint8Array): boolean;
+  /**
+   * Bytes of the pending write that the kernel has not taken; 0 without one. When this falls between two calls, the
+   * peer is slow, not dead.
+   *
+   * A kernel takes more only when it has room. Linux says so when a third of its send buffer (up to 4 MiB) is free,
+   * and Node and Deno write only then: with full buffers, a peer that reads steadily shows once per 1.4 MB. Bun writes
+   * whenever this is called, and sees every packet that the peer acknowledged. In Node on other runtimes, whole
+   * writes are seen.
+   */
+  unwrittenBytes(): number;
   pause(): void;
   resume(): void;
   /** Sends the end of the stream after what was written; reading goes on. */
@@ -41,7 +54,10 @@ export interface TransportEvents {
   onClose(error?: unknown): void;
 }
 
-/** Events of a socket that this side dials: first `onOpen`, or `onClose` when it fails. */
+/**
+ * Events of a socket that this side dials: first `onOpen`, or `onClose` when it fails, with an ERR_DIAL_FAILED that
+ * names the address and the runtime's reason.
+ */
 export interface DialEvents extends TransportEvents {
   onOpen(transport: Transport): void;
 }
@@ -49,6 +65,11 @@ export interface DialEvents extends TransportEvents {
 export interface Listener {
   /** The real port (also when 0 was asked for); 0 for a Unix socket. */
   readonly port: number;
+  /**
+   * How often no connection could be accepted, or one was turned away at once, because the process had no file
+   * descriptor left. Node's kernel library turns connections away itself and tells nobody: there it stays 0.
+   */
+  readonly acceptFailures: number;
   /** Stops accepting. Sockets that were accepted live on. */
   close(): Promise<void>;
 }
@@ -59,8 +80,14 @@ export interface Adapter {
   readonly name: string;
   /** Starts to dial. The returned function gives up; `onClose` then follows if `onOpen` was not called. */
   dial(address: Address, events: DialEvents): () => void;
-  /** Rejects with the runtime's error when the address can't be bound. */
+  /** Rejects with ERR_LISTEN_FAILED, `cause` the runtime's error, when the address can't be bound. */
   listen(address: Address, accept: (transport: Transport) => TransportEvents): Promise<Listener>;
   /** Runs `callback` when the current turn ends: after the promise reactions that are already due. */
   defer(callback: () => void): void;
+  /**
+   * Runs `callback` after the runtime has polled its sockets once, and due timers ran: what lay in the kernel when
+   * this was called has been handed out. For work that would otherwise keep the event loop in one turn. Takes 2–8 µs
+   * in Node and Bun, 1–2 ms in Deno.
+   */
+  yieldToEventLoop(callback: () => void): void;
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { invalidArgument, SealwireError } from "../../src/errors.ts";
+import { invalidArgument, SealwireError } from "../../src/base/errors.ts";
 import { test } from "../support/harness.ts";
 
 test("SealwireError carries code, message, cause and the far side's code", () => {

@@ -2,14 +2,18 @@
 // any protocol. A suite per adapter calls `testAdapter`.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { AsyncLocalStorage } from "node:async_hooks";
+import { once } from "node:events";
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import * as net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { memory } from "../../src/core/crypto.ts";
-import { acquireSlot, releaseSlot, slotsInUse } from "../../src/core/pool.ts";
+import type { SealwireError } from "../../src/base/errors.ts";
+import { acquireSlot, releaseSlot, slotsInUse } from "../../src/core/slotPool.ts";
+import { memory } from "../../src/core/wasmModule.ts";
 import type { Adapter, Address, Listener } from "../../src/rpc/transport.ts";
 import { onAfterEachTest, test } from "./harness.ts";
+import { startHelper } from "./helperProcess.ts";
 import { acceptInto, SocketProbe, streamBytes } from "./socketProbe.ts";
 
 const SEGMENT_BYTES = 65_536;
@@ -63,6 +67,51 @@ async function writeStream(probe: SocketProbe, seed: number, total: number): Pro
   }
 }
 
+/** Listens and never accepts: its loop stands still. Prints its port. */
+const HOLE = `import net from "node:net";
+const server = net.createServer().listen({ port: 0, host: "127.0.0.1", backlog: 1 }, () => {
+  process.stdout.write(server.address().port + "\\n", () => {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60_000);
+  });
+});`;
+/** Connects three times to every port that it is told, and tells how many of all its connections have ended. */
+const CLIENTS = `import net from "node:net";
+let ended = 0;
+process.stdout.write("0\\n");
+process.stdin.on("data", (text) => {
+  for (let i = 0; i < 3; i++) {
+    const socket = net.connect(Number(String(text)), "127.0.0.1");
+    socket.on("error", () => {});
+    socket.on("data", () => {});
+    socket.on("close", () => process.stdout.write("ended " + ++ended + "\\n"));
+  }
+});`;
+
+/** How many of this process's descriptors are sockets. Linux only. */
+function openSockets(): number {
+  let sockets = 0;
+  for (const name of readdirSync("/proc/self/fd")) {
+    try {
+      if (readlinkSync(`/proc/self/fd/${name}`).startsWith("socket:")) sockets++;
+    } catch {
+      // The folder itself, closed by now.
+    }
+  }
+  return sockets;
+}
+
+/** Opens files until the system refuses; undefined where it would take too many. */
+function takeAllDescriptors(): number[] | undefined {
+  const taken: number[] = [];
+  try {
+    while (taken.length < 70_000) taken.push(openSync("/dev/null", "r"));
+  } catch {
+    return taken;
+  }
+  for (const descriptor of taken) closeSync(descriptor);
+  return undefined;
+}
+
 function pause(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 1));
 }
@@ -82,8 +131,10 @@ async function expectReset(probe: SocketProbe, vanish: () => void): Promise<void
   assert.deepEqual(probe.violations, []);
 }
 
-/** Registers the contract's tests for this adapter. */
-export function testAdapter(adapter: Adapter): void {
+/**
+ * Registers the contract's tests for this adapter. `wholeWritesOnly`: it sees no progress within a write.
+ */
+export function testAdapter(adapter: Adapter, { wholeWritesOnly = false } = {}): void {
   onAfterEachTest(() => {
     assert.equal(slotsInUse(), 0, "pool slots are left");
   });
@@ -402,5 +453,280 @@ export function testAdapter(adapter: Adapter): void {
       order.push("now");
     });
     assert.deepEqual(order, ["now", "deferred", "timer"]);
+  });
+
+  test("yieldToEventLoop runs its callback after what lies in the kernel was handed out, from any turn", async () => {
+    const probe = new SocketProbe();
+    const listener = await adapter.listen({ host: "127.0.0.1", port: 0 }, (transport) =>
+      acceptInto(probe, transport),
+    );
+    const raw = net.connect({ host: "127.0.0.1", port: listener.port, noDelay: true });
+    await once(raw, "connect");
+    for (let turn = 0; turn < 1_000 && probe.transport === undefined; turn++) await pause();
+    probe.call((transport) => transport.resume());
+    const starts: Record<string, (body: () => void) => void> = {
+      timer: (body) => setTimeout(body, 1),
+      microtask: (body) => queueMicrotask(body),
+      defer: (body) => adapter.defer(body),
+      yieldToEventLoop: (body) => adapter.yieldToEventLoop(body),
+      event: (body) => {
+        probe.onBytes = () => {
+          probe.onBytes = undefined;
+          body();
+        };
+        raw.write("y");
+      },
+    };
+    for (const [name, start] of Object.entries(starts)) {
+      let received = -1;
+      await new Promise<void>((resolve) =>
+        start(() => {
+          // Written on loopback in this call, in every runtime: it lies with the receiver when write returns.
+          raw.write("x");
+          const before = probe.receivedBytes;
+          adapter.yieldToEventLoop(() => {
+            received = probe.receivedBytes - before;
+            resolve();
+          });
+        }),
+      );
+      assert.equal(received, 1, `from a callback of ${name}`);
+    }
+    raw.destroy();
+    probe.call((transport) => transport.destroy());
+    await probe.closed();
+    await listener.close();
+  });
+
+  test("callbacks run in no caller's asynchronous context", async () => {
+    const storage = new AsyncLocalStorage<string>();
+    const seen = new Map<string, unknown>();
+    const note = (what: string): void => {
+      const store = storage.getStore();
+      if (store !== undefined) seen.set(what, store);
+    };
+    const pair = { client: new SocketProbe(), server: new SocketProbe() };
+    pair.server.onEvent = (event) => note(`server ${event}`);
+    pair.client.onEvent = (event) => note(`client ${event}`);
+    const listener = await storage.run("listen", () =>
+      adapter.listen({ host: "127.0.0.1", port: 0 }, (transport) => {
+        note("accept");
+        return acceptInto(pair.server, transport);
+      }),
+    );
+    const target = { host: "127.0.0.1", port: listener.port };
+    storage.run("dial", () => adapter.dial(target, pair.client));
+    await pair.client.until(() => pair.client.opens === 1, "onOpen");
+    for (let turn = 0; turn < 1_000 && pair.server.transport === undefined; turn++) await pause();
+    for (const probe of [pair.client, pair.server]) {
+      storage.run("resume", () => probe.call((transport) => transport.resume()));
+    }
+    const big = streamBytes(0, 0, 8 * MEBIBYTE);
+    for (const [from, to] of [
+      [pair.client, pair.server],
+      [pair.server, pair.client],
+    ] as const) {
+      const before = to.receivedBytes;
+      storage.run("pause", () => to.call((transport) => transport.pause()));
+      const writing = storage.run("write", () => from.write(big));
+      await pause();
+      storage.run("resume again", () => to.call((transport) => transport.resume()));
+      await writing;
+      await to.until(() => to.receivedBytes === before + big.length, "all bytes");
+    }
+    for (const name of ["defer", "yieldToEventLoop"] as const) {
+      await new Promise<void>((resolve) =>
+        storage.run(name, () =>
+          adapter[name](() => {
+            note(name);
+            resolve();
+          }),
+        ),
+      );
+    }
+    storage.run("end", () => pair.client.call((transport) => transport.end()));
+    await pair.server.until(() => pair.server.ends === 1, "onEnd");
+    for (const probe of [pair.server, pair.client]) {
+      storage.run("destroy", () => probe.call((transport) => transport.destroy()));
+      await probe.closed();
+    }
+    await storage.run("close", () => listener.close());
+    for (const cancelled of [false, true]) {
+      const failed = new SocketProbe();
+      failed.onEvent = (event) => note(`failed dial ${event}`);
+      storage.run("dial", () => {
+        const giveUp = adapter.dial(target, failed);
+        if (cancelled) giveUp();
+      });
+      await failed.closed();
+    }
+    assert.deepEqual(Object.fromEntries(seen), {});
+  });
+
+  test("unwrittenBytes falls while the peer takes bytes of a pending write, and not while it takes none", async () => {
+    const pair = await connectPair();
+    pair.server.call((transport) => transport.pause());
+    assert.equal(pair.client.transport!.unwrittenBytes(), 0);
+    const big = streamBytes(0, 0, 64 * MEBIBYTE);
+    assert.equal(
+      pair.client.call((transport) => transport.write(big)),
+      false,
+      "64 MiB were taken at once",
+    );
+    const unwritten = (): number => pair.client.call((transport) => transport.unwrittenBytes());
+    let last = -1;
+    for (let quiet = 0; quiet < 10; ) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      quiet = unwritten() === last ? quiet + 1 : 0;
+      last = unwritten();
+    }
+    assert.ok(last > 0 && last <= big.length, `${last} bytes are not written`);
+    if (!wholeWritesOnly) {
+      // The peer reads some of it: less than all, more than the kernel's buffers hold.
+      const target = pair.server.receivedBytes + 16 * MEBIBYTE;
+      pair.server.onBytes = () => {
+        if (pair.server.receivedBytes >= target) pair.server.transport!.pause();
+      };
+      pair.server.call((transport) => transport.resume());
+      await pair.server.until(() => pair.server.receivedBytes >= target, "16 MiB");
+      for (let turn = 0; turn < 2_000 && unwritten() >= last; turn++) await pause();
+      assert.ok(unwritten() < last, "no progress was seen");
+      assert.equal(pair.client.written, 0);
+      pair.server.onBytes = undefined;
+    }
+    pair.server.call((transport) => transport.resume());
+    await pair.client.until(() => pair.client.written === 1, "the write to complete");
+    assert.equal(unwritten(), 0);
+    await pair.server.until(() => pair.server.receivedBytes === big.length, "all bytes");
+    await pair.close();
+  });
+
+  test("failed dials and listens name the address and the runtime's reason", async () => {
+    const listener = await adapter.listen({ host: "127.0.0.1", port: 0 }, () => assert.fail("accepted"));
+    const { port } = listener;
+    await assert.rejects(
+      adapter.listen({ host: "127.0.0.1", port }, () => assert.fail("accepted")),
+      (error: SealwireError) => {
+        assert.equal(error.code, "ERR_LISTEN_FAILED");
+        assert.ok(error.message.includes(`127.0.0.1:${port}`), error.message);
+        assert.match(error.message, /EADDRINUSE|in use/i);
+        assert.ok(error.cause instanceof Error);
+        return true;
+      },
+    );
+    await listener.close();
+    const missing = join(tmpdir(), "sealwire-nobody-listens-here");
+    for (const [address, where, reason] of [
+      [{ host: "127.0.0.1", port }, `127.0.0.1:${port}`, /ECONNREFUSED/],
+      [{ path: missing }, missing, /ENOENT/],
+    ] as const) {
+      const probe = new SocketProbe();
+      adapter.dial(address, probe);
+      await probe.closed();
+      const { code, message, cause } = probe.closeError as SealwireError;
+      assert.equal(code, "ERR_DIAL_FAILED");
+      assert.ok(message.includes(where), message);
+      assert.match(message, reason);
+      assert.ok(cause instanceof Error);
+    }
+  });
+
+  test("a path that the system would cut off is refused, the longest one works", async () => {
+    if (process.platform === "win32") return;
+    const limit = process.platform === "linux" ? 107 : 103;
+    const folder = mkdtempSync(join(tmpdir(), "sealwire-"));
+    try {
+      // One name of two-byte characters: bytes count.
+      const room = limit - folder.length - 1;
+      const longest = join(folder, "é".repeat(room >>> 1) + "x".repeat(room & 1));
+      const tooLong = `${longest}y`;
+      for (const path of [tooLong, join(folder, "z".repeat(300)), join(folder, "a\0b"), "\0abstract"]) {
+        const reason = path.includes("\0") ? /zero byte/ : new RegExp(`at most ${limit} bytes.*sun_path`);
+        await assert.rejects(
+          adapter.listen({ path }, () => assert.fail("accepted")),
+          (error: SealwireError) => error.code === "ERR_LISTEN_FAILED" && reason.test(error.message),
+        );
+        const probe = new SocketProbe();
+        adapter.dial({ path }, probe);
+        assert.equal(probe.closes, 0, "onClose came from inside dial()");
+        await probe.closed();
+        assert.equal((probe.closeError as SealwireError).code, "ERR_DIAL_FAILED");
+        assert.match((probe.closeError as SealwireError).message, reason);
+      }
+      assert.deepEqual(readdirSync(folder), []);
+      const pair = await connectPair({ path: longest });
+      assert.ok(existsSync(longest));
+      await pair.close();
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  test("a dial under way that is given up leaves nothing: no socket, nothing that keeps the process alive", async () => {
+    if (!existsSync("/proc/self/fd")) return;
+    const hole = await startHelper(HOLE);
+    const fillers = Array.from({ length: 4 }, () =>
+      net.connect(hole.port, "127.0.0.1").on("error", () => {}),
+    );
+    // Two of them fill the backlog of one; from then on a connect is not answered.
+    await once(fillers[0]!, "connect");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const before = openSockets();
+    const probes = Array.from({ length: 3 }, () => new SocketProbe());
+    const giveUps = probes.map((probe) => adapter.dial({ host: "127.0.0.1", port: hole.port }, probe));
+    for (let turn = 0; turn < 1_000 && openSockets() < before + 3; turn++) await pause();
+    assert.equal(openSockets(), before + 3);
+    for (const giveUp of giveUps) giveUp();
+    for (const probe of probes) {
+      await probe.closed();
+      assert.equal(probe.opens, 0);
+      assert.deepEqual(probe.violations, []);
+    }
+    for (let turn = 0; turn < 1_000 && openSockets() > before; turn++) await pause();
+    assert.equal(openSockets(), before);
+    for (const filler of fillers) filler.destroy();
+    await hole.stop();
+  });
+
+  test("a listener without descriptors does not spin, and recovers", { timeoutMs: 60_000 }, async () => {
+    const clients = await startHelper(CLIENTS);
+    let accepted = 0;
+    const probes: SocketProbe[] = [];
+    const listener = await adapter.listen({ host: "127.0.0.1", port: 0 }, (transport) => {
+      accepted++;
+      const probe = new SocketProbe();
+      probes.push(probe);
+      return acceptInto(probe, transport);
+    });
+    const taken = takeAllDescriptors();
+    if (taken !== undefined) {
+      try {
+        clients.tell(`${listener.port}`);
+        if (process.versions.bun === undefined && process.versions.deno === undefined) {
+          await clients.heard("ended 3");
+        } else {
+          for (let turn = 0; turn < 10_000 && listener.acceptFailures === 0; turn++) await pause();
+          assert.ok(listener.acceptFailures > 0, "nothing was counted");
+        }
+        // A spinning loop fails thousands of times meanwhile.
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        assert.ok(listener.acceptFailures < 20, `failed ${listener.acceptFailures} times`);
+        assert.equal(accepted, 0);
+      } finally {
+        for (const descriptor of taken) closeSync(descriptor);
+      }
+      const before = accepted;
+      clients.tell(`${listener.port}`);
+      for (let turn = 0; turn < 10_000 && accepted < before + 3; turn++) await pause();
+      assert.ok(accepted >= before + 3, "it accepts nobody any more");
+    }
+    await clients.stop();
+    const stopped = listener.close();
+    // Some may have been accepted meanwhile: the list grows under the loop.
+    for (const probe of probes) {
+      if (probe.closes === 0) probe.call((transport) => transport.destroy());
+      await probe.closed();
+    }
+    await stopped;
   });
 }

@@ -1,8 +1,8 @@
 // What a suite needs to register its tests. A suite is a file in test/suites; runner.ts runs it in the
 // runtime under test, one test after the other, in a process of its own.
 
-/** The ids of scripts/runtimes.js. */
-export type RuntimeId = "node20" | "node26" | "bun" | "deno";
+/** The ids of scripts/runtimes.js: a Node has the major version that it really is. */
+export type RuntimeId = `node${number}` | "bun" | "deno";
 
 export interface TestOptions {
   /** Run in these runtimes only; elsewhere the test is reported as skipped. */
@@ -24,7 +24,7 @@ export interface RegisteredTest {
 export const registeredTests: RegisteredTest[] = [];
 export const afterEachHooks: TestBody[] = [];
 
-/** The runtime that this process is, as the parent process named it, else by what it looks like. */
+/** The runtime that this process is. */
 export const runtimeId: RuntimeId = detectRuntime();
 
 /** Registers a test, in the order of calls. */
@@ -44,9 +44,7 @@ export function onAfterEachTest(hook: TestBody): void {
 }
 
 function detectRuntime(): RuntimeId {
-  const named = process.env.SEALWIRE_TEST_RUNTIME;
-  if (named === "node20" || named === "node26" || named === "bun" || named === "deno") return named;
   if (process.versions.bun !== undefined) return "bun";
   if (process.versions.deno !== undefined) return "deno";
-  return Number(process.versions.node.split(".")[0]) >= 24 ? "node26" : "node20";
+  return `node${Number(process.versions.node.split(".")[0])}`;
 }

@@ -1,4 +1,4 @@
-// One end of test/noise-pairs.test.ts. `server` listens once per credentials, prints the ports as JSON and runs
+// One end of test/noisePairs.test.ts. `server` listens once per credentials, prints the ports as JSON and runs
 // until its standard input ends; `client <ports>` speaks to each of them with every credentials that fit, and
 // with some that don't, and prints what happened as JSON.
 

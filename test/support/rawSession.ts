@@ -2,7 +2,7 @@
 // wire, also what no honest peer would.
 
 import assert from "node:assert/strict";
-import { Kind } from "../../src/constants.ts";
+import { Kind } from "../../src/base/constants.ts";
 import { blake2b } from "../../src/core/blake2b.ts";
 import { x25519, x25519KeyPair } from "../../src/core/x25519.ts";
 import { aes256gcm } from "../../src/crypto.ts";
@@ -62,8 +62,11 @@ export class RawSession {
     return new RawSession(peer, false, key, key);
   }
 
-  /** Protocol v2 with this psk (hex or base64), or anonymous. */
-  static async v2(peer: RawPeer, role: Role, psk?: string): Promise<RawSession> {
+  /**
+   * Protocol v2 with this psk (hex or base64), or anonymous. `firstFrame` false: without the first frame that proves
+   * this peer to a server.
+   */
+  static async v2(peer: RawPeer, role: Role, psk?: string, firstFrame = true): Promise<RawSession> {
     const handshake = noise(psk === undefined ? {} : { psk }, role).create(role, { remoteAddress: "" });
     while (!handshake.done) {
       const out = handshake.send();
@@ -71,9 +74,12 @@ export class RawSession {
       else handshake.receive(await peer.read(handshake.expects));
     }
     for (let out = handshake.send(); out !== undefined; out = handshake.send()) peer.write(out);
-    const { sendKey, receiveKey } = handshake.finish();
+    const { sendKey, receiveKey, spokeLast } = handshake.finish();
     handshake.destroy();
-    return new RawSession(peer, true, sendKey, receiveKey);
+    const session = new RawSession(peer, true, sendKey, receiveKey);
+    // The side that spoke last is waiting for a frame.
+    if (!spokeLast && firstFrame) peer.write(session.seal(0, new Uint8Array(0), Kind.pong));
+    return session;
   }
 
   /** Bytes of a plaintext before its body. */

@@ -2,9 +2,9 @@
 // nothing behind.
 
 import assert from "node:assert/strict";
+import type { SealwireError } from "../../src/base/errors.ts";
 import { expandedKeys } from "../../src/core/cachedKey.ts";
-import { slotsInUse } from "../../src/core/pool.ts";
-import type { SealwireError } from "../../src/errors.ts";
+import { slotsInUse } from "../../src/core/slotPool.ts";
 import {
   type Client,
   type ClientOptions,

@@ -13,6 +13,8 @@ const MAX_STRAY_SHOWN = 3;
 
 const [suitePath, reportPath] = process.argv.slice(2);
 const nameFilter = process.env.SEALWIRE_TEST_FILTER;
+/** The first test that fails ends the process: who only asks whether any fails need not wait for the others. */
+const stopAtFailure = process.env.SEALWIRE_TEST_BAIL === "1";
 
 /** Rejections and exceptions that nobody caught since the current test began. */
 let strayErrors: unknown[] = [];
@@ -76,6 +78,7 @@ function fail(name: string, error: string): void {
   console.log(`  ✗ ${name}\n${error.replace(/^/gm, "      ")}`);
   report({ type: "test", name, status: "fail", ms: 0, error });
   process.exitCode = 1;
+  if (stopAtFailure) process.exit(1);
 }
 
 async function main(): Promise<void> {

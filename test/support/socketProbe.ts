@@ -1,6 +1,6 @@
 // Drives one Transport directly, without any protocol: records what a socket tells, and waits for it.
 
-import { memory, RECEIVE_WINDOW } from "../../src/core/crypto.ts";
+import { memory, RECEIVE_WINDOW } from "../../src/core/wasmModule.ts";
 import type { DialEvents, Transport, TransportEvents } from "../../src/rpc/transport.ts";
 
 const WAIT_MS = 20_000;
@@ -32,6 +32,9 @@ export class SocketProbe implements DialEvents {
   readonly violations: string[] = [];
   /** Called with every piece that arrives; the bytes are valid during the call. */
   onBytes: ((bytes: Uint8Array) => void) | undefined;
+
+  /** Called with the name of every event. */
+  onEvent: ((event: string) => void) | undefined;
 
   #expectedSeed: number | undefined;
   #inMethod = false;
@@ -133,6 +136,7 @@ export class SocketProbe implements DialEvents {
   }
 
   #note(event: string): void {
+    this.onEvent?.(event);
     if (this.closes > 0) this.violations.push(`${event} after onClose`);
     if (this.#inMethod) this.violations.push(`${event} from inside a Transport method`);
   }

@@ -16,6 +16,7 @@ export class Victim {
   readonly #reasons: (SealwireError | undefined)[];
   readonly #handled: Uint8Array[];
   #calls = 0;
+  #dropped = 0;
 
   private constructor(
     server: Server,
@@ -79,6 +80,19 @@ export class Victim {
     const [reason] = this.#reasons.splice(0);
     if (reason !== undefined) assert.equal(reason.name, "SealwireError");
     return reason;
+  }
+
+  /**
+   * The attacked socket ends before it was a connection: its first message is not complete. It is counted, the
+   * server's own side is told nothing, and the server serves on.
+   */
+  async expectDropped(peer: RawPeer, what: string): Promise<void> {
+    await peer.ended();
+    this.#dropped++;
+    await waitFor(() => this.server.droppedSockets === this.#dropped, `the server to count it: ${what}`);
+    assert.deepEqual(this.#reasons, [], what);
+    await peer.destroy();
+    await this.checkServing();
   }
 
   /** The connection ends for this reason, and the server serves on. */

@@ -15,6 +15,8 @@
  * @property {number} [port] to connect to
  * @property {{ key: string, cert: string, ca: string }} [credentials] PEM texts, made by the bench
  * @property {string} [variant] for sealwire: which handshake
+ * @property {string} [dist] for sealwire: path of a folder with a build, instead of this checkout's
+ * @property {object} [options] for sealwire: further options of this end
  */
 
 /**
@@ -35,7 +37,18 @@
 
 /** Rows of one contender are told apart by this id everywhere: files, tables, charts. */
 export const contenders = [
-  { id: "sealwire", label: "sealwire", note: "v2: Noise NNhfs+psk0, AES-256-GCM", encrypted: true },
+  {
+    id: "sealwire",
+    label: "sealwire",
+    note: "v2: Noise NNhfs+psk0, AES-256-GCM; defaults, bodies are copies to keep",
+    encrypted: true,
+  },
+  {
+    id: "sealwire-views",
+    label: "sealwire, views",
+    note: 'the same with messageBodies: "view", which is not the default: no copy of what arrives',
+    encrypted: true,
+  },
   { id: "raw", label: "raw TCP", note: "no crypto; same framing, same batching", encrypted: false },
   { id: "tls", label: "TLS 1.3", note: "same framing, same batching as raw TCP", encrypted: true },
   { id: "tls-node", label: "TLS 1.3, node:tls", note: "the same through Deno's node:tls", encrypted: true },
@@ -62,6 +75,7 @@ export function whyNot(contenderId, runtimeId) {
 
 const modules = {
   sealwire: () => import("./sealwire.js"),
+  "sealwire-views": () => import("./sealwireViews.js"),
   raw: () => import("./raw.js"),
   tls: () => import("./tls.js"),
   "tls-node": () => import("./tlsNode.js"),

@@ -1,4 +1,5 @@
 // The sections about connections: how many handshakes a second, and what an idle one costs.
+import { withFreshPair } from "../processes.js";
 import { summary } from "../statistics.js";
 
 const HANDSHAKE_CONTENDERS = ["sealwire", "raw", "tls"];
@@ -90,7 +91,7 @@ export async function idle(context) {
   const { settings, pool, progress } = context;
   for (const { contender, client: runtime } of pool.pairs(settings.idleContenders)) {
     try {
-      await pool.withFreshPair(runtime, contender, {}, async ({ server, client }) => {
+      await withFreshPair(runtime, contender, {}, async ({ server, client }) => {
         const credentials = pool.credentials;
         const { port } = await server.call("listen", { endpoint: { credentials } });
         const endpoint = { port, credentials };

@@ -1,5 +1,6 @@
 // Bytes allocated per operation, each end for itself, in processes of their own: Bun's need their
 // collector off, and nobody else's garbage should be counted.
+import { withFreshPair } from "../processes.js";
 import { ROW_SIZE, ROWS, wanted } from "../settings.js";
 import { median } from "../statistics.js";
 
@@ -7,7 +8,7 @@ import { median } from "../statistics.js";
 const RUNS = 5;
 const LONGER = 3;
 // Bun never frees what it allocates here, so the counts bound what a row may take from the machine.
-const CALLS = { Send: 4_000, SendNoWait: 20_000, Request: 1_000, ParallelRequest: 5_000 };
+export const CALLS = { Send: 4_000, SendNoWait: 20_000, Request: 1_000, ParallelRequest: 5_000 };
 const SLOW = { contenders: ["ws", "protomux", "grpc"], rows: ["SendNoWait", "ParallelRequest"], calls: 500 };
 
 export async function heap(context) {
@@ -19,7 +20,7 @@ export async function heap(context) {
     const { contender, client: runtime } = pair;
     progress.step(`${contender.label}, ${runtime.label}`);
     try {
-      await pool.withFreshPair(runtime, contender, { BUN_JSC_useGC: "0" }, async (ends) => {
+      await withFreshPair(runtime, contender, { BUN_JSC_useGC: "0" }, async (ends) => {
         const { port } = await ends.server.call("listen", { endpoint: { credentials: pool.credentials } });
         const endpoint = { port, credentials: pool.credentials };
         await ends.client.call("connect", { endpoint, name: "heap" });
@@ -35,9 +36,15 @@ export async function heap(context) {
   }
 }
 
-async function measure({ row, kind, outstanding }, { client, server }, pair, count) {
-  const parameters = { name: "heap", kind, size: ROW_SIZE, outstanding };
-  const allocated = async (calls) => {
+/**
+ * @param {{ kind: string, size: number, outstanding: number }} row
+ * @param {{ name: string, client: object, server: object }} ends processes with a group of connections of that name
+ * @param {number} count operations of the shorter run
+ * @returns {Promise<{ client: number[], server: number[] }>} bytes per operation at each end, once per run
+ */
+export async function allocated({ kind, size, outstanding }, { name, client, server }, count) {
+  const parameters = { name, kind, size, outstanding };
+  const bytes = async (calls) => {
     await server.call("heapStart");
     const { heapBytes } = await client.call("run", { ...parameters, count: calls, heap: true });
     return { client: heapBytes, server: (await server.call("heapStop")).heapBytes };
@@ -45,13 +52,18 @@ async function measure({ row, kind, outstanding }, { client, server }, pair, cou
   await client.call("run", { ...parameters, count: 2 * LONGER * count }); // compiled code allocates less
   const slopes = { client: [], server: [] };
   for (let i = 0; i < RUNS; i++) {
-    const short = await allocated(count);
-    const long = await allocated(LONGER * count);
+    const short = await bytes(count);
+    const long = await bytes(LONGER * count);
     for (const end of ["client", "server"]) {
       slopes[end].push((long[end] - short[end]) / ((LONGER - 1) * count));
     }
   }
-  const { heapMethod } = await client.call("usage");
+  return slopes;
+}
+
+async function measure({ row, kind, outstanding }, ends, pair, count) {
+  const slopes = await allocated({ kind, size: ROW_SIZE, outstanding }, { name: "heap", ...ends }, count);
+  const { heapMethod } = await ends.client.call("usage");
   return {
     section: "heap",
     row,

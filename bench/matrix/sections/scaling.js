@@ -1,5 +1,6 @@
 // How cost grows: with the number of messages on one connection (and what memory does meanwhile), with the
 // number of busy connections, with the number of requests in flight.
+import { withFreshPair } from "../processes.js";
 import { timeRows } from "../rounds.js";
 import { ROW_SIZE } from "../settings.js";
 import { median } from "../statistics.js";
@@ -27,7 +28,7 @@ export async function scaling(context) {
 async function withMessages({ contender, client: runtime }, context) {
   const { pool, settings, results, progress } = context;
   try {
-    await pool.withFreshPair(runtime, contender, {}, async ({ server, client }) => {
+    await withFreshPair(runtime, contender, {}, async ({ server, client }) => {
       const { port } = await server.call("listen", { endpoint: { credentials: pool.credentials } });
       await client.call("connect", { endpoint: { port, credentials: pool.credentials }, name: "scaling" });
       const run = { name: "scaling", kind: "sendNoWait", size: MESSAGE_SIZE, outstanding: 1 };

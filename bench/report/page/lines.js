@@ -35,13 +35,13 @@ function endLabels(points, series, domain) {
   return ends.map((end, i) => ({ ...end, y: toValue(placed[i]) }));
 }
 
-/** One line per contender, in its colour. */
+/** One line per contender, in its colour; sealwire's second one, with views, is dashed. */
 export function contenderSeries(contenders) {
   return contenders.map(({ id, label }) => ({
     id,
     label,
     colour: `var(--${id})`,
-    dashes: "none",
+    dashes: id === "sealwire-views" ? "7 3" : "none",
     strong: id === "sealwire",
   }));
 }

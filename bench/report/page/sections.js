@@ -108,7 +108,7 @@ function pairMatrix(run) {
   };
   return {
     title: "sealwire between runtimes",
-    about: "1,400-byte payloads. The stronger the colour, the faster.",
+    about: "With the defaults, 1,400-byte payloads. The stronger the colour, the faster.",
     charts: [
       ...matrix("one-way", "pairs-one-way", "One-way, MB/s", (r) => r.mbPerS),
       ...matrix("request", "pairs-request", "Requests per second, 64 outstanding", (r) => 1e9 / r.ns.median),
@@ -135,7 +135,7 @@ function heap(run) {
   return {
     title: "Bytes allocated per operation, client",
     about:
-      "On the JavaScript heap, by V8's own counters; in Bun the growth of the resident set with the collector off, memory outside the heap included, so compare Bun with Bun only.",
+      "Objects on the JavaScript heap, by V8's own counters, without the memory behind array buffers, where copied bodies lie; in Bun the growth of the resident set with the collector off, memory outside the heap included, so compare Bun with Bun only.",
     narrow: true,
     charts,
   };
@@ -241,7 +241,7 @@ function growth(run) {
   return {
     title: "How cost grows",
     about:
-      "sealwire alone. Flat is good; more requests in flight share system calls and keystream, so there the line should fall and then stay.",
+      "sealwire alone, with its defaults. Flat is good; more requests in flight share system calls and keystream, so there the line should fall and then stay.",
     charts,
   };
 }

@@ -17,8 +17,8 @@
 // one that doesn't can use the same server. It can't tell a client that it knows the client's key, so KK has
 // to be named on both ends.
 
-import { HYBRID_SUITE_BIT } from "../../constants.ts";
-import { invalidArgument } from "../../errors.ts";
+import { HYBRID_SUITE_BIT } from "../../base/constants.ts";
+import { invalidArgument } from "../../base/errors.ts";
 import type { Role } from "../handshake.ts";
 import { type HandshakePattern, isHybrid } from "./pattern.ts";
 import { fundamentalPatternNames, messageLengths, parsePattern } from "./patterns.ts";

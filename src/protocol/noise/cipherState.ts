@@ -2,10 +2,14 @@
 //
 // k is secret, 32 bytes. n is two u32 halves, 2^64 - 1 is reserved for Rekey. The nonce of AES-GCM is
 // 00000000 ‖ u64be n. A failed decryption leaves n as it was.
+//
+//   no key (bytes pass as they are) ──initializeKey()──▶ keyed ⟲ initializeKey(), rekey()
+//      └──────────────── destroy() ──▶ destroyed ◀── destroy() ──┘   nothing passes any more
 
-import { type Aes256Gcm, aes256gcm } from "../../core/gcm.ts";
-import type { Engine } from "../../core/message.ts";
-import { invalidArgument, SealwireError } from "../../errors.ts";
+import { invalidArgument, SealwireError } from "../../base/errors.ts";
+import { requireBytes, requireBytesOf } from "../../core/bytes.ts";
+import { type Aes256Gcm, aes256gcm, checkEngine } from "../../core/gcm.ts";
+import type { Engine } from "../../core/gcmPieces.ts";
 
 const KEYLEN = 32;
 const NONCE_BYTES = 12;
@@ -19,11 +23,18 @@ export class CipherState {
   readonly #nonce = new Uint8Array(NONCE_BYTES);
   #nHigh = 0;
   #nLow = 0;
+  #destroyed = false;
 
   readonly #engine: Engine;
 
-  /** Without a key. `engine`: what does the work, see `aes256gcm`; the bytes are the same. */
+  /**
+   * Without a key.
+   *
+   * @param engine what does the work, see `aes256gcm`; the bytes are the same
+   * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED for an engine that this runtime does not have
+   */
   constructor(engine: Engine = "auto") {
+    checkEngine(engine);
     this.#engine = engine;
   }
 
@@ -31,17 +42,16 @@ export class CipherState {
    * InitializeKey: n becomes 0. The previous key, if any, is wiped.
    *
    * @param key 32 bytes, copied
-   * @throws SealwireError ERR_INVALID_ARGUMENT
+   * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_CLOSED after destroy()
    */
   initializeKey(key: Uint8Array): void {
-    if (!(key instanceof Uint8Array) || key.length !== KEYLEN) {
-      throw invalidArgument("key", "a Uint8Array of 32 bytes");
-    }
-    this.destroy();
+    this.#requireAlive();
+    requireBytesOf("key", key, KEYLEN);
+    this.#forget();
     this.#k = new Uint8Array(key);
   }
 
-  /** HasKey: without one, encryptWithAd and decryptWithAd hand back what they are given. */
+  /** HasKey: before there is one, encryptWithAd and decryptWithAd hand back what they are given. */
   get hasKey(): boolean {
     return this.#k !== undefined;
   }
@@ -49,9 +59,10 @@ export class CipherState {
   /**
    * SetNonce: n = high · 2^32 + low.
    *
-   * @throws SealwireError ERR_INVALID_ARGUMENT unless both are integers from 0 to 2^32 - 1
+   * @throws SealwireError ERR_INVALID_ARGUMENT unless both are integers from 0 to 2^32 - 1; ERR_CLOSED after destroy()
    */
   setNonce(high: number, low: number): void {
+    this.#requireAlive();
     if (!Number.isInteger(high) || high < 0 || high > MAX_U32) throw invalidArgument("high", "a u32");
     if (!Number.isInteger(low) || low < 0 || low > MAX_U32) throw invalidArgument("low", "a u32");
     this.#nHigh = high;
@@ -59,11 +70,14 @@ export class CipherState {
   }
 
   /**
-   * EncryptWithAd: ciphertext ‖ 16-byte tag in fresh memory; without a key, a copy of `plaintext`.
+   * EncryptWithAd: ciphertext ‖ 16-byte tag in fresh memory; before there is a key, a copy of `plaintext`.
    *
-   * @throws SealwireError ERR_COUNTER_EXHAUSTED when n is 2^64 - 1; ERR_INVALID_ARGUMENT
+   * @throws SealwireError ERR_COUNTER_EXHAUSTED when n is 2^64 - 1; ERR_INVALID_ARGUMENT; ERR_CLOSED after destroy()
    */
   encryptWithAd(ad: Uint8Array, plaintext: Uint8Array): Uint8Array {
+    this.#requireAlive();
+    requireBytes("ad", ad);
+    requireBytes("plaintext", plaintext);
     const cipher = this.#expanded();
     if (cipher === undefined) return new Uint8Array(plaintext);
     const ciphertext = cipher.seal(this.#nextNonce(), plaintext, ad);
@@ -72,13 +86,16 @@ export class CipherState {
   }
 
   /**
-   * DecryptWithAd: the plaintext in fresh memory; without a key, a copy of `ciphertext`.
+   * DecryptWithAd: the plaintext in fresh memory; before there is a key, a copy of `ciphertext`.
    *
    * @param ciphertext with its 16-byte tag
    * @throws SealwireError ERR_DECRYPT (n stays); ERR_COUNTER_EXHAUSTED when n is 2^64 - 1;
-   *   ERR_INVALID_ARGUMENT
+   *   ERR_INVALID_ARGUMENT; ERR_CLOSED after destroy()
    */
   decryptWithAd(ad: Uint8Array, ciphertext: Uint8Array): Uint8Array {
+    this.#requireAlive();
+    requireBytes("ad", ad);
+    requireBytes("ciphertext", ciphertext);
     const cipher = this.#expanded();
     if (cipher === undefined) return new Uint8Array(ciphertext);
     const plaintext = cipher.open(this.#nextNonce(), ciphertext, ad);
@@ -90,9 +107,10 @@ export class CipherState {
    * Rekey (section 11.3): k becomes the first 32 bytes of ENCRYPT(k, 2^64 - 1, "", zeros of 32 bytes); n
    * stays.
    *
-   * @throws SealwireError ERR_INVALID_ARGUMENT without a key
+   * @throws SealwireError ERR_INVALID_ARGUMENT without a key; ERR_CLOSED after destroy()
    */
   rekey(): void {
+    this.#requireAlive();
     const cipher = this.#expanded();
     if (cipher === undefined) throw invalidArgument("this CipherState", "given a key before rekey()");
     const nonce = new Uint8Array(NONCE_BYTES).fill(0xff, 4);
@@ -103,14 +121,23 @@ export class CipherState {
     this.setNonce(nHigh, nLow);
   }
 
-  /** Wipes the key; afterwards there is none. Idempotent. */
+  /** Wipes the key. Idempotent; every other method then throws ERR_CLOSED, so that nothing leaves unencrypted. */
   destroy(): void {
+    this.#destroyed = true;
+    this.#forget();
+  }
+
+  #forget(): void {
     this.#k?.fill(0);
     this.#k = undefined;
     this.#cipher?.destroy();
     this.#cipher = undefined;
     this.#nHigh = 0;
     this.#nLow = 0;
+  }
+
+  #requireAlive(): void {
+    if (this.#destroyed) throw new SealwireError("ERR_CLOSED", "this CipherState was destroyed");
   }
 
   #expanded(): Aes256Gcm | undefined {

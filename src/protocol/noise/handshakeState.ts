@@ -3,17 +3,20 @@
 //             write / read turns, one per message of the pattern
 //   new ──▶ [ my turn ⇄ the peer's turn ] ──▶ finished ──split()──▶ consumed
 //                  └── anything fails ───────────────────────────▶ consumed (wiped)
+//   any state ── destroy() ──▶ destroyed (wiped)
 //
-// Secret: s, e, e1 (private keys), psks, and the SymmetricState. All are wiped when the handshake is consumed.
+// Secret: s, e, e1 (private keys), psks, and the SymmetricState. All are wiped when the handshake is consumed or
+// destroyed.
 // Beside them the tokens of the extension for hybrid forward secrecy (revision 1, section 4): e1, ekem1.
 
+import { invalidArgument, SealwireError } from "../../base/errors.ts";
+import { isBytes, requireBytes, requireBytesUpTo, viewOf } from "../../core/bytes.ts";
 import type { MlKem768KeyPair } from "../../core/mlKem768.ts";
-import { invalidArgument, SealwireError } from "../../errors.ts";
 import type { CipherState } from "./cipherState.ts";
 import { dhFunctions, type KeyPair } from "./dh.ts";
 import { checkKeys, type HandshakeStateOptions } from "./handshakeStateOptions.ts";
 import { kemFunctions } from "./kem.ts";
-import { checkPattern, type DhToken, type HandshakePattern, type Token } from "./pattern.ts";
+import { checkedPattern, type DhToken, type HandshakePattern, type Token } from "./pattern.ts";
 import {
   DHLEN,
   KEMCIPHERTEXTLEN,
@@ -59,7 +62,7 @@ export class HandshakeState {
   #re1: Uint8Array | undefined;
   #turn = 0;
   #nextPsk = 0;
-  #consumed = false;
+  #end: "consumed" | "destroyed" | undefined;
 
   /**
    * Initialize.
@@ -68,28 +71,35 @@ export class HandshakeState {
    */
   constructor(options: HandshakeStateOptions) {
     if (options === null || typeof options !== "object") throw invalidArgument("options", "an object");
-    const { initiator, prologue = EMPTY, s, rs, psks = [] } = options;
+    // Read once: what is used is what was checked, also where the options are getters.
+    const { initiator, prologue = EMPTY, s, rs, psks = [], pattern: given } = options;
     const { unsafeEphemeralForTests, unsafeKemForTests } = options;
     if (typeof initiator !== "boolean") throw invalidArgument("initiator", "true or false");
-    if (!(prologue instanceof Uint8Array) || prologue.length > MAX_PROLOGUE_BYTES) {
-      throw invalidArgument("prologue", "a Uint8Array of at most 131,072 bytes");
-    }
-    const pattern = typeof options.pattern === "string" ? parsePattern(options.pattern) : options.pattern;
-    if (typeof options.pattern !== "string") checkPattern(pattern);
+    requireBytesUpTo("prologue", prologue, MAX_PROLOGUE_BYTES);
+    const pattern = typeof given === "string" ? parsePattern(given) : checkedPattern(given);
+    const own = {
+      s: s === undefined || isBytes(s) ? s : { privateKey: s?.privateKey, publicKey: s?.publicKey },
+      rs,
+      psks: Array.isArray(psks) ? [...psks] : psks,
+      unsafeEphemeralForTests,
+      unsafeKemForTests,
+    };
+    checkKeys(pattern, initiator, own);
     this.pattern = pattern;
     this.initiator = initiator;
     this.#lengths = messageLengths(pattern);
-    checkKeys(pattern, initiator, options);
-    this.#ephemeralForTests = unsafeEphemeralForTests && new Uint8Array(unsafeEphemeralForTests);
-    this.#kemForTests = unsafeKemForTests && new Uint8Array(unsafeKemForTests);
-    if (s instanceof Uint8Array) this.#s = dhFunctions.generateKeyPair(s);
-    else if (s)
-      this.#s = { privateKey: new Uint8Array(s.privateKey), publicKey: new Uint8Array(s.publicKey) };
-    if (rs !== undefined) this.#rs = new Uint8Array(rs);
-    this.#psks = psks.map((psk) => new Uint8Array(psk));
-
     this.#symmetric = new SymmetricState(protocolName(pattern));
     this.#symmetric.mixHash(prologue);
+
+    this.#ephemeralForTests = unsafeEphemeralForTests && new Uint8Array(unsafeEphemeralForTests);
+    this.#kemForTests = unsafeKemForTests && new Uint8Array(unsafeKemForTests);
+    if (isBytes(own.s)) this.#s = dhFunctions.generateKeyPair(own.s);
+    else if (own.s) {
+      const { privateKey, publicKey } = own.s;
+      this.#s = { privateKey: new Uint8Array(privateKey), publicKey: new Uint8Array(publicKey) };
+    }
+    if (rs !== undefined) this.#rs = new Uint8Array(rs);
+    this.#psks = own.psks.map((psk) => new Uint8Array(psk));
     const [initiatorStatic, responderStatic] = initiator
       ? [this.#s?.publicKey, this.#rs]
       : [this.#rs, this.#s?.publicKey];
@@ -99,7 +109,7 @@ export class HandshakeState {
 
   /** True when `writeMessage` is the next step, false when `readMessage` is or the handshake is over. */
   get isMyTurn(): boolean {
-    return !this.#consumed && !this.isFinished && (this.#turn % 2 === 0) === this.initiator;
+    return this.#end === undefined && !this.isFinished && (this.#turn % 2 === 0) === this.initiator;
   }
 
   /** True once every message went by; `split` is then the next step. */
@@ -133,11 +143,11 @@ export class HandshakeState {
    * @param payload encrypted as far as the pattern can at this point (section 7.7): in the first messages not
    *   at all or for anyone; empty by default
    * @throws SealwireError ERR_HANDSHAKE when it is not this side's turn; ERR_MESSAGE_TOO_LARGE;
-   *   ERR_INVALID_ARGUMENT; ERR_WEAK_PUBLIC_KEY (the handshake is then consumed)
+   *   ERR_INVALID_ARGUMENT; ERR_WEAK_PUBLIC_KEY (the handshake is then consumed); ERR_CLOSED after destroy()
    */
   writeMessage(payload: Uint8Array = EMPTY): Uint8Array {
     if (!this.isMyTurn) throw this.#outOfTurn("write");
-    if (!(payload instanceof Uint8Array)) throw invalidArgument("payload", "a Uint8Array");
+    requireBytes("payload", payload);
     const length = this.nextMessageBytes + payload.length;
     if (length > MAX_MESSAGE_BYTES) {
       throw new SealwireError("ERR_MESSAGE_TOO_LARGE", "a Noise message has at most 65,535 bytes");
@@ -165,24 +175,25 @@ export class HandshakeState {
   /**
    * ReadMessage: the payload of the peer's next message, in fresh memory.
    *
-   * @throws SealwireError ERR_HANDSHAKE when it is not the peer's turn, and when the length can't be right;
-   *   ERR_DECRYPT when it does not authenticate; ERR_WEAK_PUBLIC_KEY. In all cases but the first the handshake
-   *   is consumed: there is no second try.
+   * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_HANDSHAKE when it is not the peer's turn; ERR_CLOSED after
+   *   destroy(). ERR_HANDSHAKE when the length can't be right; ERR_DECRYPT when it does not authenticate;
+   *   ERR_WEAK_PUBLIC_KEY: with these the handshake is consumed, there is no second try.
    */
   readMessage(message: Uint8Array): Uint8Array {
-    if (this.#consumed || this.isFinished || this.isMyTurn) throw this.#outOfTurn("read");
-    if (!(message instanceof Uint8Array)) throw invalidArgument("message", "a Uint8Array");
+    if (this.#end !== undefined || this.isFinished || this.isMyTurn) throw this.#outOfTurn("read");
+    requireBytes("message", message);
     return this.#orDestroy(() => {
-      if (message.length < this.nextMessageBytes || message.length > MAX_MESSAGE_BYTES) {
+      const messageBytes = message.length;
+      if (messageBytes < this.nextMessageBytes || messageBytes > MAX_MESSAGE_BYTES) {
         throw new SealwireError(
           "ERR_HANDSHAKE",
-          `a message of ${message.length} bytes is not what the pattern has`,
+          `a message of ${messageBytes} bytes is not what the pattern has`,
         );
       }
       let at = 0;
       const take = (length: number): Uint8Array => {
         at += length;
-        return new Uint8Array(message.subarray(at - length, at));
+        return new Uint8Array(viewOf(message, at - length, at));
       };
       const takeSealed = (length: number): Uint8Array =>
         this.#symmetric.decryptAndHash(take(length + (this.#symmetric.hasKey ? TAGLEN : 0)));
@@ -193,7 +204,7 @@ export class HandshakeState {
         else if (token === "ekem1") this.#readEkem1(takeSealed(KEMCIPHERTEXTLEN));
         else this.#mix(token);
       }
-      const payload = this.#symmetric.decryptAndHash(take(message.length - at));
+      const payload = this.#symmetric.decryptAndHash(take(messageBytes - at));
       this.#turn += 1;
       return payload;
     });
@@ -202,12 +213,12 @@ export class HandshakeState {
   /**
    * Split: a cipher per direction. The handshake is consumed.
    *
-   * @throws SealwireError ERR_HANDSHAKE unless it is finished and not yet split
+   * @throws SealwireError ERR_HANDSHAKE unless it is finished and not yet split; ERR_CLOSED after destroy()
    */
   split(): SplitCiphers {
     this.#requireFinished();
     const [first, second] = this.#symmetric.split();
-    this.destroy();
+    this.#finish("consumed");
     return this.initiator ? { send: first, receive: second } : { send: second, receive: first };
   }
 
@@ -215,18 +226,25 @@ export class HandshakeState {
    * Split for a transport with ciphers of its own: the keys, 32 bytes each; the caller owns and wipes them.
    * The handshake is consumed.
    *
-   * @throws SealwireError ERR_HANDSHAKE unless it is finished and not yet split
+   * @throws SealwireError ERR_HANDSHAKE unless it is finished and not yet split; ERR_CLOSED after destroy()
    */
   splitKeys(): SplitKeys {
     this.#requireFinished();
     const [first, second] = this.#symmetric.splitKeys();
-    this.destroy();
+    this.#finish("consumed");
     return this.initiator ? { sendKey: first, receiveKey: second } : { sendKey: second, receiveKey: first };
   }
 
-  /** Wipes every secret. The handshake hash and the peer's static key stay readable. Idempotent. */
+  /**
+   * Wipes every secret; every step then throws ERR_CLOSED. The handshake hash and the peer's static key stay readable.
+   * Idempotent.
+   */
   destroy(): void {
-    this.#consumed = true;
+    this.#finish("destroyed");
+  }
+
+  #finish(end: "consumed" | "destroyed"): void {
+    this.#end = end;
     this.#symmetric.destroy();
     this.#s?.privateKey.fill(0);
     this.#e?.privateKey.fill(0);
@@ -310,24 +328,29 @@ export class HandshakeState {
     try {
       return step();
     } catch (error) {
-      this.destroy();
+      this.#finish("consumed");
       throw error;
     }
   }
 
   #requireFinished(): void {
-    if (this.#consumed) throw new SealwireError("ERR_HANDSHAKE", "the handshake is consumed");
+    if (this.#end !== undefined) throw this.#ended(this.#end);
     if (!this.isFinished) throw new SealwireError("ERR_HANDSHAKE", "the handshake is not finished");
   }
 
+  #ended(end: "consumed" | "destroyed"): SealwireError {
+    return end === "destroyed"
+      ? new SealwireError("ERR_CLOSED", "the handshake was destroyed")
+      : new SealwireError("ERR_HANDSHAKE", "the handshake is consumed");
+  }
+
   #outOfTurn(attempted: "write" | "read"): SealwireError {
-    const why = this.#consumed
-      ? "the handshake is consumed"
-      : this.isFinished
-        ? "the handshake is finished"
-        : attempted === "write"
-          ? "it is the peer's turn to write"
-          : "it is this side's turn to write";
+    if (this.#end !== undefined) return this.#ended(this.#end);
+    const why = this.isFinished
+      ? "the handshake is finished"
+      : attempted === "write"
+        ? "it is the peer's turn to write"
+        : "it is this side's turn to write";
     return new SealwireError("ERR_HANDSHAKE", why);
   }
 }

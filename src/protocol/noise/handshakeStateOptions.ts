@@ -1,7 +1,8 @@
 // The options of a HandshakeState, and the check that a side has exactly the keys that its pattern needs.
 
+import { invalidArgument } from "../../base/errors.ts";
+import { isBytes, requireBytes, requireBytesOf } from "../../core/bytes.ts";
 import { MLKEM768_RANDOMNESS_BYTES, MLKEM768_SEED_BYTES } from "../../core/mlKem768.ts";
-import { invalidArgument } from "../../errors.ts";
 import type { KeyPair } from "./dh.ts";
 import { type HandshakePattern, isHybrid } from "./pattern.ts";
 import { DHLEN, PSKLEN } from "./patterns.ts";
@@ -27,12 +28,6 @@ export interface HandshakeStateOptions {
   unsafeKemForTests?: Uint8Array;
 }
 
-function requireKey(name: string, key: unknown): asserts key is Uint8Array {
-  if (!(key instanceof Uint8Array) || key.length !== DHLEN) {
-    throw invalidArgument(name, "a Uint8Array of 32 bytes");
-  }
-}
-
 /**
  * Every key that the pattern needs is there, well-formed, and no other.
  *
@@ -41,7 +36,7 @@ function requireKey(name: string, key: unknown): asserts key is Uint8Array {
 export function checkKeys(
   pattern: HandshakePattern,
   initiator: boolean,
-  options: HandshakeStateOptions,
+  options: Pick<HandshakeStateOptions, "s" | "rs" | "psks" | "unsafeEphemeralForTests" | "unsafeKemForTests">,
 ): void {
   const { s, rs, psks = [], unsafeEphemeralForTests, unsafeKemForTests } = options;
   const role = initiator ? "initiator" : "responder";
@@ -56,24 +51,24 @@ export function checkKeys(
     throw invalidArgument("rs", `given: the ${role} of ${pattern.name} knows it up front`);
   if (!needsRs && rs !== undefined)
     throw invalidArgument("rs", `left out: ${pattern.name} does not know it up front`);
-  if (rs !== undefined) requireKey("rs", rs);
-  if (s instanceof Uint8Array) requireKey("s", s);
+  if (rs !== undefined) requireBytesOf("rs", rs, DHLEN);
+  if (isBytes(s)) requireBytesOf("s", s, DHLEN);
   else if (s !== undefined) {
-    requireKey("s.privateKey", s?.privateKey);
-    requireKey("s.publicKey", s?.publicKey);
+    requireBytesOf("s.privateKey", s?.privateKey, DHLEN);
+    requireBytesOf("s.publicKey", s?.publicKey, DHLEN);
   }
   if (!Array.isArray(psks) || psks.length !== pattern.pskCount) {
     throw invalidArgument("psks", `${pattern.pskCount} keys for ${pattern.name}`);
   }
   for (const psk of psks) {
-    if (!(psk instanceof Uint8Array) || psk.length !== PSKLEN)
-      throw invalidArgument("psks", "keys of 32 bytes");
+    requireBytes("psks", psk, "keys of 32 bytes");
+    if (psk.length !== PSKLEN) throw invalidArgument("psks", "keys of 32 bytes");
   }
-  if (unsafeEphemeralForTests !== undefined) requireKey("unsafeEphemeralForTests", unsafeEphemeralForTests);
+  if (unsafeEphemeralForTests !== undefined) {
+    requireBytesOf("unsafeEphemeralForTests", unsafeEphemeralForTests, DHLEN);
+  }
   if (unsafeKemForTests === undefined) return;
   const bytes = initiator ? MLKEM768_SEED_BYTES : MLKEM768_RANDOMNESS_BYTES;
-  const isRight = unsafeKemForTests instanceof Uint8Array && unsafeKemForTests.length === bytes;
-  if (!isRight || !isHybrid(pattern)) {
-    throw invalidArgument("unsafeKemForTests", `a Uint8Array of ${bytes} bytes, for a pattern with hfs`);
-  }
+  requireBytesOf("unsafeKemForTests", unsafeKemForTests, bytes);
+  if (!isHybrid(pattern)) throw invalidArgument("unsafeKemForTests", "left out: the pattern has no hfs");
 }

@@ -1,12 +1,16 @@
 // Keys as applications hold them: 32 bytes, or text. Decoding and comparing; nothing here does cryptography.
 
-import { KEY_BYTES } from "../../constants.ts";
-import { invalidArgument } from "../../errors.ts";
+import { KEY_BYTES } from "../../base/constants.ts";
+import { invalidArgument } from "../../base/errors.ts";
+import { decodeBase64, encodeBase64 } from "../../core/base64.ts";
+import { isBytes, requireBytes, requireBytesOf } from "../../core/bytes.ts";
 import { dhFunctions, type KeyPair } from "./dh.ts";
 
 /** 32 bytes; or their base64url or base64 text (43 characters, padding allowed), or 64 hex digits. */
 export type KeyInput = Uint8Array | string;
 
+/** Of base64, without padding. */
+const KEY_CHARACTERS = 43;
 const expected = "32 bytes, as a Uint8Array, base64url, base64 or hex text";
 
 /**
@@ -16,7 +20,9 @@ const expected = "32 bytes, as a Uint8Array, base64url, base64 or hex text";
  * @throws SealwireError ERR_INVALID_ARGUMENT
  */
 export function decodeKey(name: string, key: KeyInput): Uint8Array {
-  if (key instanceof Uint8Array) {
+  if (typeof name !== "string") throw invalidArgument("name", "a string");
+  if (isBytes(key)) {
+    requireBytes(name, key, expected);
     if (key.length !== KEY_BYTES) throw invalidArgument(name, `${expected}; it has ${key.length} bytes`);
     return new Uint8Array(key);
   }
@@ -24,24 +30,32 @@ export function decodeKey(name: string, key: KeyInput): Uint8Array {
   if (/^[0-9a-fA-F]{64}$/.test(key)) {
     return Uint8Array.from({ length: KEY_BYTES }, (_, i) => Number.parseInt(key.slice(2 * i, 2 * i + 2), 16));
   }
-  const text = key.replace(/=$/, "").replaceAll("+", "-").replaceAll("/", "_");
-  if (!/^[A-Za-z0-9_-]{43}$/.test(text)) throw invalidArgument(name, expected);
-  const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
-  const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0));
   // 43 characters carry two bits more than 32 bytes; where they are not zero the text was damaged or cut.
-  if (encodeKey(bytes) !== text) throw invalidArgument(name, expected);
+  const text = key.replace(/=$/, "");
+  const bytes = text.length === KEY_CHARACTERS ? decodeBase64(text) : undefined;
+  if (bytes === undefined) throw invalidArgument(name, expected);
   return bytes;
 }
 
-/** The base64url text of a key (43 characters for 32 bytes, no padding). */
+/**
+ * The base64url text of a key: 43 characters, no padding.
+ *
+ * @param key 32 bytes
+ * @throws SealwireError ERR_INVALID_ARGUMENT
+ */
 export function encodeKey(key: Uint8Array): string {
-  let binary = "";
-  for (const byte of key) binary += String.fromCharCode(byte);
-  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  requireBytesOf("key", key, KEY_BYTES);
+  return encodeBase64(key);
 }
 
-/** Whether two keys are equal, in time that depends on their lengths only. */
+/**
+ * Whether two keys are equal, in time that depends on their lengths only.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT
+ */
 export function equalKeys(a: Uint8Array, b: Uint8Array): boolean {
+  requireBytes("a", a);
+  requireBytes("b", b);
   if (a.length !== b.length) return false;
   let difference = 0;
   for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;
@@ -56,11 +70,19 @@ export function generateKeyPair(): KeyPair {
   return dhFunctions.generateKeyPair();
 }
 
-/** The pair of a static private key in any form that options take. */
+/**
+ * The pair of a static private key in any form that options take.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT
+ */
 export function keyPairOf(name: string, key: KeyInput | Pick<KeyPair, "privateKey">): KeyPair {
-  const isPair = typeof key === "object" && key !== null && "privateKey" in key;
-  const privateKey = decodeKey(isPair ? `${name}.privateKey` : name, isPair ? key.privateKey : key);
-  const pair = dhFunctions.generateKeyPair(privateKey);
-  privateKey.fill(0);
-  return pair;
+  const isPair = typeof key === "object" && key !== null && !isBytes(key);
+  const given = isPair ? key.privateKey : key;
+  if (isPair && given === undefined) throw invalidArgument(name, `${expected}, or a key pair`);
+  const privateKey = decodeKey(isPair ? `${name}.privateKey` : name, given);
+  try {
+    return dhFunctions.generateKeyPair(privateKey);
+  } finally {
+    privateKey.fill(0);
+  }
 }

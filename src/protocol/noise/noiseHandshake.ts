@@ -8,17 +8,18 @@
 // read. When the peer's static key is known, and before anything more is written, the key is checked
 // (`remoteStatic`, then `authorize`). Whatever fails ends the handshake and wipes it.
 
-import { HYBRID_SUITE_BIT, LENGTH_BYTES } from "../../constants.ts";
-import { SealwireError } from "../../errors.ts";
+import { HYBRID_SUITE_BIT, LENGTH_BYTES } from "../../base/constants.ts";
+import { SealwireError } from "../../base/errors.ts";
+import { requireBytes, writeU32 } from "../../core/bytes.ts";
 import type { Handshake, HandshakeInfo, HandshakeResult, Role } from "../handshake.ts";
 import { patternByFirstFrame, peerStaticKnown, suiteOf } from "./choosePattern.ts";
 import { HandshakeState } from "./handshakeState.ts";
 import { encodeKey, equalKeys } from "./keys.ts";
-import type { NoiseSettings } from "./noiseOptions.ts";
+import { copySettings, type NoiseSettings, wipeSettings } from "./noiseOptions.ts";
 import type { HandshakePattern } from "./pattern.ts";
 import { messageLengths, protocolName } from "./patterns.ts";
 
-type State = "write" | "length" | "message" | "authorizing" | "done" | "consumed";
+type State = "write" | "length" | "message" | "authorizing" | "done" | "consumed" | "destroyed";
 
 export class NoiseHandshake implements Handshake {
   readonly #role: Role;
@@ -33,7 +34,7 @@ export class NoiseHandshake implements Handshake {
   #hasSent = false;
   #checkedPeer = false;
 
-  /** `settings` stay the factory's; the handshake works on copies. */
+  /** `settings` stay the factory's, which may wipe them at any time; the handshake works on copies. */
   constructor(
     role: Role,
     patterns: readonly HandshakePattern[],
@@ -42,7 +43,7 @@ export class NoiseHandshake implements Handshake {
   ) {
     this.#role = role;
     this.#patterns = patterns;
-    this.#settings = settings;
+    this.#settings = copySettings(settings);
     this.#info = info;
     this.#state = role === "client" ? "write" : "length";
     if (role === "client") this.#noise = this.#start(patterns[0]!);
@@ -58,12 +59,12 @@ export class NoiseHandshake implements Handshake {
       const frame = new Uint8Array(LENGTH_BYTES + message.length);
       // A Noise message has at most 65,535 bytes, so the upper half of a length is 0: room for the suite.
       const suite = isFirst ? suiteOf(noise.pattern) : 0;
-      new DataView(frame.buffer).setUint32(0, suite * 0x10000 + message.length);
+      writeU32(frame, 0, suite * 0x10000 + message.length);
       frame.set(message, LENGTH_BYTES);
       this.#state = noise.isFinished ? "done" : "length";
       return frame;
     } catch (error) {
-      this.destroy();
+      this.#end("consumed");
       throw new SealwireError("ERR_HANDSHAKE", "the handshake could not go on", { cause: error });
     }
   }
@@ -74,6 +75,8 @@ export class NoiseHandshake implements Handshake {
   }
 
   receive(bytes: Uint8Array): void | Promise<void> {
+    this.#requireAlive();
+    requireBytes("bytes", bytes);
     if (this.expects === 0 || bytes.length !== this.expects) {
       throw new SealwireError("ERR_HANDSHAKE", `${this.expects} bytes expected, ${bytes.length} given`);
     }
@@ -81,7 +84,7 @@ export class NoiseHandshake implements Handshake {
       if (this.#state === "length") return this.#receiveLength(bytes);
       return this.#receiveMessage(bytes);
     } catch (error) {
-      this.destroy();
+      this.#end("consumed");
       throw error;
     }
   }
@@ -91,15 +94,18 @@ export class NoiseHandshake implements Handshake {
   }
 
   finish(): HandshakeResult {
+    this.#requireAlive();
     if (this.#state !== "done")
       throw new SealwireError("ERR_HANDSHAKE", "the handshake is not done, or consumed");
     const noise = this.#noise!;
     const handshakeHash = noise.handshakeHash;
     const remoteStaticKey = noise.remoteStaticKey;
     const keys = noise.splitKeys();
-    this.destroy();
+    const initiatorSpokeLast = noise.pattern.messages.length % 2 === 1;
+    this.#end("consumed");
     return {
       ...keys,
+      spokeLast: initiatorSpokeLast === (this.#role === "client"),
       identity: {
         protocol: protocolName(noise.pattern),
         authenticated: noise.pattern.pskCount > 0 || remoteStaticKey !== undefined,
@@ -110,22 +116,36 @@ export class NoiseHandshake implements Handshake {
   }
 
   destroy(): void {
-    this.#state = "consumed";
+    this.#end("destroyed");
+  }
+
+  #end(state: "consumed" | "destroyed"): void {
+    if (this.#state !== "destroyed") this.#state = state;
     this.#noise?.destroy();
+    wipeSettings(this.#settings);
+  }
+
+  #requireAlive(): void {
+    if (this.#state === "destroyed") throw new SealwireError("ERR_CLOSED", "the handshake was destroyed");
   }
 
   #start(pattern: HandshakePattern): HandshakeState {
     const { psk, s, remoteStatics, prologue, ephemeralForTests, kemForTests } = this.#settings;
-    return new HandshakeState({
-      pattern: pattern.name,
-      initiator: this.#role === "client",
-      prologue,
-      s,
-      rs: peerStaticKnown(pattern, this.#role) ? remoteStatics[0] : undefined,
-      psks: pattern.pskCount > 0 ? [psk!] : [],
-      unsafeEphemeralForTests: ephemeralForTests,
-      unsafeKemForTests: suiteOf(pattern) === 0 ? undefined : kemForTests,
-    });
+    try {
+      return new HandshakeState({
+        pattern: pattern.name,
+        initiator: this.#role === "client",
+        prologue,
+        s,
+        rs: peerStaticKnown(pattern, this.#role) ? remoteStatics[0] : undefined,
+        psks: pattern.pskCount > 0 ? [psk!] : [],
+        unsafeEphemeralForTests: ephemeralForTests,
+        unsafeKemForTests: suiteOf(pattern) === 0 ? undefined : kemForTests,
+      });
+    } finally {
+      // The HandshakeState has copies of its own.
+      wipeSettings(this.#settings);
+    }
   }
 
   #receiveLength(bytes: Uint8Array): void {
@@ -224,7 +244,7 @@ export class NoiseHandshake implements Handshake {
         throw new SealwireError("ERR_HANDSHAKE", "the handshake is consumed");
       this.#decide(remoteStaticKey, answer);
     } catch (error) {
-      this.destroy();
+      this.#end("consumed");
       throw error;
     }
   }

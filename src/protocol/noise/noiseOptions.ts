@@ -1,7 +1,10 @@
 // The options of protocol v2's handshake, checked and turned into what a handshake runs on.
 
+import { invalidArgument } from "../../base/errors.ts";
+import { checkOptionNames } from "../../base/options.ts";
+import { requireBytes, requireBytesUpTo } from "../../core/bytes.ts";
 import { MLKEM768_RANDOMNESS_BYTES, MLKEM768_SEED_BYTES } from "../../core/mlKem768.ts";
-import { invalidArgument } from "../../errors.ts";
+import { encodeText } from "../../core/text.ts";
 import type { Role } from "../handshake.ts";
 import { type Credentials, choosePatterns, type PostQuantum } from "./choosePattern.ts";
 import type { KeyPair } from "./dh.ts";
@@ -70,18 +73,22 @@ export interface NoiseOptions extends PeerOptions {
   unsafeRekeyAfterFramesForTests?: number;
 }
 
+/** What settings hold that is wiped. */
+interface Secrets {
+  psk: Uint8Array | undefined;
+  s: KeyPair | undefined;
+  ephemeralForTests: Uint8Array | undefined;
+  kemForTests: Uint8Array | undefined;
+}
+
 /** The options of one factory, decoded. It owns copies of the secrets. */
-export interface NoiseSettings {
-  readonly psk: Uint8Array | undefined;
-  readonly s: KeyPair | undefined;
+export interface NoiseSettings extends Readonly<Secrets> {
   readonly remoteStatics: readonly Uint8Array[];
   readonly authorize: Authorize | undefined;
   readonly pattern: string | undefined;
   readonly postQuantum: PostQuantum;
   /** "sealwire/2" ‖ the option. */
   readonly prologue: Uint8Array;
-  readonly ephemeralForTests: Uint8Array | undefined;
-  readonly kemForTests: Uint8Array | undefined;
 }
 
 /** The names of `PeerOptions`. */
@@ -95,6 +102,13 @@ export const peerOptionNames = [
   "prologue",
 ] as const satisfies readonly (keyof PeerOptions)[];
 
+const noiseOptionNames: readonly string[] = [
+  ...peerOptionNames,
+  "unsafeEphemeralForTests",
+  "unsafeKemForTests",
+  "unsafeRekeyAfterFramesForTests",
+] satisfies (keyof NoiseOptions)[];
+
 /** Begins every prologue, so that no other use of Noise can be mistaken for this one. */
 const PROLOGUE_PREFIX = "sealwire/2";
 const MAX_PROLOGUE_BYTES = 65_535;
@@ -105,7 +119,8 @@ const MAX_PROLOGUE_BYTES = 65_535;
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option
  */
 export function resolveNoiseOptions(options: NoiseOptions): NoiseSettings {
-  if (options === null || typeof options !== "object") throw invalidArgument("options", "an object");
+  // A misspelt psk would mean no psk, and so a peer that nobody authenticates.
+  checkOptionNames(options, noiseOptionNames);
   const { psk, staticKey, remoteStatic, authorize, pattern, unsafeEphemeralForTests } = options;
   if (authorize !== undefined && typeof authorize !== "function")
     throw invalidArgument("authorize", "a function");
@@ -120,21 +135,41 @@ export function resolveNoiseOptions(options: NoiseOptions): NoiseSettings {
     authorize,
     pattern,
     postQuantum,
-    ephemeralForTests:
-      unsafeEphemeralForTests && decodeKey("unsafeEphemeralForTests", unsafeEphemeralForTests),
-    kemForTests: copyKemBytes(options.unsafeKemForTests),
   };
-  const s = staticKey === undefined ? undefined : keyPairOf("staticKey", staticKey);
+  const secrets: Secrets = {
+    psk: undefined,
+    s: undefined,
+    ephemeralForTests: undefined,
+    kemForTests: undefined,
+  };
   try {
-    return { ...withoutSecrets, s, psk: psk === undefined ? undefined : decodeKey("psk", psk) };
+    if (psk !== undefined) secrets.psk = decodeKey("psk", psk);
+    if (staticKey !== undefined) secrets.s = keyPairOf("staticKey", staticKey);
+    if (unsafeEphemeralForTests !== undefined) {
+      secrets.ephemeralForTests = decodeKey("unsafeEphemeralForTests", unsafeEphemeralForTests);
+    }
+    secrets.kemForTests = copyKemBytes(options.unsafeKemForTests);
   } catch (error) {
-    s?.privateKey.fill(0);
+    wipeSettings(secrets);
     throw error;
   }
+  return { ...withoutSecrets, ...secrets };
+}
+
+/** A copy with secrets of its own, for who may outlive the factory. */
+export function copySettings(settings: NoiseSettings): NoiseSettings {
+  const { psk, s, ephemeralForTests, kemForTests } = settings;
+  return {
+    ...settings,
+    psk: psk && new Uint8Array(psk),
+    s: s && { privateKey: new Uint8Array(s.privateKey), publicKey: s.publicKey },
+    ephemeralForTests: ephemeralForTests && new Uint8Array(ephemeralForTests),
+    kemForTests: kemForTests && new Uint8Array(kemForTests),
+  };
 }
 
 /** Wipes the secrets of settings that are not used any more. Idempotent. */
-export function wipeSettings(settings: NoiseSettings): void {
+export function wipeSettings(settings: Secrets): void {
   settings.psk?.fill(0);
   settings.s?.privateKey.fill(0);
   settings.ephemeralForTests?.fill(0);
@@ -157,9 +192,9 @@ export function patternsFor(role: Role, settings: NoiseSettings): HandshakePatte
 function copyKemBytes(bytes: Uint8Array | undefined): Uint8Array | undefined {
   if (bytes === undefined) return undefined;
   const lengths = [MLKEM768_SEED_BYTES, MLKEM768_RANDOMNESS_BYTES];
-  if (!(bytes instanceof Uint8Array) || !lengths.includes(bytes.length)) {
-    throw invalidArgument("unsafeKemForTests", "64 bytes on a client, 32 on a server");
-  }
+  const expected = "64 bytes on a client, 32 on a server";
+  requireBytes("unsafeKemForTests", bytes, expected);
+  if (!lengths.includes(bytes.length)) throw invalidArgument("unsafeKemForTests", expected);
   return new Uint8Array(bytes);
 }
 
@@ -172,12 +207,14 @@ function decodeRemoteStatics(remoteStatic: NoiseOptions["remoteStatic"]): Uint8A
 }
 
 function buildPrologue(prologue: Uint8Array | string | undefined): Uint8Array {
-  const encoder = new TextEncoder();
-  const own = typeof prologue === "string" ? encoder.encode(prologue) : (prologue ?? new Uint8Array(0));
-  if (!(own instanceof Uint8Array) || own.length > MAX_PROLOGUE_BYTES) {
+  const prefix = encodeText(PROLOGUE_PREFIX);
+  if (prologue === undefined) return prefix;
+  const own = typeof prologue === "string" ? encodeText(prologue) : prologue;
+  try {
+    requireBytesUpTo("prologue", own, MAX_PROLOGUE_BYTES);
+  } catch {
     throw invalidArgument("prologue", "a string or Uint8Array of at most 65,535 bytes");
   }
-  const prefix = encoder.encode(PROLOGUE_PREFIX);
   const bytes = new Uint8Array(prefix.length + own.length);
   bytes.set(prefix);
   bytes.set(own, prefix.length);

@@ -2,8 +2,9 @@
 // 9.3, and what the tokens of the HFS extension (revision 1, section 4) ask for. A pattern that breaks a rule is not a
 // protocol, whatever its messages look like, so every pattern passes `checkPattern` before it is used.
 
-import { invalidArgument } from "../../errors.ts";
+import { invalidArgument } from "../../base/errors.ts";
 
+const TOKENS = ["e", "s", "ee", "es", "se", "ss", "psk", "e1", "ekem1"] as const;
 export type DhToken = "ee" | "es" | "se" | "ss";
 /** "e1" and "ekem1" are a KEM's ephemeral encapsulation key and a ciphertext for it (HFS section 4). */
 export type Token = "e" | "s" | DhToken | "psk" | "e1" | "ekem1";
@@ -53,12 +54,73 @@ function broken(pattern: HandshakePattern, why: string): Error {
   return invalidArgument("pattern", `a valid Noise pattern; "${pattern.name}" ${why}`);
 }
 
+/** Patterns that `checkedPattern` made: frozen, so that they stay what was checked. */
+const checked = new WeakSet<object>();
+
 /**
- * Checks a pattern against the rules; the numbers are those of section 7.3.
+ * A frozen copy of a pattern, read once, whose parts have the types they are declared with.
  *
- * @throws SealwireError ERR_INVALID_ARGUMENT naming the rule that it breaks.
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the part
+ */
+function copyOf(pattern: unknown): HandshakePattern {
+  if (typeof pattern !== "object" || pattern === null) throw invalidArgument("pattern", "a HandshakePattern");
+  const { name, initiatorStaticKnown, responderStaticKnown, messages, pskCount } =
+    pattern as HandshakePattern;
+  if (typeof name !== "string" || name === "") throw invalidArgument("pattern.name", "a string");
+  for (const known of [initiatorStaticKnown, responderStaticKnown]) {
+    if (typeof known !== "boolean") {
+      throw invalidArgument("pattern.initiatorStaticKnown and responderStaticKnown", "true or false");
+    }
+  }
+  if (typeof pskCount !== "number") throw invalidArgument("pattern.pskCount", "a number");
+  const isList = Array.isArray(messages) && messages.every((tokens) => Array.isArray(tokens));
+  if (!isList) throw invalidArgument("pattern.messages", "a list of lists of tokens");
+  const copies = messages.map((tokens) => Object.freeze([...tokens]));
+  if (!copies.flat().every((token) => TOKENS.includes(token))) {
+    throw invalidArgument("pattern.messages", `made of the tokens ${TOKENS.join(", ")}`);
+  }
+  return Object.freeze({
+    name,
+    initiatorStaticKnown,
+    responderStaticKnown,
+    messages: Object.freeze(copies),
+    pskCount,
+  });
+}
+
+/**
+ * A pattern whose parts have the right types, as it is when it is one of this package's, otherwise as a copy.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT
+ */
+export function wellFormed(pattern: HandshakePattern): HandshakePattern {
+  return checked.has(pattern) ? pattern : copyOf(pattern);
+}
+
+/**
+ * A pattern that keeps the rules, frozen: whoever has the original can't change it any more.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the part, or the rule that it breaks
+ */
+export function checkedPattern(pattern: HandshakePattern): HandshakePattern {
+  if (checked.has(pattern)) return pattern;
+  const copy = copyOf(pattern);
+  checkRules(copy);
+  checked.add(copy);
+  return copy;
+}
+
+/**
+ * Checks a pattern against the rules of section 7.3.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the part that is malformed, or the rule that it breaks
  */
 export function checkPattern(pattern: HandshakePattern): void {
+  checkedPattern(pattern);
+}
+
+/** The numbers are those of section 7.3. */
+function checkRules(pattern: HandshakePattern): void {
   const { messages } = pattern;
   if (messages.length === 0) throw broken(pattern, "has no message");
   const initiator = { hasSentE: false, s: pattern.initiatorStaticKnown };

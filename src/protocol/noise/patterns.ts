@@ -5,9 +5,9 @@
 // A row reads as in the specification, one message after the other from the initiator on; "s < s" before the
 // bar are the pre-messages: static keys known up front, the initiator's, then the responder's.
 
+import { invalidArgument } from "../../base/errors.ts";
 import { MLKEM768_CIPHERTEXT_BYTES, MLKEM768_ENCAPSULATION_KEY_BYTES } from "../../core/mlKem768.ts";
-import { invalidArgument } from "../../errors.ts";
-import { checkPattern, type HandshakePattern, isDh, isHybrid, type Token } from "./pattern.ts";
+import { checkedPattern, type HandshakePattern, isDh, isHybrid, type Token, wellFormed } from "./pattern.ts";
 
 /** Lengths in bytes (sections 4.1 to 4.3) for 25519, AESGCM and BLAKE2b. */
 export const DHLEN = 32;
@@ -79,12 +79,13 @@ const parsed = new Map<string, HandshakePattern>();
 
 /**
  * The pattern of a name such as "XX", "NNpsk0", "KNpsk0+psk2" or "XXhfs+psk3" (section 8: modifiers in ascending
- * order, hfs first).
+ * order, hfs first), frozen.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT for an unknown name, a modifier that the pattern has no place
  * for, or a combination that the rules of sections 7.3 and 9.3 forbid (for example "XXpsk0+psk0").
  */
 export function parsePattern(name: string): HandshakePattern {
+  if (typeof name !== "string") throw invalidArgument("pattern", "the name of a Noise pattern");
   const known = parsed.get(name);
   if (known !== undefined) return known;
   const match = /^([A-Z]1?(?:[A-Z]1?)?)((?:hfs|psk\d)?(?:\+psk\d)*)$/.exec(name);
@@ -101,8 +102,8 @@ export function parsePattern(name: string): HandshakePattern {
     pskCount: 0,
   };
   const modifiers = match[2]!;
-  const pattern = applyPskModifiers(modifiers, modifiers.startsWith("hfs") ? applyHfs(base) : base);
-  checkPattern(pattern);
+  const applied = applyPskModifiers(modifiers, modifiers.startsWith("hfs") ? applyHfs(base) : base);
+  const pattern = checkedPattern(applied);
   parsed.set(name, pattern);
   return pattern;
 }
@@ -149,18 +150,26 @@ function applyPskModifiers(modifiers: string, pattern: HandshakePattern): Handsh
   return { ...pattern, messages, pskCount: positions.length };
 }
 
-/** "Noise_<pattern>_25519_AESGCM_BLAKE2b" (section 8), with "25519+MLKEM768" where it is hybrid (HFS section 5). */
+/**
+ * "Noise_<pattern>_25519_AESGCM_BLAKE2b" (section 8), with "25519+MLKEM768" where it is hybrid (HFS section 5).
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT
+ */
 export function protocolName(pattern: HandshakePattern): string {
-  return `Noise_${pattern.name}_25519${isHybrid(pattern) ? "+MLKEM768" : ""}_AESGCM_BLAKE2b`;
+  const { name, messages } = wellFormed(pattern);
+  return `Noise_${name}_25519${isHybrid({ messages }) ? "+MLKEM768" : ""}_AESGCM_BLAKE2b`;
 }
 
 /**
  * The length in bytes of each message when its payload is empty: what keys and tags take. A message with a
  * payload is longer by exactly the payload.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT
  */
 export function messageLengths(pattern: HandshakePattern): number[] {
+  const { messages, pskCount } = wellFormed(pattern);
   let hasKey = false;
-  return pattern.messages.map((tokens) => {
+  return messages.map((tokens) => {
     let length = 0;
     for (const token of tokens) {
       if (token === "e") length += DHLEN;
@@ -169,7 +178,7 @@ export function messageLengths(pattern: HandshakePattern): number[] {
       else if (token === "ekem1") length += KEMCIPHERTEXTLEN + (hasKey ? TAGLEN : 0);
       if (token === "psk" || token === "ekem1" || isDh(token)) hasKey = true;
       // Section 9.2: with any psk in the pattern, "e" is mixed into the key as well.
-      else if (token === "e" && pattern.pskCount > 0) hasKey = true;
+      else if (token === "e" && pskCount > 0) hasKey = true;
     }
     return length + (hasKey ? TAGLEN : 0);
   });

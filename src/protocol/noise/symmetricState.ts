@@ -2,21 +2,15 @@
 //
 // ck (64 bytes) and the CipherState's key are secret; h (64 bytes) is the transcript hash.
 
+import { invalidArgument, SealwireError } from "../../base/errors.ts";
 import { blake2b } from "../../core/blake2b.ts";
+import { requireBytesUpTo } from "../../core/bytes.ts";
 import { MAX_MIX_BYTES, mixHash, mixKey, mixKeyAndHash, split } from "../../core/noiseHash.ts";
-import { invalidArgument } from "../../errors.ts";
+import { encodeText } from "../../core/text.ts";
 import { CipherState } from "./cipherState.ts";
-import { HASHLEN } from "./patterns.ts";
+import { HASHLEN, TAGLEN } from "./patterns.ts";
 
 const KEYLEN = 32;
-const encoder = new TextEncoder();
-
-function requireBytes(name: string, bytes: Uint8Array): void {
-  if (!(bytes instanceof Uint8Array) || bytes.length > MAX_MIX_BYTES) {
-    throw invalidArgument(name, `a Uint8Array of at most ${MAX_MIX_BYTES} bytes`);
-  }
-}
-
 export class SymmetricState {
   /** Its keys live for a message or two: not worth setting up the runtime's own AES. */
   readonly #cipher = new CipherState("wasm");
@@ -24,11 +18,16 @@ export class SymmetricState {
   readonly #h: Uint8Array;
   /** On its way to the CipherState; zeros between calls. */
   readonly #tempK = new Uint8Array(KEYLEN);
+  #destroyed = false;
 
-  /** InitializeSymmetric: a name of up to 64 bytes (ASCII) is padded with zeros, a longer one hashed. */
+  /**
+   * InitializeSymmetric: a name of up to 64 bytes (ASCII) is padded with zeros, a longer one hashed.
+   *
+   * @throws SealwireError ERR_INVALID_ARGUMENT
+   */
   constructor(protocolName: string) {
     if (typeof protocolName !== "string") throw invalidArgument("protocolName", "a string");
-    const name = encoder.encode(protocolName);
+    const name = encodeText(protocolName);
     this.#h = new Uint8Array(HASHLEN);
     this.#h.set(name.length <= HASHLEN ? name : blake2b(name));
     this.#ck = new Uint8Array(this.#h);
@@ -42,10 +41,11 @@ export class SymmetricState {
   /**
    * MixKey. The caller wipes `inputKeyMaterial`.
    *
-   * @throws SealwireError ERR_INVALID_ARGUMENT
+   * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_CLOSED after destroy()
    */
   mixKey(inputKeyMaterial: Uint8Array): void {
-    requireBytes("inputKeyMaterial", inputKeyMaterial);
+    this.#requireAlive();
+    requireBytesUpTo("inputKeyMaterial", inputKeyMaterial, MAX_MIX_BYTES);
     mixKey(this.#ck, this.#tempK, inputKeyMaterial);
     this.#setKey();
   }
@@ -53,20 +53,22 @@ export class SymmetricState {
   /**
    * MixHash: h = HASH(h ‖ data).
    *
-   * @throws SealwireError ERR_INVALID_ARGUMENT
+   * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_CLOSED after destroy()
    */
   mixHash(data: Uint8Array): void {
-    requireBytes("data", data);
+    this.#requireAlive();
+    requireBytesUpTo("data", data, MAX_MIX_BYTES);
     mixHash(this.#h, data);
   }
 
   /**
    * MixKeyAndHash, for pre-shared keys. The caller wipes `inputKeyMaterial`.
    *
-   * @throws SealwireError ERR_INVALID_ARGUMENT
+   * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_CLOSED after destroy()
    */
   mixKeyAndHash(inputKeyMaterial: Uint8Array): void {
-    requireBytes("inputKeyMaterial", inputKeyMaterial);
+    this.#requireAlive();
+    requireBytesUpTo("inputKeyMaterial", inputKeyMaterial, MAX_MIX_BYTES);
     mixKeyAndHash(this.#ck, this.#h, this.#tempK, inputKeyMaterial);
     this.#setKey();
   }
@@ -76,8 +78,16 @@ export class SymmetricState {
     return new Uint8Array(this.#h);
   }
 
-  /** EncryptAndHash: what goes on the wire, 16 bytes longer than `plaintext` once there is a key. */
+  /**
+   * EncryptAndHash: what goes on the wire, 16 bytes longer than `plaintext` once there is a key.
+   *
+   * @param plaintext at most 524,016 bytes
+   * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_CLOSED after destroy(); ERR_COUNTER_EXHAUSTED
+   */
   encryptAndHash(plaintext: Uint8Array): Uint8Array {
+    this.#requireAlive();
+    // Before the cipher counts: what mixHash would refuse must not be encrypted, either.
+    requireBytesUpTo("plaintext", plaintext, MAX_MIX_BYTES - TAGLEN);
     const ciphertext = this.#cipher.encryptWithAd(this.#h, plaintext);
     this.mixHash(ciphertext);
     return ciphertext;
@@ -86,26 +96,40 @@ export class SymmetricState {
   /**
    * DecryptAndHash.
    *
-   * @throws SealwireError ERR_DECRYPT; the state is then as it was before
+   * @param ciphertext at most 524,032 bytes
+   * @throws SealwireError ERR_DECRYPT, ERR_INVALID_ARGUMENT; the state is then as it was before. ERR_CLOSED after
+   *   destroy(); ERR_COUNTER_EXHAUSTED
    */
   decryptAndHash(ciphertext: Uint8Array): Uint8Array {
-    const plaintext = this.#cipher.decryptWithAd(this.#h, ciphertext);
-    this.mixHash(ciphertext);
+    this.#requireAlive();
+    requireBytesUpTo("ciphertext", ciphertext, MAX_MIX_BYTES);
+    // What is hashed must be what was decrypted, whoever else can write there.
+    const own = new Uint8Array(ciphertext);
+    const plaintext = this.#cipher.decryptWithAd(this.#h, own);
+    this.mixHash(own);
     return plaintext;
   }
 
   /**
    * Split, as keys: 32 bytes each, for what the initiator sends and for what the responder sends. The caller
-   * owns and wipes them. The state is wiped.
+   * owns and wipes them. The state is destroyed.
+   *
+   * @throws SealwireError ERR_CLOSED after destroy() or another split
    */
   splitKeys(): [initiatorKey: Uint8Array, responderKey: Uint8Array] {
+    this.#requireAlive();
     const keys: [Uint8Array, Uint8Array] = [new Uint8Array(KEYLEN), new Uint8Array(KEYLEN)];
     split(this.#ck, ...keys);
     this.destroy();
     return keys;
   }
 
-  /** Split: the first CipherState is for what the initiator sends, the second for the responder. */
+  /**
+   * Split: the first CipherState is for what the initiator sends, the second for the responder. The state is
+   * destroyed.
+   *
+   * @throws SealwireError ERR_CLOSED after destroy() or another split
+   */
   split(): [CipherState, CipherState] {
     const keys = this.splitKeys();
     const ciphers: [CipherState, CipherState] = [new CipherState(), new CipherState()];
@@ -116,11 +140,18 @@ export class SymmetricState {
     return ciphers;
   }
 
-  /** Wipes ck and the key. Idempotent. */
+  /** Wipes ck and the key; every method but getHandshakeHash then throws ERR_CLOSED. Idempotent. */
   destroy(): void {
+    this.#destroyed = true;
     this.#ck.fill(0);
     this.#cipher.destroy();
   }
+
+  // A wiped chaining key would give the same keys to everybody.
+  #requireAlive(): void {
+    if (this.#destroyed) throw new SealwireError("ERR_CLOSED", "this SymmetricState was destroyed");
+  }
+
   #setKey(): void {
     this.#cipher.initializeKey(this.#tempK);
     this.#tempK.fill(0);

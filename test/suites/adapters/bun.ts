@@ -1,4 +1,4 @@
-import { bunAdapter } from "../../../src/adapters/bun.ts";
+import { bunAdapter } from "../../../src/adapters/bunSockets.ts";
 import { testAdapter } from "../../support/adapterContract.ts";
 import { runtimeId, test } from "../../support/harness.ts";
 

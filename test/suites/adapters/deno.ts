@@ -1,4 +1,4 @@
-import { denoAdapter } from "../../../src/adapters/deno.ts";
+import { denoAdapter } from "../../../src/adapters/denoSockets.ts";
 import { testAdapter } from "../../support/adapterContract.ts";
 import { runtimeId, test } from "../../support/harness.ts";
 

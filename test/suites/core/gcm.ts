@@ -1,4 +1,4 @@
 import * as gcm from "../../../src/core/gcm.ts";
-import { registerGcmTests } from "../../support/gcm-tests.ts";
+import { registerGcmTests } from "../../support/gcmTests.ts";
 
 registerGcmTests(gcm);

@@ -5,9 +5,9 @@ import nodeCrypto from "node:crypto";
 import { blake2b as nobleBlake2b } from "@noble/hashes/blake2.js";
 import { hmac as nobleHmac } from "@noble/hashes/hmac.js";
 import { hkdfBlake2b, hmacBlake2b } from "../../../src/core/blake2b.ts";
-import { memory, STAGING, STAGING_BYTES } from "../../../src/core/crypto.ts";
+import { memory, STAGING, STAGING_BYTES } from "../../../src/core/wasmModule.ts";
 import { test } from "../../support/harness.ts";
-import { randomBytes } from "../../support/x25519-tests.ts";
+import { randomBytes } from "../../support/x25519Tests.ts";
 
 const reference = (key: Uint8Array, data: Uint8Array) => Uint8Array.from(nobleHmac(nobleBlake2b, key, data));
 

@@ -63,7 +63,7 @@ for (const protocol of protocols) {
       const peer = await victim.connect();
       if (length > 0) peer.write(whole.subarray(0, length));
       peer.socket.end();
-      await victim.expectClosed(peer, "ERR_HANDSHAKE", `after ${length} bytes`);
+      await victim.expectDropped(peer, `after ${length} bytes`);
     }
   });
 
@@ -72,7 +72,9 @@ for (const protocol of protocols) {
     const peer = await victim.connect();
     peer.write(garbage(2, 10));
     await peer.destroy();
-    await victim.expectClosed(peer, "ERR_HANDSHAKE", "reset");
+    // Ten bytes are enough to see that they don't begin a message of v2, and too few for one of v1.
+    if (protocol.withKinds) await victim.expectClosed(peer, "ERR_HANDSHAKE", "reset");
+    else await victim.expectDropped(peer, "reset");
   });
 
   test(`${name}: garbage, and protocols of others`, async () => {
@@ -89,6 +91,10 @@ for (const protocol of protocols) {
       const peer = await victim.connect();
       peer.write(bytes);
       peer.socket.end();
+      if (bytes.length < (protocol.withKinds ? 4 : 32)) {
+        await victim.expectDropped(peer, `noise ${index}`);
+        continue;
+      }
       const reason = await victim.closed(peer);
       // In protocol v1 any 32 bytes are a public key: what follows is a frame that does not open.
       assert.ok(reason instanceof SealwireErrorClass, `noise ${index} ended in good order`);

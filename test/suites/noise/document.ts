@@ -163,7 +163,7 @@ async function recordSession(
   });
   const dialling = connect({ port: proxy.port, maxConnections: 1, ...client });
   try {
-    await calls(await dialling.connected());
+    await calls(dialling);
   } finally {
     await dialling.close();
     await listening.close();
@@ -192,7 +192,7 @@ test("a session of v2 on a socket is the document's, byte for byte", async () =>
   const { client, server } = v2Handshakes();
   const frames = await recordSession(
     client,
-    { ...server, onMessage, onHandlerError() {} },
+    { ...server, onMessage, onHandlerError() {}, exposeErrorMessages: true },
     0,
     async (connection) => {
       await connection.send(encoder.encode("hello"));

@@ -6,7 +6,7 @@ import type { HandshakeFactory, HandshakeResult, Role } from "../../../src/proto
 import { dhFunctions } from "../../../src/protocol/noise/dh.ts";
 import { kemFunctions } from "../../../src/protocol/noise/kem.ts";
 import { encodeKey, generateKeyPair } from "../../../src/protocol/noise/keys.ts";
-import { noise } from "../../../src/protocol/noise/noise.ts";
+import { noise } from "../../../src/protocol/noise/noiseFactory.ts";
 import type { AuthorizeInfo, NoiseOptions } from "../../../src/protocol/noise/noiseOptions.ts";
 import { drive, driveUntilError } from "../../support/handshakePair.ts";
 import { test } from "../../support/harness.ts";
@@ -230,9 +230,34 @@ test("a destroyed factory makes no more handshakes; those it made go on", () => 
   const a = factory.create("client", info);
   factory.destroy();
   factory.destroy();
-  assert.throws(() => factory.create("client", info), { code: "ERR_INVALID_ARGUMENT" });
+  assert.throws(() => factory.create("client", info), { code: "ERR_CLOSED" });
   const [one, other] = drive(a, noise({ psk }).create("server", info));
   assertMatching(one, other);
+});
+
+test("a server's handshake that has read nothing yet keeps the keys of its destroyed factory, not zeros", () => {
+  const options = { psk, staticKey: server };
+  const factory = noise(options, "server");
+  const late = factory.create("server", info);
+  factory.destroy();
+  const known = { psk, staticKey: client, remoteStatic: server.publicKey };
+  const [one, other] = drive(noise(known).create("client", info), late);
+  assertMatching(one, other);
+  // Nobody gets in with what is left where the psk was.
+  const guarded = noise({ psk }, "server");
+  const unread = guarded.create("server", info);
+  guarded.destroy();
+  const first = noise({ psk: new Uint8Array(32) })
+    .create("client", info)
+    .send()!;
+  unread.receive(first.subarray(0, 4));
+  assert.throws(() => unread.receive(first.subarray(4)), { code: "ERR_HANDSHAKE" });
+  // And a destroyed one does nothing any more.
+  const dead = noise({ psk }, "server").create("server", info);
+  dead.destroy();
+  assert.throws(() => dead.receive(first.subarray(0, 4)), { code: "ERR_CLOSED" });
+  assert.throws(() => dead.finish(), { code: "ERR_CLOSED" });
+  assert.equal(dead.send(), undefined);
 });
 
 /** Both ends' errors when the options do not fit; an end that only sees the close has none. */

@@ -178,7 +178,7 @@ test("a finished handshake is consumed by split", () => {
   assert.throws(() => initiator.writeMessage(), { code: "ERR_HANDSHAKE", message: /consumed/ });
   assert.deepEqual(initiator.handshakeHash, hash);
   responder.destroy();
-  assert.throws(() => responder.split(), { code: "ERR_HANDSHAKE", message: /consumed/ });
+  assert.throws(() => responder.split(), { code: "ERR_CLOSED", message: /destroyed/ });
 });
 
 test("a message that is too short or longer than 65,535 bytes is refused", () => {

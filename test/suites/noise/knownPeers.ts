@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type KnownPeersOptions, knownPeers } from "../../../src/knownPeers.ts";
+import { type KnownPeersOptions, knownPeers } from "../../../src/peers/knownPeers.ts";
 import { encodeKey, generateKeyPair } from "../../../src/protocol/noise/keys.ts";
-import { noise } from "../../../src/protocol/noise/noise.ts";
+import { noise } from "../../../src/protocol/noise/noiseFactory.ts";
 import type { AuthorizeInfo } from "../../../src/protocol/noise/noiseOptions.ts";
 import { test } from "../../support/harness.ts";
 
@@ -57,7 +57,7 @@ test("a client trusts the first key of a name, then only that", () =>
 test("a server refuses unknown keys and accepts known ones from anywhere", () =>
   withFile(async (path) => {
     await assert.rejects(ask(path, key, asServer), { ...unauthorized, message: /is not in/ });
-    await knownPeers(path).add("alice", encodeKey(key));
+    await knownPeers(path).add("alice", encodeKey(key), { marker: "client" });
     assert.equal(await ask(path, key, asServer), true);
     await assert.rejects(ask(path, otherKey, asServer), unauthorized);
     assert.equal(await ask(path, otherKey, asServer, { firstUse: "trust" }), true);
@@ -103,7 +103,12 @@ test("comments and blank lines stay, several keys of a name all count", () =>
     assert.equal(await peers.remove("db", key), 1);
     assert.equal(await peers.remove("db", key), 0);
     assert.equal(await peers.remove("web"), 1);
-    assert.equal(await readFile(path, "utf8"), `# ours\n\ndb ${encodeKey(otherKey)}\n`);
+    // A line is removed by one byte, so that no writer has to wait for another.
+    assert.equal(
+      await readFile(path, "utf8"),
+      `# ours\n\n# db   ${encodeKey(key)}  the old one\ndb ${encodeKey(otherKey)}\n#eb ${encodeKey(otherKey)}\n`,
+    );
+    assert.deepEqual(await peers.list(), [{ name: "db", key: otherKey }]);
   }));
 
 test("an address with spaces stays one word", () =>

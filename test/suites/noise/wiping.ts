@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import { expandedKeys } from "../../../src/core/cachedKey.ts";
-import { memory } from "../../../src/core/crypto.ts";
 import { mlKem768KeyPair } from "../../../src/core/mlKem768.ts";
+import { memory } from "../../../src/core/wasmModule.ts";
 import { x25519PublicKey } from "../../../src/core/x25519.ts";
 import { type NoiseOptions, noise } from "../../../src/index.ts";
 import { HandshakeState } from "../../../src/protocol/noise/handshakeState.ts";

@@ -2,10 +2,10 @@
 // rules of docs/PROTOCOL.md, and no frame is longer than it may be.
 
 import assert from "node:assert/strict";
-import { Kind, LARGE_FRAME_BYTES, SEGMENT_BYTES } from "../../../src/constants.ts";
-import { memory } from "../../../src/core/crypto.ts";
-import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/pool.ts";
-import { type Framing, paddedBytes, Segment } from "../../../src/protocol/segment.ts";
+import { Kind, LARGE_FRAME_BYTES, SEGMENT_BYTES } from "../../../src/base/constants.ts";
+import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/slotPool.ts";
+import { memory } from "../../../src/core/wasmModule.ts";
+import { type Framing, longestBody, paddedBytes, Segment } from "../../../src/protocol/segment.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
 
 onAfterEachTest(() => assert.equal(slotsInUse(), 0));
@@ -460,4 +460,71 @@ test("random sizes, paddings and limits", () => {
     );
     check(framing, messages, false);
   }
+});
+
+test("a segment without a slot is empty, and a slot that is used again begins anew", () => {
+  const segment = new Segment(plainV2);
+  const fields = () => {
+    const { slot, start, end, frames, cost, sealed, isEmpty } = segment;
+    return { slot, start, end, frames, cost, sealed, isEmpty };
+  };
+  const empty = { slot: 0, start: 0, end: 0, frames: 0, cost: 0, sealed: false, isEmpty: true };
+  assert.deepEqual(fields(), empty);
+  segment.finish();
+  assert.deepEqual(fields(), empty);
+  const slot = acquireSlot();
+  const begun = { ...empty, slot, start: slot + FIRST_FRAME_AT, end: slot + FIRST_FRAME_AT };
+  for (let turn = 0; turn < 2; turn++) {
+    segment.use(slot);
+    assert.deepEqual(fields(), begun);
+    // Two frames and an open bundle.
+    assert.equal(appendAll(segment, [message(MAX_RECORD), message(MAX_RECORD), message(10)]), 3);
+    assert.deepEqual([segment.frames, segment.isEmpty], [2, false]);
+    segment.cost = 20;
+    segment.sealed = true;
+  }
+  releaseSlot(slot, SEGMENT_BYTES);
+});
+
+test("the longest body is the longest whose frame is as long as it may be", () => {
+  for (const withKind of [true, false]) {
+    for (const padding of withKind ? [0, 1, 2, 16, 100, 256, 4_096] : [0]) {
+      const framing: Framing = { ...plainV2, withKind, padding };
+      const sealed = (bodyBytes: number) => paddedBytes(framing, (withKind ? 5 : 4) + bodyBytes) + TAG_BYTES;
+      for (const sealedBytes of [8_191, 8_192, 8_208, 16_384, 1_048_576]) {
+        const body = longestBody(framing, sealedBytes);
+        assert.ok(sealed(body) <= sealedBytes, `${body} bytes, padding ${padding}, limit ${sealedBytes}`);
+        assert.ok(
+          sealed(body + 1) > sealedBytes,
+          `${body + 1} bytes, padding ${padding}, limit ${sealedBytes}`,
+        );
+      }
+    }
+  }
+});
+
+test("a frame may end where the segment ends, and not a byte later", () => {
+  const room = SEGMENT_BYTES - FIRST_FRAME_AT - 4 - TAG_BYTES;
+  for (const bundleBytes of [0, TAG_BYTES, BUNDLE_BYTES, 65_536]) {
+    const framing: Framing = { ...plainV2, bundleBytes };
+    withSegment(framing, (segment, slot) => {
+      assert.equal(appendAll(segment, [message(room - 5 + 1)]), 0);
+      assert.equal(segment.isEmpty, true);
+      assert.equal(appendAll(segment, [message(room - 5)]), 1);
+      assert.equal(segment.end, slot + SEGMENT_BYTES);
+      assert.equal(readBack(segment, framing).length, 1);
+      assert.equal(appendAll(segment, [message(0)]), 0);
+    });
+  }
+});
+
+test("a bundle may end where the segment ends, and not a byte later", () => {
+  const framing: Framing = { ...plainV2, bundleBytes: 65_536 };
+  /** What two bodies may have together. */
+  const room = SEGMENT_BYTES - FIRST_FRAME_AT - BUNDLE_OWN_BYTES - 2 * RECORD_FRONT_BYTES;
+  const half = room >>> 1;
+  const both = check(framing, [message(half), message(room - half)]);
+  assert.deepEqual(shape(both), [2]);
+  const one = check(framing, [message(half), message(room - half + 1)], false);
+  assert.deepEqual(shape(one), ["alone"]);
 });

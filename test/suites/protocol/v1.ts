@@ -1,9 +1,10 @@
 // Protocol v1 against sessions recorded from the Go library: handshake bytes, keys and frames, both directions.
 
 import assert from "node:assert/strict";
-import { LENGTH_BYTES, TAG_BYTES } from "../../../src/constants.ts";
-import { memory } from "../../../src/core/crypto.ts";
-import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/pool.ts";
+import { LENGTH_BYTES, TAG_BYTES } from "../../../src/base/constants.ts";
+import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/slotPool.ts";
+import { memory } from "../../../src/core/wasmModule.ts";
+import { x25519PublicKey } from "../../../src/core/x25519.ts";
 import type { Handshake, HandshakeResult } from "../../../src/protocol/handshake.ts";
 import { Session } from "../../../src/protocol/session.ts";
 import { monteV1, v1HandshakeForTests } from "../../../src/protocol/v1.ts";
@@ -184,4 +185,30 @@ test("options of monteV1 are checked", () => {
     });
   }
   assert.equal(monteV1({ peerMaxFrameBytes: 4_096 }).format.peerMaxFrameBytes, 4_096);
+});
+
+test("a destroyed handshake agrees on nothing: a wiped private key would give everybody the same secret", () => {
+  for (const role of ["client", "server"] as const) {
+    const handshake = v1HandshakeForTests(role, new Uint8Array(32).fill(9));
+    handshake.send();
+    handshake.destroy();
+    assert.equal(handshake.send(), undefined);
+    assert.throws(() => handshake.receive(x25519PublicKey(new Uint8Array(32).fill(5))), {
+      code: "ERR_CLOSED",
+    });
+    assert.throws(() => handshake.finish(), { code: "ERR_CLOSED" });
+  }
+});
+
+test("a handshake takes 32 bytes when it waits for them, and nothing else", () => {
+  const client = v1HandshakeForTests("client", new Uint8Array(32).fill(9));
+  const key = x25519PublicKey(new Uint8Array(32).fill(5));
+  assert.throws(() => client.receive(key), { code: "ERR_HANDSHAKE" });
+  client.send();
+  for (const wrong of [key.subarray(1), "text", undefined]) {
+    assert.throws(() => client.receive(wrong as Uint8Array), { code: "ERR_INVALID_ARGUMENT" });
+  }
+  client.receive(key);
+  assert.throws(() => client.receive(key), { code: "ERR_HANDSHAKE" });
+  client.destroy();
 });

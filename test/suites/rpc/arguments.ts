@@ -39,7 +39,7 @@ const limits = [
 ];
 
 test("every number option refuses what is no number in its range, and is named", async () => {
-  for (const name of [...limits, "maxConnections", "port"]) {
+  for (const name of [...limits, "maxConnections", "maxHandlers", "port"]) {
     for (const value of notIntegers) {
       const what = `${name}: ${String(value)}`;
       assert.match(
@@ -58,6 +58,10 @@ test("every number option refuses what is no number in its range, and is named",
     throwsWith(() => connectWith({ dialTimeoutMs: value }), "ERR_INVALID_ARGUMENT");
     await rejectsWith(listenWith({ maxConnectionWaitMs: value }), "ERR_INVALID_ARGUMENT");
     await rejectsWith(listenWith({ maxHandshakes: value }), "ERR_INVALID_ARGUMENT");
+    for (const name of ["maxConnectionsPerAddress", "maxHandshakesPerAddress", "maxWaitingSockets"]) {
+      const error = await rejectsWith(listenWith({ [name]: value }), "ERR_INVALID_ARGUMENT");
+      assert.match(error.message, new RegExp(name));
+    }
   }
   throwsWith(() => connectWith({ port: 65_536 }), "ERR_INVALID_ARGUMENT");
   throwsWith(() => connectWith({ port: 0 }), "ERR_INVALID_ARGUMENT");

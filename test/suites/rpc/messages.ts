@@ -235,7 +235,7 @@ for (const { name, options, withKinds } of protocols) {
       message.reply(message.body);
     };
     const { client } = await startPair(
-      { ...options, onMessage, onHandlerError: (error) => reported.push(error) },
+      { ...options, onMessage, onHandlerError: (error) => reported.push(error), exposeErrorMessages: true },
       { ...options, requestTimeoutMs: withKinds ? 30_000 : 100, maxConnections: 1 },
     );
     const [thrown, rejected] = [client.request(text("throw")), client.request(text("reject"))];

@@ -89,3 +89,56 @@ test("unknown numbers, full tables, giving up", async () => {
   assert.deepEqual(rejected, ["ERR_ABORTED", "ERR_CLOSED", "ERR_CLOSED"]);
   assert.deepEqual([table.size, three!.sequence], [0, 5]);
 });
+
+/** A signal that counts its listeners. */
+function countedSignal() {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const counts = { added: 0, removed: 0 };
+  const add = signal.addEventListener.bind(signal);
+  const remove = signal.removeEventListener.bind(signal);
+  Object.assign(signal, {
+    addEventListener: (...args: Parameters<typeof add>) => {
+      counts.added++;
+      add(...args);
+    },
+    removeEventListener: (...args: Parameters<typeof remove>) => {
+      counts.removed++;
+      remove(...args);
+    },
+  });
+  return { controller, signal, counts };
+}
+
+test("one signal for many requests has one listener, and none when all are settled", async () => {
+  const { controller, signal, counts } = countedSignal();
+  const { table, add, abandoned, rejected } = makeTable(1);
+  for (let round = 1; round <= 3; round++) {
+    const requests = Array.from({ length: 100 }, () => add());
+    for (const request of requests) request.watch(signal);
+    assert.deepEqual(counts, { added: round, removed: round - 1 });
+    for (const [i, request] of requests.entries()) {
+      table.take(request.sequence);
+      if (i % 2 === 0) request.resolve(new Uint8Array(0));
+      else request.reject(new SealwireError("ERR_CONNECTION_LOST", "lost"));
+    }
+    assert.deepEqual(counts, { added: round, removed: round });
+  }
+  rejected.length = 0;
+  const settled = add();
+  const waiting = Array.from({ length: 20 }, () => add());
+  for (const request of [settled, ...waiting]) request.watch(signal);
+  table.take(settled.sequence)!.resolve(new Uint8Array(0));
+  await Promise.resolve();
+  rejected.length = 0;
+  controller.abort("enough");
+  await Promise.resolve();
+  await Promise.resolve();
+  assert.deepEqual(rejected, Array(20).fill("ERR_ABORTED"));
+  assert.deepEqual(
+    abandoned,
+    waiting.map((request) => request.sequence),
+  );
+  assert.equal(counts.added, counts.removed);
+  assert.equal(table.size, 0);
+});

@@ -2,7 +2,7 @@
 // no slot left.
 
 import assert from "node:assert/strict";
-import { acquireSlot, releaseSlot } from "../../../src/core/pool.ts";
+import { acquireSlot, releaseSlot } from "../../../src/core/slotPool.ts";
 import type { Client, Connection, Message } from "../../../src/index.ts";
 import { test } from "../../support/harness.ts";
 import { protocols } from "../../support/protocols.ts";

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
-import { TIMER_TICK_MS } from "../../../src/constants.ts";
+import { AsyncLocalStorage } from "node:async_hooks";
+import { once } from "node:events";
+import * as net from "node:net";
+import { TIMER_TICK_MS } from "../../../src/base/constants.ts";
 import { CallbackDeadline, Deadline, timers } from "../../../src/rpc/timers.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
 import { sleep, waitFor } from "../../support/rpcHarness.ts";
@@ -113,4 +116,186 @@ test("a deadline that cancels or moves its neighbours while it fires leaves the 
       assert.ok(performance.now() - start < 8_000, "a deadline was forgotten for a turn of the wheel");
     }
   }
+});
+
+/** Keeps the event loop from turning: longer than the wheel takes for an ordinary delay. */
+function stall(ms: number): void {
+  for (const end = performance.now() + ms; performance.now() < end; );
+}
+
+test("a random mix of near and far deadlines, moved and cancelled: each fires once, in time, or never", async () => {
+  // Deterministic; virtual ages come from real ones: far ones are cancelled before their time.
+  let seed = 1;
+  const random = (below: number): number => {
+    seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fffffff;
+    return seed % below;
+  };
+  const near: Noted[] = [];
+  const far: Deadline[] = [];
+  for (let i = 0; i < 2_000; i++) {
+    const kind = random(4);
+    if (kind === 0) near.push(new Noted(random(400)));
+    else if (kind === 1) {
+      const deadline = new CallbackDeadline(() => assert.fail("a far one fired"));
+      timers.arm(deadline, 15_000 + random(100_000));
+      far.push(deadline);
+    } else if (far.length > 0) {
+      const deadline = far[random(far.length)]!;
+      if (kind === 2) timers.cancel(deadline);
+      else timers.arm(deadline, 10_000 + random(0x7fffffff - 10_000));
+    }
+    if (i % 500 === 0) await sleep(20);
+  }
+  await waitFor(() => near.every(({ expirations }) => expirations > 0), "the near ones");
+  for (const { expirations, elapsedMs, ms } of near) {
+    assert.equal(expirations, 1);
+    assert.ok(elapsedMs >= ms);
+  }
+  for (const deadline of far) timers.cancel(deadline);
+});
+
+test("with nothing due the process is not woken", async () => {
+  const deadlines = [10_000, 12_345, 40_000, 3_600_000, 0x7fffffff].map((ms) => {
+    const deadline = new CallbackDeadline(() => assert.fail("fired"));
+    timers.arm(deadline, ms);
+    return deadline;
+  });
+  const before = timers.wakeUps;
+  await sleep(1_500);
+  assert.equal(timers.wakeUps, before);
+  for (const deadline of deadlines) timers.cancel(deadline);
+});
+
+test("a stream of short calls starts no timer for each, also when each empties the wheel", async () => {
+  const deadline = new CallbackDeadline(() => assert.fail("fired"));
+  for (const other of [undefined, new CallbackDeadline(() => assert.fail("fired"))]) {
+    if (other !== undefined) timers.arm(other, 15_000);
+    const started = timers.timersStarted;
+    const wakeUps = timers.wakeUps;
+    for (let i = 0; i < 20_000; i++) {
+      timers.arm(deadline, 30_000);
+      timers.cancel(deadline);
+      if (i % 1_000 === 0) await sleep(1);
+    }
+    // A few per time that the timer fires, which it does at most once per tick.
+    const allowed = 20 * (1 + timers.wakeUps - wakeUps);
+    assert.ok(timers.timersStarted - started <= allowed, `${timers.timersStarted - started} timers started`);
+    if (other !== undefined) timers.cancel(other);
+  }
+  timers.rest();
+});
+
+test("an empty wheel holds no timer: at once after a few deadlines, after rest() always", () => {
+  // Deno's sanitizers and the end of the process see the runtime's timers, which Node lists.
+  const count = (): number =>
+    process.getActiveResourcesInfo?.().filter((name) => name === "Timeout").length ?? 0;
+  timers.rest();
+  const before = count();
+  const deadline = new CallbackDeadline(() => {});
+  timers.arm(deadline, 30_000);
+  timers.cancel(deadline);
+  assert.equal(count(), before);
+  for (let i = 0; i < 100; i++) {
+    timers.arm(deadline, 30_000);
+    timers.cancel(deadline);
+  }
+  timers.rest();
+  assert.equal(count(), before);
+});
+
+test("what is found overdue after a stall waits until the sockets were polled, once", async () => {
+  const before = timers.lateSweeps;
+  const order: string[] = [];
+  const deadline = new CallbackDeadline(() => order.push("deadline"));
+  // The answer lies in the kernel when the deadline has passed.
+  const server = net.createServer((socket) => socket.on("data", () => order.push("data")));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const client = net.connect((server.address() as net.AddressInfo).port, "127.0.0.1");
+  await once(client, "connect");
+  await sleep(20);
+  timers.arm(deadline, 50);
+  client.write("x");
+  stall(200);
+  await waitFor(() => order.length === 2, "both");
+  assert.deepEqual(order, ["data", "deadline"]);
+  assert.equal(timers.lateSweeps, before + 1);
+  client.destroy();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+test("a deadline that is cancelled while the sweep waits does not fire, one that is armed fires later", async () => {
+  for (let attempt = 0; attempt < 20; attempt++) {
+    const before = timers.lateSweeps;
+    const cancelled = new CallbackDeadline(() => assert.fail("fired"));
+    const armed = new CallbackDeadline(() => {});
+    timers.arm(cancelled, 20);
+    // Fires before the wheel's own timer or behind it, but before the sweep, which comes after a poll.
+    setTimeout(() => {
+      timers.cancel(cancelled);
+      timers.arm(armed, 1);
+    }, 30);
+    stall(120);
+    await waitFor(() => !armed.armed && !cancelled.armed, "both");
+    if (timers.lateSweeps > before) return;
+  }
+  assert.fail("no sweep was ever late");
+});
+
+test("a deadline that throws costs the others nothing", async () => {
+  const fired: number[] = [];
+  const thrown: unknown[] = [];
+  const listeners = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException");
+  process.on("uncaughtException", (error) => thrown.push(error));
+  try {
+    for (let i = 0; i < 10; i++) {
+      const deadline = new CallbackDeadline(() => {
+        fired.push(i);
+        if (i === 5) throw new Error("thrown by a deadline");
+      });
+      timers.arm(deadline, i < 8 ? 20 : 100);
+    }
+    await waitFor(() => fired.length === 10, "all ten");
+    assert.equal(thrown.length, 1);
+  } finally {
+    process.removeAllListeners("uncaughtException");
+    for (const listener of listeners) process.on("uncaughtException", listener);
+  }
+});
+
+test("fake timers of a test do not reach the wheel", async () => {
+  const names = ["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "clearTimeout"] as const;
+  const globals = globalThis as unknown as Record<string, unknown>;
+  const real = new Map(names.map((name) => [name, globals[name]]));
+  const realNow = performance.now;
+  const { nextTick } = process;
+  let fired = 0;
+  const deadline = new CallbackDeadline(() => fired++);
+  try {
+    for (const name of names) globals[name] = () => 1;
+    performance.now = () => 0;
+    process.nextTick = () => {};
+    timers.arm(deadline, 20);
+    timers.cancel(deadline);
+    timers.arm(deadline, 20);
+  } finally {
+    for (const [name, value] of real) globals[name] = value;
+    performance.now = realNow;
+    process.nextTick = nextTick;
+  }
+  await waitFor(() => fired === 1, "the deadline");
+});
+
+test("a deadline runs in no caller's asynchronous context", async () => {
+  const storage = new AsyncLocalStorage<string>();
+  const seen: unknown[] = [];
+  const deadline = new CallbackDeadline(() => seen.push(storage.getStore()));
+  storage.run("a request", () => timers.arm(deadline, 20));
+  await waitFor(() => seen.length === 1, "the deadline");
+  storage.run("another", () => {
+    timers.arm(deadline, 20);
+    stall(150);
+  });
+  await waitFor(() => seen.length === 2, "the late one");
+  assert.deepEqual(seen, [undefined, undefined]);
 });

@@ -1,0 +1,65 @@
+// Builds dist/ from src/ and build/*.wasm (run buildWasm.js first): ES modules by rollup, declarations by
+// tsc, and the raw wasm modules.
+import { execFileSync } from "node:child_process";
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { rollup } from "rollup";
+import config from "../rollup.config.js";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+process.chdir(root);
+rmSync("dist", { recursive: true, force: true });
+
+const bundle = await rollup(config);
+const { output } = await bundle.write(config.output);
+await bundle.close();
+
+// Only what the entry points reach is declared.
+const declarations = {
+  extends: "../tsconfig.json",
+  compilerOptions: {
+    noEmit: false,
+    declaration: true,
+    emitDeclarationOnly: true,
+    rewriteRelativeImportExtensions: true,
+    stripInternal: true,
+    rootDir: "../src",
+    outDir: "../dist/types",
+  },
+  include: [],
+  files: [...Object.values(config.input), "src/core/abortSignal.ts"].map((path) => `../${path}`),
+};
+writeFileSync("build/tsconfig.dist.json", JSON.stringify(declarations));
+execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "build/tsconfig.dist.json"], {
+  stdio: "inherit",
+});
+/**
+ * A declaration as programs compile it: tsc leaves the `.ts` of an import as it is, and names AbortSignal as if
+ * every program had the DOM library or @types/node; src/core/abortSignal.ts has a type that needs neither.
+ */
+function forConsumers(text, path) {
+  const imports = text.replace(/((?:from|import\()\s*["']\.[^"']*)\.ts(["'])/g, "$1.js$2");
+  const code = imports.replace(/\/\*[\s\S]*?\*\//g, "");
+  const own = path === "core/abortSignal.d.ts" || /import [^;]*\bAbortSignal\b/.test(code);
+  if (own || !/\bAbortSignal\b/.test(code)) return imports;
+  const folders = path.split("/").length - 1;
+  const up = folders === 0 ? "./" : "../".repeat(folders);
+  return `import type { AbortSignal } from "${up}core/abortSignal.js";\n${imports}`;
+}
+
+for (const name of readdirSync("dist/types", { recursive: true, encoding: "utf8" })) {
+  if (!name.endsWith(".d.ts")) continue;
+  const file = join("dist/types", name);
+  writeFileSync(file, forConsumers(readFileSync(file, "utf8"), name.replaceAll("\\", "/")));
+}
+
+for (const name of ["sealwire.wasm", "sealwire.relaxed.wasm"]) copyFileSync(`build/${name}`, `dist/${name}`);
+
+const entries = output
+  .filter((chunk) => chunk.type === "chunk" && chunk.isEntry)
+  .map((chunk) => chunk.fileName);
+const bytes = output.reduce((sum, chunk) => sum + (chunk.type === "chunk" ? chunk.code.length : 0), 0);
+console.log(
+  `dist: ${entries.join(", ")}; ${Math.round(bytes / 1024)} KiB of JavaScript in ${output.length} files`,
+);

@@ -1,0 +1,230 @@
+// Bun's own sockets.
+
+import { outOfContext, runAtEndOfTurn, runSoon, yieldToEventLoop } from "../core/eventLoop.ts";
+import { release } from "../core/release.ts";
+import type { Adapter, Address, DialEvents, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
+import { DescriptorGuard } from "./descriptors.ts";
+import { checkPath, listenFailed } from "./failures.ts";
+import { dialByNode } from "./nodeSockets.ts";
+
+/** The part of Bun's socket API that is used here. */
+interface BunSocket {
+  data: SocketState;
+  readonly remoteAddress: string;
+  write(bytes: Uint8Array): number;
+  pause(): void;
+  resume(): void;
+  shutdown(): void;
+  terminate(): void;
+  setNoDelay(on: boolean): boolean;
+  /** Replaces the handlers. */
+  reload(options: { socket: BunHandlers }): void;
+}
+interface BunHandlers {
+  open?(socket: BunSocket): void;
+  data(socket: BunSocket, bytes: Uint8Array): void;
+  drain(socket: BunSocket): void;
+  end(socket: BunSocket): void;
+  close(socket: BunSocket, error?: unknown): void;
+  error(socket: BunSocket, error: unknown): void;
+}
+interface BunWhere {
+  hostname?: string;
+  port?: number;
+  unix?: string;
+}
+interface BunListen {
+  readonly port?: number;
+  stop(closeActiveConnections?: boolean): void;
+}
+interface BunApi {
+  listen(options: BunWhere & { socket: BunHandlers; allowHalfOpen: boolean }): BunListen;
+}
+
+declare const Bun: BunApi;
+
+/** What belongs to one socket. */
+class SocketState {
+  events: TransportEvents | undefined;
+  transport: BunTransport | undefined;
+  failure: unknown;
+  /** The peer's end of stream was reported. */
+  ended = false;
+}
+
+class BunTransport implements Transport {
+  readonly #socket: BunSocket;
+  /** What the kernel did not take: Bun keeps nothing. */
+  #rest: Uint8Array | undefined;
+  #endSent = false;
+  #closed = false;
+
+  constructor(socket: BunSocket) {
+    this.#socket = socket;
+  }
+
+  get remoteAddress(): string {
+    return this.#closed ? "" : (this.#socket.remoteAddress ?? "");
+  }
+
+  write(bytes: Uint8Array): boolean {
+    const taken = this.#socket.write(bytes);
+    if (taken === bytes.length) return true;
+    // -1: the socket is closing; the close event follows.
+    this.#rest = taken > 0 ? bytes.subarray(taken) : bytes;
+    return false;
+  }
+
+  unwrittenBytes(): number {
+    // The kernel says that it has room when a third of its buffer is free; asked, it takes less.
+    if (this.drain()) runSoon(() => this.#socket.data.events?.onWritten());
+    return this.#rest?.length ?? 0;
+  }
+
+  /** The kernel may have room again. True when the pending write is complete. */
+  drain(): boolean {
+    if (this.#rest === undefined) return false;
+    const taken = this.#socket.write(this.#rest);
+    if (taken < this.#rest.length) {
+      if (taken > 0) this.#rest = this.#rest.subarray(taken);
+      return false;
+    }
+    this.#rest = undefined;
+    return true;
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  end(): void {
+    this.#endSent = true;
+    this.#socket.shutdown();
+  }
+
+  /** This side sent the end of its stream, and nobody destroyed the socket. */
+  get waitsForEnd(): boolean {
+    return this.#endSent && !this.#closed;
+  }
+
+  destroy(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    // Bun calls close() from inside terminate(); nobody above expects that from a method of theirs.
+    runSoon(() => this.#socket.terminate());
+  }
+
+  closed(): void {
+    this.#closed = true;
+    this.#rest = undefined;
+  }
+}
+
+function where(address: Address): BunWhere {
+  checkPath(address);
+  return address.path === undefined ? { hostname: address.host, port: address.port } : { unix: address.path };
+}
+
+const handlers: BunHandlers = {
+  data: (socket, bytes) => {
+    socket.data.events?.onData(bytes);
+    release(bytes);
+  },
+  drain: (socket) => {
+    if (socket.data.transport?.drain()) socket.data.events?.onWritten();
+  },
+  end: (socket) => {
+    socket.data.ended = true;
+    socket.data.events?.onEnd();
+  },
+  close: (socket, error) => {
+    const { events, transport, failure = error, ended } = socket.data;
+    // After shutdown() Bun reports the peer's end of stream as the close alone.
+    if (transport?.waitsForEnd && !ended && failure === undefined) events?.onEnd();
+    socket.data.events = undefined;
+    transport?.closed();
+    events?.onClose(failure);
+  },
+  error: (socket, error) => {
+    socket.data.failure = error;
+  },
+};
+
+/** Takes over a connected socket; paused, as a transport begins. */
+function adopt(socket: BunSocket): BunTransport {
+  const state = new SocketState();
+  socket.data = state;
+  socket.setNoDelay(true);
+  socket.pause();
+  state.transport = new BunTransport(socket);
+  return state.transport;
+}
+
+/**
+ * A `Bun.connect` under way can't be given up and keeps the process alive until the system does, which takes minutes.
+ * One of node:net can. Behind it is a socket of Bun's own, which is taken over when it is connected: a request on
+ * node:net's streams costs half as much again. Where there is none to be found, they serve.
+ */
+function dial(address: Address, events: DialEvents): () => void {
+  return dialByNode(address, events, (stream) => {
+    const socket = (stream as { _handle?: BunSocket })._handle;
+    if (typeof socket?.reload !== "function" || typeof socket.terminate !== "function") return undefined;
+    const transport = adopt(socket);
+    socket.data.events = events;
+    socket.reload({ socket: handlers });
+    return transport;
+  });
+}
+
+class BunListener implements Listener {
+  readonly #listener: BunListen;
+  readonly #guard = new DescriptorGuard("untold");
+  readonly port: number;
+
+  constructor(address: Address, accept: (transport: Transport) => TransportEvents) {
+    const open = (socket: BunSocket): void => {
+      const transport = adopt(socket);
+      if (this.#guard.admits()) socket.data.events = accept(transport);
+      else socket.terminate();
+    };
+    try {
+      this.#listener = Bun.listen({ ...where(address), socket: { ...handlers, open }, allowHalfOpen: true });
+    } catch (error) {
+      this.#guard.close();
+      throw error;
+    }
+    this.port = address.path === undefined ? (this.#listener.port ?? 0) : 0;
+  }
+
+  get acceptFailures(): number {
+    return this.#guard.failures;
+  }
+
+  async close(): Promise<void> {
+    this.#guard.close();
+    this.#listener.stop(false);
+  }
+}
+
+async function listen(
+  address: Address,
+  accept: (transport: Transport) => TransportEvents,
+): Promise<Listener> {
+  try {
+    return new BunListener(address, accept);
+  } catch (error) {
+    throw listenFailed(address, error);
+  }
+}
+
+export const bunAdapter: Adapter = {
+  name: "bun",
+  dial: (address, events) => outOfContext(() => dial(address, events)),
+  listen: (address, accept) => outOfContext(() => listen(address, accept)),
+  defer: runAtEndOfTurn,
+  yieldToEventLoop,
+};

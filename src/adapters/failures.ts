@@ -1,0 +1,47 @@
+// Dials and listens that fail, told alike in all runtimes: which address, and the runtime's reason.
+
+import { SealwireError } from "../base/errors.ts";
+import type { Address } from "../rpc/transport.ts";
+
+/** `sun_path` in <sys/un.h>, with the zero byte at its end: 108 bytes on Linux, 104 on the BSDs and macOS. */
+const SUN_PATH_BYTES = process.platform === "linux" ? 108 : 104;
+
+function textOf(address: Address): string {
+  return (
+    address.path ?? (address.host.includes(":") ? `[${address.host}]` : address.host) + `:${address.port}`
+  );
+}
+
+/** The runtime's reason in a few words. Where several addresses of a host were tried, all of them. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code, errors } = error as { code?: unknown; errors?: unknown };
+  if (Array.isArray(errors) && errors.length > 0) return [...new Set(errors.map(reasonOf))].join("; ");
+  if (typeof code !== "string" || error.message.includes(code)) return error.message || error.name;
+  return error.message === "" ? code : `${code}: ${error.message}`;
+}
+
+export function dialFailed(address: Address, cause: unknown): SealwireError {
+  const text = `could not connect to ${textOf(address)}: ${reasonOf(cause)}`;
+  return new SealwireError("ERR_DIAL_FAILED", text, { cause });
+}
+
+export function listenFailed(address: Address, cause: unknown): SealwireError {
+  const text = `could not listen on ${textOf(address)}: ${reasonOf(cause)}`;
+  return new SealwireError("ERR_LISTEN_FAILED", text, { cause });
+}
+
+/**
+ * Throws when the system would cut the path off (Node 20 lets it, silently: two servers whose paths begin alike would
+ * be one), or when a runtime would take it for another one at a zero byte. Linux's abstract sockets, whose names begin
+ * with one, are not supported: not every runtime knows them, and their names have no owner. Windows has named pipes.
+ */
+export function checkPath(address: Address): void {
+  const { path } = address;
+  if (path === undefined || process.platform === "win32") return;
+  if (path.includes("\0")) throw new RangeError("the path of a Unix socket can't have a zero byte");
+  const bytes = new TextEncoder().encode(path).length;
+  if (bytes < SUN_PATH_BYTES) return;
+  const text = `the path of a Unix socket has at most ${SUN_PATH_BYTES - 1} bytes here (sun_path), this one has ${bytes}`;
+  throw Object.assign(new RangeError(text), { code: "ENAMETOOLONG" });
+}

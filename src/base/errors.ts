@@ -1,0 +1,61 @@
+/**
+ * Every way a call can fail, as a stable code. Codes are part of the public API: new ones may be added,
+ * none changes its meaning.
+ */
+export type ErrorCode =
+  // The caller's mistakes: thrown at once, before anything is sent.
+  | "ERR_INVALID_ARGUMENT" // an argument or option has the wrong type, length or value; the message names it
+  | "ERR_MESSAGE_TOO_LARGE" // a body exceeds what this connection may send
+  | "ERR_ALREADY_ANSWERED" // a second reply() to one request
+  // What this machine cannot do.
+  | "ERR_UNSUPPORTED" // the runtime lacks WebAssembly SIMD or random bytes, or an engine was forced that it does not have
+  // Cryptography. A failed decryption is one code, whatever the cause.
+  | "ERR_DECRYPT" // a frame or message did not authenticate
+  | "ERR_WEAK_PUBLIC_KEY" // X25519 gave the all-zero shared secret (RFC 7748 section 6.1); an ML-KEM key failed the modulus check
+  | "ERR_COUNTER_EXHAUSTED" // 2^64 - 1 frames under one key
+  // What the peer did. The connection closes, nothing else is affected.
+  | "ERR_FRAME_TOO_LARGE" // announced length above the limit
+  | "ERR_FRAME_TOO_SHORT" // announced length below a tag and a header
+  | "ERR_HANDSHAKE" // the handshake failed; `cause` says why where it is safe to say
+  | "ERR_UNAUTHORIZED" // authorize() refused the peer, or its static key is not the pinned one
+  | "ERR_PROTOCOL" // a well-formed frame that the protocol does not allow
+  | "ERR_REMOTE" // the far handler failed; `remoteCode` and the message are the far side's
+  // Time.
+  | "ERR_DIAL_TIMEOUT"
+  | "ERR_HANDSHAKE_TIMEOUT"
+  | "ERR_REQUEST_TIMEOUT"
+  | "ERR_READ_TIMEOUT" // nothing arrived for `readTimeoutMs`, or no answer to a heartbeat
+  | "ERR_WRITE_TIMEOUT" // the peer took nothing for `writeTimeoutMs`
+  // Lifecycle and limits.
+  | "ERR_DIAL_FAILED" // no connection; `cause` is the runtime's error
+  | "ERR_CONNECTION_LOST" // the connection ended while this call was pending; `cause` says why
+  | "ERR_CLOSED" // the client, server or connection was closed by this side, or a key was destroyed
+  | "ERR_ABORTED" // the caller's AbortSignal; `cause` is its reason
+  | "ERR_BACKPRESSURE" // the hard limit of bytes waiting to be sent
+  | "ERR_TOO_MANY_REQUESTS" // the limit of requests in flight
+  | "ERR_LISTEN_FAILED"; // the address could not be bound; `cause` is the runtime's error
+
+export interface SealwireErrorOptions {
+  cause?: unknown;
+  /** For ERR_REMOTE: the code that the far side sent. */
+  remoteCode?: string;
+}
+
+/** The one error class of this package. Switch on `code`; the message is for people. */
+export class SealwireError extends Error {
+  readonly code: ErrorCode;
+  /** For ERR_REMOTE: the code that the far side sent. */
+  readonly remoteCode: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options?: SealwireErrorOptions) {
+    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "SealwireError";
+    this.code = code;
+    this.remoteCode = options?.remoteCode;
+  }
+}
+
+/** A caller's mistake. `name` is the argument or option, `expected` completes "must be …". */
+export function invalidArgument(name: string, expected: string): SealwireError {
+  return new SealwireError("ERR_INVALID_ARGUMENT", `${name} must be ${expected}`);
+}

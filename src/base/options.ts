@@ -1,0 +1,170 @@
+// Numbers that limit a connection, a client or a server: every option, its default and its check, in one place.
+
+import { invalidArgument } from "./errors.ts";
+
+/** Who is at the other end, as far as the handshake proved it. */
+export interface PeerIdentity {
+  /** The protocol that ran, e.g. "v1" or "Noise_XXhfs_25519+MLKEM768_AESGCM_BLAKE2b". */
+  readonly protocol: string;
+  /** True where the handshake proved something about the peer: a shared psk or its static key. */
+  readonly authenticated: boolean;
+  /** The peer's 32-byte static public key, where the pattern carries one. */
+  readonly remoteStaticKey: Uint8Array | undefined;
+  /** Channel binding (Noise section 11.2): 64 bytes, equal on both ends and unique to this session. */
+  readonly handshakeHash: Uint8Array | undefined;
+}
+
+/**
+ * Limits and time-outs of one connection. Times in milliseconds. 0 switches a time-out off, but for two:
+ * `drainTimeoutMs: 0` cuts at once, and `heartbeatTimeoutMs` is 1 at least.
+ */
+export interface ConnectionLimits {
+  /**
+   * The longest sealed frame (header, body, padding and 16-byte tag) that is accepted or sent. A longer announced
+   * one closes the connection, a longer body is refused with ERR_MESSAGE_TOO_LARGE. Default 1 MiB.
+   */
+  maxFrameBytes?: number;
+  /**
+   * With this many unsent bytes or more on a connection, its `sendNoWait` returns false. A client's asks the one
+   * connection that it would give the message to, whatever room others have. Default 1 MiB.
+   */
+  highWaterMarkBytes?: number;
+  /**
+   * Hard limit of unsent bytes: a `send` or `request` whose body would exceed it rejects with ERR_BACKPRESSURE (a body
+   * that has nothing before it always fits), and while replies are above it nothing more is read. Default 16 MiB, and at least four times `maxFrameBytes`.
+   */
+  maxPendingBytes?: number;
+  /** Requests of this side that wait for answers, per connection; more reject with ERR_TOO_MANY_REQUESTS. Default 1,024. */
+  maxInFlightRequests?: number;
+  /** Handlers that have returned a promise and still run, per connection; at the limit reading pauses. Default 1,024. */
+  maxConcurrentHandlers?: number;
+  /**
+   * From the open socket to the complete handshake, `authorize` included; on a server also how long a socket may take
+   * to send its first message. 0: no limit. Default 10,000: a thousand clients that come at once need seconds on a
+   * busy machine.
+   */
+  handshakeTimeoutMs?: number;
+  /** Closes a connection on which nothing arrives for so long. Default 0 (off). */
+  readTimeoutMs?: number;
+  /** Closes a connection whose peer takes no bytes for so long while some wait. 0: never. Default 30,000. */
+  writeTimeoutMs?: number;
+  /** A request without an answer rejects after so long; each request can set its own. 0: never. Default 30,000. */
+  requestTimeoutMs?: number;
+  /** Protocol v2: after so long without any byte from the peer it is asked for a sign of life. 0: never. Default 15,000. */
+  heartbeatIntervalMs?: number;
+  /** …and without an answer for so long after that, the connection closes. At least 1. Default 10,000. */
+  heartbeatTimeoutMs?: number;
+  /**
+   * How long `close`, of either side, lets calls, handlers and writes finish before the connection is cut. 0: cut at
+   * once, that is with the next tick of the timers. Default 5,000.
+   */
+  drainTimeoutMs?: number;
+  /**
+   * Protocol v2: round every plaintext up to a multiple of this many bytes, so that lengths say less. 0 to 32,768.
+   * Default 0 (off).
+   */
+  padding?: number;
+  /**
+   * Protocol v2: messages that leave together share sealed frames of at most this many bytes. Long frames seal
+   * several times faster; but nothing of a frame is delivered before its last byte is there, which on a slow line
+   * may speak for less. 0: every message in a frame of its own. Default 65,536.
+   */
+  bundleBytes?: number;
+}
+
+export type ResolvedLimits = Readonly<Required<ConnectionLimits>>;
+
+const MEBIBYTE = 1_048_576;
+
+export const defaultLimits: ResolvedLimits = {
+  maxFrameBytes: MEBIBYTE,
+  highWaterMarkBytes: MEBIBYTE,
+  maxPendingBytes: 16 * MEBIBYTE,
+  maxInFlightRequests: 1_024,
+  maxConcurrentHandlers: 1_024,
+  handshakeTimeoutMs: 10_000,
+  readTimeoutMs: 0,
+  writeTimeoutMs: 60_000,
+  requestTimeoutMs: 30_000,
+  heartbeatIntervalMs: 15_000,
+  heartbeatTimeoutMs: 10_000,
+  drainTimeoutMs: 5_000,
+  padding: 0,
+  bundleBytes: 65_536,
+};
+
+/** Smallest and largest sensible value of each limit. Times stop where setTimeout of every runtime does. */
+const MAX_MS = 0x7fffffff;
+const ranges: Record<keyof ConnectionLimits, readonly [min: number, max: number]> = {
+  maxFrameBytes: [64, 0x40000000],
+  highWaterMarkBytes: [1, 0x7fffffff],
+  maxPendingBytes: [1, Number.MAX_SAFE_INTEGER],
+  maxInFlightRequests: [1, 1_048_576],
+  maxConcurrentHandlers: [1, 1_048_576],
+  handshakeTimeoutMs: [0, MAX_MS],
+  readTimeoutMs: [0, MAX_MS],
+  writeTimeoutMs: [0, MAX_MS],
+  requestTimeoutMs: [0, MAX_MS],
+  heartbeatIntervalMs: [0, MAX_MS],
+  heartbeatTimeoutMs: [1, MAX_MS],
+  drainTimeoutMs: [0, MAX_MS],
+  padding: [0, 32_768],
+  bundleBytes: [0, 65_536],
+};
+
+/**
+ * Checks an integer option.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the option.
+ */
+export function integerOption(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min || value > max) {
+    throw invalidArgument(name, `an integer from ${min} to ${max}`);
+  }
+  return value;
+}
+
+/**
+ * Checks that `options` is an object that holds nothing but known names, so that a misspelt limit is an error
+ * and not a default.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the option.
+ */
+export function checkOptionNames(options: unknown, known: readonly string[]): void {
+  if (typeof options !== "object" || options === null) throw invalidArgument("options", "an object");
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name))
+      throw invalidArgument(`option ${JSON.stringify(name)}`, `one of ${known.join(", ")}`);
+  }
+}
+
+/**
+ * Checks an option that must be a function where it is given.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the option.
+ */
+export function functionOption<T>(name: string, value: T): T {
+  if (value !== undefined && typeof value !== "function") throw invalidArgument(name, "a function");
+  return value;
+}
+
+export const limitNames = Object.keys(defaultLimits) as (keyof ConnectionLimits)[];
+
+/**
+ * Defaults filled in, every value checked.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the option.
+ */
+export function resolveLimits(options: ConnectionLimits): ResolvedLimits {
+  const limits: Required<ConnectionLimits> = { ...defaultLimits };
+  for (const name of limitNames) {
+    const value = options[name];
+    if (value !== undefined) limits[name] = integerOption(name, value, ...ranges[name]);
+  }
+  if (options.maxPendingBytes === undefined) {
+    limits.maxPendingBytes = Math.max(limits.maxPendingBytes, 4 * limits.maxFrameBytes);
+  } else if (limits.maxPendingBytes < limits.maxFrameBytes) {
+    throw invalidArgument("maxPendingBytes", `at least maxFrameBytes (${limits.maxFrameBytes})`);
+  }
+  return limits;
+}

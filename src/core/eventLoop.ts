@@ -1,0 +1,114 @@
+// The event loop as it was when this file was loaded. A test that puts fakes in place of the global functions
+// (Sinon, Jest, @std/testing) fakes its own time, not the library's: a deadline that a fake swallowed would be
+// pending for ever. Whatever needs time, a later turn or no caller's context takes it from here.
+
+import { runtimeName } from "./runtimeName.ts";
+
+/** Milliseconds of the monotonic clock. */
+export const now: () => number = performance.now.bind(performance);
+
+/** What `startTimer` returns: an object in Node and Bun, a number in Deno. */
+export type RuntimeTimer = unknown;
+
+const { setTimeout: originalSetTimeout, clearTimeout: originalClearTimeout } = globalThis;
+const originalSetImmediate = (globalThis as { setImmediate?: typeof setImmediate }).setImmediate;
+const originalQueueMicrotask = globalThis.queueMicrotask;
+const originalNextTick = globalThis.process?.nextTick?.bind(globalThis.process);
+
+/**
+ * Runs `callback` in the asynchronous context (AsyncLocalStorage) in which the library was loaded, which normally is
+ * none. Without it, a socket or timer that is made within a request of the application keeps that request's context
+ * for as long as it lives, and every handler that it ever calls would run in it.
+ */
+export const outOfContext: <T>(callback: () => T) => T = findOutOfContext();
+
+/** The part of node:async_hooks that is used here. */
+interface AsyncHooks {
+  readonly AsyncResource: new (type: string) => { runInAsyncScope<T>(callback: () => T): T };
+}
+
+function findOutOfContext(): <T>(callback: () => T) => T {
+  try {
+    // Not imported, as in core/runtimeAes.ts. AsyncResource costs 20–40 ns per call in Node and Bun, a snapshot 180.
+    const hooks = globalThis.process?.getBuiltinModule?.("node:async_hooks") as AsyncHooks | undefined;
+    if (hooks === undefined) return (callback) => callback();
+    const outside = new hooks.AsyncResource("sealwire");
+    return (callback) => outside.runInAsyncScope(callback);
+  } catch {
+    return (callback) => callback();
+  }
+}
+
+/** A timer that keeps the process alive until it has fired or was stopped. Belongs to no caller's context. */
+export function startTimer(callback: () => void, ms: number): RuntimeTimer {
+  return outOfContext(() => originalSetTimeout(callback, ms));
+}
+
+export function stopTimer(timer: RuntimeTimer): void {
+  originalClearTimeout(timer as ReturnType<typeof setTimeout>);
+}
+
+/** Runs `callback` once this call has returned to the event loop or an `await`. Belongs to no caller's context. */
+export function runSoon(callback: () => void): void {
+  outOfContext(() => originalQueueMicrotask(callback));
+}
+
+/**
+ * Runs `callback` at the end of the turn: in Node and Bun before the promise reactions that follow, in Deno among
+ * them. Belongs to no caller's context.
+ */
+export const runAtEndOfTurn: (callback: () => void) => void =
+  runtimeName === "deno" || originalNextTick === undefined
+    ? endOfTurnByPromise()
+    : (callback) => outOfContext(() => originalNextTick(callback));
+
+/**
+ * A promise reaction runs in the context in which it was registered, so those of one endless loop run in this one:
+ * in Deno that costs a fifth of what `outOfContext` does, and turns end often.
+ */
+function endOfTurnByPromise(): (callback: () => void) => void {
+  let waiting: (() => void)[] = [];
+  let running: (() => void)[] = [];
+  let wake: (() => void) | undefined;
+  const sleeping = (resolve: () => void): void => {
+    wake = resolve;
+  };
+  const runAll = async (): Promise<void> => {
+    for (;;) {
+      // Also with more to do: promise reactions that are due come first.
+      await (waiting.length === 0 ? new Promise<void>(sleeping) : undefined);
+      [running, waiting] = [waiting, running];
+      for (const callback of running) {
+        try {
+          callback();
+        } catch (error) {
+          // Reported as the runtime reports it for a microtask; the others run.
+          originalQueueMicrotask(() => {
+            throw error;
+          });
+        }
+      }
+      running.length = 0;
+    }
+  };
+  runAll();
+  return (callback) => {
+    if (waiting.push(callback) > 1 || wake === undefined) return;
+    const resolve = wake;
+    wake = undefined;
+    resolve();
+  };
+}
+
+/**
+ * Runs `callback` after the runtime has polled its sockets once: data that lay in the kernel was handed out, due
+ * timers ran. Belongs to no caller's context.
+ *
+ * One `setImmediate` would do in a timer of Node, but not in a socket's event or a promise reaction, whose iteration
+ * of the loop has polled before. Two are right everywhere in Node and Bun (8 and 2 µs). Deno's `setImmediate` does
+ * not poll at all; a timer of 0 ms does, which takes 1–2 ms.
+ */
+export function yieldToEventLoop(callback: () => void): void {
+  if (originalSetImmediate === undefined || runtimeName === "deno") startTimer(callback, 0);
+  else outOfContext(() => originalSetImmediate(() => originalSetImmediate(callback)));
+}

@@ -1,0 +1,263 @@
+// AES-256-GCM of one message in JavaScript memory, of any size: through a fixed window of linear memory, or
+// the runtime's GCM. Shared by the one-shot API (gcm.ts) and by frames too large for a batch (frameCipher.ts).
+
+import { SealwireError } from "../base/errors.ts";
+import { totalLength, viewOf } from "./bytes.ts";
+import type { CachedKey } from "./cachedKey.ts";
+import { copyInto } from "./copy.ts";
+import { release, wipeAndRelease } from "./release.ts";
+import { nodeCrypto } from "./runtimeAes.ts";
+import { runtimeName } from "./runtimeName.ts";
+import { engineThresholds } from "./tuning.ts";
+import { core, KEYSTREAM, memory, STAGING } from "./wasmModule.ts";
+import { wipe } from "./wipe.ts";
+
+/** What does the work: see frameCipher.ts. "auto" takes the fastest by size. */
+export type Engine = "auto" | "wasm" | "keystream" | "native";
+
+export const IV_BYTES = 12;
+export const TAG_BYTES = 16;
+
+/** SP 800-38D section 5.2.1.1: at most 2^36 - 32 bytes of text. */
+export const MAX_TEXT_BYTES = 2 ** 36 - 32;
+
+const IV = STAGING;
+const TAG = STAGING + 16;
+const WINDOW = STAGING + 1024;
+/** Large messages are sealed and given out in pieces of at most this size: what is best written at once. */
+export const WINDOW_BYTES = 65_536;
+
+export const thresholds = engineThresholds[runtimeName];
+
+/** @throws SealwireError ERR_UNSUPPORTED when `engine` needs node:crypto and this runtime lacks it */
+export function requireEngine(engine: Engine): void {
+  if ((engine === "keystream" || engine === "native") && nodeCrypto === undefined) {
+    throw new SealwireError("ERR_UNSUPPORTED", `engine "${engine}" needs node:crypto`);
+  }
+}
+
+function engineFor(engine: Engine, bytes: number): Engine {
+  if (engine !== "auto") return engine;
+  if (nodeCrypto === undefined) return "wasm";
+  if (bytes >= thresholds.nativeLargeFromBytes) return "native";
+  return bytes >= thresholds.keystreamFromBytes ? "keystream" : "wasm";
+}
+
+function begin(slot: number, iv: Uint8Array, aad: Uint8Array): void {
+  memory.set(iv, IV);
+  core.streamBegin(slot, IV);
+  const { length } = aad;
+  for (let from = 0; from < length; from += WINDOW_BYTES) {
+    const bytes = Math.min(WINDOW_BYTES, length - from);
+    memory.set(bytes === length ? aad : viewOf(aad, from, from + bytes), WINDOW);
+    core.streamHash(slot, WINDOW, bytes);
+  }
+}
+
+/**
+ * Ends a message and wipes what it left: its state, IV, tag and window (`windowBytes` of it were used at most).
+ * `keystreamBytes` of KEYSTREAM besides, for a message that something broke off: otherwise it wipes its own.
+ */
+function end(windowBytes: number, keystreamBytes: number): void {
+  core.streamEnd();
+  memory.fill(0, STAGING, WINDOW + Math.min(windowBytes, WINDOW_BYTES));
+  if (keystreamBytes > 0) memory.fill(0, KEYSTREAM, KEYSTREAM + keystreamBytes);
+}
+
+/** XORs keystream onto the first `length` bytes of the window. */
+function cryptWindow(key: CachedKey, slot: number, engine: Engine, length: number): void {
+  if (engine === "wasm") {
+    core.streamCrypt(slot, WINDOW, length);
+    return;
+  }
+  core.streamCounters(length);
+  key.runtimeAes().encryptBlocks(memory.subarray(KEYSTREAM, KEYSTREAM + ((length + 15) & ~15)));
+  core.streamXor(WINDOW, length);
+}
+
+/** Copies bytes [from, from + length) of the concatenated `parts` to linear memory. */
+function gather(parts: readonly Uint8Array[], from: number, length: number, address: number): void {
+  let start = 0;
+  for (const part of parts) {
+    const first = Math.max(from - start, 0);
+    const last = Math.min(from + length - start, part.length);
+    if (first < last) {
+      const whole = first === 0 && last === part.length;
+      copyInto(memory, address + start + first - from, whole ? part : viewOf(part, first, last));
+    }
+    start += part.length;
+  }
+}
+
+/** Takes ciphertext. `owned`: the memory is the taker's to keep or to release; otherwise it is valid during the call. */
+export type TakeCiphertext = (ciphertext: Uint8Array, owned: boolean) => void;
+
+/**
+ * Seals the concatenation of `parts`: gives the ciphertext, as long as the parts together, and then the 16-byte tag to
+ * `take`, in pieces of at most WINDOW_BYTES. Owned pieces end where a row of such windows does that begins `front`
+ * bytes before the ciphertext. `iv`: 12 bytes, never used before with this key.
+ */
+export function sealPieces(
+  key: CachedKey,
+  engine: Engine,
+  iv: Uint8Array,
+  aad: Uint8Array,
+  parts: readonly Uint8Array[],
+  front: number,
+  take: TakeCiphertext,
+): void {
+  const total = totalLength(parts);
+  const chosen = engineFor(engine, total);
+  if (chosen === "native") {
+    sealNatively(key, iv, aad, parts, front, take);
+    return;
+  }
+
+  const slot = key.expanded();
+  let broken = true;
+  try {
+    begin(slot, iv, aad);
+    for (let from = 0; from < total; from += WINDOW_BYTES) {
+      const length = Math.min(WINDOW_BYTES, total - from);
+      gather(parts, from, length, WINDOW);
+      cryptWindow(key, slot, chosen, length);
+      core.streamHash(slot, WINDOW, length);
+      take(memory.subarray(WINDOW, WINDOW + length), false);
+    }
+    core.streamTag(slot, aad.length, total, TAG);
+    take(memory.subarray(TAG, TAG + TAG_BYTES), false);
+    broken = false;
+  } finally {
+    end(Math.max(total, aad.length), broken ? WINDOW_BYTES : 0);
+  }
+}
+
+function sealNatively(
+  key: CachedKey,
+  iv: Uint8Array,
+  aad: Uint8Array,
+  parts: readonly Uint8Array[],
+  front: number,
+  take: TakeCiphertext,
+): void {
+  const cipher = nodeCrypto!.createCipheriv("aes-256-gcm", key.bytes, iv, { authTagLength: TAG_BYTES });
+  if (aad.length > 0) cipher.setAAD(aad);
+  let at = front;
+  for (const part of parts) {
+    for (let from = 0; from < part.length; ) {
+      const length = Math.min(part.length - from, WINDOW_BYTES - (at % WINDOW_BYTES));
+      take(cipher.update(viewOf(part, from, from + length)), true);
+      from += length;
+      at += length;
+    }
+  }
+  cipher.final();
+  take(cipher.getAuthTag(), true);
+}
+
+/** The same, written to `out` at `offset`. */
+export function sealMessage(
+  key: CachedKey,
+  engine: Engine,
+  iv: Uint8Array,
+  aad: Uint8Array,
+  parts: readonly Uint8Array[],
+  out: Uint8Array,
+  offset: number,
+): void {
+  let at = offset;
+  sealPieces(key, engine, iv, aad, parts, 0, (ciphertext, owned) => {
+    copyInto(out, at, ciphertext);
+    at += ciphertext.length;
+    if (owned) release(ciphertext);
+  });
+}
+
+/**
+ * Opens the concatenation of `chunks` (ciphertext ‖ tag): returns the plaintext, or null when it is too short or does not
+ * authenticate, in which case no plaintext was written anywhere that lives on. The plaintext lies in `into`
+ * where that is given (long enough), otherwise in new memory; the chunks are only read.
+ */
+export function openMessage(
+  key: CachedKey,
+  engine: Engine,
+  iv: Uint8Array,
+  aad: Uint8Array,
+  chunks: readonly Uint8Array[],
+  into?: Uint8Array,
+): Uint8Array | null {
+  const total = totalLength(chunks) - TAG_BYTES;
+  if (total < 0) return null;
+  const chosen = engineFor(engine, total);
+  if (chosen === "native") return openNatively(key, iv, aad, chunks, total, into);
+
+  const slot = key.expanded();
+  let broken = true;
+  try {
+    begin(slot, iv, aad);
+    for (let from = 0; from < total; from += WINDOW_BYTES) {
+      const length = Math.min(WINDOW_BYTES, total - from);
+      gather(chunks, from, length, WINDOW);
+      core.streamHash(slot, WINDOW, length);
+    }
+    gather(chunks, total, TAG_BYTES, TAG);
+    if (core.streamVerify(slot, aad.length, total, TAG) === 0) {
+      broken = false;
+      return null;
+    }
+    const plaintext = into === undefined ? new Uint8Array(total) : viewOf(into, 0, total);
+    for (let from = 0; from < total; from += WINDOW_BYTES) {
+      const length = Math.min(WINDOW_BYTES, total - from);
+      // A message of one window is still there from the hashing.
+      if (total > WINDOW_BYTES) gather(chunks, from, length, WINDOW);
+      cryptWindow(key, slot, chosen, length);
+      plaintext.set(memory.subarray(WINDOW, WINDOW + length), from);
+    }
+    broken = false;
+    return plaintext;
+  } finally {
+    end(Math.max(total, aad.length), broken ? WINDOW_BYTES : 0);
+  }
+}
+
+function openNatively(
+  key: CachedKey,
+  iv: Uint8Array,
+  aad: Uint8Array,
+  chunks: readonly Uint8Array[],
+  total: number,
+  into: Uint8Array | undefined,
+): Uint8Array | null {
+  const decipher = nodeCrypto!.createDecipheriv("aes-256-gcm", key.bytes, iv, { authTagLength: TAG_BYTES });
+  gather(chunks, total, TAG_BYTES, TAG);
+  decipher.setAuthTag(memory.slice(TAG, TAG + TAG_BYTES));
+  memory.fill(0, TAG, TAG + TAG_BYTES);
+  if (aad.length > 0) decipher.setAAD(aad);
+  const plaintext = into === undefined ? new Uint8Array(total) : viewOf(into, 0, total);
+  let at = 0;
+  let authentic = false;
+  try {
+    for (const chunk of chunks) {
+      for (let from = 0; from < chunk.length && at < total; from += WINDOW_BYTES) {
+        const to = Math.min(from + WINDOW_BYTES, from + total - at, chunk.length);
+        const piece = decipher.update(viewOf(chunk, from, to));
+        copyInto(plaintext, at, piece);
+        at += piece.length;
+        wipeAndRelease(piece);
+      }
+    }
+    authentic = isAuthentic(decipher);
+    return authentic ? plaintext : null;
+  } finally {
+    if (!authentic) wipe(plaintext);
+  }
+}
+
+function isAuthentic(decipher: { final(): unknown }): boolean {
+  try {
+    decipher.final();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,103 @@
+// Instantiates the crypto core once per thread. The module has no imports and fixed memory, so the views
+// made here live as long as the program and never detach.
+
+import { invalidArgument, SealwireError } from "../base/errors.ts";
+import { decodeBase64 } from "./base64.ts";
+import { buildId, plainBase64, relaxedBase64 } from "./wasmBinary.ts";
+
+/**
+ * A WebAssembly.Module. Not declared by that name: it comes with TypeScript's DOM library, which a program for
+ * Node, Bun or Deno need not have.
+ */
+export type CompiledModule = object;
+
+/** The custom section of both builds that says which sources they were made from (scripts/buildWasm.js). */
+const BUILD_SECTION = "sealwire";
+
+/** A module that a caller compiled beforehand (see `usePrecompiledModule`). */
+let precompiled: WebAssembly.Module | undefined;
+let instance: WebAssembly.Instance | undefined;
+let chosenBuild: "plain" | "relaxed" | "precompiled" = "plain";
+
+/**
+ * Use a module compiled elsewhere (for example in another thread, from `sealwire/sealwire.wasm`) instead of
+ * compiling the inlined one. Must be called before the first use of the core.
+ *
+ * @param module a WebAssembly.Module, also of another realm, of this very version of the package
+ * @throws SealwireError ERR_INVALID_ARGUMENT when it is something else or the core already runs; ERR_UNSUPPORTED
+ *   where there is no WebAssembly
+ */
+export function usePrecompiledModule(module: CompiledModule): void {
+  requireWebAssembly();
+  if (!isOurs(module)) {
+    throw invalidArgument(
+      "module",
+      "a WebAssembly.Module of this version's sealwire.wasm or sealwire.relaxed.wasm",
+    );
+  }
+  if (instance !== undefined) throw invalidArgument("module", "given before the core is first used");
+  precompiled = module;
+}
+
+/**
+ * Which build runs in this process: relaxed SIMD where the runtime validates it, else plain SIMD.
+ *
+ * @throws SealwireError ERR_UNSUPPORTED where none can run
+ */
+export function wasmBuild(): "plain" | "relaxed" | "precompiled" {
+  wasmInstance();
+  return chosenBuild;
+}
+
+/**
+ * The module instance, created at first use.
+ *
+ * @throws SealwireError ERR_UNSUPPORTED where the runtime has no WebAssembly SIMD, or does not let it run
+ * @internal
+ */
+export function wasmInstance(): WebAssembly.Instance {
+  if (instance !== undefined) return instance;
+  requireWebAssembly();
+  try {
+    instance = new WebAssembly.Instance(precompiled ?? compile());
+  } catch (cause) {
+    if (cause instanceof SealwireError) throw cause;
+    const text =
+      "sealwire could not start its WebAssembly module: the runtime forbids it, or lacks 64 MiB of memory";
+    throw new SealwireError("ERR_UNSUPPORTED", text, { cause });
+  }
+  if (precompiled !== undefined) chosenBuild = "precompiled";
+  return instance;
+}
+
+function compile(): WebAssembly.Module {
+  for (const [build, text] of [
+    ["relaxed", relaxedBase64],
+    ["plain", plainBase64],
+  ] as const) {
+    const bytes = decodeBase64(text)!;
+    if (!WebAssembly.validate(bytes)) continue;
+    chosenBuild = build;
+    return new WebAssembly.Module(bytes);
+  }
+  throw new SealwireError("ERR_UNSUPPORTED", "sealwire needs a runtime with WebAssembly SIMD (128-bit)");
+}
+
+/** Whether this is a module, of any realm, that was built together with this file. Another would run, but wrongly. */
+function isOurs(module: unknown): module is WebAssembly.Module {
+  let sections: ArrayBuffer[];
+  try {
+    // Throws for whatever is no module.
+    sections = WebAssembly.Module.customSections(module as WebAssembly.Module, BUILD_SECTION);
+  } catch {
+    return false;
+  }
+  return sections.length === 1 && String.fromCharCode(...new Uint8Array(sections[0]!)) === buildId;
+}
+
+function requireWebAssembly(): void {
+  if (typeof WebAssembly === "object") return;
+  const text =
+    "sealwire needs WebAssembly, which this runtime lacks or was started without (such as node --jitless)";
+  throw new SealwireError("ERR_UNSUPPORTED", text);
+}

@@ -1,0 +1,79 @@
+// UTF-8 (RFC 3629; what is malformed as in the WHATWG Encoding Standard). TextEncoder and TextDecoder are no part of
+// the language, and test environments that imitate browsers leave them out: then this file does it itself.
+
+const encoder = typeof TextEncoder === "function" ? new TextEncoder() : undefined;
+const decoder = typeof TextDecoder === "function" ? new TextDecoder() : undefined;
+/** Stands for what is no character. */
+const REPLACEMENT = 0xfffd;
+const BYTE_ORDER_MARK = "\ufeff";
+
+/** A text's bytes, in memory of their own; U+FFFD stands for half a surrogate pair. */
+export function encodeText(text: string): Uint8Array {
+  return encoder === undefined ? encodeByHand(text) : encoder.encode(text);
+}
+
+/** The text of bytes, without a byte order mark; U+FFFD stands for what is not UTF-8. */
+export function decodeText(bytes: Uint8Array): string {
+  return decoder === undefined ? decodeByHand(bytes) : decoder.decode(bytes);
+}
+
+/** `encodeText` without TextEncoder; for tests. */
+export function encodeByHand(text: string): Uint8Array {
+  const bytes: number[] = [];
+  for (const character of text) {
+    const point = character.codePointAt(0)!;
+    if (point < 0x80) bytes.push(point);
+    else if (point < 0x800) bytes.push(0xc0 | (point >> 6), continuation(point));
+    else if (point < 0x10000) {
+      const isHalf = point >= 0xd800 && point <= 0xdfff;
+      const whole = isHalf ? REPLACEMENT : point;
+      bytes.push(0xe0 | (whole >> 12), continuation(whole >> 6), continuation(whole));
+    } else {
+      bytes.push(
+        0xf0 | (point >> 18),
+        continuation(point >> 12),
+        continuation(point >> 6),
+        continuation(point),
+      );
+    }
+  }
+  return Uint8Array.from(bytes);
+}
+
+function continuation(bits: number): number {
+  return 0x80 | (bits & 0x3f);
+}
+
+/** How many bytes follow this first one, and the range of the second; undefined for what begins nothing. */
+function sequenceOf(first: number): { more: number; low: number; high: number } | undefined {
+  if (first >= 0xc2 && first <= 0xdf) return { more: 1, low: 0x80, high: 0xbf };
+  // Not what a shorter sequence says, no halves of surrogate pairs, nothing above U+10FFFF.
+  if (first >= 0xe0 && first <= 0xef) {
+    return { more: 2, low: first === 0xe0 ? 0xa0 : 0x80, high: first === 0xed ? 0x9f : 0xbf };
+  }
+  if (first >= 0xf0 && first <= 0xf4) {
+    return { more: 3, low: first === 0xf0 ? 0x90 : 0x80, high: first === 0xf4 ? 0x8f : 0xbf };
+  }
+  return undefined;
+}
+
+/** `decodeText` without TextDecoder; for tests. One U+FFFD stands for each longest part that begins a sequence. */
+export function decodeByHand(bytes: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < bytes.length; ) {
+    const first = bytes[at++]!;
+    const sequence = sequenceOf(first);
+    let point = first < 0x80 ? first : REPLACEMENT;
+    if (sequence !== undefined) {
+      let { more, low, high } = sequence;
+      point = first & (0x3f >> more);
+      for (; more > 0 && at < bytes.length && bytes[at]! >= low && bytes[at]! <= high; more--) {
+        point = (point << 6) | (bytes[at++]! & 0x3f);
+        [low, high] = [0x80, 0xbf];
+      }
+      if (more > 0) point = REPLACEMENT;
+    }
+    text += String.fromCodePoint(point);
+  }
+  return text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text;
+}

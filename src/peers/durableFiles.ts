@@ -1,0 +1,71 @@
+// Files that are whole whenever somebody looks, and that are still there after a crash.
+
+import { randomBytes } from "node:crypto";
+import { constants } from "node:fs";
+import { type FileHandle, link, open, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { isAllowed } from "./fileModes.ts";
+
+const { O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } = constants;
+/**
+ * Flags for opening a path whose symbolic links are resolved: a link that O_NOFOLLOW meets was put there
+ * meanwhile, and O_NONBLOCK is for a FIFO that was. Windows has neither.
+ */
+export const SAFELY = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
+/** Makes a file that has its text from the first moment on. Whether it was made; false where it is there. */
+export async function createWhole(path: string, text: string): Promise<boolean> {
+  if (!(await isAllowed({ name: "write", path: dirname(path) }))) return createDirectly(path, text);
+  const temporaryPath = `${path}.${randomBytes(8).toString("hex")}.new`;
+  await createDirectly(temporaryPath, text);
+  try {
+    await link(temporaryPath, path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    // A file system without hard links: for a moment the file is empty, and who reads it then refuses its peers.
+    return await createDirectly(path, text);
+  } finally {
+    await rm(temporaryPath, { force: true }).catch(() => {});
+  }
+}
+
+/** Makes a file and then writes to it. Whether it was made; false where it is there. */
+async function createDirectly(path: string, text: string): Promise<boolean> {
+  let handle: FileHandle;
+  try {
+    handle = await open(path, O_WRONLY | O_CREAT | O_EXCL | SAFELY, 0o600);
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    throw error;
+  }
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+    return true;
+  } catch (error) {
+    // Such as a full disk; what is left of the file would refuse everybody.
+    await rm(path, { force: true }).catch(() => {});
+    throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Has the disk keep a file or the entries of a folder, where the system can (Windows can't with folders). */
+export async function syncByPath(path: string): Promise<void> {
+  if (!(await isAllowed({ name: "read", path }))) return;
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(path, O_RDONLY | SAFELY);
+    await handle.sync();
+  } catch {
+    // Nothing of ours is lost: what this process wrote into a file was synced where it was written.
+  } finally {
+    await handle?.close();
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown } | null)?.code;
+}

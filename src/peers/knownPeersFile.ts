@@ -1,0 +1,245 @@
+// The file of known peers on disk, shared with other processes without a lock: a lock outlives the process that
+// took it, and whoever takes over a stale one may meet another who does the same.
+//
+// The file only grows. A line is added by one write with O_APPEND, which no other writer can come in between of,
+// and a line is taken back by overwriting one byte of it. Neither moves what others have read or replaces the
+// file, so offsets stay right and symbolic links, owners and modes stay as they are. The first line comes with
+// the file: both are written under another name and linked to the right one, so the file is never empty.
+// After each write and its fsync the file is read again by its path; what is missing then is written again.
+
+import { Buffer } from "node:buffer";
+import { constants } from "node:fs";
+import { type FileHandle, lstat, mkdir, open, realpath, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { invalidArgument, SealwireError } from "../base/errors.ts";
+import { createWhole, SAFELY, syncByPath } from "./durableFiles.ts";
+import { requireSafe, requireSafeFolders, unlessMissing, userOfProcess } from "./fileModes.ts";
+import { type PeerLine, type PeerLines, parsePeerLines, separatorAfter } from "./knownPeersLines.ts";
+
+/** About 15,000 lines. Each first use reads all of them. */
+export const MAX_FILE_BYTES = 1 << 20;
+/** A change is written again when another program replaced the file meanwhile, but not for ever. */
+const MAX_ATTEMPTS = 32;
+
+const { O_APPEND, O_RDONLY, O_RDWR, O_WRONLY } = constants;
+
+/** The file as it was when it was read. */
+export interface PeerSnapshot {
+  readonly peers: PeerLines;
+  readonly bytes: Buffer;
+  /** Without symbolic links. */
+  readonly realPath: string;
+  readonly dev: number;
+  readonly ino: number;
+}
+
+/** One byte of a line that is replaced by another. */
+export interface ByteEdit {
+  readonly line: PeerLine;
+  /** From the beginning of the file. */
+  readonly at: number;
+  readonly byte: number;
+}
+
+/** The next step of a change: a line to append (without newline), or bytes to replace. */
+export type Edit = { readonly append: string } | { readonly replace: readonly ByteEdit[] };
+
+export class KnownPeersFile {
+  readonly path: string;
+  readonly #absolutePath: string;
+  readonly #strictModes: boolean;
+  #reading: Promise<unknown> = Promise.resolve();
+  #nextRead: Promise<PeerSnapshot | undefined> | undefined;
+  #changing: Promise<unknown> = Promise.resolve();
+  /** What was read last, so that a file that did not change is not parsed again. */
+  #last: Pick<PeerSnapshot, "bytes" | "peers"> | undefined;
+
+  constructor(path: string, strictModes: boolean) {
+    this.path = path;
+    // Now, because a program that changes its working directory must not come to trust another file.
+    this.#absolutePath = resolve(path);
+    this.#strictModes = strictModes;
+  }
+
+  /**
+   * The file as it is at some moment after this call; undefined when there is none. Callers share a read that has
+   * not begun, so a thousand handshakes at once read the file twice.
+   */
+  read(): Promise<PeerSnapshot | undefined> {
+    this.#nextRead ??= this.#reading.then(() => {
+      this.#nextRead = undefined;
+      const run = this.#guard(() => this.#read());
+      this.#reading = run.catch(() => {});
+      return run;
+    });
+    return this.#nextRead;
+  }
+
+  /**
+   * Changes the file step by step until `nextStep`, which sees it as it is after each step, has nothing more to
+   * do. Resolves when all of it is on the disk.
+   *
+   * @param nextStep what it throws ends the change; a file that does not exist is undefined and can be appended to
+   */
+  change(nextStep: (snapshot: PeerSnapshot | undefined) => Edit | undefined): Promise<void> {
+    const run = this.#changing.then(() => this.#guard(() => this.#change(nextStep)));
+    this.#changing = run.catch(() => {});
+    return run;
+  }
+
+  async #change(nextStep: (snapshot: PeerSnapshot | undefined) => Edit | undefined): Promise<void> {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const snapshot = await this.read();
+      const edit = nextStep(snapshot);
+      if (edit === undefined) {
+        // What made the step unnecessary may be another process's write, not yet on the disk.
+        if (snapshot !== undefined && attempt === 0) await syncByPath(snapshot.realPath);
+        return;
+      }
+      if ("append" in edit) {
+        if (snapshot === undefined) await this.#create(`${edit.append}\n`);
+        else await append(this.path, snapshot, edit.append);
+      } else if (snapshot !== undefined) {
+        await replaceBytes(snapshot, edit.replace);
+      }
+    }
+    throw invalidArgument(
+      this.path,
+      "a file that other programs leave in its place; it was replaced again and again",
+    );
+  }
+
+  async #read(): Promise<PeerSnapshot | undefined> {
+    const realPath = await this.#locate();
+    if (realPath === undefined) return undefined;
+    // Looked at first, because opening a device can do things.
+    const found = await unlessMissing(stat(realPath));
+    if (found === undefined) return undefined;
+    requireFile(this.path, found.isFile());
+    const handle = await unlessMissing(open(realPath, O_RDONLY | SAFELY));
+    if (handle === undefined) return undefined;
+    try {
+      const status = await handle.stat();
+      requireFile(this.path, status.isFile());
+      if (this.#strictModes) requireSafe(this.path, status, await userOfProcess());
+      const bytes = await readBounded(this.path, handle, status.size);
+      const last = this.#last;
+      const peers = last?.bytes.equals(bytes) ? last.peers : parsePeerLines(this.path, bytes);
+      this.#last = { bytes, peers };
+      return { peers, bytes, realPath, dev: status.dev, ino: status.ino };
+    } finally {
+      await handle.close();
+    }
+  }
+
+  /** The path without symbolic links, once it is known who can change where it leads; undefined for no file. */
+  async #locate(): Promise<string | undefined> {
+    const path = this.#absolutePath;
+    const found = await unlessMissing(lstat(path));
+    const uid = this.#strictModes ? await userOfProcess() : undefined;
+    if (this.#strictModes) await requireSafeFolders(dirname(path), uid);
+    if (found?.isSymbolicLink() !== true) return found && (await unlessMissing(realpath(path)));
+    const realPath = await unlessMissing(realpath(path));
+    // Something was there, or is on a disk that is not mounted now; a new file would trust anybody anew.
+    if (realPath === undefined) {
+      throw invalidArgument(this.path, "a file, but it is a symbolic link to one that does not exist");
+    }
+    if (this.#strictModes) {
+      requireSafe(this.path, found, uid);
+      await requireSafeFolders(dirname(realPath), uid);
+    }
+    return realPath;
+  }
+
+  /** Makes the file with its first line, unless another process is faster. */
+  async #create(text: string): Promise<void> {
+    let folder = dirname(this.#absolutePath);
+    let firstMade: string | undefined;
+    if ((await unlessMissing(createWhole(this.#absolutePath, text))) === undefined) {
+      firstMade = await mkdir(folder, { recursive: true, mode: 0o700 });
+      await createWhole(this.#absolutePath, text);
+    }
+    // The entry of the file, and those of the folders that were made for it.
+    await syncByPath(folder);
+    while (firstMade !== undefined && folder.length >= firstMade.length) {
+      folder = dirname(folder);
+      await syncByPath(folder);
+    }
+  }
+
+  /** Turns the runtime's errors into typed ones that name the file. */
+  async #guard<T>(action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (error) {
+      if (error instanceof SealwireError) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      const message = `${this.path} must be a file that can be read and written: ${reason}`;
+      throw new SealwireError("ERR_INVALID_ARGUMENT", message, { cause: error });
+    }
+  }
+}
+
+function requireFile(path: string, isFile: boolean): void {
+  if (!isFile) throw invalidArgument(path, "a regular file; it is a folder, a device, a pipe or a socket");
+}
+
+function requireSize(path: string, size: number): void {
+  if (size > MAX_FILE_BYTES) throw invalidArgument(path, `a file of at most ${MAX_FILE_BYTES} bytes`);
+}
+
+/** Reads to the end, which others may be moving; a file without an end is refused at the limit. */
+async function readBounded(path: string, handle: FileHandle, expectedSize: number): Promise<Buffer> {
+  requireSize(path, expectedSize);
+  let buffer = Buffer.alloc(expectedSize + 1);
+  let length = 0;
+  for (;;) {
+    const { bytesRead } = await handle.read(buffer, length, buffer.length - length, length);
+    length += bytesRead;
+    requireSize(path, length);
+    if (bytesRead === 0) return buffer.subarray(0, length);
+    if (length === buffer.length) {
+      buffer = Buffer.concat([buffer, Buffer.alloc(Math.min(2 * length, MAX_FILE_BYTES + 1) - length + 1)]);
+    }
+  }
+}
+
+/** Appends a line by one write. Does nothing when the file is another one by now. */
+async function append(path: string, snapshot: PeerSnapshot, line: string): Promise<void> {
+  const text = Buffer.from(`${separatorAfter(snapshot.peers.tail)}${line}\n`);
+  requireSize(path, snapshot.bytes.length + text.length);
+  await withSame(snapshot, O_WRONLY | O_APPEND, async (handle) => {
+    // A write that is cut short, on a full disk, leaves a torn line; the next attempt says so and gets the error.
+    await handle.write(text, 0, text.length, null);
+    await handle.sync();
+  });
+}
+
+/** Replaces bytes of lines that are still what they were. Each replacement is whole or not at all. */
+async function replaceBytes(snapshot: PeerSnapshot, edits: readonly ByteEdit[]): Promise<void> {
+  await withSame(snapshot, O_RDWR, async (handle) => {
+    for (const { line, at, byte } of edits) {
+      const expected = snapshot.bytes.subarray(line.start, line.end);
+      const present = Buffer.alloc(expected.length);
+      await handle.read(present, 0, present.length, line.start);
+      if (present.equals(expected)) await handle.write(Buffer.of(byte), 0, 1, at);
+    }
+    await handle.sync();
+  });
+}
+
+/** Opens the file that was read, if it is still the same one. */
+async function withSame(
+  snapshot: PeerSnapshot,
+  flags: number,
+  use: (handle: FileHandle) => Promise<void>,
+): Promise<void> {
+  const handle = await unlessMissing(open(snapshot.realPath, flags | SAFELY));
+  if (handle === undefined) return;
+  try {
+    const { dev, ino } = await handle.stat();
+    if (dev === snapshot.dev && ino === snapshot.ino) await use(handle);
+  } finally {
+    await handle.close();
+  }
+}

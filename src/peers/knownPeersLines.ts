@@ -1,0 +1,162 @@
+// The text of a file of known peers: bytes to lines, lines to bytes. docs/KNOWN_PEERS.md describes the format.
+//
+//   # comment
+//   NAME KEY [comment]            a server that this side dials
+//   @client NAME KEY [comment]    a client that may call in
+//   @revoked NAME KEY [comment]   a key that is refused everywhere
+//
+// Two more forms are left by writers. `NAME~KEY` is a claim: a first use that is not decided yet (see
+// knownPeersTrust.ts). Text that ends with `#torn` is a line whose writing was cut short.
+
+import { Buffer } from "node:buffer";
+import { invalidArgument } from "../base/errors.ts";
+import { decodeKey, encodeKey } from "../protocol/noise/keys.ts";
+
+/** What a line says about its peer. */
+export type LineKind = "server" | "client" | "revoked" | "claim";
+
+export interface PeerLine {
+  readonly kind: LineKind;
+  readonly name: string;
+  /** 43 characters of base64url. */
+  readonly key: string;
+  /** Where the line lies in the file, in bytes, without its newline. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** How a file ends: with a newline, with a good line that lacks one, or in the middle of a line. */
+export type FileTail = "whole" | "unterminated" | "torn";
+
+export interface PeerLines {
+  /** In order. */
+  readonly lines: readonly PeerLine[];
+  /** The lines of servers by name. */
+  readonly servers: ReadonlyMap<string, readonly PeerLine[]>;
+  readonly serverKeys: ReadonlySet<string>;
+  readonly clientKeys: ReadonlySet<string>;
+  readonly revokedKeys: ReadonlySet<string>;
+  readonly tail: FileTail;
+}
+
+/** A name is stored as UTF-8 of at most this many bytes: a DNS name or an encoded path of a socket fits. */
+const MAX_NAME_BYTES = 512;
+/** No space, nothing invisible, and nothing at the beginning that the format uses. */
+const NAME = /^[^\s\p{Cc}\p{Cf}\p{Cs}#@][^\s\p{Cc}\p{Cf}\p{Cs}]*$/u;
+const CLAIM = /^(\S+)~([A-Za-z0-9_-]{43})$/;
+const MARKERS: Record<string, LineKind> = { "@client": "client", "@revoked": "revoked" };
+
+const NEWLINE = 0x0a;
+/** Overwriting the first byte of a line with this makes a comment of it. */
+export const COMMENT_BYTE = 0x23;
+/** Overwriting the `~` of a claim with this makes a server's line of it. */
+export const SPACE_BYTE = 0x20;
+/** Ends a line that was cut short, so that it is told from one that was damaged. */
+const TORN_END = "#torn";
+
+/**
+ * Reads a whole file.
+ *
+ * A line that is not understood refuses the file, because it may have held a revocation or the key of a name
+ * that would otherwise be trusted anew. Only an append that was cut short is passed over: nobody was told that
+ * it had succeeded.
+ *
+ * @param path for the messages
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the line
+ */
+export function parsePeerLines(path: string, bytes: Buffer): PeerLines {
+  const lines: PeerLine[] = [];
+  let tail: FileTail = "whole";
+  let holdsALine = false;
+  for (let start = 0, number = 1, next: number; start < bytes.length; start = next, number++) {
+    const newline = bytes.indexOf(NEWLINE, start);
+    const end = newline === -1 ? bytes.length : newline;
+    next = end + 1;
+    const text = bytes.toString("utf8", start, end).trim();
+    if (newline === -1) tail = "unterminated";
+    if (text === "") continue;
+    try {
+      const line = parseLine(`${path}:${number}`, text, start, end);
+      if (line !== undefined) lines.push(line);
+      holdsALine = true;
+    } catch (error) {
+      if (newline === -1) tail = "torn";
+      else if (!text.endsWith(TORN_END)) throw error;
+    }
+  }
+  // No writer of ours leaves such a file, so it has lost what it held.
+  if (!holdsALine) {
+    throw invalidArgument(path, "a file with a line in it, if only a comment; it is empty, as if damaged");
+  }
+  return { lines, ...indexOf(lines), tail };
+}
+
+/** Undefined for a comment. */
+function parseLine(place: string, text: string, start: number, end: number): PeerLine | undefined {
+  if (text.startsWith("#")) return undefined;
+  const claim = CLAIM.exec(text);
+  const [first = "", second, third] = text.split(/\s+/, 3);
+  const kind = claim ? "claim" : first.startsWith("@") ? MARKERS[first] : "server";
+  if (kind === undefined) throw invalidArgument(place, "a line with @client, @revoked or no marker");
+  const [name, key] = claim
+    ? [claim[1]!, claim[2]!]
+    : kind === "server"
+      ? [first, second]
+      : [second ?? "", third];
+  if (key === undefined || !isName(name)) throw invalidArgument(place, "a line of name and key");
+  return { kind, name, key: encodeKey(decodeKey(`${place}: the key`, key)), start, end };
+}
+
+function indexOf(lines: readonly PeerLine[]): Omit<PeerLines, "lines" | "tail"> {
+  const servers = new Map<string, PeerLine[]>();
+  const keys = { server: new Set<string>(), client: new Set<string>(), revoked: new Set<string>() };
+  for (const line of lines) {
+    if (line.kind === "claim") continue;
+    keys[line.kind].add(line.key);
+    if (line.kind !== "server") continue;
+    const ofName = servers.get(line.name);
+    if (ofName === undefined) servers.set(line.name, [line]);
+    else ofName.push(line);
+  }
+  return { servers, serverKeys: keys.server, clientKeys: keys.client, revokedKeys: keys.revoked };
+}
+
+/** The text of a line, without its newline. */
+export function formatPeerLine(kind: LineKind, name: string, key: string): string {
+  if (kind === "claim") return `${name}~${key}`;
+  return `${kind === "server" ? "" : `@${kind} `}${name} ${key}`;
+}
+
+/** Where a claim has its `~`, in bytes from the beginning of the file. */
+export function claimMarkAt(claim: PeerLine, bytes: Buffer): number {
+  return bytes.lastIndexOf("~", claim.end - 1);
+}
+
+/** What must stand between a file that ends so and a line that is appended. */
+export function separatorAfter(tail: FileTail): string {
+  return tail === "whole" ? "" : tail === "torn" ? `${TORN_END}\n` : "\n";
+}
+
+/** Whether the file can hold this name. U+FFFD stands for bytes that were no UTF-8. */
+export function isName(name: unknown): name is string {
+  return (
+    typeof name === "string" &&
+    NAME.test(name) &&
+    !name.includes("\ufffd") &&
+    Buffer.byteLength(name) <= MAX_NAME_BYTES
+  );
+}
+
+/**
+ * The name of an address, as the file holds it: what a name can't hold is percent-encoded (`%` as well, so that
+ * two addresses never share a name), and a host is in lower case, since DNS does not tell cases apart.
+ */
+export function nameOfAddress(address: string): string {
+  const folded = /^[^/]*:\d+$/.test(address) ? address.toLowerCase() : address;
+  return folded.replaceAll(/[\s\p{Cc}\p{Cf}\p{Cs}\ufffd%#]|^@/gu, percentEncode);
+}
+
+function percentEncode(character: string): string {
+  const hex = (byte: number) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+  return Array.from(new TextEncoder().encode(character), hex).join("");
+}

@@ -1,0 +1,126 @@
+// Records that wait for room among the handlers. Whoever handles records says whether it is ready for the next
+// one; while it is not, records wait here, in their order, as copies: one for a record alone, one for all that is
+// left of a bundle, so that what a peer can make this side keep is what it sent.
+
+import { KIND_HEADER_BYTES, Kind, LENGTH_BYTES, SEQUENCE_HEADER_BYTES } from "../base/constants.ts";
+import { SealwireError } from "../base/errors.ts";
+import { copyOf, readU32 } from "../core/bytes.ts";
+import type { RecordSink } from "./frameOpener.ts";
+
+/** Who handles records in the end. */
+export interface RecordHandler {
+  /** Whether it takes another record now. */
+  readonly ready: boolean;
+  readonly stopped: boolean;
+  proven(): void;
+  /** See `RecordSink.record`. Only called while it is ready. */
+  record(
+    sequence: number,
+    kind: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    lent: boolean,
+    more: number,
+  ): void;
+}
+
+/** A record, or with kind `bundle` the records of one from `at` on. */
+interface Waiting {
+  readonly sequence: number;
+  readonly kind: number;
+  readonly bytes: Uint8Array;
+  at: number;
+}
+
+export class Backlog implements RecordSink {
+  readonly #handler: RecordHandler;
+  #waiting: (Waiting | undefined)[] = [];
+  #head = 0;
+
+  constructor(handler: RecordHandler) {
+    this.#handler = handler;
+  }
+
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0;
+  }
+
+  get stopped(): boolean {
+    return this.#handler.stopped;
+  }
+
+  proven(): void {
+    this.#handler.proven();
+  }
+
+  record(
+    sequence: number,
+    kind: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    lent: boolean,
+    more: number,
+  ): void {
+    if (this.#waiting.length === 0 && this.#handler.ready)
+      this.#handler.record(sequence, kind, bytes, start, end, lent, more);
+    else this.#waiting.push({ sequence, kind, bytes: copyOf(bytes, start, end), at: 0 });
+  }
+
+  bundle(bytes: Uint8Array, start: number, end: number, more: number): void {
+    const rest = this.#waiting.length === 0 ? this.#handleRecords(bytes, start, end, more) : start;
+    if (rest < end && !this.stopped) {
+      this.#waiting.push({ sequence: 0, kind: Kind.bundle, bytes: copyOf(bytes, rest, end), at: 0 });
+    }
+  }
+
+  /** Hands on what waits, as far as the handler is ready for it. */
+  drain(): void {
+    while (this.#head < this.#waiting.length && this.#handler.ready && !this.stopped) {
+      const next = this.#waiting[this.#head]!;
+      const { sequence, kind, bytes } = next;
+      if (kind === Kind.bundle) {
+        next.at = this.#handleRecords(bytes, next.at, bytes.length, 0);
+        if (next.at < bytes.length) return;
+        this.#shift();
+      } else {
+        this.#shift();
+        this.#handler.record(sequence, kind, bytes, 0, bytes.length, true, 0);
+      }
+    }
+  }
+
+  /** Forgets what waits. */
+  clear(): void {
+    this.#waiting = [];
+    this.#head = 0;
+  }
+
+  #shift(): void {
+    this.#waiting[this.#head++] = undefined;
+    if (this.#head === this.#waiting.length) this.clear();
+  }
+
+  /**
+   * Handles records ( u32be n ‖ n bytes: u32be sequence ‖ u8 kind ‖ body )… while the handler is ready. Returns where
+   * the first one begins that has to wait; `end` if none has to.
+   */
+  #handleRecords(bytes: Uint8Array, start: number, end: number, more: number): number {
+    const handler = this.#handler;
+    let record = start;
+    while (record < end && handler.ready && !handler.stopped) {
+      const bodyStart = record + LENGTH_BYTES + KIND_HEADER_BYTES;
+      // The length of a record that lies at the very end is read past it; then `next` is not within the bundle.
+      const next = bodyStart > end ? 0 : record + LENGTH_BYTES + readU32(bytes, record);
+      if (next < bodyStart || next > end) {
+        throw new SealwireError("ERR_PROTOCOL", "a bundle whose records do not fill it");
+      }
+      const sequence = readU32(bytes, record + LENGTH_BYTES);
+      const kind = bytes[record + LENGTH_BYTES + SEQUENCE_HEADER_BYTES]!;
+      handler.record(sequence, kind, bytes, bodyStart, next, true, end - next + more);
+      record = next;
+    }
+    return record;
+  }
+}

@@ -1,0 +1,180 @@
+// The way in of an established session: opens complete frames, strips padding, and hands on records. A record is
+// one message with its sequence number and kind, alone in a frame or one of many in a bundle.
+//
+//   socket ──▶ FrameReader ──▶ FrameOpener ──▶ Backlog ──▶ whoever handles records
+
+import {
+  KIND_HEADER_BYTES,
+  Kind,
+  LENGTH_BYTES,
+  PAD_LENGTH_BYTES,
+  PADDED_FLAG,
+  SEQUENCE_HEADER_BYTES,
+  TAG_BYTES,
+} from "../base/constants.ts";
+import { SealwireError } from "../base/errors.ts";
+import { readU32, totalLength } from "../core/bytes.ts";
+import { copyInto } from "../core/copy.ts";
+import { wipeAndRelease } from "../core/release.ts";
+import { memory } from "../core/wasmModule.ts";
+import type { FrameSink } from "./frameSink.ts";
+import type { Role } from "./handshake.ts";
+import { lendMemory } from "./receiveMemory.ts";
+import type { Session } from "./session.ts";
+
+/** Who takes what a session received. Its methods run inside `FrameReader` calls. */
+export interface RecordSink {
+  /** The peer proved that it holds this session's key: its first frame opened. Once, before its first record. */
+  proven(): void;
+  /**
+   * One record; its body is bytes [start, end). `lent`: the bytes are used otherwise after the call. Otherwise the
+   * body lies in memory of its own, at a multiple of 8. `more` bytes of the same read follow it, whose copies may
+   * share memory with this one's; below 0: they should not.
+   */
+  record(
+    sequence: number,
+    kind: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    lent: boolean,
+    more: number,
+  ): void;
+  /** The records of a bundle, bytes [start, end), always lent. */
+  bundle(bytes: Uint8Array, start: number, end: number, more: number): void;
+  /** Nothing more is taken: the connection has ended. */
+  readonly stopped: boolean;
+}
+
+export interface OpenerOptions {
+  /** Protocol v2: headers with a kind, bundles, padding. */
+  readonly withKind: boolean;
+  readonly role: Role;
+  /** Bodies may be shown where they are: then they must not lie beside keys. */
+  readonly bodyViews: boolean;
+}
+
+/** Bodies of a bundle in a large frame are copied each for itself. */
+const NOT_SHARED = Number.NEGATIVE_INFINITY;
+
+/** A frame's first body byte then lies at a multiple of 8. */
+function alignment(headerBytes: number): number {
+  return -headerBytes & 7;
+}
+
+export class FrameOpener implements FrameSink {
+  readonly #session: Session;
+  readonly #sink: RecordSink;
+  readonly #withKind: boolean;
+  readonly #bodyViews: boolean;
+  readonly #headerBytes: number;
+  /** Parity of the numbers of this side's requests. */
+  readonly #ownParity: number;
+  #proven = false;
+
+  constructor(session: Session, options: OpenerOptions, sink: RecordSink) {
+    this.#session = session;
+    this.#sink = sink;
+    this.#withKind = options.withKind;
+    this.#bodyViews = options.bodyViews;
+    this.#headerBytes = options.withKind ? KIND_HEADER_BYTES : SEQUENCE_HEADER_BYTES;
+    this.#ownParity = options.role === "client" ? 1 : 0;
+  }
+
+  frames(start: number, end: number, count: number): void {
+    if (this.#session.opensNatively(end - start, count)) this.#openOneByOne(start, end, count);
+    else this.#openInPlace(start, end, count);
+  }
+
+  largeFrame(chunks: readonly Uint8Array[]): void {
+    const total = totalLength(chunks) - TAG_BYTES;
+    const front = alignment(this.#headerBytes);
+    const memoryForIt = this.#bodyViews ? lendMemory(front + total) : new Uint8Array(front + total);
+    const into = memoryForIt.subarray(front, front + total);
+    if (this.#session.openLarge(chunks, into) === null) throw notAuthentic();
+    this.#prove();
+    this.#frame(memoryForIt, front, front + total, this.#bodyViews, NOT_SHARED);
+  }
+
+  /** The runtime's GCM gives each plaintext in memory of its own, which is free again when it was handled. */
+  #openOneByOne(start: number, end: number, count: number): void {
+    let frame = start;
+    for (let i = 0; i < count && !this.#sink.stopped; i++) {
+      const plaintext = this.#session.openFrame(frame);
+      if (plaintext === undefined) throw notAuthentic();
+      this.#prove();
+      frame += LENGTH_BYTES + readU32(memory, frame);
+      try {
+        this.#frame(plaintext, 0, plaintext.length, true, end - frame);
+      } finally {
+        wipeAndRelease(plaintext);
+      }
+    }
+  }
+
+  #openInPlace(start: number, end: number, count: number): void {
+    const opened = this.#session.open(start, end, count);
+    if (opened > 0) this.#prove();
+    let bytes: Uint8Array = memory;
+    let frame = start;
+    let last = end;
+    if (this.#bodyViews) {
+      // What handlers see must not lie in the memory that holds every session's keys.
+      last = end - start;
+      frame = 0;
+      bytes = lendMemory(last);
+      copyInto(bytes, 0, memory.subarray(start, end));
+    }
+    for (let i = 0; i < opened && !this.#sink.stopped; i++) {
+      const next = frame + LENGTH_BYTES + readU32(bytes, frame);
+      this.#frame(bytes, frame + LENGTH_BYTES, next - TAG_BYTES, true, last - next);
+      frame = next;
+    }
+    if (opened < count && !this.#sink.stopped) throw notAuthentic();
+  }
+
+  #prove(): void {
+    if (this.#proven) return;
+    this.#proven = true;
+    this.#sink.proven();
+  }
+
+  /** One frame's plaintext: header ‖ body (‖ padding). */
+  #frame(bytes: Uint8Array, start: number, end: number, lent: boolean, more: number): void {
+    if (this.#sink.stopped) return;
+    const sequence = readU32(bytes, start);
+    const bodyStart = start + this.#headerBytes;
+    if (!this.#withKind) {
+      this.#sink.record(sequence, this.#kindOf(sequence), bytes, bodyStart, end, lent, more);
+      return;
+    }
+    let kind = bytes[bodyStart - 1]!;
+    if (kind >= PADDED_FLAG) {
+      end -= padBytes(bytes, bodyStart, end);
+      kind -= PADDED_FLAG;
+    }
+    if (kind !== Kind.bundle) {
+      this.#sink.record(sequence, kind, bytes, bodyStart, end, lent, more);
+      return;
+    }
+    if (bodyStart === end) throw new SealwireError("ERR_PROTOCOL", "an empty bundle");
+    this.#sink.bundle(bytes, bodyStart, end, more);
+  }
+
+  /** Protocol v1: the sequence number says what a frame is. */
+  #kindOf(sequence: number): number {
+    return sequence !== 0 && (sequence & 1) === this.#ownParity ? Kind.reply : Kind.message;
+  }
+}
+
+function padBytes(bytes: Uint8Array, start: number, end: number): number {
+  const count = end - start >= PAD_LENGTH_BYTES ? (bytes[end - 2]! << 8) | bytes[end - 1]! : 0;
+  if (count < PAD_LENGTH_BYTES || count > end - start) {
+    throw new SealwireError("ERR_PROTOCOL", "impossible padding");
+  }
+  return count;
+}
+
+function notAuthentic(): SealwireError {
+  return new SealwireError("ERR_DECRYPT", "a frame did not authenticate");
+}

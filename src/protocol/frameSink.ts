@@ -1,0 +1,9 @@
+// The seam between cutting a stream into frames and opening them.
+
+/** Who takes the frames. Its methods run during `FrameReader` calls and must not call the reader back. */
+export interface FrameSink {
+  /** `count` complete sealed frames fill linear memory [start, end), valid during the call. */
+  frames(start: number, end: number, count: number): void;
+  /** One complete large frame without its length prefix, in several chunks that are valid during the call. */
+  largeFrame(chunks: readonly Uint8Array[]): void;
+}

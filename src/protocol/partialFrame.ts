@@ -1,0 +1,150 @@
+// Frames that are spread over reads, while they are collected. One of at most WINDOW_FRAME_BYTES lies in one
+// piece, in a pool slot or in JavaScript memory, and every byte of it is copied once. A larger one lies in chunks
+// of JavaScript memory, which are taken as bytes arrive, never as announced.
+
+import {
+  FIRST_FRAME_AT,
+  LARGE_CHUNK_BYTES,
+  LENGTH_BYTES,
+  PARTIAL_SLOT_FROM_BYTES,
+  PARTIAL_SLOTS,
+  SEGMENT_BYTES,
+  SPARE_CHUNKS,
+  WINDOW_FRAME_BYTES,
+} from "../base/constants.ts";
+import { writeU32 } from "../core/bytes.ts";
+import { copyInto } from "../core/copy.ts";
+import { release } from "../core/release.ts";
+import { acquireSlot, releaseSlot } from "../core/slotPool.ts";
+import { memory } from "../core/wasmModule.ts";
+import type { FrameSink } from "./frameSink.ts";
+import { copyToJoin } from "./receiveMemory.ts";
+
+/** A frame on its way in. */
+export interface PartialFrame {
+  readonly complete: boolean;
+  /** Takes what it needs of bytes [at, end); returns how many that were. */
+  fill(bytes: Uint8Array, at: number, end: number): number;
+  /** Gives the complete frame to the sink; it is gone afterwards. */
+  deliver(sink: FrameSink): void;
+  /** Gives its memory back. Idempotent. */
+  release(): void;
+}
+
+/** Begins to collect a frame whose length prefix says `length`. */
+export function beginFrame(length: number): PartialFrame {
+  return length > WINDOW_FRAME_BYTES ? new LargePartialFrame(length) : new SmallPartialFrame(length);
+}
+
+/** Slots that partial frames hold now, of all connections. */
+let partialSlots = 0;
+
+/** At most WINDOW_FRAME_BYTES, its length prefix included in what is collected. */
+class SmallPartialFrame implements PartialFrame {
+  /** Its pool slot; 0 when it is in JavaScript memory. */
+  #slot = 0;
+  readonly #bytes: Uint8Array;
+  readonly #start: number;
+  readonly #total: number;
+  #filled = LENGTH_BYTES;
+
+  constructor(length: number) {
+    this.#total = LENGTH_BYTES + length;
+    if (
+      length >= PARTIAL_SLOT_FROM_BYTES &&
+      FIRST_FRAME_AT + this.#total <= SEGMENT_BYTES &&
+      partialSlots < PARTIAL_SLOTS
+    ) {
+      this.#slot = acquireSlot();
+    }
+    if (this.#slot !== 0) {
+      partialSlots++;
+      this.#bytes = memory;
+      this.#start = this.#slot + FIRST_FRAME_AT;
+    } else {
+      this.#bytes = new Uint8Array(this.#total);
+      this.#start = 0;
+    }
+    writeU32(this.#bytes, this.#start, length);
+  }
+
+  get complete(): boolean {
+    return this.#filled === this.#total;
+  }
+
+  fill(bytes: Uint8Array, at: number, end: number): number {
+    const take = Math.min(this.#total - this.#filled, end - at);
+    copyInto(this.#bytes, this.#start + this.#filled, bytes.subarray(at, at + take));
+    this.#filled += take;
+    return take;
+  }
+
+  deliver(sink: FrameSink): void {
+    let start = this.#start;
+    if (this.#slot === 0) {
+      start = copyToJoin(this.#bytes);
+      release(this.#bytes);
+    }
+    try {
+      sink.frames(start, start + this.#total, 1);
+    } finally {
+      this.release();
+    }
+  }
+
+  release(): void {
+    if (this.#slot === 0) return;
+    // The frame may have been opened in place.
+    releaseSlot(this.#slot, FIRST_FRAME_AT + this.#total);
+    partialSlots--;
+    this.#slot = 0;
+  }
+}
+
+/** Chunks of large frames that were handled, for the next ones. They held sealed bytes only. */
+const spareChunks: Uint8Array[] = [];
+
+function newChunk(bytes: number): Uint8Array {
+  return bytes === LARGE_CHUNK_BYTES && spareChunks.length > 0 ? spareChunks.pop()! : new Uint8Array(bytes);
+}
+
+class LargePartialFrame implements PartialFrame {
+  readonly #chunks: Uint8Array[] = [];
+  readonly #total: number;
+  #filled = 0;
+
+  constructor(length: number) {
+    this.#total = length;
+  }
+
+  get complete(): boolean {
+    return this.#filled === this.#total;
+  }
+
+  fill(bytes: Uint8Array, start: number, end: number): number {
+    let at = start;
+    while (at < end && this.#filled < this.#total) {
+      const offset = this.#filled % LARGE_CHUNK_BYTES;
+      if (offset === 0) this.#chunks.push(newChunk(Math.min(LARGE_CHUNK_BYTES, this.#total - this.#filled)));
+      const chunk = this.#chunks.at(-1)!;
+      const take = Math.min(chunk.length - offset, end - at);
+      copyInto(chunk, offset, bytes.subarray(at, at + take));
+      this.#filled += take;
+      at += take;
+    }
+    return at - start;
+  }
+
+  deliver(sink: FrameSink): void {
+    sink.largeFrame(this.#chunks);
+    this.release();
+  }
+
+  release(): void {
+    for (const chunk of this.#chunks) {
+      if (spareChunks.length === SPARE_CHUNKS) break;
+      if (chunk.length === LARGE_CHUNK_BYTES) spareChunks.push(chunk);
+    }
+    this.#chunks.length = 0;
+  }
+}

@@ -1,0 +1,44 @@
+// Listening to the caller's AbortSignals: one listener per signal, however many requests it is given to. Node warns of
+// a leak from the eleventh listener on, and a signal for everything an application does is good practice.
+
+/** Something that ends when a signal aborts. */
+export interface AbortWatcher {
+  /** Called once, from inside the signal's `abort` event. Must not throw. */
+  aborted(signal: AbortSignal): void;
+}
+
+class SignalListener {
+  readonly #signal: AbortSignal;
+  readonly watchers = new Set<AbortWatcher>();
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  /** The listener is the object itself, so that no closure is made. */
+  handleEvent(): void {
+    // A copy: those that end take themselves out meanwhile.
+    for (const watcher of [...this.watchers]) watcher.aborted(this.#signal);
+  }
+}
+
+const listeners = new WeakMap<AbortSignal, SignalListener>();
+
+/** Tells `watcher` when `signal` aborts, until `unwatchSignal`. Not for a signal that has aborted. */
+export function watchSignal(signal: AbortSignal, watcher: AbortWatcher): void {
+  let listener = listeners.get(signal);
+  if (listener === undefined) {
+    listener = new SignalListener(signal);
+    listeners.set(signal, listener);
+    signal.addEventListener("abort", listener);
+  }
+  listener.watchers.add(watcher);
+}
+
+/** Nothing of the watcher stays with the signal, and nothing at all when it was the last one. */
+export function unwatchSignal(signal: AbortSignal, watcher: AbortWatcher): void {
+  const listener = listeners.get(signal);
+  if (listener === undefined || !listener.watchers.delete(watcher) || listener.watchers.size > 0) return;
+  listeners.delete(signal);
+  signal.removeEventListener("abort", listener);
+}

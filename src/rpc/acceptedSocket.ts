@@ -1,0 +1,128 @@
+// A socket that a server accepted. Until the connection's handshake begins, this is all there is of it: the bytes of
+// an incomplete first message, and its positions in the lines of the admission.
+
+import { memory, RECEIVE_WINDOW } from "../core/wasmModule.ts";
+import type { AddressShare } from "./addressShare.ts";
+import type { RpcConnection } from "./connection.ts";
+import { type Line, Position } from "./line.ts";
+import type { Transport, TransportEvents } from "./transport.ts";
+
+const EMPTY = new Uint8Array(0);
+/** A socket whose first message is complete is not read from; this much may come though before the pause works. */
+const MAX_WAITING_BYTES = 262_144;
+
+/**
+ * silent: no complete first message. ready: it waits for a place. young, old, overdue: its handshake runs. proven: its
+ * connection is open. gone: it ends, or has ended.
+ */
+export type SocketStage = "silent" | "ready" | "young" | "old" | "overdue" | "proven" | "gone";
+
+/** What the server does with accepted sockets. */
+export interface SocketOwner {
+  /** Bytes that the first message needs in all, as far as `received` tells. */
+  firstMessageBytes(received: Uint8Array): number;
+  /** The first message is there. */
+  spoke(socket: AcceptedSocket): void;
+  /** The socket is gone, and it never had a connection. */
+  left(socket: AcceptedSocket): void;
+}
+
+export class AcceptedSocket implements TransportEvents {
+  readonly #owner: SocketOwner;
+  readonly transport: Transport;
+  readonly share: AddressShare<AcceptedSocket>;
+  stage: SocketStage = "silent";
+  /** When its stage began, by performance.now(). */
+  since = performance.now();
+  /** It counts against the limits of connections. */
+  hasPlace = false;
+  /** Among the sockets of its stage. */
+  readonly byAge = new Position<AcceptedSocket>(this);
+  /** Among those of its stage from the same address. */
+  readonly byAddress = new Position<AcceptedSocket>(this);
+  #received = EMPTY;
+  #connection: RpcConnection | undefined;
+
+  constructor(owner: SocketOwner, transport: Transport, share: AddressShare<AcceptedSocket>) {
+    this.#owner = owner;
+    this.transport = transport;
+    this.share = share;
+  }
+
+  get connection(): RpcConnection | undefined {
+    return this.#connection;
+  }
+
+  /** Everything goes to the connection from here on, first what has arrived. */
+  become(connection: RpcConnection): void {
+    this.#connection = connection;
+    const received = this.#received;
+    this.#received = EMPTY;
+    connection.link.onOpen(this.transport);
+    if (received.length > 0) connection.link.onData(received);
+  }
+
+  /** Closes it before it has a connection. */
+  drop(): void {
+    this.stage = "gone";
+    this.#received = EMPTY;
+    this.transport.destroy();
+  }
+
+  onWindow(length: number): void {
+    if (this.#connection !== undefined) this.#connection.link.onWindow(length);
+    else this.#keep(memory.subarray(RECEIVE_WINDOW, RECEIVE_WINDOW + length));
+  }
+
+  onData(bytes: Uint8Array): void {
+    if (this.#connection !== undefined) this.#connection.link.onData(bytes);
+    else this.#keep(bytes);
+  }
+
+  onWritten(): void {
+    this.#connection?.link.onWritten();
+  }
+
+  onEnd(): void {
+    if (this.#connection !== undefined) this.#connection.link.onEnd();
+    else this.#leave();
+  }
+
+  onClose(error?: unknown): void {
+    if (this.#connection !== undefined) this.#connection.link.onClose(error);
+    else this.#owner.left(this);
+  }
+
+  /** Out of every line, so that no handshake begins on it; `left` follows. */
+  #leave(): void {
+    this.byAge.leave();
+    this.byAddress.leave();
+    this.#received = EMPTY;
+    this.transport.destroy();
+  }
+
+  #keep(bytes: Uint8Array): void {
+    if (this.byAge.line === undefined) return;
+    if (this.#received.length + bytes.length > MAX_WAITING_BYTES) {
+      this.#leave();
+      return;
+    }
+    const joined = new Uint8Array(this.#received.length + bytes.length);
+    joined.set(this.#received);
+    joined.set(bytes, this.#received.length);
+    this.#received = joined;
+    if (this.stage !== "silent" || joined.length < this.#owner.firstMessageBytes(joined)) return;
+    this.transport.pause();
+    this.#owner.spoke(this);
+  }
+}
+
+/** How long it may stay in its stage; infinitely where there is no socket. */
+export function leftMs(socket: AcceptedSocket | undefined, stageMs: number, now: number): number {
+  return socket === undefined ? Number.POSITIVE_INFINITY : Math.max(stageMs - (now - socket.since), 0);
+}
+
+/** Those that have been in the stage for so long, the oldest first; each has to leave the line in its turn. */
+export function* dueOf(line: Line<AcceptedSocket>, stageMs: number, now: number): Generator<AcceptedSocket> {
+  while (line.first !== undefined && now - line.first.since >= stageMs) yield line.first;
+}

@@ -1,0 +1,20 @@
+// What one address has of a server: its sockets by stage, and its turn for a place.
+
+import { Line, Position } from "./line.ts";
+
+export class AddressShare<Socket> {
+  readonly address: string;
+  readonly silent = new Line<Socket>();
+  readonly ready = new Line<Socket>();
+  readonly handshakes = new Line<Socket>();
+  /** Sockets that count against the limit of connections. */
+  places = 0;
+  /** Sockets that are not gone. */
+  sockets = 0;
+  /** Among the addresses that have ready sockets. */
+  readonly turn = new Position<AddressShare<Socket>>(this);
+
+  constructor(address: string) {
+    this.address = address;
+  }
+}

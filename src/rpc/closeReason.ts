@@ -1,0 +1,58 @@
+// Which error the callers of a connection get when it ends. Pure functions: what is known goes in.
+
+import { type ErrorCode, SealwireError } from "../base/errors.ts";
+import type { State } from "./lifecycle.ts";
+
+/** Reasons that callers get as they are; every other one is the cause of ERR_CONNECTION_LOST. */
+const OWN_REASONS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "ERR_CLOSED",
+  "ERR_CONNECTION_LOST",
+  "ERR_DIAL_FAILED",
+  "ERR_DIAL_TIMEOUT",
+  "ERR_HANDSHAKE",
+  "ERR_HANDSHAKE_TIMEOUT",
+  "ERR_READ_TIMEOUT",
+  "ERR_UNAUTHORIZED",
+  "ERR_WRITE_TIMEOUT",
+]);
+
+/** Whatever ended the connection, as an error of this package; undefined when it ended in good order. */
+export function typedReason(reason: unknown, state: State): SealwireError | undefined {
+  if (reason === undefined) return undefined;
+  const error =
+    reason instanceof SealwireError
+      ? reason
+      : new SealwireError("ERR_CONNECTION_LOST", "the connection failed", { cause: reason });
+  if ((state !== "handshaking" && state !== "unproven") || OWN_REASONS.has(error.code)) return error;
+  return new SealwireError("ERR_HANDSHAKE", `the handshake failed: ${error.message}`, { cause: error });
+}
+
+/** What calls that still wait reject with. */
+export function callError(error: SealwireError | undefined): SealwireError {
+  if (error === undefined) return new SealwireError("ERR_CLOSED", "the connection was closed");
+  if (OWN_REASONS.has(error.code)) return error;
+  return new SealwireError("ERR_CONNECTION_LOST", `the connection was lost: ${error.message}`, {
+    cause: error,
+  });
+}
+
+/** The socket ended while the handshake ran. Nothing is sent to say why a handshake is refused. */
+export function lostInHandshake(cause: unknown): SealwireError {
+  const text =
+    "the connection ended during the handshake: the peer may have other options (psk, keys, pattern, postQuantum), " +
+    "speak another protocol, or be lost";
+  return new SealwireError("ERR_HANDSHAKE", text, { cause });
+}
+
+/**
+ * The stream of an established connection was cut. `accepted`: the peer is known to have accepted this side. Where
+ * the client speaks last in the handshake, it learns that from the peer's first frame; before that, a refusal can't be
+ * told from a loss.
+ */
+export function lostEstablished(accepted: boolean, text: string, cause?: unknown): SealwireError {
+  if (accepted) return new SealwireError("ERR_CONNECTION_LOST", text, { cause });
+  const hint =
+    "the connection ended before the peer confirmed the handshake: it may not accept this side's key or psk, " +
+    "or it was lost";
+  return new SealwireError("ERR_HANDSHAKE", hint, { cause });
+}

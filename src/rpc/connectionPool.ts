@@ -1,0 +1,291 @@
+// The connections of a client to its server: which one takes a call, when another one is dialled, and when not.
+//
+//   (none) ──call──▶ waiting ──pause over, room for a socket──▶ dialled ──▶ open ──▶ draining ──▶ gone
+//
+// A call goes to an open connection as long as one can take it; that another one is dialled meanwhile changes
+// nothing for it, so a server that refuses the other one costs no call. The connection that waits for its dial takes
+// calls like one that is being dialled: they wait for it within their deadlines. `maxConnections` counts sockets, also
+// those that drain.
+
+import { BUSY_PENDING_BYTES, BUSY_REQUESTS } from "../base/constants.ts";
+import { SealwireError } from "../base/errors.ts";
+import type { ResolvedLimits } from "../base/options.ts";
+import { RpcConnection } from "./connection.ts";
+import type { ConnectionContext, ConnectionObserver } from "./context.ts";
+import { callListener } from "./listeners.ts";
+import type { Connection, ConnectionStateListener } from "./peer.ts";
+import { RedialPause, USEFUL_LIFE_MS } from "./redial.ts";
+import { CallbackDeadline, timers } from "./timers.ts";
+import type { Adapter, Address } from "./transport.ts";
+
+export interface ClientContext extends ConnectionContext {
+  readonly adapter: Adapter;
+  readonly address: Address;
+  readonly maxConnections: number;
+  readonly dialTimeoutMs: number;
+  readonly keepConnected: boolean;
+  readonly onConnectionState: ConnectionStateListener | undefined;
+}
+
+/** What a connection has to take: which of its limits count. */
+export type CallKind = "send" | "sendNoWait" | "request";
+
+interface Waiter {
+  resolve(connection: Connection): void;
+  reject(error: SealwireError): void;
+}
+
+/** What the pool knows of a connection besides itself. Times are those of performance.now(); -1: not yet. */
+class Member {
+  dialledAt = -1;
+  openedAt = -1;
+  dialDeadline: CallbackDeadline | undefined;
+  /** The pause before the next dial has taken its failure into account. */
+  judged = false;
+}
+
+export class ConnectionPool implements ConnectionObserver<RpcConnection> {
+  readonly #context: ClientContext;
+  readonly #busyRequests: number;
+  readonly #busyBytes: number;
+  /** Those that take calls, the oldest first: open, under way, or waiting for their dial. */
+  #usable: RpcConnection[] = [];
+  /** The same, and those on their way out whose sockets still exist. */
+  readonly #members = new Map<RpcConnection, Member>();
+  /** Sockets that were dialled and are not gone. */
+  #sockets = 0;
+  /** The connection that waits for its dial, and when it may be dialled at the earliest though nobody calls. */
+  #next: RpcConnection | undefined;
+  #nextNotBefore = 0;
+  readonly #pause = new RedialPause();
+  readonly #pauseOver: CallbackDeadline;
+  #waiters: Waiter[] = [];
+  #droppedReplies = 0;
+  #closed = false;
+
+  constructor(context: ClientContext) {
+    const { maxInFlightRequests, highWaterMarkBytes, maxPendingBytes } = context.limits;
+    this.#context = context;
+    // Half of a limit, so that another connection is there before the limit is reached.
+    this.#busyRequests = Math.min(BUSY_REQUESTS, Math.ceil(maxInFlightRequests / 2));
+    this.#busyBytes = Math.min(BUSY_PENDING_BYTES, Math.ceil(highWaterMarkBytes / 2), maxPendingBytes / 2);
+    this.#pauseOver = new CallbackDeadline(() => this.#dialNext());
+    if (context.keepConnected) this.#addNext(0);
+  }
+
+  /** Those that take calls. */
+  get usable(): readonly RpcConnection[] {
+    return this.#usable;
+  }
+
+  /** Those whose sockets are not gone, and the one that waits for its dial. */
+  get members(): Iterable<RpcConnection> {
+    return this.#members.keys();
+  }
+
+  get sockets(): number {
+    return this.#sockets;
+  }
+
+  /** Answers dropped by connections that are gone. */
+  get droppedReplies(): number {
+    return this.#droppedReplies;
+  }
+
+  /** The connection for a call. It may refuse the call if no connection can take it. */
+  choose(kind: CallKind, bodyBytes: number): RpcConnection {
+    // The first of equals, so that a quiet client uses one connection.
+    const first = this.#usable[0];
+    if (first !== undefined && first.state === "open" && this.#load(first) < 1) return first;
+    return this.#chooseAmong(kind, bodyBytes);
+  }
+
+  /** Resolves when a connection is open; rejects when there is none and the one under way has failed. */
+  connected(): Promise<Connection> {
+    const open = this.#usable.find((connection) => connection.state === "open");
+    if (open !== undefined) return Promise.resolve(open);
+    if (this.#usable.length === 0) this.#addNext(0);
+    else this.#hurry();
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject });
+    });
+  }
+
+  /** Closes all connections in good order; calls that wait for a dial get it if it comes within the drain time. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#members.keys()].map((connection) => connection.close()));
+    timers.cancel(this.#pauseOver);
+  }
+
+  // ---- Choosing -----------------------------------------------------------------------------------------
+
+  /** 1 and more: busy. Requests in flight and bytes that wait are on one scale. */
+  #load(connection: RpcConnection): number {
+    return connection.inFlightRequests / this.#busyRequests + connection.pendingBytes / this.#busyBytes;
+  }
+
+  #takes(connection: RpcConnection, kind: CallKind, bodyBytes: number): boolean {
+    const { highWaterMarkBytes, maxPendingBytes }: ResolvedLimits = this.#context.limits;
+    const pending = connection.pendingBytes;
+    if (kind === "sendNoWait") return pending < highWaterMarkBytes;
+    if (pending > 0 && pending + bodyBytes > maxPendingBytes) return false;
+    return kind === "send" || !connection.requestsFull;
+  }
+
+  /** The least loaded open connection that takes it; else the first one under way that does; else a new one. */
+  #chooseAmong(kind: CallKind, bodyBytes: number): RpcConnection {
+    let open: RpcConnection | undefined;
+    let underWay: RpcConnection | undefined;
+    let leastLoad = Number.POSITIVE_INFINITY;
+    let allLoad = 0;
+    let anyOpen = false;
+    for (const connection of this.#usable) {
+      const load = this.#load(connection);
+      const isOpen = connection.state === "open";
+      allLoad += load;
+      anyOpen ||= isOpen;
+      if (!this.#takes(connection, kind, bodyBytes)) continue;
+      if (!isOpen) underWay ??= connection;
+      else if (load < leastLoad) {
+        open = connection;
+        leastLoad = load;
+      }
+    }
+    // As many connections as the load fills, of which those that are under way will take their part. Before the
+    // first one is open nobody knows whether the server wants another.
+    if (anyOpen && leastLoad >= 1 && allLoad >= this.#usable.length) this.#addNextIfRoom();
+    if (open !== undefined) return open;
+    this.#hurry();
+    if (underWay !== undefined) return underWay;
+    const added = this.#usable.length === 0 ? this.#addNext(0) : this.#addNextIfRoom();
+    return added ?? this.#usable.at(-1)!;
+  }
+
+  // ---- Dialling -----------------------------------------------------------------------------------------
+
+  #addNextIfRoom(): RpcConnection | undefined {
+    if (this.#next !== undefined || this.#sockets >= this.#context.maxConnections) return undefined;
+    return this.#addNext(0);
+  }
+
+  /** A connection that is dialled as soon as the pause, `delayMs` and `maxConnections` allow it. */
+  #addNext(delayMs: number): RpcConnection {
+    const connection = new RpcConnection("client", this.#context, this);
+    this.#members.set(connection, new Member());
+    this.#usable.push(connection);
+    this.#next = connection;
+    this.#nextNotBefore = performance.now() + delayMs;
+    connection.link.dialling(() => queueMicrotask(() => connection.link.onClose()));
+    this.#dialNext();
+    return connection;
+  }
+
+  /** Somebody waits for it: `delayMs` does not count any more. */
+  #hurry(): void {
+    if (this.#next === undefined) return;
+    this.#nextNotBefore = 0;
+    this.#dialNext();
+  }
+
+  #dialNext(): void {
+    const connection = this.#next;
+    if (connection === undefined || this.#sockets >= this.#context.maxConnections) return;
+    const now = performance.now();
+    const waitMs = Math.max(this.#pause.remainingMs(now), this.#nextNotBefore - now);
+    if (waitMs > 0) {
+      timers.arm(this.#pauseOver, waitMs);
+      return;
+    }
+    timers.cancel(this.#pauseOver);
+    this.#next = undefined;
+    this.#dial(connection, now);
+  }
+
+  #dial(connection: RpcConnection, now: number): void {
+    const { adapter, address, dialTimeoutMs, dialledAddress } = this.#context;
+    const member = this.#members.get(connection)!;
+    member.dialledAt = now;
+    this.#sockets++;
+    if (dialTimeoutMs > 0) {
+      member.dialDeadline = new CallbackDeadline(() => {
+        const text = `no connection to ${dialledAddress} within ${dialTimeoutMs} ms`;
+        connection.destroy(new SealwireError("ERR_DIAL_TIMEOUT", text));
+      });
+      timers.arm(member.dialDeadline, dialTimeoutMs);
+    }
+    try {
+      connection.link.dialling(adapter.dial(address, connection.link));
+    } catch (error) {
+      queueMicrotask(() => connection.link.onClose(error));
+    }
+  }
+
+  #remove(connection: RpcConnection): void {
+    this.#usable = this.#usable.filter((other) => other !== connection);
+    if (this.#next === connection) this.#next = undefined;
+  }
+
+  /** It takes no more calls: what does that say about the next dial? */
+  #judge(connection: RpcConnection, member: Member): void {
+    const now = performance.now();
+    if (this.#wasUseful(connection, member, now)) {
+      this.#pause.succeeded();
+    } else if (member.dialledAt >= 0 && !member.judged) {
+      // An old failure says nothing any more when another connection works.
+      const works = this.#usable.some((other) => this.#wasUseful(other, this.#members.get(other)!, now));
+      if (works) this.#pause.succeeded();
+      this.#pause.failed(member.dialledAt, now);
+    }
+    member.judged = true;
+  }
+
+  #wasUseful(connection: RpcConnection, { openedAt }: Member, now: number): boolean {
+    return connection.answered || (openedAt >= 0 && now - openedAt >= USEFUL_LIFE_MS);
+  }
+
+  /** With `keepConnected`: looks for a successor when nobody takes calls any more. */
+  #keepConnected(): void {
+    if (!this.#context.keepConnected || this.#closed || this.#usable.length > 0) return;
+    this.#addNext(this.#pause.jitterMs());
+  }
+
+  // ---- What connections tell ----------------------------------------------------------------------------
+
+  onSocket(connection: RpcConnection): void {
+    const deadline = this.#members.get(connection)?.dialDeadline;
+    if (deadline !== undefined) timers.cancel(deadline);
+  }
+
+  onOpen(connection: RpcConnection): void {
+    this.#members.get(connection)!.openedAt = performance.now();
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve(connection);
+    callListener("onConnectionState", this.#context.onConnectionState, connection, "open", undefined);
+  }
+
+  onDraining(connection: RpcConnection): void {
+    this.#remove(connection);
+    this.#judge(connection, this.#members.get(connection)!);
+    callListener("onConnectionState", this.#context.onConnectionState, connection, "draining", undefined);
+    this.#keepConnected();
+  }
+
+  onClosed(connection: RpcConnection, error: SealwireError | undefined): void {
+    this.onSocket(connection);
+    this.#remove(connection);
+    this.#judge(connection, this.#members.get(connection)!);
+    if (this.#usable.length === 0) {
+      const reason = error ?? new SealwireError("ERR_CLOSED", "the connection was closed");
+      for (const waiter of this.#waiters.splice(0)) waiter.reject(reason);
+    }
+    callListener("onConnectionState", this.#context.onConnectionState, connection, "closed", error);
+    this.#keepConnected();
+  }
+
+  onGone(connection: RpcConnection): void {
+    this.#droppedReplies += connection.droppedReplies;
+    if (this.#members.get(connection)!.dialledAt >= 0) this.#sockets--;
+    this.#members.delete(connection);
+    this.#dialNext();
+  }
+}

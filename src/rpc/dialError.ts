@@ -1,0 +1,25 @@
+// What a failed dial says: where to, and the runtime's reason, in the text and not in `cause` alone.
+
+import { SealwireError } from "../base/errors.ts";
+
+/** The reason in words. Runtimes that try several addresses of a name give one error with an error for each. */
+function reasonText(reason: unknown): string {
+  if (!(reason instanceof Error)) return String(reason);
+  const { errors } = reason as { errors?: unknown };
+  if (Array.isArray(errors) && errors.length > 0) return errors.map(reasonText).join("; ");
+  const { code } = reason as { code?: unknown };
+  if (typeof code !== "string" || reason.message.includes(code)) return reason.message || reason.name;
+  return reason.message === "" ? code : `${code}: ${reason.message}`;
+}
+
+/**
+ * ERR_DIAL_FAILED naming where it went and why it failed.
+ *
+ * @param dialledAddress "host:port" or a path
+ * @param reason what the runtime gave, if anything; the error's `cause`
+ */
+export function dialFailed(dialledAddress: string | undefined, reason: unknown): SealwireError {
+  const why = reason === undefined ? "" : `: ${reasonText(reason)}`;
+  const text = `could not connect to ${dialledAddress ?? "the server"}${why}`;
+  return new SealwireError("ERR_DIAL_FAILED", text, { cause: reason });
+}

@@ -1,0 +1,123 @@
+// The orderly end of a connection, in both protocols: nothing new, finish what there is, say close, end the stream.
+
+import { SealwireError } from "../base/errors.ts";
+import type { Inbox } from "./inbox.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import type { Outbox } from "./outbox.ts";
+import type { RequestTable } from "./requests.ts";
+import { CallbackDeadline, timers } from "./timers.ts";
+
+export interface EndingParts {
+  readonly lifecycle: Lifecycle;
+  readonly requests: RequestTable;
+  readonly outbox: Outbox;
+  readonly inbox: Inbox;
+  readonly drainTimeoutMs: number;
+  /** The protocol has messages for drain and close (v2). */
+  readonly saysClose: boolean;
+}
+
+export interface EndingEvents {
+  /** Nothing new from this side, from now on. */
+  onDraining(): void;
+  /** Everything is written: the end of the stream may be sent. */
+  onAllWritten(): void;
+  /** Records of the peer wait, or its bytes: its end is not reached yet. */
+  readonly reading: "paused" | "insideFrame" | "betweenFrames";
+  /** It is over; `error` undefined: in good order. */
+  onEnd(error: SealwireError | undefined): void;
+  /** The peer's stream was cut. */
+  onCut(text: string): void;
+}
+
+export class Ending {
+  readonly #parts: EndingParts;
+  readonly #events: EndingEvents;
+  readonly #deadline: CallbackDeadline;
+
+  constructor(parts: EndingParts, events: EndingEvents) {
+    this.#parts = parts;
+    this.#events = events;
+    const text = `closed with calls in flight after ${parts.drainTimeoutMs} ms`;
+    this.#deadline = new CallbackDeadline(() => events.onEnd(new SealwireError("ERR_CLOSED", text)));
+  }
+
+  /** `close` was called. Calls made before the connection was ready are in flight, too. */
+  begin(): void {
+    const { lifecycle, outbox } = this.#parts;
+    if (lifecycle.closeWanted || lifecycle.isOver) return;
+    lifecycle.wantClose();
+    this.#armDeadline();
+    if (lifecycle.isEstablished) this.drain();
+    else if (outbox.sender.pendingBytes === 0)
+      this.#events.onEnd(new SealwireError("ERR_CLOSED", "closed by this side"));
+  }
+
+  /** Nothing new from this side; finish what there is. Said once. */
+  drain(): void {
+    const { lifecycle, outbox } = this.#parts;
+    if (lifecycle.drain()) {
+      this.#armDeadline();
+      outbox.controls.drain();
+      this.#events.onDraining();
+    }
+    this.finishIfIdle();
+  }
+
+  drainHeard(): void {
+    this.#parts.lifecycle.peerDrained();
+    this.drain();
+  }
+
+  closeHeard(): void {
+    this.#parts.lifecycle.peerSaidClose();
+    this.#rejectUnanswered();
+    this.drain();
+  }
+
+  /** Sends the close and ends the stream once nothing is in flight on this side. */
+  finishIfIdle(): void {
+    const { lifecycle, requests, inbox, outbox } = this.#parts;
+    if (requests.size > 0 || inbox.running > 0 || !lifecycle.finish()) return;
+    outbox.controls.close();
+    outbox.sender.handedToKernel().then(
+      () => {
+        if (lifecycle.isOver) return;
+        this.#events.onAllWritten();
+        this.finishIfEnded();
+      },
+      () => {}, // the connection was lost meanwhile, and whoever waits was told
+    );
+  }
+
+  /** The peer's stream has ended: it is over once everything before its end was handled. */
+  finishIfEnded(): void {
+    const { lifecycle, outbox, saysClose } = this.#parts;
+    const { reading } = this.#events;
+    if (!lifecycle.streamEnded || lifecycle.isOver || reading === "paused") return;
+    if (reading === "insideFrame" || (saysClose && !lifecycle.peerClosed)) {
+      this.#events.onCut("the peer's stream was cut");
+    } else if (lifecycle.state !== "closing") {
+      // Protocol v1: the end of the stream is the peer's way to say that it closes.
+      this.#rejectUnanswered();
+      this.drain();
+    } else if (outbox.sender.pendingBytes === 0) {
+      this.#events.onEnd(undefined);
+    }
+  }
+
+  /** The connection is over. */
+  stop(): void {
+    timers.cancel(this.#deadline);
+  }
+
+  #rejectUnanswered(): void {
+    this.#parts.requests.rejectAll(
+      new SealwireError("ERR_CONNECTION_LOST", "the peer closed without answering"),
+    );
+  }
+
+  #armDeadline(): void {
+    if (!this.#deadline.armed) timers.arm(this.#deadline, this.#parts.drainTimeoutMs);
+  }
+}

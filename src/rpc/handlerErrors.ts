@@ -1,0 +1,51 @@
+// What handlers throw may be anything: an object without a prototype, a proxy, an error whose getters throw. Here it
+// becomes what the caller is told, without running into that.
+
+import { SealwireError } from "../base/errors.ts";
+
+/** How much of an error the caller gets to see. */
+export interface ErrorExposure {
+  /** The error's message. */
+  readonly exposeErrorMessages: boolean;
+  /** The error's stack, message included. */
+  readonly exposeStacks: boolean;
+}
+
+/** Texts are cut to this before anything is done with them. */
+const MAX_TEXT_LENGTH = 4_096;
+const MAX_CODE_LENGTH = 64;
+const UNNAMED = "ERR_HANDLER";
+
+/** `value[name]` as a string, or undefined where it is none or can't be read. */
+function textProperty(value: unknown, name: string): string | undefined {
+  try {
+    const found = (Object(value) as Record<string, unknown>)[name];
+    return typeof found === "string" ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function asText(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return "a value that is no text";
+  }
+}
+
+/** What the caller is told of `error`: always a code, text only as far as the options say. */
+export function describeForPeer(
+  error: unknown,
+  exposure: ErrorExposure,
+): { readonly code: string; readonly text: string } {
+  // An error of a peer that this handler asked in turn keeps the code that it had there.
+  const relayed = error instanceof SealwireError ? error.remoteCode : undefined;
+  const code = relayed ?? textProperty(error, "code") ?? UNNAMED;
+  let text = "";
+  if (exposure.exposeStacks) text = textProperty(error, "stack") ?? "";
+  if (text === "" && (exposure.exposeStacks || exposure.exposeErrorMessages)) {
+    text = textProperty(error, "message") ?? asText(error);
+  }
+  return { code: code.slice(0, MAX_CODE_LENGTH), text: text.slice(0, MAX_TEXT_LENGTH) };
+}

@@ -1,0 +1,141 @@
+// The way in of an established connection, from the socket's bytes to the handlers, and the gate in front of it.
+//
+//   socket ──▶ FrameReader ──▶ FrameOpener ──▶ Backlog ──▶ Inbox        while ReadGate lets it
+
+import { KIND_HEADER_BYTES, SEQUENCE_HEADER_BYTES, TAG_BYTES } from "../base/constants.ts";
+import { Backlog } from "../protocol/backlog.ts";
+import { FrameOpener } from "../protocol/frameOpener.ts";
+import { FrameReader } from "../protocol/frameReader.ts";
+import type { Role } from "../protocol/handshake.ts";
+import type { Session } from "../protocol/session.ts";
+import type { ConnectionContext } from "./context.ts";
+import type { Inbox } from "./inbox.ts";
+import type { Outbox } from "./outbox.ts";
+import { type GatedReader, ReadGate } from "./readGate.ts";
+import type { Transport } from "./transport.ts";
+
+export interface IntakeEvents {
+  /** Reading went on after a pause, or may have. */
+  onResumed(): void;
+  onFailure(error: unknown): void;
+}
+
+export class Intake implements GatedReader {
+  readonly #inbox: Inbox;
+  readonly #outbox: Outbox;
+  readonly #events: IntakeEvents;
+  readonly #transport: Transport;
+  readonly #backlog: Backlog;
+  readonly #reader: FrameReader;
+  readonly gate: ReadGate;
+
+  constructor(
+    role: Role,
+    context: ConnectionContext,
+    session: Session,
+    transport: Transport,
+    inbox: Inbox,
+    outbox: Outbox,
+    events: IntakeEvents,
+  ) {
+    this.#inbox = inbox;
+    this.#outbox = outbox;
+    this.#events = events;
+    this.#transport = transport;
+    const withKind = context.handshake.format.header === "kind";
+    const headerBytes = withKind ? KIND_HEADER_BYTES : SEQUENCE_HEADER_BYTES;
+    this.#backlog = new Backlog(inbox);
+    const opener = new FrameOpener(session, { withKind, role, bodyViews: context.bodyViews }, this.#backlog);
+    this.#reader = new FrameReader(opener, headerBytes + TAG_BYTES, context.limits.maxFrameBytes);
+    this.gate = new ReadGate(this, context.resumptions, context.handlerBudget);
+  }
+
+  /** `length` bytes are in the receive window. */
+  readWindow(length: number): void {
+    this.gate.handle(() => this.#reader.readWindow(length));
+  }
+
+  /** Bytes somewhere else, valid during the call. */
+  read(bytes: Uint8Array): void {
+    this.gate.handle(() => this.#reader.read(bytes));
+  }
+
+  get paused(): boolean {
+    return this.gate.paused;
+  }
+
+  /** A frame has begun and is not complete. */
+  get insideFrame(): boolean {
+    return this.#reader.insideFrame;
+  }
+
+  /** There may be room for what waits. */
+  schedule(): void {
+    this.gate.schedule();
+  }
+
+  /** Takes nothing more, forgets what waits. */
+  close(): void {
+    this.#reader.stop();
+    this.#backlog.clear();
+    this.gate.close();
+  }
+
+  // ---- GatedReader --------------------------------------------------------------------------------------
+
+  get stopped(): boolean {
+    return this.#inbox.stopped;
+  }
+
+  get nothingWaits(): boolean {
+    return this.#backlog.isEmpty;
+  }
+
+  get ready(): boolean {
+    return this.#inbox.ready;
+  }
+
+  get turnIsOver(): boolean {
+    return this.#inbox.turnIsOver;
+  }
+
+  beginTurn(): void {
+    this.#inbox.beginTurn();
+  }
+
+  get outputBlocked(): boolean {
+    return this.#outbox.blocked;
+  }
+
+  pauseSocket(): void {
+    this.#transport.pause();
+  }
+
+  resumeSocket(): void {
+    this.#transport.resume();
+  }
+
+  handleWaiting(): void {
+    this.#backlog.drain();
+  }
+
+  holdOutput(): void {
+    this.#outbox.sender.hold();
+  }
+
+  releaseOutput(): void {
+    this.#outbox.sender.release();
+  }
+
+  wantRelief(): void {
+    this.#outbox.sender.wantsRelief = true;
+  }
+
+  resumed(): void {
+    this.#events.onResumed();
+  }
+
+  failed(error: unknown): void {
+    this.#events.onFailure(error);
+  }
+}

@@ -1,0 +1,151 @@
+// The states of a connection and what moves between them. No I/O: whoever calls a method does what follows from it.
+//
+//   dialing ──connected──▶ handshaking ──keys──▶ unproven ──the peer's first frame opens──▶ open
+//   open ──close() or the peer's drain──▶ draining ──idle, and the peer drains──▶ closing ──both said close──▶ closed
+//   any ──failure──▶ closed ──the socket is gone──▶ gone
+//
+// A side whose handshake proved the peer in this session goes from handshaking to open at once; so does protocol v1,
+// which proves nothing. Draining (protocol v2): each side says "drain" (nothing new from me), answers what it still
+// has, says "close" and ends its stream. A stream that ends without "close" was cut. Protocol v1 knows neither: there
+// the end of the stream is all that is said.
+
+import type { ConnectionState } from "./peer.ts";
+
+export type State =
+  | "dialing"
+  | "handshaking"
+  | "unproven"
+  | "open"
+  | "draining"
+  | "closing"
+  | "closed"
+  | "gone";
+
+/** What applications see of each state. */
+const publicStates: Record<State, ConnectionState> = {
+  dialing: "dialing",
+  handshaking: "handshaking",
+  unproven: "handshaking",
+  open: "open",
+  draining: "draining",
+  closing: "draining",
+  closed: "closed",
+  gone: "closed",
+};
+
+export class Lifecycle {
+  #state: State = "dialing";
+  /** Draining is said on the wire, so the peer's counts, too. */
+  readonly #saysDrain: boolean;
+  #closeWanted = false;
+  #peer: "talking" | "drained" | "closed" = "talking";
+  #streamEnded = false;
+
+  /** `saysDrain`: the protocol has messages for drain and close (v2). */
+  constructor(saysDrain: boolean) {
+    this.#saysDrain = saysDrain;
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  get publicState(): ConnectionState {
+    return publicStates[this.#state];
+  }
+
+  /** `close` was called, however far the connection is. */
+  get closeWanted(): boolean {
+    return this.#closeWanted;
+  }
+
+  /** Takes and gives nothing any more. */
+  get isOver(): boolean {
+    return this.#state === "closed" || this.#state === "gone";
+  }
+
+  /** New calls of this side are taken: they wait for the handshake, if need be. */
+  get takesCalls(): boolean {
+    return !this.#closeWanted && !this.isOver && this.#state !== "draining" && this.#state !== "closing";
+  }
+
+  /** Answers and control messages of this side may still be sent. */
+  get maySend(): boolean {
+    return !this.isOver && this.#state !== "closing";
+  }
+
+  /** The session is established and the peer proven, and neither side's end has been sent. */
+  get isEstablished(): boolean {
+    return this.#state === "open" || this.#state === "draining" || this.#state === "closing";
+  }
+
+  /** The peer said that nothing follows. */
+  get peerClosed(): boolean {
+    return this.#peer === "closed";
+  }
+
+  /** The peer's stream has ended. */
+  get streamEnded(): boolean {
+    return this.#streamEnded;
+  }
+
+  connected(): void {
+    this.#state = "handshaking";
+  }
+
+  /** The keys are there. */
+  keyed(): void {
+    this.#state = "unproven";
+  }
+
+  /** The peer is proven, or the protocol proves nothing. False when it was before. */
+  opened(): boolean {
+    if (this.#state !== "unproven") return false;
+    this.#state = "open";
+    return true;
+  }
+
+  wantClose(): void {
+    this.#closeWanted = true;
+  }
+
+  /** Nothing new from this side. True the first time: then it is to be said. */
+  drain(): boolean {
+    if (this.#state !== "open") return false;
+    this.#state = "draining";
+    return true;
+  }
+
+  peerDrained(): void {
+    if (this.#peer === "talking") this.#peer = "drained";
+  }
+
+  peerSaidClose(): void {
+    this.#peer = "closed";
+  }
+
+  peerStreamEnded(): void {
+    this.#streamEnded = true;
+  }
+
+  /** Nothing is in flight on this side. True once, when this side's end is to be sent. */
+  finish(): boolean {
+    if (this.#state !== "draining" || (this.#saysDrain && this.#peer === "talking")) return false;
+    this.#state = "closing";
+    return true;
+  }
+
+  /** False when it was over before. */
+  close(): boolean {
+    if (this.isOver) return false;
+    this.#state = "closed";
+    return true;
+  }
+
+  /** The socket is gone. False when it was before. */
+  leave(): boolean {
+    if (this.#state === "gone") return false;
+    this.#state = "gone";
+    return true;
+  }
+}

@@ -1,0 +1,86 @@
+// Whether the peer lives: when it was last heard, when it is asked for a sign of life, and when it is given up.
+
+import type { ResolvedLimits } from "../base/options.ts";
+import { now } from "../core/eventLoop.ts";
+import { CallbackDeadline, timers } from "./timers.ts";
+
+export interface LivenessEvents {
+  /** This side does not read now, so it can't hear the peer. */
+  readonly paused: boolean;
+  /**
+   * A write is in flight: what the peer is asked waits behind it, so an answer can't be expected. The write time-out
+   * says whether the peer lives.
+   */
+  readonly writing: boolean;
+  /** Asks the peer for a sign of life. */
+  ping(): void;
+  /** Gives the peer one that it did not ask for. */
+  pong(): void;
+  /** The peer is given up. */
+  onSilence(text: string): void;
+}
+
+export class Liveness {
+  readonly #limits: ResolvedLimits;
+  readonly #events: LivenessEvents;
+  #lastHeardAt = 0;
+  /** When the peer was asked for a sign of life that has not come; 0: it was not asked. */
+  #pingedAt = 0;
+  readonly #readDeadline = new CallbackDeadline(() => this.#checkRead());
+  readonly #heartbeat = new CallbackDeadline(() => this.#checkHeartbeat());
+
+  constructor(limits: ResolvedLimits, events: LivenessEvents) {
+    this.#limits = limits;
+    this.#events = events;
+  }
+
+  /** The connection is open. `pings`: the protocol has them (v2). */
+  start(pings: boolean): void {
+    const { readTimeoutMs, heartbeatIntervalMs } = this.#limits;
+    this.heard();
+    if (readTimeoutMs > 0) timers.arm(this.#readDeadline, readTimeoutMs);
+    if (pings && heartbeatIntervalMs > 0) timers.arm(this.#heartbeat, heartbeatIntervalMs);
+  }
+
+  /** Bytes of the peer arrived. */
+  heard(): void {
+    this.#lastHeardAt = now();
+  }
+
+  stop(): void {
+    timers.cancel(this.#readDeadline);
+    timers.cancel(this.#heartbeat);
+  }
+
+  #checkRead(): void {
+    const { readTimeoutMs } = this.#limits;
+    const idleMs = now() - this.#lastHeardAt;
+    if (this.#events.paused) timers.arm(this.#readDeadline, readTimeoutMs);
+    else if (idleMs < readTimeoutMs) timers.arm(this.#readDeadline, readTimeoutMs - idleMs);
+    else this.#events.onSilence(`nothing arrived for ${readTimeoutMs} ms`);
+  }
+
+  #checkHeartbeat(): void {
+    const { heartbeatIntervalMs, heartbeatTimeoutMs } = this.#limits;
+    const time = now();
+    const idleMs = time - this.#lastHeardAt;
+    if (this.#lastHeardAt >= this.#pingedAt) this.#pingedAt = 0;
+    if (this.#events.paused) {
+      // This side does not read now, so it can't see pings either: an unasked pong says that it lives.
+      this.#pingedAt = 0;
+      this.#events.pong();
+      timers.arm(this.#heartbeat, heartbeatIntervalMs);
+    } else if (this.#events.writing) {
+      this.#pingedAt = 0;
+      timers.arm(this.#heartbeat, heartbeatIntervalMs);
+    } else if (this.#pingedAt !== 0) {
+      this.#events.onSilence(`no sign of life for ${Math.round(idleMs)} ms`);
+    } else if (idleMs < heartbeatIntervalMs) {
+      timers.arm(this.#heartbeat, heartbeatIntervalMs - idleMs);
+    } else {
+      this.#pingedAt = time;
+      this.#events.ping();
+      timers.arm(this.#heartbeat, heartbeatTimeoutMs);
+    }
+  }
+}

@@ -1,0 +1,132 @@
+// Whether a connection reads. It pauses when records wait for room or too many unsent bytes do, and goes on, at the
+// end of some later turn, when that is over.
+
+import { yieldToEventLoop } from "../core/eventLoop.ts";
+import { enterRead, leaveRead } from "../protocol/receiveMemory.ts";
+import { endSharing } from "./bodies.ts";
+import type { HandlerBudget, HandlerWaiter } from "./handlerBudget.ts";
+import type { TurnQueue, TurnTask } from "./turnQueue.ts";
+
+/** What the gate asks and moves. */
+export interface GatedReader {
+  readonly stopped: boolean;
+  /** No record waits for room. */
+  readonly nothingWaits: boolean;
+  /** A record would be handled at once. */
+  readonly ready: boolean;
+  /** Handlers have run for long enough: the event loop should run before more do. */
+  readonly turnIsOver: boolean;
+  beginTurn(): void;
+  readonly outputBlocked: boolean;
+  pauseSocket(): void;
+  resumeSocket(): void;
+  /** Handles what waits, as far as there is room. */
+  handleWaiting(): void;
+  /** What is sent between the two leaves together. */
+  holdOutput(): void;
+  releaseOutput(): void;
+  /** `onRelief` is to be told when less output waits. */
+  wantRelief(): void;
+  /** Reading goes on. */
+  resumed(): void;
+  failed(error: unknown): void;
+}
+
+export class ReadGate implements TurnTask, HandlerWaiter {
+  readonly #reader: GatedReader;
+  readonly #resumptions: TurnQueue;
+  readonly #handlerBudget: HandlerBudget;
+  #paused = false;
+  #scheduled = false;
+
+  constructor(reader: GatedReader, resumptions: TurnQueue, handlerBudget: HandlerBudget) {
+    this.#reader = reader;
+    this.#resumptions = resumptions;
+    this.#handlerBudget = handlerBudget;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /**
+   * Handles what a read brought. `read` is the only thing that may run handlers meanwhile; what they send leaves when
+   * it ends.
+   */
+  handle(read: () => void): void {
+    const reader = this.#reader;
+    reader.holdOutput();
+    reader.beginTurn();
+    try {
+      enterRead();
+      try {
+        read();
+      } finally {
+        leaveRead();
+        endSharing();
+      }
+    } catch (error) {
+      reader.failed(error);
+    }
+    reader.releaseOutput();
+    this.#pauseIfFull();
+  }
+
+  /** There may be room now. */
+  schedule(): void {
+    if (this.#scheduled || !this.#paused || this.#reader.stopped) return;
+    this.#scheduled = true;
+    this.#resumptions.add(this);
+  }
+
+  /** HandlerWaiter: other connections' handlers are done. */
+  roomForHandlers(): void {
+    this.#scheduled = true;
+    this.#resumptions.add(this);
+  }
+
+  endOfTurn(): void {
+    this.#scheduled = false;
+    if (this.#paused && !this.#reader.stopped) this.#goOn();
+    this.#handlerBudget.passOn();
+  }
+
+  endOfTurnFailed(error: unknown): void {
+    this.#reader.failed(error);
+  }
+
+  /** The connection is over. */
+  close(): void {
+    this.#handlerBudget.forget(this);
+  }
+
+  #goOn(): void {
+    const reader = this.#reader;
+    if (reader.ready || reader.turnIsOver) this.handle(() => reader.handleWaiting());
+    if (reader.stopped) return;
+    if (!reader.nothingWaits || !reader.ready) {
+      this.#awaitRoom();
+      return;
+    }
+    this.#paused = false;
+    reader.resumeSocket();
+    reader.resumed();
+  }
+
+  #pauseIfFull(): void {
+    const reader = this.#reader;
+    if (reader.stopped || this.#paused || (reader.nothingWaits && reader.ready)) return;
+    this.#paused = true;
+    reader.pauseSocket();
+    this.#awaitRoom();
+  }
+
+  /** What made it stop may be over by now: never wait for an event that has already happened. */
+  #awaitRoom(): void {
+    const reader = this.#reader;
+    if (reader.outputBlocked) reader.wantRelief();
+    if (this.#handlerBudget.full) this.#handlerBudget.waitForRoom(this);
+    if (reader.turnIsOver) yieldToEventLoop(() => this.schedule());
+    else if (reader.ready) this.schedule();
+  }
+}

@@ -1,0 +1,72 @@
+// Collects what wants to run when the current turn of the event loop ends: one deferred call of the runtime for all
+// connections together. There are two such queues, and they never run each other's tasks: sending (which may be
+// hurried when the pool has no slot left) and going on with reading (which runs handlers).
+
+export interface TurnTask {
+  endOfTurn(): void;
+  /** `endOfTurn` threw: a bug in this package. It costs this task's connection, not the tasks behind it. */
+  endOfTurnFailed(error: unknown): void;
+}
+
+/**
+ * After so many ends of turns in a row without an event of the operating system, the next one waits until the event
+ * loop has looked for some: a chain of promises (`for (;;) await client.send(body)`) would otherwise keep timers and
+ * sockets from ever running.
+ */
+const TURNS_WITHOUT_EVENTS = 64;
+
+/** What a runtime offers to run something later. */
+export interface Deferring {
+  /** Runs `callback` when the current turn ends: after the promise reactions that are already due. */
+  defer(callback: () => void): void;
+  /** Runs `callback` after the event loop has looked for timers and I/O once. */
+  yieldToEventLoop(callback: () => void): void;
+}
+
+export class TurnQueue {
+  readonly #runtime: Deferring;
+  readonly #run = () => this.runNow();
+  readonly #runAfterEvents = () => {
+    this.#turns = 0;
+    this.runNow();
+  };
+  #tasks: TurnTask[] = [];
+  /** The other array, to be filled next; missing while its tasks run. */
+  #spare: TurnTask[] | undefined = [];
+  #turns = 0;
+
+  constructor(runtime: Deferring) {
+    this.#runtime = runtime;
+  }
+
+  /** Runs `task.endOfTurn()` once, at the end of this turn. The task makes sure that it is queued only once. */
+  add(task: TurnTask): void {
+    if (this.#tasks.push(task) > 1) return;
+    if (++this.#turns > TURNS_WITHOUT_EVENTS) this.#runtime.yieldToEventLoop(this.#runAfterEvents);
+    else this.#runtime.defer(this.#run);
+  }
+
+  /** An event of the operating system came: the event loop runs. */
+  eventSeen(): void {
+    this.#turns = 0;
+  }
+
+  /** Runs what is queued without waiting for the end of the turn. */
+  runNow(): void {
+    const tasks = this.#tasks;
+    // Tasks that are queued while tasks run have their own deferred call.
+    if (tasks.length === 0 || this.#spare === undefined) return;
+    this.#tasks = this.#spare;
+    this.#spare = undefined;
+    for (let i = 0; i < tasks.length; i++) {
+      const task = tasks[i]!;
+      try {
+        task.endOfTurn();
+      } catch (error) {
+        task.endOfTurnFailed(error);
+      }
+    }
+    tasks.length = 0;
+    this.#spare = tasks;
+  }
+}

@@ -1,0 +1,123 @@
+// The one write that a connection has in flight, and the memory that belongs to the socket meanwhile.
+
+import { release } from "../core/release.ts";
+import { releaseSlot } from "../core/slotPool.ts";
+import { CallbackDeadline, timers } from "./timers.ts";
+import type { Transport } from "./transport.ts";
+
+export interface WriterEvents {
+  /** A write that took its time is complete: the next one may begin. */
+  onIdle(): void;
+  /** The peer took nothing for `writeTimeoutMs`. */
+  onStall(): void;
+}
+
+/** So often within the write time-out it is looked at how much of a write is left. */
+const CHECKS_PER_TIMEOUT = 4;
+
+export class Writer {
+  readonly #timeoutMs: number;
+  readonly #events: WriterEvents;
+  readonly #progressCheck: CallbackDeadline;
+  #transport: Transport | undefined;
+  #busy = false;
+  /** What the write holds: a pool slot (or 0), or memory of the runtime's. */
+  #slot = 0;
+  #piece: Uint8Array | undefined;
+  #cost = 0;
+  /** What the kernel had not taken of it when that was last looked at, and since how many looks nothing has changed. */
+  #leftBytes = 0;
+  #checksWithoutProgress = 0;
+  #closed = false;
+  /** The costs of all complete writes. */
+  writtenBytes = 0;
+
+  /** `timeoutMs` 0: a write may take for ever. */
+  constructor(timeoutMs: number, events: WriterEvents) {
+    this.#timeoutMs = timeoutMs;
+    this.#events = events;
+    this.#progressCheck = new CallbackDeadline(() => this.#checkProgress());
+  }
+
+  /** The socket to write to. */
+  open(transport: Transport): void {
+    this.#transport = transport;
+  }
+
+  /** Whether a write may begin. */
+  get idle(): boolean {
+    return !this.#busy && !this.#closed && this.#transport !== undefined;
+  }
+
+  /** A write is in flight. */
+  get busy(): boolean {
+    return this.#busy;
+  }
+
+  /** Writes a view of the pool slot at `slot`, which is released when the socket has it. Only while `idle`. */
+  writeSlot(bytes: Uint8Array, slot: number, cost: number): void {
+    this.#slot = slot;
+    this.#write(bytes, cost);
+  }
+
+  /** Writes bytes that nobody else uses any more; they are freed when the socket has them. Only while `idle`. */
+  writePiece(bytes: Uint8Array, cost: number): void {
+    this.#piece = bytes;
+    this.#write(bytes, cost);
+  }
+
+  /** From the transport: the pending write is complete. */
+  onWritten(): void {
+    if (!this.#busy) return;
+    this.#finish();
+    this.#events.onIdle();
+  }
+
+  /** No more writes. The one in flight keeps its memory until `releaseMemory`. */
+  close(): void {
+    this.#closed = true;
+    timers.cancel(this.#progressCheck);
+  }
+
+  /** The socket is gone: the memory of the write in flight is free. */
+  releaseMemory(): void {
+    if (this.#slot !== 0) releaseSlot(this.#slot);
+    this.#slot = 0;
+    this.#piece = undefined;
+    this.#busy = false;
+  }
+
+  #write(bytes: Uint8Array, cost: number): void {
+    this.#busy = true;
+    this.#cost = cost;
+    if (this.#transport!.write(bytes)) this.#finish();
+    else if (this.#timeoutMs > 0 && !this.#closed) {
+      this.#leftBytes = bytes.length;
+      this.#checksWithoutProgress = 0;
+      timers.arm(this.#progressCheck, this.#timeoutMs / CHECKS_PER_TIMEOUT);
+    }
+  }
+
+  /** A peer that takes some of a write now and then is slow, not dead. */
+  #checkProgress(): void {
+    const leftBytes = this.#transport!.unwrittenBytes();
+    if (leftBytes < this.#leftBytes) this.#checksWithoutProgress = 0;
+    else this.#checksWithoutProgress++;
+    this.#leftBytes = leftBytes;
+    if (this.#checksWithoutProgress < CHECKS_PER_TIMEOUT) {
+      timers.arm(this.#progressCheck, this.#timeoutMs / CHECKS_PER_TIMEOUT);
+    } else {
+      this.#events.onStall();
+    }
+  }
+
+  #finish(): void {
+    this.#busy = false;
+    this.writtenBytes += this.#cost;
+    if (this.#slot !== 0) releaseSlot(this.#slot);
+    this.#slot = 0;
+    if (this.#piece !== undefined) release(this.#piece);
+    this.#piece = undefined;
+    timers.cancel(this.#progressCheck);
+  }
+}

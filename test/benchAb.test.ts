@@ -1,0 +1,234 @@
+// The comparison of two builds: what its numbers and verdicts mean, what its arguments may be, and one small real
+// run of the build against itself.
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, test } from "vitest";
+import { compare, orderOf, roundsPerStart, spread } from "../bench/ab/compare.js";
+import { parseArguments, ROWS, rowsOf } from "../bench/ab/settings.js";
+import { tablesOf, terminalTables } from "../bench/ab/table.js";
+import { medianInterval, quantile } from "../bench/matrix/statistics.js";
+
+const folder = mkdtempSync(join(tmpdir(), "sealwire-ab-"));
+writeFileSync(join(folder, "node.js"), "");
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const parse = (...args: string[]) => parseArguments([folder, folder, ...args]);
+/** Samples of A around 100 and of B `ratio` times as much, with the same disturbance in both of a pair. */
+const pairsOf = (ratio: number, starts = 6, noise = 0.01) =>
+  Array.from({ length: 60 }, (_, i) => {
+    const disturbed = 100 * (1 + (i % 7));
+    return { start: i % starts, a: disturbed, b: disturbed * (ratio + noise * ((i % 5) - 2)) };
+  });
+
+describe("statistics", () => {
+  test("quantiles lie between the samples around them", () => {
+    expect(quantile([4, 1, 3, 2], 0.25)).toBe(1.75);
+    expect(quantile([1, 2, 3], 0.5)).toBe(2);
+    expect(quantile([7], 0.75)).toBe(7);
+    expect(spread([5, 1, 3, 2, 4])).toEqual({ median: 3, q1: 2, q3: 4, samples: [5, 1, 3, 2, 4] });
+  });
+
+  test("the interval of a median has the published ranks of the sign test", () => {
+    const ranks = {
+      5: [1, 5],
+      6: [1, 6],
+      8: [1, 8],
+      9: [2, 8],
+      10: [2, 9],
+      12: [3, 10],
+      20: [6, 15],
+      50: [18, 33],
+    };
+    for (const [count, expected] of Object.entries(ranks)) {
+      const samples = Array.from({ length: Number(count) }, (_, i) => i + 1).reverse();
+      expect(medianInterval(samples), count).toEqual(expected);
+    }
+    expect(medianInterval([3])).toEqual([3, 3]);
+    const many = medianInterval(Array.from({ length: 900 }, (_, i) => i + 1));
+    expect(many).toEqual([421, 480]); // about 450.5 ± 1.96 · √900 / 2
+  });
+
+  test("the order within a pair alternates, over rounds and over rows", () => {
+    const orders = [0, 1, 2, 3].map((round) => orderOf(round, 0).join(""));
+    expect(orders).toEqual(["ab", "ba", "ab", "ba"]);
+    expect(orderOf(0, 1)).toEqual(["b", "a"]);
+  });
+
+  test("every round belongs to one start", () => {
+    expect(roundsPerStart(9, 2)).toEqual([5, 4]);
+    expect(roundsPerStart(6, 6)).toEqual([1, 1, 1, 1, 1, 1]);
+  });
+});
+
+describe("verdicts", () => {
+  test("a ratio is that of a pair, so that what disturbs both does not count", () => {
+    const { ratio, low, high, verdict } = compare(pairsOf(1, 6, 0), 0.03);
+    expect([ratio, low, high, verdict]).toEqual([1, 1, 1, "same"]);
+  });
+
+  test("slower and faster beyond the tolerance, the same within it", () => {
+    expect(compare(pairsOf(1.08), 0.03)).toMatchObject({ ratio: 1.08, meanRatio: 1.08, verdict: "slower" });
+    expect(compare(pairsOf(0.9), 0.03).verdict).toBe("faster");
+    expect(compare(pairsOf(1.01), 0.03).verdict).toBe("same");
+    expect(compare(pairsOf(1.08), 0.1).verdict).toBe("same");
+  });
+
+  test("noise that hides the answer is unclear, not the same", () => {
+    const noisy = [0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.4].map((b, start) => ({ start, a: 1, b }));
+    expect(compare(noisy, 0.03).verdict).toBe("unclear");
+  });
+
+  test("starts that disagree are no proof, however many pairs each has", () => {
+    const others = [4, 5].map((start) => ({ start, a: 100, b: 90 }));
+    const { low, verdict } = compare([...pairsOf(1.1, 4), ...others], 0.03);
+    expect(low).toBeGreaterThan(1);
+    expect(verdict).toBe("unclear");
+    expect(compare([...pairsOf(1.1, 5), ...others.slice(1)], 0.03).verdict).toBe("slower");
+  });
+
+  test("what comes rarely is in the ratio of means alone", () => {
+    const pairs = pairsOf(1, 6, 0).map((pair, i) => (i === 7 ? { ...pair, b: pair.b * 61 } : pair));
+    const { ratio, meanRatio } = compare(pairs, 0.03);
+    expect(ratio).toBe(1);
+    expect(meanRatio).toBeGreaterThan(1.1);
+  });
+});
+
+describe("arguments", () => {
+  test("by default every row with both kinds of bodies, at least nine rounds", () => {
+    const settings = parse();
+    expect(settings.rounds).toBeGreaterThanOrEqual(9);
+    expect(rowsOf(settings.filters)).toMatchObject({ timed: ROWS, bodies: ["copy", "view"] });
+    expect(rowsOf(settings.filters).heap).toHaveLength(2);
+    expect(rowsOf(settings.filters).idle.map(({ name }: { name: string }) => name)).toEqual([
+      "idle",
+      "heartbeats",
+    ]);
+    expect(ROWS.map(({ name, size }: { name: string; size: number }) => `${name} ${size}`)).toEqual([
+      ...["SendNoWait 1400", "SendNoWait 64", "Request 1400", "ParallelRequest 1400"],
+      ...["SendNoWait 65536", "SendNoWait 1048576"],
+    ]);
+  });
+
+  test("filters of one kind add up, those of different kinds narrow each other down", () => {
+    const { filters } = parse("sendnowait", "64", "1400", "view", "node-current", "deno");
+    expect(filters).toEqual({
+      runtimes: ["node26", "deno"],
+      sizes: [64, 1_400],
+      bodies: ["view"],
+      rows: ["SendNoWait"],
+    });
+    const { timed, heap, idle, bodies } = rowsOf(filters);
+    expect(timed.map(({ size }: { size: number }) => size)).toEqual([1_400, 64]);
+    expect([heap, idle, bodies]).toEqual([[], [], ["view"]]);
+    expect(rowsOf(parse("idle").filters)).toMatchObject({ timed: [], heap: [], idle: [{ name: "idle" }] });
+    expect(rowsOf(parse("heap", "copy").filters)).toMatchObject({ timed: [], idle: [], bodies: ["copy"] });
+  });
+
+  test("options go to both ends, to one end, or to one build", () => {
+    const args = ["--set", "engine=wasm", "--set", "server.maxHandshakes=9", "--set-b", "bundleBytes=0"];
+    const [a, b] = parse(...args).builds;
+    expect(a!.options).toEqual({ client: { engine: "wasm" }, server: { engine: "wasm", maxHandshakes: 9 } });
+    expect(b!.options.client).toEqual({ engine: "wasm", bundleBytes: 0 });
+  });
+
+  for (const [args, names] of [
+    [["--rounds", "5"], "--rounds"],
+    [["--rounds", "1e3"], "--rounds"],
+    [["--slice", "fast"], "--slice"],
+    [["--starts", "5"], "--starts"],
+    [["--starts", "7", "--rounds", "6"], "--starts"],
+    [["--tolerance", "0"], "--tolerance"],
+    [["--idle", "-1"], "--idle"],
+    [["--set", "bundleBytes"], "bundleBytes"],
+    [["--fast"], "--fast"],
+    [["nodejs"], "nodejs"],
+    [["heap", "64"], "heap 64"],
+    [["idle", "64"], "idle 64"],
+  ] as const) {
+    test(`${args.join(" ")} is refused by name`, () => {
+      expect(() => parse(...args)).toThrow(names);
+    });
+  }
+
+  test("a folder without a build is refused by name", () => {
+    expect(() => parseArguments([])).toThrow("dist A is missing");
+    expect(() => parseArguments([folder])).toThrow("dist B is missing");
+    expect(() => parseArguments([folder, join(folder, "nothing")])).toThrow("dist B");
+  });
+});
+
+describe("a real run", () => {
+  const root = fileURLToPath(new URL("..", import.meta.url));
+  const main = join(root, "bench/ab/main.js");
+  const dist = join(root, "dist");
+  const short = ["--rounds", "12", "--slice", "5"];
+
+  test("compares a build with itself: every pair is there, and the tables show it", () => {
+    const args = [
+      main,
+      dist,
+      dist,
+      "node20",
+      "SendNoWait",
+      "64",
+      "view",
+      ...short,
+      "--json",
+      "--set-b",
+      "bundleBytes=4096",
+    ];
+    const comparison = JSON.parse(
+      execFileSync(process.execPath, args, { encoding: "utf8", timeout: 150_000 }),
+    );
+    expect(comparison.failures).toEqual([]);
+    const rows = comparison.results.map((result: Record<string, unknown>) => [
+      result.row,
+      result.size,
+      result.bodies,
+    ]);
+    expect(rows).toEqual([["SendNoWait", 64, "view"]]);
+    for (const { cpuNs, elapsedNs, count } of comparison.results) {
+      expect(count).toBeGreaterThan(0);
+      for (const { a, b, ratio, low, high } of [cpuNs, elapsedNs]) {
+        expect([a.samples.length, b.samples.length]).toEqual([12, 12]);
+        for (const value of [...a.samples, ...b.samples]) expect(value).toBeGreaterThan(0);
+        expect(low).toBeLessThanOrEqual(ratio);
+        expect(high).toBeGreaterThanOrEqual(ratio);
+      }
+    }
+    const [table] = tablesOf(comparison);
+    expect(table!.rows.map((row: string[]) => row.slice(0, 2))).toEqual([["SendNoWait 64 B", "view"]]);
+    for (const row of table!.rows) expect(row).toHaveLength(table!.head.length);
+    const text = terminalTables(comparison);
+    expect(text).toContain("client.bundleBytes=4096");
+    expect(text).toMatch(/B is slower in \d+ rows/);
+  }, 180_000);
+
+  test("an option that a build does not know is a failure of its rows, with the build's own words", () => {
+    const args = [
+      main,
+      dist,
+      dist,
+      "node20",
+      "SendNoWait",
+      "64",
+      "copy",
+      ...short,
+      "--set-b",
+      "noSuchOption=1",
+    ];
+    let output = "";
+    try {
+      execFileSync(process.execPath, args, { encoding: "utf8", timeout: 150_000, stdio: "pipe" });
+    } catch (error) {
+      expect((error as { status: number }).status).toBe(1);
+      output = (error as { stdout: string }).stdout;
+    }
+    expect(output).toContain("No row for timed SendNoWait 64 B, copy in Node 20");
+    expect(output).toContain("noSuchOption");
+  }, 180_000);
+});

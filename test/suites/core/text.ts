@@ -1,0 +1,47 @@
+// UTF-8 by hand against TextEncoder and TextDecoder.
+
+import assert from "node:assert/strict";
+import { decodeByHand, decodeText, encodeByHand, encodeText } from "../../../src/core/text.ts";
+import { test } from "../../support/harness.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+test("every code point, halves of pairs included, becomes the same bytes and comes back", () => {
+  for (let start = 0; start < 0x110000; start += 0x100) {
+    const text = String.fromCodePoint(...Array.from({ length: 0x100 }, (_, i) => start + i));
+    const bytes = encodeByHand(text);
+    assert.deepEqual(bytes, encoder.encode(text));
+    assert.deepEqual(encodeText(text), bytes);
+    assert.equal(decodeByHand(bytes), decoder.decode(bytes));
+    assert.equal(decodeText(bytes), decoder.decode(bytes));
+  }
+  // Halves of pairs, alone, twice and in the wrong order; byte order marks.
+  const [high, low, mark] = [0xd83d, 0xde00, 0xfeff].map((unit) => String.fromCharCode(unit)) as [
+    string,
+    string,
+    string,
+  ];
+  for (const text of ["", `a${high}`, `${low}b`, `${high}${high}${low}`, `${mark}${mark}x`]) {
+    assert.deepEqual(encodeByHand(text), encoder.encode(text));
+    assert.equal(decodeByHand(encodeByHand(text)), decoder.decode(encoder.encode(text)));
+  }
+});
+
+test("malformed bytes become the same replacements: every pair, and random ones around the limits", () => {
+  for (let pair = 0; pair < 0x10000; pair++) {
+    const bytes = Uint8Array.of(pair >> 8, pair & 255);
+    assert.equal(decodeByHand(bytes), decoder.decode(bytes), pair.toString(16));
+  }
+  const interesting = [
+    0, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbb, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xed, 0xef,
+  ];
+  interesting.push(0xf0, 0xf3, 0xf4, 0xf5, 0xff);
+  for (let round = 0; round < 20_000; round++) {
+    const bytes = Uint8Array.from(
+      { length: 8 },
+      () => interesting[Math.floor(Math.random() * interesting.length)]!,
+    );
+    assert.equal(decodeByHand(bytes), decoder.decode(bytes), Buffer.from(bytes).toString("hex"));
+  }
+});

@@ -1,0 +1,150 @@
+// Records that wait: a handler that stops gets no record more, and all of them later, in order, whatever they came in.
+
+import assert from "node:assert/strict";
+import { Kind } from "../../../src/base/constants.ts";
+import { writeU32 } from "../../../src/core/bytes.ts";
+import { Backlog, type RecordHandler } from "../../../src/protocol/backlog.ts";
+import { test } from "../../support/harness.ts";
+
+/** Keeps copies of the records it gets, as many as it has room for. */
+class Collector implements RecordHandler {
+  readonly records: string[] = [];
+  room = Number.POSITIVE_INFINITY;
+  stopped = false;
+  provenCalls = 0;
+
+  get ready(): boolean {
+    return this.room > 0;
+  }
+
+  proven(): void {
+    this.provenCalls++;
+  }
+
+  record(sequence: number, kind: number, bytes: Uint8Array, start: number, end: number): void {
+    assert.ok(this.room > 0, "never more than there is room for");
+    this.room--;
+    this.records.push(`${sequence}:${kind}:${Buffer.from(bytes.subarray(start, end)).toString("hex")}`);
+  }
+}
+
+const bodyOf = (i: number): Uint8Array => new Uint8Array(i % 40).fill(i);
+const expected = (count: number): string[] =>
+  Array.from({ length: count }, (_, i) => `${i}:${i % 4}:${Buffer.from(bodyOf(i)).toString("hex")}`);
+
+/** Records [from, to) as a bundle has them. */
+function records(from: number, to: number): Uint8Array {
+  const parts: Uint8Array[] = [];
+  for (let i = from; i < to; i++) {
+    const body = bodyOf(i);
+    const record = new Uint8Array(9 + body.length);
+    writeU32(record, 0, 5 + body.length);
+    writeU32(record, 4, i);
+    record[8] = i % 4;
+    record.set(body, 9);
+    parts.push(record);
+  }
+  return new Uint8Array(Buffer.concat(parts));
+}
+
+/** Gives records 0 … 29 alone and in bundles; the memory that they come in is overwritten afterwards. */
+function offerAll(backlog: Backlog): void {
+  for (let i = 0; i < 30; ) {
+    if (i % 7 === 3) {
+      const bundle = records(i, i + 5);
+      backlog.bundle(bundle, 0, bundle.length, 0);
+      bundle.fill(0xff);
+      i += 5;
+    } else {
+      const body = bodyOf(i);
+      backlog.record(i, i % 4, body, 0, body.length, true, 0);
+      body.fill(0xff);
+      i++;
+    }
+  }
+}
+
+test("with room everything is handled at once, in order", () => {
+  const handler = new Collector();
+  const backlog = new Backlog(handler);
+  offerAll(backlog);
+  assert.deepEqual(handler.records, expected(30));
+  assert.equal(backlog.isEmpty, true);
+});
+
+test("every number of records that are handled at once, and every pace afterwards", () => {
+  for (let first = 0; first < 30; first++) {
+    for (const pace of [1, 2, 3, 7, 100]) {
+      const handler = new Collector();
+      handler.room = first;
+      const backlog = new Backlog(handler);
+      offerAll(backlog);
+      assert.equal(handler.records.length, first);
+      assert.equal(backlog.isEmpty, false);
+      for (let turns = 0; handler.records.length < 30; turns++) {
+        assert.ok(turns < 30, "it goes on");
+        handler.room = pace;
+        backlog.drain();
+      }
+      assert.deepEqual(handler.records, expected(30));
+      assert.equal(backlog.isEmpty, true);
+    }
+  }
+});
+
+test("what comes while others wait goes behind them, though there is room again", () => {
+  const handler = new Collector();
+  handler.room = 0;
+  const backlog = new Backlog(handler);
+  const [one, two] = [bodyOf(0), bodyOf(1)];
+  backlog.record(0, 0, one, 0, one.length, true, 0);
+  handler.room = 5;
+  backlog.record(1, 1, two, 0, two.length, true, 0);
+  assert.deepEqual(handler.records, []);
+  backlog.drain();
+  assert.deepEqual(handler.records, expected(2));
+});
+
+test("a record that does not fill its bundle is an error when its turn comes, and not before", () => {
+  const good = records(0, 3);
+  for (const damage of [
+    (bytes: Uint8Array) => bytes.subarray(0, bytes.length - 1),
+    (bytes: Uint8Array) => Buffer.concat([bytes, new Uint8Array(3)]),
+    (bytes: Uint8Array) => Buffer.concat([bytes, new Uint8Array(8)]),
+    (bytes: Uint8Array) => Buffer.concat([bytes, Uint8Array.of(0, 0, 0, 4, 0, 0, 0, 0, 0)]),
+    (bytes: Uint8Array) => Buffer.concat([bytes, Uint8Array.of(255, 255, 255, 255, 0, 0, 0, 0, 0)]),
+  ]) {
+    const handler = new Collector();
+    handler.room = 2;
+    const backlog = new Backlog(handler);
+    const bad = new Uint8Array(damage(good));
+    backlog.bundle(bad, 0, bad.length, 0);
+    assert.equal(handler.records.length, 2);
+    handler.room = 100;
+    assert.throws(() => backlog.drain(), { code: "ERR_PROTOCOL" });
+  }
+});
+
+test("a handler that stops gets nothing more; what is cleared is gone", () => {
+  const handler = new Collector();
+  handler.room = 1;
+  const backlog = new Backlog(handler);
+  offerAll(backlog);
+  handler.room = 100;
+  handler.stopped = true;
+  backlog.drain();
+  assert.equal(handler.records.length, 1);
+  handler.stopped = false;
+  backlog.clear();
+  backlog.drain();
+  assert.equal(handler.records.length, 1);
+  assert.equal(backlog.isEmpty, true);
+});
+
+test("a bundle inside a bundle is handed on as a record of that kind, for the handler to refuse", () => {
+  const handler = new Collector();
+  const inner = Uint8Array.of(0, 0, 0, 5, 0, 0, 0, 0, Kind.bundle);
+  const backlog = new Backlog(handler);
+  backlog.bundle(inner, 0, inner.length, 0);
+  assert.deepEqual(handler.records, [`0:${Kind.bundle}:`]);
+});

@@ -1,0 +1,238 @@
+// The cases of byteArguments.ts for sealwire/crypto, for the build that runs.
+
+import assert from "node:assert/strict";
+import type { Engine } from "../../src/crypto.ts";
+import * as entry from "../../src/crypto.ts";
+import {
+  type ByteCase,
+  type EndCase,
+  registerByteArgumentTests,
+  registerCoverageTest,
+  registerEndTests,
+  someBytes,
+} from "./byteArguments.ts";
+import { frameEnds } from "./frameEnds.ts";
+
+const { Blake2b, aes256gcm, blake2b, hkdfBlake2b, hmacBlake2b, x25519, x25519KeyPair, x25519PublicKey } =
+  entry;
+const { mlKem768Decapsulate, mlKem768Encapsulate, mlKem768KeyPair } = entry;
+
+/** Below, at and above the windows through which long inputs go. */
+const HASHED = [10, 5_000, 600_000];
+const SEALED = [20, 5_000, 200_000];
+const engines: Engine[] = ["auto", "wasm", "keystream", "native"];
+
+function sealed(key: Uint8Array, nonce: Uint8Array, text: Uint8Array, aad: Uint8Array): Uint8Array {
+  const gcm = aes256gcm(key);
+  try {
+    return gcm.seal(nonce, text, aad);
+  } finally {
+    gcm.destroy();
+  }
+}
+
+const cases: ByteCase[] = [];
+for (const length of HASHED) {
+  const variant = `${length} bytes`;
+  cases.push(
+    {
+      of: "blake2b",
+      variant,
+      args: { input: someBytes(length), key: someBytes(32) },
+      call: ({ input, key }) => blake2b(input!, { key }),
+    },
+    {
+      of: "Blake2b",
+      variant,
+      args: { bytes: someBytes(length), key: someBytes(64) },
+      call: ({ bytes, key }) => new Blake2b({ key }).update(bytes!).digest(),
+    },
+    {
+      of: "hmacBlake2b",
+      variant,
+      args: { key: someBytes(length < 6_000 ? 32 : 300), data: someBytes(length) },
+      call: ({ key, data }) => hmacBlake2b(key!, data!),
+    },
+  );
+}
+for (const engine of engines) {
+  for (const length of SEALED) {
+    const variant = `${engine}, ${length} bytes`;
+    const args = { key: someBytes(32), nonce: someBytes(12), aad: someBytes(length === 20 ? 70_000 : 40) };
+    const plaintext = someBytes(length);
+    const call = (run: (gcm: entry.Aes256Gcm) => unknown, key: Uint8Array) => {
+      const gcm = aes256gcm(key, engine);
+      try {
+        return run(gcm);
+      } finally {
+        gcm.destroy();
+      }
+    };
+    cases.push(
+      {
+        of: "aes256gcm(…).seal",
+        variant,
+        args: { ...args, plaintext },
+        call: ({ key, nonce, aad, plaintext }) => call((gcm) => gcm.seal(nonce!, plaintext!, aad!), key!),
+      },
+      {
+        of: "aes256gcm(…).open",
+        variant,
+        args: { ...args, sealed: sealed(args.key, args.nonce, plaintext, args.aad) },
+        call: ({ key, nonce, aad, sealed }) => call((gcm) => gcm.open(nonce!, sealed!, aad!), key!),
+      },
+    );
+  }
+}
+cases.push(
+  {
+    of: "hkdfBlake2b",
+    args: { chainingKey: someBytes(64), inputKeyMaterial: someBytes(32) },
+    call: ({ chainingKey, inputKeyMaterial }) => hkdfBlake2b(chainingKey!, inputKeyMaterial!, 3),
+  },
+  {
+    of: "x25519",
+    args: { privateKey: someBytes(32), publicKey: x25519PublicKey(someBytes(32)) },
+    call: ({ privateKey, publicKey }) => x25519(privateKey!, publicKey!),
+  },
+  {
+    of: "x25519PublicKey",
+    args: { privateKey: someBytes(32) },
+    call: ({ privateKey }) => x25519PublicKey(privateKey!),
+  },
+  {
+    of: "x25519KeyPair",
+    args: { privateKey: someBytes(32) },
+    call: ({ privateKey }) => x25519KeyPair(privateKey!),
+  },
+);
+const kemPair = mlKem768KeyPair(someBytes(64));
+cases.push(
+  {
+    of: "mlKem768KeyPair",
+    args: { seed: someBytes(64) },
+    call: ({ seed }) => mlKem768KeyPair(seed!),
+  },
+  {
+    of: "mlKem768Encapsulate",
+    args: { encapsulationKey: kemPair.encapsulationKey },
+    // What it returns is random; that both sides get the same is not.
+    call: ({ encapsulationKey }) => {
+      const { ciphertext, sharedSecret } = mlKem768Encapsulate(encapsulationKey!);
+      assert.deepEqual(mlKem768Decapsulate(kemPair.decapsulationKey, ciphertext), sharedSecret);
+      return true;
+    },
+  },
+  {
+    of: "mlKem768Decapsulate",
+    args: { decapsulationKey: kemPair.decapsulationKey, ciphertext: someBytes(1_088) },
+    call: ({ decapsulationKey, ciphertext }) => mlKem768Decapsulate(decapsulationKey!, ciphertext!),
+  },
+);
+
+const ends: EndCase[] = [
+  {
+    of: "x25519",
+    end: "a public key of low order",
+    run: () => {
+      const privateKey = someBytes(32);
+      assert.throws(() => x25519(privateKey, new Uint8Array(32)), { code: "ERR_WEAK_PUBLIC_KEY" });
+      return [privateKey];
+    },
+  },
+  {
+    of: "mlKem768KeyPair",
+    end: "a fresh pair, and a secret for it",
+    run: () => {
+      const { decapsulationKey, encapsulationKey } = mlKem768KeyPair();
+      const { sharedSecret } = mlKem768Encapsulate(encapsulationKey);
+      return [decapsulationKey.subarray(0, 1_152), decapsulationKey.subarray(2_368), sharedSecret];
+    },
+  },
+  {
+    of: "mlKem768Encapsulate",
+    end: "a key that fails the modulus check",
+    run: () => {
+      const bad = new Uint8Array(kemPair.encapsulationKey).fill(0xff, 0, 3);
+      assert.throws(() => mlKem768Encapsulate(bad), { code: "ERR_WEAK_PUBLIC_KEY" });
+      return [bad.subarray(3)];
+    },
+  },
+  {
+    of: "mlKem768Decapsulate",
+    end: "a key that fails the hash check, and a ciphertext for another key",
+    run: () => {
+      const { decapsulationKey } = mlKem768KeyPair();
+      const ciphertext = someBytes(1_088);
+      const implicit = mlKem768Decapsulate(decapsulationKey, ciphertext);
+      const secret = new Uint8Array(decapsulationKey.subarray(0, 1_152));
+      decapsulationKey[1_152]! ^= 1;
+      assert.throws(() => mlKem768Decapsulate(decapsulationKey, ciphertext), {
+        code: "ERR_INVALID_ARGUMENT",
+      });
+      return [secret, decapsulationKey.subarray(2_368), implicit];
+    },
+  },
+  {
+    of: "x25519KeyPair",
+    end: "a fresh pair",
+    run: () => [x25519KeyPair().privateKey],
+  },
+  {
+    of: "Blake2b",
+    end: "destroyed half-way",
+    run: () => {
+      const [key, input] = [someBytes(32), someBytes(700)];
+      const hash = new Blake2b({ key }).update(input);
+      hash.destroy();
+      assert.throws(() => hash.update(input), { code: "ERR_CLOSED" });
+      assert.throws(() => hash.digest(), { code: "ERR_CLOSED" });
+      return [key, input.subarray(512)];
+    },
+  },
+  {
+    of: "blake2b",
+    end: "an option whose getter transfers the input away",
+    run: () => {
+      const [key, input] = [someBytes(32), someBytes(5_000)];
+      const options = {
+        get key() {
+          if (input.length > 0) structuredClone(input, { transfer: [input.buffer as ArrayBuffer] });
+          return key;
+        },
+      };
+      assert.throws(() => blake2b(input, options), { code: "ERR_INVALID_ARGUMENT" });
+      return [key];
+    },
+  },
+];
+for (const engine of engines) {
+  for (const length of SEALED) {
+    ends.push({
+      of: "aes256gcm(…).open",
+      end: `${engine}, a forged message of ${length} bytes`,
+      run: () => {
+        const [key, nonce, text, aad] = [someBytes(32), someBytes(12), someBytes(length), someBytes(300)];
+        const message = sealed(key, nonce, text, aad);
+        const gcm = aes256gcm(key, engine);
+        for (const at of [0, length - 1, length, length + 15]) {
+          const forged = new Uint8Array(message);
+          forged[at]! ^= 1;
+          assert.throws(() => gcm.open(nonce, forged, aad), { code: "ERR_DECRYPT" });
+        }
+        assert.throws(() => gcm.open(nonce, message.subarray(0, 15), aad), { code: "ERR_DECRYPT" });
+        gcm.destroy();
+        assert.throws(() => gcm.open(nonce, message, aad), { code: "ERR_CLOSED" });
+        assert.throws(() => gcm.seal(nonce, text, aad), { code: "ERR_CLOSED" });
+        return [key, text];
+      },
+    });
+  }
+}
+
+/** Registers all of it. */
+export function registerCryptoArgumentTests(): void {
+  registerByteArgumentTests(cases);
+  registerEndTests([...ends, ...frameEnds]);
+  registerCoverageTest(entry, cases, ["SealwireError"]);
+}

