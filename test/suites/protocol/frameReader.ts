@@ -337,3 +337,61 @@ test("a reader that was stopped keeps nothing of what comes, at any place in a f
     }
   }
 });
+
+test("a frame that is too short is refused where it lies between others in one read, too", () => {
+  for (const inWindow of [true, false]) {
+    for (const length of [0, 1, MIN - 1]) {
+      const sink = new Collector();
+      const reader = new FrameReader(sink, MIN, MAX);
+      const stream = streamOf([body(30, 1), body(length, 2), body(30, 3)]);
+      assert.throws(() => offer(reader, stream, inWindow), { code: "ERR_FRAME_TOO_SHORT" });
+      assert.deepEqual(sink.bodies, [body(30, 1)]);
+    }
+  }
+});
+
+test("frames up to the window's size come in one piece, longer ones in chunks", () => {
+  for (const [length, chunks] of [
+    [WINDOW_FRAME_BYTES, 0],
+    [WINDOW_FRAME_BYTES + 1, 2],
+  ] as const) {
+    const sink = new Collector();
+    let found = 0;
+    sink.largeFrame = (pieces) => {
+      found = pieces.length;
+    };
+    new FrameReader(sink, MIN, MAX).read(streamOf([body(length, 1)]));
+    assert.equal(found, chunks);
+    assert.equal(sink.bodies.length, chunks === 0 ? 1 : 0);
+  }
+});
+
+test("a read that is longer than the window writes nothing behind it", () => {
+  const end = RECEIVE_WINDOW + RECEIVE_WINDOW_BYTES;
+  const bodies = Array.from({ length: 300 }, (_, i) => body(1_000, i));
+  const behind = memory.slice(end, end + RECEIVE_WINDOW_BYTES);
+  memory.fill(0xa5, end, end + RECEIVE_WINDOW_BYTES);
+  const sink = new Collector();
+  new FrameReader(sink, MIN, MAX).read(streamOf(bodies));
+  const untouched = memory.subarray(end, end + RECEIVE_WINDOW_BYTES).every((byte) => byte === 0xa5);
+  memory.set(behind, end);
+  assert.ok(untouched);
+  assert.deepEqual(sink.bodies, bodies);
+});
+
+test("a collected frame that the sink does not take waits, with nothing behind it", () => {
+  for (const length of [100, PARTIAL_SLOT_FROM_BYTES, WINDOW_FRAME_BYTES + 1]) {
+    const sink = new Collector();
+    sink.budget = 0;
+    const reader = new FrameReader(sink, MIN, MAX);
+    const stream = streamOf([body(length, 1)]);
+    reader.read(stream.subarray(0, LENGTH_BYTES + 1));
+    reader.read(stream.subarray(LENGTH_BYTES + 1));
+    reader.read(new Uint8Array(0));
+    assert.deepEqual([reader.stalled, reader.hasUnread, sink.bodies.length], [true, true, 0]);
+    sink.budget = 1;
+    reader.resume();
+    assert.deepEqual([reader.stalled, reader.hasUnread], [false, false]);
+    assert.deepEqual(sink.bodies, [body(length, 1)]);
+  }
+});
