@@ -378,20 +378,3 @@ test("a read that is longer than the window writes nothing behind it", () => {
   assert.ok(untouched);
   assert.deepEqual(sink.bodies, bodies);
 });
-
-test("a collected frame that the sink does not take waits, with nothing behind it", () => {
-  for (const length of [100, PARTIAL_SLOT_FROM_BYTES, WINDOW_FRAME_BYTES + 1]) {
-    const sink = new Collector();
-    sink.budget = 0;
-    const reader = new FrameReader(sink, MIN, MAX);
-    const stream = streamOf([body(length, 1)]);
-    reader.read(stream.subarray(0, LENGTH_BYTES + 1));
-    reader.read(stream.subarray(LENGTH_BYTES + 1));
-    reader.read(new Uint8Array(0));
-    assert.deepEqual([reader.stalled, reader.hasUnread, sink.bodies.length], [true, true, 0]);
-    sink.budget = 1;
-    reader.resume();
-    assert.deepEqual([reader.stalled, reader.hasUnread], [false, false]);
-    assert.deepEqual(sink.bodies, [body(length, 1)]);
-  }
-});
