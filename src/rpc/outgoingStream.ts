@@ -78,10 +78,13 @@ export class OutgoingStream {
       if (this.hasSomething) this.#streams.wake(this);
       return Promise.resolve();
     }
-    return new Promise((resolve, reject) => {
+    const written = new Promise<void>((resolve, reject) => {
       this.#items.push({ bytes, at: 0, resolve, reject });
       if (this.#sequence() !== 0) this.#streams.controls.blocked(this.#sequence());
     });
+    // Whoever does not wait for it is told of a failure by the call.
+    written.catch(nothing);
+    return written;
   }
 
   /** No more items of this side. Idempotent. */
