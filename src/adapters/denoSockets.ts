@@ -213,7 +213,7 @@ function dial(address: Address, events: DialEvents): () => void {
       return;
     }
     settled = true;
-    events.onOpen(new DenoTransport(conn, () => events));
+    events.onConnected(new DenoTransport(conn, () => events));
   };
   const connectTo = async (): Promise<DenoConn> => Deno.connect({ ...where(address), signal: abort.signal });
   connectTo().then(opened, fail);

@@ -158,7 +158,7 @@ export function dialByNode(
       socket.pause();
       transport = new NodeTransport(socket, () => events);
     }
-    events.onOpen(transport);
+    events.onConnected(transport);
   });
   return () => {
     if (!opened) outOfContext(() => socket.destroy());

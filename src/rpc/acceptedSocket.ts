@@ -58,7 +58,7 @@ export class AcceptedSocket implements TransportEvents {
     this.#connection = connection;
     const received = this.#received;
     this.#received = EMPTY;
-    connection.link.onOpen(this.transport);
+    connection.link.onConnected(this.transport);
     if (received.length > 0) connection.link.onData(received);
   }
 

@@ -103,7 +103,7 @@ export class Link<Owner extends Connection> implements DialEvents {
     this.#cancelDial = cancel;
   }
 
-  onOpen(transport: Transport): void {
+  onConnected(transport: Transport): void {
     this.#cancelDial = undefined;
     this.#transport = transport;
     if (this.lifecycle.isOver) {
