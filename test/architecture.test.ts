@@ -40,8 +40,6 @@ const allowedNodeModules: Record<Layer, RegExp | undefined> = {
 const MOST_LINES = 300;
 /** Files of src/ that may be longer, each with its reason. */
 const longerWithReason: Record<string, string> = {
-  "core/frameCipher.ts":
-    "temporary: counter and IV, native frames and the piece writer become files of their own",
   "adapters/denoSockets.ts": "temporary: the stock of read buffers becomes a file of its own",
   "protocol/noise/handshakeState.ts": "temporary: reading and writing of tokens become files of their own",
   "rpc/admission.ts": "temporary",

@@ -1,7 +1,7 @@
 // What a connection says beside its messages and answers. Protocol v1 has no words for it: there it is silent.
 
-import { Kind } from "../base/constants.ts";
 import { encodeError } from "./errorBody.ts";
+import { Kind } from "./wire.ts";
 
 /** Where messages to send go. */
 export interface Appender {

@@ -3,15 +3,6 @@
 //
 //   socket ──▶ FrameReader ──▶ FrameOpener ──▶ Backlog ──▶ whoever handles records
 
-import {
-  KIND_HEADER_BYTES,
-  Kind,
-  LENGTH_BYTES,
-  PAD_LENGTH_BYTES,
-  PADDED_FLAG,
-  SEQUENCE_HEADER_BYTES,
-  TAG_BYTES,
-} from "../base/constants.ts";
 import { SealwireError } from "../base/errors.ts";
 import { readU32, totalLength } from "../core/bytes.ts";
 import { copyInto } from "../core/copy.ts";
@@ -21,6 +12,15 @@ import type { FrameSink } from "./frameSink.ts";
 import type { Role } from "./handshake.ts";
 import { lendMemory } from "./receiveMemory.ts";
 import type { Session } from "./session.ts";
+import {
+  KIND_HEADER_BYTES,
+  Kind,
+  LENGTH_BYTES,
+  PAD_LENGTH_BYTES,
+  PADDED_FLAG,
+  SEQUENCE_HEADER_BYTES,
+  TAG_BYTES,
+} from "./wire.ts";
 
 /** Who takes what a session received. Its methods run inside `FrameReader` calls. */
 export interface RecordSink {

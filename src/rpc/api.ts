@@ -9,7 +9,7 @@ import {
   limitNames,
   resolveLimits,
 } from "../base/options.ts";
-import type { Engine } from "../core/frameCipher.ts";
+import { type Engine, engines } from "../core/engine.ts";
 import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
 import { noise } from "../protocol/noise/noiseFactory.ts";
 import { type AnonymousOptions, type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
@@ -100,7 +100,6 @@ const clientNames = [...commonNames, "maxConnections", "dialTimeoutMs", "keepCon
 const serverNames = [...commonNames, ...admissionOptionNames];
 const MAX_HANDLERS = 16_777_216;
 const DEFAULT_HOST = "127.0.0.1";
-const engines: readonly Engine[] = ["auto", "wasm", "keystream", "native"];
 
 function resolveAddress(options: CommonOptions, lowestPort: number): Address {
   const { host = DEFAULT_HOST, port, path } = options;

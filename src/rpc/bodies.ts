@@ -4,9 +4,10 @@
 // neighbours where the runtime knows how to forbid that (Node, Deno; in Bun `postMessage` and `structuredClone`, but
 // not `ArrayBuffer.prototype.transfer`). Every body begins at a multiple of 8, so that any typed array fits on it.
 
-import { SHARED_BODY_BYTES } from "../base/constants.ts";
 import { copyOf, viewOf } from "../core/bytes.ts";
 
+/** Bodies up to this size share one allocation per read with their neighbours; longer ones get their own. */
+const SHARED_BODY_BYTES = 4_096;
 /** One kept small body keeps at most this much alive. */
 const SHARED_BYTES = 16_384;
 const ALIGNMENT = 8;

@@ -1,12 +1,12 @@
 // One connection as its owner and the application call it: messages, requests, the orderly end. What the socket tells
 // and what follows from it is the link's (link.ts).
 
-import { Kind } from "../base/constants.ts";
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { integerOption, type PeerIdentity } from "../base/options.ts";
 import { isAbortSignal } from "../core/abortSignal.ts";
 import { requireBytes } from "../core/bytes.ts";
 import type { Role } from "../protocol/handshake.ts";
+import { Kind } from "../protocol/wire.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { Link } from "./link.ts";
 import type { Connection, ConnectionState, RequestOptions } from "./peer.ts";

@@ -7,7 +7,6 @@
 // calls like one that is being dialled: they wait for it within their deadlines. `maxConnections` counts sockets, also
 // those that drain.
 
-import { BUSY_PENDING_BYTES, BUSY_REQUESTS } from "../base/constants.ts";
 import { SealwireError } from "../base/errors.ts";
 import type { ResolvedLimits } from "../base/options.ts";
 import { RpcConnection } from "./connection.ts";
@@ -17,6 +16,11 @@ import type { Connection, ConnectionStateListener } from "./peer.ts";
 import { RedialPause, USEFUL_LIFE_MS } from "./redial.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Adapter, Address } from "./transport.ts";
+
+/** Another connection is dialled when every one has this many requests that wait for their answers… */
+const BUSY_REQUESTS = 128;
+/** …or this many bytes that the kernel has not taken. */
+const BUSY_PENDING_BYTES = 262_144;
 
 export interface ClientContext extends ConnectionContext {
   readonly adapter: Adapter;

@@ -2,7 +2,7 @@
 
 import type { SealwireError } from "../base/errors.ts";
 import type { ResolvedLimits } from "../base/options.ts";
-import type { Engine } from "../core/frameCipher.ts";
+import type { Engine } from "../core/engine.ts";
 import type { HandshakeFactory } from "../protocol/handshake.ts";
 import type { HandlerBudget } from "./handlerBudget.ts";
 import type { ErrorExposure } from "./handlerErrors.ts";

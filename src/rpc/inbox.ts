@@ -1,13 +1,13 @@
 // What arrives on an established connection: the switch over the kinds of records, and the handlers that run because
 // of them. This is the one place that calls the application's handler.
 
-import { Kind } from "../base/constants.ts";
 import { SealwireError } from "../base/errors.ts";
 import { viewOf } from "../core/bytes.ts";
 import { now } from "../core/eventLoop.ts";
 import type { RecordHandler } from "../protocol/backlog.ts";
 import { decodeError } from "../protocol/errorBody.ts";
 import type { Role } from "../protocol/handshake.ts";
+import { Kind } from "../protocol/wire.ts";
 import { copyBody } from "./bodies.ts";
 import type { HandlerBudget } from "./handlerBudget.ts";
 import { describeForPeer, type ErrorExposure } from "./handlerErrors.ts";

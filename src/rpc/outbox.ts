@@ -1,13 +1,13 @@
 // What leaves a connection: checks what the application gives, decides whether it is taken now, and says what the
 // protocol has to say beside it.
 
-import { Kind, TAG_BYTES } from "../base/constants.ts";
 import { SealwireError } from "../base/errors.ts";
 import type { ResolvedLimits } from "../base/options.ts";
 import { requireBytes } from "../core/bytes.ts";
 import { type Controls, controlsFor } from "../protocol/controls.ts";
 import type { TransportFormat } from "../protocol/handshake.ts";
 import { longestBody } from "../protocol/segment.ts";
+import { Kind, TAG_BYTES } from "../protocol/wire.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { Sender, type SenderEvents } from "./sender.ts";
 import type { TurnQueue } from "./turnQueue.ts";

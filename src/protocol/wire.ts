@@ -1,0 +1,40 @@
+// The numbers of the wire, of both protocols: changing one breaks it (docs/PROTOCOL.md).
+
+export { LENGTH_BYTES, TAG_BYTES } from "../core/frameLayout.ts";
+
+/** Keys, X25519 public and private keys, pre-shared keys. */
+export const KEY_BYTES = 32;
+
+/** Protocol v1 plaintext: u32be sequence ‖ body. */
+export const SEQUENCE_HEADER_BYTES = 4;
+/** Protocol v2 plaintext: u32be sequence ‖ u8 kind ‖ body. */
+export const KIND_HEADER_BYTES = 5;
+/** Set in `kind` where the plaintext ends with zero bytes and a u16be that counts them and itself. */
+export const PADDED_FLAG = 0x80;
+/** The u16be at the end of a padded plaintext. */
+export const PAD_LENGTH_BYTES = 2;
+
+/** What a protocol v2 frame means. */
+export const Kind = {
+  /** Sequence 0: one way. Otherwise a request, numbered by its sender's parity. */
+  message: 0,
+  /** The answer to the request of that number. */
+  reply: 1,
+  /** The request of that number failed: u8 code length ‖ code (ASCII) ‖ text (UTF-8). */
+  error: 2,
+  /** The sender no longer waits for the answer to its request of that number. */
+  cancel: 3,
+  /** Answered with a pong of the same sequence. */
+  ping: 4,
+  pong: 5,
+  /** "No new messages or requests from me; I finish what I have." Answered with a drain. */
+  drain: 6,
+  /** The last frame of a direction: an end of stream without it is a truncation. */
+  close: 7,
+  /** A list of the others, in order: ( u32be n ‖ n bytes: u32be sequence ‖ u8 kind ‖ body )… Never in a bundle. */
+  bundle: 8,
+} as const;
+export type Kind = (typeof Kind)[keyof typeof Kind];
+
+/** Noise section 11.3: each direction's key is replaced after this many frames, without signalling. */
+export const REKEY_AFTER_FRAMES = 65_536;
