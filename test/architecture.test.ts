@@ -40,9 +40,6 @@ const allowedNodeModules: Record<Layer, RegExp | undefined> = {
 const MOST_LINES = 300;
 /** Files of src/ that may be longer, each with its reason. */
 const longerWithReason: Record<string, string> = {
-  "adapters/denoSockets.ts": "temporary: the stock of read buffers becomes a file of its own",
-  "protocol/noise/handshakeState.ts": "temporary: reading and writing of tokens become files of their own",
-  "rpc/admission.ts": "temporary",
   "rpc/inbox.ts": "temporary: answers become a file of their own",
   "rpc/link.ts": "temporary",
   "rpc/sender.ts": "temporary: large frames become a file of their own",
