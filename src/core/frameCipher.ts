@@ -62,16 +62,16 @@ export class FrameCipher extends NonceCounter {
         return;
       case "keystream":
         while (start < end) {
-          const slot = this.#prepare(start, end);
+          const entry = this.#prepare(start, end);
           const stop = stoppedAt();
           const frames = framesPrepared();
           if (frames === 0) {
-            // A frame that the keystream region can't serve: the module does it, and what follows, by windows.
-            core.sealFrames(slot, this.layout, this.counterHigh, this.counterLow, start, end);
+            // A frame that the keystream region can't serve: the module does it, and what follows, piece by piece.
+            core.sealFrames(entry, this.layout, this.counterHigh, this.counterLow, start, end);
             this.advance(count);
             return;
           }
-          core.sealPrepared(slot, start, stop, KEYSTREAM);
+          core.sealPrepared(entry, start, stop, KEYSTREAM);
           this.advance(frames);
           count -= frames;
           start = stop;
@@ -115,16 +115,16 @@ export class FrameCipher extends NonceCounter {
         return opened;
       case "keystream":
         while (start < end) {
-          const slot = this.#prepare(start, end);
+          const entry = this.#prepare(start, end);
           const stop = stoppedAt();
           const frames = framesPrepared();
           if (frames === 0) {
             const { counterHigh, counterLow } = this;
-            const rest = core.openFrames(slot, this.layout, counterHigh, counterLow, start, end);
+            const rest = core.openFrames(entry, this.layout, counterHigh, counterLow, start, end);
             this.advance(rest);
             return opened + rest;
           }
-          const authentic = core.openPrepared(slot, start, stop, KEYSTREAM);
+          const authentic = core.openPrepared(entry, start, stop, KEYSTREAM);
           this.advance(authentic);
           opened += authentic;
           if (authentic < frames) break;

@@ -1,12 +1,12 @@
-// AES-256-GCM of one message in JavaScript memory, of any size: through a fixed window of linear memory, or
+// AES-256-GCM of one message in JavaScript memory, of any size: piece by piece through linear memory, or
 // the runtime's GCM. Shared by the one-shot API (gcm.ts) and by frames too large for a batch (frameCipher.ts).
 
 import { totalLength, viewOf } from "./bytes.ts";
 import type { CachedKey } from "./cachedKey.ts";
 import { copyInto } from "./copy.ts";
+import { detach, wipeAndDetach } from "./detach.ts";
 import type { Engine } from "./engine.ts";
 import { TAG_BYTES } from "./frameLayout.ts";
-import { release, wipeAndRelease } from "./release.ts";
 import { nodeCrypto } from "./runtimeAes.ts";
 import { runtimeName } from "./runtimeName.ts";
 import { engineThresholds } from "./tuning.ts";
@@ -19,7 +19,7 @@ export const MAX_TEXT_BYTES = 2 ** 36 - 32;
 const IV = STAGING;
 const TAG = STAGING + 16;
 const PIECE = STAGING + 1024;
-/** Large messages are sealed and given out in pieces of at most this size: what is best written at once. */
+/** Messages are sealed and given out in pieces of at most this size: what is best written at once. */
 export const PIECE_BYTES = 65_536;
 
 export const thresholds = engineThresholds[runtimeName];
@@ -27,23 +27,23 @@ export const thresholds = engineThresholds[runtimeName];
 function engineFor(engine: Engine, bytes: number): Engine {
   if (engine !== "auto") return engine;
   if (nodeCrypto === undefined) return "wasm";
-  if (bytes >= thresholds.nativeLargeFromBytes) return "native";
+  if (bytes >= thresholds.nativeMessageFromBytes) return "native";
   return bytes >= thresholds.keystreamFromBytes ? "keystream" : "wasm";
 }
 
-function begin(slot: number, iv: Uint8Array, aad: Uint8Array): void {
+function begin(entry: number, iv: Uint8Array, aad: Uint8Array): void {
   memory.set(iv, IV);
-  core.streamBegin(slot, IV);
+  core.streamBegin(entry, IV);
   const { length } = aad;
   for (let from = 0; from < length; from += PIECE_BYTES) {
     const bytes = Math.min(PIECE_BYTES, length - from);
     memory.set(bytes === length ? aad : viewOf(aad, from, from + bytes), PIECE);
-    core.streamHash(slot, PIECE, bytes);
+    core.streamHash(entry, PIECE, bytes);
   }
 }
 
 /**
- * Ends a message and wipes what it left: its state, IV, tag and window (`pieceBytes` of it were used at most).
+ * Ends a message and wipes what it left: its state, IV, tag and piece (`pieceBytes` of it were used at most).
  * `keystreamBytes` of KEYSTREAM besides, for a message that something broke off: otherwise it wipes its own.
  */
 function end(pieceBytes: number, keystreamBytes: number): void {
@@ -52,10 +52,10 @@ function end(pieceBytes: number, keystreamBytes: number): void {
   if (keystreamBytes > 0) memory.fill(0, KEYSTREAM, KEYSTREAM + keystreamBytes);
 }
 
-/** XORs keystream onto the first `length` bytes of the window. */
-function cryptPiece(key: CachedKey, slot: number, engine: Engine, length: number): void {
+/** XORs keystream onto the first `length` bytes of the piece. */
+function cryptPiece(key: CachedKey, entry: number, engine: Engine, length: number): void {
   if (engine === "wasm") {
-    core.streamCrypt(slot, PIECE, length);
+    core.streamCrypt(entry, PIECE, length);
     return;
   }
   core.streamCounters(length);
@@ -77,12 +77,12 @@ function gather(parts: readonly Uint8Array[], from: number, length: number, addr
   }
 }
 
-/** Takes ciphertext. `owned`: the memory is the taker's to keep or to release; otherwise it is valid during the call. */
+/** Takes ciphertext. `owned`: the memory is the taker's to keep or to detach; otherwise it is valid during the call. */
 export type TakeCiphertext = (ciphertext: Uint8Array, owned: boolean) => void;
 
 /**
  * Seals the concatenation of `parts`: gives the ciphertext, as long as the parts together, and then the 16-byte tag to
- * `take`, in pieces of at most PIECE_BYTES. Owned pieces end where a row of such windows does that begins `front`
+ * `take`, in pieces of at most PIECE_BYTES. Owned pieces end where a row of whole pieces does that begins `front`
  * bytes before the ciphertext. `iv`: 12 bytes, never used before with this key.
  */
 export function sealPieces(
@@ -101,18 +101,18 @@ export function sealPieces(
     return;
   }
 
-  const slot = key.expanded();
+  const entry = key.expanded();
   let broken = true;
   try {
-    begin(slot, iv, aad);
+    begin(entry, iv, aad);
     for (let from = 0; from < total; from += PIECE_BYTES) {
       const length = Math.min(PIECE_BYTES, total - from);
       gather(parts, from, length, PIECE);
-      cryptPiece(key, slot, chosen, length);
-      core.streamHash(slot, PIECE, length);
+      cryptPiece(key, entry, chosen, length);
+      core.streamHash(entry, PIECE, length);
       take(memory.subarray(PIECE, PIECE + length), false);
     }
-    core.streamTag(slot, aad.length, total, TAG);
+    core.streamTag(entry, aad.length, total, TAG);
     take(memory.subarray(TAG, TAG + TAG_BYTES), false);
     broken = false;
   } finally {
@@ -157,7 +157,7 @@ export function sealMessage(
   sealPieces(key, engine, iv, aad, parts, 0, (ciphertext, owned) => {
     copyInto(out, at, ciphertext);
     at += ciphertext.length;
-    if (owned) release(ciphertext);
+    if (owned) detach(ciphertext);
   });
 }
 
@@ -179,26 +179,26 @@ export function openMessage(
   const chosen = engineFor(engine, total);
   if (chosen === "native") return openNatively(key, iv, aad, chunks, total, into);
 
-  const slot = key.expanded();
+  const entry = key.expanded();
   let broken = true;
   try {
-    begin(slot, iv, aad);
+    begin(entry, iv, aad);
     for (let from = 0; from < total; from += PIECE_BYTES) {
       const length = Math.min(PIECE_BYTES, total - from);
       gather(chunks, from, length, PIECE);
-      core.streamHash(slot, PIECE, length);
+      core.streamHash(entry, PIECE, length);
     }
     gather(chunks, total, TAG_BYTES, TAG);
-    if (core.streamVerify(slot, aad.length, total, TAG) === 0) {
+    if (core.streamVerify(entry, aad.length, total, TAG) === 0) {
       broken = false;
       return null;
     }
     const plaintext = into === undefined ? new Uint8Array(total) : viewOf(into, 0, total);
     for (let from = 0; from < total; from += PIECE_BYTES) {
       const length = Math.min(PIECE_BYTES, total - from);
-      // A message of one window is still there from the hashing.
+      // A message of one piece is still there from the hashing.
       if (total > PIECE_BYTES) gather(chunks, from, length, PIECE);
-      cryptPiece(key, slot, chosen, length);
+      cryptPiece(key, entry, chosen, length);
       plaintext.set(memory.subarray(PIECE, PIECE + length), from);
     }
     broken = false;
@@ -231,7 +231,7 @@ function openNatively(
         const piece = decipher.update(viewOf(chunk, from, to));
         copyInto(plaintext, at, piece);
         at += piece.length;
-        wipeAndRelease(piece);
+        wipeAndDetach(piece);
       }
     }
     authentic = isAuthentic(decipher);

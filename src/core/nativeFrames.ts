@@ -3,8 +3,8 @@
 import { readU32 } from "./bytes.ts";
 import type { CachedKey } from "./cachedKey.ts";
 import { copyInto } from "./copy.ts";
+import { detach, wipeAndDetach } from "./detach.ts";
 import { LENGTH_BYTES, TAG_BYTES } from "./frameLayout.ts";
-import { release, wipeAndRelease } from "./release.ts";
 import { nodeCrypto } from "./runtimeAes.ts";
 import { memory } from "./wasmModule.ts";
 import { wipe } from "./wipe.ts";
@@ -19,7 +19,7 @@ export function sealFrameNatively(key: CachedKey, iv: Uint8Array, frame: number)
   if (length > 0) {
     const ciphertext = cipher.update(memory.subarray(text, text + length));
     copyInto(memory, text, ciphertext);
-    release(ciphertext);
+    detach(ciphertext);
   }
   cipher.final();
   memory.set(cipher.getAuthTag(), text + length);
@@ -32,7 +32,7 @@ export function openFrameNatively(key: CachedKey, iv: Uint8Array, frame: number)
   if (plaintext === undefined) return 0;
   copyInto(memory, frame + LENGTH_BYTES, plaintext);
   const next = frame + LENGTH_BYTES + plaintext.length + TAG_BYTES;
-  wipeAndRelease(plaintext);
+  wipeAndDetach(plaintext);
   return next;
 }
 

@@ -3,9 +3,9 @@
 
 import { writeU32 } from "./bytes.ts";
 import { copyInto } from "./copy.ts";
+import { detach } from "./detach.ts";
 import { LENGTH_BYTES } from "./frameLayout.ts";
 import { PIECE_BYTES } from "./gcmPieces.ts";
-import { release } from "./release.ts";
 
 export class PieceWriter {
   readonly #give: (piece: Uint8Array) => void;
@@ -37,7 +37,7 @@ export class PieceWriter {
       this.#at += take;
       if (this.#at === this.#piece.length) this.#next(this.#piece);
     }
-    if (owned) release(ciphertext);
+    if (owned) detach(ciphertext);
   }
 
   #newPiece(): Uint8Array {

@@ -2,7 +2,7 @@
 
 import type * as NodeCrypto from "node:crypto";
 import { builtinModule } from "./builtin.ts";
-import { wipeAndRelease } from "./release.ts";
+import { wipeAndDetach } from "./detach.ts";
 import { runtimeName } from "./runtimeName.ts";
 
 /**
@@ -69,7 +69,7 @@ export class RuntimeAes {
   encryptBlocks(blocks: Uint8Array): void {
     const encrypted = this.#cipher.update(blocks);
     blocks.set(encrypted);
-    wipeAndRelease(encrypted);
+    wipeAndDetach(encrypted);
   }
 
   /** Ends the cipher: the runtimes free, and with it wipe, the expanded key. */

@@ -6,7 +6,7 @@
 import { SealwireError } from "../base/errors.ts";
 import { readU32, totalLength } from "../core/bytes.ts";
 import { copyInto } from "../core/copy.ts";
-import { wipeAndRelease } from "../core/release.ts";
+import { wipeAndDetach } from "../core/detach.ts";
 import { memory } from "../core/wasmModule.ts";
 import type { FrameSink } from "./frameSink.ts";
 import type { Role } from "./handshake.ts";
@@ -107,7 +107,7 @@ export class FrameOpener implements FrameSink {
       try {
         this.#frame(plaintext, 0, plaintext.length, true, end - frame);
       } finally {
-        wipeAndRelease(plaintext);
+        wipeAndDetach(plaintext);
       }
     }
   }

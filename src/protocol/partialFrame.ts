@@ -4,7 +4,7 @@
 
 import { writeU32 } from "../core/bytes.ts";
 import { copyInto } from "../core/copy.ts";
-import { release } from "../core/release.ts";
+import { detach } from "../core/detach.ts";
 import { acquireSlot, releaseSlot } from "../core/slotPool.ts";
 import { memory } from "../core/wasmModule.ts";
 import type { FrameSink } from "./frameSink.ts";
@@ -88,7 +88,7 @@ class SmallPartialFrame implements PartialFrame {
     let start = this.#start;
     if (this.#slot === 0) {
       start = copyToJoin(this.#bytes);
-      release(this.#bytes);
+      detach(this.#bytes);
     }
     try {
       sink.frames(start, start + this.#total, 1);

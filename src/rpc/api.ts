@@ -164,10 +164,10 @@ function resolveContext(role: Role, options: CommonOptions, queues: Queues): Con
   };
   // Last, so that no mistake in another option leaves keys behind.
   const handshake = resolveHandshake(role, options);
-  const releaseKeys = (): void => {
+  const wipeKeys = (): void => {
     if (options.handshake === undefined) handshake.destroy?.();
   };
-  return { ...context, handshake, releaseKeys };
+  return { ...context, handshake, wipeKeys };
 }
 
 /** Options without anything that tells who the peer is: the connection is private, but with whom is unknown. */

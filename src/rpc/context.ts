@@ -13,7 +13,7 @@ export interface ConnectionContext extends ErrorExposure {
   readonly limits: ResolvedLimits;
   readonly handshake: HandshakeFactory;
   /** The client or server is closed: wipes what its options made. */
-  readonly releaseKeys: () => void;
+  readonly wipeKeys: () => void;
   /** What a client dialled, as text; undefined on a server. */
   readonly dialledAddress: string | undefined;
   readonly engine: Engine;

@@ -52,16 +52,16 @@ export class PendingRequest extends Deadline implements AbortWatcher {
   }
 
   resolve(body: Uint8Array): void {
-    this.#release();
+    this.#settled();
     this.#resolve(body);
   }
 
   reject(error: SealwireError): void {
-    this.#release();
+    this.#settled();
     this.#reject(error);
   }
 
-  #release(): void {
+  #settled(): void {
     timers.cancel(this);
     if (this.#signal !== undefined) {
       unwatchSignal(this.#signal, this);
@@ -74,7 +74,7 @@ export class RequestTable {
   readonly #limit: number;
   readonly #firstSequence: number;
   readonly #onAbandon: (sequence: number) => void;
-  #slots: (PendingRequest | undefined)[] = new Array(FIRST_CAPACITY).fill(undefined);
+  #rows: (PendingRequest | undefined)[] = new Array(FIRST_CAPACITY).fill(undefined);
   #nextSequence: number;
   #size = 0;
 
@@ -101,11 +101,11 @@ export class RequestTable {
 
   /** Numbers the request and keeps it. The caller has checked `full`. */
   add(request: PendingRequest): number {
-    if (this.#size * 2 >= this.#slots.length) this.#grow();
+    if (this.#size * 2 >= this.#rows.length) this.#grow();
     let sequence = this.#nextSequence;
-    while (this.#slots[this.#index(sequence)] !== undefined) sequence = this.#after(sequence);
+    while (this.#rows[this.#index(sequence)] !== undefined) sequence = this.#after(sequence);
     this.#nextSequence = this.#after(sequence);
-    this.#slots[this.#index(sequence)] = request;
+    this.#rows[this.#index(sequence)] = request;
     request.sequence = sequence;
     this.#size++;
     return sequence;
@@ -114,9 +114,9 @@ export class RequestTable {
   /** Removes and returns the request of that number, if it still waits. */
   take(sequence: number): PendingRequest | undefined {
     const index = this.#index(sequence);
-    const request = this.#slots[index];
+    const request = this.#rows[index];
     if (request === undefined || request.sequence !== sequence) return undefined;
-    this.#slots[index] = undefined;
+    this.#rows[index] = undefined;
     this.#size--;
     return request;
   }
@@ -131,14 +131,14 @@ export class RequestTable {
   /** Rejects everything that waits. */
   rejectAll(error: SealwireError): void {
     if (this.#size === 0) return;
-    const slots = this.#slots;
-    this.#slots = new Array(FIRST_CAPACITY).fill(undefined);
+    const rows = this.#rows;
+    this.#rows = new Array(FIRST_CAPACITY).fill(undefined);
     this.#size = 0;
-    for (const request of slots) request?.reject(error);
+    for (const request of rows) request?.reject(error);
   }
 
   #index(sequence: number): number {
-    return (sequence >>> 1) & (this.#slots.length - 1);
+    return (sequence >>> 1) & (this.#rows.length - 1);
   }
 
   #after(sequence: number): number {
@@ -146,10 +146,10 @@ export class RequestTable {
   }
 
   #grow(): void {
-    const old = this.#slots;
-    this.#slots = new Array(old.length * 2).fill(undefined);
+    const old = this.#rows;
+    this.#rows = new Array(old.length * 2).fill(undefined);
     for (const request of old) {
-      if (request !== undefined) this.#slots[this.#index(request.sequence)] = request;
+      if (request !== undefined) this.#rows[this.#index(request.sequence)] = request;
     }
   }
 }
