@@ -9,11 +9,11 @@
 //   0x0030000  AES-GCM: scratch, streaming state                                64 KiB
 //   0x0040000  keystream: counter blocks in, keystream out                     256 KiB
 //   0x0080000  staging: arguments and results of one-off calls                 512 KiB
-//   0x0100000  key cache: KEY_ENTRIES expanded keys                               29 MiB
+//   0x0100000  key cache: KEY_ENTRIES expanded keys                             29 MiB
 //   0x1E00000  pool: POOL_SLOTS slots of 64 KiB that sockets read and write     32 MiB
 //   0x3E00000  ML-KEM: tables, Keccak states, polynomials                       64 KiB
 //   0x3E10000  spare                                                            64 KiB
-//   0x3E20000  keystream ahead: AHEAD_ENTRIES entries of 16 KiB                  1,024 KiB
+//   0x3E20000  keystream ahead: AHEAD_ENTRIES entries of 16 KiB              1,024 KiB
 //   0x3F20000  receive: join region 128 KiB, window 64 KiB                     192 KiB
 //   0x3F50000  spare                                                           704 KiB
 

@@ -46,7 +46,7 @@ export interface ConnectionLimits {
   handshakeTimeoutMs?: number;
   /** Closes a connection on which nothing arrives for so long. Default 0 (off). */
   readTimeoutMs?: number;
-  /** Closes a connection whose peer takes no bytes for so long while some wait. 0: never. Default 30,000. */
+  /** Closes a connection whose peer takes no bytes for so long while some wait. 0: never. Default 60,000. */
   writeTimeoutMs?: number;
   /** A request without an answer rejects after so long; each request can set its own. 0: never. Default 30,000. */
   requestTimeoutMs?: number;
