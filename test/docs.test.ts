@@ -47,6 +47,30 @@ describe("docs/API.md", () => {
     }
   });
 
+  /** Numeric options with the default that their docstring gives, in every file of the tree. */
+  function documentedDefaults(tree: ReadonlyMap<string, string>): [name: string, value: number][] {
+    const option = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\n {2}(\w+)\?: number;/g;
+    const found = [...tree.values()].flatMap((text) => [...text.matchAll(option)]);
+    return found.flatMap(([, text, name]) => {
+      const given = /Default ([\d,]+)( MiB)?/.exec(text!);
+      if (given === null) return [];
+      const value = Number(given[1]!.replaceAll(",", ""));
+      return [[name!, given[2] === undefined ? value : value * 1_048_576]];
+    });
+  }
+  /** Those that the page does not give so. */
+  const otherDefaults = (tree: ReadonlyMap<string, string>) =>
+    documentedDefaults(tree).filter(([name, value]) => !api.includes(`| \`${name}\` | ${value} |`));
+
+  test("and docstrings give the same defaults", () => {
+    const wrong = "{\n  /** How long. Default 10,001. */\n  handshakeTimeoutMs?: number;\n}";
+    expect(otherDefaults(new Map([["a.ts", wrong]]))).toEqual([["handshakeTimeoutMs", 10_001]]);
+    const options = /interface (ConnectionLimits|AdmissionOptions|CommonOptions|ClientOptions)\b/;
+    const files = new Map([...src].filter(([, text]) => options.test(text)));
+    expect(documentedDefaults(files).length).toBeGreaterThan(15);
+    expect(otherDefaults(files)).toEqual([]);
+  });
+
   test("names every option that connect and listen take", () => {
     const source = sourceWith("export interface ClientOptions");
     const declared = [...source.matchAll(/^ {2}(\w+)\?: /gm)].map((match) => match[1]!);
