@@ -1,4 +1,4 @@
-// Bun's own sockets.
+// The adapter for Bun.listen and Bun.connect.
 
 import { detach } from "../core/detach.ts";
 import { outOfContext, runAtEndOfTurn, runSoon, yieldToEventLoop } from "../core/eventLoop.ts";

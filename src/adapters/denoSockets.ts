@@ -1,4 +1,4 @@
-// Deno's own sockets: a reading loop per connection, one write in flight.
+// The adapter for Deno.listen and Deno.connect: one reading loop per connection, and one write in flight.
 
 import { outOfContext, runAtEndOfTurn, runSoon, startTimer, yieldToEventLoop } from "../core/eventLoop.ts";
 import { CallbackDeadline, timers } from "../rpc/timers.ts";

@@ -1,4 +1,4 @@
-// Sockets of node:net. Right on Node, and also where Bun and Deno emulate it: a bundler may have chosen it.
+// The adapter for node:net. It also works on the emulations of Bun and Deno, because a bundler may have chosen it.
 
 import { createServer, connect as netConnect, type Server, type Socket } from "node:net";
 import { detach } from "../core/detach.ts";

@@ -31,7 +31,8 @@ export interface ConnectionLimits {
   highWaterMarkBytes?: number;
   /**
    * Hard limit of unsent bytes: a `send` or `request` whose body would exceed it rejects with ERR_BACKPRESSURE (a body
-   * that has nothing before it always fits), and while replies are above it nothing more is read. Default 16 MiB, and at least four times `maxFrameBytes`.
+   * that has nothing before it always fits), and while replies are above it nothing more is read. Default 16 MiB, and
+   * at least four times `maxFrameBytes`.
    */
   maxPendingBytes?: number;
   /** Requests of this side that wait for answers, per connection; more reject with ERR_TOO_MANY_REQUESTS. Default 1,024. */

@@ -34,7 +34,7 @@ export function detach(bytes: Uint8Array): void {
   if (buffer.byteLength - bytes.length <= SPARE_BYTES) transferAway(buffer as ArrayBuffer);
 }
 
-/** The same for secrets: zeros first. */
+/** The same for secrets: zeroes them first. */
 export function wipeAndDetach(bytes: Uint8Array): void {
   wipe(bytes);
   detach(bytes);

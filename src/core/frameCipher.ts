@@ -1,9 +1,7 @@
-// One direction of a connection: AES-256-GCM with a counter for a nonce, so that whole batches of frames are
-// sealed and opened in place, in linear memory.
+// One direction of a connection: AES-256-GCM with a counter as its nonce. Whole batches of frames are sealed and opened
+// in place, in linear memory. engine.ts describes the engines.
 //
-// The engines are described in engine.ts.
-//
-// The layers above validate what comes from outside; here only counters are checked.
+// The layers above check what comes from outside. This class checks counters only.
 
 import { AES_KEY_BYTES, CachedKey } from "./cachedKey.ts";
 import { type Engine, requireEngine } from "./engine.ts";

@@ -1,5 +1,6 @@
-// AES-256-GCM of one message in JavaScript memory, of any size: piece by piece through linear memory, or
-// the runtime's GCM. Shared by the one-shot API (gcm.ts) and by frames too large for a batch (frameCipher.ts).
+// AES-256-GCM of one message in JavaScript memory, of any size. The module takes it piece by piece through linear
+// memory, or the runtime's GCM does all of it. The one-shot API (gcm.ts) uses this, and so do frames that are too long
+// for a batch (frameCipher.ts).
 
 import { totalLength, viewOf } from "./bytes.ts";
 import type { CachedKey } from "./cachedKey.ts";
@@ -162,9 +163,9 @@ export function sealMessage(
 }
 
 /**
- * Opens the concatenation of `chunks` (ciphertext ‖ tag): returns the plaintext, or null when it is too short or does not
- * authenticate, in which case no plaintext was written anywhere that lives on. The plaintext lies in `into`
- * where that is given (long enough), otherwise in new memory; the chunks are only read.
+ * Opens the concatenation of `chunks` (ciphertext ‖ tag): returns the plaintext, or null when it is too short or does
+ * not authenticate, in which case no plaintext was written anywhere that lives on. The plaintext lies in `into` where
+ * that is given (long enough), otherwise in new memory; the chunks are only read.
  */
 export function openMessage(
   key: CachedKey,

@@ -1,10 +1,10 @@
-// Keystream of the next frames of one direction, made before they are there, so that a message that comes
-// alone pays what one in a batch does: the runtime's AES costs about a microsecond per call, however short.
+// Keystream for the next frames of one direction, made before the frames exist. A call of the runtime's AES has a fixed
+// cost, which this shares among messages that come one at a time.
 //
-// Only for connections that really send or receive one message at a time, STREAK in a row, and for at most
-// AHEAD_ENTRIES directions at once (one that was not used for a while loses its own). Keystream that waits here is as
-// secret as the key beside it. Each frame's is given out once: the counter it is for is then behind
-// `#nextLow` for good, so even a counter set back can't meet used or wiped keystream.
+// Only a connection that sends or receives STREAK single messages in a row gets it, and at most AHEAD_ENTRIES
+// directions have it at once: the one that has not used it for longest loses it. Waiting keystream is as secret as the
+// key beside it. The keystream of each frame is given out once. After that, its counter lies behind `#nextLow` for
+// good, so a counter that is set back never meets used or wiped keystream.
 
 import type { CachedKey } from "./cachedKey.ts";
 import { ClockCache, type EntryOwner } from "./clockCache.ts";

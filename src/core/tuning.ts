@@ -1,6 +1,6 @@
-// Tuning constants of the AES-GCM engines, per runtime. Changing one changes speed, never bytes.
-// Each with what was measured where it lies, in µs per message (minima, AMD EPYC, Zen 4); docs/PERFORMANCE.md
-// has the whole table, `npm run bench:core` measures again.
+// Tuning constants of the AES-GCM engines, per runtime. A change alters speed, never bytes. Each stands beside what was
+// measured around it: µs per message, minima, AMD EPYC (Zen 4). docs/PERFORMANCE.md has the whole table, and
+// `npm run bench:core` measures it again.
 
 import type { RuntimeName } from "./runtimeName.ts";
 

@@ -1,8 +1,8 @@
-// The only file that names what the wasm module exports: its functions with their types, the linear memory,
-// and the regions of assembly/memory.ts that the host uses. Instantiated when first imported.
+// The only file that names the exports of the wasm module: its functions with their types, the linear memory, and the
+// regions of assembly/memory.ts that the host uses. The module is instantiated when this file is first imported.
 //
-// All pointers and lengths are byte counts in linear memory. The exported functions trust their arguments:
-// the modules beside this one check them.
+// All pointers and lengths are byte counts in linear memory. The exported functions trust their arguments; the files
+// beside this one check them.
 
 import type { OwnBytes } from "./bytes.ts";
 import { wasmInstance } from "./instantiate.ts";

@@ -1,18 +1,19 @@
-// Which accepted sockets a server listens to, when their handshakes begin, and who goes first under pressure.
+// Which accepted sockets a server serves, when their handshakes begin, and which sockets it closes under pressure.
 //
 //   silent ──first message──▶ ready ──a place──▶ young ──▶ old ──▶ overdue
 //      │                        │                  └────────┴─────────┴──proof──▶ proven
 //      └────────────────────────┴───────────────── any time ─────────────────────────┴──▶ gone
 //
-// Everybody can open a socket, so a silent one costs a few objects and takes no place of those that spoke: it goes
-// when it is slow, and the oldest goes where too many are there, first that of the address which has too many.
-// Whoever spoke waits in turn, the addresses one after the other, for a place: there are limits of handshakes and of
-// connections, in all and per address. A handshake can be begun with bytes that somebody else once sent, so it holds
-// its place against those that wait only while it is young. An old one goes on besides, until a proven connection
-// needs the place; an overdue one gives way to the next handshake where there are too many. Nobody gets old while
-// nobody waits.
+// Anybody can open a socket, so a silent one costs a few objects and takes no place. It is closed when it is slow. When
+// too many sockets are silent, the oldest is closed, first the oldest of an address that has too many.
 //
-// The work per socket is constant, whatever waits.
+// A socket that sent its first message is ready, and waits for a place; the addresses take turns. Handshakes and
+// connections are limited, in all and per address. An attacker can begin a handshake with recorded bytes, so a
+// handshake keeps its place against waiting sockets only while it is young. An old one continues without a place, until
+// a proven connection needs that place. An overdue one is closed for the next handshake when there are too many.
+// Handshakes get older only while sockets wait.
+//
+// The work per socket is constant, however many wait.
 
 import { type AcceptedSocket, dueOf, leftMs, type SocketStage } from "./acceptedSocket.ts";
 import { AddressShare } from "./addressShare.ts";

@@ -1,11 +1,10 @@
-// The connections of a client to its server: which one takes a call, when another one is dialled, and when not.
+// The connections of a client to its server: which one takes a call, and when another one is dialled.
 //
 //   (none) ──call──▶ waiting ──pause over, room for a socket──▶ dialled ──▶ open ──▶ draining ──▶ gone
 //
-// A call goes to an open connection as long as one can take it; that another one is dialled meanwhile changes
-// nothing for it, so a server that refuses the other one costs no call. The connection that waits for its dial takes
-// calls like one that is being dialled: they wait for it within their deadlines. `maxConnections` counts sockets, also
-// those that drain.
+// A call goes to an open connection if one can take it, even while another one is dialled, so a server that refuses the
+// other one costs no call. A connection that waits for its dial takes calls as one that is being dialled does: they
+// wait for it within their deadlines. `maxConnections` counts sockets, including those that drain.
 
 import { SealwireError } from "../base/errors.ts";
 import type { ResolvedLimits } from "../base/options.ts";

@@ -1,16 +1,16 @@
 // One timer wheel per process: a deadline costs a linked-list insertion, not a runtime timer.
 //
 //   near: NEAR_TICKS lists, one per tick, for what is due within NEAR_TICKS ticks (16 s)
-//   far:  one list for the rest, looked through once per NEAR_TICKS ticks, when its nearest move to the near lists
+//   far:  one list for the rest, searched once per NEAR_TICKS ticks, when its nearest deadlines move to the near lists
 //
-// One timer of the runtime is set for the next list that is not empty, so a process in which nothing is due is
-// woken at most once per NEAR_TICKS ticks. It is moved only to an earlier time; a cancelled deadline leaves it where it
-// is, and then it fires for nothing, once. While any deadline is armed, the process stays alive.
+// One timer of the runtime is set for the next list that is not empty, so an idle process wakes at most once per
+// NEAR_TICKS ticks. The timer moves to an earlier time only: after a cancelled deadline it stays, and fires once for
+// nothing. The process stays alive while any deadline is armed.
 //
-// When it fires late, the event loop was stalled (the application was busy, the machine slept), and what peers sent
-// meanwhile lies unread in the kernel. Then what is due waits until the sockets were polled: a peer that answered in
-// time is heard before it is declared dead. This is done once per stall, so a deadline is never put off for ever.
-// They are polled twice, because a socket that Deno connected meanwhile is handed out only then.
+// A timer that fires late shows that the event loop was stalled: the application was busy, or the machine slept. Bytes
+// that peers sent meanwhile lie unread in the kernel. Due deadlines then wait until the sockets were polled, so that a
+// peer that answered in time is heard before it is declared dead. This happens once per stall, so no deadline is put
+// off for ever. The sockets are polled twice, because Deno hands out a socket that was connected meanwhile only then.
 
 import { now, type RuntimeTimer, startTimer, stopTimer, yieldToEventLoop } from "../core/eventLoop.ts";
 

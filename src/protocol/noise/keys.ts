@@ -1,4 +1,4 @@
-// Keys as applications hold them: 32 bytes, or text. Decoding and comparing; nothing here does cryptography.
+// Static keys and psks as applications hold them: 32 bytes, or text. This file decodes and compares them.
 
 import { invalidArgument } from "../../base/errors.ts";
 import { decodeBase64, encodeBase64 } from "../../core/base64.ts";

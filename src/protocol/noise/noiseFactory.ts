@@ -1,4 +1,4 @@
-// Protocol v2: the factory that a connection makes its handshakes with. DESIGN of the wire: docs/PROTOCOL.md.
+// Protocol v2: the factory that makes the handshakes of connections. docs/PROTOCOL.md describes the wire.
 
 import { invalidArgument, SealwireError } from "../../base/errors.ts";
 import { readU32 } from "../../core/bytes.ts";

@@ -4,9 +4,9 @@
 //   client: write ──▶ length ──▶ message ──▶ (write ──▶) done
 //   server: length ──▶ message ──▶ write ──▶ (length ──▶ message ──▶) done
 //
-// Every message has one length that its pattern allows; it is checked on the prefix, before the message is
-// read. When the peer's static key is known, and before anything more is written, the key is checked
-// (`remoteStatic`, then `authorize`). Whatever fails ends the handshake and wipes it.
+// A pattern allows one length for each message, which is checked on the prefix, before the message is read. As soon as
+// the peer's static key is known it is checked (`remoteStatic`, then `authorize`), before anything more is written.
+// Every failure ends the handshake and wipes it.
 
 import { SealwireError } from "../../base/errors.ts";
 import { requireBytes, writeU32 } from "../../core/bytes.ts";
