@@ -94,8 +94,9 @@ export const defaultLimits: ResolvedLimits = {
   bundleBytes: 65_536,
 };
 
-/** Smallest and largest sensible value of each limit. Times stop where setTimeout of every runtime does. */
-const MAX_MS = 0x7fffffff;
+/** The longest time that setTimeout of every runtime takes. */
+export const MAX_MS = 0x7fffffff;
+/** Smallest and largest sensible value of each limit. */
 const ranges: Record<keyof ConnectionLimits, readonly [min: number, max: number]> = {
   maxFrameBytes: [64, 0x40000000],
   highWaterMarkBytes: [1, 0x7fffffff],

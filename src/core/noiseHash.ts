@@ -7,8 +7,9 @@
 import { core, memory, STAGING, STAGING_BYTES } from "./wasmModule.ts";
 
 const NOTHING = new Uint8Array(0);
-const HASHLEN = 64;
-const KEYLEN = 32;
+/** Bytes of a hash, and of a key that is the first part of one (sections 4.3 and 5.1). */
+export const HASHLEN = 64;
+export const KEYLEN = 32;
 const DATA = STAGING + 256;
 
 /** The longest data of `mixHash` and input key material of the others. */

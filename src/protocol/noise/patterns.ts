@@ -10,9 +10,9 @@ import { MLKEM768_CIPHERTEXT_BYTES, MLKEM768_ENCAPSULATION_KEY_BYTES } from "../
 import { KEY_BYTES, TAG_BYTES } from "../wire.ts";
 import { checkedPattern, type HandshakePattern, isDh, isHybrid, type Token, wellFormed } from "./pattern.ts";
 
-/** Lengths in bytes (sections 4.1 to 4.3) for 25519, AESGCM and BLAKE2b. */
+export { HASHLEN, KEYLEN } from "../../core/noiseHash.ts";
+/** Lengths in bytes (sections 4.1, 4.2 and 9.1) for 25519 and AESGCM. */
 export const DHLEN = KEY_BYTES;
-export const HASHLEN = 64;
 export const TAGLEN = TAG_BYTES;
 export const PSKLEN = KEY_BYTES;
 /** HFS section 3, for MLKEM768. */
