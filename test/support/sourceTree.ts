@@ -142,3 +142,17 @@ export function unclearNames(text: string, tree: SourceTree): string[] {
   const named = [...text.matchAll(BARE_NAME)].map((match) => match[1]!);
   return named.filter((name) => bases.filter((base) => base === name).length !== 1);
 }
+
+/** Constants that several files define by the same number: the second one should import the first. */
+export function constantsDefinedTwice(tree: SourceTree): string[] {
+  const files = new Map<string, number>();
+  for (const text of tree.values()) {
+    const defined = [...text.matchAll(/^(?:export )?const ([A-Z][A-Z0-9_]*)(?:: \w+)? = ([\w.]+);/gm)];
+    for (const [, name, value] of defined) {
+      const number = Number(value!.replaceAll("_", ""));
+      if (!Number.isNaN(number))
+        files.set(`${name} = ${number}`, (files.get(`${name} = ${number}`) ?? 0) + 1);
+    }
+  }
+  return [...files].filter(([, count]) => count > 1).map(([definition]) => definition);
+}
