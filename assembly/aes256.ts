@@ -96,15 +96,15 @@ export function partialRound(x: v128, keep: v128, key: v128): v128 {
 }
 
 /**
- * FIPS 197 section 5.2 for a 32-byte key at `key`: writes the round keys of `slot` in both layouts (rows and
+ * FIPS 197 section 5.2 for a 32-byte key at `key`: writes the round keys of `entry` in both layouts (rows and
  * splats). Constant time; nothing secret is left elsewhere in memory.
  */
-export function expandKey(slot: usize, key: usize): void {
+export function expandKey(entry: usize, key: usize): void {
   const mask = nibbleMask();
   const constant = i8x16.splat(SBOX_CONSTANT);
   let even = toTower(v128.load(key), mask);
   let odd = toTower(v128.load(key + 16), mask);
-  const rows = slot + KEY_ROWS;
+  const rows = entry + KEY_ROWS;
   v128.store(rows, even);
   v128.store(rows + 16, odd);
   for (let round: usize = 2; round <= ROUNDS; round++) {
@@ -135,7 +135,7 @@ export function expandKey(slot: usize, key: usize): void {
   const last = rows + 16 * ROUNDS;
   v128.store(last, byNibbles(v128.load(last), mask, table(FROM_TOWER_LOW), table(FROM_TOWER_HIGH)));
   for (let i: usize = 0; i < 16 * (ROUNDS + 1); i++) {
-    v128.store(slot + KEY_SPLATS + 16 * i, v128.load8_splat(rows + i));
+    v128.store(entry + KEY_SPLATS + 16 * i, v128.load8_splat(rows + i));
   }
 }
 
@@ -143,10 +143,10 @@ export function expandKey(slot: usize, key: usize): void {
  * Encrypts `count` blocks of 16 bytes at `blocks` in place (ECB). The rounds are the outer loop, so that the
  * processor overlaps the blocks; meant for at most about a dozen.
  */
-export function encryptBlocks(slot: usize, blocks: usize, count: usize): void {
+export function encryptBlocks(entry: usize, blocks: usize, count: usize): void {
   const mask = nibbleMask();
   const end = blocks + 16 * count;
-  const rows = slot + KEY_ROWS;
+  const rows = entry + KEY_ROWS;
   const inv = table(INV);
   const invA = table(INV_A);
 

@@ -34,8 +34,8 @@ const NOT_COLUMN_0: usize = memory.data<u8>(
 );
 
 /** Computes the constants for the 256 counters that share all but the last byte with `block`. */
-function prepareCounters(slot: usize, block: v128): void {
-  const rows = slot + KEY_ROWS;
+function prepareCounters(entry: usize, block: v128): void {
+  const rows = entry + KEY_ROWS;
   let x = v128.xor(toTower(block, nibbleMask()), v128.load(rows));
   // SubBytes comes before ShiftRows: byte 15 is still at 15, column 0 still at 0 to 3.
   x = partialRound(x, v128.load(NOT_BYTE_15), v128.load(rows + 16));
@@ -47,7 +47,7 @@ function prepareCounters(slot: usize, block: v128): void {
 }
 
 /** Rounds 1 and 2: writes the state after round 2 for counters with last byte first … first + 15. */
-function firstRounds(slot: usize, first: u8, state: usize): void {
+function firstRounds(entry: usize, first: u8, state: usize): void {
   const mask = nibbleMask();
   const inv = table(INV);
   const invA = table(INV_A);
@@ -57,7 +57,7 @@ function firstRounds(slot: usize, first: u8, state: usize): void {
   const s2jo = table(S2_JO);
 
   let x = toTower(i8x16.add(v128.load(IOTA), i8x16.splat(first)), mask);
-  x = v128.xor(x, v128.load(slot + KEY_SPLATS + 15 * 16));
+  x = v128.xor(x, v128.load(entry + KEY_SPLATS + 15 * 16));
   let k = v128.and(x, mask);
   let i = highNibbles(x, mask);
   let aOverK = lookup(invA, k);
@@ -193,15 +193,15 @@ function lastRound(state: usize, key: usize, out: usize): void {
  * Keystream for `groups` times 16 counters from `counter`, a multiple of 16, to `out` (256 bytes per group).
  * `nonce` holds the counter block as four words in lanes, the last of which is ignored.
  */
-export function slicedKeystream(slot: usize, nonce: v128, counter: u32, groups: usize, out: usize): void {
-  const key = slot + KEY_SPLATS;
+export function slicedKeystream(entry: usize, nonce: v128, counter: u32, groups: usize, out: usize): void {
+  const key = entry + KEY_SPLATS;
   let prepared = false;
   for (; groups > 0; groups--) {
     if (!prepared || (counter & 0xff) === 0) {
-      prepareCounters(slot, reverse4(i32x4.replace_lane(nonce, 3, counter & 0xffffff00)));
+      prepareCounters(entry, reverse4(i32x4.replace_lane(nonce, 3, counter & 0xffffff00)));
       prepared = true;
     }
-    firstRounds(slot, <u8>counter, STATE);
+    firstRounds(entry, <u8>counter, STATE);
     fullRounds(key + 3 * 256);
     lastRound(STATE, key + ROUNDS * 256, out);
     counter += 16;

@@ -1,6 +1,6 @@
 // AES-256-GCM over frames in linear memory, SP 800-38D with 96-bit IVs, empty AAD and 128-bit tags.
 //
-// Secret: keys (a slot of the key cache), keystream (KEYSTREAM, wiped before every return), plaintext.
+// Secret: keys (an entry of the key cache), keystream (KEYSTREAM, wiped before every return), plaintext.
 // A frame is u32be length ‖ text ‖ 16-byte tag, `length` counting text and tag; frames lie side by side in
 // [start, end) and use consecutive 64-bit counters. The IV is, as four 32-bit words with the block counter:
 //   layout 0 (v1):     counter high ‖ counter low ‖ 0 ‖ block
@@ -21,19 +21,19 @@ const TAG: usize = 16;
 const PREFIX: usize = 4;
 
 /** Blocks of keystream made at a time: 8 KiB stay in the first-level cache together with the text. */
-const WINDOW_BLOCKS: usize = 512;
+const PIECE_BLOCKS: usize = 512;
 /** Up to this many blocks the row-wise AES is cheaper than a group of 16. */
 const ROWS_MAX: usize = 11;
 
-/** Expands the 32-byte key at `key` into `slot` (KEY_SLOT_BYTES). */
-export function keySetup(slot: usize, key: usize): void {
-  expandKey(slot, key);
+/** Expands the 32-byte key at `key` into `entry` (KEY_ENTRY_BYTES). */
+export function keySetup(entry: usize, key: usize): void {
+  expandKey(entry, key);
   v128.store(AES_KEY_SCRATCH, i64x2.splat(0));
-  encryptBlocks(slot, AES_KEY_SCRATCH, 1);
-  expandHash(slot, v128.load(AES_KEY_SCRATCH));
+  encryptBlocks(entry, AES_KEY_SCRATCH, 1);
+  expandHash(entry, v128.load(AES_KEY_SCRATCH));
   // What an earlier key left there; this one's are built when first needed.
-  if (load<u32>(slot + KEY_FLAGS) !== 0) memory.fill(slot + KEY_KARATSUBA, 0, KARATSUBA_BYTES);
-  store<u32>(slot + KEY_FLAGS, 0);
+  if (load<u32>(entry + KEY_FLAGS) !== 0) memory.fill(entry + KEY_KARATSUBA, 0, KARATSUBA_BYTES);
+  store<u32>(entry + KEY_FLAGS, 0);
   wipe(AES_KEY_SCRATCH, AES_KEY_SCRATCH + 16);
   wipeHashSetup();
 }
@@ -57,13 +57,13 @@ function writeCounterBlocks(nonce: v128, counter: u32, count: usize, out: usize)
 }
 
 /**
- * The module's own keystream for `count` counters (at most WINDOW_BLOCKS) from `counter`. Returns where its
+ * The module's own keystream for `count` counters (at most PIECE_BLOCKS) from `counter`. Returns where its
  * first block lies, inside KEYSTREAM.
  */
-export function makeKeystream(slot: usize, nonce: v128, counter: u32, count: usize): usize {
+export function makeKeystream(entry: usize, nonce: v128, counter: u32, count: usize): usize {
   if (count <= ROWS_MAX) {
     writeCounterBlocks(nonce, counter, count, KEYSTREAM);
-    encryptBlocks(slot, KEYSTREAM, count);
+    encryptBlocks(entry, KEYSTREAM, count);
     return KEYSTREAM;
   }
   // Groups start at multiples of 16, so that no group crosses a carry out of the last byte.
@@ -74,10 +74,10 @@ export function makeKeystream(slot: usize, nonce: v128, counter: u32, count: usi
     groups++;
     rest = 0;
   }
-  slicedKeystream(slot, nonce, counter - <u32>skip, groups, KEYSTREAM);
+  slicedKeystream(entry, nonce, counter - <u32>skip, groups, KEYSTREAM);
   const tail = KEYSTREAM + 256 * groups;
   writeCounterBlocks(nonce, counter + 16 * <u32>groups - <u32>skip, rest, tail);
-  encryptBlocks(slot, tail, rest);
+  encryptBlocks(entry, tail, rest);
   return KEYSTREAM + 16 * skip;
 }
 
@@ -124,23 +124,23 @@ function blocksOf(length: usize): usize {
   return (length + 15) >> 4;
 }
 
-/** XORs keystream onto a text longer than the first window, from block counter `counter` on. */
-export function cryptWindows(slot: usize, nonce: v128, counter: u32, text: usize, length: usize): void {
+/** XORs keystream onto a text longer than the first piece, from block counter `counter` on. */
+export function cryptPieces(entry: usize, nonce: v128, counter: u32, text: usize, length: usize): void {
   while (length > 0) {
-    const bytes = min<usize>(length, 16 * WINDOW_BLOCKS);
+    const bytes = min<usize>(length, 16 * PIECE_BLOCKS);
     const blocks = blocksOf(bytes);
-    xorInto(text, makeKeystream(slot, nonce, counter, blocks), bytes);
+    xorInto(text, makeKeystream(entry, nonce, counter, blocks), bytes);
     counter += <u32>blocks;
     text += bytes;
     length -= bytes;
   }
 }
 
-/** Most bytes of text whose keystream comes with the E(J0) block in the first window. */
-const FIRST_TEXT: usize = 16 * (WINDOW_BLOCKS - 2);
+/** Most bytes of text whose keystream comes with the E(J0) block in the first piece. */
+const FIRST_TEXT: usize = 16 * (PIECE_BLOCKS - 2);
 
 /** Seals every frame in [start, end) in place, from `counter` (given in halves) on. */
-export function sealFrames(slot: usize, layout: i32, high: u32, low: u32, start: usize, end: usize): void {
+export function sealFrames(entry: usize, layout: i32, high: u32, low: u32, start: usize, end: usize): void {
   let counter = ((<u64>high) << 32) | low;
   let used: usize = 0;
   let longest: usize = 0;
@@ -151,13 +151,13 @@ export function sealFrames(slot: usize, layout: i32, high: u32, low: u32, start:
     const first = min<usize>(length, FIRST_TEXT);
     longest = max<usize>(longest, length);
     const blocks = blocksOf(first) + 1;
-    const keystream = makeKeystream(slot, nonce, 1, blocks);
+    const keystream = makeKeystream(entry, nonce, 1, blocks);
     const tagMask = v128.load(keystream);
     xorInto(text, keystream + 16, first);
-    cryptWindows(slot, nonce, 1 + <u32>blocks, text + first, length - first);
-    const y = ghashFinal(slot, i64x2.splat(0), text, length, lengthBlock(0, length));
+    cryptPieces(entry, nonce, 1 + <u32>blocks, text + first, length - first);
+    const y = ghashFinal(entry, i64x2.splat(0), text, length, lengthBlock(0, length));
     v128.store(text + length, v128.xor(y, tagMask));
-    used = max<usize>(used, length > first ? WINDOW_BLOCKS : blocks);
+    used = max<usize>(used, length > first ? PIECE_BLOCKS : blocks);
     frame = text + length + TAG;
   }
   wipeKeystream(used);
@@ -165,7 +165,7 @@ export function sealFrames(slot: usize, layout: i32, high: u32, low: u32, start:
 }
 
 /** Opens the frames in [start, end) in place up to the first that does not authenticate; returns how many. */
-export function openFrames(slot: usize, layout: i32, high: u32, low: u32, start: usize, end: usize): u32 {
+export function openFrames(entry: usize, layout: i32, high: u32, low: u32, start: usize, end: usize): u32 {
   let counter = ((<u64>high) << 32) | low;
   let used: usize = 0;
   let longest: usize = 0;
@@ -177,13 +177,13 @@ export function openFrames(slot: usize, layout: i32, high: u32, low: u32, start:
     const first = min<usize>(length, FIRST_TEXT);
     longest = max<usize>(longest, length);
     const blocks = blocksOf(first) + 1;
-    used = max<usize>(used, length > first ? WINDOW_BLOCKS : blocks);
-    const keystream = makeKeystream(slot, nonce, 1, blocks);
-    const y = ghashFinal(slot, i64x2.splat(0), text, length, lengthBlock(0, length));
+    used = max<usize>(used, length > first ? PIECE_BLOCKS : blocks);
+    const keystream = makeKeystream(entry, nonce, 1, blocks);
+    const y = ghashFinal(entry, i64x2.splat(0), text, length, lengthBlock(0, length));
     const tag = v128.xor(y, v128.load(keystream));
     if (v128.any_true(v128.xor(tag, v128.load(text + length)))) break;
     xorInto(text, keystream + 16, first);
-    cryptWindows(slot, nonce, 1 + <u32>blocks, text + first, length - first);
+    cryptPieces(entry, nonce, 1 + <u32>blocks, text + first, length - first);
     opened++;
     frame = text + length + TAG;
   }
@@ -238,7 +238,7 @@ export function writeCountersAhead(
 }
 
 /** Seals the frames in [start, end) with the keystream that lies at `keystream`, and wipes it. */
-export function sealPrepared(slot: usize, start: usize, end: usize, keystream: usize): void {
+export function sealPrepared(entry: usize, start: usize, end: usize, keystream: usize): void {
   const keystreamStart = keystream;
   let longest: usize = 0;
   for (let frame = start; frame < end; ) {
@@ -246,7 +246,7 @@ export function sealPrepared(slot: usize, start: usize, end: usize, keystream: u
     const text = frame + PREFIX;
     longest = max<usize>(longest, length);
     xorInto(text, keystream + 16, length);
-    const y = ghashFinal(slot, i64x2.splat(0), text, length, lengthBlock(0, length));
+    const y = ghashFinal(entry, i64x2.splat(0), text, length, lengthBlock(0, length));
     v128.store(text + length, v128.xor(y, v128.load(keystream)));
     keystream += 16 * (blocksOf(length) + 1);
     frame = text + length + TAG;
@@ -256,7 +256,7 @@ export function sealPrepared(slot: usize, start: usize, end: usize, keystream: u
 }
 
 /** Opens frames with the keystream that lies at `keystream`, and wipes it; see openFrames. */
-export function openPrepared(slot: usize, start: usize, end: usize, keystream: usize): u32 {
+export function openPrepared(entry: usize, start: usize, end: usize, keystream: usize): u32 {
   const keystreamStart = keystream;
   let longest: usize = 0;
   let opened: u32 = 0;
@@ -266,7 +266,7 @@ export function openPrepared(slot: usize, start: usize, end: usize, keystream: u
     const text = frame + PREFIX;
     longest = max<usize>(longest, length);
     if (authentic) {
-      const y = ghashFinal(slot, i64x2.splat(0), text, length, lengthBlock(0, length));
+      const y = ghashFinal(entry, i64x2.splat(0), text, length, lengthBlock(0, length));
       const tag = v128.xor(y, v128.load(keystream));
       authentic = !v128.any_true(v128.xor(tag, v128.load(text + length)));
     }

@@ -8,7 +8,7 @@
 // streamCrypt. Texts are limited to 2^36 - 32 bytes by the host.
 
 import { reverse4, wipe } from "./bytes";
-import { cryptWindows, makeKeystream, wipeKeystream, xorInto } from "./gcm";
+import { cryptPieces, makeKeystream, wipeKeystream, xorInto } from "./gcm";
 import { ghash, ghashFinal, lengthBlock, wipeHash } from "./ghash";
 import { GCM_STREAM, KEYSTREAM } from "./memory";
 
@@ -18,24 +18,24 @@ const Y: usize = GCM_STREAM + 32;
 const NEXT_COUNTER: usize = GCM_STREAM + 48;
 
 /** Starts a message with the 12-byte IV at `iv`. */
-export function streamBegin(slot: usize, iv: usize): void {
+export function streamBegin(entry: usize, iv: usize): void {
   const nonce = reverse4(v128.load(iv));
   v128.store(IV, nonce);
-  v128.store(TAG_MASK, v128.load(makeKeystream(slot, nonce, 1, 1)));
+  v128.store(TAG_MASK, v128.load(makeKeystream(entry, nonce, 1, 1)));
   v128.store(Y, i64x2.splat(0));
   store<u32>(NEXT_COUNTER, 2);
   wipe(KEYSTREAM, KEYSTREAM + 16);
 }
 
 /** Hashes AAD or ciphertext. */
-export function streamHash(slot: usize, ptr: usize, length: usize): void {
-  v128.store(Y, ghash(slot, v128.load(Y), ptr, length));
+export function streamHash(entry: usize, ptr: usize, length: usize): void {
+  v128.store(Y, ghash(entry, v128.load(Y), ptr, length));
 }
 
 /** XORs the next keystream onto the text, with the module's own AES. */
-export function streamCrypt(slot: usize, ptr: usize, length: usize): void {
+export function streamCrypt(entry: usize, ptr: usize, length: usize): void {
   const counter = load<u32>(NEXT_COUNTER);
-  cryptWindows(slot, v128.load(IV), counter, ptr, length);
+  cryptPieces(entry, v128.load(IV), counter, ptr, length);
   store<u32>(NEXT_COUNTER, counter + <u32>((length + 15) >> 4));
   wipeKeystream(min<usize>((length + 15) >> 4, 512));
 }
@@ -58,19 +58,19 @@ export function streamXor(ptr: usize, length: usize): void {
 }
 
 // @inline
-function computeTag(slot: usize, aadBytes: f64, textBytes: f64): v128 {
+function computeTag(entry: usize, aadBytes: f64, textBytes: f64): v128 {
   const lengths = lengthBlock(<u64>aadBytes, <u64>textBytes);
-  return v128.xor(v128.load(TAG_MASK), ghashFinal(slot, v128.load(Y), 0, 0, lengths));
+  return v128.xor(v128.load(TAG_MASK), ghashFinal(entry, v128.load(Y), 0, 0, lengths));
 }
 
 /** Writes the 16-byte tag to `tag`. */
-export function streamTag(slot: usize, aadBytes: f64, textBytes: f64, tag: usize): void {
-  v128.store(tag, computeTag(slot, aadBytes, textBytes));
+export function streamTag(entry: usize, aadBytes: f64, textBytes: f64, tag: usize): void {
+  v128.store(tag, computeTag(entry, aadBytes, textBytes));
 }
 
 /** 1 if the 16 bytes at `tag` are the message's tag, else 0. */
-export function streamVerify(slot: usize, aadBytes: f64, textBytes: f64, tag: usize): i32 {
-  return v128.any_true(v128.xor(v128.load(tag), computeTag(slot, aadBytes, textBytes))) ? 0 : 1;
+export function streamVerify(entry: usize, aadBytes: f64, textBytes: f64, tag: usize): i32 {
+  return v128.any_true(v128.xor(v128.load(tag), computeTag(entry, aadBytes, textBytes))) ? 0 : 1;
 }
 
 /** Wipes the state. */

@@ -30,13 +30,13 @@ function textBlock(ptr: usize, end: usize): v128 {
  * Y after the `length` bytes at `ptr`. With `final` the block `lengths` follows; without it the length must
  * not be 0.
  */
-function absorb(slot: usize, y: v128, ptr: usize, length: usize, final: boolean, lengths: v128): v128 {
+function absorb(entry: usize, y: v128, ptr: usize, length: usize, final: boolean, lengths: v128): v128 {
   const end = ptr + length;
   let lanes: usize = 0;
   if (length >= KARATSUBA_FROM) {
     // Four blocks at least must follow the quads.
     const quads = (((length + 15) >> 4) - 4 + usize(final)) >> 2;
-    hashQuads(slot, y, ptr, quads);
+    hashQuads(entry, y, ptr, quads);
     ptr += 64 * quads;
     y = i64x2.splat(0);
     lanes = 4;
@@ -59,20 +59,20 @@ function absorb(slot: usize, y: v128, ptr: usize, length: usize, final: boolean,
       stage(count, x);
       count++;
     } while (count < GHASH_POWERS && !done);
-    y = multiplyGroup(slot, count, count);
+    y = multiplyGroup(entry, count, count);
     lanes = 0;
   } while (!done);
   return y;
 }
 
 /** Y after the `length` bytes at `ptr`, the last block filled up with zeros. */
-export function ghash(slot: usize, y: v128, ptr: usize, length: usize): v128 {
-  return length === 0 ? y : absorb(slot, y, ptr, length, false, y);
+export function ghash(entry: usize, y: v128, ptr: usize, length: usize): v128 {
+  return length === 0 ? y : absorb(entry, y, ptr, length, false, y);
 }
 
 /** As ghash(), followed by the length block. */
-export function ghashFinal(slot: usize, y: v128, ptr: usize, length: usize, lengths: v128): v128 {
-  return absorb(slot, y, ptr, length, true, lengths);
+export function ghashFinal(entry: usize, y: v128, ptr: usize, length: usize, lengths: v128): v128 {
+  return absorb(entry, y, ptr, length, true, lengths);
 }
 
 /** Wipes everything that hashing texts of at most `length` bytes leaves in scratch memory. */

@@ -1,6 +1,6 @@
 // GHASH of many blocks, SP 800-38D section 6.4: four chains by H^4, with Karatsuba on 32-bit limbs.
 //
-// Secret: powers of H and everything computed. Bit and byte order as in ghashNibbles.ts; tables at slot +
+// Secret: powers of H and everything computed. Bit and byte order as in ghashNibbles.ts; tables at entry +
 // KEY_KARATSUBA, built at first use.
 //
 // Four blocks make a quad. Transposed, W_l holds limb l (bytes 4l … 4l + 3) of its four blocks: the lanes are
@@ -93,9 +93,9 @@ function buildLimb(limb: usize, out: usize): void {
   v128.store(out + 64, carries(v));
 }
 
-/** All tables of `slot`, from H^4 and the tables of ghashNibbles.ts. */
-function buildTables(slot: usize): void {
-  let power = v128.load(slot + KEY_H4);
+/** All tables of `entry`, from H^4 and the tables of ghashNibbles.ts. */
+function buildTables(entry: usize): void {
+  let power = v128.load(entry + KEY_H4);
   const sums = GHASH_PRODUCTS;
   for (let i: usize = 0; i < KARATSUBA_POWERS; i++) {
     // The nine combinations, four bytes each.
@@ -108,12 +108,12 @@ function buildTables(slot: usize): void {
     v128.store(sums + 16, i32x4.shuffle(power, neighbours, 3, 6, 3, 3));
     v128.store(sums + 24, i32x4.shuffle(halves, halves, 0, 1, 0, 1));
     v128.store(sums + 32, all);
-    const out = slot + KEY_KARATSUBA + POWER_TABLES * i;
+    const out = entry + KEY_KARATSUBA + POWER_TABLES * i;
     for (let c: usize = 0; c < LIMBS; c++) buildLimb(sums + 4 * c, out + LIMB_TABLES * c);
     stage(0, power);
-    power = multiplyGroup(slot, 4, 1);
+    power = multiplyGroup(entry, 4, 1);
   }
-  store<u32>(slot + KEY_FLAGS, 1);
+  store<u32>(entry + KEY_FLAGS, 1);
 }
 
 /** Stores the nibbles of limb combination c of one quad. */
@@ -290,8 +290,8 @@ function recombine(): void {
  * Hashes 4 · quads blocks at `ptr` after Y. Leaves four values at GHASH_LANES (16 bytes each) that belong to
  * the four blocks that follow: xor them there and go on.
  */
-export function hashQuads(slot: usize, y: v128, ptr: usize, quads: usize): void {
-  if (load<u32>(slot + KEY_FLAGS) === 0) buildTables(slot);
+export function hashQuads(entry: usize, y: v128, ptr: usize, quads: usize): void {
+  if (load<u32>(entry + KEY_FLAGS) === 0) buildTables(entry);
   // Y belongs to the first block: lane 0 of each limb.
   wipe(GHASH_LANES, GHASH_LANES + 64);
   v128.store(GHASH_LANES, y);
@@ -322,7 +322,7 @@ export function hashQuads(slot: usize, y: v128, ptr: usize, quads: usize): void 
       stageQuad(quad, w0, w1, w2, w3);
       ptr += 64;
     }
-    const tables = slot + KEY_KARATSUBA + POWER_TABLES * (group - 1);
+    const tables = entry + KEY_KARATSUBA + POWER_TABLES * (group - 1);
     for (let c: usize = 0; c < LIMBS; c++) sumProducts(c, tables + LIMB_TABLES * c, group);
     recombine();
     quads -= group;

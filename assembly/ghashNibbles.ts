@@ -7,7 +7,7 @@
 // nibble of a byte, a look-up gives byte k of the product for all 16 bytes at once; it belongs k bytes
 // further on, so X·H^i is the sum over k of x^8k · (T_k[high] + x^4 · T_k[low]). Up to GHASH_POWERS blocks
 // are summed before anything is shifted or reduced: 32 look-ups per block. Tables: 256 bytes per power of H,
-// at slot + KEY_GHASH, power 1 first, T_0 to T_15.
+// at entry + KEY_GHASH, power 1 first, T_0 to T_15.
 
 import { highNibbles, lookup, nibbleMask, reverse16, wipe } from "./bytes";
 import { GHASH_NIBBLES, GHASH_POWERS, GHASH_TRANSPOSE, KEY_GHASH, KEY_H4 } from "./memory";
@@ -100,13 +100,13 @@ export function stage(index: usize, x: v128): void {
 }
 
 /** Sum of X_i · H^(top - i) over the `count` staged blocks; `top` is at most GHASH_POWERS. */
-export function multiplyGroup(slot: usize, top: usize, count: usize): v128 {
+export function multiplyGroup(entry: usize, top: usize, count: usize): v128 {
   const end = GHASH_NIBBLES + 32 * count;
   let lowH = i64x2.splat(0);
   let highH = i64x2.splat(0);
   let lowL = i64x2.splat(0);
   let highL = i64x2.splat(0);
-  let tables = slot + KEY_GHASH + (top - 1) * 256 + 192;
+  let tables = entry + KEY_GHASH + (top - 1) * 256 + 192;
   for (let chunk = 0; chunk < 4; chunk++) {
     let h0 = i64x2.splat(0);
     let h1 = i64x2.splat(0);
@@ -156,15 +156,15 @@ export function multiplyGroup(slot: usize, top: usize, count: usize): v128 {
   return combineNibbles(lowH, highH, lowL, highL);
 }
 
-/** Builds the tables of H^1 … H^GHASH_POWERS in `slot`. */
-export function expandHash(slot: usize, h: v128): void {
+/** Builds the tables of H^1 … H^GHASH_POWERS in `entry`. */
+export function expandHash(entry: usize, h: v128): void {
   let power = h;
-  buildPower(h, slot + KEY_GHASH);
+  buildPower(h, entry + KEY_GHASH);
   for (let i: usize = 1; i < GHASH_POWERS; i++) {
     stage(0, power);
-    power = multiplyGroup(slot, 1, 1);
-    if (i === 3) v128.store(slot + KEY_H4, power);
-    buildPower(power, slot + KEY_GHASH + 256 * i);
+    power = multiplyGroup(entry, 1, 1);
+    if (i === 3) v128.store(entry + KEY_H4, power);
+    buildPower(power, entry + KEY_GHASH + 256 * i);
   }
 }
 

@@ -17,12 +17,12 @@ export {
   GCM_SCRATCH,
   GCM_SCRATCH_BYTES,
   KEY_CACHE,
-  KEY_SLOT_BYTES,
-  KEY_SLOTS,
+  KEY_ENTRY_BYTES,
+  KEY_ENTRIES,
   KEYSTREAM,
   KEYSTREAM_BYTES,
 } from "./memory";
-export { AHEAD, AHEAD_SLOT_BYTES, AHEAD_SLOTS } from "./memory";
+export { AHEAD, AHEAD_ENTRY_BYTES, AHEAD_ENTRIES } from "./memory";
 export {
   keySetup,
   openFrames,

@@ -9,11 +9,11 @@
 //   0x0030000  AES-GCM: scratch, streaming state                                64 KiB
 //   0x0040000  keystream: counter blocks in, keystream out                     256 KiB
 //   0x0080000  staging: arguments and results of one-off calls                 512 KiB
-//   0x0100000  key cache: KEY_SLOTS expanded keys                               29 MiB
+//   0x0100000  key cache: KEY_ENTRIES expanded keys                             29 MiB
 //   0x1E00000  pool: POOL_SLOTS slots of 64 KiB that sockets read and write     32 MiB
 //   0x3E00000  ML-KEM: Keccak states, polynomials, tables                       32 KiB
 //   0x3E08000  spare                                                            96 KiB
-//   0x3E20000  keystream ahead: AHEAD_SLOTS slots of 16 KiB                    1,024 KiB
+//   0x3E20000  keystream ahead: AHEAD_ENTRIES entries of 16 KiB              1,024 KiB
 //   0x3F20000  receive: join region 128 KiB, window 64 KiB                     192 KiB
 //   0x3F50000  spare                                                           704 KiB
 
@@ -72,8 +72,8 @@ export const KEY_GHASH: usize = 0x1000; // tables of H^1 ... H^GHASH_POWERS, 256
 export const GHASH_POWERS: usize = 8;
 export const KEY_KARATSUBA: usize = 0x1800; // tables of H^4, H^8 ... H^48, 720 bytes each
 export const KARATSUBA_POWERS: usize = 12;
-export const KEY_SLOT_BYTES: usize = 0x39d0;
-export const KEY_SLOTS: i32 = <i32>(KEY_CACHE_BYTES / KEY_SLOT_BYTES);
+export const KEY_ENTRY_BYTES: usize = 0x39d0;
+export const KEY_ENTRIES: i32 = <i32>(KEY_CACHE_BYTES / KEY_ENTRY_BYTES);
 
 export const POOL: usize = 0x1e00000;
 export const POOL_SLOT_BYTES: usize = 0x10000;
@@ -88,8 +88,8 @@ export const RECEIVE_WINDOW_BYTES: usize = 0x10000;
 
 // Keystream of the next frames of connections that send or receive one message at a time.
 export const AHEAD: usize = 0x3e20000;
-export const AHEAD_SLOT_BYTES: usize = 0x4000;
-export const AHEAD_SLOTS: i32 = 64;
+export const AHEAD_ENTRY_BYTES: usize = 0x4000;
+export const AHEAD_ENTRIES: i32 = 64;
 
 // ML-KEM-768 and Keccak: all but the tables is 0 between calls.
 export const KEM_SCRATCH: usize = 0x3e00000;

@@ -8,8 +8,8 @@ export {
   hkdfBlake2b,
   hmacBlake2b,
 } from "./core/blake2b.ts";
+export type { Engine } from "./core/engine.ts";
 export { type Aes256Gcm, aes256gcm } from "./core/gcm.ts";
-export type { Engine } from "./core/gcmPieces.ts";
 export {
   type MlKem768Encapsulation,
   type MlKem768KeyPair,

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
   brokenImports,
+  constantsDefinedTwice,
   fileWith,
   findCycle,
   foreignImports,
@@ -40,11 +41,6 @@ const allowedNodeModules: Record<Layer, RegExp | undefined> = {
 const MOST_LINES = 300;
 /** Files of src/ that may be longer, each with its reason. */
 const longerWithReason: Record<string, string> = {
-  "core/frameCipher.ts":
-    "temporary: counter and IV, native frames and the piece writer become files of their own",
-  "adapters/denoSockets.ts": "temporary: the stock of read buffers becomes a file of its own",
-  "protocol/noise/handshakeState.ts": "temporary: reading and writing of tokens become files of their own",
-  "rpc/admission.ts": "temporary",
   "rpc/inbox.ts": "temporary: answers become a file of their own",
   "rpc/link.ts": "temporary",
   "rpc/sender.ts": "temporary: large frames become a file of their own",
@@ -167,6 +163,13 @@ describe("the checks themselves find a planted fault", () => {
     expect(namesUsedTwice(withFile("protocol/deep/a.ts", "", clean))).toEqual(["a.ts"]);
   });
 
+  test("a constant that stands twice", () => {
+    const first = withFile("core/b.ts", "export const TAG_BYTES = 16;\nconst SIZE = 65_536;\n", clean);
+    expect(constantsDefinedTwice(withFile("rpc/c.ts", "const SIZE = 65_537;\n", first))).toEqual([]);
+    const second = withFile("rpc/c.ts", "const SIZE: number = 0x10000;\nconst TAG_BYTES = OTHER;\n", first);
+    expect(constantsDefinedTwice(second)).toEqual(["SIZE = 65536"]);
+  });
+
   test("a file that is too long", () => {
     const lines = (count: number) => "// line\n".repeat(count);
     expect(longFiles(withFile("core/b.ts", lines(MOST_LINES), clean), MOST_LINES)).toEqual([]);
@@ -226,6 +229,10 @@ describe("src", () => {
 
   test("no base name stands twice", () => {
     expect(namesUsedTwice(src)).toEqual([]);
+  });
+
+  test("no number has two definitions by one name", () => {
+    expect(constantsDefinedTwice(src)).toEqual([]);
   });
 
   test(`no file has more than ${MOST_LINES} lines but for a few with a reason`, () => {

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { runtimes } from "../scripts/runtimes.js";
-import { fileWith, missingFiles, readTree } from "./support/sourceTree.ts";
+import { fileWith, missingFiles, readTree, unclearNames } from "./support/sourceTree.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const src = readTree("src");
@@ -47,6 +47,30 @@ describe("docs/API.md", () => {
     }
   });
 
+  /** Numeric options with the default that their docstring gives, in every file of the tree. */
+  function documentedDefaults(tree: ReadonlyMap<string, string>): [name: string, value: number][] {
+    const option = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\n {2}(\w+)\?: number;/g;
+    const found = [...tree.values()].flatMap((text) => [...text.matchAll(option)]);
+    return found.flatMap(([, text, name]) => {
+      const given = /Default ([\d,]+)( MiB)?/.exec(text!);
+      if (given === null) return [];
+      const value = Number(given[1]!.replaceAll(",", ""));
+      return [[name!, given[2] === undefined ? value : value * 1_048_576]];
+    });
+  }
+  /** Those that the page does not give so. */
+  const otherDefaults = (tree: ReadonlyMap<string, string>) =>
+    documentedDefaults(tree).filter(([name, value]) => !api.includes(`| \`${name}\` | ${value} |`));
+
+  test("and docstrings give the same defaults", () => {
+    const wrong = "{\n  /** How long. Default 10,001. */\n  handshakeTimeoutMs?: number;\n}";
+    expect(otherDefaults(new Map([["a.ts", wrong]]))).toEqual([["handshakeTimeoutMs", 10_001]]);
+    const options = /interface (ConnectionLimits|AdmissionOptions|CommonOptions|ClientOptions)\b/;
+    const files = new Map([...src].filter(([, text]) => options.test(text)));
+    expect(documentedDefaults(files).length).toBeGreaterThan(15);
+    expect(otherDefaults(files)).toEqual([]);
+  });
+
   test("names every option that connect and listen take", () => {
     const source = sourceWith("export interface ClientOptions");
     const declared = [...source.matchAll(/^ {2}(\w+)\?: /gm)].map((match) => match[1]!);
@@ -78,6 +102,61 @@ describe("files that documents name", () => {
 
   test.each(documents)("%s names only files that exist", (path) => {
     expect(missingFiles(read(path), path)).toEqual([]);
+  });
+});
+
+describe("docs/ARCHITECTURE.md", () => {
+  const page = read("docs/ARCHITECTURE.md");
+  const section = (title: string) => {
+    const start = page.indexOf(`\n## ${title}\n`);
+    expect(start, title).toBeGreaterThan(0);
+    const end = page.indexOf("\n## ", start + 1);
+    return page.slice(start, end < 0 ? undefined : end);
+  };
+  const paths = (text: string) => [...text.matchAll(/`(src\/[\w/]+\.ts)`/g)].map((match) => match[1]!);
+
+  test("a name that is no file, or two, is found", () => {
+    const tree = new Map([
+      ["core/a.ts", ""],
+      ["rpc/b.ts", ""],
+      ["peers/b.ts", ""],
+    ]);
+    expect(unclearNames("`a.ts`, `b.ts`, `gone.ts`, `src/core/gone.ts`, a.ts", tree)).toEqual([
+      "b.ts",
+      "gone.ts",
+    ]);
+  });
+
+  test("names files that exist", () => {
+    expect(page.match(/`\w+\.ts`/g)!.length).toBeGreaterThan(50);
+    expect(unclearNames(page, src)).toEqual([]);
+  });
+
+  test("has a row for every layer, from the lowest on", () => {
+    const folders = [...section("Layers").matchAll(/^\| `src\/(\w+)\/`/gm)].map((match) => match[1]!);
+    const inTree = new Set(
+      [...src.keys()].flatMap((path) => (path.includes("/") ? [path.split("/")[0]!] : [])),
+    );
+    expect([...folders].sort()).toEqual([...inTree].sort());
+    expect(folders.slice(0, 5)).toEqual(["base", "core", "protocol", "rpc", "adapters"]);
+  });
+
+  test("draws every state, and no other", () => {
+    const declared = [...sourceWith("export type State =").matchAll(/^ {2}\| "(\w+)"/gm)].map(
+      (match) => match[1]!,
+    );
+    expect(declared.length).toBeGreaterThan(5);
+    const diagram = /```\n([\s\S]*?)```/.exec(section("The states of a connection"))![1]!;
+    // A state stands before or after an arrow: ──what moves it──▶
+    const drawn = [...diagram.replace(/──[^─]*──▶/g, ",").matchAll(/\w+/g)].map((match) => match[0]);
+    expect([...new Set(drawn)].filter((word) => word !== "any").sort()).toEqual([...declared].sort());
+  });
+
+  test("and the README name the same files to read first", () => {
+    const first = paths(section("Six files to read first"));
+    expect(first).toHaveLength(6);
+    const readme = read("README.md");
+    expect(paths(readme.slice(readme.indexOf("To read it"), readme.indexOf("## Licence")))).toEqual(first);
   });
 });
 

@@ -1,7 +1,7 @@
-// Bun's own sockets.
+// The adapter for Bun.listen and Bun.connect.
 
+import { detach } from "../core/detach.ts";
 import { outOfContext, runAtEndOfTurn, runSoon, yieldToEventLoop } from "../core/eventLoop.ts";
-import { release } from "../core/release.ts";
 import type { Adapter, Address, DialEvents, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
 import { DescriptorGuard } from "./descriptors.ts";
 import { checkPath, listenFailed } from "./failures.ts";
@@ -132,7 +132,7 @@ function where(address: Address): BunWhere {
 const handlers: BunHandlers = {
   data: (socket, bytes) => {
     socket.data.events?.onData(bytes);
-    release(bytes);
+    detach(bytes);
   },
   drain: (socket) => {
     if (socket.data.transport?.drain()) socket.data.events?.onWritten();

@@ -1,8 +1,9 @@
-// Deno's own sockets: a reading loop per connection, one write in flight.
+// The adapter for Deno.listen and Deno.connect: one reading loop per connection, and one write in flight.
 
 import { outOfContext, runAtEndOfTurn, runSoon, startTimer, yieldToEventLoop } from "../core/eventLoop.ts";
 import { CallbackDeadline, timers } from "../rpc/timers.ts";
 import type { Adapter, Address, DialEvents, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
+import { ReadBuffer } from "./denoReadBuffer.ts";
 import { ACCEPT_PAUSE_MS } from "./descriptors.ts";
 import { checkPath, dialFailed, listenFailed } from "./failures.ts";
 
@@ -31,40 +32,11 @@ interface DenoApi {
 
 declare const Deno: DenoApi;
 
-/**
- * Every waiting read holds a buffer, so a quiet connection holds a small one. A read that fills it shows that more
- * is to come: the next ones take a large buffer from a shared stock and give it back when they come up short. When
- * the stock is out, a connection gets a medium one of its own, once.
- */
-const SMALL_READ_BYTES = 2_048;
-const MEDIUM_READ_BYTES = 16_384;
-const LARGE_READ_BYTES = 65_536;
-const LARGE_READ_STOCK = 64;
-const largeBuffers: Uint8Array[] = [];
-let largeBuffersMade = 0;
-
-/** A large buffer, or undefined when all are held. */
-function takeLargeBuffer(): Uint8Array | undefined {
-  const buffer = largeBuffers.pop();
-  if (buffer !== undefined || largeBuffersAreOut()) return buffer;
-  largeBuffersMade++;
-  return new Uint8Array(LARGE_READ_BYTES);
-}
-
-/** All are held: who can do without gives its back. */
-function largeBuffersAreOut(): boolean {
-  return largeBuffers.length === 0 && largeBuffersMade === LARGE_READ_STOCK;
-}
-
 class DenoTransport implements Transport {
   readonly remoteAddress: string;
   readonly #conn: DenoConn;
   readonly #events: () => TransportEvents;
-  readonly #small = new Uint8Array(SMALL_READ_BYTES);
-  #medium: Uint8Array | undefined;
-  #large: Uint8Array | undefined;
-  /** One of the three: what the next read goes to. */
-  #buffer: Uint8Array = this.#small;
+  readonly #readBuffer = new ReadBuffer();
   #reading = false;
   #paused = true;
   #writing = false;
@@ -124,7 +96,7 @@ class DenoTransport implements Transport {
     this.#reading = true;
     try {
       while (!this.#paused && !this.#destroyed) {
-        const buffer = this.#buffer;
+        const buffer = this.#readBuffer.bytes;
         const length = await this.#conn.read(buffer);
         if (this.#destroyed) break;
         if (length === null) {
@@ -134,31 +106,14 @@ class DenoTransport implements Transport {
         }
         if (length === 0) throw new Error("a read gave nothing");
         this.#events().onData(buffer.subarray(0, length));
-        this.#chooseBuffer(length);
+        this.#readBuffer.filled(length);
       }
     } catch (error) {
       this.#fail(error);
     }
     this.#reading = false;
-    this.#returnLarge();
+    this.#readBuffer.giveBack();
     if (this.#destroyed) this.#finish();
-  }
-
-  #chooseBuffer(length: number): void {
-    const wanted = this.#large !== undefined && length < LARGE_READ_BYTES && largeBuffersAreOut();
-    if (length < SMALL_READ_BYTES || wanted) {
-      this.#returnLarge();
-    } else if (this.#large === undefined && length === this.#buffer.length) {
-      this.#large = takeLargeBuffer();
-      if (this.#large === undefined) this.#medium ??= new Uint8Array(MEDIUM_READ_BYTES);
-      this.#buffer = this.#large ?? (this.#medium as Uint8Array);
-    }
-  }
-
-  #returnLarge(): void {
-    if (this.#large !== undefined) largeBuffers.push(this.#large);
-    this.#large = undefined;
-    this.#buffer = this.#small;
   }
 
   end(): void {
@@ -207,16 +162,16 @@ function dial(address: Address, events: DialEvents): () => void {
     events.onClose(dialFailed(address, error));
     timers.rest();
   };
-  const opened = (conn: DenoConn): void => {
+  const connected = (conn: DenoConn): void => {
     if (settled || givenUp) {
       conn.close();
       return;
     }
     settled = true;
-    events.onOpen(new DenoTransport(conn, () => events));
+    events.onConnected(new DenoTransport(conn, () => events));
   };
   const connectTo = async (): Promise<DenoConn> => Deno.connect({ ...where(address), signal: abort.signal });
-  connectTo().then(opened, fail);
+  connectTo().then(connected, fail);
   return () => {
     if (settled || givenUp) return;
     givenUp = true;
@@ -230,7 +185,10 @@ function dial(address: Address, events: DialEvents): () => void {
 
 /** No descriptor, no memory: the same would happen again at once. */
 const exhausted = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
-/** So many failures in a row of another kind are no bad luck with peers that were gone before they were accepted. */
+/**
+ * Other failures are peers that were gone before they were accepted. So many of them in a row are a fault of this
+ * machine.
+ */
 const MAX_FAILURES_IN_A_ROW = 64;
 
 class DenoListener implements Listener {
@@ -239,7 +197,7 @@ class DenoListener implements Listener {
   readonly #accepting: Promise<void>;
   readonly #pause = new CallbackDeadline(() => this.#endPause?.());
   #endPause: (() => void) | undefined;
-  #open = true;
+  #listening = true;
   acceptFailures = 0;
 
   constructor(listener: DenoListen, accept: (transport: Transport) => TransportEvents) {
@@ -254,12 +212,12 @@ class DenoListener implements Listener {
 
   async #acceptAll(): Promise<void> {
     let failedInARow = 0;
-    while (this.#open) {
+    while (this.#listening) {
       let conn: DenoConn;
       try {
         conn = await this.#listener.accept();
       } catch (error) {
-        if (!this.#open) return;
+        if (!this.#listening) return;
         const { code } = error as { code?: string };
         if (++failedInARow > MAX_FAILURES_IN_A_ROW || (code !== undefined && exhausted.has(code))) {
           await this.#failed();
@@ -283,8 +241,8 @@ class DenoListener implements Listener {
   }
 
   async close(): Promise<void> {
-    if (this.#open) {
-      this.#open = false;
+    if (this.#listening) {
+      this.#listening = false;
       this.#listener.close();
       timers.cancel(this.#pause);
       this.#endPause?.();

@@ -1,4 +1,4 @@
-// Dials and listens that fail, told alike in all runtimes: which address, and the runtime's reason.
+// The errors of failed dials and listens, with the same text in all runtimes: the address, and the runtime's reason.
 
 import { SealwireError } from "../base/errors.ts";
 import type { Address } from "../rpc/transport.ts";

@@ -1,8 +1,8 @@
-// Sockets of node:net. Right on Node, and also where Bun and Deno emulate it: a bundler may have chosen it.
+// The adapter for node:net. It also works on the emulations of Bun and Deno, because a bundler may have chosen it.
 
 import { createServer, connect as netConnect, type Server, type Socket } from "node:net";
+import { detach } from "../core/detach.ts";
 import { outOfContext, runAtEndOfTurn, runSoon, yieldToEventLoop } from "../core/eventLoop.ts";
-import { release } from "../core/release.ts";
 import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../core/wasmModule.ts";
 import { timers } from "../rpc/timers.ts";
 import type { Adapter, Address, DialEvents, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
@@ -158,7 +158,7 @@ export function dialByNode(
       socket.pause();
       transport = new NodeTransport(socket, () => events);
     }
-    events.onOpen(transport);
+    events.onConnected(transport);
   });
   return () => {
     if (!opened) outOfContext(() => socket.destroy());
@@ -184,7 +184,7 @@ class NodeListener implements Listener {
       const transport = new NodeTransport(socket, () => events);
       socket.on("data", (chunk: Uint8Array) => {
         events.onData(chunk);
-        release(chunk);
+        detach(chunk);
       });
       socket.pause();
       events = accept(transport);

@@ -31,7 +31,8 @@ export interface ConnectionLimits {
   highWaterMarkBytes?: number;
   /**
    * Hard limit of unsent bytes: a `send` or `request` whose body would exceed it rejects with ERR_BACKPRESSURE (a body
-   * that has nothing before it always fits), and while replies are above it nothing more is read. Default 16 MiB, and at least four times `maxFrameBytes`.
+   * that has nothing before it always fits), and while replies are above it nothing more is read. Default 16 MiB, and
+   * at least four times `maxFrameBytes`.
    */
   maxPendingBytes?: number;
   /** Requests of this side that wait for answers, per connection; more reject with ERR_TOO_MANY_REQUESTS. Default 1,024. */
@@ -58,7 +59,7 @@ export interface ConnectionLimits {
   handshakeTimeoutMs?: number;
   /** Closes a connection on which nothing arrives for so long. Default 0 (off). */
   readTimeoutMs?: number;
-  /** Closes a connection whose peer takes no bytes for so long while some wait. 0: never. Default 30,000. */
+  /** Closes a connection whose peer takes no bytes for so long while some wait. 0: never. Default 60,000. */
   writeTimeoutMs?: number;
   /** A request without an answer rejects after so long; each request can set its own. 0: never. Default 30,000. */
   requestTimeoutMs?: number;
@@ -108,8 +109,9 @@ export const defaultLimits: ResolvedLimits = {
   bundleBytes: 65_536,
 };
 
-/** Smallest and largest sensible value of each limit. Times stop where setTimeout of every runtime does. */
-const MAX_MS = 0x7fffffff;
+/** The longest time that setTimeout of every runtime takes. */
+export const MAX_MS = 0x7fffffff;
+/** Smallest and largest sensible value of each limit. */
 const ranges: Record<keyof ConnectionLimits, readonly [min: number, max: number]> = {
   maxFrameBytes: [64, 0x40000000],
   highWaterMarkBytes: [1, 0x7fffffff],

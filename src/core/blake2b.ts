@@ -18,7 +18,7 @@ export interface Blake2bOptions {
   length?: number;
 }
 
-// STAGING holds a state, a key, the output (up to three times 64 bytes) and a window of the input.
+// STAGING holds a state, a key, the output (up to three times 64 bytes) and a piece of the input.
 const STATE = STAGING;
 const KEY = STAGING + 256;
 const OUT = STAGING + 512;
@@ -44,7 +44,7 @@ function resolve(options: Blake2bOptions): { key: Uint8Array; length: number } {
   return { key, length };
 }
 
-/** Feeds any amount of input to the state at STATE, a window at a time. The caller wipes the window. */
+/** Feeds any amount of input to the state at STATE, a piece at a time. The caller wipes the piece. */
 function absorb(input: Uint8Array): void {
   for (let at = 0; at < input.length; at += INPUT_BYTES) {
     const piece = Math.min(input.length - at, INPUT_BYTES);
@@ -170,7 +170,7 @@ export function hmacBlake2b(key: Uint8Array, data: Uint8Array): OwnBytes {
   const shortKey = key.length > BLOCK_BYTES ? blake2b(key) : key;
   const dataLength = data.length;
   try {
-    if (dataLength > INPUT_BYTES) return hmacInWindows(shortKey, data);
+    if (dataLength > INPUT_BYTES) return hmacInPieces(shortKey, data);
     keyArgument.set(shortKey);
     inputArgument.set(data);
     core.hmacBlake2b(OUT, KEY, shortKey.length, INPUT, dataLength);
@@ -181,8 +181,8 @@ export function hmacBlake2b(key: Uint8Array, data: Uint8Array): OwnBytes {
   }
 }
 
-/** HMAC of data larger than the window: H(K ^ opad || H(K ^ ipad || data)), piece by piece. */
-function hmacInWindows(key: Uint8Array, data: Uint8Array): OwnBytes {
+/** HMAC of data longer than a piece: H(K ^ opad || H(K ^ ipad || data)), piece by piece. */
+function hmacInPieces(key: Uint8Array, data: Uint8Array): OwnBytes {
   const pad = new Uint8Array(BLOCK_BYTES);
   pad.set(key);
   const innerPad = pad.map((byte) => byte ^ 0x36);

@@ -1,4 +1,4 @@
-// Arrays of bytes: which values are some, of whatever realm, and numbers in them.
+// Byte arrays: which values count as bytes, whatever realm they come from, and integers inside them.
 
 import { invalidArgument } from "../base/errors.ts";
 

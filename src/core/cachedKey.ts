@@ -1,11 +1,11 @@
-// One AES-256-GCM key as its owner sees it: the 32 bytes, kept here, and what is expanded from them, kept as
-// long as there is room. Linear memory holds KEY_SLOTS expanded keys, and LIVE_CIPHERS objects of the
-// runtime's AES are alive at most; who is not used for a while is expanded anew the next time (1 to 3 µs).
+// One AES-256-GCM key as its owner sees it: the 32 bytes, and what is expanded from them while there is room for it.
+// Linear memory holds KEY_ENTRIES expanded keys, and at most LIVE_CIPHERS objects of the runtime's AES are alive. A key
+// that was not used for a while loses both, and is expanded again when it is next used.
 
 import { SealwireError } from "../base/errors.ts";
+import { ClockCache, type EntryOwner } from "./clockCache.ts";
 import { nodeCrypto, RuntimeAes } from "./runtimeAes.ts";
-import { type SlotOwner, Slots } from "./slots.ts";
-import { core, KEY_CACHE, KEY_SLOT_BYTES, KEY_SLOTS, memory, STAGING } from "./wasmModule.ts";
+import { core, KEY_CACHE, KEY_ENTRIES, KEY_ENTRY_BYTES, memory, STAGING } from "./wasmModule.ts";
 import { wipe } from "./wipe.ts";
 
 export const AES_KEY_BYTES = 32;
@@ -13,8 +13,8 @@ export const AES_KEY_BYTES = 32;
 /** Objects of the runtime's AES that may live at once: each costs about a kilobyte outside of our memory. */
 export const LIVE_CIPHERS = 1024;
 
-const expansions = new Slots(KEY_SLOTS);
-const ciphers = new Slots(LIVE_CIPHERS);
+const expansions = new ClockCache(KEY_ENTRIES);
+const ciphers = new ClockCache(LIVE_CIPHERS);
 
 /** How many expanded keys there are now; for tests. */
 export function expandedKeys(): number {
@@ -28,24 +28,24 @@ export function liveCiphers(): number {
 
 export class CachedKey {
   readonly #key = new Uint8Array(AES_KEY_BYTES);
-  #slot = -1;
+  #entry = -1;
   #address = 0;
   #runtimeAes: RuntimeAes | undefined;
-  #cipherSlot = -1;
+  #cipherEntry = -1;
   #destroyed = false;
 
-  readonly #expansionOwner: SlotOwner = {
+  readonly #expansionOwner: EntryOwner = {
     // The next owner's expansion overwrites all of this one.
     evicted: () => {
-      this.#slot = -1;
+      this.#entry = -1;
     },
   };
 
-  readonly #cipherOwner: SlotOwner = {
+  readonly #cipherOwner: EntryOwner = {
     evicted: () => {
       this.#runtimeAes!.destroy();
       this.#runtimeAes = undefined;
-      this.#cipherSlot = -1;
+      this.#cipherEntry = -1;
     },
   };
 
@@ -60,15 +60,15 @@ export class CachedKey {
    * @throws SealwireError ERR_CLOSED after destroy(), as do the next two
    */
   expanded(): number {
-    if (this.#slot < 0) {
+    if (this.#entry < 0) {
       this.#requireAlive();
-      this.#slot = expansions.acquire(this.#expansionOwner);
-      this.#address = KEY_CACHE + this.#slot * KEY_SLOT_BYTES;
+      this.#entry = expansions.take(this.#expansionOwner);
+      this.#address = KEY_CACHE + this.#entry * KEY_ENTRY_BYTES;
       memory.set(this.#key, STAGING);
       core.keySetup(this.#address, STAGING);
       memory.fill(0, STAGING, STAGING + AES_KEY_BYTES);
     } else {
-      expansions.touch(this.#slot);
+      expansions.touch(this.#entry);
     }
     return this.#address;
   }
@@ -77,10 +77,10 @@ export class CachedKey {
   runtimeAes(): RuntimeAes {
     if (this.#runtimeAes === undefined) {
       this.#requireAlive();
-      this.#cipherSlot = ciphers.acquire(this.#cipherOwner);
+      this.#cipherEntry = ciphers.take(this.#cipherOwner);
       this.#runtimeAes = new RuntimeAes(nodeCrypto!, this.#key);
     } else {
-      ciphers.touch(this.#cipherSlot);
+      ciphers.touch(this.#cipherEntry);
     }
     return this.#runtimeAes;
   }
@@ -111,16 +111,16 @@ export class CachedKey {
 
   #forget(): void {
     wipe(this.#key);
-    if (this.#slot >= 0) {
-      memory.fill(0, this.#address, this.#address + KEY_SLOT_BYTES);
-      expansions.release(this.#slot);
-      this.#slot = -1;
+    if (this.#entry >= 0) {
+      memory.fill(0, this.#address, this.#address + KEY_ENTRY_BYTES);
+      expansions.giveBack(this.#entry);
+      this.#entry = -1;
     }
     if (this.#runtimeAes !== undefined) {
       this.#runtimeAes.destroy();
-      ciphers.release(this.#cipherSlot);
+      ciphers.giveBack(this.#cipherEntry);
       this.#runtimeAes = undefined;
-      this.#cipherSlot = -1;
+      this.#cipherEntry = -1;
     }
   }
 }

@@ -1,6 +1,6 @@
-// The event loop as it was when this file was loaded. A test that puts fakes in place of the global functions
-// (Sinon, Jest, @std/testing) fakes its own time, not the library's: a deadline that a fake swallowed would be
-// pending for ever. Whatever needs time, a later turn or no caller's context takes it from here.
+// The event loop's functions as they were when this file was loaded. A test library that replaces the global ones with
+// fakes (Sinon, Jest, @std/testing) then fakes its own time and not the library's, whose deadlines would never fire.
+// Everything that needs time, a later turn or a context of its own takes it from here.
 
 import { runtimeName } from "./runtimeName.ts";
 

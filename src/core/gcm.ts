@@ -3,16 +3,10 @@
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { isShared, requireBytes, requireBytesOf } from "./bytes.ts";
 import { AES_KEY_BYTES, CachedKey } from "./cachedKey.ts";
-import {
-  type Engine,
-  IV_BYTES,
-  MAX_TEXT_BYTES,
-  openMessage,
-  requireEngine,
-  sealMessage,
-  TAG_BYTES,
-  WINDOW_BYTES,
-} from "./gcmPieces.ts";
+import { checkEngine, type Engine } from "./engine.ts";
+import { TAG_BYTES } from "./frameLayout.ts";
+import { MAX_TEXT_BYTES, openMessage, PIECE_BYTES, sealMessage } from "./gcmPieces.ts";
+import { IV_BYTES } from "./nonceCounter.ts";
 
 export interface Aes256Gcm {
   /**
@@ -36,20 +30,13 @@ export interface Aes256Gcm {
 }
 
 const EMPTY = new Uint8Array(0);
-const ENGINES: readonly unknown[] = ["auto", "wasm", "keystream", "native"];
 
 /**
  * Bytes that are read twice must be the same both times: what another thread may write to is copied first. Otherwise
  * it could change a ciphertext between its authentication and its decryption.
  */
 function stable(bytes: Uint8Array): Uint8Array {
-  return bytes.length > WINDOW_BYTES && isShared(bytes) ? new Uint8Array(bytes) : bytes;
-}
-
-/** @throws SealwireError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED for an engine that this runtime does not have */
-export function checkEngine(engine: Engine): void {
-  if (!ENGINES.includes(engine)) throw invalidArgument("engine", '"auto", "wasm", "keystream" or "native"');
-  requireEngine(engine);
+  return bytes.length > PIECE_BYTES && isShared(bytes) ? new Uint8Array(bytes) : bytes;
 }
 
 class Gcm implements Aes256Gcm {
@@ -95,7 +82,7 @@ class Gcm implements Aes256Gcm {
  * AES-256-GCM under one key.
  *
  * @param key 32 bytes, copied
- * @param engine what does the work: "auto" (default), or one engine by name, see frameCipher.ts
+ * @param engine what does the work: "auto" (default), or one engine by name, see engine.ts
  * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED for an engine that this runtime does not have
  */
 export function aes256gcm(key: Uint8Array, engine: Engine = "auto"): Aes256Gcm {

@@ -1,78 +1,67 @@
-// AES-256-GCM of one message in JavaScript memory, of any size: through a fixed window of linear memory, or
-// the runtime's GCM. Shared by the one-shot API (gcm.ts) and by frames too large for a batch (frameCipher.ts).
+// AES-256-GCM of one message in JavaScript memory, of any size. The module takes it piece by piece through linear
+// memory, or the runtime's GCM does all of it. The one-shot API (gcm.ts) uses this, and so do frames that are too long
+// for a batch (frameCipher.ts).
 
-import { SealwireError } from "../base/errors.ts";
 import { totalLength, viewOf } from "./bytes.ts";
 import type { CachedKey } from "./cachedKey.ts";
 import { copyInto } from "./copy.ts";
-import { release, wipeAndRelease } from "./release.ts";
+import { detach, wipeAndDetach } from "./detach.ts";
+import type { Engine } from "./engine.ts";
+import { TAG_BYTES } from "./frameLayout.ts";
 import { nodeCrypto } from "./runtimeAes.ts";
 import { runtimeName } from "./runtimeName.ts";
 import { engineThresholds } from "./tuning.ts";
 import { core, KEYSTREAM, memory, STAGING } from "./wasmModule.ts";
 import { wipe } from "./wipe.ts";
 
-/** What does the work: see frameCipher.ts. "auto" takes the fastest by size. */
-export type Engine = "auto" | "wasm" | "keystream" | "native";
-
-export const IV_BYTES = 12;
-export const TAG_BYTES = 16;
-
 /** SP 800-38D section 5.2.1.1: at most 2^36 - 32 bytes of text. */
 export const MAX_TEXT_BYTES = 2 ** 36 - 32;
 
 const IV = STAGING;
 const TAG = STAGING + 16;
-const WINDOW = STAGING + 1024;
-/** Large messages are sealed and given out in pieces of at most this size: what is best written at once. */
-export const WINDOW_BYTES = 65_536;
+const PIECE = STAGING + 1024;
+/** Messages are sealed and given out in pieces of at most this size: what is best written at once. */
+export const PIECE_BYTES = 65_536;
 
 export const thresholds = engineThresholds[runtimeName];
-
-/** @throws SealwireError ERR_UNSUPPORTED when `engine` needs node:crypto and this runtime lacks it */
-export function requireEngine(engine: Engine): void {
-  if ((engine === "keystream" || engine === "native") && nodeCrypto === undefined) {
-    throw new SealwireError("ERR_UNSUPPORTED", `engine "${engine}" needs node:crypto`);
-  }
-}
 
 function engineFor(engine: Engine, bytes: number): Engine {
   if (engine !== "auto") return engine;
   if (nodeCrypto === undefined) return "wasm";
-  if (bytes >= thresholds.nativeLargeFromBytes) return "native";
+  if (bytes >= thresholds.nativeMessageFromBytes) return "native";
   return bytes >= thresholds.keystreamFromBytes ? "keystream" : "wasm";
 }
 
-function begin(slot: number, iv: Uint8Array, aad: Uint8Array): void {
+function begin(entry: number, iv: Uint8Array, aad: Uint8Array): void {
   memory.set(iv, IV);
-  core.streamBegin(slot, IV);
+  core.streamBegin(entry, IV);
   const { length } = aad;
-  for (let from = 0; from < length; from += WINDOW_BYTES) {
-    const bytes = Math.min(WINDOW_BYTES, length - from);
-    memory.set(bytes === length ? aad : viewOf(aad, from, from + bytes), WINDOW);
-    core.streamHash(slot, WINDOW, bytes);
+  for (let from = 0; from < length; from += PIECE_BYTES) {
+    const bytes = Math.min(PIECE_BYTES, length - from);
+    memory.set(bytes === length ? aad : viewOf(aad, from, from + bytes), PIECE);
+    core.streamHash(entry, PIECE, bytes);
   }
 }
 
 /**
- * Ends a message and wipes what it left: its state, IV, tag and window (`windowBytes` of it were used at most).
+ * Ends a message and wipes what it left: its state, IV, tag and piece (`pieceBytes` of it were used at most).
  * `keystreamBytes` of KEYSTREAM besides, for a message that something broke off: otherwise it wipes its own.
  */
-function end(windowBytes: number, keystreamBytes: number): void {
+function end(pieceBytes: number, keystreamBytes: number): void {
   core.streamEnd();
-  memory.fill(0, STAGING, WINDOW + Math.min(windowBytes, WINDOW_BYTES));
+  memory.fill(0, STAGING, PIECE + Math.min(pieceBytes, PIECE_BYTES));
   if (keystreamBytes > 0) memory.fill(0, KEYSTREAM, KEYSTREAM + keystreamBytes);
 }
 
-/** XORs keystream onto the first `length` bytes of the window. */
-function cryptWindow(key: CachedKey, slot: number, engine: Engine, length: number): void {
+/** XORs keystream onto the first `length` bytes of the piece. */
+function cryptPiece(key: CachedKey, entry: number, engine: Engine, length: number): void {
   if (engine === "wasm") {
-    core.streamCrypt(slot, WINDOW, length);
+    core.streamCrypt(entry, PIECE, length);
     return;
   }
   core.streamCounters(length);
   key.runtimeAes().encryptBlocks(memory.subarray(KEYSTREAM, KEYSTREAM + ((length + 15) & ~15)));
-  core.streamXor(WINDOW, length);
+  core.streamXor(PIECE, length);
 }
 
 /** Copies bytes [from, from + length) of the concatenated `parts` to linear memory. */
@@ -89,12 +78,12 @@ function gather(parts: readonly Uint8Array[], from: number, length: number, addr
   }
 }
 
-/** Takes ciphertext. `owned`: the memory is the taker's to keep or to release; otherwise it is valid during the call. */
+/** Takes ciphertext. `owned`: the memory is the taker's to keep or to detach; otherwise it is valid during the call. */
 export type TakeCiphertext = (ciphertext: Uint8Array, owned: boolean) => void;
 
 /**
  * Seals the concatenation of `parts`: gives the ciphertext, as long as the parts together, and then the 16-byte tag to
- * `take`, in pieces of at most WINDOW_BYTES. Owned pieces end where a row of such windows does that begins `front`
+ * `take`, in pieces of at most PIECE_BYTES. Owned pieces end where a row of whole pieces does that begins `front`
  * bytes before the ciphertext. `iv`: 12 bytes, never used before with this key.
  */
 export function sealPieces(
@@ -113,22 +102,22 @@ export function sealPieces(
     return;
   }
 
-  const slot = key.expanded();
+  const entry = key.expanded();
   let broken = true;
   try {
-    begin(slot, iv, aad);
-    for (let from = 0; from < total; from += WINDOW_BYTES) {
-      const length = Math.min(WINDOW_BYTES, total - from);
-      gather(parts, from, length, WINDOW);
-      cryptWindow(key, slot, chosen, length);
-      core.streamHash(slot, WINDOW, length);
-      take(memory.subarray(WINDOW, WINDOW + length), false);
+    begin(entry, iv, aad);
+    for (let from = 0; from < total; from += PIECE_BYTES) {
+      const length = Math.min(PIECE_BYTES, total - from);
+      gather(parts, from, length, PIECE);
+      cryptPiece(key, entry, chosen, length);
+      core.streamHash(entry, PIECE, length);
+      take(memory.subarray(PIECE, PIECE + length), false);
     }
-    core.streamTag(slot, aad.length, total, TAG);
+    core.streamTag(entry, aad.length, total, TAG);
     take(memory.subarray(TAG, TAG + TAG_BYTES), false);
     broken = false;
   } finally {
-    end(Math.max(total, aad.length), broken ? WINDOW_BYTES : 0);
+    end(Math.max(total, aad.length), broken ? PIECE_BYTES : 0);
   }
 }
 
@@ -145,7 +134,7 @@ function sealNatively(
   let at = front;
   for (const part of parts) {
     for (let from = 0; from < part.length; ) {
-      const length = Math.min(part.length - from, WINDOW_BYTES - (at % WINDOW_BYTES));
+      const length = Math.min(part.length - from, PIECE_BYTES - (at % PIECE_BYTES));
       take(cipher.update(viewOf(part, from, from + length)), true);
       from += length;
       at += length;
@@ -169,14 +158,14 @@ export function sealMessage(
   sealPieces(key, engine, iv, aad, parts, 0, (ciphertext, owned) => {
     copyInto(out, at, ciphertext);
     at += ciphertext.length;
-    if (owned) release(ciphertext);
+    if (owned) detach(ciphertext);
   });
 }
 
 /**
- * Opens the concatenation of `chunks` (ciphertext ‖ tag): returns the plaintext, or null when it is too short or does not
- * authenticate, in which case no plaintext was written anywhere that lives on. The plaintext lies in `into`
- * where that is given (long enough), otherwise in new memory; the chunks are only read.
+ * Opens the concatenation of `chunks` (ciphertext ‖ tag): returns the plaintext, or null when it is too short or does
+ * not authenticate, in which case no plaintext was written anywhere that lives on. The plaintext lies in `into` where
+ * that is given (long enough), otherwise in new memory; the chunks are only read.
  */
 export function openMessage(
   key: CachedKey,
@@ -191,32 +180,32 @@ export function openMessage(
   const chosen = engineFor(engine, total);
   if (chosen === "native") return openNatively(key, iv, aad, chunks, total, into);
 
-  const slot = key.expanded();
+  const entry = key.expanded();
   let broken = true;
   try {
-    begin(slot, iv, aad);
-    for (let from = 0; from < total; from += WINDOW_BYTES) {
-      const length = Math.min(WINDOW_BYTES, total - from);
-      gather(chunks, from, length, WINDOW);
-      core.streamHash(slot, WINDOW, length);
+    begin(entry, iv, aad);
+    for (let from = 0; from < total; from += PIECE_BYTES) {
+      const length = Math.min(PIECE_BYTES, total - from);
+      gather(chunks, from, length, PIECE);
+      core.streamHash(entry, PIECE, length);
     }
     gather(chunks, total, TAG_BYTES, TAG);
-    if (core.streamVerify(slot, aad.length, total, TAG) === 0) {
+    if (core.streamVerify(entry, aad.length, total, TAG) === 0) {
       broken = false;
       return null;
     }
     const plaintext = into === undefined ? new Uint8Array(total) : viewOf(into, 0, total);
-    for (let from = 0; from < total; from += WINDOW_BYTES) {
-      const length = Math.min(WINDOW_BYTES, total - from);
-      // A message of one window is still there from the hashing.
-      if (total > WINDOW_BYTES) gather(chunks, from, length, WINDOW);
-      cryptWindow(key, slot, chosen, length);
-      plaintext.set(memory.subarray(WINDOW, WINDOW + length), from);
+    for (let from = 0; from < total; from += PIECE_BYTES) {
+      const length = Math.min(PIECE_BYTES, total - from);
+      // A message of one piece is still there from the hashing.
+      if (total > PIECE_BYTES) gather(chunks, from, length, PIECE);
+      cryptPiece(key, entry, chosen, length);
+      plaintext.set(memory.subarray(PIECE, PIECE + length), from);
     }
     broken = false;
     return plaintext;
   } finally {
-    end(Math.max(total, aad.length), broken ? WINDOW_BYTES : 0);
+    end(Math.max(total, aad.length), broken ? PIECE_BYTES : 0);
   }
 }
 
@@ -238,12 +227,12 @@ function openNatively(
   let authentic = false;
   try {
     for (const chunk of chunks) {
-      for (let from = 0; from < chunk.length && at < total; from += WINDOW_BYTES) {
-        const to = Math.min(from + WINDOW_BYTES, from + total - at, chunk.length);
+      for (let from = 0; from < chunk.length && at < total; from += PIECE_BYTES) {
+        const to = Math.min(from + PIECE_BYTES, from + total - at, chunk.length);
         const piece = decipher.update(viewOf(chunk, from, to));
         copyInto(plaintext, at, piece);
         at += piece.length;
-        wipeAndRelease(piece);
+        wipeAndDetach(piece);
       }
     }
     authentic = isAuthentic(decipher);

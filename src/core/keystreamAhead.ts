@@ -1,15 +1,15 @@
-// Keystream of the next frames of one direction, made before they are there, so that a message that comes
-// alone pays what one in a batch does: the runtime's AES costs about a microsecond per call, however short.
+// Keystream for the next frames of one direction, made before the frames exist. A call of the runtime's AES has a fixed
+// cost, which this shares among messages that come one at a time.
 //
-// Only for connections that really send or receive one message at a time, STREAK in a row, and for at most
-// AHEAD_SLOTS directions at once (who is not used for a while is dropped). Keystream that waits here is as
-// secret as the key beside it. Each frame's is given out once: the counter it is for is then behind
-// `#nextLow` for good, so even a counter set back can't meet used or wiped keystream.
+// Only a connection that sends or receives STREAK single messages in a row gets it, and at most AHEAD_ENTRIES
+// directions have it at once: the one that has not used it for longest loses it. Waiting keystream is as secret as the
+// key beside it. The keystream of each frame is given out once. After that, its counter lies behind `#nextLow` for
+// good, so a counter that is set back never meets used or wiped keystream.
 
 import type { CachedKey } from "./cachedKey.ts";
+import { ClockCache, type EntryOwner } from "./clockCache.ts";
 import { nodeCrypto } from "./runtimeAes.ts";
-import { type SlotOwner, Slots } from "./slots.ts";
-import { AHEAD, AHEAD_SLOT_BYTES, AHEAD_SLOTS, core, memory } from "./wasmModule.ts";
+import { AHEAD, AHEAD_ENTRIES, AHEAD_ENTRY_BYTES, core, memory } from "./wasmModule.ts";
 
 /**
  * Single messages in a row before keystream is made ahead: in a stream of batches it would be wasted. Doubled,
@@ -20,15 +20,15 @@ const MAX_STREAK = 256;
 /** Below this many frames per call it gains nothing. */
 const MIN_FRAMES = 3;
 
-const slots = new Slots(AHEAD_SLOTS);
+const entries = new ClockCache(AHEAD_ENTRIES);
 
 /** How many directions hold keystream now; for tests. */
 export function directionsAhead(): number {
-  return slots.inUse;
+  return entries.inUse;
 }
 
 export class KeystreamAhead {
-  #slot = -1;
+  #entry = -1;
   #address = 0;
   /** Blocks per frame, the one for the tag included. */
   #blocks = 0;
@@ -44,10 +44,10 @@ export class KeystreamAhead {
   /** The most blocks that a frame needed since keystream was last made. */
   #largest = 0;
 
-  readonly #owner: SlotOwner = {
+  readonly #owner: EntryOwner = {
     evicted: () => {
       this.#wipe();
-      this.#slot = -1;
+      this.#entry = -1;
     },
   };
 
@@ -68,7 +68,7 @@ export class KeystreamAhead {
       this.#streak++;
       if (this.#streak < this.#neededStreak || !this.#refill(key, layout, high, low)) return 0;
     }
-    slots.touch(this.#slot);
+    entries.touch(this.#entry);
     const stride = 16 * this.#blocks;
     const found = this.#next + (low - this.#nextLow) * stride;
     this.#nextLow = low + 1;
@@ -77,17 +77,17 @@ export class KeystreamAhead {
     return found;
   }
 
-  /** Wipes what is there and gives the slot back. */
+  /** Wipes what is there and gives the entry back. */
   drop(): void {
-    if (this.#slot < 0) return;
+    if (this.#entry < 0) return;
     this.#wipe();
-    slots.release(this.#slot);
-    this.#slot = -1;
+    entries.giveBack(this.#entry);
+    this.#entry = -1;
   }
 
   #has(high: number, low: number, blocks: number): boolean {
     return (
-      this.#slot >= 0 &&
+      this.#entry >= 0 &&
       high === this.#high &&
       low >= this.#nextLow &&
       low < this.#endLow &&
@@ -104,16 +104,16 @@ export class KeystreamAhead {
     }
     if (this.#taken > MIN_FRAMES) this.#neededStreak = STREAK;
     const blocks = this.#largest;
-    const frames = Math.floor(AHEAD_SLOT_BYTES / (16 * blocks));
+    const frames = Math.floor(AHEAD_ENTRY_BYTES / (16 * blocks));
     // Near the end of a half counter the plain way will do.
     if (nodeCrypto === undefined || frames < MIN_FRAMES || low + frames > 0xffffffff) return false;
-    // First, because a destroyed key throws here, and would leave the slot to nobody.
+    // First, because a destroyed key throws here, and would leave the entry to nobody.
     const aes = key.runtimeAes();
-    if (this.#slot >= 0) {
+    if (this.#entry >= 0) {
       this.#wipe();
     } else {
-      this.#slot = slots.acquire(this.#owner);
-      this.#address = AHEAD + this.#slot * AHEAD_SLOT_BYTES;
+      this.#entry = entries.take(this.#owner);
+      this.#address = AHEAD + this.#entry * AHEAD_ENTRY_BYTES;
     }
     const bytes = 16 * blocks * frames;
     core.writeCountersAhead(layout, high, low, frames, blocks, this.#address);
@@ -130,7 +130,7 @@ export class KeystreamAhead {
   }
 
   #wipe(): void {
-    memory.fill(0, this.#address, this.#address + AHEAD_SLOT_BYTES);
+    memory.fill(0, this.#address, this.#address + AHEAD_ENTRY_BYTES);
     this.#endLow = this.#nextLow;
   }
 }

@@ -1,14 +1,15 @@
-// The hash functions of Noise (revision 34, sections 4.3 and 5.2) on arrays of the caller, over BLAKE2b: what
-// `blake2b` and `hkdfBlake2b` do, without an array per result. Arguments are trusted; the core's copies of them
-// are wiped before each return.
+// The hash functions of Noise (revision 34, sections 4.3 and 5.2), which write their results to the caller's arrays.
+// They compute what `blake2b` and `hkdfBlake2b` do, without allocating. Arguments are trusted. The core's copies of
+// them are wiped before each return.
 //
 // STAGING: h or the chaining key and outputs (3 x 64), input key material or data from + 256 on.
 
 import { core, memory, STAGING, STAGING_BYTES } from "./wasmModule.ts";
 
 const NOTHING = new Uint8Array(0);
-const HASHLEN = 64;
-const KEYLEN = 32;
+/** Bytes of a hash, and of a key that is the first part of one (sections 4.3 and 5.1). */
+export const HASHLEN = 64;
+export const KEYLEN = 32;
 const DATA = STAGING + 256;
 
 /** The longest data of `mixHash` and input key material of the others. */

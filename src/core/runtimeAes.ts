@@ -1,8 +1,8 @@
-// The runtime's own AES, where there is one: node:crypto of Node, Bun and Deno. Everything works without.
+// The AES of the runtime: node:crypto of Node, Bun and Deno. The library works without it, too.
 
 import type * as NodeCrypto from "node:crypto";
 import { builtinModule } from "./builtin.ts";
-import { wipeAndRelease } from "./release.ts";
+import { wipeAndDetach } from "./detach.ts";
 import { runtimeName } from "./runtimeName.ts";
 
 /**
@@ -24,9 +24,9 @@ function createAes(crypto: typeof NodeCrypto, key: Uint8Array): Cipher {
 }
 
 /**
- * Deno copies the input of every call behind what the last one left over. Here that is always nothing, so the copy is
- * switched off: 64 KiB in 35 µs instead of 41, 1,424 bytes in 1.9 instead of 2.9 (Deno 2.9.6). The switch is not
- * documented; where it is missing, or blocks come out differently, everything stays as it is.
+ * Deno appends the input of every call to what the last call left over, which costs a copy. Whole blocks leave nothing
+ * over, so this switches the copy off (docs/PERFORMANCE.md). The switch is not documented: where it is missing, or
+ * where it changes the result, nothing is switched.
  */
 function withoutBlockCache(cipher: Cipher): Cipher {
   const internals = cipher as { _needsBlockCache?: boolean };
@@ -50,9 +50,7 @@ function blockCacheIsNeedless(crypto: typeof NodeCrypto): boolean {
 const skipsBlockCache =
   runtimeName === "deno" && nodeCrypto !== undefined && blockCacheIsNeedless(nodeCrypto);
 
-/**
- * AES-256 without a mode of the runtime, one long-lived object per key: the keystream of a whole batch in one call.
- */
+/** The runtime's AES-256, one block at a time: one object per key makes the keystream of a whole batch in one call. */
 export class RuntimeAes {
   readonly #cipher: Cipher;
 
@@ -69,7 +67,7 @@ export class RuntimeAes {
   encryptBlocks(blocks: Uint8Array): void {
     const encrypted = this.#cipher.update(blocks);
     blocks.set(encrypted);
-    wipeAndRelease(encrypted);
+    wipeAndDetach(encrypted);
   }
 
   /** Ends the cipher: the runtimes free, and with it wipe, the expanded key. */

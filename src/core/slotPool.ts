@@ -1,5 +1,5 @@
-// The pool: 64 KiB slots of linear memory that connections fill, seal and hand to sockets.
-// A slot has one owner from `acquireSlot` to `releaseSlot`; who holds it decides when its memory is free.
+// The pool: slots of 64 KiB in linear memory, which connections fill, seal and hand to sockets. A slot has one owner
+// from `acquireSlot` to `releaseSlot`; the owner decides when its memory is free.
 
 import { memory, POOL, POOL_SLOT_BYTES, POOL_SLOTS } from "./wasmModule.ts";
 

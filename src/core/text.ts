@@ -1,5 +1,5 @@
-// UTF-8 (RFC 3629; what is malformed as in the WHATWG Encoding Standard). TextEncoder and TextDecoder are no part of
-// the language, and test environments that imitate browsers leave them out: then this file does it itself.
+// UTF-8 (RFC 3629; malformed input as in the WHATWG Encoding Standard). TextEncoder and TextDecoder are no part of the
+// language, and test environments that imitate browsers lack them. Where they are missing, this file does their work.
 
 const encoder = typeof TextEncoder === "function" ? new TextEncoder() : undefined;
 const decoder = typeof TextDecoder === "function" ? new TextDecoder() : undefined;

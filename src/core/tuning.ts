@@ -1,6 +1,6 @@
-// Tuning constants of the AES-GCM engines, per runtime. Changing one changes speed, never bytes.
-// Each with what was measured where it lies, in µs per message (minima, AMD EPYC, Zen 4); docs/PERFORMANCE.md
-// has the whole table, `npm run bench:core` measures again.
+// Tuning constants of the AES-GCM engines, per runtime. A change alters speed, never bytes. Each stands beside what was
+// measured around it: µs per message, minima, AMD EPYC (Zen 4). docs/PERFORMANCE.md has the whole table, and
+// `npm run bench:core` measures it again.
 
 import type { RuntimeName } from "./runtimeName.ts";
 
@@ -9,8 +9,8 @@ export interface EngineThresholds {
   keystreamFromBytes: number;
   /** From this mean length of text on, each frame of a batch goes through the runtime's GCM by itself. */
   nativeFromBytes: number;
-  /** The same for one large message in JavaScript memory, where native GCM needs fewer copies. */
-  nativeLargeFromBytes: number;
+  /** The same for one message in JavaScript memory, where native GCM needs fewer copies. */
+  nativeMessageFromBytes: number;
   /** Frames that come one at a time and are shorter than this get keystream made ahead (keystreamAhead.ts). */
   aheadBelowBytes: number;
 }
@@ -21,25 +21,25 @@ export const engineThresholds: Record<RuntimeName, EngineThresholds> = {
   node: {
     keystreamFromBytes: 320, // 4 × 64 B: wasm 0.26-0.44, keystream 0.27-0.34; 4 × 16 B: 0.19, 0.23
     nativeFromBytes: 6000, // 4 × 4,096 B: keystream 4.2-4.6, native 5.1-5.7; 4 × 8,192 B: 7.7-10.4, 7.2-8.6
-    nativeLargeFromBytes: 4096,
+    nativeMessageFromBytes: 4096,
     aheadBelowBytes: 5000, // one of 4,096 B: ahead 4.4-5.8, native 6.0-6.5; of 6,000 B: native 5.2-5.4
   },
   bun: {
     keystreamFromBytes: 64, // 1 × 64 B: wasm 0.31, keystream 0.28; a call costs 0.1 only
     nativeFromBytes: 2000, // 16 × 1,404 B: keystream 1.04, native 1.07; 16 × 2,048 B: 1.48, 1.12
-    nativeLargeFromBytes: 1400,
+    nativeMessageFromBytes: 1400,
     aheadBelowBytes: 2000, // one of 1,404 B: ahead 1.10, native 1.15; of 2,800 B: 2.1, 1.6
   },
   deno: {
     keystreamFromBytes: 1000, // 4 × 256 B: wasm 1.14, keystream 1.14
     nativeFromBytes: NEVER, // 16 × 4,096 B: keystream 5.0, native 25
-    nativeLargeFromBytes: NEVER,
+    nativeMessageFromBytes: NEVER,
     aheadBelowBytes: 5400, // one of 4,096 B: ahead 5.4, keystream 6.3; above, too few fit
   },
   other: {
     keystreamFromBytes: NEVER,
     nativeFromBytes: NEVER,
-    nativeLargeFromBytes: NEVER,
+    nativeMessageFromBytes: NEVER,
     aheadBelowBytes: 0,
   },
 };

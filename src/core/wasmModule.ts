@@ -1,8 +1,8 @@
-// The only file that names what the wasm module exports: its functions with their types, the linear memory,
-// and the regions of assembly/memory.ts that the host uses. Instantiated when first imported.
+// The only file that names the exports of the wasm module: its functions with their types, the linear memory, and the
+// regions of assembly/memory.ts that the host uses. The module is instantiated when this file is first imported.
 //
-// All pointers and lengths are byte counts in linear memory. The exported functions trust their arguments:
-// the modules beside this one check them.
+// All pointers and lengths are byte counts in linear memory. The exported functions trust their arguments; the files
+// beside this one check them.
 
 import type { OwnBytes } from "./bytes.ts";
 import { wasmInstance } from "./instantiate.ts";
@@ -40,16 +40,16 @@ export interface CurveExports {
 }
 
 /**
- * AES-256-GCM (assembly/gcm.ts, gcmStream.ts). `slot` is an expanded key in the key cache; `layout` is 0 for
+ * AES-256-GCM (assembly/gcm.ts, gcmStream.ts). `entry` is an expanded key in the key cache; `layout` is 0 for
  * IVs that begin with the counter, 1 for IVs that end with it; counters are given as two u32 halves.
  */
 export interface GcmExports {
-  /** Expands the 32-byte key at `key` into `slot`. */
-  keySetup(slot: number, key: number): void;
+  /** Expands the 32-byte key at `key` into `entry`. */
+  keySetup(entry: number, key: number): void;
   /** Seals the frames in [start, end) in place. */
-  sealFrames(slot: number, layout: number, high: number, low: number, start: number, end: number): void;
+  sealFrames(entry: number, layout: number, high: number, low: number, start: number, end: number): void;
   /** Opens frames in place up to the first that does not authenticate; returns how many. */
-  openFrames(slot: number, layout: number, high: number, low: number, start: number, end: number): number;
+  openFrames(entry: number, layout: number, high: number, low: number, start: number, end: number): number;
   /**
    * Writes the counter blocks of the frames in [start, end) to KEYSTREAM as far as they fit and returns the
    * bytes written; GCM_RESULTS then holds where it stopped and the number of frames.
@@ -65,17 +65,17 @@ export interface GcmExports {
     out: number,
   ): void;
   /** sealFrames and openFrames with the keystream that now lies at `keystream`, which is wiped. */
-  sealPrepared(slot: number, start: number, end: number, keystream: number): void;
-  openPrepared(slot: number, start: number, end: number, keystream: number): number;
+  sealPrepared(entry: number, start: number, end: number, keystream: number): void;
+  openPrepared(entry: number, start: number, end: number, keystream: number): number;
   /** One message in pieces. `iv`: 12 bytes, followed by 4 that are read but do not matter. */
-  streamBegin(slot: number, iv: number): void;
-  streamHash(slot: number, ptr: number, length: number): void;
-  streamCrypt(slot: number, ptr: number, length: number): void;
+  streamBegin(entry: number, iv: number): void;
+  streamHash(entry: number, ptr: number, length: number): void;
+  streamCrypt(entry: number, ptr: number, length: number): void;
   streamCounters(length: number): void;
   streamXor(ptr: number, length: number): void;
-  streamTag(slot: number, aadBytes: number, textBytes: number, tag: number): void;
+  streamTag(entry: number, aadBytes: number, textBytes: number, tag: number): void;
   /** 1 if the 16 bytes at `tag` are right. */
-  streamVerify(slot: number, aadBytes: number, textBytes: number, tag: number): number;
+  streamVerify(entry: number, aadBytes: number, textBytes: number, tag: number): number;
   streamEnd(): void;
 }
 
@@ -115,10 +115,10 @@ export const CURVE_ARGS = region("CURVE_ARGS");
 /** Size of a BLAKE2b state. */
 export const BLAKE2B_STATE_BYTES = region("BLAKE2B_STATE_BYTES");
 
-/** The key cache: KEY_SLOTS expanded keys of KEY_SLOT_BYTES each. */
+/** The key cache: KEY_ENTRIES expanded keys of KEY_ENTRY_BYTES each. */
 export const KEY_CACHE = region("KEY_CACHE");
-export const KEY_SLOT_BYTES = region("KEY_SLOT_BYTES");
-export const KEY_SLOTS = region("KEY_SLOTS");
+export const KEY_ENTRY_BYTES = region("KEY_ENTRY_BYTES");
+export const KEY_ENTRIES = region("KEY_ENTRIES");
 /** Counter blocks, then keystream, when the runtime's AES is used. */
 export const KEYSTREAM = region("KEYSTREAM");
 export const KEYSTREAM_BYTES = region("KEYSTREAM_BYTES");
@@ -137,12 +137,12 @@ export function framesPrepared(): number {
   return results[1]!;
 }
 
-/** Slots for keystream made ahead (keystreamAhead.ts). */
+/** Entries of keystream made ahead (keystreamAhead.ts). */
 export const AHEAD = region("AHEAD");
-export const AHEAD_SLOT_BYTES = region("AHEAD_SLOT_BYTES");
-export const AHEAD_SLOTS = region("AHEAD_SLOTS");
+export const AHEAD_ENTRY_BYTES = region("AHEAD_ENTRY_BYTES");
+export const AHEAD_ENTRIES = region("AHEAD_ENTRIES");
 
-/** The pool's slots (pool.ts). */
+/** The pool's slots (slotPool.ts). */
 export const POOL = region("POOL");
 export const POOL_SLOT_BYTES = region("POOL_SLOT_BYTES");
 export const POOL_SLOTS = region("POOL_SLOTS");

@@ -2,7 +2,7 @@
 
 export { type ErrorCode, SealwireError } from "../base/errors.ts";
 export type { ConnectionLimits, PeerIdentity } from "../base/options.ts";
-export type { Engine } from "../core/frameCipher.ts";
+export type { Engine } from "../core/engine.ts";
 export {
   type FirstUse,
   type KnownPeer,

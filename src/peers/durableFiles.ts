@@ -1,4 +1,4 @@
-// Files that are whole whenever somebody looks, and that are still there after a crash.
+// Files that are complete whenever another process reads them, and that survive a crash.
 
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";

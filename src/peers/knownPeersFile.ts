@@ -1,11 +1,11 @@
-// The file of known peers on disk, shared with other processes without a lock: a lock outlives the process that
-// took it, and whoever takes over a stale one may meet another who does the same.
+// The file of known peers on disk, which processes share without a lock. A lock would outlive a process that crashed,
+// and two processes that take over a stale lock could both hold it.
 //
-// The file only grows. A line is added by one write with O_APPEND, which no other writer can come in between of,
-// and a line is taken back by overwriting one byte of it. Neither moves what others have read or replaces the
-// file, so offsets stay right and symbolic links, owners and modes stay as they are. The first line comes with
-// the file: both are written under another name and linked to the right one, so the file is never empty.
-// After each write and its fsync the file is read again by its path; what is missing then is written again.
+// The file only grows. One write with O_APPEND adds a line, and no other writer can come in between. Overwriting one
+// byte of a line takes it back. Neither moves other lines or replaces the file, so offsets, symbolic links, owners and
+// modes stay valid. The file is created together with its first line: it is written under another name and then linked
+// to its own, so it is never empty. After each write and its fsync the file is read again by its path, and a line that
+// is missing is written again.
 
 import { Buffer } from "node:buffer";
 import { constants } from "node:fs";

@@ -2,10 +2,10 @@
 // one; while it is not, records wait here, in their order, as copies: one for a record alone, one for all that is
 // left of a bundle, so that what a peer can make this side keep is what it sent.
 
-import { KIND_HEADER_BYTES, Kind, LENGTH_BYTES, SEQUENCE_HEADER_BYTES } from "../base/constants.ts";
 import { SealwireError } from "../base/errors.ts";
 import { copyOf, readU32 } from "../core/bytes.ts";
 import type { RecordSink } from "./frameOpener.ts";
+import { KIND_HEADER_BYTES, Kind, LENGTH_BYTES, SEQUENCE_HEADER_BYTES } from "./wire.ts";
 
 /** Who handles records in the end. */
 export interface RecordHandler {

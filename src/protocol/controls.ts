@@ -1,9 +1,9 @@
 // What a connection says beside its messages and answers. Protocol v1 has no words for it: there it is silent.
 
-import { Kind } from "../base/constants.ts";
 import { encodeError, type Origin } from "./errorBody.ts";
 import { u32Value } from "./fields.ts";
 import { encodeReason, type Reason } from "./reason.ts";
+import { Kind } from "./wire.ts";
 
 /** Where messages to send go. */
 export interface Appender {

@@ -3,6 +3,15 @@
 //
 //   socket ──▶ FrameReader ──▶ FrameOpener ──▶ Backlog ──▶ whoever handles records
 
+import { SealwireError } from "../base/errors.ts";
+import { readU32, totalLength } from "../core/bytes.ts";
+import { copyInto } from "../core/copy.ts";
+import { wipeAndDetach } from "../core/detach.ts";
+import { memory } from "../core/wasmModule.ts";
+import type { FrameSink } from "./frameSink.ts";
+import type { Role } from "./handshake.ts";
+import { lendMemory } from "./receiveMemory.ts";
+import type { Session } from "./session.ts";
 import {
   KIND_HEADER_BYTES,
   Kind,
@@ -11,16 +20,7 @@ import {
   PADDED_FLAG,
   SEQUENCE_HEADER_BYTES,
   TAG_BYTES,
-} from "../base/constants.ts";
-import { SealwireError } from "../base/errors.ts";
-import { readU32, totalLength } from "../core/bytes.ts";
-import { copyInto } from "../core/copy.ts";
-import { wipeAndRelease } from "../core/release.ts";
-import { memory } from "../core/wasmModule.ts";
-import type { FrameSink } from "./frameSink.ts";
-import type { Role } from "./handshake.ts";
-import { lendMemory } from "./receiveMemory.ts";
-import type { Session } from "./session.ts";
+} from "./wire.ts";
 
 /** Who takes what a session received. Its methods run inside `FrameReader` calls. */
 export interface RecordSink {
@@ -107,7 +107,7 @@ export class FrameOpener implements FrameSink {
       try {
         this.#frame(plaintext, 0, plaintext.length, true, end - frame);
       } finally {
-        wipeAndRelease(plaintext);
+        wipeAndDetach(plaintext);
       }
     }
   }

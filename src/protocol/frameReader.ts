@@ -2,13 +2,13 @@
 // socket put it, in the receive window of linear memory, or copied there once. One that is spread over reads is
 // collected (partialFrame.ts).
 
-import { LENGTH_BYTES, WINDOW_FRAME_BYTES } from "../base/constants.ts";
 import { SealwireError } from "../base/errors.ts";
 import { readU32 } from "../core/bytes.ts";
 import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../core/wasmModule.ts";
 import type { FrameSink } from "./frameSink.ts";
-import { beginFrame, type PartialFrame } from "./partialFrame.ts";
+import { beginFrame, type PartialFrame, WINDOW_FRAME_BYTES } from "./partialFrame.ts";
 import { copyToWindow, windowFilled } from "./receiveMemory.ts";
+import { LENGTH_BYTES } from "./wire.ts";
 
 export class FrameReader {
   readonly #sink: FrameSink;

@@ -3,7 +3,7 @@
 // about the peer (authorize).
 
 import type { PeerIdentity } from "../base/options.ts";
-import type { NonceLayout } from "../core/frameCipher.ts";
+import type { NonceLayout } from "../core/nonceCounter.ts";
 
 export type Role = "client" | "server";
 

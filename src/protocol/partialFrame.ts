@@ -2,23 +2,28 @@
 // piece, in a pool slot or in JavaScript memory, and every byte of it is copied once. A larger one lies in chunks
 // of JavaScript memory, which are taken as bytes arrive, never as announced.
 
-import {
-  FIRST_FRAME_AT,
-  LARGE_CHUNK_BYTES,
-  LENGTH_BYTES,
-  PARTIAL_SLOT_FROM_BYTES,
-  PARTIAL_SLOTS,
-  SEGMENT_BYTES,
-  SPARE_CHUNKS,
-  WINDOW_FRAME_BYTES,
-} from "../base/constants.ts";
 import { writeU32 } from "../core/bytes.ts";
 import { copyInto } from "../core/copy.ts";
-import { release } from "../core/release.ts";
+import { detach } from "../core/detach.ts";
 import { acquireSlot, releaseSlot } from "../core/slotPool.ts";
 import { memory } from "../core/wasmModule.ts";
 import type { FrameSink } from "./frameSink.ts";
 import { copyToJoin } from "./receiveMemory.ts";
+import { FIRST_FRAME_AT, SEGMENT_BYTES } from "./segment.ts";
+import { LENGTH_BYTES } from "./wire.ts";
+
+/** Sealed frames up to this size are opened in linear memory. Larger ones are collected in JavaScript memory. */
+export const WINDOW_FRAME_BYTES = 65_536;
+
+/** A frame from this size on that is spread over reads is collected in a pool slot… */
+export const PARTIAL_SLOT_FROM_BYTES = 16_384;
+/** …while fewer than this many slots are taken so: the others are for what is sent. */
+export const PARTIAL_SLOTS = 64;
+
+/** Large frames are collected in chunks of this size, so that none is ever copied to grow. */
+export const CHUNK_BYTES = 65_536;
+/** Chunks that wait for reuse: 4 MiB at most, in a process that receives large frames. */
+export const SPARE_CHUNKS = 64;
 
 /** A frame on its way in. */
 export interface PartialFrame {
@@ -83,7 +88,7 @@ class SmallPartialFrame implements PartialFrame {
     let start = this.#start;
     if (this.#slot === 0) {
       start = copyToJoin(this.#bytes);
-      release(this.#bytes);
+      detach(this.#bytes);
     }
     try {
       sink.frames(start, start + this.#total, 1);
@@ -105,7 +110,7 @@ class SmallPartialFrame implements PartialFrame {
 const spareChunks: Uint8Array[] = [];
 
 function newChunk(bytes: number): Uint8Array {
-  return bytes === LARGE_CHUNK_BYTES && spareChunks.length > 0 ? spareChunks.pop()! : new Uint8Array(bytes);
+  return bytes === CHUNK_BYTES && spareChunks.length > 0 ? spareChunks.pop()! : new Uint8Array(bytes);
 }
 
 class LargePartialFrame implements PartialFrame {
@@ -124,8 +129,8 @@ class LargePartialFrame implements PartialFrame {
   fill(bytes: Uint8Array, start: number, end: number): number {
     let at = start;
     while (at < end && this.#filled < this.#total) {
-      const offset = this.#filled % LARGE_CHUNK_BYTES;
-      if (offset === 0) this.#chunks.push(newChunk(Math.min(LARGE_CHUNK_BYTES, this.#total - this.#filled)));
+      const offset = this.#filled % CHUNK_BYTES;
+      if (offset === 0) this.#chunks.push(newChunk(Math.min(CHUNK_BYTES, this.#total - this.#filled)));
       const chunk = this.#chunks.at(-1)!;
       const take = Math.min(chunk.length - offset, end - at);
       copyInto(chunk, offset, bytes.subarray(at, at + take));
@@ -143,7 +148,7 @@ class LargePartialFrame implements PartialFrame {
   release(): void {
     for (const chunk of this.#chunks) {
       if (spareChunks.length === SPARE_CHUNKS) break;
-      if (chunk.length === LARGE_CHUNK_BYTES) spareChunks.push(chunk);
+      if (chunk.length === CHUNK_BYTES) spareChunks.push(chunk);
     }
     this.#chunks.length = 0;
   }

@@ -1,11 +1,12 @@
 // An established session: two directional ciphers that seal and open whole runs of frames in place, and
 // replace their keys after a fixed number of frames (Noise section 11.3) where the protocol says so.
 
-import { LENGTH_BYTES } from "../base/constants.ts";
 import { readU32 } from "../core/bytes.ts";
-import { type Engine, FrameCipher } from "../core/frameCipher.ts";
+import type { Engine } from "../core/engine.ts";
+import { FrameCipher } from "../core/frameCipher.ts";
 import { memory } from "../core/wasmModule.ts";
 import type { HandshakeResult, TransportFormat } from "./handshake.ts";
+import { LENGTH_BYTES } from "./wire.ts";
 
 /** One direction: its cipher and how many frames its key still serves. */
 class Direction {

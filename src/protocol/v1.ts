@@ -3,12 +3,12 @@
 // Broken by design, see README and docs/PROTOCOL.md: both directions use one key with counters that start at
 // 0, so their first frames share nonces; a reflected frame decrypts; nobody is authenticated.
 
-import { KEY_BYTES } from "../base/constants.ts";
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { blake2b } from "../core/blake2b.ts";
 import { requireBytesOf } from "../core/bytes.ts";
 import { x25519, x25519KeyPair } from "../core/x25519.ts";
 import type { Handshake, HandshakeFactory, HandshakeResult, Role, TransportFormat } from "./handshake.ts";
+import { KEY_BYTES } from "./wire.ts";
 
 export interface MonteV1Options {
   /**

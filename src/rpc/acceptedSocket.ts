@@ -1,5 +1,5 @@
-// A socket that a server accepted. Until the connection's handshake begins, this is all there is of it: the bytes of
-// an incomplete first message, and its positions in the lines of the admission.
+// A socket that a server accepted. Before its handshake begins, the server holds nothing else for it: the bytes of an
+// incomplete first message, and its positions in the lines of the admission.
 
 import { memory, RECEIVE_WINDOW } from "../core/wasmModule.ts";
 import type { AddressShare } from "./addressShare.ts";
@@ -58,7 +58,7 @@ export class AcceptedSocket implements TransportEvents {
     this.#connection = connection;
     const received = this.#received;
     this.#received = EMPTY;
-    connection.link.onOpen(this.transport);
+    connection.link.onConnected(this.transport);
     if (received.length > 0) connection.link.onData(received);
   }
 

@@ -1,22 +1,24 @@
-// Which accepted sockets a server listens to, when their handshakes begin, and who goes first under pressure.
+// Which accepted sockets a server serves, when their handshakes begin, and which sockets it closes under pressure.
 //
 //   silent ──first message──▶ ready ──a place──▶ young ──▶ old ──▶ overdue
 //      │                        │                  └────────┴─────────┴──proof──▶ proven
 //      └────────────────────────┴───────────────── any time ─────────────────────────┴──▶ gone
 //
-// Everybody can open a socket, so a silent one costs a few objects and takes no place of those that spoke: it goes
-// when it is slow, and the oldest goes where too many are there, first that of the address which has too many.
-// Whoever spoke waits in turn, the addresses one after the other, for a place: there are limits of handshakes and of
-// connections, in all and per address. A handshake can be begun with bytes that somebody else once sent, so it holds
-// its place against those that wait only while it is young. An old one goes on besides, until a proven connection
-// needs the place; an overdue one gives way to the next handshake where there are too many. Nobody gets old while
-// nobody waits.
+// Anybody can open a socket, so a silent one costs a few objects and takes no place. It is closed when it is slow. When
+// too many sockets are silent, the oldest is closed, first the oldest of an address that has too many.
 //
-// The work per socket is constant, whatever waits.
+// A socket that sent its first message is ready, and waits for a place; the addresses take turns. Handshakes and
+// connections are limited, in all and per address. An attacker can begin a handshake with recorded bytes, so a
+// handshake keeps its place against waiting sockets only while it is young. An old one continues without a place, until
+// a proven connection needs that place. An overdue one is closed for the next handshake when there are too many.
+// Handshakes get older only while sockets wait.
+//
+// The work per socket is constant, however many wait.
 
 import { type AcceptedSocket, dueOf, leftMs, type SocketStage } from "./acceptedSocket.ts";
 import { AddressShare } from "./addressShare.ts";
 import type { AdmissionLimits } from "./admissionLimits.ts";
+import { HandshakeAges } from "./handshakeAges.ts";
 import { Line } from "./line.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 
@@ -30,23 +32,16 @@ export interface AdmissionEvents {
   displace(socket: AcceptedSocket): void;
 }
 
-/** How long a handshake is young: more than the round trip between any two continents. */
-const YOUNG_MS = 250;
-/** When it is overdue, or after half of `handshakeTimeoutMs` where that is less. */
-const OVERDUE_MS = 1_500;
 /** Handshakes that begin in one turn: each takes some tenths of a millisecond, and others want to be served, too. */
 const ADMITTED_AT_ONCE = 32;
 
 export class Admission {
   readonly #limits: AdmissionLimits;
   readonly #events: AdmissionEvents;
-  readonly #overdueMs: number;
+  readonly #handshakes: HandshakeAges;
   readonly #shares = new Map<string, Share>();
   readonly #silent = new Line<AcceptedSocket>();
   readonly #ready = new Line<AcceptedSocket>();
-  readonly #young = new Line<AcceptedSocket>();
-  readonly #old = new Line<AcceptedSocket>();
-  readonly #overdue = new Line<AcceptedSocket>();
   readonly #turns = new Line<Share>();
   /** Sockets that count against the limit of connections. */
   #places = 0;
@@ -67,7 +62,7 @@ export class Admission {
   constructor(limits: AdmissionLimits, events: AdmissionEvents) {
     this.#limits = limits;
     this.#events = events;
-    this.#overdueMs = Math.min(OVERDUE_MS, limits.handshakeTimeoutMs / 2 || OVERDUE_MS);
+    this.#handshakes = new HandshakeAges(limits.handshakeTimeoutMs, (socket) => this.#aged(socket));
   }
 
   /** Sockets that sent no complete first message, or wait for a place. */
@@ -77,7 +72,7 @@ export class Admission {
 
   /** Handshakes that run. */
   get handshakes(): number {
-    return this.#young.length + this.#old.length + this.#overdue.length;
+    return this.#handshakes.count;
   }
 
   shareOf(address: string): Share {
@@ -128,10 +123,11 @@ export class Admission {
     socket.stage = "proven";
     this.#takePlace(socket);
     // Handshakes began when this one was old, and there are more of them than places: the youngest loses least.
-    while (this.#places > maxConnections && this.#young.last !== undefined) this.#displace(this.#young.last);
+    while (this.#places > maxConnections && this.#handshakes.young.last !== undefined)
+      this.#displace(this.#handshakes.young.last);
     // All places belong to connections that are proven or closing: the handshakes that have none get none.
-    if (this.#places - this.#young.length >= maxConnections) {
-      for (const line of [this.#old, this.#overdue])
+    if (this.#places - this.#handshakes.young.length >= maxConnections) {
+      for (const line of [this.#handshakes.old, this.#handshakes.overdue])
         while (line.first !== undefined) this.#displace(line.first);
     }
     this.#queueUp(socket.share);
@@ -159,7 +155,8 @@ export class Admission {
   admitReady(): void {
     if (this.#admitting || this.#closed) return;
     this.#admitting = true;
-    this.#age(performance.now());
+    // While a socket waits, handshakes get older.
+    if (this.#ready.length > 0) this.#handshakes.age(performance.now());
     let more = ADMITTED_AT_ONCE;
     while (this.#turns.first !== undefined && !this.#closed) {
       const share = this.#turns.first;
@@ -198,15 +195,15 @@ export class Admission {
   #isPlaceFree(): boolean {
     const { maxConnections, maxHandshakes } = this.#limits;
     if (this.#places >= maxConnections) return false;
-    return this.handshakes < maxHandshakes || this.#overdue.length > 0;
+    return this.handshakes < maxHandshakes || this.#handshakes.overdue.length > 0;
   }
 
   #admit(socket: AcceptedSocket): void {
     const { share } = socket;
     if (share.handshakes.length >= this.#limits.maxHandshakesPerAddress)
       this.#displace(share.handshakes.first!);
-    else if (this.handshakes >= this.#limits.maxHandshakes) this.#displace(this.#overdue.first!);
-    this.#enter(socket, "young", this.#young, share.handshakes);
+    else if (this.handshakes >= this.#limits.maxHandshakes) this.#displace(this.#handshakes.overdue.first!);
+    this.#enter(socket, "young", this.#handshakes.young, share.handshakes);
     this.#takePlace(socket);
     this.#events.admit(socket);
   }
@@ -244,30 +241,17 @@ export class Admission {
     socket.byAddress.leave();
   }
 
-  /** While somebody waits, handshakes get older. */
-  #age(now: number): void {
-    if (this.#ready.length === 0) return;
-    for (const socket of dueOf(this.#young, YOUNG_MS, now)) {
-      socket.stage = "old";
-      this.#old.join(socket.byAge);
-      this.#givePlace(socket);
-      this.#queueUp(socket.share);
-    }
-    for (const socket of dueOf(this.#old, this.#overdueMs, now)) {
-      socket.stage = "overdue";
-      this.#overdue.join(socket.byAge);
-      this.#queueUp(socket.share);
-    }
+  /** A handshake has become old, and holds its place no longer, or overdue. */
+  #aged(socket: AcceptedSocket): void {
+    if (socket.stage === "old") this.#givePlace(socket);
+    this.#queueUp(socket.share);
   }
 
   /** Arms the timer for the next handshake that gets older, or for a turn soon, while somebody waits for that. */
   #watchAges(soon: boolean): void {
     timers.cancel(this.#pressure);
     if (this.#ready.length === 0 || this.#closed) return;
-    const now = performance.now();
-    const youngMs = leftMs(this.#young.first, YOUNG_MS, now);
-    const oldMs = leftMs(this.#old.first, this.#overdueMs, now);
-    const nextMs = soon ? 0 : Math.min(youngMs, oldMs);
+    const nextMs = soon ? 0 : this.#handshakes.nextMs(performance.now());
     if (nextMs !== Number.POSITIVE_INFINITY) timers.arm(this.#pressure, nextMs);
   }
 

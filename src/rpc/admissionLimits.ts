@@ -1,6 +1,6 @@
 // How many sockets, handshakes and connections a server takes, in all and from one address.
 
-import { type ConnectionLimits, defaultLimits, integerOption } from "../base/options.ts";
+import { type ConnectionLimits, defaultLimits, integerOption, MAX_MS } from "../base/options.ts";
 
 export interface AdmissionOptions {
   /** Connections at most; more wait for a place, the addresses in turn. Default 1,024. */
@@ -45,7 +45,6 @@ export interface AdmissionLimits {
 }
 
 const MAX_SOCKETS = 1_048_576;
-const MAX_MS = 0x7fffffff;
 
 /**
  * Defaults filled in, every value checked; limits per address that are not given follow from the others.

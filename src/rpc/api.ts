@@ -10,7 +10,7 @@ import {
   type ResolvedLimits,
   resolveLimits,
 } from "../base/options.ts";
-import type { Engine } from "../core/frameCipher.ts";
+import { type Engine, engines } from "../core/engine.ts";
 import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
 import { noise } from "../protocol/noise/noiseFactory.ts";
 import { type AnonymousOptions, type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
@@ -102,7 +102,6 @@ const clientNames = [...commonNames, "maxConnections", "dialTimeoutMs", "keepCon
 const serverNames = [...commonNames, ...admissionOptionNames];
 const MAX_HANDLERS = 16_777_216;
 const DEFAULT_HOST = "127.0.0.1";
-const engines: readonly Engine[] = ["auto", "wasm", "keystream", "native"];
 
 function resolveAddress(options: CommonOptions, lowestPort: number): Address {
   const { host = DEFAULT_HOST, port, path } = options;
@@ -173,10 +172,10 @@ function resolveContext(role: Role, options: CommonOptions, queues: Queues): Con
   // Last, so that no mistake in another option leaves keys behind.
   const handshake = resolveHandshake(role, options);
   if (handshake.format.header === "kind") checkV2Limits(context.limits);
-  const releaseKeys = (): void => {
+  const wipeKeys = (): void => {
     if (options.handshake === undefined) handshake.destroy?.();
   };
-  return { ...context, handshake, releaseKeys };
+  return { ...context, handshake, wipeKeys };
 }
 
 /** Options without anything that tells who the peer is: the connection is private, but with whom is unknown. */

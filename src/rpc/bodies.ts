@@ -1,13 +1,15 @@
-// Copies of message bodies that are the application's to keep. A body that comes alone gets an ArrayBuffer of its
-// own. Short bodies of one read share one, as Node's Buffer pool does, because an ArrayBuffer for each costs several
-// times more than the copy; it holds nothing of any other connection, and can't be transferred away from under its
-// neighbours where the runtime knows how to forbid that (Node, Deno; in Bun `postMessage` and `structuredClone`, but
-// not `ArrayBuffer.prototype.transfer`). Every body begins at a multiple of 8, so that any typed array fits on it.
+// Copies of message bodies, which the application may keep. A body that comes alone gets an ArrayBuffer of its own.
+// Short bodies of one read share one, as in Node's Buffer pool, because an ArrayBuffer costs several times more than
+// the copy. A shared ArrayBuffer holds bodies of one connection only. It is marked as untransferable, so that no
+// handler can take it from its neighbours (Node and Deno respect that everywhere, Bun in `postMessage` and
+// `structuredClone`, but not in `ArrayBuffer.prototype.transfer`). Every body begins at a multiple of 8, so any typed
+// array can view it.
 
-import { SHARED_BODY_BYTES } from "../base/constants.ts";
 import { copyOf, viewOf } from "../core/bytes.ts";
 
-/** One kept small body keeps at most this much alive. */
+/** Bodies up to this size share one allocation per read with their neighbours; longer ones get their own. */
+const SHARED_BODY_BYTES = 4_096;
+/** A small body that the application keeps holds at most this much alive. */
 const SHARED_BYTES = 16_384;
 const ALIGNMENT = 8;
 

@@ -1,5 +1,5 @@
-// Bytes that arrive in pieces of any size and are taken in others. Appending costs what is appended, however much
-// waits.
+// Bytes that arrive in pieces of any size and are taken in pieces of another. Appending costs time for the appended
+// bytes only, however many wait.
 
 const FIRST_CAPACITY = 256;
 

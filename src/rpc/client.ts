@@ -134,7 +134,7 @@ export class RpcClient implements Client {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#pool.close().then(() => this.#context.releaseKeys());
+    this.#closed ??= this.#pool.close().then(() => this.#context.wipeKeys());
     return this.#closed;
   }
 

@@ -1,13 +1,11 @@
-// The connections of a client to its server: which one takes a call, when another one is dialled, and when not.
+// The connections of a client to its server: which one takes a call, and when another one is dialled.
 //
 //   (none) ──call──▶ waiting ──pause over, room for a socket──▶ dialled ──▶ open ──▶ draining ──▶ gone
 //
-// A call goes to an open connection as long as one can take it; that another one is dialled meanwhile changes
-// nothing for it, so a server that refuses the other one costs no call. The connection that waits for its dial takes
-// calls like one that is being dialled: they wait for it within their deadlines. `maxConnections` counts sockets, also
-// those that drain.
+// A call goes to an open connection if one can take it, even while another one is dialled, so a server that refuses the
+// other one costs no call. A connection that waits for its dial takes calls as one that is being dialled does: they
+// wait for it within their deadlines. `maxConnections` counts sockets, including those that drain.
 
-import { BUSY_PENDING_BYTES, BUSY_REQUESTS } from "../base/constants.ts";
 import { SealwireError } from "../base/errors.ts";
 import type { ResolvedLimits } from "../base/options.ts";
 import { RpcConnection } from "./connection.ts";
@@ -17,6 +15,11 @@ import type { Connection, ConnectionStateListener } from "./peer.ts";
 import { RedialPause, USEFUL_LIFE_MS } from "./redial.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Adapter, Address } from "./transport.ts";
+
+/** Another connection is dialled when every one has this many requests that wait for their answers… */
+const BUSY_REQUESTS = 128;
+/** …or this many bytes that the kernel has not taken. */
+const BUSY_PENDING_BYTES = 262_144;
 
 export interface ClientContext extends ConnectionContext {
   readonly adapter: Adapter;

@@ -2,7 +2,7 @@
 
 import type { SealwireError } from "../base/errors.ts";
 import type { ResolvedLimits } from "../base/options.ts";
-import type { Engine } from "../core/frameCipher.ts";
+import type { Engine } from "../core/engine.ts";
 import type { HandshakeFactory } from "../protocol/handshake.ts";
 import type { HandlerBudget } from "./handlerBudget.ts";
 import type { ErrorExposure } from "./handlerErrors.ts";
@@ -13,7 +13,7 @@ export interface ConnectionContext extends ErrorExposure {
   readonly limits: ResolvedLimits;
   readonly handshake: HandshakeFactory;
   /** The client or server is closed: wipes what its options made. */
-  readonly releaseKeys: () => void;
+  readonly wipeKeys: () => void;
   /** What a client dialled, as text; undefined on a server. */
   readonly dialledAddress: string | undefined;
   readonly engine: Engine;

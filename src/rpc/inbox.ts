@@ -2,7 +2,6 @@
 // protocol v2 were paid for with credit; they begin when there is room among the handlers, and wait until then. All
 // other records free something, and are handled at once, whatever waits.
 
-import { FIRST_RESERVED_KIND, Kind, LAST_RESERVED_KIND } from "../base/constants.ts";
 import { SealwireError } from "../base/errors.ts";
 import { readU32, viewOf } from "../core/bytes.ts";
 import type { RecordHandler } from "../protocol/backlog.ts";
@@ -11,6 +10,7 @@ import type { Role } from "../protocol/handshake.ts";
 import { decodeHead } from "../protocol/head.ts";
 import { decodeReason, type Reason } from "../protocol/reason.ts";
 import { decodeSettings, type Settings } from "../protocol/settings.ts";
+import { FIRST_RESERVED_KIND, Kind, LAST_RESERVED_KIND } from "../protocol/wire.ts";
 import type { Arrivals } from "./arrivals.ts";
 import { copyBody } from "./bodies.ts";
 import { PendingCall } from "./call.ts";

@@ -1,10 +1,10 @@
 // One direction of a stream as its receiver has it: items that the application has not taken, and the credit that goes
 // back as it takes them.
 
-import { CHUNK_CONTINUES } from "../base/constants.ts";
 import { SealwireError } from "../base/errors.ts";
 import { totalLength, viewOf } from "../core/bytes.ts";
 import { Allowance } from "../protocol/credit.ts";
+import { CHUNK_CONTINUES } from "../protocol/wire.ts";
 import { chunkCost } from "./outgoingStream.ts";
 import type { Streams } from "./streams.ts";
 

@@ -2,12 +2,12 @@
 //
 //   socket ──▶ FrameReader ──▶ FrameOpener ──▶ Backlog ──▶ Inbox        while ReadGate lets it
 
-import { KIND_HEADER_BYTES, SEQUENCE_HEADER_BYTES, TAG_BYTES } from "../base/constants.ts";
 import { Backlog } from "../protocol/backlog.ts";
 import { FrameOpener } from "../protocol/frameOpener.ts";
 import { FrameReader } from "../protocol/frameReader.ts";
 import type { Role } from "../protocol/handshake.ts";
 import type { Session } from "../protocol/session.ts";
+import { KIND_HEADER_BYTES, SEQUENCE_HEADER_BYTES, TAG_BYTES } from "../protocol/wire.ts";
 import type { Arrivals } from "./arrivals.ts";
 import type { ConnectionContext } from "./context.ts";
 import type { Inbox } from "./inbox.ts";

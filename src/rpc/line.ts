@@ -1,6 +1,5 @@
-// First come, first served, with leaving from anywhere in the line: a doubly linked list whose every operation
-// takes the same time however long the line is. (A Set as a queue is not: its iteration begins with what was
-// deleted.)
+// A line: first come, first served, and any position can leave. It is a doubly linked list, so every operation takes
+// the same time however long the line is. (A Set is no such queue: its iteration begins with deleted entries.)
 
 /** A position in a line, or in none. Its owner keeps it, so that leaving needs no search. */
 export class Position<Owner> {

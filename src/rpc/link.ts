@@ -1,7 +1,6 @@
 // What a socket tells one connection, and what follows from it: first the handshake (establishing.ts), then what
 // arrives (intake.ts, inbox.ts) and what leaves (outbox.ts), and the end (ending.ts). Here they are wired together.
 
-import { Kind } from "../base/constants.ts";
 import { SealwireError } from "../base/errors.ts";
 import type { PeerIdentity } from "../base/options.ts";
 import { memory, RECEIVE_WINDOW } from "../core/wasmModule.ts";
@@ -9,6 +8,7 @@ import type { HandshakeResult, Role } from "../protocol/handshake.ts";
 import { wipeReceiveMemory } from "../protocol/receiveMemory.ts";
 import { Session } from "../protocol/session.ts";
 import { encodeSettings } from "../protocol/settings.ts";
+import { Kind } from "../protocol/wire.ts";
 import { Arrivals } from "./arrivals.ts";
 import { callError, lostInHandshake, typedReason } from "./closeReason.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
@@ -107,7 +107,7 @@ export class Link<Owner extends Connection> implements DialEvents {
     this.#cancelDial = cancel;
   }
 
-  onOpen(transport: Transport): void {
+  onConnected(transport: Transport): void {
     this.#cancelDial = undefined;
     this.#transport = transport;
     if (this.lifecycle.isOver) {

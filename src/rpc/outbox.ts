@@ -2,7 +2,6 @@
 // protocol has to say beside it. With protocol v2 messages and requests are paid for with credit that the peer gave;
 // what waits for it waits in the paid queue, outside of what is being sent.
 
-import { Kind, TAG_BYTES } from "../base/constants.ts";
 import { SealwireError } from "../base/errors.ts";
 import type { ResolvedLimits } from "../base/options.ts";
 import { requireBytes } from "../core/bytes.ts";
@@ -13,6 +12,7 @@ import type { TransportFormat } from "../protocol/handshake.ts";
 import { type CallHead, encodeWithHead, type Head, patchDeadline } from "../protocol/head.ts";
 import { type Framing, longestBody } from "../protocol/segment.ts";
 import { BASE_SETTINGS, type Settings } from "../protocol/settings.ts";
+import { Kind, TAG_BYTES } from "../protocol/wire.ts";
 import { PendingCall } from "./call.ts";
 import { FIRST_STREAM_CREDIT } from "./incomingStream.ts";
 import type { Lifecycle } from "./lifecycle.ts";

@@ -1,9 +1,9 @@
 // One direction of a stream as its sender has it: items that wait for credit and for their turn.
 
-import { CHUNK_CONTINUES } from "../base/constants.ts";
 import { SealwireError } from "../base/errors.ts";
 import { requireBytes, viewOf } from "../core/bytes.ts";
 import { Balance } from "../protocol/credit.ts";
+import { CHUNK_CONTINUES } from "../protocol/wire.ts";
 import type { Streams } from "./streams.ts";
 
 /** Chunks of a stream are at most this long, so that four of them share a segment. */

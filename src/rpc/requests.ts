@@ -1,5 +1,5 @@
-// Requests that wait for their answers. A power-of-two table indexed by the sequence number, so that a
-// request costs no map entry; numbers of one parity, wrapping around at 2^32, skipping 0 and those in flight.
+// Requests that wait for their answers, in a table with a power of two rows, indexed by the sequence number. All
+// numbers of a side have one parity. They wrap around at 2^32, and skip 0 and those in flight.
 
 import { SealwireError } from "../base/errors.ts";
 import { type AbortWatcher, unwatchSignal, watchSignal } from "./abortWatchers.ts";
@@ -56,14 +56,14 @@ export class PendingRequest extends Deadline implements AbortWatcher {
 
   resolve(body: Uint8Array): void {
     if (this.settled) return;
-    this.#release();
+    this.#leave();
     this.#resolve(body);
     this.ended(undefined);
   }
 
   reject(error: SealwireError): void {
     if (this.settled) return;
-    this.#release();
+    this.#leave();
     this.#reject(error);
     this.ended(error);
   }
@@ -71,7 +71,7 @@ export class PendingRequest extends Deadline implements AbortWatcher {
   /** For what is more than a request: it has settled. */
   protected ended(_error: SealwireError | undefined): void {}
 
-  #release(): void {
+  #leave(): void {
     this.settled = true;
     timers.cancel(this);
     if (this.#signal !== undefined) {

@@ -9,7 +9,7 @@
 //     - at once when it is full, or when the pool has no slot left for somebody else.
 //  3. Group commit: one write is in flight at a time (writer.ts); meanwhile messages are only appended, and when it is
 //     done everything that waits leaves. A full segment is sealed, and if many wait it is copied out of its slot.
-//  4. Frames above LARGE_FRAME_BYTES are sealed at once, piece by piece, into JavaScript memory of their own, and each
+//  4. Frames above SEGMENT_FRAME_BYTES are sealed at once, piece by piece, into JavaScript memory of their own, and each
 //     piece leaves as soon as it is sealed. Order on the wire is always the order of the calls.
 //  5. Sending never runs anything but sending: no user code runs inside a call of this class. Work per message is
 //     constant, whatever waits.
@@ -18,7 +18,6 @@
 //
 // In the steady state a call allocates nothing here; a flush allocates one view.
 
-import { LARGE_FRAME_BYTES, LENGTH_BYTES, PADDED_FLAG, TAG_BYTES } from "../base/constants.ts";
 import type { SealwireError } from "../base/errors.ts";
 import { writeU32 } from "../core/bytes.ts";
 import { acquireSlot, releaseSlot, slotsAreScarce } from "../core/slotPool.ts";
@@ -28,10 +27,12 @@ import {
   headerBytes,
   longestBody,
   paddedBytes,
+  SEGMENT_FRAME_BYTES,
   Segment,
   writePadding,
 } from "../protocol/segment.ts";
 import type { Session } from "../protocol/session.ts";
+import { LENGTH_BYTES, PADDED_FLAG, TAG_BYTES } from "../protocol/wire.ts";
 import { FlushPromises } from "./flushPromises.ts";
 import { memoryBudget } from "./memoryBudget.ts";
 import {
@@ -95,7 +96,7 @@ export class Sender implements TurnTask, SlotHolder {
     this.#options = options;
     this.#events = events;
     this.#headerBytes = headerBytes(options);
-    this.#longestSmallBody = longestBody(options, LARGE_FRAME_BYTES);
+    this.#longestSmallBody = longestBody(options, SEGMENT_FRAME_BYTES);
     this.#segment = new Segment(options);
   }
 

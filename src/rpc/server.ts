@@ -69,7 +69,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     try {
       this.#listener = await adapter.listen(address, (transport) => this.#accept(transport));
     } catch (cause) {
-      this.#context.releaseKeys();
+      this.#context.wipeKeys();
       if (cause instanceof SealwireError) throw cause;
       const where = address.path ?? `${address.host}:${address.port}`;
       throw new SealwireError("ERR_LISTEN_FAILED", `could not listen on ${where}`, { cause });
@@ -121,7 +121,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
         this.#whenEmpty = resolve;
       });
     }
-    this.#context.releaseKeys();
+    this.#context.wipeKeys();
   }
 
   // ---- Sockets without a connection ---------------------------------------------------------------------

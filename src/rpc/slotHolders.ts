@@ -1,6 +1,6 @@
-// Connections that keep pool slots behind a write that takes its time, those that have kept them longest first. When
-// somebody else finds no slot free, theirs are copied out of the pool, so that peers which don't read, or are stuck
-// in their handshakes, can't take it from those that do.
+// Connections that hold pool slots behind a slow write, in the order in which they began to. When another connection
+// finds no free slot, theirs are copied out of the pool. So peers that don't read, or are stuck in their handshakes,
+// can't take the pool from the others.
 
 export interface SlotHolder {
   /** Moves what waits out of its slots. Returns how many are free now. */

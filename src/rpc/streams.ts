@@ -4,9 +4,9 @@
 // Streams take turns: when nothing else waits to be sent, each that has something and credit for it gives one chunk,
 // until a segment is full. So no stream delays a message by more than one segment.
 
-import { Kind } from "../base/constants.ts";
 import type { SealwireError } from "../base/errors.ts";
 import type { Controls } from "../protocol/controls.ts";
+import { Kind } from "../protocol/wire.ts";
 import type { IncomingStream } from "./incomingStream.ts";
 import type { OutgoingStream } from "./outgoingStream.ts";
 import type { Sender } from "./sender.ts";

@@ -1,23 +1,24 @@
 // One timer wheel per process: a deadline costs a linked-list insertion, not a runtime timer.
 //
-//   near: SLOTS lists, one per tick, for what is due within SLOTS ticks (16 s)
-//   far:  one list for the rest, looked through once per SLOTS ticks, when its nearest move into the slots
+//   near: NEAR_TICKS lists, one per tick, for what is due within NEAR_TICKS ticks (16 s)
+//   far:  one list for the rest, searched once per NEAR_TICKS ticks, when its nearest deadlines move to the near lists
 //
-// One timer of the runtime is set for the next slot that is not empty, so a process in which nothing is due is
-// woken at most once per SLOTS ticks. It is moved only to an earlier time; a cancelled deadline leaves it where it
-// is, and then it fires for nothing, once. While any deadline is armed, the process stays alive.
+// One timer of the runtime is set for the next list that is not empty, so an idle process wakes at most once per
+// NEAR_TICKS ticks. The timer moves to an earlier time only: after a cancelled deadline it stays, and fires once for
+// nothing. The process stays alive while any deadline is armed.
 //
-// When it fires late, the event loop was stalled (the application was busy, the machine slept), and what peers sent
-// meanwhile lies unread in the kernel. Then what is due waits until the sockets were polled: a peer that answered in
-// time is heard before it is declared dead. This is done once per stall, so a deadline is never put off for ever.
-// They are polled twice, because a socket that Deno connected meanwhile is handed out only then.
+// A timer that fires late shows that the event loop was stalled: the application was busy, or the machine slept. Bytes
+// that peers sent meanwhile lie unread in the kernel. Due deadlines then wait until the sockets were polled, so that a
+// peer that answered in time is heard before it is declared dead. This happens once per stall, so no deadline is put
+// off for ever. The sockets are polled twice, because Deno hands out a socket that was connected meanwhile only then.
 
-import { TIMER_TICK_MS } from "../base/constants.ts";
 import { now, type RuntimeTimer, startTimer, stopTimer, yieldToEventLoop } from "../core/eventLoop.ts";
 
-const SLOTS = 1_024;
-/** The list of the far ones, behind those of the slots. */
-const FAR = SLOTS;
+/** Resolution of the wheel: a deadline fires at most this much late, never early. */
+export const TIMER_TICK_MS = 16;
+const NEAR_TICKS = 1_024;
+/** The far list, behind the near ones. */
+const FAR = NEAR_TICKS;
 /** A timer of the runtime may be this late without a stall. */
 const LATE_TICKS = 2;
 /** The wheel may run empty, and stop the runtime's timer, this often before that timer is left to fire for nothing. */
@@ -54,9 +55,9 @@ export class CallbackDeadline extends Deadline {
 }
 
 class TimerWheel {
-  readonly #lists: (Deadline | undefined)[] = new Array(SLOTS + 1).fill(undefined);
+  readonly #lists: (Deadline | undefined)[] = new Array(NEAR_TICKS + 1).fill(undefined);
   #count = 0;
-  /** Every tick up to and including this one has been handled; the slots hold the SLOTS ticks behind it. */
+  /** Every tick up to and including this one has been handled; the near lists hold the NEAR_TICKS ticks behind it. */
   #handled = 0;
   /** The last tick of the sweep under way: what is armed meanwhile comes later. */
   #sweepEnd = -1;
@@ -88,7 +89,7 @@ class TimerWheel {
     if (deadline.list !== -1) this.#remove(deadline);
     const time = now();
     const currentTick = Math.floor(time / TIMER_TICK_MS);
-    // No slot up to this tick holds anything, so the slots begin here.
+    // No list up to this tick holds anything, so the near ones begin here.
     if (!this.#sweeping && currentTick < this.#wakeTick) this.#handled = currentTick;
     const earliest = Math.max(this.#handled, this.#sweepEnd) + 1;
     deadline.tick = Math.max(Math.ceil((time + ms) / TIMER_TICK_MS), earliest);
@@ -115,8 +116,8 @@ class TimerWheel {
 
   #insert(deadline: Deadline): void {
     let list = FAR;
-    if (deadline.tick - this.#handled <= SLOTS) list = deadline.tick % SLOTS;
-    else if (this.#lists[FAR] === undefined) this.#farTick = this.#handled + SLOTS;
+    if (deadline.tick - this.#handled <= NEAR_TICKS) list = deadline.tick % NEAR_TICKS;
+    else if (this.#lists[FAR] === undefined) this.#farTick = this.#handled + NEAR_TICKS;
     const head = this.#lists[list];
     deadline.list = list;
     deadline.next = head;
@@ -202,13 +203,13 @@ class TimerWheel {
 
   #expireUpTo(end: number): void {
     this.#sweepEnd = end;
-    // After a long stall every slot is visited once: that covers all ticks missed.
-    this.#handled = Math.max(this.#handled, end - SLOTS);
+    // After a long stall every list is visited once: that covers all ticks missed.
+    this.#handled = Math.max(this.#handled, end - NEAR_TICKS);
     if (this.#farTick <= end) this.#bringNear();
     while (this.#handled < end) {
-      const slot = (this.#handled + 1) % SLOTS;
-      // What `expire` arms lands in no slot that this sweep visits, so each is emptied.
-      for (let due = this.#lists[slot]; due !== undefined; due = this.#lists[slot]) {
+      const near = (this.#handled + 1) % NEAR_TICKS;
+      // What `expire` arms lands in no list that this sweep visits, so each is emptied.
+      for (let due = this.#lists[near]; due !== undefined; due = this.#lists[near]) {
         this.#remove(due);
         due.expire();
       }
@@ -216,7 +217,7 @@ class TimerWheel {
     }
   }
 
-  /** Moves those of the far list into the slots whose ticks the slots hold now. */
+  /** Moves those of the far list whose ticks the near lists hold now. */
   #bringNear(): void {
     let deadline = this.#lists[FAR];
     this.#lists[FAR] = undefined;
@@ -230,11 +231,11 @@ class TimerWheel {
     }
   }
 
-  /** The tick of the first slot that is not empty, or when the far list is due. */
+  /** The tick of the first near list that is not empty, or when the far list is due. */
   #nextTick(): number {
-    const end = Math.min(this.#handled + SLOTS, this.#farTick);
+    const end = Math.min(this.#handled + NEAR_TICKS, this.#farTick);
     for (let tick = this.#handled + 1; tick <= end; tick++) {
-      if (this.#lists[tick % SLOTS] !== undefined) return tick;
+      if (this.#lists[tick % NEAR_TICKS] !== undefined) return tick;
     }
     return this.#farTick;
   }

@@ -55,11 +55,11 @@ export interface TransportEvents {
 }
 
 /**
- * Events of a socket that this side dials: first `onOpen`, or `onClose` when it fails, with an ERR_DIAL_FAILED that
+ * Events of a socket that this side dials: first `onConnected`, or `onClose` when it fails, with an ERR_DIAL_FAILED that
  * names the address and the runtime's reason.
  */
 export interface DialEvents extends TransportEvents {
-  onOpen(transport: Transport): void;
+  onConnected(transport: Transport): void;
 }
 
 export interface Listener {
@@ -78,7 +78,7 @@ export interface Listener {
 export interface Adapter {
   /** "node", "bun" or "deno". */
   readonly name: string;
-  /** Starts to dial. The returned function gives up; `onClose` then follows if `onOpen` was not called. */
+  /** Starts to dial. The returned function gives up; `onClose` then follows if `onConnected` was not called. */
   dial(address: Address, events: DialEvents): () => void;
   /** Rejects with ERR_LISTEN_FAILED, `cause` the runtime's error, when the address can't be bound. */
   listen(address: Address, accept: (transport: Transport) => TransportEvents): Promise<Listener>;

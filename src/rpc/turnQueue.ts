@@ -1,6 +1,6 @@
-// Collects what wants to run when the current turn of the event loop ends: one deferred call of the runtime for all
-// connections together. There are two such queues, and they never run each other's tasks: sending (which may be
-// hurried when the pool has no slot left) and going on with reading (which runs handlers).
+// Tasks that run when the current turn of the event loop ends, by one deferred call of the runtime for all connections
+// together. There are two such queues, which never run each other's tasks. One sends; it is also run at once when the
+// pool has no free slot. The other goes on with reading, which runs handlers.
 
 export interface TurnTask {
   endOfTurn(): void;

@@ -1,6 +1,6 @@
 // The one write that a connection has in flight, and the memory that belongs to the socket meanwhile.
 
-import { release } from "../core/release.ts";
+import { detach } from "../core/detach.ts";
 import { releaseSlot } from "../core/slotPool.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Transport } from "./transport.ts";
@@ -116,7 +116,7 @@ export class Writer {
     this.writtenBytes += this.#cost;
     if (this.#slot !== 0) releaseSlot(this.#slot);
     this.#slot = 0;
-    if (this.#piece !== undefined) release(this.#piece);
+    if (this.#piece !== undefined) detach(this.#piece);
     this.#piece = undefined;
     timers.cancel(this.#progressCheck);
   }

@@ -145,7 +145,7 @@ export function testAdapter(adapter: Adapter, { wholeWritesOnly = false } = {}):
     pair = new Pair(listener);
     const target = address.path === undefined ? { host: "127.0.0.1", port: listener.port } : address;
     adapter.dial(target, pair.client);
-    await pair.client.until(() => pair.client.opens + pair.client.closes > 0, "onOpen");
+    await pair.client.until(() => pair.client.opens + pair.client.closes > 0, "onConnected");
     assert.equal(pair.client.opens, 1, `the dial failed: ${String(pair.client.closeError)}`);
     // A socket starts paused; the first byte proves that the other end was accepted too.
     pair.client.call((transport) => transport.resume());
@@ -299,7 +299,7 @@ export function testAdapter(adapter: Adapter, { wholeWritesOnly = false } = {}):
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
     const probe = new SocketProbe();
     adapter.dial({ host: "127.0.0.1", port: (server.address() as net.AddressInfo).port }, probe);
-    await probe.until(() => probe.opens === 1, "onOpen");
+    await probe.until(() => probe.opens === 1, "onConnected");
     probe.call((transport) => transport.resume());
     for (let turn = 0; turn < 1_000 && accepted === undefined; turn++) await pause();
     await expectReset(probe, () => accepted!.destroy());
@@ -321,7 +321,7 @@ export function testAdapter(adapter: Adapter, { wholeWritesOnly = false } = {}):
     await pair.close();
   });
 
-  test("dialling a closed port fails with onClose and an error, without onOpen", async () => {
+  test("dialling a closed port fails with onClose and an error, without onConnected", async () => {
     const listener = await adapter.listen({ host: "127.0.0.1", port: 0 }, () => assert.fail("accepted"));
     const { port } = listener;
     await listener.close();
@@ -334,7 +334,7 @@ export function testAdapter(adapter: Adapter, { wholeWritesOnly = false } = {}):
     assert.deepEqual(probe.violations, []);
   });
 
-  test("giving up a dial at once: onClose, no onOpen", async () => {
+  test("giving up a dial at once: onClose, no onConnected", async () => {
     const probe = new SocketProbe();
     const accepted: SocketProbe[] = [];
     const listener = await adapter.listen({ host: "127.0.0.1", port: 0 }, (transport) => {
@@ -427,7 +427,7 @@ export function testAdapter(adapter: Adapter, { wholeWritesOnly = false } = {}):
     const probes = Array.from({ length: 200 }, () => new SocketProbe());
     for (const probe of probes) adapter.dial({ host: "127.0.0.1", port: listener.port }, probe);
     for (const probe of probes) {
-      await probe.until(() => probe.opens === 1, "onOpen");
+      await probe.until(() => probe.opens === 1, "onConnected");
       probe.call((transport) => transport.resume());
       probe.call((transport) => transport.end());
     }
@@ -516,7 +516,7 @@ export function testAdapter(adapter: Adapter, { wholeWritesOnly = false } = {}):
     );
     const target = { host: "127.0.0.1", port: listener.port };
     storage.run("dial", () => adapter.dial(target, pair.client));
-    await pair.client.until(() => pair.client.opens === 1, "onOpen");
+    await pair.client.until(() => pair.client.opens === 1, "onConnected");
     for (let turn = 0; turn < 1_000 && pair.server.transport === undefined; turn++) await pause();
     for (const probe of [pair.client, pair.server]) {
       storage.run("resume", () => probe.call((transport) => transport.resume()));

@@ -330,7 +330,7 @@ export function registerFrameCipherTests(
         `scratch memory is wiped (${engine})`,
       );
       assert.ok(
-        whole.subarray(KEY_CACHE, KEY_CACHE + 4 * core.KEY_SLOT_BYTES).every((byte) => byte === 0),
+        whole.subarray(KEY_CACHE, KEY_CACHE + 4 * core.KEY_ENTRY_BYTES).every((byte) => byte === 0),
         `expanded keys are gone (${engine})`,
       );
     }
@@ -390,15 +390,15 @@ export function registerFrameCipherTests(
     sender.destroy();
     receiver.destroy();
     assert.equal(directionsAhead(), 0);
-    const { AHEAD, AHEAD_SLOTS, AHEAD_SLOT_BYTES } = core;
-    const left = memory.subarray(AHEAD, AHEAD + AHEAD_SLOTS * AHEAD_SLOT_BYTES);
+    const { AHEAD, AHEAD_ENTRIES, AHEAD_ENTRY_BYTES } = core;
+    const left = memory.subarray(AHEAD, AHEAD + AHEAD_ENTRIES * AHEAD_ENTRY_BYTES);
     assert.equal(Buffer.compare(left, new Uint8Array(left.length)), 0, "no keystream is left");
   });
 
   test("more directions than keystream slots", () => {
-    const { AHEAD_SLOTS } = core;
+    const { AHEAD_ENTRIES } = core;
     const key = randomBytes(32);
-    const ciphers = Array.from({ length: AHEAD_SLOTS + 20 }, () => new FrameCipher(key, "counter-first"));
+    const ciphers = Array.from({ length: AHEAD_ENTRIES + 20 }, () => new FrameCipher(key, "counter-first"));
     const text = randomBytes(700);
     const batch = layOut([text]);
     for (let round = 0; round < 30; round++) {
@@ -407,10 +407,10 @@ export function registerFrameCipherTests(
         memory.set(batch, POOL);
         cipher.sealFrames(POOL, POOL + batch.length, 1);
         assert.ok(same(memory.subarray(POOL, POOL + batch.length), expected), `round ${round}`);
-        assert.ok(directionsAhead() <= AHEAD_SLOTS);
+        assert.ok(directionsAhead() <= AHEAD_ENTRIES);
       }
     }
-    assert.equal(directionsAhead(), AHEAD_SLOTS);
+    assert.equal(directionsAhead(), AHEAD_ENTRIES);
     for (const cipher of ciphers) cipher.destroy();
     assert.equal(directionsAhead(), 0);
   });

@@ -2,12 +2,12 @@
 // wire, also what no honest peer would.
 
 import assert from "node:assert/strict";
-import { Kind } from "../../src/base/constants.ts";
 import { blake2b } from "../../src/core/blake2b.ts";
 import { x25519, x25519KeyPair } from "../../src/core/x25519.ts";
 import { aes256gcm } from "../../src/crypto.ts";
 import { noise } from "../../src/noise.ts";
 import type { Role } from "../../src/protocol/handshake.ts";
+import { Kind } from "../../src/protocol/wire.ts";
 import { concat, type RawPeer, u32 } from "./rawPeer.ts";
 
 /** A frame as it came, opened, or a record of a bundle. `kind` is -1 in protocol v1. */

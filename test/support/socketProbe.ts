@@ -45,8 +45,8 @@ export class SocketProbe implements DialEvents {
     this.#expectedSeed = seed;
   }
 
-  onOpen(transport: Transport): void {
-    this.#note("onOpen");
+  onConnected(transport: Transport): void {
+    this.#note("onConnected");
     this.opens++;
     this.transport = transport;
     this.#wake();

@@ -120,6 +120,8 @@ export function namesInAnotherCase(paths: readonly string[]): string[] {
 const NAMED_FILE = /`((?:assembly|bench|demo|docs|scripts|src|test|tools)\/[\w./-]*(?:\.\w+|\/))`/g;
 /** The target of a Markdown link that is neither an address nor a place on the same page. */
 const LINKED_FILE = /\]\((?!\w+:|#)([^)#\s]+)[^)]*\)/g;
+/** A file name alone in backticks. */
+const BARE_NAME = /`(\w+(?:\.gen)?\.ts)`/g;
 /** What the build and the bench write. */
 const WRITTEN = /^(bench\/results|src\/core\/wasmBinary)/;
 
@@ -132,4 +134,25 @@ export function missingFiles(text: string, documentPath: string): string[] {
   return [...named, ...linked].filter(
     (path) => !WRITTEN.test(path) && !existsSync(join(repositoryRoot, path)),
   );
+}
+
+/** File names that a document gives without their folder and that are no file of the tree, or several. */
+export function unclearNames(text: string, tree: SourceTree): string[] {
+  const bases = [...tree.keys()].map((path) => posix.basename(path));
+  const named = [...text.matchAll(BARE_NAME)].map((match) => match[1]!);
+  return named.filter((name) => bases.filter((base) => base === name).length !== 1);
+}
+
+/** Constants that several files define by the same number: the second one should import the first. */
+export function constantsDefinedTwice(tree: SourceTree): string[] {
+  const files = new Map<string, number>();
+  for (const text of tree.values()) {
+    const defined = [...text.matchAll(/^(?:export )?const ([A-Z][A-Z0-9_]*)(?:: \w+)? = ([\w.]+);/gm)];
+    for (const [, name, value] of defined) {
+      const number = Number(value!.replaceAll("_", ""));
+      if (!Number.isNaN(number))
+        files.set(`${name} = ${number}`, (files.get(`${name} = ${number}`) ?? 0) + 1);
+    }
+  }
+  return [...files].filter(([, count]) => count > 1).map(([definition]) => definition);
 }

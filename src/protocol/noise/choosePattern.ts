@@ -9,17 +9,17 @@
 //   staticKey, one remoteStatic, psk IKpsk2            staticKey, psk            XXpsk3 and IKpsk2
 //   pattern: P                       P                 pattern: P                P only
 //
-// Each of them stands for its hybrid form (XXhfs, NNhfs+psk0 …), unless `postQuantum` says otherwise: false at the
-// client means the classical one; a server takes the hybrid one only, both with "accept", the classical one with false.
-// The first frame's suite tells a server which of the two it is.
+// Each name stands for its hybrid form (XXhfs, NNhfs+psk0 …) unless `postQuantum` changes that. A client with false
+// speaks the classical form. A server accepts the hybrid form only, both with "accept", and the classical one with
+// false. The suite in the first frame tells a server which of the two it is.
 //
-// A server tells XX from IK by the length of the first message, so a client that knows its key up front and
-// one that doesn't can use the same server. It can't tell a client that it knows the client's key, so KK has
-// to be named on both ends.
+// A server distinguishes XX from IK by the length of the first message, so clients that know its key and clients that
+// don't can use the same server. It has no way to tell a client that it knows the client's key, so both ends must name
+// KK.
 
-import { HYBRID_SUITE_BIT } from "../../base/constants.ts";
 import { invalidArgument } from "../../base/errors.ts";
 import type { Role } from "../handshake.ts";
+import { HYBRID_SUITE_BIT } from "../wire.ts";
 import { type HandshakePattern, isHybrid } from "./pattern.ts";
 import { fundamentalPatternNames, messageLengths, parsePattern } from "./patterns.ts";
 

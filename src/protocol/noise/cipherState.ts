@@ -8,10 +8,10 @@
 
 import { invalidArgument, SealwireError } from "../../base/errors.ts";
 import { requireBytes, requireBytesOf } from "../../core/bytes.ts";
-import { type Aes256Gcm, aes256gcm, checkEngine } from "../../core/gcm.ts";
-import type { Engine } from "../../core/gcmPieces.ts";
+import { checkEngine, type Engine } from "../../core/engine.ts";
+import { type Aes256Gcm, aes256gcm } from "../../core/gcm.ts";
+import { KEYLEN } from "../../core/noiseHash.ts";
 
-const KEYLEN = 32;
 const NONCE_BYTES = 12;
 const MAX_U32 = 0xffffffff;
 const NO_AD = new Uint8Array(0);

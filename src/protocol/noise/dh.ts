@@ -1,5 +1,5 @@
-// The DH functions of Noise (revision 34, sections 4.1 and 12.1) over 25519. One object, so that a test can
-// count what a handshake costs.
+// The DH functions of Noise (revision 34, sections 4.1 and 12.1) over 25519. They are methods of one object, so that a
+// test can count the calls of a handshake.
 
 import { type KeyPair, x25519, x25519KeyPair } from "../../core/x25519.ts";
 

@@ -5,29 +5,16 @@
 //                  └── anything fails ───────────────────────────▶ consumed (wiped)
 //   any state ── destroy() ──▶ destroyed (wiped)
 //
-// Secret: s, e, e1 (private keys), psks, and the SymmetricState. All are wiped when the handshake is consumed or
-// destroyed.
-// Beside them the tokens of the extension for hybrid forward secrecy (revision 1, section 4): e1, ekem1.
+// The keys, and what each token does with them, are in handshakeTokens.ts; all are wiped when the handshake is consumed
+// or destroyed.
 
 import { invalidArgument, SealwireError } from "../../base/errors.ts";
 import { isBytes, requireBytes, requireBytesUpTo, viewOf } from "../../core/bytes.ts";
-import type { MlKem768KeyPair } from "../../core/mlKem768.ts";
 import type { CipherState } from "./cipherState.ts";
-import { dhFunctions, type KeyPair } from "./dh.ts";
-import { checkKeys, type HandshakeStateOptions } from "./handshakeStateOptions.ts";
-import { kemFunctions } from "./kem.ts";
-import { checkedPattern, type DhToken, type HandshakePattern, type Token } from "./pattern.ts";
-import {
-  DHLEN,
-  KEMCIPHERTEXTLEN,
-  KEMPUBLICKEYLEN,
-  MAX_MESSAGE_BYTES,
-  messageLengths,
-  parsePattern,
-  protocolName,
-  TAGLEN,
-} from "./patterns.ts";
-import { SymmetricState } from "./symmetricState.ts";
+import { type CheckedKeys, checkKeys, type HandshakeStateOptions } from "./handshakeStateOptions.ts";
+import { HandshakeTokens } from "./handshakeTokens.ts";
+import { checkedPattern, type HandshakePattern, type Token } from "./pattern.ts";
+import { MAX_MESSAGE_BYTES, messageLengths, parsePattern } from "./patterns.ts";
 
 const EMPTY = new Uint8Array(0);
 const MAX_PROLOGUE_BYTES = 131_072;
@@ -49,19 +36,9 @@ export interface SplitKeys {
 export class HandshakeState {
   readonly pattern: HandshakePattern;
   readonly initiator: boolean;
-  readonly #symmetric: SymmetricState;
+  readonly #tokens: HandshakeTokens;
   readonly #lengths: readonly number[];
-  readonly #psks: Uint8Array[];
-  readonly #ephemeralForTests: Uint8Array | undefined;
-  readonly #kemForTests: Uint8Array | undefined;
-  #s: KeyPair | undefined;
-  #e: KeyPair | undefined;
-  #rs: Uint8Array | undefined;
-  #re: Uint8Array | undefined;
-  #e1: MlKem768KeyPair | undefined;
-  #re1: Uint8Array | undefined;
   #turn = 0;
-  #nextPsk = 0;
   #end: "consumed" | "destroyed" | undefined;
 
   /**
@@ -77,34 +54,18 @@ export class HandshakeState {
     if (typeof initiator !== "boolean") throw invalidArgument("initiator", "true or false");
     requireBytesUpTo("prologue", prologue, MAX_PROLOGUE_BYTES);
     const pattern = typeof given === "string" ? parsePattern(given) : checkedPattern(given);
-    const own = {
+    const keys: CheckedKeys = {
       s: s === undefined || isBytes(s) ? s : { privateKey: s?.privateKey, publicKey: s?.publicKey },
       rs,
       psks: Array.isArray(psks) ? [...psks] : psks,
       unsafeEphemeralForTests,
       unsafeKemForTests,
     };
-    checkKeys(pattern, initiator, own);
+    checkKeys(pattern, initiator, keys);
     this.pattern = pattern;
     this.initiator = initiator;
     this.#lengths = messageLengths(pattern);
-    this.#symmetric = new SymmetricState(protocolName(pattern));
-    this.#symmetric.mixHash(prologue);
-
-    this.#ephemeralForTests = unsafeEphemeralForTests && new Uint8Array(unsafeEphemeralForTests);
-    this.#kemForTests = unsafeKemForTests && new Uint8Array(unsafeKemForTests);
-    if (isBytes(own.s)) this.#s = dhFunctions.generateKeyPair(own.s);
-    else if (own.s) {
-      const { privateKey, publicKey } = own.s;
-      this.#s = { privateKey: new Uint8Array(privateKey), publicKey: new Uint8Array(publicKey) };
-    }
-    if (rs !== undefined) this.#rs = new Uint8Array(rs);
-    this.#psks = own.psks.map((psk) => new Uint8Array(psk));
-    const [initiatorStatic, responderStatic] = initiator
-      ? [this.#s?.publicKey, this.#rs]
-      : [this.#rs, this.#s?.publicKey];
-    if (pattern.initiatorStaticKnown) this.#symmetric.mixHash(initiatorStatic!);
-    if (pattern.responderStaticKnown) this.#symmetric.mixHash(responderStatic!);
+    this.#tokens = new HandshakeTokens(pattern, initiator, prologue, keys);
   }
 
   /** True when `writeMessage` is the next step, false when `readMessage` is or the handshake is over. */
@@ -128,13 +89,13 @@ export class HandshakeState {
    * message mixes it in (section 7.7).
    */
   get remoteStaticKey(): Uint8Array | undefined {
-    return this.#rs && new Uint8Array(this.#rs);
+    return this.#tokens.remoteStaticKey;
   }
 
   /** The handshake hash (section 11.2), 64 bytes: equal on both ends and unique to this session. */
   get handshakeHash(): Uint8Array {
     if (!this.isFinished) throw new SealwireError("ERR_HANDSHAKE", "the handshake is not finished");
-    return this.#symmetric.getHandshakeHash();
+    return this.#tokens.symmetric.getHandshakeHash();
   }
 
   /**
@@ -159,14 +120,8 @@ export class HandshakeState {
         message.set(bytes, at);
         at += bytes.length;
       };
-      for (const token of this.#tokens()) {
-        if (token === "e") append(this.#writeE());
-        else if (token === "s") append(this.#symmetric.encryptAndHash(this.#s!.publicKey));
-        else if (token === "e1") append(this.#writeE1());
-        else if (token === "ekem1") append(this.#writeEkem1());
-        else this.#mix(token);
-      }
-      append(this.#symmetric.encryptAndHash(payload));
+      for (const token of this.#nextTokens()) this.#tokens.write(token, append);
+      append(this.#tokens.symmetric.encryptAndHash(payload));
       this.#turn += 1;
       return message;
     });
@@ -195,16 +150,8 @@ export class HandshakeState {
         at += length;
         return new Uint8Array(viewOf(message, at - length, at));
       };
-      const takeSealed = (length: number): Uint8Array =>
-        this.#symmetric.decryptAndHash(take(length + (this.#symmetric.hasKey ? TAGLEN : 0)));
-      for (const token of this.#tokens()) {
-        if (token === "e") this.#readE(take(DHLEN));
-        else if (token === "s") this.#rs = takeSealed(DHLEN);
-        else if (token === "e1") this.#re1 = takeSealed(KEMPUBLICKEYLEN);
-        else if (token === "ekem1") this.#readEkem1(takeSealed(KEMCIPHERTEXTLEN));
-        else this.#mix(token);
-      }
-      const payload = this.#symmetric.decryptAndHash(take(messageBytes - at));
+      for (const token of this.#nextTokens()) this.#tokens.read(token, take);
+      const payload = this.#tokens.symmetric.decryptAndHash(take(messageBytes - at));
       this.#turn += 1;
       return payload;
     });
@@ -217,7 +164,7 @@ export class HandshakeState {
    */
   split(): SplitCiphers {
     this.#requireFinished();
-    const [first, second] = this.#symmetric.split();
+    const [first, second] = this.#tokens.symmetric.split();
     this.#finish("consumed");
     return this.initiator ? { send: first, receive: second } : { send: second, receive: first };
   }
@@ -230,7 +177,7 @@ export class HandshakeState {
    */
   splitKeys(): SplitKeys {
     this.#requireFinished();
-    const [first, second] = this.#symmetric.splitKeys();
+    const [first, second] = this.#tokens.symmetric.splitKeys();
     this.#finish("consumed");
     return this.initiator ? { sendKey: first, receiveKey: second } : { sendKey: second, receiveKey: first };
   }
@@ -245,82 +192,11 @@ export class HandshakeState {
 
   #finish(end: "consumed" | "destroyed"): void {
     this.#end = end;
-    this.#symmetric.destroy();
-    this.#s?.privateKey.fill(0);
-    this.#e?.privateKey.fill(0);
-    this.#s = undefined;
-    this.#e = undefined;
-    this.#ephemeralForTests?.fill(0);
-    this.#wipeE1();
-    this.#kemForTests?.fill(0);
-    for (const psk of this.#psks) psk.fill(0);
+    this.#tokens.wipe();
   }
 
-  #tokens(): readonly Token[] {
+  #nextTokens(): readonly Token[] {
     return this.pattern.messages[this.#turn]!;
-  }
-
-  #writeE(): Uint8Array {
-    this.#e = dhFunctions.generateKeyPair(this.#ephemeralForTests);
-    this.#mixE(this.#e.publicKey);
-    return this.#e.publicKey;
-  }
-
-  #readE(re: Uint8Array): void {
-    this.#re = re;
-    this.#mixE(re);
-  }
-
-  #mixE(publicKey: Uint8Array): void {
-    this.#symmetric.mixHash(publicKey);
-    // Section 9.2: a psk handshake mixes ephemerals into the key, so that it differs every time.
-    if (this.pattern.pskCount > 0) this.#symmetric.mixKey(publicKey);
-  }
-
-  #writeE1(): Uint8Array {
-    this.#e1 = kemFunctions.generateKeyPair(this.#kemForTests);
-    return this.#symmetric.encryptAndHash(this.#e1.encapsulationKey);
-  }
-
-  #writeEkem1(): Uint8Array {
-    const { ciphertext, sharedSecret } = kemFunctions.encapsulate(this.#re1!, this.#kemForTests);
-    try {
-      const sealed = this.#symmetric.encryptAndHash(ciphertext);
-      this.#symmetric.mixKey(sharedSecret);
-      return sealed;
-    } finally {
-      sharedSecret.fill(0);
-    }
-  }
-
-  #readEkem1(ciphertext: Uint8Array): void {
-    this.#mixSecret(kemFunctions.decapsulate(this.#e1!.decapsulationKey, ciphertext));
-    this.#wipeE1();
-  }
-
-  #wipeE1(): void {
-    this.#e1?.decapsulationKey.fill(0);
-    this.#e1 = undefined;
-  }
-
-  #mixSecret(secret: Uint8Array): void {
-    this.#symmetric.mixKey(secret);
-    secret.fill(0);
-  }
-
-  /** The tokens that put nothing on the wire. In "es" the initiator's key is the ephemeral, in "se" the static. */
-  #mix(token: DhToken | "psk"): void {
-    if (token === "psk") {
-      const psk = this.#psks[this.#nextPsk++]!;
-      this.#symmetric.mixKeyAndHash(psk);
-      return;
-    }
-    const [mine, theirs] = this.initiator ? [token[0], token[1]] : [token[1], token[0]];
-    const shared = dhFunctions.dh(
-      (mine === "e" ? this.#e : this.#s)!,
-      (theirs === "e" ? this.#re : this.#rs)!,
-    );
-    this.#mixSecret(shared);
   }
 
   /** Runs one step; whatever goes wrong in it ends the handshake and wipes it (section 5.3). */

@@ -28,17 +28,19 @@ export interface HandshakeStateOptions {
   unsafeKemForTests?: Uint8Array;
 }
 
+/** The keys among the options, each read once. */
+export interface CheckedKeys
+  extends Pick<HandshakeStateOptions, "s" | "rs" | "unsafeEphemeralForTests" | "unsafeKemForTests"> {
+  readonly psks: readonly Uint8Array[];
+}
+
 /**
  * Every key that the pattern needs is there, well-formed, and no other.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option
  */
-export function checkKeys(
-  pattern: HandshakePattern,
-  initiator: boolean,
-  options: Pick<HandshakeStateOptions, "s" | "rs" | "psks" | "unsafeEphemeralForTests" | "unsafeKemForTests">,
-): void {
-  const { s, rs, psks = [], unsafeEphemeralForTests, unsafeKemForTests } = options;
+export function checkKeys(pattern: HandshakePattern, initiator: boolean, keys: CheckedKeys): void {
+  const { s, rs, psks, unsafeEphemeralForTests, unsafeKemForTests } = keys;
   const role = initiator ? "initiator" : "responder";
   const writesS = pattern.messages.some((tokens, i) => (i % 2 === 0) === initiator && tokens.includes("s"));
   const needsS = writesS || (initiator ? pattern.initiatorStaticKnown : pattern.responderStaticKnown);

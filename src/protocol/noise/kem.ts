@@ -1,5 +1,5 @@
-// The KEM functions of Noise's extension for hybrid forward secrecy (revision 1, section 3) over ML-KEM-768. One object,
-// so that a test can count what a handshake costs.
+// The KEM functions of Noise's extension for hybrid forward secrecy (revision 1, section 3) over ML-KEM-768. They are
+// methods of one object, so that a test can count the calls of a handshake.
 
 import {
   type MlKem768Encapsulation,

@@ -1,9 +1,9 @@
-// Keys as applications hold them: 32 bytes, or text. Decoding and comparing; nothing here does cryptography.
+// Static keys and psks as applications hold them: 32 bytes, or text. This file decodes and compares them.
 
-import { KEY_BYTES } from "../../base/constants.ts";
 import { invalidArgument } from "../../base/errors.ts";
 import { decodeBase64, encodeBase64 } from "../../core/base64.ts";
 import { isBytes, requireBytes, requireBytesOf } from "../../core/bytes.ts";
+import { KEY_BYTES } from "../wire.ts";
 import { dhFunctions, type KeyPair } from "./dh.ts";
 
 /** 32 bytes; or their base64url or base64 text (43 characters, padding allowed), or 64 hex digits. */

@@ -1,9 +1,9 @@
-// Protocol v2: the factory that a connection makes its handshakes with. DESIGN of the wire: docs/PROTOCOL.md.
+// Protocol v2: the factory that makes the handshakes of connections. docs/PROTOCOL.md describes the wire.
 
-import { LENGTH_BYTES, REKEY_AFTER_FRAMES } from "../../base/constants.ts";
 import { invalidArgument, SealwireError } from "../../base/errors.ts";
 import { readU32 } from "../../core/bytes.ts";
 import type { HandshakeFactory, Role, TransportFormat } from "../handshake.ts";
+import { LENGTH_BYTES, REKEY_AFTER_FRAMES } from "../wire.ts";
 import { patternByFirstFrame } from "./choosePattern.ts";
 import { NoiseHandshake } from "./noiseHandshake.ts";
 import {

@@ -4,14 +4,14 @@
 //   client: write ──▶ length ──▶ message ──▶ (write ──▶) done
 //   server: length ──▶ message ──▶ write ──▶ (length ──▶ message ──▶) done
 //
-// Every message has one length that its pattern allows; it is checked on the prefix, before the message is
-// read. When the peer's static key is known, and before anything more is written, the key is checked
-// (`remoteStatic`, then `authorize`). Whatever fails ends the handshake and wipes it.
+// A pattern allows one length for each message, which is checked on the prefix, before the message is read. As soon as
+// the peer's static key is known it is checked (`remoteStatic`, then `authorize`), before anything more is written.
+// Every failure ends the handshake and wipes it.
 
-import { HYBRID_SUITE_BIT, LENGTH_BYTES } from "../../base/constants.ts";
 import { SealwireError } from "../../base/errors.ts";
 import { requireBytes, writeU32 } from "../../core/bytes.ts";
 import type { Handshake, HandshakeInfo, HandshakeResult, Role } from "../handshake.ts";
+import { HYBRID_SUITE_BIT, LENGTH_BYTES } from "../wire.ts";
 import { patternByFirstFrame, peerStaticKnown, suiteOf } from "./choosePattern.ts";
 import { HandshakeState } from "./handshakeState.ts";
 import { encodeKey, equalKeys } from "./keys.ts";

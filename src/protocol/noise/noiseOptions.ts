@@ -111,7 +111,7 @@ const noiseOptionNames: readonly string[] = [
 
 /** Begins every prologue, so that no other use of Noise can be mistaken for this one. */
 const PROLOGUE_PREFIX = "sealwire/2";
-const MAX_PROLOGUE_BYTES = 65_535;
+const MAX_OWN_PROLOGUE_BYTES = 65_535;
 
 /**
  * Checks and decodes.
@@ -211,7 +211,7 @@ function buildPrologue(prologue: Uint8Array | string | undefined): Uint8Array {
   if (prologue === undefined) return prefix;
   const own = typeof prologue === "string" ? encodeText(prologue) : prologue;
   try {
-    requireBytesUpTo("prologue", own, MAX_PROLOGUE_BYTES);
+    requireBytesUpTo("prologue", own, MAX_OWN_PROLOGUE_BYTES);
   } catch {
     throw invalidArgument("prologue", "a string or Uint8Array of at most 65,535 bytes");
   }

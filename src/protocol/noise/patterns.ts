@@ -7,13 +7,14 @@
 
 import { invalidArgument } from "../../base/errors.ts";
 import { MLKEM768_CIPHERTEXT_BYTES, MLKEM768_ENCAPSULATION_KEY_BYTES } from "../../core/mlKem768.ts";
+import { KEY_BYTES, TAG_BYTES } from "../wire.ts";
 import { checkedPattern, type HandshakePattern, isDh, isHybrid, type Token, wellFormed } from "./pattern.ts";
 
-/** Lengths in bytes (sections 4.1 to 4.3) for 25519, AESGCM and BLAKE2b. */
-export const DHLEN = 32;
-export const HASHLEN = 64;
-export const TAGLEN = 16;
-export const PSKLEN = 32;
+export { HASHLEN, KEYLEN } from "../../core/noiseHash.ts";
+/** Lengths in bytes (sections 4.1, 4.2 and 9.1) for 25519 and AESGCM. */
+export const DHLEN = KEY_BYTES;
+export const TAGLEN = TAG_BYTES;
+export const PSKLEN = KEY_BYTES;
 /** HFS section 3, for MLKEM768. */
 export const KEMPUBLICKEYLEN = MLKEM768_ENCAPSULATION_KEY_BYTES;
 export const KEMCIPHERTEXTLEN = MLKEM768_CIPHERTEXT_BYTES;

@@ -8,9 +8,8 @@ import { requireBytesUpTo } from "../../core/bytes.ts";
 import { MAX_MIX_BYTES, mixHash, mixKey, mixKeyAndHash, split } from "../../core/noiseHash.ts";
 import { encodeText } from "../../core/text.ts";
 import { CipherState } from "./cipherState.ts";
-import { HASHLEN, TAGLEN } from "./patterns.ts";
+import { HASHLEN, KEYLEN, TAGLEN } from "./patterns.ts";
 
-const KEYLEN = 32;
 export class SymmetricState {
   /** Its keys live for a message or two: not worth setting up the runtime's own AES. */
   readonly #cipher = new CipherState("wasm");

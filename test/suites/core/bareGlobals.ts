@@ -29,7 +29,7 @@ const missing = optional.filter((name) => !(name in globalThis));
 const primitives = await import("../../../src/crypto.ts");
 const noise = await import("../../../src/noise.ts");
 const { encodeError, decodeError } = await import("../../../src/protocol/errorBody.ts");
-const { release } = await import("../../../src/core/release.ts");
+const { detach } = await import("../../../src/core/detach.ts");
 const { isAbortSignal } = await import("../../../src/core/abortSignal.ts");
 
 test("they are really gone", () => {
@@ -68,7 +68,7 @@ test("a handshake and its transport run", () => {
 
 test("memory of the runtime's is left to the collector where nothing can free it", () => {
   const bytes = new Uint8Array(65_536).fill(7);
-  release(bytes);
+  detach(bytes);
   assert.ok(bytes.length === 0 || bytes.every((byte) => byte === 7));
 });
 

@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict";
 import { CachedKey, expandedKeys, LIVE_CIPHERS, liveCiphers } from "../../../src/core/cachedKey.ts";
+import { ClockCache } from "../../../src/core/clockCache.ts";
 import { type Engine, FrameCipher } from "../../../src/core/frameCipher.ts";
-import { Slots } from "../../../src/core/slots.ts";
-import { core, KEY_CACHE, KEY_SLOT_BYTES, KEY_SLOTS, memory, POOL } from "../../../src/core/wasmModule.ts";
+import { core, KEY_CACHE, KEY_ENTRIES, KEY_ENTRY_BYTES, memory, POOL } from "../../../src/core/wasmModule.ts";
 import { nodeSeal, randomBytes } from "../../support/gcmTests.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
 
 onAfterEachTest(() => {
-  assert.equal(expandedKeys(), 0, "every slot of the key cache was given back");
+  assert.equal(expandedKeys(), 0, "every entry of the key cache was given back");
   assert.equal(liveCiphers(), 0, "every cipher object of the runtime was given back");
 });
 
@@ -44,19 +44,19 @@ function manyConnections(count: number, engine: Engine, textLength: number): voi
       const sealed = sealOne(send, text);
       if (i % 97 === 0) assert.deepEqual(sealed, nodeSeal(keys[i]!, nonceOf(round), text), `connection ${i}`);
       assert.equal(receive.openFrames(POOL, end, 1), 1, `connection ${i}`);
-      assert.ok(expandedKeys() <= KEY_SLOTS);
+      assert.ok(expandedKeys() <= KEY_ENTRIES);
       assert.ok(liveCiphers() <= LIVE_CIPHERS);
     }
   }
-  assert.ok(2 * count > KEY_SLOTS, "there are more keys than slots");
-  assert.equal(expandedKeys(), KEY_SLOTS);
+  assert.ok(2 * count > KEY_ENTRIES, "there are more keys than entries");
+  assert.equal(expandedKeys(), KEY_ENTRIES);
   assert.equal(liveCiphers(), engine === "keystream" ? LIVE_CIPHERS : 0);
   assert.equal(memory.buffer.byteLength, bytesBefore);
   for (const { send, receive } of connections) {
     send.destroy();
     receive.destroy();
   }
-  const cache = memory.subarray(KEY_CACHE, KEY_CACHE + KEY_SLOTS * KEY_SLOT_BYTES);
+  const cache = memory.subarray(KEY_CACHE, KEY_CACHE + KEY_ENTRIES * KEY_ENTRY_BYTES);
   // Eight bytes at a time; the cache is 29 MiB.
   const words = new BigUint64Array(cache.buffer, cache.byteOffset, cache.length >> 3);
   assert.ok(
@@ -71,20 +71,20 @@ test("10,000 connections whose messages need the larger tables", () => manyConne
 
 test("3,000 connections with the runtime's AES", () => manyConnections(3_000, "keystream", 100));
 
-test("a key that loses its slot leaves nothing in it that its successor does not overwrite", () => {
+test("a key that loses its entry leaves nothing in it that its successor does not overwrite", () => {
   const marker = randomBytes(32);
   const first = new CachedKey(marker);
-  const slot = first.expanded();
+  const entry = first.expanded();
   // Long enough for the tables of ghashKaratsuba.ts, which are built on demand.
-  core.sealFrames(slot, 0, 0, 0, POOL, prepareFrame(1000));
-  const tables = memory.slice(slot, slot + KEY_SLOT_BYTES);
-  // As many again as there are slots: the hand goes round once.
-  const others = Array.from({ length: 2 * KEY_SLOTS }, () => new CachedKey(randomBytes(32)));
-  const slots = others.map((other) => other.expanded());
-  assert.ok(slots.includes(slot), "somebody else has the slot now");
+  core.sealFrames(entry, 0, 0, 0, POOL, prepareFrame(1000));
+  const tables = memory.slice(entry, entry + KEY_ENTRY_BYTES);
+  // As many again as there are entries: the hand goes round once.
+  const others = Array.from({ length: 2 * KEY_ENTRIES }, () => new CachedKey(randomBytes(32)));
+  const entries = others.map((other) => other.expanded());
+  assert.ok(entries.includes(entry), "somebody else has the entry now");
   // Wherever the first key had something, it is gone. (16 equal bytes may be a repeated round key byte.)
-  const now = memory.slice(slot, slot + KEY_SLOT_BYTES);
-  for (let at = 0; at + 64 <= KEY_SLOT_BYTES; at += 16) {
+  const now = memory.slice(entry, entry + KEY_ENTRY_BYTES);
+  for (let at = 0; at + 64 <= KEY_ENTRY_BYTES; at += 16) {
     const before = tables.subarray(at, at + 64);
     if (before.every((byte) => byte === 0)) continue;
     assert.ok(
@@ -100,34 +100,34 @@ function prepareFrame(length: number): number {
   return POOL + length + 20;
 }
 
-test("slots: all are given out before one is taken away", () => {
-  const slots = new Slots(5);
+test("entries: all are given out before one is taken away", () => {
+  const entries = new ClockCache(5);
   const evicted: number[] = [];
-  const owner = () => ({ evicted: (slot: number) => void evicted.push(slot) });
-  const given = Array.from({ length: 5 }, () => slots.acquire(owner()));
+  const owner = () => ({ evicted: (entry: number) => void evicted.push(entry) });
+  const given = Array.from({ length: 5 }, () => entries.take(owner()));
   assert.deepEqual([...given].sort(), [0, 1, 2, 3, 4]);
   assert.deepEqual(evicted, []);
-  slots.release(3);
-  assert.equal(slots.inUse, 4);
-  assert.equal(slots.acquire(owner()), 3, "a slot that was given back comes first");
+  entries.giveBack(3);
+  assert.equal(entries.inUse, 4);
+  assert.equal(entries.take(owner()), 3, "a entry that was given back comes first");
   assert.deepEqual(evicted, []);
-  const taken = slots.acquire(owner());
+  const taken = entries.take(owner());
   assert.deepEqual(evicted, [taken]);
-  assert.equal(slots.inUse, 5);
+  assert.equal(entries.inUse, 5);
 });
 
-test("slots: who is used between any two others keeps its slot", () => {
-  const slots = new Slots(100);
+test("entries: who is used between any two others keeps its entry", () => {
+  const entries = new ClockCache(100);
   let lost = false;
-  const hot = slots.acquire({
+  const hot = entries.take({
     evicted: () => {
       lost = true;
     },
   });
   let evictions = 0;
   for (let i = 0; i < 10_000; i++) {
-    slots.touch(hot);
-    slots.acquire({
+    entries.touch(hot);
+    entries.take({
       evicted: () => {
         evictions++;
       },

@@ -1,8 +1,8 @@
 // A bundle has more messages than handlers may run at once: they wait in order, with everything behind them.
 
 import assert from "node:assert/strict";
-import { Kind } from "../../../src/base/constants.ts";
 import type { Message, Server } from "../../../src/index.ts";
+import { Kind } from "../../../src/protocol/wire.ts";
 import type { ServerOptions } from "../../../src/rpc/api.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";

@@ -1,7 +1,7 @@
 // Bundles from a peer that finished the handshake: malformed ones, and everything that may stand in one.
 
 import assert from "node:assert/strict";
-import { Kind } from "../../../src/base/constants.ts";
+import { Kind } from "../../../src/protocol/wire.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
 import { concat, RawListener, u32 } from "../../support/rawPeer.ts";

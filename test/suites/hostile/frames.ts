@@ -1,7 +1,7 @@
 // What a peer that finished the handshake can do wrong.
 
 import assert from "node:assert/strict";
-import { Kind } from "../../../src/base/constants.ts";
+import { Kind } from "../../../src/protocol/wire.ts";
 import { test } from "../../support/harness.ts";
 import { protocols, v1, v2 } from "../../support/protocols.ts";
 import { concat, RawListener, u32 } from "../../support/rawPeer.ts";

@@ -1,9 +1,9 @@
 // Records that wait: a handler that stops gets no record more, and all of them later, in order, whatever they came in.
 
 import assert from "node:assert/strict";
-import { Kind } from "../../../src/base/constants.ts";
 import { writeU32 } from "../../../src/core/bytes.ts";
 import { Backlog, type RecordHandler } from "../../../src/protocol/backlog.ts";
+import { Kind } from "../../../src/protocol/wire.ts";
 import { test } from "../../support/harness.ts";
 
 /** Keeps copies of the records it gets, as many as it has room for. */

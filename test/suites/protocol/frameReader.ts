@@ -1,16 +1,6 @@
 // The frame parser: every split of a stream, one byte at a time, limits, and what it holds meanwhile.
 
 import assert from "node:assert/strict";
-import {
-  FIRST_FRAME_AT,
-  LARGE_CHUNK_BYTES,
-  LENGTH_BYTES,
-  PARTIAL_SLOT_FROM_BYTES,
-  PARTIAL_SLOTS,
-  SEGMENT_BYTES,
-  SPARE_CHUNKS,
-  WINDOW_FRAME_BYTES,
-} from "../../../src/base/constants.ts";
 import { readU32 } from "../../../src/core/bytes.ts";
 import { slotsInUse } from "../../../src/core/slotPool.ts";
 import {
@@ -24,6 +14,15 @@ import {
 } from "../../../src/core/wasmModule.ts";
 import { FrameReader } from "../../../src/protocol/frameReader.ts";
 import type { FrameSink } from "../../../src/protocol/frameSink.ts";
+import {
+  CHUNK_BYTES,
+  PARTIAL_SLOT_FROM_BYTES,
+  PARTIAL_SLOTS,
+  SPARE_CHUNKS,
+  WINDOW_FRAME_BYTES,
+} from "../../../src/protocol/partialFrame.ts";
+import { FIRST_FRAME_AT, SEGMENT_BYTES } from "../../../src/protocol/segment.ts";
+import { LENGTH_BYTES } from "../../../src/protocol/wire.ts";
 import { test } from "../../support/harness.ts";
 
 const MIN = 20;
@@ -286,7 +285,7 @@ test("a slot is wiped when its frame was delivered or given up", () => {
 
 test("chunks of large frames are used again, and no more than a limit of them is kept", () => {
   const frameChunks = SPARE_CHUNKS + 3;
-  const length = frameChunks * LARGE_CHUNK_BYTES;
+  const length = frameChunks * CHUNK_BYTES;
   const seen: (readonly Uint8Array[])[] = [];
   const sink = new Collector();
   sink.largeFrame = (chunks) => seen.push([...chunks]);
@@ -303,7 +302,7 @@ test("chunks of large frames are used again, and no more than a limit of them is
     [...chunks].filter((chunk) => earlier.has(chunk)).length;
   assert.equal(reused(second!, first!), SPARE_CHUNKS);
   // The last chunk of the second frame is a byte too short to be kept for others.
-  assert.equal(seen[1]!.at(-1)!.length, LARGE_CHUNK_BYTES - 1);
+  assert.equal(seen[1]!.at(-1)!.length, CHUNK_BYTES - 1);
   assert.equal(reused(third!, second!), 1);
 });
 

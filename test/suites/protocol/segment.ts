@@ -2,10 +2,17 @@
 // rules of docs/PROTOCOL.md, and no frame is longer than it may be.
 
 import assert from "node:assert/strict";
-import { Kind, LARGE_FRAME_BYTES, SEGMENT_BYTES } from "../../../src/base/constants.ts";
 import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/slotPool.ts";
 import { memory } from "../../../src/core/wasmModule.ts";
-import { type Framing, longestBody, paddedBytes, Segment } from "../../../src/protocol/segment.ts";
+import {
+  type Framing,
+  longestBody,
+  paddedBytes,
+  SEGMENT_BYTES,
+  SEGMENT_FRAME_BYTES,
+  Segment,
+} from "../../../src/protocol/segment.ts";
+import { Kind } from "../../../src/protocol/wire.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
 
 onAfterEachTest(() => assert.equal(slotsInUse(), 0));
@@ -352,7 +359,7 @@ test("a segment without anything in it takes every message that belongs in one",
     for (const padding of [0, 1, 2, 64, 16_376, 20_000, 32_700, 32_736, 32_744, 32_751, 32_752]) {
       const framing = { ...plainV2, padding, bundleBytes };
       for (let length = 32_760; length > 32_640; length--) {
-        if (paddedBytes(framing, 5 + length) + TAG_BYTES > LARGE_FRAME_BYTES) continue;
+        if (paddedBytes(framing, 5 + length) + TAG_BYTES > SEGMENT_FRAME_BYTES) continue;
         check(framing, [message(length)]);
       }
     }
@@ -363,7 +370,7 @@ test("padding: frames are multiples, alone or bundled; records are bare", () => 
   for (const padding of [1, 2, 3, 64, 100, 256, 1_000, 4_096, 16_000, 16_368, 20_000, 32_752]) {
     const framing = { ...plainV2, padding };
     const fits = (length: number): boolean =>
-      paddedBytes(framing, 5 + length) + TAG_BYTES <= LARGE_FRAME_BYTES;
+      paddedBytes(framing, 5 + length) + TAG_BYTES <= SEGMENT_FRAME_BYTES;
     for (const lengths of [
       [0],
       [padding % 997],
@@ -452,7 +459,7 @@ test("random sizes, paddings and limits", () => {
     if (framing.withKind && below(2) === 0)
       Object.assign(framing, { padding: 1 + below(below(2) === 0 ? 300 : 20_000) });
     const longest = longestOf[below(longestOf.length)]!;
-    const limit = Math.min(framing.maxFrameBytes, LARGE_FRAME_BYTES);
+    const limit = Math.min(framing.maxFrameBytes, SEGMENT_FRAME_BYTES);
     const messages = Array.from({ length: 1 + below(80) }, () =>
       message(below(longest + 1), below(8)),
     ).filter(

@@ -1,11 +1,11 @@
 // Sessions: rekeying at its boundary whatever the batches, refusal of wrong frames, counters.
 
 import assert from "node:assert/strict";
-import { LENGTH_BYTES, TAG_BYTES } from "../../../src/base/constants.ts";
 import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/slotPool.ts";
 import { memory } from "../../../src/core/wasmModule.ts";
 import type { HandshakeResult, TransportFormat } from "../../../src/protocol/handshake.ts";
 import { Session } from "../../../src/protocol/session.ts";
+import { LENGTH_BYTES, TAG_BYTES } from "../../../src/protocol/wire.ts";
 import { nodeSeal } from "../../support/gcmTests.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
 import { sealWhole } from "../../support/sealWhole.ts";

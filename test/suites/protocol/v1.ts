@@ -1,13 +1,13 @@
 // Protocol v1 against sessions recorded from the Go library: handshake bytes, keys and frames, both directions.
 
 import assert from "node:assert/strict";
-import { LENGTH_BYTES, TAG_BYTES } from "../../../src/base/constants.ts";
 import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/slotPool.ts";
 import { memory } from "../../../src/core/wasmModule.ts";
 import { x25519PublicKey } from "../../../src/core/x25519.ts";
 import type { Handshake, HandshakeResult } from "../../../src/protocol/handshake.ts";
 import { Session } from "../../../src/protocol/session.ts";
 import { monteV1, v1HandshakeForTests } from "../../../src/protocol/v1.ts";
+import { LENGTH_BYTES, TAG_BYTES } from "../../../src/protocol/wire.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
 import { sealWhole } from "../../support/sealWhole.ts";
 import { fromHex, readVectors, toHex } from "../../support/vectors.ts";

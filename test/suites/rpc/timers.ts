@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { once } from "node:events";
 import * as net from "node:net";
-import { TIMER_TICK_MS } from "../../../src/base/constants.ts";
-import { CallbackDeadline, Deadline, timers } from "../../../src/rpc/timers.ts";
+import { CallbackDeadline, Deadline, TIMER_TICK_MS, timers } from "../../../src/rpc/timers.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
 import { sleep, waitFor } from "../../support/rpcHarness.ts";
 

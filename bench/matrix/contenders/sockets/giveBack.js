@@ -1,4 +1,4 @@
-// What a read returned goes back at once, as sealwire does it (src/core/release.ts): the controls shall not pay for
+// What a read returned goes back at once, as sealwire does it (src/core/detach.ts): the controls shall not pay for
 // memory that the collector frees late.
 import process from "node:process";
 

@@ -1,19 +1,18 @@
-// Memory that the runtime allocated for one result (a cipher's output, a read) goes back at once, not when the
-// collector comes: the next result then lies in memory that is mapped and warm. 1,400-byte messages one way, Node 26
-// and Bun: half the time (docs/PERFORMANCE.md).
+// Frees memory that the runtime allocated for one result (a cipher's output, a read) at once, instead of when the
+// collector comes. The next result then lies in memory that is mapped and warm (docs/PERFORMANCE.md).
 
 import { runtimeName } from "./runtimeName.ts";
 import { wipe } from "./wipe.ts";
 
 /** Frees an ArrayBuffer by detaching it, or undefined where only the collector can. */
-const detach: ((buffer: ArrayBuffer) => void) | undefined = findDetach();
+const transferAway: ((buffer: ArrayBuffer) => void) | undefined = findTransfer();
 
 /** Below this, detaching costs more than it spares. */
-const RELEASE_FROM_BYTES = "transfer" in ArrayBuffer.prototype ? 4_096 : 16_384;
+const DETACH_FROM_BYTES = "transfer" in ArrayBuffer.prototype ? 4_096 : 16_384;
 /** Bun's ciphers allocate up to a block more than they return. */
 const SPARE_BYTES = 32;
 
-function findDetach(): ((buffer: ArrayBuffer) => void) | undefined {
+function findTransfer(): ((buffer: ArrayBuffer) => void) | undefined {
   // ES2024, not in Node 20.
   const { transfer } = ArrayBuffer.prototype as { transfer?: (bytes: number) => ArrayBuffer };
   if (transfer !== undefined) return (buffer) => transfer.call(buffer, 0);
@@ -29,14 +28,14 @@ function findDetach(): ((buffer: ArrayBuffer) => void) | undefined {
  * Frees the memory of `bytes` if they have an ArrayBuffer to themselves. Nobody may use them afterwards; what they
  * held is not wiped.
  */
-export function release(bytes: Uint8Array): void {
-  if (detach === undefined || bytes.length < RELEASE_FROM_BYTES) return;
+export function detach(bytes: Uint8Array): void {
+  if (transferAway === undefined || bytes.length < DETACH_FROM_BYTES) return;
   const { buffer } = bytes;
-  if (buffer.byteLength - bytes.length <= SPARE_BYTES) detach(buffer as ArrayBuffer);
+  if (buffer.byteLength - bytes.length <= SPARE_BYTES) transferAway(buffer as ArrayBuffer);
 }
 
-/** The same for secrets: zeros first. */
-export function wipeAndRelease(bytes: Uint8Array): void {
+/** The same for secrets: zeroes them first. */
+export function wipeAndDetach(bytes: Uint8Array): void {
   wipe(bytes);
-  release(bytes);
+  detach(bytes);
 }

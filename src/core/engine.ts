@@ -1,0 +1,26 @@
+// Who does the work of AES-256-GCM. All engines give the same bytes:
+//
+//   wasm       Everything is done in the module.
+//   keystream  The runtime's AES makes the keystream of a whole batch in one call, because the counters are known
+//              beforehand. XOR, GHASH and tags stay in the module.
+//   native     The runtime's GCM seals or opens message by message.
+//   auto       The fastest of these is chosen by size (tuning.ts).
+
+import { invalidArgument, SealwireError } from "../base/errors.ts";
+import { nodeCrypto } from "./runtimeAes.ts";
+
+export const engines = ["auto", "wasm", "keystream", "native"] as const;
+export type Engine = (typeof engines)[number];
+
+/** @throws SealwireError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED for an engine that this runtime does not have */
+export function checkEngine(engine: Engine): void {
+  if (!engines.includes(engine)) throw invalidArgument("engine", '"auto", "wasm", "keystream" or "native"');
+  requireEngine(engine);
+}
+
+/** @throws SealwireError ERR_UNSUPPORTED when `engine` needs node:crypto and this runtime lacks it */
+export function requireEngine(engine: Engine): void {
+  if ((engine === "keystream" || engine === "native") && nodeCrypto === undefined) {
+    throw new SealwireError("ERR_UNSUPPORTED", `engine "${engine}" needs node:crypto`);
+  }
+}
