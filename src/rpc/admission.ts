@@ -124,7 +124,7 @@ export class Admission {
   proved(socket: AcceptedSocket): void {
     if (socket.stage === "gone") return;
     const { maxConnections } = this.#limits;
-    this.#leaveLines(socket);
+    socket.leaveLines();
     socket.stage = "proven";
     this.#takePlace(socket);
     // Handshakes began when this one was old, and there are more of them than places: the youngest loses least.
@@ -139,7 +139,7 @@ export class Admission {
 
   /** Its connection is closed. The place is free when the socket is gone. */
   ended(socket: AcceptedSocket): void {
-    this.#leaveLines(socket);
+    socket.leaveLines();
     socket.stage = "gone";
     this.#queueUp(socket.share);
   }
@@ -239,11 +239,6 @@ export class Admission {
     byAddress.join(socket.byAddress);
   }
 
-  #leaveLines(socket: AcceptedSocket): void {
-    socket.byAge.leave();
-    socket.byAddress.leave();
-  }
-
   /** While somebody waits, handshakes get older. */
   #age(now: number): void {
     if (this.#ready.length === 0) return;
@@ -275,19 +270,19 @@ export class Admission {
 
   #dropSilent(socket: AcceptedSocket): void {
     this.droppedSilent++;
-    this.#leaveLines(socket);
+    socket.leaveLines();
     socket.drop();
   }
 
   #refuse(socket: AcceptedSocket): void {
     this.refused++;
-    this.#leaveLines(socket);
+    socket.leaveLines();
     socket.drop();
   }
 
   #displace(socket: AcceptedSocket): void {
     this.refused++;
-    this.#leaveLines(socket);
+    socket.leaveLines();
     this.#events.displace(socket);
   }
 
