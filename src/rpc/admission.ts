@@ -41,7 +41,8 @@ export class Admission {
   readonly #limits: AdmissionLimits;
   readonly #events: AdmissionEvents;
   readonly #overdueMs: number;
-  readonly #shares = new Map<string, Share>();
+  /** The addresses that have sockets. */
+  readonly shares = new Map<string, Share>();
   readonly #silent = new Line<AcceptedSocket>();
   readonly #ready = new Line<AcceptedSocket>();
   readonly #young = new Line<AcceptedSocket>();
@@ -81,10 +82,10 @@ export class Admission {
   }
 
   shareOf(address: string): Share {
-    let share = this.#shares.get(address);
+    let share = this.shares.get(address);
     if (share === undefined) {
       share = new AddressShare(address);
-      this.#shares.set(address, share);
+      this.shares.set(address, share);
     }
     return share;
   }
@@ -152,7 +153,7 @@ export class Admission {
     this.#givePlace(socket);
     if (--share.sockets > 0) return;
     share.turn.leave();
-    this.#shares.delete(share.address);
+    this.shares.delete(share.address);
   }
 
   /** Lets those begin that spoke, as far as there are places. Not for calls from inside a call of the API. */
