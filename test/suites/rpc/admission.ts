@@ -226,6 +226,32 @@ test("many free places at once are not filled in one turn", async () => {
   door.admission.close();
 });
 
+test("a socket that ends is counted, admitted never, and its address is forgotten", () => {
+  const door = new Door({ maxHandshakes: 1 });
+  const first = door.acceptReady("192.0.2.1");
+  const silent = door.accept("192.0.2.2");
+  const ready = door.acceptReady("192.0.2.3");
+  ready.onEnd();
+  silent.onEnd();
+  assert.ok(door.dropped.has(ready) && door.dropped.has(silent));
+  door.admission.proved(first);
+  door.admission.admitReady();
+  assert.deepEqual(door.admitted, [first]);
+  assert.equal(door.admission.shares.size, 3);
+  for (const socket of [silent, ready, first]) door.admission.left(socket);
+  assert.equal(door.admission.shares.size, 0);
+  assert.equal(door.admission.droppedSilent, 1);
+  door.admission.close();
+});
+
+test("without time to wait whoever finds no place is closed at once", () => {
+  const door = new Door({ maxConnections: 1, maxConnectionWaitMs: 0 });
+  assert.ok(door.isAdmitted(door.acceptReady("192.0.2.1")));
+  assert.ok(door.dropped.has(door.acceptReady("192.0.2.2")));
+  assert.equal(door.admission.refused, 1);
+  door.admission.close();
+});
+
 test("nobody gets old while nobody waits", () => {
   const door = new Door({ maxConnections: 1 });
   const slow = door.acceptReady("192.0.2.1");
