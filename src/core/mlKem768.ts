@@ -1,7 +1,10 @@
 // ML-KEM-768 (FIPS 203) on byte arrays: a key encapsulation mechanism that a quantum computer is not known to break.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
+import { requireBytesOf } from "./bytes.ts";
+import { randomBytes } from "./random.ts";
 import { core, memory, STAGING } from "./wasmModule.ts";
+import { wipe } from "./wipe.ts";
 
 /** Bytes of the seed of a key pair: d ‖ z (FIPS 203 section 7.1). */
 export const MLKEM768_SEED_BYTES = 64;
@@ -34,10 +37,12 @@ const SHARED_SECRET = STAGING + 0x1600;
 const RANDOM = SHARED_SECRET + MLKEM768_SHARED_SECRET_BYTES;
 const END = RANDOM + MLKEM768_SEED_BYTES;
 
-function requireBytes(name: string, bytes: Uint8Array, length: number): void {
-  if (!(bytes instanceof Uint8Array) || bytes.length !== length) {
-    throw invalidArgument(name, `a Uint8Array of ${length} bytes`);
-  }
+/** Puts `given` at RANDOM, or as many fresh random bytes, of which no copy stays. */
+function placeRandom(given: Uint8Array | undefined, length: number): void {
+  if (given !== undefined) return memory.set(given, RANDOM);
+  const fresh = randomBytes(length);
+  memory.set(fresh, RANDOM);
+  wipe(fresh);
 }
 
 function take(from: number, length: number): Uint8Array<ArrayBuffer> {
@@ -53,13 +58,11 @@ function wipeStaging(): void {
  * section 7.1). A seed is the short form in which to keep a decapsulation key.
  *
  * @param seed 64 secret bytes, d ‖ z; random, and wiped here, when left out
- * @throws SealwireError ERR_INVALID_ARGUMENT
+ * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED where nothing gives random bytes
  */
 export function mlKem768KeyPair(seed?: Uint8Array): MlKem768KeyPair {
-  if (seed !== undefined) requireBytes("seed", seed, MLKEM768_SEED_BYTES);
-  const random = memory.subarray(RANDOM, RANDOM + MLKEM768_SEED_BYTES);
-  if (seed === undefined) crypto.getRandomValues(random);
-  else random.set(seed);
+  if (seed !== undefined) requireBytesOf("seed", seed, MLKEM768_SEED_BYTES);
+  placeRandom(seed, MLKEM768_SEED_BYTES);
   core.mlKem768KeyGen(ENCAPSULATION_KEY, DECAPSULATION_KEY, RANDOM);
   const pair = {
     encapsulationKey: take(ENCAPSULATION_KEY, MLKEM768_ENCAPSULATION_KEY_BYTES),
@@ -74,7 +77,8 @@ export function mlKem768KeyPair(seed?: Uint8Array): MlKem768KeyPair {
  * section 7.2).
  *
  * @param encapsulationKey 1,184 bytes
- * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_WEAK_PUBLIC_KEY when the key fails the modulus check of section 7.2
+ * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_WEAK_PUBLIC_KEY when the key fails the modulus check of section 7.2;
+ *   ERR_UNSUPPORTED where nothing gives random bytes
  */
 export function mlKem768Encapsulate(encapsulationKey: Uint8Array): MlKem768Encapsulation {
   return mlKem768EncapsulateInternal(encapsulationKey, undefined);
@@ -89,11 +93,9 @@ export function mlKem768EncapsulateInternal(
   encapsulationKey: Uint8Array,
   m: Uint8Array | undefined,
 ): MlKem768Encapsulation {
-  requireBytes("encapsulationKey", encapsulationKey, MLKEM768_ENCAPSULATION_KEY_BYTES);
-  if (m !== undefined) requireBytes("m", m, MLKEM768_RANDOMNESS_BYTES);
-  const random = memory.subarray(RANDOM, RANDOM + MLKEM768_RANDOMNESS_BYTES);
-  if (m === undefined) crypto.getRandomValues(random);
-  else random.set(m);
+  requireBytesOf("encapsulationKey", encapsulationKey, MLKEM768_ENCAPSULATION_KEY_BYTES);
+  if (m !== undefined) requireBytesOf("m", m, MLKEM768_RANDOMNESS_BYTES);
+  placeRandom(m, MLKEM768_RANDOMNESS_BYTES);
   memory.set(encapsulationKey, ENCAPSULATION_KEY);
   const valid = core.mlKem768Encaps(SHARED_SECRET, CIPHERTEXT, ENCAPSULATION_KEY, RANDOM);
   const encapsulation = {
@@ -121,8 +123,8 @@ export function mlKem768Decapsulate(
   decapsulationKey: Uint8Array,
   ciphertext: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
-  requireBytes("decapsulationKey", decapsulationKey, MLKEM768_DECAPSULATION_KEY_BYTES);
-  requireBytes("ciphertext", ciphertext, MLKEM768_CIPHERTEXT_BYTES);
+  requireBytesOf("decapsulationKey", decapsulationKey, MLKEM768_DECAPSULATION_KEY_BYTES);
+  requireBytesOf("ciphertext", ciphertext, MLKEM768_CIPHERTEXT_BYTES);
   memory.set(decapsulationKey, DECAPSULATION_KEY);
   memory.set(ciphertext, CIPHERTEXT);
   const valid = core.mlKem768Decaps(SHARED_SECRET, DECAPSULATION_KEY, CIPHERTEXT);

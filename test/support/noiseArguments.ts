@@ -27,6 +27,7 @@ const { messageLengths } = entry;
 const info = { remoteAddress: "" };
 const NAME = "Noise_NN_25519_AESGCM_BLAKE2b";
 const ephemeral = someBytes(32);
+const kemSeed = someBytes(64);
 const serverStatic = generateKeyPair();
 const clientStatic = generateKeyPair();
 
@@ -55,6 +56,12 @@ function keyedSymmetric(material: Uint8Array): entry.SymmetricState {
 function firstMessage(psk: Uint8Array, payload: Uint8Array): Uint8Array {
   const options = { pattern: "NNpsk0", initiator: true, psks: [psk], unsafeEphemeralForTests: ephemeral };
   return using(new HandshakeState(options), (state) => state.writeMessage(payload));
+}
+
+/** What NNhfs's initiator writes first. */
+function firstHybridMessage(): Uint8Array {
+  const options = { initiator: true, unsafeEphemeralForTests: ephemeral, unsafeKemForTests: kemSeed };
+  return using(new HandshakeState({ pattern: "NNhfs", ...options }), (state) => state.writeMessage());
 }
 
 const [material, ad, key, psk] = [someBytes(32), someBytes(40), someBytes(32), someBytes(32)];
@@ -144,6 +151,30 @@ const states: ByteCase[] = [
   },
   {
     of: "HandshakeState",
+    variant: "what XXhfs writes",
+    args: { unsafeKemForTests: kemSeed, payload: text },
+    call: ({ unsafeKemForTests, payload }) => {
+      const s = clientStatic;
+      const options = { s, initiator: true, unsafeEphemeralForTests: ephemeral, unsafeKemForTests };
+      return using(new HandshakeState({ pattern: "XXhfs", ...options }), (state) =>
+        state.writeMessage(payload),
+      );
+    },
+  },
+  {
+    of: "HandshakeState",
+    variant: "what NNhfs answers",
+    args: { unsafeKemForTests: someBytes(32), message: firstHybridMessage() },
+    call: ({ unsafeKemForTests, message }) => {
+      const options = { initiator: false, unsafeEphemeralForTests: ephemeral, unsafeKemForTests };
+      return using(new HandshakeState({ pattern: "NNhfs", ...options }), (state) => {
+        state.readMessage(message!);
+        return state.writeMessage();
+      });
+    },
+  },
+  {
+    of: "HandshakeState",
     variant: "what IK writes",
     args: { s: clientStatic.privateKey, rs: serverStatic.publicKey },
     objects: ["s"],
@@ -184,41 +215,56 @@ const keys: ByteCase[] = [
   { of: "equalKeys", args: { a: key, b: new Uint8Array(key) }, call: ({ a, b }) => equalKeys(a!, b!) },
 ];
 
-/** What a client with these options says first. */
-function hello(options: entry.NoiseOptions): unknown {
-  const factory = noise({ unsafeEphemeralForTests: ephemeral, ...options });
+/** What a client with these options says first, in the form of the key exchange that is asked for. */
+function hello(postQuantum: boolean, options: entry.NoiseOptions): unknown {
+  const fixed = { unsafeEphemeralForTests: ephemeral, unsafeKemForTests: postQuantum ? kemSeed : undefined };
+  const factory = noise({ postQuantum, ...fixed, ...options });
   return using(factory, () => using(factory.create("client", info), (handshake) => handshake.send()));
 }
 
-const factories: ByteCase[] = [
+function formOf(postQuantum: boolean): string {
+  return postQuantum ? "hybrid" : "X25519 alone";
+}
+
+/** What stands in front of the first message of a pattern: its suite, its length. */
+function lengthOfFirst(pattern: string): Uint8Array {
+  const length = messageLengths(entry.parsePattern(pattern))[0]!;
+  return Uint8Array.of(0, pattern.includes("hfs") ? 1 : 0, length >>> 8, length & 255);
+}
+
+const factories = [true, false].flatMap((postQuantum): ByteCase[] => [
   {
     of: "noise",
-    variant: "psk",
-    args: { psk, prologue: ad, unsafeEphemeralForTests: ephemeral },
+    variant: `psk, ${formOf(postQuantum)}`,
+    args: {
+      ...{ psk, prologue: ad, unsafeEphemeralForTests: ephemeral },
+      ...(postQuantum && { unsafeKemForTests: kemSeed }),
+    },
     text: ["prologue"],
-    call: (args) => hello(args),
+    call: (args) => hello(postQuantum, args),
   },
   {
     of: "noise",
-    variant: "IK",
+    variant: `IK, ${formOf(postQuantum)}`,
     args: { staticKey: clientStatic.privateKey, remoteStatic: serverStatic.publicKey },
     objects: ["staticKey", "remoteStatic"],
-    call: (args) => hello(args),
+    call: (args) => hello(postQuantum, args),
   },
   {
     of: "noise",
-    variant: "a pair and a list",
+    variant: `a pair and a list, ${formOf(postQuantum)}`,
     args: { "staticKey.privateKey": clientStatic.privateKey, "remoteStatic[0]": serverStatic.publicKey },
     call: (args) => {
       const staticKey = { privateKey: args["staticKey.privateKey"]! };
-      return hello({ staticKey, remoteStatic: [args["remoteStatic[0]"]!] });
+      return hello(postQuantum, { staticKey, remoteStatic: [args["remoteStatic[0]"]!] });
     },
   },
   {
     of: "noise(…).create(…).receive",
-    args: { bytes: Uint8Array.of(0, 0, 0, messageLengths(entry.parsePattern("NNpsk0"))[0]!) },
+    variant: formOf(postQuantum),
+    args: { bytes: lengthOfFirst(postQuantum ? "NNhfs+psk0" : "NNpsk0") },
     call: ({ bytes }) => {
-      const factory = noise({ psk }, "server");
+      const factory = noise({ psk, postQuantum }, "server");
       return using(factory, () =>
         using(factory.create("server", info), (handshake) => {
           handshake.receive(bytes!);
@@ -227,7 +273,7 @@ const factories: ByteCase[] = [
       );
     },
   },
-];
+]);
 
 const cases = [...states, ...keys, ...factories];
 
@@ -346,8 +392,9 @@ const ends: EndCase[] = [
     end: "destroyed at every step, and failed",
     run: () => {
       const [s, own] = [generateKeyPair().privateKey, someBytes(32)];
-      for (let steps = 0; steps <= 3; steps++) {
-        const options = { pattern: "XXpsk3", psks: [own] };
+      for (let i = 0; i < 8; i++) {
+        const steps = i % 4;
+        const options = { pattern: i < 4 ? "XXpsk3" : "XXhfs+psk3", psks: [own] };
         const initiator = new HandshakeState({ ...options, initiator: true, s });
         const responder = new HandshakeState({ ...options, initiator: false, s: serverStatic });
         for (let i = 0; i < steps; i++) {
@@ -365,9 +412,11 @@ const ends: EndCase[] = [
           ]);
         }
       }
-      const failed = new HandshakeState({ pattern: "NNpsk0", psks: [own], initiator: false });
-      assert.throws(() => failed.readMessage(text), { code: "ERR_DECRYPT" });
-      assert.throws(() => failed.readMessage(text), { code: "ERR_HANDSHAKE", message: /consumed/ });
+      for (const pattern of ["NNpsk0", "NNhfs+psk0"]) {
+        const failed = new HandshakeState({ pattern, psks: [own], initiator: false });
+        assert.throws(() => failed.readMessage(text), { code: "ERR_DECRYPT" });
+        assert.throws(() => failed.readMessage(text), { code: "ERR_HANDSHAKE", message: /consumed/ });
+      }
       return [s, own, text, serverStatic.privateKey];
     },
   },
@@ -376,10 +425,14 @@ const ends: EndCase[] = [
     end: "a whole handshake, and options of which the last is wrong",
     run: () => {
       const own = someBytes(32);
-      const [client, server] = [noise({ psk: own }, "client"), noise({ psk: own }, "server")];
-      const results = drive(client.create("client", info), server.create("server", info));
-      for (const factory of [client, server]) factory.destroy();
-      assertClosed([() => client.create("client", info), () => server.create("server", info)]);
+      const results: entry.HandshakeResult[] = [];
+      for (const postQuantum of [true, false]) {
+        const options = { psk: own, postQuantum };
+        const [client, server] = [noise(options, "client"), noise(options, "server")];
+        results.push(...drive(client.create("client", info), server.create("server", info)));
+        for (const factory of [client, server]) factory.destroy();
+        assertClosed([() => client.create("client", info), () => server.create("server", info)]);
+      }
       const wrong = { psk: own, staticKey: clientStatic, unsafeEphemeralForTests: new Uint8Array(1) };
       assert.throws(() => noise(wrong), { code: "ERR_INVALID_ARGUMENT" });
       return [own, ...results.flatMap(({ sendKey, receiveKey }) => [sendKey, receiveKey])];

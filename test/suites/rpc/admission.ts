@@ -11,7 +11,7 @@ import { Admission } from "../../../src/rpc/admission.ts";
 import { resolveAdmission } from "../../../src/rpc/admissionLimits.ts";
 import { test } from "../../support/harness.ts";
 import { protocols, v2 } from "../../support/protocols.ts";
-import { concat, RawPeer, u32 } from "../../support/rawPeer.ts";
+import { RawPeer } from "../../support/rawPeer.ts";
 import {
   checkLeaksAfterEachTest,
   deferred,
@@ -359,32 +359,45 @@ for (const protocol of protocols) {
   });
 }
 
-test("handshakes that nobody ends keep no client from its place", async () => {
-  const keys = generateKeyPair();
-  const places = 4;
-  const server = await startServer({
-    staticKey: keys.privateKey,
-    authorize: () => true,
-    onMessage: echo,
-    maxConnections: places,
+for (const postQuantum of [true, false]) {
+  const form = postQuantum ? "hybrid" : "X25519 alone";
+
+  test(`${form}: handshakes that nobody ends keep no client from its place`, async () => {
+    const keys = generateKeyPair();
+    const places = 4;
+    const options = { authorize: () => true, postQuantum };
+    const server = await startServer({
+      ...options,
+      staticKey: keys.privateKey,
+      onMessage: echo,
+      maxConnections: places,
+    });
+    // Message 1 of XX is public keys that nobody needs to know the private keys of.
+    const stuck = await rawPeers(server.port, places);
+    for (const peer of stuck) {
+      const factory = noise({ ...options, staticKey: generateKeyPair().privateKey }, "client");
+      const handshake = factory.create("client", { remoteAddress: "" });
+      peer.write(handshake.send()!.slice());
+      handshake.destroy();
+      factory.destroy();
+      await peer.read(4);
+    }
+    const clients = Array.from({ length: places }, () =>
+      startClient({
+        ...options,
+        staticKey: generateKeyPair().privateKey,
+        port: server.port,
+        maxConnections: 1,
+      }),
+    );
+    for (const client of clients) assert.equal(fromText(await client.request(text("proven"))), "proven");
+    assert.equal(server.connections.length, places);
+    // The proven ones took the places of those, one by one.
+    for (const peer of stuck) await peer.ended();
+    assert.equal(server.refusedConnections, places);
+    await destroyAll(stuck);
   });
-  // Message 1 of XX is a public key that nobody needs to know the private key of.
-  const stuck = await rawPeers(server.port, places);
-  for (const peer of stuck) {
-    peer.write(concat(u32(32), generateKeyPair().publicKey));
-    await peer.read(4);
-  }
-  const credentials = { staticKey: generateKeyPair().privateKey, authorize: () => true };
-  const clients = Array.from({ length: places }, () =>
-    startClient({ ...credentials, port: server.port, maxConnections: 1 }),
-  );
-  for (const client of clients) assert.equal(fromText(await client.request(text("proven"))), "proven");
-  assert.equal(server.connections.length, places);
-  // The proven ones took the places of those, one by one.
-  for (const peer of stuck) await peer.ended();
-  assert.equal(server.refusedConnections, places);
-  await destroyAll(stuck);
-});
+}
 
 test("a herd of clients that connect at once is served completely", { timeoutMs: 120_000 }, async () => {
   const server = await startServer({ ...v2.options, onMessage: echo });
