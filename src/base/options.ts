@@ -1,5 +1,6 @@
 // Numbers that limit a connection, a client or a server: every option, its default and its check, in one place.
 
+import { TAG_BYTES } from "./constants.ts";
 import { invalidArgument } from "./errors.ts";
 
 /** Who is at the other end, as far as the handshake proved it. */
@@ -31,7 +32,8 @@ export interface ConnectionLimits {
   highWaterMarkBytes?: number;
   /**
    * Hard limit of unsent bytes: a `send` or `request` whose body would exceed it rejects with ERR_BACKPRESSURE (a body
-   * that has nothing before it always fits), and while replies are above it nothing more is read. Default 16 MiB, and at least four times `maxFrameBytes`.
+   * that has nothing before it always fits), and while replies are above it nothing more is read. Default 16 MiB, and at
+   * least four times `maxFrameBytes`.
    */
   maxPendingBytes?: number;
   /** Requests of this side that wait for answers, per connection; more reject with ERR_TOO_MANY_REQUESTS. Default 1,024. */
@@ -46,7 +48,7 @@ export interface ConnectionLimits {
   handshakeTimeoutMs?: number;
   /** Closes a connection on which nothing arrives for so long. Default 0 (off). */
   readTimeoutMs?: number;
-  /** Closes a connection whose peer takes no bytes for so long while some wait. 0: never. Default 30,000. */
+  /** Closes a connection whose peer takes no bytes for so long while some wait. 0: never. Default 60,000. */
   writeTimeoutMs?: number;
   /** A request without an answer rejects after so long; each request can set its own. 0: never. Default 30,000. */
   requestTimeoutMs?: number;
@@ -60,8 +62,8 @@ export interface ConnectionLimits {
    */
   drainTimeoutMs?: number;
   /**
-   * Protocol v2: round every plaintext up to a multiple of this many bytes, so that lengths say less. 0 to 32,768.
-   * Default 0 (off).
+   * Protocol v2: round every plaintext up to a multiple of this many bytes, so that lengths say less. 0 to 32,768,
+   * and at most `maxFrameBytes` − 16, so that one multiple and its tag fit into a frame. Default 0 (off).
    */
   padding?: number;
   /**
@@ -165,6 +167,12 @@ export function resolveLimits(options: ConnectionLimits): ResolvedLimits {
     limits.maxPendingBytes = Math.max(limits.maxPendingBytes, 4 * limits.maxFrameBytes);
   } else if (limits.maxPendingBytes < limits.maxFrameBytes) {
     throw invalidArgument("maxPendingBytes", `at least maxFrameBytes (${limits.maxFrameBytes})`);
+  }
+  if (limits.padding > limits.maxFrameBytes - TAG_BYTES) {
+    throw invalidArgument(
+      "padding",
+      `at most maxFrameBytes - ${TAG_BYTES} (${limits.maxFrameBytes - TAG_BYTES})`,
+    );
   }
   return limits;
 }

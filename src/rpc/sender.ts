@@ -258,16 +258,18 @@ export class Sender implements TurnTask, SlotHolder {
       whole.set(body);
       if (padBytes > 0) writePadding(whole, whole.length, padBytes);
     }
-    const cost = LENGTH_BYTES + plaintextBytes + TAG_BYTES;
+    // A small one came here for want of a slot: what it costs beside its bytes would not be small.
+    const overhead = body.length > this.#longestSmallBody ? 0 : CHUNK_OVERHEAD_BYTES;
+    const cost = LENGTH_BYTES + plaintextBytes + TAG_BYTES + overhead;
     this.#enqueuedBytes += cost;
     memoryBudget.used += cost;
-    if (sealsNow) this.#sealLarge(this.#session!, header, whole);
-    else this.#queue.push(new PlainLarge(header, whole));
+    if (sealsNow) this.#sealLarge(this.#session!, header, whole, overhead);
+    else this.#queue.push(new PlainLarge(header, whole, overhead));
   }
 
   /** Written while it is warm: everything before it is sealed, so that a flush seals nothing meanwhile. */
-  #sealLarge(session: Session, header: Uint8Array, whole: Uint8Array): void {
-    const frame = new SealedPieces();
+  #sealLarge(session: Session, header: Uint8Array, whole: Uint8Array, overhead: number): void {
+    const frame = new SealedPieces(undefined, overhead);
     this.#queue.push(frame);
     try {
       session.sealPieces(header, whole, (piece) => {
@@ -347,7 +349,8 @@ export class Sender implements TurnTask, SlotHolder {
     if (piece !== undefined) chunk.pieces[chunk.next++] = EMPTY;
     if (chunk.complete && chunk.next === chunk.pieces.length) this.#queue.shift();
     if (piece === undefined) return chunk.complete;
-    this.#writer.writePiece(piece, chunk.cost ?? piece.length);
+    const overhead = chunk.next === 1 ? chunk.overhead : 0;
+    this.#writer.writePiece(piece, (chunk.cost ?? piece.length) + overhead);
     return true;
   }
 
