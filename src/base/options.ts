@@ -73,8 +73,8 @@ export interface ConnectionLimits {
    */
   drainTimeoutMs?: number;
   /**
-   * Protocol v2: round every plaintext up to a multiple of this many bytes, so that lengths say less. 0 to 32,768.
-   * Default 0 (off).
+   * Protocol v2: round every plaintext up to a multiple of this many bytes, so that lengths say less. 0 to 32,768,
+   * and at most `maxFrameBytes` − 16, so that one multiple and its tag fit into a frame. Default 0 (off).
    */
   padding?: number;
   /**

@@ -33,6 +33,7 @@ export type {
   ServerOptions,
 } from "../rpc/api.ts";
 export type { Client, ClientStats } from "../rpc/client.ts";
+export { type ProcessLimits, setProcessLimits } from "../rpc/memoryBudget.ts";
 export type {
   Connection,
   ConnectionState,

@@ -62,6 +62,11 @@ export class AcceptedSocket implements TransportEvents {
     if (received.length > 0) connection.link.onData(received);
   }
 
+  leaveLines(): void {
+    this.byAge.leave();
+    this.byAddress.leave();
+  }
+
   /** Closes it before it has a connection. */
   drop(): void {
     this.stage = "gone";
@@ -95,8 +100,7 @@ export class AcceptedSocket implements TransportEvents {
 
   /** Out of every line, so that no handshake begins on it; `left` follows. */
   #leave(): void {
-    this.byAge.leave();
-    this.byAddress.leave();
+    this.leaveLines();
     this.#received = EMPTY;
     this.transport.destroy();
   }

@@ -39,7 +39,8 @@ export class Admission {
   readonly #limits: AdmissionLimits;
   readonly #events: AdmissionEvents;
   readonly #handshakes: HandshakeAges;
-  readonly #shares = new Map<string, Share>();
+  /** The addresses that have sockets. */
+  readonly shares = new Map<string, Share>();
   readonly #silent = new Line<AcceptedSocket>();
   readonly #ready = new Line<AcceptedSocket>();
   readonly #turns = new Line<Share>();
@@ -76,10 +77,10 @@ export class Admission {
   }
 
   shareOf(address: string): Share {
-    let share = this.#shares.get(address);
+    let share = this.shares.get(address);
     if (share === undefined) {
       share = new AddressShare(address);
-      this.#shares.set(address, share);
+      this.shares.set(address, share);
     }
     return share;
   }
@@ -119,7 +120,7 @@ export class Admission {
   proved(socket: AcceptedSocket): void {
     if (socket.stage === "gone") return;
     const { maxConnections } = this.#limits;
-    this.#leaveLines(socket);
+    socket.leaveLines();
     socket.stage = "proven";
     this.#takePlace(socket);
     // Handshakes began when this one was old, and there are more of them than places: the youngest loses least.
@@ -135,7 +136,7 @@ export class Admission {
 
   /** Its connection is closed. The place is free when the socket is gone. */
   ended(socket: AcceptedSocket): void {
-    this.#leaveLines(socket);
+    socket.leaveLines();
     socket.stage = "gone";
     this.#queueUp(socket.share);
   }
@@ -148,7 +149,7 @@ export class Admission {
     this.#givePlace(socket);
     if (--share.sockets > 0) return;
     share.turn.leave();
-    this.#shares.delete(share.address);
+    this.shares.delete(share.address);
   }
 
   /** Lets those begin that spoke, as far as there are places. Not for calls from inside a call of the API. */
@@ -236,11 +237,6 @@ export class Admission {
     byAddress.join(socket.byAddress);
   }
 
-  #leaveLines(socket: AcceptedSocket): void {
-    socket.byAge.leave();
-    socket.byAddress.leave();
-  }
-
   /** A handshake has become old, and holds its place no longer, or overdue. */
   #aged(socket: AcceptedSocket): void {
     if (socket.stage === "old") this.#givePlace(socket);
@@ -259,19 +255,19 @@ export class Admission {
 
   #dropSilent(socket: AcceptedSocket): void {
     this.droppedSilent++;
-    this.#leaveLines(socket);
+    socket.leaveLines();
     socket.drop();
   }
 
   #refuse(socket: AcceptedSocket): void {
     this.refused++;
-    this.#leaveLines(socket);
+    socket.leaveLines();
     socket.drop();
   }
 
   #displace(socket: AcceptedSocket): void {
     this.refused++;
-    this.#leaveLines(socket);
+    socket.leaveLines();
     this.#events.displace(socket);
   }
 

@@ -15,6 +15,7 @@ import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
 import { noise } from "../protocol/noise/noiseFactory.ts";
 import { type AnonymousOptions, type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
 import { BASE_SETTINGS, MAX_FRAME_BYTES } from "../protocol/settings.ts";
+import { TAG_BYTES } from "../protocol/wire.ts";
 import { type AdmissionOptions, admissionOptionNames, resolveAdmission } from "./admissionLimits.ts";
 import { type Client, RpcClient } from "./client.ts";
 import type { ConnectionContext } from "./context.ts";
@@ -140,6 +141,13 @@ function resolveHandshake(role: Role, options: CommonOptions): HandshakeFactory 
   return handshake;
 }
 
+/** A plaintext is padded to a multiple of `padding`, which must fit into a frame. */
+function checkPadding(limits: ResolvedLimits): ResolvedLimits {
+  const most = limits.maxFrameBytes - TAG_BYTES;
+  if (limits.padding <= most) return limits;
+  throw invalidArgument("padding", `at most maxFrameBytes - ${TAG_BYTES} (${most})`);
+}
+
 /** Protocol v2 takes frames of 64 KiB from everybody, and none above 32 MiB: longer things are streams. */
 function checkV2Limits({ maxFrameBytes }: ResolvedLimits): void {
   integerOption("maxFrameBytes", maxFrameBytes, BASE_SETTINGS.maxFrameBytes, MAX_FRAME_BYTES);
@@ -158,7 +166,7 @@ function resolveContext(role: Role, options: CommonOptions, queues: Queues): Con
   if (!engines.includes(engine)) throw invalidArgument("engine", `one of ${engines.join(", ")}`);
   const { path, host = DEFAULT_HOST, port } = options;
   const context = {
-    limits: resolveLimits(options),
+    limits: checkPadding(resolveLimits(options)),
     dialledAddress: role === "client" ? (path ?? `${host}:${port}`) : undefined,
     engine,
     onMessage: functionOption("onMessage", options.onMessage),

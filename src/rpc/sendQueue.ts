@@ -14,9 +14,12 @@ export class SealedPieces {
   complete = false;
   /** What was counted for its only piece; undefined: the length of each. */
   readonly cost: number | undefined;
+  /** What was counted beside that, until the first piece leaves. */
+  readonly overhead: number;
 
-  constructor(cost?: number) {
+  constructor(cost?: number, overhead = 0) {
     this.cost = cost;
+    this.overhead = overhead;
   }
 }
 
@@ -45,14 +48,17 @@ export class PlainSegment {
   }
 }
 
-/** A large message that was appended before the session existed. */
+/** A message that no segment took, appended before the session existed. */
 export class PlainLarge {
   readonly header: Uint8Array;
   readonly body: Uint8Array;
+  /** What was counted beside the frame. */
+  readonly overhead: number;
 
-  constructor(header: Uint8Array, body: Uint8Array) {
+  constructor(header: Uint8Array, body: Uint8Array, overhead: number) {
     this.header = header;
     this.body = body;
+    this.overhead = overhead;
   }
 }
 
@@ -181,7 +187,7 @@ export function movedOut(segment: Segment): SealedPieces | PlainSegment {
 /** Seals what was appended before the session existed, and wipes it. */
 function sealPlain(session: Session, chunk: PlainSegment | PlainLarge): SealedPieces {
   if (chunk instanceof PlainLarge) {
-    const sealed = new SealedPieces();
+    const sealed = new SealedPieces(undefined, chunk.overhead);
     session.sealPieces(chunk.header, chunk.body, (piece) => sealed.pieces.push(piece));
     sealed.complete = true;
     wipe(chunk.body);

@@ -275,10 +275,12 @@ export class Sender implements TurnTask, SlotHolder {
     if (this.#segment.slot !== 0) this.#queueSegment();
     const sealsNow = this.#session !== undefined && this.#queue.plain === 0;
     const { header, whole, cost } = this.#frameAlone(sequence, kind, body);
-    this.#enqueuedBytes += cost;
-    memoryBudget.used += cost;
-    if (sealsNow) this.#sealLarge(this.#session!, header, whole);
-    else this.#queue.push(new PlainLarge(header, whole === body ? whole.slice() : whole));
+    // A small one came here for want of a slot: what it costs beside its bytes would not be small.
+    const overhead = body.length > this.#longestSmallBody ? 0 : CHUNK_OVERHEAD_BYTES;
+    this.#enqueuedBytes += cost + overhead;
+    memoryBudget.used += cost + overhead;
+    if (sealsNow) this.#sealLarge(this.#session!, header, whole, overhead);
+    else this.#queue.push(new PlainLarge(header, whole === body ? whole.slice() : whole, overhead));
   }
 
   /** Header and body, padded, of a record that gets a frame of its own, and what it costs. */
@@ -316,8 +318,8 @@ export class Sender implements TurnTask, SlotHolder {
   }
 
   /** Written while it is warm: everything before it is sealed, so that a flush seals nothing meanwhile. */
-  #sealLarge(session: Session, header: Uint8Array, whole: Uint8Array): void {
-    const frame = new SealedPieces();
+  #sealLarge(session: Session, header: Uint8Array, whole: Uint8Array, overhead: number): void {
+    const frame = new SealedPieces(undefined, overhead);
     this.#queue.push(frame);
     try {
       session.sealPieces(header, whole, (piece) => {
@@ -397,7 +399,8 @@ export class Sender implements TurnTask, SlotHolder {
     if (piece !== undefined) chunk.pieces[chunk.next++] = EMPTY;
     if (chunk.complete && chunk.next === chunk.pieces.length) this.#queue.shift();
     if (piece === undefined) return chunk.complete;
-    this.#writer.writePiece(piece, chunk.cost ?? piece.length);
+    const overhead = chunk.next === 1 ? chunk.overhead : 0;
+    this.#writer.writePiece(piece, (chunk.cost ?? piece.length) + overhead);
     return true;
   }
 

@@ -31,6 +31,11 @@ function sealed(key: Uint8Array, nonce: Uint8Array, text: Uint8Array, aad: Uint8
   }
 }
 
+/** What is secret of a decapsulation key: s-hat and z; the encapsulation key and its hash stand between them. */
+function secretParts({ decapsulationKey }: entry.MlKem768KeyPair): Uint8Array[] {
+  return [decapsulationKey.subarray(0, 1_152), decapsulationKey.subarray(2_368)];
+}
+
 const cases: ByteCase[] = [];
 for (const length of HASHED) {
   const variant = `${length} bytes`;
@@ -130,7 +135,78 @@ cases.push(
   },
 );
 
+const kem = mlKem768KeyPair(someBytes(64));
+const encapsulated = mlKem768Encapsulate(kem.encapsulationKey);
+cases.push(
+  {
+    of: "mlKem768KeyPair",
+    args: { seed: someBytes(64) },
+    call: ({ seed }) => mlKem768KeyPair(seed!),
+  },
+  {
+    // Its result is fresh each time: what is compared is that the pair's owner gets the same secret.
+    of: "mlKem768Encapsulate",
+    args: { encapsulationKey: kem.encapsulationKey },
+    call: ({ encapsulationKey }) => {
+      const { ciphertext, sharedSecret } = mlKem768Encapsulate(encapsulationKey!);
+      assert.deepEqual(mlKem768Decapsulate(kem.decapsulationKey, ciphertext), sharedSecret);
+      return [ciphertext.length, sharedSecret.length];
+    },
+  },
+  {
+    of: "mlKem768Decapsulate",
+    args: { decapsulationKey: kem.decapsulationKey, ciphertext: encapsulated.ciphertext },
+    call: ({ decapsulationKey, ciphertext }) => mlKem768Decapsulate(decapsulationKey!, ciphertext!),
+  },
+);
+
 const ends: EndCase[] = [
+  {
+    of: "mlKem768KeyPair",
+    end: "a fresh pair, and one of a seed",
+    run: () => {
+      const seed = someBytes(64);
+      return [seed, ...[mlKem768KeyPair(), mlKem768KeyPair(seed)].flatMap(secretParts)];
+    },
+  },
+  {
+    of: "mlKem768Encapsulate",
+    end: "a fresh secret",
+    run: () => [mlKem768Encapsulate(kem.encapsulationKey).sharedSecret],
+  },
+  {
+    of: "mlKem768Encapsulate",
+    end: "a key with a coefficient that is too large",
+    run: () => {
+      const wrong = new Uint8Array(kem.encapsulationKey).fill(255, 0, 3);
+      assert.throws(() => mlKem768Encapsulate(wrong), { code: "ERR_WEAK_PUBLIC_KEY" });
+      return [wrong];
+    },
+  },
+  {
+    of: "mlKem768Decapsulate",
+    end: "a ciphertext that was changed (implicit rejection)",
+    run: () => {
+      const changed = new Uint8Array(encapsulated.ciphertext);
+      changed[500]! ^= 1;
+      const rejected = mlKem768Decapsulate(kem.decapsulationKey, changed);
+      assert.notDeepEqual(rejected, encapsulated.sharedSecret);
+      return [...secretParts(kem), encapsulated.sharedSecret, rejected];
+    },
+  },
+  {
+    of: "mlKem768Decapsulate",
+    end: "a key whose hash is wrong",
+    run: () => {
+      const wrong = new Uint8Array(kem.decapsulationKey);
+      wrong[2_336]! ^= 1;
+      assert.throws(() => mlKem768Decapsulate(wrong, encapsulated.ciphertext), {
+        code: "ERR_INVALID_ARGUMENT",
+        message: /^decapsulationKey /,
+      });
+      return [...secretParts(kem), encapsulated.sharedSecret];
+    },
+  },
   {
     of: "x25519",
     end: "a public key of low order",

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { webcrypto } from "node:crypto";
+import { drive } from "../../support/handshakePair.ts";
 import { test } from "../../support/harness.ts";
 
 const optional = [
@@ -60,10 +61,21 @@ test("a handshake and its transport run", () => {
   const [{ send }, { receive }] = [initiator.split(), responder.split()];
   const [ad, text] = [new Uint8Array(0), new Uint8Array(90_000).fill(7)];
   assert.deepEqual(receive.decryptWithAd(ad, send.encryptWithAd(ad, text)), text);
-  assert.equal(
-    noise.noise({ psk: new Uint8Array(32), prologue: "ü" }).name,
-    "Noise_NNpsk0_25519_AESGCM_BLAKE2b",
-  );
+});
+
+test("both forms of a handshake run, with fresh keys of X25519 and ML-KEM", () => {
+  const names = {
+    "Noise_NNhfs+psk0_25519+MLKEM768_AESGCM_BLAKE2b": true,
+    Noise_NNpsk0_25519_AESGCM_BLAKE2b: false,
+  };
+  for (const [name, postQuantum] of Object.entries(names)) {
+    const options = { psk: new Uint8Array(32), prologue: "ü", postQuantum };
+    const [client, server] = [noise.noise(options, "client"), noise.noise(options, "server")];
+    assert.equal(client.name, name);
+    const info = { remoteAddress: "" };
+    const [atClient, atServer] = drive(client.create("client", info), server.create("server", info));
+    assert.deepEqual(atClient.sendKey, atServer.receiveKey);
+  }
 });
 
 test("memory of the runtime's is left to the collector where nothing can free it", () => {

@@ -11,7 +11,7 @@ import { Admission } from "../../../src/rpc/admission.ts";
 import { resolveAdmission } from "../../../src/rpc/admissionLimits.ts";
 import { test } from "../../support/harness.ts";
 import { protocols, v2 } from "../../support/protocols.ts";
-import { concat, RawPeer, u32 } from "../../support/rawPeer.ts";
+import { RawPeer } from "../../support/rawPeer.ts";
 import {
   checkLeaksAfterEachTest,
   deferred,
@@ -226,6 +226,32 @@ test("many free places at once are not filled in one turn", async () => {
   door.admission.close();
 });
 
+test("a socket that ends is counted, admitted never, and its address is forgotten", () => {
+  const door = new Door({ maxHandshakes: 1 });
+  const first = door.acceptReady("192.0.2.1");
+  const silent = door.accept("192.0.2.2");
+  const ready = door.acceptReady("192.0.2.3");
+  ready.onEnd();
+  silent.onEnd();
+  assert.ok(door.dropped.has(ready) && door.dropped.has(silent));
+  door.admission.proved(first);
+  door.admission.admitReady();
+  assert.deepEqual(door.admitted, [first]);
+  assert.equal(door.admission.shares.size, 3);
+  for (const socket of [silent, ready, first]) door.admission.left(socket);
+  assert.equal(door.admission.shares.size, 0);
+  assert.equal(door.admission.droppedSilent, 1);
+  door.admission.close();
+});
+
+test("without time to wait whoever finds no place is closed at once", () => {
+  const door = new Door({ maxConnections: 1, maxConnectionWaitMs: 0 });
+  assert.ok(door.isAdmitted(door.acceptReady("192.0.2.1")));
+  assert.ok(door.dropped.has(door.acceptReady("192.0.2.2")));
+  assert.equal(door.admission.refused, 1);
+  door.admission.close();
+});
+
 test("nobody gets old while nobody waits", () => {
   const door = new Door({ maxConnections: 1 });
   const slow = door.acceptReady("192.0.2.1");
@@ -333,37 +359,45 @@ for (const protocol of protocols) {
   });
 }
 
-test("handshakes that nobody ends keep no client from its place", async () => {
-  const keys = generateKeyPair();
-  const places = 4;
-  const server = await startServer({
-    staticKey: keys.privateKey,
-    authorize: () => true,
-    postQuantum: false,
-    onMessage: echo,
-    maxConnections: places,
+for (const postQuantum of [true, false]) {
+  const form = postQuantum ? "hybrid" : "X25519 alone";
+
+  test(`${form}: handshakes that nobody ends keep no client from its place`, async () => {
+    const keys = generateKeyPair();
+    const places = 4;
+    const options = { authorize: () => true, postQuantum };
+    const server = await startServer({
+      ...options,
+      staticKey: keys.privateKey,
+      onMessage: echo,
+      maxConnections: places,
+    });
+    // Message 1 of XX is public keys that nobody needs to know the private keys of.
+    const stuck = await rawPeers(server.port, places);
+    for (const peer of stuck) {
+      const factory = noise({ ...options, staticKey: generateKeyPair().privateKey }, "client");
+      const handshake = factory.create("client", { remoteAddress: "" });
+      peer.write(handshake.send()!.slice());
+      handshake.destroy();
+      factory.destroy();
+      await peer.read(4);
+    }
+    const clients = Array.from({ length: places }, () =>
+      startClient({
+        ...options,
+        staticKey: generateKeyPair().privateKey,
+        port: server.port,
+        maxConnections: 1,
+      }),
+    );
+    for (const client of clients) assert.equal(fromText(await client.request(text("proven"))), "proven");
+    assert.equal(server.connections.length, places);
+    // The proven ones took the places of those, one by one.
+    for (const peer of stuck) await peer.ended();
+    assert.equal(server.refusedConnections, places);
+    await destroyAll(stuck);
   });
-  // Message 1 of XX is a public key that nobody needs to know the private key of.
-  const stuck = await rawPeers(server.port, places);
-  for (const peer of stuck) {
-    peer.write(concat(u32(32), generateKeyPair().publicKey));
-    await peer.read(4);
-  }
-  const credentials = {
-    staticKey: generateKeyPair().privateKey,
-    authorize: () => true,
-    postQuantum: false,
-  };
-  const clients = Array.from({ length: places }, () =>
-    startClient({ ...credentials, port: server.port, maxConnections: 1 }),
-  );
-  for (const client of clients) assert.equal(fromText(await client.request(text("proven"))), "proven");
-  assert.equal(server.connections.length, places);
-  // The proven ones took the places of those, one by one.
-  for (const peer of stuck) await peer.ended();
-  assert.equal(server.refusedConnections, places);
-  await destroyAll(stuck);
-});
+}
 
 test("a herd of clients that connect at once is served completely", { timeoutMs: 120_000 }, async () => {
   const server = await startServer({ ...v2.options, onMessage: echo });

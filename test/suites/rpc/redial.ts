@@ -322,6 +322,42 @@ for (const { name, options } of protocols) {
     assert.equal(client.stats.connections, 4);
   });
 
+  test(`${name}: as many connections as the load fills, and no more`, async () => {
+    const gate = deferred<void>();
+    const { client } = await startPair(
+      {
+        ...options,
+        onMessage: async (message) => {
+          await gate.promise;
+          message.reply(message.body);
+        },
+      },
+      { ...options, maxConnections: 8, maxInFlightRequests: 64 },
+    );
+    await client.connected();
+    // Busy at 32: 40 fill one and a part of another.
+    const calls = Array.from({ length: 40 }, () => client.request(text("x")));
+    await waitFor(() => client.connections.length === 2, "another connection");
+    for (let i = 0; i < 20; i++) calls.push(client.request(text("x")));
+    await sleep(50);
+    assert.equal(client.stats.connections, 2);
+    const loads = client.connections.map((connection) => connection.inFlightRequests);
+    assert.deepEqual(loads, [40, 20], "the next calls go to the one that has less");
+    gate.resolve();
+    await Promise.all(calls);
+  });
+
+  test(`${name}: bodies that one connection can't hold go to another`, async () => {
+    const { client } = await startPair(
+      { ...options, onMessage: echo },
+      { ...options, maxConnections: 2, maxFrameBytes: 65_536, maxPendingBytes: 131_072 },
+    );
+    await client.connected();
+    // Three of these are more than the limit of one connection.
+    const calls = Array.from({ length: 4 }, () => client.request(new Uint8Array(50_000)));
+    for (const answer of await Promise.all(calls)) assert.equal(answer.length, 50_000);
+  });
+
   test(`${name}: bytes that wait are load, too`, async () => {
     const { client } = await startPair(
       { ...options, onMessage: echo },

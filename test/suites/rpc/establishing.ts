@@ -1,0 +1,140 @@
+// Between the open socket and the keys: what a peer may send meanwhile, and handshakes that decide, fail and end.
+
+import assert from "node:assert/strict";
+import type { Handshake, HandshakeResult } from "../../../src/protocol/handshake.ts";
+import { AcceptedSocket, type SocketOwner } from "../../../src/rpc/acceptedSocket.ts";
+import { AddressShare } from "../../../src/rpc/addressShare.ts";
+import { Establishing } from "../../../src/rpc/establishing.ts";
+import { Line } from "../../../src/rpc/line.ts";
+import { Writer } from "../../../src/rpc/writer.ts";
+import { FakeTransport } from "../../support/fakeTransport.ts";
+import { test } from "../../support/harness.ts";
+import { deferred } from "../../support/rpcHarness.ts";
+
+/** What may arrive behind the first message, or behind the last one, before this side goes on. */
+const LIMIT = 262_144;
+const identity = {
+  protocol: "test",
+  authenticated: false,
+  remoteStaticKey: undefined,
+  handshakeHash: undefined,
+};
+
+/** A handshake of one message of 10 bytes, about which the application decides. */
+class Decided implements Handshake {
+  done = false;
+  expects = 10;
+  destroyed = 0;
+  readonly decision = deferred();
+
+  send(): undefined {}
+
+  receive(): Promise<void> {
+    this.expects = 0;
+    return this.decision.promise.then(() => {
+      this.done = true;
+    });
+  }
+
+  finish(): HandshakeResult {
+    return { sendKey: new Uint8Array(32), receiveKey: new Uint8Array(32), identity };
+  }
+
+  destroy(): void {
+    this.destroyed++;
+  }
+}
+
+function start() {
+  const handshake = new Decided();
+  const writer = new Writer(0, { onIdle() {}, onStall() {} });
+  writer.open(new FakeTransport());
+  const told = {
+    early: undefined as Uint8Array | undefined,
+    deciding: [] as boolean[],
+    errors: [] as unknown[],
+  };
+  const establishing = new Establishing(handshake, writer, {
+    onKeys: (_result, early) => {
+      told.early = new Uint8Array(early);
+    },
+    onFailure: (error) => {
+      told.errors.push(error);
+      establishing.destroy();
+    },
+    onDeciding: (decided) => told.deciding.push(decided),
+  });
+  establishing.advance();
+  return { handshake, establishing, told };
+}
+
+test("what comes during the decision waits up to a limit, and is handed on whole", async () => {
+  const { handshake, establishing, told } = start();
+  establishing.receive(new Uint8Array(10));
+  assert.deepEqual(told.deciding, [false]);
+  const early = Uint8Array.from({ length: LIMIT }, (_, i) => i);
+  for (let at = 0; at < LIMIT; at += 4_096) establishing.receive(early.subarray(at, at + 4_096));
+  assert.deepEqual(told.errors, []);
+  handshake.decision.resolve();
+  await handshake.decision.promise;
+  for (let i = 0; i < 10 && told.early === undefined; i++) await Promise.resolve();
+  assert.deepEqual(told.deciding, [false, true]);
+  assert.ok(Buffer.from(told.early!).equals(early));
+});
+
+test("a byte more than the limit ends it, once, and nothing is taken afterwards", async () => {
+  for (const pieces of [[LIMIT + 1], [LIMIT, 1], [1, LIMIT]]) {
+    const { handshake, establishing, told } = start();
+    establishing.receive(new Uint8Array(10));
+    for (const length of pieces) establishing.receive(new Uint8Array(length));
+    establishing.receive(new Uint8Array(1_000_000));
+    assert.equal(told.errors.length, 1, String(pieces));
+    assert.equal((told.errors[0] as { code: string }).code, "ERR_HANDSHAKE");
+    handshake.decision.resolve();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.equal(told.early, undefined, "the decision came too late");
+    assert.ok(handshake.destroyed > 0);
+  }
+});
+
+test("a decision against the peer is told once; one after the end is not told", async () => {
+  const refused = start();
+  refused.establishing.receive(new Uint8Array(10));
+  const refusal = new Error("not this one");
+  refused.handshake.decision.reject(refusal);
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.deepEqual(refused.told.errors, [refusal]);
+  const ended = start();
+  ended.establishing.receive(new Uint8Array(10));
+  ended.establishing.destroy();
+  ended.handshake.decision.reject(refusal);
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.deepEqual([ended.told.errors, ended.told.deciding], [[], [false]]);
+});
+
+test("an accepted socket keeps as much while it waits for its place, and goes when more comes", () => {
+  for (const isTooMuch of [false, true]) {
+    const told = { spoke: 0, left: 0 };
+    const owner: SocketOwner = {
+      firstMessageBytes: () => 100,
+      spoke: (socket) => {
+        told.spoke++;
+        socket.stage = "ready";
+      },
+      left: () => told.left++,
+    };
+    const transport = new FakeTransport();
+    transport.paused = false;
+    const socket = new AcceptedSocket(owner, transport, new AddressShare("192.0.2.1"));
+    const line = new Line<AcceptedSocket>();
+    line.join(socket.byAge);
+    socket.onData(new Uint8Array(99));
+    assert.deepEqual([told.spoke, transport.paused], [0, false]);
+    socket.onData(new Uint8Array(1));
+    assert.deepEqual([told.spoke, transport.paused], [1, true]);
+    // A socket may hand out what it has already read although it is paused.
+    socket.onData(new Uint8Array(LIMIT - 100));
+    if (isTooMuch) socket.onData(new Uint8Array(1));
+    assert.deepEqual([transport.destroyed, line.length, told.spoke], [isTooMuch, isTooMuch ? 0 : 1, 1]);
+  }
+});

@@ -1,0 +1,128 @@
+// Whether the peer lives: with a side that does not read, one that writes, and peers that fall silent. The timers are
+// the real ones; what is counted is what they did.
+
+import assert from "node:assert/strict";
+import { defaultLimits } from "../../../src/base/options.ts";
+import { Kind } from "../../../src/protocol/wire.ts";
+import { Liveness, type LivenessEvents } from "../../../src/rpc/liveness.ts";
+import { test } from "../../support/harness.ts";
+import { v2 } from "../../support/protocols.ts";
+import { RawPeer } from "../../support/rawPeer.ts";
+import { checkLeaksAfterEachTest, deferred, startServer, text, waitFor } from "../../support/rpcHarness.ts";
+
+checkLeaksAfterEachTest();
+
+/** A connection whose states the test sets, and that counts how often it was asked. */
+class Peer implements LivenessEvents {
+  isPaused = false;
+  isWriting = false;
+  asked = 0;
+  pings = 0;
+  pongs = 0;
+  silences: string[] = [];
+
+  get paused(): boolean {
+    this.asked++;
+    return this.isPaused;
+  }
+
+  get writing(): boolean {
+    return this.isWriting;
+  }
+
+  ping(): void {
+    this.pings++;
+  }
+
+  pong(): void {
+    this.pongs++;
+  }
+
+  onSilence(text: string): void {
+    this.silences.push(text);
+  }
+}
+
+const off = { ...defaultLimits, heartbeatIntervalMs: 0, readTimeoutMs: 0 };
+
+test("the read deadline waits while this side does not read, and fires when it does", async () => {
+  const peer = new Peer();
+  peer.isPaused = true;
+  const liveness = new Liveness({ ...off, readTimeoutMs: 20 }, peer);
+  liveness.start(true);
+  await waitFor(() => peer.asked >= 6, "six looks while it is paused");
+  assert.deepEqual(peer.silences, []);
+  peer.isPaused = false;
+  await waitFor(() => peer.silences.length > 0, "the silence to be noticed");
+  assert.equal(peer.silences.length, 1);
+  liveness.stop();
+});
+
+test("the heartbeat of a side that does not read: a pong that nobody asked for, each time, and no ping", async () => {
+  const peer = new Peer();
+  peer.isPaused = true;
+  const liveness = new Liveness({ ...off, heartbeatIntervalMs: 20, heartbeatTimeoutMs: 20 }, peer);
+  liveness.start(true);
+  await waitFor(() => peer.pongs >= 4, "four unasked pongs");
+  assert.deepEqual([peer.pings, peer.silences], [0, []]);
+  // Once it reads again, the peer is asked before it is given up.
+  peer.isPaused = false;
+  await waitFor(() => peer.silences.length > 0, "the silence to be noticed");
+  assert.equal(peer.pings, 1);
+  liveness.stop();
+});
+
+test("the heartbeat behind a write asks nothing and gives nobody up", async () => {
+  const peer = new Peer();
+  peer.isWriting = true;
+  const liveness = new Liveness({ ...off, heartbeatIntervalMs: 20, heartbeatTimeoutMs: 20 }, peer);
+  liveness.start(true);
+  await waitFor(() => peer.asked >= 4, "four looks during the write");
+  assert.deepEqual([peer.pings, peer.pongs, peer.silences], [0, 0, []]);
+  peer.isWriting = false;
+  await waitFor(() => peer.pings === 1, "the ping");
+  liveness.heard();
+  await waitFor(() => peer.pings >= 2 || peer.silences.length > 0, "the next ping");
+  assert.deepEqual(peer.silences, [], "a peer that answered is asked again, not given up");
+  liveness.stop();
+});
+
+test("without pings (v1) there is no heartbeat", () => {
+  const peer = new Peer();
+  const liveness = new Liveness({ ...off, heartbeatIntervalMs: 1 }, peer);
+  liveness.start(false);
+  liveness.stop();
+  assert.equal(peer.asked, 0);
+});
+
+test("on the wire: the unasked pongs of a server whose handlers are all busy, and a read deadline that waits", async () => {
+  const release = deferred();
+  const server = await startServer({
+    ...v2.options,
+    maxConcurrentHandlers: 1,
+    heartbeatIntervalMs: 30,
+    readTimeoutMs: 60,
+    onMessage: async (message) => {
+      await release.promise;
+      message.reply(message.body);
+    },
+  });
+  const peer = await RawPeer.connect(server.port);
+  const session = await v2.rawSession(peer, "client");
+  for (const sequence of [1, 3, 5]) peer.write(session.seal(sequence, text("waits"), Kind.message));
+  // Five heartbeats take twice the read time-out, during which this peer says nothing.
+  for (let i = 0; i < 5; i++) {
+    const frame = await session.receive();
+    assert.deepEqual([frame.sequence, frame.kind, frame.body.length], [0, Kind.pong, 0], `frame ${i}`);
+  }
+  assert.equal(server.connections.length, 1);
+  release.resolve();
+  const answered: number[] = [];
+  for (let i = 0; i < 50 && answered.length < 3; i++) {
+    const frame = await session.receive();
+    if (frame.kind === Kind.reply) answered.push(frame.sequence);
+  }
+  assert.deepEqual(answered, [1, 3, 5]);
+  session.destroy();
+  await peer.destroy();
+});

@@ -1,0 +1,386 @@
+// What waits behind a write: work per message, pool slots, the order, the memory that is counted. On sockets that are
+// none, with sessions that are real; what is written is opened again by the session's other end.
+
+import assert from "node:assert/strict";
+import { SealwireError } from "../../../src/base/errors.ts";
+import { acquireSlot, releaseSlot, slotsAreScarce, slotsInUse } from "../../../src/core/slotPool.ts";
+import { POOL_SLOTS } from "../../../src/core/wasmModule.ts";
+import { setProcessLimits } from "../../../src/index.ts";
+import { FrameOpener, type RecordSink } from "../../../src/protocol/frameOpener.ts";
+import { FrameReader } from "../../../src/protocol/frameReader.ts";
+import type { TransportFormat } from "../../../src/protocol/handshake.ts";
+import { Session } from "../../../src/protocol/session.ts";
+import { KIND_HEADER_BYTES, Kind, TAG_BYTES } from "../../../src/protocol/wire.ts";
+import { memoryBudget } from "../../../src/rpc/memoryBudget.ts";
+import { Sender } from "../../../src/rpc/sender.ts";
+import { QueuedSegment } from "../../../src/rpc/sendQueue.ts";
+import { slotHolders } from "../../../src/rpc/slotHolders.ts";
+import { TurnQueue } from "../../../src/rpc/turnQueue.ts";
+import { Writer } from "../../../src/rpc/writer.ts";
+import { FakeTransport } from "../../support/fakeTransport.ts";
+import { onAfterEachTest, test } from "../../support/harness.ts";
+
+const MAX_FRAME_BYTES = 1_048_576;
+const SMALL_BODY_BYTES = 1_000;
+/** Slots that one connection may hold: those that wait, the one in the write, the one that is being filled. */
+const MOST_SLOTS = 16 + 2;
+
+const senders: Line[] = [];
+onAfterEachTest(() => {
+  for (const line of senders.splice(0)) line.close();
+  setProcessLimits({});
+  assert.equal(slotsInUse(), 0, "pool slots are left");
+  assert.equal(slotHolders.size, 0, "closed connections are left in the list");
+  assert.equal(memoryBudget.used, 0, "memory is counted that nobody holds");
+});
+
+const format: TransportFormat = {
+  header: "kind",
+  nonceLayout: "counter-last",
+  rekeyAfterFrames: 0,
+  peerMaxFrameBytes: 0,
+};
+
+function session(sendKey: number, receiveKey: number): Session {
+  const identity = {
+    protocol: "test",
+    authenticated: false,
+    remoteStaticKey: undefined,
+    handshakeHash: undefined,
+  };
+  const keyOf = (value: number) => new Uint8Array(32).fill(value);
+  return new Session({ sendKey: keyOf(sendKey), receiveKey: keyOf(receiveKey), identity }, format, "auto");
+}
+
+/** One connection's way out. */
+class Line {
+  readonly transport = new FakeTransport();
+  readonly sender: Sender;
+  readonly failures: unknown[] = [];
+  reliefs = 0;
+  #turnEnd: (() => void)[] = [];
+  readonly #writer: Writer;
+  readonly #session = session(1, 2);
+  readonly #peer = session(2, 1);
+  #next = 0;
+
+  constructor(isStarted = true) {
+    const defer = (callback: () => void) => this.#turnEnd.push(callback);
+    const flushes = new TurnQueue({ defer, yieldToEventLoop: defer });
+    this.#writer = new Writer(0, { onIdle: () => this.sender.flush(), onStall() {} });
+    this.#writer.open(this.transport);
+    const options = {
+      withKind: true,
+      padding: 0,
+      maxFrameBytes: MAX_FRAME_BYTES,
+      bundleBytes: 65_536,
+      lowWaterMarkBytes: 1_000,
+    };
+    this.sender = new Sender(flushes, this.#writer, options, {
+      onRelief: () => this.reliefs++,
+      onFailure: (error) => this.failures.push(error),
+    });
+    if (isStarted) this.start();
+    senders.push(this);
+  }
+
+  start(): void {
+    this.sender.start(this.#session);
+    this.endTurn();
+  }
+
+  endTurn(): void {
+    for (const callback of this.#turnEnd.splice(0)) callback();
+  }
+
+  /** Appends `count` messages that are numbered on. */
+  append(count: number, bodyBytes = SMALL_BODY_BYTES): void {
+    for (let i = 0; i < count; i++) {
+      const body = new Uint8Array(bodyBytes);
+      new DataView(body.buffer).setUint32(0, this.#next++);
+      this.sender.append(0, Kind.message, body);
+    }
+  }
+
+  /** The peer takes what is written, and everything behind it. */
+  takeAll(): void {
+    this.transport.stalled = false;
+    this.endTurn();
+    this.#writer.onWritten();
+    assert.equal(this.sender.pendingBytes, 0);
+  }
+
+  /** Whatever was written opens, and it is every message once, in order. */
+  assertAllInOrder(): void {
+    assert.deepEqual(this.failures, []);
+    let expected = 0;
+    const take = (bytes: Uint8Array, start: number) => {
+      assert.equal(new DataView(bytes.buffer, bytes.byteOffset + start).getUint32(0), expected);
+      expected++;
+    };
+    const sink: RecordSink = {
+      stopped: false,
+      proven() {},
+      record: (_sequence, _kind, bytes, start) => take(bytes, start),
+      bundle(bytes, start, end) {
+        for (let at = start; at < end; ) {
+          take(bytes, at + 4 + KIND_HEADER_BYTES);
+          at += 4 + new DataView(bytes.buffer, bytes.byteOffset + at).getUint32(0);
+        }
+      },
+    };
+    const opener = new FrameOpener(this.#peer, { withKind: true, role: "server", bodyViews: false }, sink);
+    const reader = new FrameReader(opener, KIND_HEADER_BYTES + TAG_BYTES, MAX_FRAME_BYTES);
+    for (const bytes of this.transport.written) reader.read(bytes);
+    assert.equal(expected, this.#next);
+  }
+
+  close(): void {
+    this.sender.close(new SealwireError("ERR_CLOSED", "the test is over"));
+    this.#writer.close();
+    this.#writer.releaseMemory();
+    this.#session.destroy();
+    this.#peer.destroy();
+  }
+}
+
+/** Runs `body` while so many slots are free, the others somebody else's. */
+function withFreeSlots(count: number, body: () => void): void {
+  const taken: number[] = [];
+  while (slotsInUse() < POOL_SLOTS - 1 - count) taken.push(acquireSlot());
+  try {
+    body();
+  } finally {
+    for (const slot of taken) releaseSlot(slot);
+  }
+}
+
+/** How often a chunk of any queue is looked at while `body` runs. */
+function countLooks(body: () => void): number {
+  let looks = 0;
+  Object.defineProperty(QueuedSegment, Symbol.hasInstance, {
+    configurable: true,
+    value(chunk: unknown) {
+      looks++;
+      return Function.prototype[Symbol.hasInstance].call(QueuedSegment, chunk);
+    },
+  });
+  try {
+    body();
+  } finally {
+    delete (QueuedSegment as { [Symbol.hasInstance]?: unknown })[Symbol.hasInstance];
+  }
+  return looks;
+}
+
+test("a stalled connection holds a bounded number of slots, whatever waits; nothing is lost", () => {
+  const line = new Line();
+  line.transport.stalled = true;
+  for (let i = 0; i < 100; i++) {
+    line.append(100);
+    line.endTurn();
+    assert.ok(slotsInUse() <= MOST_SLOTS, `${slotsInUse()} slots`);
+  }
+  assert.ok(slotsInUse() >= 16, "or the limit would not be what was tested");
+  assert.ok(line.transport.written.length === 1, "one write at a time");
+  line.takeAll();
+  assert.equal(slotsInUse(), 0);
+  line.assertAllInOrder();
+});
+
+for (const freeSlots of [0, 1, 5, 60, 200]) {
+  test(`with ${freeSlots} slots free: work per message is constant, however many wait`, () => {
+    withFreeSlots(freeSlots, () => {
+      const line = new Line();
+      line.transport.stalled = true;
+      line.append(2_000);
+      line.endTurn();
+      const looks = [0, 0, 0, 0].map(() => countLooks(() => line.append(2_000)));
+      // A look or two for every segment of about 64 messages, or for every message that finds no slot.
+      const most = freeSlots === 0 ? 4 * 2_000 : 4 * (2_000 / 60);
+      for (const count of looks) assert.ok(count <= most, `${looks} looks, at most ${most} allowed`);
+      line.endTurn();
+      line.takeAll();
+      line.assertAllInOrder();
+    });
+  });
+}
+
+test("what waits is moved out in whole segments: writes of 60 KB, not of a message each", () => {
+  withFreeSlots(1, () => {
+    const line = new Line();
+    line.transport.stalled = true;
+    line.append(6_400);
+    line.takeAll();
+    assert.ok(line.transport.written.length <= 110, `${line.transport.written.length} writes of 6.4 MB`);
+    line.assertAllInOrder();
+  });
+});
+
+test("whoever finds no slot gets one of those that a stalled connection holds; the order holds on both", () => {
+  const stalled = new Line();
+  stalled.transport.stalled = true;
+  stalled.append(1_500);
+  stalled.endTurn();
+  const held = slotsInUse();
+  assert.ok(held > 2);
+  withFreeSlots(0, () => {
+    const others = slotsInUse() - held;
+    const line = new Line();
+    line.append(500);
+    line.endTurn();
+    assert.equal(line.transport.written.length > 0, true);
+    assert.equal(line.sender.pendingBytes, 0);
+    // Only the slot in the write is still the stalled one's: that is the socket's.
+    assert.equal(slotsInUse() - others, 1);
+    // It goes on afterwards, behind what was moved out.
+    stalled.append(300);
+    stalled.endTurn();
+    line.append(10);
+    line.endTurn();
+    line.assertAllInOrder();
+  });
+  stalled.takeAll();
+  stalled.assertAllInOrder();
+});
+
+test("while slots are scarce no write keeps one, and none waits", () => {
+  withFreeSlots(20, () => {
+    assert.ok(slotsAreScarce());
+    const others = slotsInUse();
+    const lines = Array.from({ length: 30 }, () => new Line());
+    for (const line of lines) {
+      line.transport.stalled = true;
+      line.append(1_000);
+      line.endTurn();
+      // What is being filled may have one; every full segment is outside of the pool, also the one in the write.
+      assert.ok(slotsInUse() - others <= lines.length);
+    }
+    for (const line of lines) line.append(1);
+    for (const line of lines) {
+      line.takeAll();
+      line.assertAllInOrder();
+    }
+    assert.equal(slotsInUse(), others);
+    const single = new Line();
+    single.transport.stalled = true;
+    single.append(1);
+    single.endTurn();
+    assert.equal(single.transport.written.length, 1);
+    assert.equal(slotsInUse(), others, "the write in flight holds a slot");
+  });
+});
+
+test("before the keys are there a connection holds one slot at most, whatever waits; then all leave in order", () => {
+  const lines = Array.from({ length: 3 }, () => new Line(false));
+  for (const line of lines) {
+    for (let i = 0; i < 20; i++) {
+      line.append(300);
+      line.append(1, 200_000);
+      line.endTurn();
+      assert.ok(slotsInUse() <= lines.length, `${slotsInUse()} slots`);
+    }
+    assert.equal(line.transport.written.length, 0);
+  }
+  const open = new Line();
+  open.append(1_000);
+  open.endTurn();
+  open.assertAllInOrder();
+  for (const line of lines) {
+    line.start();
+    line.endTurn();
+    assert.equal(line.sender.pendingBytes, 0);
+    line.assertAllInOrder();
+  }
+});
+
+test("large frames between small ones keep their place, whether slots are there or not", () => {
+  for (const freeSlots of [0, 1, 2, 250]) {
+    withFreeSlots(freeSlots, () => {
+      for (const stalled of [true, false]) {
+        const line = new Line();
+        line.transport.stalled = stalled;
+        for (let i = 0; i < 30; i++) {
+          line.append(i);
+          line.append(1, 33_000 + i * 7_000);
+          if (i % 3 === 0) line.endTurn();
+        }
+        line.endTurn();
+        line.takeAll();
+        line.assertAllInOrder();
+        line.close();
+      }
+    });
+  }
+});
+
+test("memory is counted as it is, and only as long as it is held", () => {
+  const line = new Line();
+  line.transport.stalled = true;
+  const used = memoryBudget.used;
+  line.append(1_000);
+  line.append(5, 100_000);
+  line.endTurn();
+  assert.equal(memoryBudget.used - used, line.sender.pendingBytes);
+  const least = 1_000 * SMALL_BODY_BYTES + 500_000;
+  assert.ok(line.sender.pendingBytes >= least && line.sender.pendingBytes <= least * 1.05);
+  line.takeAll();
+  assert.equal(memoryBudget.used, used);
+  line.transport.stalled = true;
+  line.append(1_000);
+  line.endTurn();
+  line.close();
+  assert.equal(memoryBudget.used, used);
+});
+
+test("small messages that find no slot are counted with what each costs beside its bytes", () => {
+  withFreeSlots(0, () => {
+    for (const isStarted of [true, false]) {
+      const line = new Line(isStarted);
+      line.transport.stalled = true;
+      line.append(1_000, 4);
+      line.endTurn();
+      assert.ok(line.sender.pendingBytes >= 1_000 * 256, `${line.sender.pendingBytes} counted`);
+      if (!isStarted) line.start();
+      line.takeAll();
+      line.assertAllInOrder();
+    }
+  });
+});
+
+test("the budget of the process: who holds the most is stopped first, who holds little goes on", () => {
+  setProcessLimits({ maxPendingBytes: 1_048_576 });
+  const [greedy, modest] = [new Line(), new Line()];
+  greedy.transport.stalled = true;
+  modest.transport.stalled = true;
+  for (let i = 0; i < 100_000 && !greedy.sender.overBudget; i++) greedy.append(1);
+  const half = greedy.sender.pendingBytes;
+  assert.ok(Math.abs(half - 524_288) < 70_000, `${half} bytes of one alone`);
+  assert.equal(modest.sender.overBudget, false, "who holds nothing is never stopped");
+  modest.append(100);
+  assert.equal(modest.sender.overBudget, false);
+  for (let i = 0; i < 100_000 && !modest.sender.overBudget; i++) modest.append(1);
+  assert.ok(modest.sender.pendingBytes > 200_000, `${modest.sender.pendingBytes} bytes for the other`);
+  assert.equal(greedy.sender.overBudget, true);
+  assert.ok(memoryBudget.used <= memoryBudget.limit);
+  // What is above the budget goes on when less waits: told once.
+  modest.sender.wantsRelief = true;
+  greedy.takeAll();
+  modest.takeAll();
+  assert.deepEqual([greedy.reliefs, modest.reliefs, modest.sender.overBudget], [0, 1, false]);
+});
+
+test("limits of the process are checked, and set back by leaving them out", () => {
+  const refused = (limits: unknown, message: RegExp) =>
+    assert.throws(() => setProcessLimits(limits as object), { code: "ERR_INVALID_ARGUMENT", message });
+  for (const value of [0, 1_048_575, 1.5e6 + 0.5, Number.NaN, Number.POSITIVE_INFINITY, "2000000", null]) {
+    refused({ maxPendingBytes: value }, /^maxPendingBytes /);
+  }
+  refused({ maxPending: 1 }, /"maxPending"/);
+  for (const value of [null, undefined, 5, "x"]) refused(value, /^limits /);
+  assert.equal(memoryBudget.limit, 268_435_456);
+  setProcessLimits({ maxPendingBytes: 2_000_000 });
+  assert.equal(memoryBudget.limit, 2_000_000);
+  setProcessLimits({});
+  assert.equal(memoryBudget.limit, 268_435_456);
+});
