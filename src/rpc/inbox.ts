@@ -44,6 +44,8 @@ export interface InboxEvents {
   onCloseHeard(): void;
   /** A request of this side was answered, or a handler is done: there may be room, or nothing left in flight. */
   onSettled(): void;
+  /** A message that was kept is kept no longer: there may be room. May be told inside a call of the application. */
+  onRoom(): void;
 }
 
 /** How long the handlers of one read may keep the event loop from everything else, and how often that is looked at. */
@@ -346,6 +348,7 @@ export class Inbox implements RecordHandler, MessageOwner {
     message.held = false;
     if (this.#heldRequests.get(message.sequence) === message) this.#heldRequests.delete(message.sequence);
     else this.#heldOthers.delete(message);
+    this.#events.onRoom();
   }
 
   /** The connection is over: every handler that still runs is told. */
