@@ -35,6 +35,8 @@ export interface ArrivalsOptions extends HandlersOptions {
 export interface ArrivalsEvents {
   /** A handler is done, or a request that waited is gone: there may be room, or nothing left in flight. */
   onSettled(): void;
+  /** A message that was kept is kept no longer: there may be room. May be told inside a call of the application. */
+  onRoom(): void;
 }
 
 /** How long the handlers of one read may keep the event loop from everything else, and how often that is looked at. */
@@ -423,6 +425,7 @@ export class Arrivals implements MessageOwner {
 
   drop(message: IncomingMessage): void {
     this.#handlers.drop(message);
+    this.#events.onRoom();
   }
 
   endCancelled(message: IncomingMessage): void {

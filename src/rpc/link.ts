@@ -258,6 +258,7 @@ export class Link<Owner extends Connection> implements DialEvents {
         this.#intake?.schedule();
         this.#ending.finishIfIdle();
       },
+      onRoom: () => this.#intake?.schedule(),
     });
   }
 

@@ -1,0 +1,84 @@
+// Bundles a simulated world (test/simulation): the library's own sources, with the event loop, the clock and the
+// sources of chance of the world in the place of the runtime's. No switch for this is in the package.
+//
+// Every loop in src/rpc and src/protocol counts its iterations meanwhile (`countWork`), so that work can be held against
+// what arrived; and a fault may be planted, by rewriting a source.
+
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const virtualLoop = fileURLToPath(new URL("../../test/simulation/virtualLoop.ts", import.meta.url));
+
+/** Where the list in parentheses that begins at `from` ends. */
+function closing(text, from) {
+  let depth = 0;
+  for (let at = from; at < text.length; at++) {
+    if (text[at] === "(") depth++;
+    else if (text[at] === ")" && --depth === 0) return at;
+  }
+  throw new Error("parentheses that do not end");
+}
+
+/** Every loop with a block counts. */
+export function withCountedLoops(text) {
+  let output = "";
+  let done = 0;
+  for (const { index } of text.matchAll(/^\s*(?:\} )?(?:for|while) \(/gm)) {
+    if (index < done) continue;
+    const end = closing(text, text.indexOf("(", index)) + 1;
+    const block = /^\s*\{/.exec(text.slice(end));
+    if (block === null) continue;
+    const after = end + block[0].length;
+    output += `${text.slice(done, after)} countWork();`;
+    done = after;
+  }
+  return output + text.slice(done);
+}
+
+/**
+ * @param {string} entry relative to the repository
+ * @param {string} outfile
+ * @param {{ file: string, find: string, replace: string }[]} [edits] faults to plant; each must be found exactly once
+ */
+export async function bundleWorld(entry, outfile, edits = []) {
+  const planted = new Set();
+  const plugin = {
+    name: "world",
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /\/eventLoop\.ts$/ }, () => ({ path: virtualLoop }));
+      onLoad({ filter: /\/src\/(rpc|protocol)\/.*\.ts$/ }, ({ path }) => {
+        let text = readFileSync(path, "utf8");
+        for (const edit of edits.filter(({ file }) => path.endsWith(file))) {
+          if (text.split(edit.find).length !== 2)
+            throw new Error(`${edit.file} does not hold ${edit.find} once`);
+          text = text.replace(edit.find, () => edit.replace);
+          planted.add(edit);
+        }
+        return { contents: withCountedLoops(text), loader: "ts" };
+      });
+    },
+  };
+  await build({
+    absWorkingDir: root,
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "es2022",
+    sourcemap: "inline",
+    sourcesContent: false,
+    logLevel: "warning",
+    define: {
+      "performance.now": "virtualNow",
+      "Math.random": "virtualRandom",
+      "crypto.getRandomValues": "virtualBytes",
+    },
+    inject: [virtualLoop],
+    plugins: [plugin],
+  });
+  if (planted.size !== edits.length)
+    throw new Error("a fault was planted into a file that is not in the bundle");
+}

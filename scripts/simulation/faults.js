@@ -1,0 +1,52 @@
+// Faults that this library had, or could have, as edits of its sources: the simulation has to find each of them.
+
+/**
+ * @typedef {{ file: string, find: string, replace: string }} Edit
+ * @type {Record<string, { text: string, edits: Edit[] }>}
+ */
+export const faults = {
+  "nested append": {
+    text: "a handler runs inside another one's call, because sending and going on with reading share a queue",
+    edits: [
+      {
+        file: "/src/rpc/api.ts",
+        find: "const queues = { flushes: new TurnQueue(adapter), resumptions: new TurnQueue(adapter) };",
+        replace: "const one = new TurnQueue(adapter); const queues = { flushes: one, resumptions: one };",
+      },
+    ],
+  },
+  "quadratic queue": {
+    text: "every segment that is moved out of the pool looks through all that wait",
+    edits: [
+      {
+        file: "/src/rpc/sendQueue.ts",
+        find: "Math.max(this.#slottedFrom, this.#head)",
+        replace: "this.#head",
+      },
+    ],
+  },
+  "unproven open": {
+    text: "a server takes a replayed first message for its client",
+    edits: [
+      {
+        file: "/src/rpc/link.ts",
+        find: 'if (this.#role === "client" || spokeLast !== true) this.#open();',
+        replace: "this.#open();",
+      },
+    ],
+  },
+  "detached signal": {
+    text: "a handler that goes on after its answer is not told of the end once its request's number is used again",
+    edits: [{ file: "/src/rpc/inbox.ts", find: "    this.#heldOthers.add(earlier);\n", replace: "" }],
+  },
+  "a write's memory is reused": {
+    text: "a segment's slot is free before the socket has taken it",
+    edits: [
+      {
+        file: "/src/rpc/writer.ts",
+        find: "    this.#slot = slot;\n    this.#write(bytes, cost);",
+        replace: "    this.#write(bytes, cost);\n    releaseSlot(slot);",
+      },
+    ],
+  },
+};

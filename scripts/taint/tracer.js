@@ -1,0 +1,87 @@
+// Runs an instrumented module: marks bytes as secret, calls exports and gathers where secrets leaked.
+//
+// What a run proves: if no branch, address, length or division depended on a secret in one run, then none can in any
+// other run with the same public arguments (lengths, addresses, public bytes): it executes the same instructions on the
+// same addresses. So one run per shape is enough, whatever the secrets are.
+
+import { instrument } from "./instrument.js";
+import { SHADOW } from "./rules.js";
+
+export class Tracer {
+  #places;
+  #exports;
+  #memory;
+  /** Numbers of the places that leaked since `trace` began. */
+  #leaked = new Set();
+  /** Ranges that become public whenever a function is entered. */
+  #declassified = [];
+
+  /** @param {Uint8Array} bytes a build of the module */
+  constructor(bytes) {
+    const { module, places } = instrument(bytes);
+    this.#places = places;
+    const taint = {
+      leak: (place) => this.#leaked.add(place),
+      enter: () => {
+        for (const [start, end] of this.#declassified) this.#memory.fill(0, start + SHADOW, end + SHADOW);
+      },
+    };
+    this.#exports = new WebAssembly.Instance(new WebAssembly.Module(module), { taint }).exports;
+    this.#memory = new Uint8Array(this.#exports.memory.buffer);
+  }
+
+  /** The module's memory, without the taint behind it. */
+  get memory() {
+    return this.#memory.subarray(0, SHADOW);
+  }
+
+  /** The places that are looked at. */
+  get places() {
+    return this.#places;
+  }
+
+  /** The value of an exported global. */
+  region(name) {
+    return this.#exports[name].value;
+  }
+
+  /** Calls an export without looking. */
+  call(name, ...args) {
+    return this.#exports[name](...args);
+  }
+
+  /** Writes bytes and marks them as secret, or as public. */
+  put(address, bytes, secret) {
+    this.#memory.set(bytes, address);
+    this.mark(address, bytes.length, secret);
+  }
+
+  mark(address, length, secret) {
+    this.#memory.fill(secret ? 0xff : 0, address + SHADOW, address + SHADOW + length);
+  }
+
+  /** How many of these bytes depend on secrets. */
+  taintedBytes(address, length) {
+    return this.#memory.subarray(address + SHADOW, address + SHADOW + length).filter((t) => t !== 0).length;
+  }
+
+  /**
+   * Calls an export and returns where secrets leaked, each place once.
+   *
+   * @param {string} name
+   * @param {number[]} args
+   * @param {[number, number][]} [declassified] ranges of memory that are public whatever they were computed from
+   * @returns {{ result: unknown, leaks: import("./instrument.js").Place[] }}
+   */
+  trace(name, args, declassified = []) {
+    this.#leaked.clear();
+    this.#declassified = declassified;
+    try {
+      const result = this.#exports[name](...args);
+      const places = [...this.#leaked].sort((a, b) => a - b);
+      return { result, leaks: places.map((place) => /** @type {any} */ (this.#places[place])) };
+    } finally {
+      this.#declassified = [];
+    }
+  }
+}

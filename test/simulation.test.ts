@@ -1,0 +1,65 @@
+// A short part of the simulation (npm run simulate): worlds in which no promise is broken, and planted faults of which
+// each is found.
+import { spawnSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, test } from "vitest";
+import { runtimes } from "../scripts/runtimes.js";
+import { bundleWorld, withCountedLoops } from "../scripts/simulation/bundle.js";
+import { faults } from "../scripts/simulation/faults.js";
+
+const folder = fileURLToPath(new URL("../build/simulation/", import.meta.url));
+
+interface Total {
+  worlds: number;
+  faults: number;
+  failed: number[];
+  fingerprint: number;
+}
+
+/** Runs seeds, and gives the last line's totals with everything that was told before it. */
+function run(bundle: string, from: number, seeds: number): { total: Total; told: string } {
+  const { path, args } = runtimes()[0]!;
+  const { stdout, stderr } = spawnSync(path, [...args, bundle, String(from), String(seeds), "1"], {
+    encoding: "utf8",
+    timeout: 100_000,
+  });
+  const lines = stdout.trimEnd().split("\n");
+  const last = lines.pop()!;
+  if (!last.startsWith("{")) throw new Error(`${stdout}\n${stderr}`);
+  return { total: JSON.parse(last) as Total, told: lines.join("\n") };
+}
+
+beforeAll(() => {
+  mkdirSync(folder, { recursive: true });
+});
+
+describe("simulated worlds", () => {
+  test("no promise is broken, and a seed determines its world", async () => {
+    const bundle = `${folder}test.js`;
+    await bundleWorld("test/simulation/main.ts", bundle);
+    const { total, told } = run(bundle, 1, 15);
+    expect(told).toBe("");
+    expect(total).toMatchObject({ worlds: 15, failed: [] });
+    expect(total.faults).toBeGreaterThan(50);
+    expect(run(bundle, 1, 15).total).toEqual(total);
+  });
+
+  test.each(Object.entries(faults))("%s: found", async (name, { edits }) => {
+    const bundle = `${folder}test-${Object.keys(faults).indexOf(name)}.js`;
+    await bundleWorld("test/simulation/main.ts", bundle, edits);
+    expect(run(bundle, 1, 40).total.failed).toHaveLength(1);
+  });
+
+  test("every loop with a block counts its iterations", () => {
+    const source = "  for (const a of f(b)) {\n  }\n  while (true) {\n  }\n  for (;;) x();\n";
+    expect(withCountedLoops(source).match(/countWork\(\)/g)).toHaveLength(2);
+  });
+
+  test("a fault that no longer fits its source is told", async () => {
+    const edits = [{ file: "/src/rpc/api.ts", find: "no such text", replace: "" }];
+    await expect(bundleWorld("test/simulation/main.ts", `${folder}none.js`, edits)).rejects.toThrow(
+      "does not hold",
+    );
+  });
+});

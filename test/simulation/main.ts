@@ -1,0 +1,36 @@
+// Runs worlds: main.js FROM SEEDS. Tells of each world that broke a promise, then what was tried, as a line of JSON.
+
+import { runWorld } from "./world.ts";
+
+const [from, seeds, stopAtFirst] = process.argv.slice(2).map(Number) as [number, number, number | undefined];
+const total = {
+  worlds: 0,
+  faults: 0,
+  delivered: 0,
+  calls: 0,
+  steps: 0,
+  failed: [] as number[],
+  fingerprint: 0,
+};
+
+const stray: string[] = [];
+process.on("unhandledRejection", (error) => stray.push(`an unhandled rejection: ${(error as Error)?.stack}`));
+process.on("uncaughtException", (error) => stray.push(`an uncaught exception: ${error.stack}`));
+
+for (let seed = from; seed < from + seeds; seed++) {
+  const report = await runWorld(seed);
+  const violations = [...report.violations, ...stray.splice(0)];
+  total.worlds++;
+  for (const name of ["faults", "delivered", "calls", "steps"] as const) total[name] += report[name];
+  total.fingerprint = (Math.imul(total.fingerprint, 31) + report.fingerprint) | 0;
+  if (process.env.SEALWIRE_WORLDS !== undefined) console.log(JSON.stringify({ ...report, violations }));
+  if (violations.length === 0) continue;
+  total.failed.push(seed);
+  console.log(`seed ${seed}:`);
+  for (const violation of violations) console.log(`  ${violation}`);
+  if (stopAtFirst) break;
+  // Its remains would be the next one's violations.
+  if (violations.some((text) => /not over| left$|held$|exception/.test(text))) break;
+}
+console.log(JSON.stringify(total));
+process.exit(total.failed.length === 0 ? 0 : 1);

@@ -1,0 +1,38 @@
+// Numbers that a seed determines (xorshift128+ in 32-bit halves would do; this is Bryc's sfc32, which is shorter).
+
+export class Random {
+  #a: number;
+  #b: number;
+  #c: number;
+  #counter = 1;
+
+  constructor(seed: number) {
+    this.#a = seed >>> 0;
+    this.#b = Math.floor(seed / 2 ** 32) >>> 0;
+    this.#c = 0x9e3779b9;
+    for (let i = 0; i < 16; i++) this.next();
+  }
+
+  /** From 0 to 1, 1 excluded. */
+  next(): number {
+    const sum = (this.#a + this.#b + this.#counter) | 0;
+    this.#counter = (this.#counter + 1) | 0;
+    this.#a = this.#b ^ (this.#b >>> 9);
+    this.#b = (this.#c + (this.#c << 3)) | 0;
+    this.#c = ((this.#c << 21) | (this.#c >>> 11)) + sum;
+    return (sum >>> 0) / 2 ** 32;
+  }
+
+  /** An integer from `low` to `high`, both included. */
+  between(low: number, high: number): number {
+    return low + Math.floor(this.next() * (high - low + 1));
+  }
+
+  chance(probability: number): boolean {
+    return this.next() < probability;
+  }
+
+  pick<T>(values: readonly T[]): T {
+    return values[Math.floor(this.next() * values.length)]!;
+  }
+}
