@@ -2,7 +2,15 @@
 
 import { outOfContext, runAtEndOfTurn, runSoon, startTimer, yieldToEventLoop } from "../core/eventLoop.ts";
 import { CallbackDeadline, timers } from "../rpc/timers.ts";
-import type { Adapter, Address, DialEvents, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
+import type {
+  Adapter,
+  Address,
+  DialEvents,
+  ListenAddress,
+  Listener,
+  Transport,
+  TransportEvents,
+} from "../rpc/transport.ts";
 import { ACCEPT_PAUSE_MS } from "./descriptors.ts";
 import { checkPath, dialFailed, listenFailed } from "./failures.ts";
 
@@ -295,9 +303,13 @@ class DenoListener implements Listener {
 }
 
 async function listen(
-  address: Address,
+  address: ListenAddress,
   accept: (transport: Transport) => TransportEvents,
 ): Promise<Listener> {
+  // Deno.listen takes no inherited sockets, and shares ports only with an unstable flag.
+  if (address.fd !== undefined || address.reusePort) {
+    return (await import("./nodeListener.ts")).listenByNode(address, accept);
+  }
   try {
     return new DenoListener(Deno.listen(where(address)), accept);
   } catch (error) {

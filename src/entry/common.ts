@@ -33,6 +33,7 @@ export type {
   ServerOptions,
 } from "../rpc/api.ts";
 export type { Client, ClientStats } from "../rpc/client.ts";
+export type { Health, HealthListener } from "../rpc/health.ts";
 export type {
   Connection,
   ConnectionState,
@@ -41,4 +42,6 @@ export type {
   MessageHandler,
   RequestOptions,
 } from "../rpc/peer.ts";
-export type { Server } from "../rpc/server.ts";
+export type { CloseOptions, Server } from "../rpc/serverInterface.ts";
+export type { ProxyProtocolOptions, ServingOptions } from "../rpc/servingOptions.ts";
+export { type CloseOnSignalOptions, closeOnSignal } from "./closeOnSignal.ts";

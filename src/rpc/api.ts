@@ -19,8 +19,16 @@ import type { ConnectionContext } from "./context.ts";
 import { HandlerBudget } from "./handlerBudget.ts";
 import { ConsoleReport } from "./listeners.ts";
 import type { ConnectionStateListener, Message, MessageHandler } from "./peer.ts";
-import { RpcServer, type Server } from "./server.ts";
-import type { Adapter, Address } from "./transport.ts";
+import { RpcServer } from "./server.ts";
+import type { Server } from "./serverInterface.ts";
+import {
+  resolveAddress,
+  resolveListenAddress,
+  resolveServing,
+  type ServingOptions,
+  servingOptionNames,
+} from "./servingOptions.ts";
+import type { Adapter } from "./transport.ts";
 import { TurnQueue } from "./turnQueue.ts";
 
 /** What clients and servers have in common. */
@@ -78,7 +86,7 @@ export interface ClientOptions extends CommonOptions {
   keepConnected?: boolean;
 }
 
-export interface ServerOptions extends CommonOptions, AdmissionOptions {}
+export interface ServerOptions extends CommonOptions, AdmissionOptions, ServingOptions {}
 
 const commonNames = [
   ...limitNames,
@@ -97,22 +105,10 @@ const commonNames = [
   "engine",
 ];
 const clientNames = [...commonNames, "maxConnections", "dialTimeoutMs", "keepConnected"];
-const serverNames = [...commonNames, ...admissionOptionNames];
+const serverNames = [...commonNames, ...admissionOptionNames, ...servingOptionNames];
 const MAX_HANDLERS = 16_777_216;
 const DEFAULT_HOST = "127.0.0.1";
 const engines: readonly Engine[] = ["auto", "wasm", "keystream", "native"];
-
-function resolveAddress(options: CommonOptions, lowestPort: number): Address {
-  const { host = DEFAULT_HOST, port, path } = options;
-  if (path !== undefined) {
-    if (typeof path !== "string" || path === "") throw invalidArgument("path", "a non-empty string");
-    if (port !== undefined || options.host !== undefined)
-      throw invalidArgument("path", "given without host and port");
-    return { path };
-  }
-  if (typeof host !== "string" || host === "") throw invalidArgument("host", "a non-empty string");
-  return { host, port: integerOption("port", port, lowestPort, 65_535) };
-}
 
 function booleanOption(name: string, value: boolean | undefined): boolean {
   if (value !== undefined && typeof value !== "boolean") throw invalidArgument(name, "a boolean");
@@ -214,10 +210,13 @@ export function createApi(adapter: Adapter): Api {
     },
     async listen(options: ServerOptions): Promise<Server> {
       checkOptionNames(options, serverNames);
+      const serving = resolveServing(options, options.handshake?.format?.header !== "sequence");
+      const perAddress = options.path === undefined || serving.proxies?.includesUnix === true;
       const context = {
         adapter,
-        address: resolveAddress(options, 0),
-        admission: resolveAdmission(options, options.path === undefined),
+        address: resolveListenAddress(options),
+        admission: resolveAdmission(options, perAddress),
+        serving,
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
         ...resolveContext("server", options, queues),
       };
