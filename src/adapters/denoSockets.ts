@@ -13,6 +13,7 @@ import type {
 } from "../rpc/transport.ts";
 import { ACCEPT_PAUSE_MS } from "./descriptors.ts";
 import { checkPath, dialFailed, listenFailed } from "./failures.ts";
+import { resolveName } from "./resolveName.ts";
 
 /** The part of Deno's socket API that is used here. */
 interface DenoConn {
@@ -321,6 +322,7 @@ export const denoAdapter: Adapter = {
   name: "deno",
   dial: (address, events) => outOfContext(() => dial(address, events)),
   listen: (address, accept) => outOfContext(() => listen(address, accept)),
+  resolve: (host) => outOfContext(() => resolveName(host)),
   defer: runAtEndOfTurn,
   yieldToEventLoop,
 };

@@ -17,6 +17,7 @@ import { denoAdapter } from "./denoSockets.ts";
 import { checkPath, dialFailed } from "./failures.ts";
 import { listenByNode } from "./nodeListener.ts";
 import { attach, isNode, NodeTransport } from "./nodeTransport.ts";
+import { resolveName } from "./resolveName.ts";
 
 /** Dialled sockets read straight into linear memory. One window serves all: each read is handled at once. */
 const window = memory.subarray(RECEIVE_WINDOW, RECEIVE_WINDOW + RECEIVE_WINDOW_BYTES);
@@ -116,6 +117,7 @@ export const nodeAdapter: Adapter = {
   name: "node",
   dial: (address, events) => outOfContext(() => dialByNode(address, events)),
   listen: (address, accept) => outOfContext(() => listen(address, accept)),
+  resolve: (host) => outOfContext(() => resolveName(host)),
   defer: runAtEndOfTurn,
   yieldToEventLoop,
 };

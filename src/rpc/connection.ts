@@ -132,7 +132,8 @@ export class RpcConnection implements Connection {
   }
 }
 
-function checkRequestOptions(options: RequestOptions): RequestOptions {
+/** @throws SealwireError ERR_INVALID_ARGUMENT naming the option */
+export function checkRequestOptions(options: RequestOptions): RequestOptions {
   if (typeof options !== "object" || options === null) throw invalidArgument("options", "an object");
   const { signal, timeoutMs, into } = options;
   if (signal !== undefined && !isAbortSignal(signal)) throw invalidArgument("signal", "an AbortSignal");

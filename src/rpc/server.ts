@@ -26,6 +26,8 @@ export interface ServerContext extends ConnectionContext {
 
 /** Part of `maxConnectionAgeMs` by which connections live longer or shorter, so that they don't end in step. */
 const AGE_JITTER = 0.1;
+/** Handshakes that run have so long to end when a server closes: several round trips between any two continents. */
+const LAST_HANDSHAKES_MS = 1_500;
 const MAX_MS = 0x7fffffff;
 
 export class RpcServer implements Server, ConnectionObserver<RpcConnection>, SocketOwner, AdmissionEvents {
@@ -43,6 +45,10 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
   #closed: Promise<void> | undefined;
   #whenEmpty: (() => void) | undefined;
   #admitScheduled = false;
+  #draining = false;
+  readonly #handshakesOver = new CallbackDeadline(() => {
+    for (const connection of this.#live.keys()) connection.close();
+  });
   #probes = 0;
   #badProxyHeaders = 0;
 
@@ -143,15 +149,26 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
 
   async #drain(): Promise<void> {
     const stopped = this.#listener?.close();
+    this.#draining = true;
     this.#admission.close();
     for (const socket of this.#waiting) socket.drop();
-    await Promise.all([...this.#live.keys()].map((connection) => connection.close()));
+    for (const connection of this.#live.keys()) {
+      // A client may be further than its server: it has the keys, and its first calls are on the way.
+      if (connection.state !== "handshaking") connection.close();
+      else if (!this.#handshakesOver.armed) timers.arm(this.#handshakesOver, this.#handshakePatienceMs);
+    }
     await stopped;
     if (this.#live.size + this.#waiting.size > 0) {
       await new Promise<void>((resolve) => {
         this.#whenEmpty = resolve;
       });
     }
+    timers.cancel(this.#handshakesOver);
+  }
+
+  /** How long handshakes that run may take when the server closes. */
+  get #handshakePatienceMs(): number {
+    return Math.min(this.#context.limits.drainTimeoutMs, LAST_HANDSHAKES_MS);
   }
 
   // ---- Sockets without a connection ---------------------------------------------------------------------
@@ -236,6 +253,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     this.#admission.proved(socket);
     this.#limitAge(connection, socket);
     callListener("onConnectionState", this.#context.onConnectionState, connection, "open", undefined);
+    if (this.#draining) connection.close();
     this.#admitSoon();
   }
 

@@ -97,6 +97,11 @@ export interface Adapter {
    * where `reusePort` is asked for and this runtime or system can't.
    */
   listen(address: ListenAddress, accept: (transport: Transport) => TransportEvents): Promise<Listener>;
+  /**
+   * All addresses of a name, IPv4 and IPv6 in text form, those that the system would try first in front. Left out:
+   * names can't be resolved.
+   */
+  resolve?(host: string): Promise<string[]>;
   /** Runs `callback` when the current turn ends: after the promise reactions that are already due. */
   defer(callback: () => void): void;
   /**

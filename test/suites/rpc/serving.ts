@@ -7,12 +7,15 @@ import { join } from "node:path";
 import {
   type Connection,
   closeOnSignal,
+  generateKeyPair,
   type Health,
   type Server,
   type ServerOptions,
 } from "../../../src/index.ts";
+import { noise } from "../../../src/noise.ts";
 import { test } from "../../support/harness.ts";
 import { v1, v2 } from "../../support/protocols.ts";
+import { RawPeer } from "../../support/rawPeer.ts";
 import {
   checkLeaksAfterEachTest,
   deferred,
@@ -200,6 +203,37 @@ test("options that are none are refused, and the message names them", async () =
     (await rejectsWith(startServer(v1Options), "ERR_INVALID_ARGUMENT")).message,
     /maxConnectionAgeMs/,
   );
+});
+
+test("a handshake that runs when the server closes comes to its end, and its first call is answered", async () => {
+  const decided = deferred<boolean>();
+  const asked = deferred();
+  const server = await startServer({
+    staticKey: generateKeyPair(),
+    authorize: () => {
+      asked.resolve();
+      return decided.promise;
+    },
+    onMessage: echo,
+  });
+  const client = startClient({ staticKey: generateKeyPair(), port: server.port });
+  const answer = client.request(text("on the way"));
+  await asked.promise;
+  const closed = server.close();
+  decided.resolve(true);
+  assert.equal(new TextDecoder().decode(await answer), "on the way");
+  await closed;
+});
+
+test("a handshake that does not come to its end holds a closing server for a while only", async () => {
+  const server = await startServer({ ...v2.options, drainTimeoutMs: 100 });
+  const raw = await RawPeer.connect(server.port);
+  const handshake = noise({ psk: v2.options.psk! }, "client").create("client", { remoteAddress: "" });
+  raw.write(handshake.send()!);
+  await raw.read(4);
+  await server.close();
+  await raw.destroy();
+  handshake.destroy();
 });
 
 // ---- Signals ------------------------------------------------------------------------------------------------
