@@ -2,10 +2,20 @@
 
 import { detach } from "../core/detach.ts";
 import { outOfContext, runAtEndOfTurn, runSoon, yieldToEventLoop } from "../core/eventLoop.ts";
-import type { Adapter, Address, DialEvents, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
+import type {
+  Adapter,
+  Address,
+  DialEvents,
+  ListenAddress,
+  Listener,
+  Transport,
+  TransportEvents,
+} from "../rpc/transport.ts";
 import { DescriptorGuard } from "./descriptors.ts";
 import { checkPath, listenFailed } from "./failures.ts";
+import { listenByNode } from "./nodeListener.ts";
 import { dialByNode } from "./nodeSockets.ts";
+import { resolveName } from "./resolveName.ts";
 
 /** The part of Bun's socket API that is used here. */
 interface BunSocket {
@@ -211,9 +221,11 @@ class BunListener implements Listener {
 }
 
 async function listen(
-  address: Address,
+  address: ListenAddress,
   accept: (transport: Transport) => TransportEvents,
 ): Promise<Listener> {
+  // Bun.listen takes no inherited sockets, and says nothing where it can't share a port.
+  if (address.fd !== undefined || address.reusePort) return listenByNode(address, accept);
   try {
     return new BunListener(address, accept);
   } catch (error) {
@@ -225,6 +237,7 @@ export const bunAdapter: Adapter = {
   name: "bun",
   dial: (address, events) => outOfContext(() => dial(address, events)),
   listen: (address, accept) => outOfContext(() => listen(address, accept)),
+  resolve: (host) => outOfContext(() => resolveName(host)),
   defer: runAtEndOfTurn,
   yieldToEventLoop,
 };

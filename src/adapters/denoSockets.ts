@@ -2,10 +2,19 @@
 
 import { outOfContext, runAtEndOfTurn, runSoon, startTimer, yieldToEventLoop } from "../core/eventLoop.ts";
 import { CallbackDeadline, timers } from "../rpc/timers.ts";
-import type { Adapter, Address, DialEvents, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
+import type {
+  Adapter,
+  Address,
+  DialEvents,
+  ListenAddress,
+  Listener,
+  Transport,
+  TransportEvents,
+} from "../rpc/transport.ts";
 import { ReadBuffer } from "./denoReadBuffer.ts";
 import { ACCEPT_PAUSE_MS } from "./descriptors.ts";
 import { checkPath, dialFailed, listenFailed } from "./failures.ts";
+import { resolveName } from "./resolveName.ts";
 
 /** The part of Deno's socket API that is used here. */
 interface DenoConn {
@@ -253,9 +262,13 @@ class DenoListener implements Listener {
 }
 
 async function listen(
-  address: Address,
+  address: ListenAddress,
   accept: (transport: Transport) => TransportEvents,
 ): Promise<Listener> {
+  // Deno.listen takes no inherited sockets, and shares ports only with an unstable flag.
+  if (address.fd !== undefined || address.reusePort) {
+    return (await import("./nodeListener.ts")).listenByNode(address, accept);
+  }
   try {
     return new DenoListener(Deno.listen(where(address)), accept);
   } catch (error) {
@@ -267,6 +280,7 @@ export const denoAdapter: Adapter = {
   name: "deno",
   dial: (address, events) => outOfContext(() => dial(address, events)),
   listen: (address, accept) => outOfContext(() => listen(address, accept)),
+  resolve: (host) => outOfContext(() => resolveName(host)),
   defer: runAtEndOfTurn,
   yieldToEventLoop,
 };

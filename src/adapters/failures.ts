@@ -1,14 +1,15 @@
 // The errors of failed dials and listens, with the same text in all runtimes: the address, and the runtime's reason.
 
 import { SealwireError } from "../base/errors.ts";
-import type { Address } from "../rpc/transport.ts";
+import type { Address, ListenAddress } from "../rpc/transport.ts";
 
 /** `sun_path` in <sys/un.h>, with the zero byte at its end: 108 bytes on Linux, 104 on the BSDs and macOS. */
 const SUN_PATH_BYTES = process.platform === "linux" ? 108 : 104;
 
-function textOf(address: Address): string {
+function textOf(address: Address | ListenAddress): string {
+  if ("fd" in address && address.fd !== undefined) return `the inherited descriptor ${address.fd}`;
   return (
-    address.path ?? (address.host.includes(":") ? `[${address.host}]` : address.host) + `:${address.port}`
+    address.path ?? (address.host!.includes(":") ? `[${address.host}]` : address.host) + `:${address.port}`
   );
 }
 
@@ -26,7 +27,7 @@ export function dialFailed(address: Address, cause: unknown): SealwireError {
   return new SealwireError("ERR_DIAL_FAILED", text, { cause });
 }
 
-export function listenFailed(address: Address, cause: unknown): SealwireError {
+export function listenFailed(address: ListenAddress, cause: unknown): SealwireError {
   const text = `could not listen on ${textOf(address)}: ${reasonOf(cause)}`;
   return new SealwireError("ERR_LISTEN_FAILED", text, { cause });
 }
@@ -36,7 +37,7 @@ export function listenFailed(address: Address, cause: unknown): SealwireError {
  * be one), or when a runtime would take it for another one at a zero byte. Linux's abstract sockets, whose names begin
  * with one, are not supported: not every runtime knows them, and their names have no owner. Windows has named pipes.
  */
-export function checkPath(address: Address): void {
+export function checkPath(address: Address | ListenAddress): void {
   const { path } = address;
   if (path === undefined || process.platform === "win32") return;
   if (path.includes("\0")) throw new RangeError("the path of a Unix socket can't have a zero byte");

@@ -1,87 +1,26 @@
 // The adapter for node:net. It also works on the emulations of Bun and Deno, because a bundler may have chosen it.
 
-import { createServer, connect as netConnect, type Server, type Socket } from "node:net";
-import { detach } from "../core/detach.ts";
+import { connect as netConnect, type Socket } from "node:net";
 import { outOfContext, runAtEndOfTurn, runSoon, yieldToEventLoop } from "../core/eventLoop.ts";
 import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../core/wasmModule.ts";
 import { timers } from "../rpc/timers.ts";
-import type { Adapter, Address, DialEvents, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
+import type {
+  Adapter,
+  Address,
+  DialEvents,
+  ListenAddress,
+  Listener,
+  Transport,
+  TransportEvents,
+} from "../rpc/transport.ts";
 import { denoAdapter } from "./denoSockets.ts";
-import { DescriptorGuard } from "./descriptors.ts";
-import { checkPath, dialFailed, listenFailed } from "./failures.ts";
+import { checkPath, dialFailed } from "./failures.ts";
+import { listenByNode } from "./nodeListener.ts";
+import { attach, isNode, NodeTransport } from "./nodeTransport.ts";
+import { resolveName } from "./resolveName.ts";
 
 /** Dialled sockets read straight into linear memory. One window serves all: each read is handled at once. */
 const window = memory.subarray(RECEIVE_WINDOW, RECEIVE_WINDOW + RECEIVE_WINDOW_BYTES);
-
-/** `onread` is Node's; the emulations of other runtimes may ignore it, and then nothing would ever arrive. */
-const isNode = process.versions.bun === undefined && process.versions.deno === undefined;
-
-class NodeTransport implements Transport {
-  readonly remoteAddress: string;
-  readonly #socket: Socket;
-  readonly #onWrite: () => void;
-  /** `socket.write` calls whose callback has not come. */
-  #callbacks = 0;
-  /** The connection waits for `onWritten`. */
-  #pending = false;
-
-  constructor(socket: Socket, events: () => TransportEvents) {
-    this.#socket = socket;
-    this.remoteAddress = socket.remoteAddress ?? "";
-    this.#onWrite = () => {
-      this.#callbacks--;
-      // On destroy the callback means "memory free", not "sent": then `onClose` has the last word.
-      if (this.#callbacks > 0 || !this.#pending || socket.destroyed) return;
-      this.#pending = false;
-      // The callback of a write runs in the context of its caller.
-      outOfContext(() => events().onWritten());
-    };
-  }
-
-  write(bytes: Uint8Array): boolean {
-    this.#callbacks++;
-    this.#socket.write(bytes, this.#onWrite);
-    // Nothing buffered directly after the call: the kernel took it all and the memory is free.
-    this.#pending = this.#socket.writableLength > 0;
-    return !this.#pending;
-  }
-
-  unwrittenBytes(): number {
-    if (!this.#pending) return 0;
-    const handle = (this.#socket as { _handle?: { writeQueueSize?: number } | null })._handle;
-    return handle?.writeQueueSize ?? this.#socket.writableLength;
-  }
-
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    // What is buffered is handed out in the context of this call.
-    outOfContext(() => this.#socket.resume());
-  }
-
-  end(): void {
-    outOfContext(() => this.#socket.end());
-  }
-
-  destroy(): void {
-    outOfContext(() => this.#socket.destroy());
-  }
-}
-
-/** Hooks up everything but the way in. `events` is asked late: on a server it exists only after accept. */
-function attach(socket: Socket, events: () => TransportEvents): void {
-  let failure: Error | undefined;
-  socket.on("end", () => events().onEnd());
-  socket.on("error", (error) => {
-    failure = error;
-  });
-  socket.on("close", () => {
-    events().onClose(failure);
-    timers.rest();
-  });
-}
 
 function where(address: Address): { path: string } | { host: string; port: number } {
   checkPath(address);
@@ -165,73 +104,20 @@ export function dialByNode(
   };
 }
 
-class NodeListener implements Listener {
-  readonly #server: Server;
-  /** Node tells when it can't accept, and does so only when its own reserve is lost; Bun does not. */
-  readonly #guard = new DescriptorGuard(isNode ? "told" : "untold");
-
-  port = 0;
-
-  constructor(accept: (transport: Transport) => TransportEvents) {
-    const options = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true };
-    this.#server = createServer(options, (socket: Socket) => {
-      if (!this.#guard.admits()) {
-        socket.destroy();
-        return;
-      }
-      let events: TransportEvents;
-      attach(socket, () => events);
-      const transport = new NodeTransport(socket, () => events);
-      socket.on("data", (chunk: Uint8Array) => {
-        events.onData(chunk);
-        detach(chunk);
-      });
-      socket.pause();
-      events = accept(transport);
-    });
-  }
-
-  start(address: Address): Promise<this> {
-    return new Promise((resolve, reject) => {
-      const failed = (error: unknown): void => {
-        this.#guard.close();
-        reject(listenFailed(address, error));
-      };
-      try {
-        this.#server.once("error", failed);
-        this.#server.listen({ ...where(address), backlog: 1_024 }, () => {
-          this.#server.removeListener("error", failed);
-          this.#server.on("error", () => this.#guard.failed());
-          const bound = this.#server.address();
-          if (bound !== null && typeof bound === "object") this.port = bound.port;
-          resolve(this);
-        });
-      } catch (error) {
-        failed(error);
-      }
-    });
-  }
-
-  get acceptFailures(): number {
-    return this.#guard.failures;
-  }
-
-  close(): Promise<void> {
-    this.#guard.close();
-    return new Promise((closed) => this.#server.close(() => closed()));
-  }
-}
-
-function listen(address: Address, accept: (transport: Transport) => TransportEvents): Promise<Listener> {
+async function listen(
+  address: ListenAddress,
+  accept: (transport: Transport) => TransportEvents,
+): Promise<Listener> {
   // A listener of Deno's node:net that ran out of descriptors once never accepts again, and tells nobody.
   if (process.versions.deno !== undefined) return denoAdapter.listen(address, accept);
-  return new NodeListener(accept).start(address);
+  return listenByNode(address, accept);
 }
 
 export const nodeAdapter: Adapter = {
   name: "node",
   dial: (address, events) => outOfContext(() => dialByNode(address, events)),
   listen: (address, accept) => outOfContext(() => listen(address, accept)),
+  resolve: (host) => outOfContext(() => resolveName(host)),
   defer: runAtEndOfTurn,
   yieldToEventLoop,
 };

@@ -33,6 +33,10 @@ export type {
   ServerOptions,
 } from "../rpc/api.ts";
 export type { Client, ClientStats } from "../rpc/client.ts";
+export type { ConnectedOptions } from "../rpc/connectedWithin.ts";
+export type { Endpoint, EndpointsOptions, FindEndpoints, ResolveName } from "../rpc/endpointOptions.ts";
+export type { EndpointState, EndpointStats } from "../rpc/endpointStats.ts";
+export type { Health, HealthListener } from "../rpc/health.ts";
 export { type ProcessLimits, setProcessLimits } from "../rpc/memoryBudget.ts";
 export type {
   Connection,
@@ -42,4 +46,7 @@ export type {
   MessageHandler,
   RequestOptions,
 } from "../rpc/peer.ts";
-export type { Server } from "../rpc/server.ts";
+export type { CloseOptions, Server } from "../rpc/serverInterface.ts";
+export type { ProxyProtocolOptions, ServingOptions } from "../rpc/servingOptions.ts";
+export type { Caller, StickyClient } from "../rpc/stickyClient.ts";
+export { type CloseOnSignalOptions, closeOnSignal } from "./closeOnSignal.ts";

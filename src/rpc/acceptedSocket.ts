@@ -5,6 +5,9 @@ import { memory, RECEIVE_WINDOW } from "../core/wasmModule.ts";
 import type { AddressShare } from "./addressShare.ts";
 import type { RpcConnection } from "./connection.ts";
 import { type Line, Position } from "./line.ts";
+import { ProxiedTransport } from "./proxiedTransport.ts";
+import { readProxyHeader } from "./proxyHeader.ts";
+import type { CallbackDeadline } from "./timers.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -23,14 +26,19 @@ export interface SocketOwner {
   firstMessageBytes(received: Uint8Array): number;
   /** The first message is there. */
   spoke(socket: AcceptedSocket): void;
+  /** The proxy in front has told the address of the client. False: there is no room for it, and it was dropped. */
+  addressTold(socket: AcceptedSocket, address: string): boolean;
+  /** A proxy sent something else than the header that it owes. */
+  headerRefused(socket: AcceptedSocket): void;
   /** The socket is gone, and it never had a connection. */
   left(socket: AcceptedSocket): void;
 }
 
 export class AcceptedSocket implements TransportEvents {
   readonly #owner: SocketOwner;
-  readonly transport: Transport;
-  readonly share: AddressShare<AcceptedSocket>;
+  #transport: Transport;
+  /** What its address has; that of the proxy until the header has told the client's. */
+  share: AddressShare<AcceptedSocket>;
   stage: SocketStage = "silent";
   /** When its stage began, by performance.now(). */
   since = performance.now();
@@ -40,13 +48,33 @@ export class AcceptedSocket implements TransportEvents {
   readonly byAge = new Position<AcceptedSocket>(this);
   /** Among those of its stage from the same address. */
   readonly byAddress = new Position<AcceptedSocket>(this);
+  /** Ends its connection when that was open for long enough. */
+  ageLimit: CallbackDeadline | undefined;
   #received = EMPTY;
+  /** A trusted proxy dialled: its header comes before the client's bytes. */
+  #awaitsHeader: boolean;
+  #heard = false;
   #connection: RpcConnection | undefined;
 
-  constructor(owner: SocketOwner, transport: Transport, share: AddressShare<AcceptedSocket>) {
+  constructor(
+    owner: SocketOwner,
+    transport: Transport,
+    share: AddressShare<AcceptedSocket>,
+    awaitsHeader = false,
+  ) {
     this.#owner = owner;
-    this.transport = transport;
+    this.#transport = transport;
     this.share = share;
+    this.#awaitsHeader = awaitsHeader;
+  }
+
+  get transport(): Transport {
+    return this.#transport;
+  }
+
+  /** The peer itself has sent something, the header of a proxy not counted. */
+  get heard(): boolean {
+    return this.#heard;
   }
 
   get connection(): RpcConnection | undefined {
@@ -58,7 +86,7 @@ export class AcceptedSocket implements TransportEvents {
     this.#connection = connection;
     const received = this.#received;
     this.#received = EMPTY;
-    connection.link.onConnected(this.transport);
+    connection.link.onConnected(this.#transport);
     if (received.length > 0) connection.link.onData(received);
   }
 
@@ -71,7 +99,7 @@ export class AcceptedSocket implements TransportEvents {
   drop(): void {
     this.stage = "gone";
     this.#received = EMPTY;
-    this.transport.destroy();
+    this.#transport.destroy();
   }
 
   onWindow(length: number): void {
@@ -102,7 +130,7 @@ export class AcceptedSocket implements TransportEvents {
   #leave(): void {
     this.leaveLines();
     this.#received = EMPTY;
-    this.transport.destroy();
+    this.#transport.destroy();
   }
 
   #keep(bytes: Uint8Array): void {
@@ -115,9 +143,31 @@ export class AcceptedSocket implements TransportEvents {
     joined.set(this.#received);
     joined.set(bytes, this.#received.length);
     this.#received = joined;
-    if (this.stage !== "silent" || joined.length < this.#owner.firstMessageBytes(joined)) return;
-    this.transport.pause();
+    if (this.#awaitsHeader && !this.#takeHeader()) return;
+    this.#heard = true;
+    const received = this.#received;
+    if (this.stage !== "silent" || received.length < this.#owner.firstMessageBytes(received)) return;
+    this.#transport.pause();
     this.#owner.spoke(this);
+  }
+
+  /** True when the header is over and something follows it. */
+  #takeHeader(): boolean {
+    const header = readProxyHeader(this.#received);
+    if (header === "more") return false;
+    if (header === "invalid") {
+      this.#heard = true;
+      this.#owner.headerRefused(this);
+      this.#leave();
+      return false;
+    }
+    this.#awaitsHeader = false;
+    this.#received = this.#received.slice(header.bytes);
+    if (header.address !== undefined) {
+      this.#transport = new ProxiedTransport(this.#transport, header.address);
+      if (!this.#owner.addressTold(this, header.address)) return false;
+    }
+    return this.#received.length > 0;
   }
 }
 

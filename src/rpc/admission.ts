@@ -105,6 +105,29 @@ export class Admission {
     return true;
   }
 
+  /**
+   * A silent socket turned out to be that of another address: its proxy told. What it has waited so far counts. False:
+   * that address has no room for it, and it was dropped.
+   */
+  moved(socket: AcceptedSocket, address: string): boolean {
+    const { share: before } = socket;
+    const share = this.shareOf(address);
+    if (share === before) return true;
+    share.sockets++;
+    socket.share = share;
+    this.#leaveShare(before);
+    const { maxWaitingSocketsPerAddress } = this.#limits;
+    if (share.silent.length + share.ready.length >= maxWaitingSocketsPerAddress) {
+      if (share.silent.first === undefined) {
+        this.#refuse(socket);
+        return false;
+      }
+      this.#dropSilent(share.silent.first);
+    }
+    share.silent.join(socket.byAddress);
+    return true;
+  }
+
   /** Its first message is complete. */
   spoke(socket: AcceptedSocket): void {
     const { maxConnectionWaitMs } = this.#limits;
@@ -147,6 +170,11 @@ export class Admission {
     if (socket.stage === "silent") this.droppedSilent++;
     this.ended(socket);
     this.#givePlace(socket);
+    this.#leaveShare(share);
+  }
+
+  /** One of its sockets is gone, or somebody else's. */
+  #leaveShare(share: Share): void {
     if (--share.sockets > 0) return;
     share.turn.leave();
     this.shares.delete(share.address);

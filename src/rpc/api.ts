@@ -1,6 +1,6 @@
 // connect and listen: checks options once, then makes a client or a server on the runtime's adapter.
 
-import { invalidArgument } from "../base/errors.ts";
+import { invalidArgument, SealwireError } from "../base/errors.ts";
 import {
   type ConnectionLimits,
   checkOptionNames,
@@ -12,18 +12,37 @@ import {
 } from "../base/options.ts";
 import { type Engine, engines } from "../core/engine.ts";
 import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
+import { decodeKey, keyPairOf } from "../protocol/noise/keys.ts";
 import { noise } from "../protocol/noise/noiseFactory.ts";
 import { type AnonymousOptions, type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
 import { BASE_SETTINGS, MAX_FRAME_BYTES } from "../protocol/settings.ts";
 import { TAG_BYTES } from "../protocol/wire.ts";
 import { type AdmissionOptions, admissionOptionNames, resolveAdmission } from "./admissionLimits.ts";
 import { type Client, RpcClient } from "./client.ts";
+import type { ClientContext } from "./connectionPool.ts";
 import type { ConnectionContext } from "./context.ts";
+import {
+  type CheckedEndpoint,
+  type EndpointSource,
+  type EndpointsOptions,
+  endpointsOptionNames,
+  resolveEndpointsOptions,
+} from "./endpointOptions.ts";
+import { EndpointsClient } from "./endpointsClient.ts";
 import { HandlerBudget } from "./handlerBudget.ts";
 import { ConsoleReport } from "./listeners.ts";
 import type { ConnectionStateListener, Message, MessageHandler } from "./peer.ts";
-import { RpcServer, type Server } from "./server.ts";
-import type { Adapter, Address } from "./transport.ts";
+import { RpcServer } from "./server.ts";
+import type { Server } from "./serverInterface.ts";
+import {
+  resolveAddress,
+  resolveListenAddress,
+  resolveServing,
+  type ServingOptions,
+  servingOptionNames,
+} from "./servingOptions.ts";
+import type { StickyClient } from "./stickyClient.ts";
+import type { Adapter } from "./transport.ts";
 import { TurnQueue } from "./turnQueue.ts";
 
 /** What clients and servers have in common. */
@@ -72,7 +91,7 @@ export interface CommonOptions extends ConnectionLimits, PeerOptions {
   engine?: Engine;
 }
 
-export interface ClientOptions extends CommonOptions {
+export interface ClientOptions extends CommonOptions, EndpointsOptions {
   /** Connections to the server at most. Another one is dialled only when all are busy. Default 4. */
   maxConnections?: number;
   /** From the first packet to the open socket. 0: the operating system's limit. Default 5,000. */
@@ -81,7 +100,7 @@ export interface ClientOptions extends CommonOptions {
   keepConnected?: boolean;
 }
 
-export interface ServerOptions extends CommonOptions, AdmissionOptions {}
+export interface ServerOptions extends CommonOptions, AdmissionOptions, ServingOptions {}
 
 const commonNames = [
   ...limitNames,
@@ -99,22 +118,16 @@ const commonNames = [
   "handshake",
   "engine",
 ];
-const clientNames = [...commonNames, "maxConnections", "dialTimeoutMs", "keepConnected"];
-const serverNames = [...commonNames, ...admissionOptionNames];
+const clientNames = [
+  ...commonNames,
+  ...endpointsOptionNames,
+  "maxConnections",
+  "dialTimeoutMs",
+  "keepConnected",
+];
+const serverNames = [...commonNames, ...admissionOptionNames, ...servingOptionNames];
 const MAX_HANDLERS = 16_777_216;
 const DEFAULT_HOST = "127.0.0.1";
-
-function resolveAddress(options: CommonOptions, lowestPort: number): Address {
-  const { host = DEFAULT_HOST, port, path } = options;
-  if (path !== undefined) {
-    if (typeof path !== "string" || path === "") throw invalidArgument("path", "a non-empty string");
-    if (port !== undefined || options.host !== undefined)
-      throw invalidArgument("path", "given without host and port");
-    return { path };
-  }
-  if (typeof host !== "string" || host === "") throw invalidArgument("host", "a non-empty string");
-  return { host, port: integerOption("port", port, lowestPort, 65_535) };
-}
 
 function booleanOption(name: string, value: boolean | undefined): boolean {
   if (value !== undefined && typeof value !== "boolean") throw invalidArgument(name, "a boolean");
@@ -200,6 +213,7 @@ export interface Api {
    * @throws SealwireError ERR_INVALID_ARGUMENT naming the option.
    */
   connect(options: Anonymous<ClientOptions>): AnonymousClient;
+  connect(options: ClientOptions & Required<Pick<EndpointsOptions, "endpoints">>): StickyClient;
   connect(options: ClientOptions): Client;
   /**
    * Starts a server and resolves when it listens.
@@ -210,29 +224,87 @@ export interface Api {
   listen(options: ServerOptions): Promise<Server>;
 }
 
+function resolveSource(adapter: Adapter, options: ClientOptions): EndpointSource {
+  return resolveEndpointsOptions(options, (host) => {
+    if (adapter.resolve === undefined)
+      throw new SealwireError("ERR_UNSUPPORTED", "names can't be resolved here");
+    return adapter.resolve(host);
+  });
+}
+
+/** The keys of endpoints that have some of their own. It holds copies of the client's until the client is closed. */
+function endpointKeys(options: ClientOptions, context: ConnectionContext) {
+  const { psk, staticKey, handshake: _given, remoteStatic: _replaced, ...rest } = options;
+  const secrets: Pick<ClientOptions, "psk" | "staticKey"> = {};
+  if (psk !== undefined) secrets.psk = decodeKey("psk", psk);
+  if (staticKey !== undefined) secrets.staticKey = keyPairOf("staticKey", staticKey).privateKey;
+  const contextOf = ({ remoteStatic }: CheckedEndpoint) => {
+    if (remoteStatic === undefined) return { handshake: context.handshake, wipeKeys: () => {} };
+    if (options.handshake !== undefined)
+      throw invalidArgument("remoteStatic", "left out of endpoints with the option handshake");
+    const handshake = resolveHandshake("client", { ...rest, ...secrets, remoteStatic });
+    return { handshake, wipeKeys: () => handshake.destroy?.() };
+  };
+  const wipe = (): void => {
+    for (const secret of Object.values(secrets)) (secret as Uint8Array).fill(0);
+  };
+  return { contextOf, wipe };
+}
+
+function createEndpointsClient(
+  source: EndpointSource,
+  options: ClientOptions,
+  context: Omit<ClientContext, "address">,
+): Client {
+  const { contextOf, wipe } = endpointKeys(options, context);
+  const wipeKeys = (): void => {
+    wipe();
+    context.wipeKeys();
+  };
+  try {
+    // A mistake in the keys of a list shows now.
+    for (const endpoint of source.listed) contextOf(endpoint).wipeKeys();
+    return new EndpointsClient({ ...context, ...source, contextOf, wipeKeys });
+  } catch (error) {
+    wipeKeys();
+    throw error;
+  }
+}
+
 /** `connect` and `listen` on one runtime's sockets. */
 export function createApi(adapter: Adapter): Api {
   const queues = { flushes: new TurnQueue(adapter), resumptions: new TurnQueue(adapter) };
   const api = {
     connect(options: ClientOptions): Client {
       checkOptionNames(options, clientNames);
-      const { maxConnections = 4, dialTimeoutMs = 5_000 } = options;
-      return new RpcClient({
+      const { maxConnections = 4, dialTimeoutMs = 5_000, endpoints } = options;
+      if (options.resolve !== undefined && endpoints === undefined)
+        throw invalidArgument("resolve", "given with endpoints");
+      const several = endpoints === undefined ? undefined : resolveSource(adapter, options);
+      const own = {
         adapter,
-        address: resolveAddress(options, 1),
         maxConnections: integerOption("maxConnections", maxConnections, 1, 65_536),
         dialTimeoutMs: integerOption("dialTimeoutMs", dialTimeoutMs, 0, 0x7fffffff),
         keepConnected: booleanOption("keepConnected", options.keepConnected),
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
-        ...resolveContext("client", options, queues),
-      });
+      };
+      if (several !== undefined)
+        return createEndpointsClient(several, options, {
+          ...own,
+          ...resolveContext("client", options, queues),
+        });
+      const address = resolveAddress(options, 1);
+      return new RpcClient({ ...own, address, ...resolveContext("client", options, queues) });
     },
     async listen(options: ServerOptions): Promise<Server> {
       checkOptionNames(options, serverNames);
+      const serving = resolveServing(options, options.handshake?.format?.header !== "sequence");
+      const perAddress = options.path === undefined || serving.proxies?.includesUnix === true;
       const context = {
         adapter,
-        address: resolveAddress(options, 0),
-        admission: resolveAdmission(options, options.path === undefined),
+        address: resolveListenAddress(options),
+        admission: resolveAdmission(options, perAddress),
+        serving,
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
         ...resolveContext("server", options, queues),
       };

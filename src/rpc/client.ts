@@ -1,8 +1,10 @@
 // A client: one endpoint, a few connections to it (rpc/connectionPool.ts), and the calls of the application.
 
 import { type ErrorCode, SealwireError } from "../base/errors.ts";
+import { type ConnectedOptions, connectedWithin } from "./connectedWithin.ts";
 import type { RpcConnection } from "./connection.ts";
 import { type CallKind, type ClientContext, ConnectionPool } from "./connectionPool.ts";
+import type { EndpointStats } from "./endpointStats.ts";
 import type { Call, CallOptions, Connection, RequestOptions } from "./peer.ts";
 
 export interface ClientStats {
@@ -14,6 +16,8 @@ export interface ClientStats {
   readonly pendingBytes: number;
   /** Answers that came too late and were dropped, since the client was made. */
   readonly droppedReplies: number;
+  /** With the option `endpoints`: each address that is one now. */
+  readonly endpoints?: readonly EndpointStats[];
 }
 
 export interface Client {
@@ -48,8 +52,13 @@ export interface Client {
    * @throws SealwireError at once: ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE, ERR_UNSUPPORTED (protocol v1), ERR_CLOSED
    */
   call(body: Uint8Array, options?: CallOptions): Call;
-  /** Resolves when a connection is open, dialling one if there is none; rejects as `send` does. */
-  connected(): Promise<Connection>;
+  /**
+   * Resolves when a connection is open, dialling one if there is none; rejects as `send` does, with `timeoutMs` only
+   * when that is over.
+   *
+   * @throws SealwireError ERR_INVALID_ARGUMENT
+   */
+  connected(options?: ConnectedOptions): Promise<Connection>;
   /** True when nothing tells who the server is: anyone on the way can be the server. */
   readonly anonymous: boolean;
   /** The connections that are open now. */
@@ -128,9 +137,16 @@ export class RpcClient implements Client {
     return this.#choose("request", body).call(body, options);
   }
 
-  connected(): Promise<Connection> {
-    if (this.#closed !== undefined) return Promise.reject(closedError());
-    return this.#pool.connected();
+  connected(options?: ConnectedOptions): Promise<Connection> {
+    return connectedWithin(
+      () => (this.#closed === undefined ? this.#pool.connected() : Promise.reject(closedError())),
+      options,
+    );
+  }
+
+  /** A connection takes calls without waiting. */
+  get hasOpenConnection(): boolean {
+    return this.#pool.usable.some((connection) => connection.state === "open");
   }
 
   close(): Promise<void> {

@@ -134,7 +134,8 @@ function aborted(signal: AbortSignal | undefined): SealwireError | undefined {
   });
 }
 
-function checkRequestOptions(options: RequestOptions): RequestOptions {
+/** @throws SealwireError ERR_INVALID_ARGUMENT naming the option */
+export function checkRequestOptions(options: RequestOptions): RequestOptions {
   if (typeof options !== "object" || options === null) throw invalidArgument("options", "an object");
   const { signal, timeoutMs, into } = options;
   if (signal !== undefined && !isAbortSignal(signal)) throw invalidArgument("signal", "an AbortSignal");
@@ -143,7 +144,8 @@ function checkRequestOptions(options: RequestOptions): RequestOptions {
   return options;
 }
 
-function checkCallOptions(options: CallOptions): CallOptions {
+/** @throws SealwireError ERR_INVALID_ARGUMENT naming the option */
+export function checkCallOptions(options: CallOptions): CallOptions {
   const { head } = checkRequestOptions(options) as CallOptions;
   if (head !== undefined) checkHead(head);
   return options;

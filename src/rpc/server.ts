@@ -1,51 +1,34 @@
 // A server: listens, makes connections of the sockets that the admission lets in, and closes in good order.
 
-import { SealwireError } from "../base/errors.ts";
+import { invalidArgument, SealwireError } from "../base/errors.ts";
+import { integerOption } from "../base/options.ts";
 import { AcceptedSocket, type SocketOwner } from "./acceptedSocket.ts";
 import { addressGroup } from "./addressGroup.ts";
 import { Admission, type AdmissionEvents } from "./admission.ts";
 import type { AdmissionLimits } from "./admissionLimits.ts";
 import { RpcConnection } from "./connection.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
+import { type Health, HealthReport } from "./health.ts";
 import { callListener } from "./listeners.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
-import type { Adapter, Address, Listener, Transport, TransportEvents } from "./transport.ts";
+import type { CloseOptions, Server } from "./serverInterface.ts";
+import type { Serving } from "./servingOptions.ts";
+import { CallbackDeadline, timers } from "./timers.ts";
+import type { Adapter, ListenAddress, Listener, Transport, TransportEvents } from "./transport.ts";
 
 export interface ServerContext extends ConnectionContext {
   readonly adapter: Adapter;
-  readonly address: Address;
+  readonly address: ListenAddress;
   readonly admission: AdmissionLimits;
+  readonly serving: Serving;
   readonly onConnectionState: ConnectionStateListener | undefined;
 }
 
-export interface Server {
-  /** The TCP port that it listens on (also when 0 was asked for); 0 for a Unix socket. */
-  readonly port: number;
-  /** The path of its Unix socket, if it has one. */
-  readonly path: string | undefined;
-  /** True when nothing tells who the clients are, and clients can't tell who the server is. */
-  readonly anonymous: boolean;
-  /** The connections that are open now. */
-  readonly connections: readonly Connection[];
-  /**
-   * Sockets closed since the server started because of a limit of connections, handshakes or waiting sockets, in all
-   * or per address. Silent ones are counted in `droppedSockets`.
-   */
-  readonly refusedConnections: number;
-  /**
-   * Sockets closed since the server started, by either side, that had sent no complete first message: too slow
-   * (`handshakeTimeoutMs`), or the oldest of too many (`maxWaitingSockets`), or they left. `onConnectionState` is not
-   * told of them: they were no connections yet.
-   */
-  readonly droppedSockets: number;
-  /** Sockets now that have sent no complete first message, or wait for a place. */
-  readonly waitingSockets: number;
-  /**
-   * Stops accepting and closes every connection in good order: handlers that run, their answers and queued writes
-   * finish within `drainTimeoutMs`. Resolves when every socket is gone. Idempotent, never rejects.
-   */
-  close(): Promise<void>;
-}
+/** Part of `maxConnectionAgeMs` by which connections live longer or shorter, so that they don't end in step. */
+const AGE_JITTER = 0.1;
+/** Handshakes that run have so long to end when a server closes: several round trips between any two continents. */
+const LAST_HANDSHAKES_MS = 1_500;
+const MAX_MS = 0x7fffffff;
 
 export class RpcServer implements Server, ConnectionObserver<RpcConnection>, SocketOwner, AdmissionEvents {
   readonly #context: ServerContext;
@@ -53,27 +36,43 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
   readonly #live = new Map<RpcConnection, AcceptedSocket>();
   /** Accepted sockets without a connection that are not gone. */
   readonly #waiting = new Set<AcceptedSocket>();
+  readonly #report: HealthReport;
+  readonly #graceOver: CallbackDeadline;
+  /** When the grace ends, by performance.now(). */
+  #graceEnd = Number.POSITIVE_INFINITY;
+  #endGrace!: () => void;
   #listener: Listener | undefined;
   #closed: Promise<void> | undefined;
   #whenEmpty: (() => void) | undefined;
   #admitScheduled = false;
+  #draining = false;
+  readonly #handshakesOver = new CallbackDeadline(() => {
+    for (const connection of this.#live.keys()) connection.close();
+  });
+  #probes = 0;
+  #badProxyHeaders = 0;
 
   constructor(context: ServerContext) {
     this.#context = context;
     this.#admission = new Admission(context.admission, this);
+    this.#report = new HealthReport(context.serving.onHealth);
+    this.#graceOver = new CallbackDeadline(() => this.#endGrace());
   }
 
-  /** Binds the address. Rejects with ERR_LISTEN_FAILED. */
+  /** Binds the addresses. Rejects with ERR_LISTEN_FAILED, ERR_UNSUPPORTED. */
   async start(): Promise<this> {
-    const { adapter, address } = this.#context;
+    const { adapter, address, serving } = this.#context;
     try {
+      if (serving.healthAddress !== undefined) await this.#report.listen(adapter, serving.healthAddress);
       this.#listener = await adapter.listen(address, (transport) => this.#accept(transport));
     } catch (cause) {
       this.#context.wipeKeys();
+      await this.#report.close();
       if (cause instanceof SealwireError) throw cause;
       const where = address.path ?? `${address.host}:${address.port}`;
       throw new SealwireError("ERR_LISTEN_FAILED", `could not listen on ${where}`, { cause });
     }
+    this.#report.become("ready");
     return this;
   }
 
@@ -105,16 +104,59 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     return this.#admission.waiting;
   }
 
-  close(): Promise<void> {
+  get probes(): number {
+    return this.#probes;
+  }
+
+  get badProxyHeaders(): number {
+    return this.#badProxyHeaders;
+  }
+
+  get health(): Health {
+    return this.#report.health;
+  }
+
+  get healthPort(): number {
+    return this.#report.port;
+  }
+
+  close(options: CloseOptions = {}): Promise<void> {
+    if (typeof options !== "object" || options === null) throw invalidArgument("options", "an object");
+    const { graceMs = 0 } = options;
+    integerOption("graceMs", graceMs, 0, MAX_MS);
     this.#closed ??= this.#close();
+    const end = performance.now() + graceMs;
+    if (end < this.#graceEnd) {
+      this.#graceEnd = end;
+      if (graceMs > 0) timers.arm(this.#graceOver, graceMs);
+      else this.#endGrace();
+    }
     return this.#closed;
   }
 
   async #close(): Promise<void> {
+    const graceIsOver = new Promise<void>((resolve) => {
+      this.#endGrace = resolve;
+    });
+    this.#report.become("draining");
+    await graceIsOver;
+    timers.cancel(this.#graceOver);
+    await this.#drain();
+    this.#context.wipeKeys();
+    this.#report.become("stopped");
+    await this.#report.close();
+  }
+
+  async #drain(): Promise<void> {
     const stopped = this.#listener?.close();
+    this.#draining = true;
     this.#admission.close();
     for (const socket of this.#waiting) socket.drop();
-    await Promise.all([...this.#live.keys()].map((connection) => connection.close()));
+    for (const connection of this.#live.keys()) {
+      // A client may be further than its server: it has the keys, and its first calls are on the way.
+      if (connection.state !== "handshaking") connection.close();
+      else if (!this.#handshakesOver.armed) timers.arm(this.#handshakesOver, this.#handshakePatienceMs);
+    }
     await stopped;
     if (this.#live.size + this.#waiting.size > 0) {
       await new Promise<void>((resolve) => {
@@ -122,13 +164,21 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
       });
     }
     this.#context.wipeKeys();
+    timers.cancel(this.#handshakesOver);
+  }
+
+  /** How long handshakes that run may take when the server closes. */
+  get #handshakePatienceMs(): number {
+    return Math.min(this.#context.limits.drainTimeoutMs, LAST_HANDSHAKES_MS);
   }
 
   // ---- Sockets without a connection ---------------------------------------------------------------------
 
   #accept(transport: Transport): TransportEvents {
-    const share = this.#admission.shareOf(addressGroup(transport.remoteAddress));
-    const socket = new AcceptedSocket(this, transport, share);
+    const { remoteAddress } = transport;
+    const share = this.#admission.shareOf(addressGroup(remoteAddress));
+    const isProxy = this.#context.serving.proxies?.includes(remoteAddress) ?? false;
+    const socket = new AcceptedSocket(this, transport, share, isProxy);
     this.#waiting.add(socket);
     if (this.#admission.arrived(socket)) transport.resume();
     return socket;
@@ -146,7 +196,16 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     this.#admission.spoke(socket);
   }
 
+  addressTold(socket: AcceptedSocket, address: string): boolean {
+    return this.#admission.moved(socket, addressGroup(address));
+  }
+
+  headerRefused(): void {
+    this.#badProxyHeaders++;
+  }
+
   left(socket: AcceptedSocket): void {
+    if (socket.stage === "silent" && !socket.heard) this.#probes++;
     this.#waiting.delete(socket);
     this.#admission.left(socket);
     this.#checkEmpty();
@@ -162,6 +221,14 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
   displace(socket: AcceptedSocket): void {
     const text = "the handshake was not over when others needed its place";
     socket.connection?.destroy(new SealwireError("ERR_HANDSHAKE_TIMEOUT", text));
+  }
+
+  #limitAge(connection: RpcConnection, socket: AcceptedSocket): void {
+    const { maxConnectionAgeMs } = this.#context.serving;
+    if (maxConnectionAgeMs === 0) return;
+    socket.ageLimit = new CallbackDeadline(() => connection.close());
+    const jitter = 1 - AGE_JITTER + 2 * AGE_JITTER * Math.random();
+    timers.arm(socket.ageLimit, Math.min(maxConnectionAgeMs * jitter, MAX_MS));
   }
 
   /** Handshakes begin in a turn of their own: what ended may have ended inside a call of the application. */
@@ -183,8 +250,11 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
   onSocket(): void {}
 
   onOpen(connection: RpcConnection): void {
-    this.#admission.proved(this.#live.get(connection)!);
+    const socket = this.#live.get(connection)!;
+    this.#admission.proved(socket);
+    this.#limitAge(connection, socket);
     callListener("onConnectionState", this.#context.onConnectionState, connection, "open", undefined);
+    if (this.#draining) connection.close();
     this.#admitSoon();
   }
 
@@ -193,7 +263,9 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
   }
 
   onClosed(connection: RpcConnection, error: SealwireError | undefined): void {
-    this.#admission.ended(this.#live.get(connection)!);
+    const socket = this.#live.get(connection)!;
+    if (socket.ageLimit !== undefined) timers.cancel(socket.ageLimit);
+    this.#admission.ended(socket);
     callListener("onConnectionState", this.#context.onConnectionState, connection, "closed", error);
     this.#admitSoon();
   }

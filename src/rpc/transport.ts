@@ -8,6 +8,18 @@ export type Address =
   | { readonly path: string; readonly host?: undefined; readonly port?: undefined }
   | { readonly host: string; readonly port: number; readonly path?: undefined };
 
+/** Where a server listens. */
+export type ListenAddress =
+  | (Address & { readonly fd?: undefined; readonly reusePort?: boolean })
+  | {
+      /** A listening socket that the process inherited, of TCP or a Unix socket. */
+      readonly fd: number;
+      readonly path?: undefined;
+      readonly host?: undefined;
+      readonly port?: undefined;
+      readonly reusePort?: undefined;
+    };
+
 /**
  * One socket. It is created paused: nothing is read before the first `resume`.
  *
@@ -80,8 +92,16 @@ export interface Adapter {
   readonly name: string;
   /** Starts to dial. The returned function gives up; `onClose` then follows if `onConnected` was not called. */
   dial(address: Address, events: DialEvents): () => void;
-  /** Rejects with ERR_LISTEN_FAILED, `cause` the runtime's error, when the address can't be bound. */
-  listen(address: Address, accept: (transport: Transport) => TransportEvents): Promise<Listener>;
+  /**
+   * Rejects with ERR_LISTEN_FAILED, `cause` the runtime's error, when the address can't be bound; with ERR_UNSUPPORTED
+   * where `reusePort` is asked for and this runtime or system can't.
+   */
+  listen(address: ListenAddress, accept: (transport: Transport) => TransportEvents): Promise<Listener>;
+  /**
+   * All addresses of a name, IPv4 and IPv6 in text form, those that the system would try first in front. Left out:
+   * names can't be resolved.
+   */
+  resolve?(host: string): Promise<string[]>;
   /** Runs `callback` when the current turn ends: after the promise reactions that are already due. */
   defer(callback: () => void): void;
   /**

@@ -9,7 +9,7 @@ import { createApi } from "../../src/rpc/api.ts";
 import type { Client } from "../../src/rpc/client.ts";
 import { memoryBudget } from "../../src/rpc/memoryBudget.ts";
 import type { Connection, Message } from "../../src/rpc/peer.ts";
-import type { Server } from "../../src/rpc/server.ts";
+import type { Server } from "../../src/rpc/serverInterface.ts";
 import { CallbackDeadline, timers } from "../../src/rpc/timers.ts";
 import { type End, Network, type Weather } from "./network.ts";
 import { Oracle, type Stream } from "./oracle.ts";

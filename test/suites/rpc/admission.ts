@@ -63,7 +63,13 @@ class Door {
   }
 
   accept(address: string): AcceptedSocket {
-    const owner = { firstMessageBytes: () => 1, spoke: () => {}, left: () => {} };
+    const owner = {
+      firstMessageBytes: () => 1,
+      spoke: () => {},
+      left: () => {},
+      addressTold: () => true,
+      headerRefused: () => {},
+    };
     const transport = {
       remoteAddress: address,
       write: () => true,

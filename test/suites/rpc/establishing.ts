@@ -122,6 +122,8 @@ test("an accepted socket keeps as much while it waits for its place, and goes wh
         socket.stage = "ready";
       },
       left: () => told.left++,
+      addressTold: () => true,
+      headerRefused: () => {},
     };
     const transport = new FakeTransport();
     transport.paused = false;

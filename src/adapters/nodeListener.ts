@@ -1,0 +1,83 @@
+// Listeners of node:net. They also serve on other runtimes where those can't share a port or inherit a socket.
+
+import { createServer, type Server, type Socket } from "node:net";
+import { detach } from "../core/detach.ts";
+import type { ListenAddress, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
+import { DescriptorGuard } from "./descriptors.ts";
+import { checkPath, listenFailed } from "./failures.ts";
+import { attach, isNode, NodeTransport } from "./nodeTransport.ts";
+import { checkReusePort } from "./reusePort.ts";
+
+/** As node:net names it; its types may be older than `reusePort`. */
+function where(address: ListenAddress): object {
+  checkPath(address);
+  const { fd, path, host, port, reusePort } = address;
+  if (fd !== undefined) return { fd };
+  return path === undefined ? { host, port, ...(reusePort ? { reusePort } : {}) } : { path };
+}
+
+class NodeListener implements Listener {
+  readonly #server: Server;
+  /** Node tells when it can't accept, and does so only when its own reserve is lost; Bun does not. */
+  readonly #guard = new DescriptorGuard(isNode ? "told" : "untold");
+
+  port = 0;
+
+  constructor(accept: (transport: Transport) => TransportEvents) {
+    const options = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true };
+    this.#server = createServer(options, (socket: Socket) => {
+      if (!this.#guard.admits()) {
+        socket.destroy();
+        return;
+      }
+      let events: TransportEvents;
+      attach(socket, () => events);
+      const transport = new NodeTransport(socket, () => events);
+      socket.on("data", (chunk: Uint8Array) => {
+        events.onData(chunk);
+        detach(chunk);
+      });
+      socket.pause();
+      events = accept(transport);
+    });
+  }
+
+  start(address: ListenAddress): Promise<this> {
+    return new Promise((resolve, reject) => {
+      const failed = (error: unknown): void => {
+        this.#guard.close();
+        reject(listenFailed(address, error));
+      };
+      try {
+        this.#server.once("error", failed);
+        this.#server.listen({ ...where(address), backlog: 1_024 }, () => {
+          this.#server.removeListener("error", failed);
+          this.#server.on("error", () => this.#guard.failed());
+          const bound = this.#server.address();
+          if (bound !== null && typeof bound === "object") this.port = bound.port;
+          resolve(this);
+        });
+      } catch (error) {
+        failed(error);
+      }
+    });
+  }
+
+  get acceptFailures(): number {
+    return this.#guard.failures;
+  }
+
+  close(): Promise<void> {
+    this.#guard.close();
+    return new Promise((closed) => this.#server.close(() => closed()));
+  }
+}
+
+/** Listens with node:net, also where the runtime's own sockets can't do what is asked for. */
+export async function listenByNode(
+  address: ListenAddress,
+  accept: (transport: Transport) => TransportEvents,
+): Promise<Listener> {
+  if (address.reusePort) await checkReusePort();
+  return new NodeListener(accept).start(address);
+}

@@ -1,0 +1,76 @@
+// One socket of node:net, and what it tells.
+
+import type { Socket } from "node:net";
+import { outOfContext } from "../core/eventLoop.ts";
+import { timers } from "../rpc/timers.ts";
+import type { Transport, TransportEvents } from "../rpc/transport.ts";
+
+/** `onread` is Node's; the emulations of other runtimes may ignore it, and then nothing would ever arrive. */
+export const isNode = process.versions.bun === undefined && process.versions.deno === undefined;
+
+export class NodeTransport implements Transport {
+  readonly remoteAddress: string;
+  readonly #socket: Socket;
+  readonly #onWrite: () => void;
+  /** `socket.write` calls whose callback has not come. */
+  #callbacks = 0;
+  /** The connection waits for `onWritten`. */
+  #pending = false;
+
+  constructor(socket: Socket, events: () => TransportEvents) {
+    this.#socket = socket;
+    this.remoteAddress = socket.remoteAddress ?? "";
+    this.#onWrite = () => {
+      this.#callbacks--;
+      // On destroy the callback means "memory free", not "sent": then `onClose` has the last word.
+      if (this.#callbacks > 0 || !this.#pending || socket.destroyed) return;
+      this.#pending = false;
+      // The callback of a write runs in the context of its caller.
+      outOfContext(() => events().onWritten());
+    };
+  }
+
+  write(bytes: Uint8Array): boolean {
+    this.#callbacks++;
+    this.#socket.write(bytes, this.#onWrite);
+    // Nothing buffered directly after the call: the kernel took it all and the memory is free.
+    this.#pending = this.#socket.writableLength > 0;
+    return !this.#pending;
+  }
+
+  unwrittenBytes(): number {
+    if (!this.#pending) return 0;
+    const handle = (this.#socket as { _handle?: { writeQueueSize?: number } | null })._handle;
+    return handle?.writeQueueSize ?? this.#socket.writableLength;
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    // What is buffered is handed out in the context of this call.
+    outOfContext(() => this.#socket.resume());
+  }
+
+  end(): void {
+    outOfContext(() => this.#socket.end());
+  }
+
+  destroy(): void {
+    outOfContext(() => this.#socket.destroy());
+  }
+}
+
+/** Hooks up everything but the way in. `events` is asked late: on a server it exists only after accept. */
+export function attach(socket: Socket, events: () => TransportEvents): void {
+  let failure: Error | undefined;
+  socket.on("end", () => events().onEnd());
+  socket.on("error", (error) => {
+    failure = error;
+  });
+  socket.on("close", () => {
+    events().onClose(failure);
+    timers.rest();
+  });
+}

@@ -1,0 +1,154 @@
+// One address of a client with several: its connections, and whether calls should go there.
+//
+//   idle ──picked──▶ connecting ──▶ open ──the server drains──▶ idle
+//                        └──failed──▶ failing ◀──the last connection was lost── open
+//                                      └──the pause is over: a probe──▶ connecting
+//
+// Pauses grow with every failure in a row, and an open connection alone ends no row: a server that refuses or drops
+// everybody after the handshake opens them all.
+
+import type { SealwireError } from "../base/errors.ts";
+import { RpcClient } from "./client.ts";
+import type { ClientContext } from "./connectionPool.ts";
+import type { Target } from "./endpointResolver.ts";
+import type { EndpointState, EndpointStats } from "./endpointStats.ts";
+import type { Connection, ConnectionStateListener } from "./peer.ts";
+import { USEFUL_LIFE_MS } from "./redial.ts";
+
+export interface MemberEvents {
+  /** A connection opened. */
+  onOpen(member: EndpointMember): void;
+  /** Its state is another one than before. */
+  onChange(member: EndpointMember): void;
+  /** It failed, or its server goes: others may have come up elsewhere. */
+  onFailure(member: EndpointMember): void;
+}
+
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 60_000;
+/** 500 ms doubled so often exceeds the longest pause. */
+const MOST_DOUBLINGS = 7;
+/** A byte that waits counts as this part of a request in flight. */
+const LOAD_PER_BYTE = 1 / 2_048;
+
+export class EndpointMember {
+  readonly target: Target;
+  readonly client: RpcClient;
+  readonly #events: MemberEvents;
+  readonly #random: () => number;
+  #attempt: Promise<SealwireError | undefined> | undefined;
+  #failures = 0;
+  #notBefore = Number.NEGATIVE_INFINITY;
+  #lastError: SealwireError | undefined;
+  /** When each open connection opened, by performance.now(). */
+  readonly #openedAt = new Map<Connection, number>();
+  #isClosed = false;
+
+  /** @param context of the client; `onConnectionState` is told of its connections as of any other */
+  constructor(
+    target: Target,
+    context: ClientContext,
+    events: MemberEvents,
+    random: () => number = Math.random,
+  ) {
+    this.target = target;
+    this.#events = events;
+    this.#random = random;
+    const tell = context.onConnectionState;
+    const onConnectionState: ConnectionStateListener = (connection, state, error) => {
+      this.#note(connection, state, error);
+      return tell?.(connection, state, error);
+    };
+    this.client = new RpcClient({ ...context, onConnectionState });
+  }
+
+  get state(): EndpointState {
+    if (this.client.hasOpenConnection) return "open";
+    if (this.#attempt !== undefined) return "connecting";
+    return this.#failures > 0 ? "failing" : "idle";
+  }
+
+  /** Calls may be given to it, or it may be dialled for them. Not while it is probed after a failure. */
+  get isInChoice(): boolean {
+    return !this.#isClosed && (this.state === "open" || this.#failures === 0);
+  }
+
+  /** When a probe may be sent, by performance.now(). */
+  get notBefore(): number {
+    return this.#notBefore;
+  }
+
+  get load(): number {
+    const { inFlightRequests, pendingBytes } = this.client.stats;
+    return inFlightRequests + pendingBytes * LOAD_PER_BYTE;
+  }
+
+  get stats(): EndpointStats {
+    const { address, endpoint } = this.target;
+    const { connections, inFlightRequests, pendingBytes } = this.client.stats;
+    return {
+      name: endpoint.name,
+      address: address.path ?? address.host,
+      state: this.state,
+      connections,
+      inFlightRequests,
+      pendingBytes,
+      failures: this.#failures,
+      lastError: this.#lastError,
+    };
+  }
+
+  /** Dials unless a connection is open. Resolves with the error when that fails. */
+  connect(): Promise<SealwireError | undefined> {
+    this.#attempt ??= this.client.connected().then(
+      () => {
+        this.#attempt = undefined;
+        return undefined;
+      },
+      (error: SealwireError) => {
+        this.#attempt = undefined;
+        this.#failed(error);
+        return error;
+      },
+    );
+    return this.#attempt;
+  }
+
+  close(): Promise<void> {
+    this.#isClosed = true;
+    return this.client.close();
+  }
+
+  #note(connection: Connection, state: "open" | "draining" | "closed", error: SealwireError | undefined) {
+    if (this.#isClosed) return;
+    if (state === "open") {
+      this.#openedAt.set(connection, performance.now());
+      this.#events.onOpen(this);
+      return;
+    }
+    const openedAt = this.#openedAt.get(connection);
+    this.#openedAt.delete(connection);
+    if (openedAt !== undefined) this.#judge(connection, openedAt);
+    // A dial that failed tells its attempt.
+    if (error !== undefined && this.#attempt === undefined && !this.client.hasOpenConnection)
+      this.#failed(error);
+    else this.#events.onChange(this);
+    if (openedAt !== undefined && !this.client.hasOpenConnection) this.#events.onFailure(this);
+  }
+
+  /** A connection takes no more calls. Was it of use? */
+  #judge(connection: Connection, openedAt: number): void {
+    const { answered } = connection as { answered?: boolean };
+    if (answered || performance.now() - openedAt >= USEFUL_LIFE_MS) this.#failures = 0;
+  }
+
+  #failed(error: SealwireError): void {
+    if (this.#isClosed) return;
+    this.#lastError = error;
+    const longestMs = Math.min(FIRST_PAUSE_MS * 2 ** this.#failures, LONGEST_PAUSE_MS);
+    this.#failures = Math.min(this.#failures + 1, MOST_DOUBLINGS);
+    this.#notBefore = performance.now() + longestMs * (0.5 + this.#random() / 2);
+    this.#events.onChange(this);
+    this.#events.onFailure(this);
+  }
+}

@@ -1,0 +1,120 @@
+// Options of clients that have several servers to choose from.
+
+import { invalidArgument } from "../base/errors.ts";
+import { checkOptionNames, functionOption } from "../base/options.ts";
+import { decodeKey, type KeyInput } from "../protocol/noise/keys.ts";
+import { addressGroups } from "./addressRange.ts";
+import { resolveAddress } from "./servingOptions.ts";
+import type { Address } from "./transport.ts";
+
+/** A server, or a name that stands for several: each of its addresses is one. */
+export interface Endpoint {
+  /** A name or an IP address. Default "127.0.0.1". */
+  host?: string;
+  port?: number;
+  /** A Unix socket instead of `host` and `port`. */
+  path?: string;
+  /** The static public key of this server, or all that are accepted; in place of the client's `remoteStatic`. */
+  remoteStatic?: KeyInput | readonly KeyInput[];
+}
+
+/** Finds endpoints. `signal` aborts when the client is closed or does not wait any more. */
+export type FindEndpoints = (signal: AbortSignal) => readonly Endpoint[] | Promise<readonly Endpoint[]>;
+
+/** Resolves a name to all its addresses (IPv4 and IPv6, in text form), those that are to be tried first in front. */
+export type ResolveName = (
+  host: string,
+  signal: AbortSignal,
+) => readonly string[] | Promise<readonly string[]>;
+
+export interface EndpointsOptions {
+  /**
+   * Servers that do the same, in place of `host`, `port` and `path`: a list, or a function that finds them. Names stand
+   * for all their addresses. Asked again when a call comes 30 s after the last answer, or after a failure.
+   */
+  endpoints?: readonly Endpoint[] | FindEndpoints;
+  /** Resolves the names of `endpoints`. Default: the system's resolver. */
+  resolve?: ResolveName;
+}
+
+export const endpointsOptionNames: readonly (keyof EndpointsOptions)[] = ["endpoints", "resolve"];
+
+/** Endpoints at most, and addresses in all. */
+export const MOST_ENDPOINTS = 1_024;
+
+/** An endpoint, checked. */
+export interface CheckedEndpoint {
+  readonly address: Address;
+  /** "host:port" or the path, as the application gave it: what `authorize` and known peers go by. */
+  readonly name: string;
+  /** Copies. */
+  readonly remoteStatic: readonly Uint8Array[] | undefined;
+}
+
+/**
+ * Checks a list of endpoints.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the endpoint and option.
+ */
+export function checkEndpoints(endpoints: unknown): CheckedEndpoint[] {
+  if (!Array.isArray(endpoints) || endpoints.length === 0 || endpoints.length > MOST_ENDPOINTS) {
+    throw invalidArgument("endpoints", `a list of 1 to ${MOST_ENDPOINTS}, or a function that gives one`);
+  }
+  return endpoints.map((endpoint, i) => {
+    try {
+      return checkEndpoint(endpoint);
+    } catch (error) {
+      throw invalidArgument(`endpoints[${i}]`, `valid: ${(error as Error).message}`);
+    }
+  });
+}
+
+function checkEndpoint(endpoint: Endpoint): CheckedEndpoint {
+  checkOptionNames(endpoint, ["host", "port", "path", "remoteStatic"]);
+  if ("remoteStatic" in endpoint && endpoint.remoteStatic === undefined)
+    throw invalidArgument("remoteStatic", "left out rather than undefined where none is meant");
+  const address = resolveAddress(endpoint, 1);
+  const name = address.path ?? `${address.host}:${address.port}`;
+  const { remoteStatic } = endpoint;
+  if (remoteStatic === undefined) return { address, name, remoteStatic };
+  const keys = Array.isArray(remoteStatic) ? remoteStatic : [remoteStatic];
+  if (keys.length === 0) throw invalidArgument("remoteStatic", "a key or a list of at least one");
+  return { address, name, remoteStatic: keys.map((key) => decodeKey("remoteStatic", key)) };
+}
+
+/** What finds the endpoints of a client, and what resolves their names. */
+export interface EndpointSource {
+  readonly find: FindChecked;
+  readonly resolve: ResolveName;
+  /** Those of a list, which are known now. */
+  readonly listed: readonly CheckedEndpoint[];
+  /** Another lookup may find others: it is a function, or there are names. */
+  readonly canChange: boolean;
+}
+
+/** @throws SealwireError ERR_INVALID_ARGUMENT naming the option */
+export function resolveEndpointsOptions(
+  options: EndpointsOptions & { host?: unknown; port?: unknown; path?: unknown },
+  defaultResolve: ResolveName,
+): EndpointSource {
+  for (const name of ["host", "port", "path"] as const) {
+    if (options[name] !== undefined) throw invalidArgument(name, "left out with the option endpoints");
+  }
+  const resolve = functionOption("resolve", options.resolve) ?? defaultResolve;
+  const { endpoints } = options;
+  if (typeof endpoints === "function") {
+    return {
+      find: async (signal) => checkEndpoints(await endpoints(signal)),
+      resolve,
+      listed: [],
+      canChange: true,
+    };
+  }
+  const listed = checkEndpoints(endpoints);
+  const canChange = listed.some(
+    ({ address: { host } }) => host !== undefined && addressGroups(host) === undefined,
+  );
+  return { find: () => Promise.resolve(listed), resolve, listed, canChange };
+}
+
+export type FindChecked = (signal: AbortSignal) => Promise<readonly CheckedEndpoint[]>;

@@ -1,0 +1,21 @@
+// What a client with several endpoints tells about each of them.
+
+import type { SealwireError } from "../base/errors.ts";
+
+export type EndpointState = "idle" | "connecting" | "open" | "failing";
+
+/** One address of a client's endpoints, in `stats`. */
+export interface EndpointStats {
+  /** "host:port" or the path, as it was given. */
+  readonly name: string;
+  /** The IP address or the path. */
+  readonly address: string;
+  readonly state: EndpointState;
+  readonly connections: number;
+  readonly inFlightRequests: number;
+  readonly pendingBytes: number;
+  /** In a row, up to now. */
+  readonly failures: number;
+  /** Why it failed last, if it ever did. */
+  readonly lastError: SealwireError | undefined;
+}

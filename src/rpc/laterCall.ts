@@ -1,0 +1,49 @@
+// A call that waits for a server: what is done with it meanwhile is done, in order, once it was made.
+
+import type { SealwireError } from "../base/errors.ts";
+import type { CallHead } from "../protocol/head.ts";
+import type { Call } from "./peer.ts";
+
+export class LaterCall implements Call {
+  readonly #made: Promise<Call>;
+  #call: Call | undefined;
+
+  constructor(made: Promise<Call>) {
+    this.#made = made;
+    made.then(
+      (call) => {
+        this.#call = call;
+      },
+      (_error: SealwireError) => {}, // whoever uses the call is told
+    );
+  }
+
+  get answer(): Promise<Uint8Array> {
+    const answer = this.#made.then((call) => call.answer);
+    answer.catch(() => {});
+    return answer;
+  }
+
+  get answerHead(): CallHead | undefined {
+    return this.#call?.answerHead;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, undefined> {
+    yield* await this.#made;
+    return undefined;
+  }
+
+  write(item: Uint8Array): Promise<void> {
+    const copy = item.slice();
+    const written = this.#made.then((call) => call.write(copy));
+    written.catch(() => {});
+    return written;
+  }
+
+  end(): void {
+    this.#made.then(
+      (call) => call.end(),
+      () => {},
+    );
+  }
+}

@@ -1,0 +1,54 @@
+// What applications see of a server.
+
+import type { Health } from "./health.ts";
+import type { Connection } from "./peer.ts";
+
+export interface Server {
+  /** The TCP port that it listens on (also when 0 was asked for); 0 for a Unix socket. */
+  readonly port: number;
+  /** The path of its Unix socket, if it has one. */
+  readonly path: string | undefined;
+  /** True when nothing tells who the clients are, and clients can't tell who the server is. */
+  readonly anonymous: boolean;
+  /** The connections that are open now. */
+  readonly connections: readonly Connection[];
+  /**
+   * Sockets closed since the server started because of a limit of connections, handshakes or waiting sockets, in all
+   * or per address. Silent ones are counted in `droppedSockets`.
+   */
+  readonly refusedConnections: number;
+  /**
+   * Sockets closed since the server started, by either side, that had sent no complete first message: too slow
+   * (`handshakeTimeoutMs`), or the oldest of too many (`maxWaitingSockets`), or they left. `onConnectionState` is not
+   * told of them: they were no connections yet.
+   */
+  readonly droppedSockets: number;
+  /** Sockets now that have sent no complete first message, or wait for a place. */
+  readonly waitingSockets: number;
+  /**
+   * Those of `droppedSockets` that the peer closed without having sent anything itself: health checks that connect and
+   * close, with or without a proxy's header.
+   */
+  readonly probes: number;
+  /** Those of `droppedSockets` whose address is trusted with `proxyProtocol`, and that began with something else. */
+  readonly badProxyHeaders: number;
+  /** "ready" from `listen` to `close`, "draining" from there until every socket is gone, then "stopped". */
+  readonly health: Health;
+  /** The TCP port on which the option `health` has probes answered (also when 0 was asked for); 0 without. */
+  readonly healthPort: number;
+  /**
+   * Stops accepting and closes every connection in good order: handlers that run, their answers and queued writes
+   * finish within `drainTimeoutMs`. Resolves when every socket is gone. Idempotent, never rejects.
+   *
+   * With `graceMs` it serves on for so long, new connections, too, while `health` says that it should get none: those
+   * who send clients here need the time to notice. A call without it, or with a shorter one, cuts it short.
+   *
+   * @throws SealwireError ERR_INVALID_ARGUMENT
+   */
+  close(options?: CloseOptions): Promise<void>;
+}
+
+export interface CloseOptions {
+  /** Milliseconds between "draining" and the end of accepting. Default 0. */
+  graceMs?: number;
+}

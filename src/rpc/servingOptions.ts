@@ -1,0 +1,127 @@
+// Options of servers beside their limits: what they listen on, what stands in front of them, and who is told how they
+// are.
+
+import { invalidArgument } from "../base/errors.ts";
+import { checkOptionNames, functionOption, integerOption } from "../base/options.ts";
+import { AddressRanges } from "./addressRange.ts";
+import type { HealthListener } from "./health.ts";
+import type { Address, ListenAddress } from "./transport.ts";
+
+export interface ProxyProtocolOptions {
+  /**
+   * Who is believed: IP addresses, ranges like "10.0.0.0/8", and "unix" for peers on a Unix socket. Sockets of these
+   * have to begin with a header (PROXY protocol version 1 or 2); those of others begin with the handshake, as ever.
+   */
+  trusted: readonly string[];
+}
+
+export interface ServingOptions {
+  /** Several processes listen on one port and the system spreads connections. ERR_UNSUPPORTED where it can't. */
+  reusePort?: boolean;
+  /** A listening socket that the process inherited (systemd: 3 and up), in place of `host`, `port` and `path`. */
+  fd?: number;
+  /** A proxy in front tells the addresses of the clients; limits, `authorize` and `remoteAddress` go by them. */
+  proxyProtocol?: ProxyProtocolOptions;
+  /**
+   * A connection that was open for so long, a tenth more or less by chance, is closed in good order, so that its client
+   * dials again: it finds new servers, and the session gets fresh secrets. At least 1,000. Default: no limit. Not with
+   * protocol v1, which can't say that it closes.
+   */
+  maxConnectionAgeMs?: number;
+  /** Where a tiny HTTP server answers health probes: a port or Unix socket of its own. Default: nowhere. */
+  health?: { readonly host?: string; readonly port: number } | { readonly path: string };
+  /** Told "ready", "draining", "stopped", each once. What it throws or rejects with goes to `console.error`. */
+  onHealth?: HealthListener;
+}
+
+export const servingOptionNames: readonly (keyof ServingOptions)[] = [
+  "reusePort",
+  "fd",
+  "proxyProtocol",
+  "maxConnectionAgeMs",
+  "health",
+  "onHealth",
+];
+
+const MAX_MS = 0x7fffffff;
+const SHORTEST_AGE_MS = 1_000;
+const MOST_DESCRIPTORS = 1_048_576;
+const DEFAULT_HOST = "127.0.0.1";
+
+interface Where {
+  readonly host?: string;
+  readonly port?: number;
+  readonly path?: string;
+}
+
+/**
+ * A TCP address or a path.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the option.
+ */
+export function resolveAddress(options: Where, lowestPort: number): Address {
+  const { host = DEFAULT_HOST, port, path } = options;
+  if (path !== undefined) {
+    if (typeof path !== "string" || path === "") throw invalidArgument("path", "a non-empty string");
+    if (port !== undefined || options.host !== undefined)
+      throw invalidArgument("path", "given without host and port");
+    return { path };
+  }
+  if (typeof host !== "string" || host === "") throw invalidArgument("host", "a non-empty string");
+  return { host, port: integerOption("port", port, lowestPort, 65_535) };
+}
+
+/** What a server listens on. */
+export function resolveListenAddress(options: ServingOptions & Where): ListenAddress {
+  const { fd, reusePort = false, host, port, path } = options;
+  if (typeof reusePort !== "boolean") throw invalidArgument("reusePort", "a boolean");
+  if (fd === undefined) {
+    if (reusePort && path !== undefined) throw invalidArgument("reusePort", "given with a port");
+    return { ...resolveAddress(options, 0), reusePort };
+  }
+  if (host !== undefined || port !== undefined || path !== undefined || reusePort)
+    throw invalidArgument("fd", "given without host, port, path and reusePort");
+  return { fd: integerOption("fd", fd, 0, MOST_DESCRIPTORS) };
+}
+
+/** The options that say how a server lives, checked. */
+export interface Serving {
+  /** Who tells addresses of others. */
+  readonly proxies: AddressRanges | undefined;
+  /** 0: no limit. */
+  readonly maxConnectionAgeMs: number;
+  readonly healthAddress: Address | undefined;
+  readonly onHealth: HealthListener | undefined;
+}
+
+/**
+ * @param canDrain the protocol can say that a connection ends
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the option.
+ */
+export function resolveServing(options: ServingOptions, canDrain: boolean): Serving {
+  const { proxyProtocol, maxConnectionAgeMs, health } = options;
+  let proxies: AddressRanges | undefined;
+  if (proxyProtocol !== undefined) {
+    if (typeof proxyProtocol !== "object" || proxyProtocol === null)
+      throw invalidArgument("proxyProtocol", "an object with `trusted`");
+    checkOptionNames(proxyProtocol, ["trusted"]);
+    proxies = new AddressRanges("proxyProtocol.trusted", proxyProtocol.trusted);
+  }
+  if (maxConnectionAgeMs !== undefined) {
+    integerOption("maxConnectionAgeMs", maxConnectionAgeMs, SHORTEST_AGE_MS, MAX_MS);
+    if (!canDrain) throw invalidArgument("maxConnectionAgeMs", "left out with protocol v1");
+  }
+  return {
+    proxies,
+    maxConnectionAgeMs: maxConnectionAgeMs ?? 0,
+    healthAddress: health === undefined ? undefined : resolveHealth(health),
+    onHealth: functionOption("onHealth", options.onHealth),
+  };
+}
+
+function resolveHealth(health: Where): Address {
+  if (typeof health !== "object" || health === null)
+    throw invalidArgument("health", "an object with a port or path");
+  checkOptionNames(health, ["host", "port", "path"]);
+  return resolveAddress(health, 0);
+}

@@ -1,0 +1,127 @@
+// Calls of a client none of whose endpoints is open. They belong to the client: whichever endpoint opens first takes
+// them. What has waited has never been sent.
+
+import { SealwireError } from "../base/errors.ts";
+import { type AbortWatcher, unwatchSignal, watchSignal } from "./abortWatchers.ts";
+import { Deadline, timers } from "./timers.ts";
+
+class WaitingCall extends Deadline implements AbortWatcher {
+  readonly promise: Promise<void>;
+  readonly bytes: number;
+  /** Not for any endpoint. */
+  readonly waitsForOne: boolean;
+  readonly #timeoutMs: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #calls: Set<WaitingCall>;
+  #resolve!: () => void;
+  #reject!: (error: unknown) => void;
+
+  constructor(
+    calls: Set<WaitingCall>,
+    bytes: number,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    waitsForOne: boolean,
+  ) {
+    super();
+    this.waitsForOne = waitsForOne;
+    this.#calls = calls;
+    this.bytes = bytes;
+    this.#timeoutMs = timeoutMs;
+    this.#signal = signal;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    // First, since a signal that is not the runtime's may throw.
+    if (signal !== undefined) watchSignal(signal, this);
+    calls.add(this);
+    if (timeoutMs > 0) timers.arm(this, timeoutMs);
+  }
+
+  override expire(): void {
+    this.end(new SealwireError("ERR_REQUEST_TIMEOUT", `no answer within ${this.#timeoutMs} ms`));
+  }
+
+  aborted(signal: AbortSignal): void {
+    this.end(new SealwireError("ERR_ABORTED", "the request was aborted", { cause: signal.reason }));
+  }
+
+  /** `error` undefined: an endpoint is open. */
+  end(error: unknown): void {
+    if (!this.#calls.delete(this)) return;
+    timers.cancel(this);
+    if (this.#signal !== undefined) unwatchSignal(this.#signal, this);
+    if (error === undefined) this.#resolve();
+    else this.#reject(error);
+  }
+}
+
+export class WaitingCalls {
+  readonly #maxCalls: number;
+  readonly #maxBytes: number;
+  readonly #calls = new Set<WaitingCall>();
+
+  constructor(maxCalls: number, maxBytes: number) {
+    this.#maxCalls = maxCalls;
+    this.#maxBytes = maxBytes;
+  }
+
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  get bytes(): number {
+    let bytes = 0;
+    for (const call of this.#calls) bytes += call.bytes;
+    return bytes;
+  }
+
+  /**
+   * Resolves when an endpoint is open.
+   *
+   * @param timeoutMs 0: no limit
+   * @param wake where given, the end of its wait in place of that of any endpoint
+   * @throws what a signal that is not the runtime's throws. Rejects: ERR_TOO_MANY_REQUESTS, ERR_BACKPRESSURE,
+   *   ERR_REQUEST_TIMEOUT, ERR_ABORTED, and what `rejectAll` is given.
+   */
+  wait(
+    bytes: number,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    wake?: Promise<unknown>,
+  ): Promise<void> {
+    if (this.#calls.size >= this.#maxCalls) {
+      const text = `${this.#calls.size} calls wait for a connection`;
+      return Promise.reject(new SealwireError("ERR_TOO_MANY_REQUESTS", text));
+    }
+    const waiting = this.bytes;
+    if (waiting > 0 && waiting + bytes > this.#maxBytes) {
+      const text = `${waiting} bytes wait for a connection`;
+      return Promise.reject(new SealwireError("ERR_BACKPRESSURE", text));
+    }
+    const call = new WaitingCall(this.#calls, bytes, timeoutMs, signal, wake !== undefined);
+    wake?.then(() => call.end(undefined));
+    return call.promise;
+  }
+
+  /** Calls that wait for any endpoint. */
+  get waitForAny(): boolean {
+    for (const call of this.#calls) if (!call.waitsForOne) return true;
+    return false;
+  }
+
+  /** An endpoint is open: all that wait for any go on. */
+  resolveAny(): void {
+    for (const call of [...this.#calls]) if (!call.waitsForOne) call.end(undefined);
+  }
+
+  /** None could be opened. */
+  rejectAny(error: unknown): void {
+    for (const call of [...this.#calls]) if (!call.waitsForOne) call.end(error);
+  }
+
+  rejectAll(error: unknown): void {
+    for (const call of [...this.#calls]) call.end(error);
+  }
+}

@@ -1,0 +1,142 @@
+// Servers in processes of their own, in every runtime: several on one port, one that inherits its socket, one that a
+// signal closes. Needs dist/.
+
+import { type AddressInfo, createServer, type Server as NetServer } from "node:net";
+import { fileURLToPath } from "node:url";
+import { afterEach, describe, expect, test } from "vitest";
+import { connect } from "../dist/index.js";
+import { runtimes } from "../scripts/runtimes.js";
+import type { Client } from "../src/index.ts";
+import { JsonProcess, until } from "./support/childProcess.ts";
+
+const psk = "5e".repeat(32);
+const multiCore = fileURLToPath(new URL("../examples/multiCore.js", import.meta.url));
+const echoServer = fileURLToPath(new URL("support/echoServer.js", import.meta.url));
+const body = new Uint8Array(1);
+
+const clients: Client[] = [];
+const processes: JsonProcess[] = [];
+const supervised = new Set<number>();
+
+function client(port: number): Client {
+  const made = connect({ port, psk, maxConnections: 1 });
+  clients.push(made);
+  return made;
+}
+
+function started(process: JsonProcess): JsonProcess {
+  processes.push(process);
+  return process;
+}
+
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((each) => each.close()));
+  await Promise.all(processes.splice(0).map((each) => each.stop()));
+  for (const pid of supervised) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It is gone, as it should be.
+    }
+  }
+  supervised.clear();
+});
+
+const ask = async (from: Client): Promise<number> =>
+  Number(new TextDecoder().decode(await from.request(body)));
+
+async function listening(): Promise<NetServer> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen({ port: 0, host: "127.0.0.1", backlog: 64 }, done));
+  return server;
+}
+
+const close = (server: NetServer) => new Promise<void>((done) => server.close(() => done()));
+
+async function freePort(): Promise<number> {
+  const server = await listening();
+  const { port } = server.address() as AddressInfo;
+  await close(server);
+  return port;
+}
+
+for (const runtime of runtimes()) {
+  describe(`${runtime.label} (${runtime.version})`, () => {
+    test("two workers share a port: one is killed, nothing else notices, and it is replaced", async () => {
+      const port = await freePort();
+      const supervisor = started(
+        new JsonProcess(runtime, multiCore, ["2"], { env: { PORT: `${port}`, PSK: psk } }),
+      );
+      await until(() => {
+        for (const { worker } of supervisor.all("worker")) supervised.add(worker as number);
+        return supervised.size === 2;
+      }, `two workers; ${supervisor.errors}`);
+      const [{ sharing }] = supervisor.all("sharing") as [{ sharing: string }];
+      expect(sharing).toBe(runtime.id === "node20" ? "node:cluster" : "reusePort");
+
+      // The system spreads by chance: 32 connections all on one worker are one case in 2³¹.
+      const all = Array.from({ length: 32 }, () => client(port));
+      const servedBy = new Map(await Promise.all(all.map(async (each) => [each, await ask(each)] as const)));
+      expect([...new Set(servedBy.values())].sort()).toEqual([...supervised].sort());
+
+      const [killed] = supervised as unknown as Iterable<number>;
+      const lost = all.filter((each) => servedBy.get(each) === killed);
+      const kept = all.filter((each) => servedBy.get(each) !== killed);
+      process.kill(killed!, "SIGKILL");
+      const outcomes = await Promise.all(kept.map(ask));
+      expect(outcomes).toEqual(kept.map((each) => servedBy.get(each)));
+      await supervisor.entryWith("exited");
+      for (const outcome of await Promise.allSettled(lost.map(ask))) {
+        if (outcome.status === "rejected")
+          expect(outcome.reason.code).toMatch(/^ERR_(CONNECTION_LOST|HANDSHAKE|DIAL_FAILED)$/);
+        else expect([...supervised]).toContain(outcome.value);
+      }
+      await until(() => supervisor.all("worker").length === 3, "the third worker");
+      const third = supervisor.all("worker")[2]!.worker as number;
+      supervised.add(third);
+      // Those whose worker was killed dial again, and the new one has its part.
+      await until(async () => {
+        const fresh = await Promise.all(Array.from({ length: 8 }, () => ask(client(port)).catch(() => 0)));
+        return fresh.includes(third);
+      }, "the new worker to be given connections");
+      supervisor.kill("SIGTERM");
+      await supervisor.exited;
+      expect(supervisor.all("exited")).toHaveLength(3);
+    });
+
+    test("a server listens on the socket that it inherited", async () => {
+      const socket = await listening();
+      const { port } = socket.address() as AddressInfo;
+      const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
+      const server = started(
+        new JsonProcess(runtime, echoServer, [JSON.stringify({ fd: 3, psk })], { inherit: fd }),
+      );
+      expect((await server.entryWith("port")).port).toBe(port);
+      await close(socket);
+      expect(await ask(client(port))).toBe(server.child.pid);
+      server.kill("SIGTERM");
+      expect(await server.exited).toBe(0);
+    });
+
+    test("a signal: draining, calls in flight answered, stopped, and the process ends with 0", async () => {
+      const options = { port: 0, psk, health: { port: 0 } };
+      const server = started(
+        new JsonProcess(runtime, echoServer, [JSON.stringify(options)], { env: { GRACE_MS: "300" } }),
+      );
+      const { port, healthPort } = (await server.entryWith("port")) as { port: number; healthPort: number };
+      const probe = async () => (await fetch(`http://127.0.0.1:${healthPort}/readyz`)).status;
+      expect(await probe()).toBe(200);
+      const one = client(port);
+      await ask(one);
+      const inFlight = one.request(new Uint8Array(4));
+      server.kill("SIGTERM");
+      await until(() => server.all("health").length > 1, "draining");
+      expect(await probe()).toBe(503);
+      expect(await ask(client(port)), "new connections are served in the grace").toBe(server.child.pid);
+      expect(Number(new TextDecoder().decode(await inFlight))).toBe(server.child.pid);
+      expect(await server.exited).toBe(0);
+      expect(server.all("health").map(({ health }) => health)).toEqual(["ready", "draining", "stopped"]);
+      expect(server.errors.replaceAll(/.*(ExperimentalWarning|trace-warnings).*\n/g, "")).toBe("");
+    });
+  });
+}

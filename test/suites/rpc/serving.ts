@@ -1,0 +1,280 @@
+// How a server lives: ready, draining, stopped, who is told and how; connections that get too old; signals.
+
+import assert from "node:assert/strict";
+import * as net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type Connection,
+  closeOnSignal,
+  generateKeyPair,
+  type Health,
+  type Server,
+  type ServerOptions,
+} from "../../../src/index.ts";
+import { noise } from "../../../src/noise.ts";
+import { test } from "../../support/harness.ts";
+import { v1, v2 } from "../../support/protocols.ts";
+import { RawPeer } from "../../support/rawPeer.ts";
+import {
+  checkLeaksAfterEachTest,
+  deferred,
+  echo,
+  rejectsWith,
+  startClient,
+  startPair,
+  startServer,
+  text,
+  throwsWith,
+  waitFor,
+} from "../../support/rpcHarness.ts";
+
+checkLeaksAfterEachTest();
+
+/** What comes back for `request` until the server closes. Empty where nobody listens. */
+function ask(where: net.NetConnectOpts, request: string, pieceBytes = request.length): Promise<string> {
+  return new Promise((resolve) => {
+    let answer = "";
+    const socket = net.connect(where, async () => {
+      for (let at = 0; at < request.length; at += pieceBytes) {
+        await new Promise((written) => socket.write(request.slice(at, at + pieceBytes), written));
+      }
+    });
+    socket.setNoDelay(true);
+    socket.setEncoding("latin1").on("data", (part: string) => {
+      answer += part;
+    });
+    socket.on("error", () => {});
+    socket.on("close", () => resolve(answer));
+  });
+}
+
+const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: probe\r\n\r\n`;
+
+test("health is told by callback and by HTTP, from ready to stopped", async () => {
+  const told: Health[] = [];
+  const release = deferred();
+  const server = await startServer({
+    ...v2.options,
+    health: { port: 0 },
+    onHealth: (health) => told.push(health),
+    onMessage: async (message) => {
+      await release.promise;
+      message.reply(message.body);
+    },
+  });
+  assert.equal(server.health, "ready");
+  assert.notEqual(server.healthPort, server.port);
+  const where = { host: "127.0.0.1", port: server.healthPort };
+  assert.match(await ask(where, get("/readyz")), /^HTTP\/1\.1 200 OK\r\n.*\r\n\r\nready\n$/s);
+  const client = startClient({ ...v2.options, port: server.port });
+  const answer = client.request(text("x"));
+  await waitFor(() => server.connections.length === 1, "the connection");
+  const closed = server.close();
+  assert.equal(server.health, "draining");
+  assert.match(
+    await ask(where, get("/readyz")),
+    /^HTTP\/1\.1 503 Service Unavailable\r\n.*\r\n\r\ndraining\n$/s,
+  );
+  assert.match(await ask(where, get("/livez")), /^HTTP\/1\.1 200 /);
+  release.resolve();
+  await answer;
+  await closed;
+  assert.equal(server.health, "stopped");
+  assert.equal(await ask(where, get("/livez")), "");
+  assert.deepEqual(told, ["ready", "draining", "stopped"]);
+});
+
+test("the health responder takes any pace, tells what it does not know, and cuts what is no probe", async () => {
+  const server = await startServer({ ...v2.options, health: { host: "127.0.0.1", port: 0 } });
+  const where = { host: "127.0.0.1", port: server.healthPort };
+  for (const [request, wanted] of [
+    [get("/"), /^HTTP\/1\.1 200 .*Content-Length: 6\r\n.*\r\n\r\nready\n$/s],
+    ["HEAD /readyz HTTP/1.0\r\n\r\n", /^HTTP\/1\.1 200 (.|\r|\n)*\r\n\r\n$/],
+    ["OPTIONS / HTTP/1.0\r\n\r\n", /^HTTP\/1\.1 200 (.|\r|\n)*\r\n\r\n$/],
+    [get("/readyz?verbose=1"), /^HTTP\/1\.1 200 /],
+    [get("/else"), /^HTTP\/1\.1 404 /],
+    ["POST / HTTP/1.1\r\n\r\n", /^HTTP\/1\.1 405 /],
+    ["what\r\n\r\n", /^HTTP\/1\.1 400 /],
+    [`GET / HTTP/1.1\r\nX: ${"x".repeat(4_100)}\r\n\r\n`, /^$/],
+  ] as const) {
+    assert.match(await ask(where, request), wanted);
+    if (request.length < 100) assert.match(await ask(where, request, 1), wanted);
+  }
+  const silent = Array.from({ length: 80 }, () => net.connect(where));
+  for (const socket of silent) socket.on("error", () => {});
+  let closed = 0;
+  for (const socket of silent) socket.resume().on("close", () => closed++);
+  await waitFor(() => closed >= 16, "those above 64 to be closed");
+  await server.close();
+  await waitFor(() => closed === 80, "all to be closed with the server");
+});
+
+test("the health responder on a Unix socket", async () => {
+  const path = join(tmpdir(), `sealwire-health-${process.pid}`);
+  const server = await startServer({ ...v2.options, health: { path } });
+  assert.equal(server.healthPort, 0);
+  assert.match(await ask({ path }, get("/")), /^HTTP\/1\.1 200 /);
+});
+
+test("an address that health can't have fails the start, and nothing is left", async () => {
+  const server = await startServer({ ...v2.options });
+  const options = { ...v2.options, health: { port: server.port } };
+  await rejectsWith(startServer(options), "ERR_LISTEN_FAILED");
+  await rejectsWith(
+    startServer({ ...v2.options, port: server.port, health: { port: 0 } }),
+    "ERR_LISTEN_FAILED",
+  );
+});
+
+test("close with a grace serves on, new connections too, and says that it drains", async () => {
+  const { server, client } = await startPair({ ...v2.options, onMessage: echo }, v2.options);
+  await client.request(text("before"));
+  const closed = server.close({ graceMs: 60_000 });
+  assert.equal(server.health, "draining");
+  await client.request(text("in the grace"));
+  const late = startClient({ ...v2.options, port: server.port });
+  await late.request(text("a new connection"));
+  assert.equal(server.connections.length, 2);
+  assert.equal(server.close(), closed, "a call without a grace cuts it short");
+  await closed;
+  assert.equal(server.health, "stopped");
+  await rejectsWith(startClient({ ...v2.options, port: server.port }).request(text("x")), "ERR_DIAL_FAILED");
+});
+
+test("a grace ends by itself, and a longer one later does not stretch it", async () => {
+  const { server, client } = await startPair({ ...v2.options, onMessage: echo }, v2.options);
+  await client.request(text("before"));
+  const closed = server.close({ graceMs: 50 });
+  server.close({ graceMs: 60_000 });
+  await closed;
+  assert.equal(server.health, "stopped");
+  for (const graceMs of [-1, 1.5, Number.NaN, 0x80000000])
+    throwsWith(() => server.close({ graceMs }), "ERR_INVALID_ARGUMENT");
+});
+
+test("a connection that is too old is drained: its calls finish, and the client goes on with another", async () => {
+  const answered: Connection[] = [];
+  const states: string[] = [];
+  const release = deferred();
+  let calls = 0;
+  const { server, client } = await startPair(
+    {
+      ...v2.options,
+      maxConnectionAgeMs: 1_000,
+      onConnectionState: (_connection, state, error) => states.push(`${state}${error ?? ""}`),
+      onMessage: async (message) => {
+        answered.push(message.connection);
+        if (calls++ === 0) await release.promise;
+        message.reply(message.body);
+      },
+    },
+    { ...v2.options, maxConnections: 2 },
+  );
+  const first = client.request(text("held across the drain"));
+  await waitFor(() => client.connections.length === 1, "the connection");
+  await waitFor(() => client.connections.length === 0, "its age to end");
+  await client.request(text("on the next one"));
+  assert.notEqual(answered[1], answered[0]);
+  release.resolve();
+  assert.equal(new TextDecoder().decode(await first), "held across the drain");
+  await waitFor(() => states.includes("closed"), "the old one to close");
+  assert.deepEqual(states.slice(0, 4), ["open", "draining", "open", "closed"]);
+  await server.close();
+});
+
+test("options that are none are refused, and the message names them", async () => {
+  const wrong: [Partial<ServerOptions>, RegExp][] = [
+    [{ maxConnectionAgeMs: 999 }, /maxConnectionAgeMs/],
+    [{ ...v1.options, psk: undefined, maxConnectionAgeMs: 5_000 } as ServerOptions, /./],
+    [{ health: {} as { port: number } }, /port/],
+    [{ health: { port: 0, path: "x" } as { port: number } }, /path/],
+    [{ health: 80 as unknown as { port: number } }, /health/],
+    [{ onHealth: 1 as unknown as () => void }, /onHealth/],
+    [{ fd: 3 }, /fd/],
+    [{ reusePort: 1 as unknown as boolean }, /reusePort/],
+  ];
+  for (const [options, named] of wrong) {
+    const error = await rejectsWith(startServer({ ...v2.options, ...options }), "ERR_INVALID_ARGUMENT");
+    assert.match(error.message, named);
+  }
+  const v1Options = { ...v1.options, maxConnectionAgeMs: 5_000 };
+  assert.match(
+    (await rejectsWith(startServer(v1Options), "ERR_INVALID_ARGUMENT")).message,
+    /maxConnectionAgeMs/,
+  );
+});
+
+test("a handshake that runs when the server closes comes to its end, and its first call is answered", async () => {
+  const decided = deferred<boolean>();
+  const asked = deferred();
+  const server = await startServer({
+    staticKey: generateKeyPair(),
+    authorize: () => {
+      asked.resolve();
+      return decided.promise;
+    },
+    onMessage: echo,
+  });
+  const client = startClient({ staticKey: generateKeyPair(), port: server.port });
+  const answer = client.request(text("on the way"));
+  await asked.promise;
+  const closed = server.close();
+  decided.resolve(true);
+  assert.equal(new TextDecoder().decode(await answer), "on the way");
+  await closed;
+});
+
+test("a handshake that does not come to its end holds a closing server for a while only", async () => {
+  const server = await startServer({ ...v2.options, drainTimeoutMs: 100 });
+  const raw = await RawPeer.connect(server.port);
+  const handshake = noise({ psk: v2.options.psk! }, "client").create("client", { remoteAddress: "" });
+  raw.write(handshake.send()!);
+  await raw.read(4);
+  await server.close();
+  await raw.destroy();
+  handshake.destroy();
+});
+
+// ---- Signals ------------------------------------------------------------------------------------------------
+
+/** Records the calls, and closes when told. */
+function fakeServer() {
+  const graces: (number | undefined)[] = [];
+  const done = deferred();
+  const server = {
+    close: (options?: { graceMs?: number }) => {
+      graces.push(options?.graceMs);
+      return done.promise;
+    },
+  } as Server;
+  return { server, graces, done };
+}
+
+test("a signal closes every server, a second one cuts the grace short, and the handlers go", async () => {
+  const before = process.listenerCount("SIGTERM");
+  const one = fakeServer();
+  const other = fakeServer();
+  closeOnSignal([one.server, other.server], { graceMs: 7, exit: false, signals: ["SIGTERM"] });
+  assert.equal(process.listenerCount("SIGTERM"), before + 1);
+  process.kill(process.pid, "SIGTERM");
+  await waitFor(() => one.graces.length === 1, "the first signal");
+  process.kill(process.pid, "SIGTERM");
+  await waitFor(() => one.graces.length === 2, "the second signal");
+  assert.deepEqual(one.graces, [7, undefined]);
+  assert.deepEqual(other.graces, one.graces);
+  one.done.resolve();
+  other.done.resolve();
+  await waitFor(() => process.listenerCount("SIGTERM") === before, "the handler to go");
+});
+
+test("what closeOnSignal returns takes the handlers away, and wrong arguments are refused", () => {
+  const { server } = fakeServer();
+  const before = process.listenerCount("SIGINT");
+  closeOnSignal(server)();
+  assert.equal(process.listenerCount("SIGINT"), before);
+  throwsWith(() => closeOnSignal({} as Server), "ERR_INVALID_ARGUMENT");
+  throwsWith(() => closeOnSignal(server, { graceMs: -1 }), "ERR_INVALID_ARGUMENT");
+  throwsWith(() => closeOnSignal(server, { signals: ["SIGKILL" as "SIGTERM"] }), "ERR_INVALID_ARGUMENT");
+  throwsWith(() => closeOnSignal(server, { exit: 1 as unknown as boolean }), "ERR_INVALID_ARGUMENT");
+});
