@@ -19,6 +19,7 @@ export type {
   Role,
   TransportFormat,
 } from "../protocol/handshake.ts";
+export type { CallHead } from "../protocol/head.ts";
 export type { KeyPair } from "../protocol/noise/dh.ts";
 export { encodeKey, generateKeyPair, type KeyInput } from "../protocol/noise/keys.ts";
 export { type NoiseFactory, noise } from "../protocol/noise/noiseFactory.ts";
@@ -34,6 +35,8 @@ export type {
 } from "../rpc/api.ts";
 export type { Client, ClientStats } from "../rpc/client.ts";
 export type {
+  Call,
+  CallOptions,
   Connection,
   ConnectionState,
   ConnectionStateListener,
