@@ -339,6 +339,7 @@ test("handshakes that nobody ends keep no client from its place", async () => {
   const server = await startServer({
     staticKey: keys.privateKey,
     authorize: () => true,
+    postQuantum: false,
     onMessage: echo,
     maxConnections: places,
   });
@@ -348,7 +349,11 @@ test("handshakes that nobody ends keep no client from its place", async () => {
     peer.write(concat(u32(32), generateKeyPair().publicKey));
     await peer.read(4);
   }
-  const credentials = { staticKey: generateKeyPair().privateKey, authorize: () => true };
+  const credentials = {
+    staticKey: generateKeyPair().privateKey,
+    authorize: () => true,
+    postQuantum: false,
+  } as const;
   const clients = Array.from({ length: places }, () =>
     startClient({ ...credentials, port: server.port, maxConnections: 1 }),
   );
