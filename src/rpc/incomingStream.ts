@@ -186,6 +186,14 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array, undefin
     this.#release();
   }
 
+  /** The credit that its sender gets now. */
+  takeCredit(): { readonly sequence: number; readonly bytes: number } {
+    const isOpen = this.#state === "open" || this.#state === "discarding";
+    const bytes = isOpen ? this.#allowance.returned : 0;
+    this.#allowance.given(bytes);
+    return { sequence: this.#sequence(), bytes };
+  }
+
   /** The sender has more than its credit. It gets more if what came was taken. */
   blocked(): void {
     this.#senderIsBlocked = true;
@@ -284,9 +292,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array, undefin
   #sendCredit(all: boolean): void {
     if (this.#state === "ended" || this.#state === "over" || this.#sequence() === 0) return;
     const due = all ? this.#allowance.returned : this.#allowance.due;
-    if (due === 0) return;
-    this.#allowance.given(due);
-    this.#streams.controls.credit(this.#sequence(), due);
+    if (due > 0) this.#streams.oweCredit(this);
   }
 
   /** What has come after the sender's end is still held, and counts, until the application has taken it. */
