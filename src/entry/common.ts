@@ -19,6 +19,7 @@ export type {
   Role,
   TransportFormat,
 } from "../protocol/handshake.ts";
+export type { CallHead } from "../protocol/head.ts";
 export type { KeyPair } from "../protocol/noise/dh.ts";
 export { encodeKey, generateKeyPair, type KeyInput } from "../protocol/noise/keys.ts";
 export { type NoiseFactory, noise } from "../protocol/noise/noiseFactory.ts";
@@ -39,6 +40,8 @@ export type { EndpointState, EndpointStats } from "../rpc/endpointStats.ts";
 export type { Health, HealthListener } from "../rpc/health.ts";
 export { type ProcessLimits, setProcessLimits } from "../rpc/memoryBudget.ts";
 export type {
+  Call,
+  CallOptions,
   Connection,
   ConnectionState,
   ConnectionStateListener,

@@ -39,6 +39,8 @@ const SHORT_CODE_LENGTH = 16;
 class SpokenControls implements Controls {
   readonly #to: Appender;
   readonly #longestBody: () => number;
+  /** Close was said: it is the last of this direction, whoever still has something to say. */
+  #closed = false;
 
   constructor(to: Appender, longestBody: () => number) {
     this.#to = to;
@@ -46,50 +48,51 @@ class SpokenControls implements Controls {
   }
 
   cancel(sequence: number): void {
-    this.#to.append(sequence, Kind.cancel, EMPTY);
+    this.#say(sequence, Kind.cancel, EMPTY);
   }
 
   error(sequence: number, origin: Origin, code: string, text: string, data?: Uint8Array): boolean {
     const body = encodeError(origin, code, text, data);
     const fits = body.length <= this.#longestBody();
-    this.#to.append(
-      sequence,
-      Kind.error,
-      fits ? body : encodeError(origin, code.slice(0, SHORT_CODE_LENGTH), ""),
-    );
+    this.#say(sequence, Kind.error, fits ? body : encodeError(origin, code.slice(0, SHORT_CODE_LENGTH), ""));
     return true;
   }
 
   credit(sequence: number, bytes: number): void {
-    this.#to.append(sequence, Kind.credit, u32Value(bytes));
+    this.#say(sequence, Kind.credit, u32Value(bytes));
   }
 
   blocked(sequence: number): void {
-    this.#to.append(sequence, Kind.blocked, EMPTY);
+    this.#say(sequence, Kind.blocked, EMPTY);
   }
 
   end(sequence: number): void {
-    this.#to.append(sequence, Kind.end, EMPTY);
+    this.#say(sequence, Kind.end, EMPTY);
   }
 
   stop(sequence: number): void {
-    this.#to.append(sequence, Kind.stop, EMPTY);
+    this.#say(sequence, Kind.stop, EMPTY);
   }
 
   ping(): void {
-    this.#to.append(0, Kind.ping, EMPTY);
+    this.#say(0, Kind.ping, EMPTY);
   }
 
   pong(sequence: number): void {
-    this.#to.append(sequence, Kind.pong, EMPTY);
+    this.#say(sequence, Kind.pong, EMPTY);
   }
 
   drain(reason: Reason): void {
-    this.#to.append(0, Kind.drain, encodeReason(reason));
+    this.#say(0, Kind.drain, encodeReason(reason));
   }
 
   close(reason: Reason): void {
-    this.#to.append(0, Kind.close, encodeReason(reason));
+    this.#say(0, Kind.close, encodeReason(reason));
+    this.#closed = true;
+  }
+
+  #say(sequence: number, kind: number, body: Uint8Array): void {
+    if (!this.#closed) this.#to.append(sequence, kind, body);
   }
 }
 

@@ -63,6 +63,10 @@ export class Arrivals implements MessageOwner {
   /** Numbers of the last request that arrived, and of the last one whose handler began. */
   #lastArrived: number;
   lastBegun: number;
+  /** Requests of the peer that have no end yet, as the peer counts them. */
+  #openRequests = 0;
+  /** Answers behind items that are still to be sent. */
+  #waitingAnswers = 0;
   /** Calls of the peer with streams that have no end yet. */
   #openStreams = 0;
   /** A pong waits to be sent until so many bytes were. */
@@ -112,6 +116,11 @@ export class Arrivals implements MessageOwner {
   /** No message waits for its handler. */
   get nothingWaits(): boolean {
     return this.#room.isEmpty;
+  }
+
+  /** No handler runs or waits, and no answer waits for items before it. */
+  get idle(): boolean {
+    return this.#handlers.running === 0 && this.#room.isEmpty && this.#waitingAnswers === 0;
   }
 
   /** Another handler may begin. */
@@ -212,7 +221,7 @@ export class Arrivals implements MessageOwner {
   /** The caller no longer waits. */
   cancel(sequence: number): void {
     const message = this.#handlers.request(sequence);
-    if (message === undefined || message.answered) return;
+    if (message === undefined || (message.answered && !message.answerWaits)) return;
     this.#abandon(message, new SealwireError("ERR_ABORTED", "the caller no longer waits for the answer"));
   }
 
@@ -245,10 +254,11 @@ export class Arrivals implements MessageOwner {
       throw new SealwireError("ERR_PROTOCOL", "a request with a number of this side's parity");
     }
     this.#handlers.checkNumber(sequence);
-    if (this.#speaksV2 && this.#handlers.openRequests >= this.#options.maxRequests) {
+    if (this.#speaksV2 && this.#openRequests >= this.#options.maxRequests) {
       throw new SealwireError("ERR_PROTOCOL", `more than ${this.#options.maxRequests} requests at once`);
     }
     this.#lastArrived = sequence;
+    this.#openRequests++;
   }
 
   #callParts(sequence: number, head: Head): CallParts {
@@ -352,8 +362,14 @@ export class Arrivals implements MessageOwner {
     );
     if (this.#outbox.controls.error(message.sequence, origin, code, text, data)) {
       message.markAnswered();
-      this.#closeCall(message);
+      this.#ended(message);
     }
+  }
+
+  /** The request's end is out: nothing of it goes on, and its number is free. */
+  #ended(message: IncomingMessage): void {
+    this.#openRequests--;
+    this.#closeCall(message);
   }
 
   /** Nobody waits for it any more. */
@@ -388,7 +404,7 @@ export class Arrivals implements MessageOwner {
     if (!parts.hasStreams) return;
     parts.hasStreams = false;
     this.#openStreams--;
-    parts.incoming?.end();
+    parts.incoming?.close();
     this.#outbox.streams.remove(message.sequence);
   }
 
@@ -403,14 +419,25 @@ export class Arrivals implements MessageOwner {
     const outgoing = message.callParts?.outgoing;
     if (outgoing === undefined || outgoing.isEmpty) {
       outbox.reply(sequence, body, head);
-      this.#closeCall(message);
+      this.#ended(message);
       return true;
     }
-    // Items that were written before leave before the answer.
+    // Items that were written before leave before the answer. Until then the request has no end: a cancel finds it.
     const copy = body.slice();
+    this.#handlers.hold(message);
+    message.answerWaits = true;
+    this.#waitingAnswers++;
     outgoing.whenEmpty(() => {
-      if (this.#lifecycle.maySend) outbox.reply(sequence, copy, head);
-      this.#closeCall(message);
+      this.#waitingAnswers--;
+      message.answerLeft();
+      if (!this.#lifecycle.maySend) this.#closeCall(message);
+      else if (message.cancelReason !== undefined) this.endCancelled(message);
+      else {
+        outbox.reply(sequence, copy, head);
+        this.#ended(message);
+      }
+      copy.fill(0);
+      this.#events.onSettled();
     });
     return true;
   }
@@ -432,7 +459,7 @@ export class Arrivals implements MessageOwner {
     if (this.#speaksV2 && this.#lifecycle.maySend && message.sequence !== 0) {
       this.#outbox.controls.error(message.sequence, Origin.library, "ERR_ABORTED", "");
     }
-    this.#closeCall(message);
+    this.#ended(message);
   }
 }
 

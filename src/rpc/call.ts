@@ -40,6 +40,7 @@ export class PendingCall extends PendingRequest implements Call {
   /** It was numbered, and its record is being sent: chunks may follow. */
   started(): void {
     this.#streams.add(this.sequence, { incoming: this.#incoming, outgoing: this.#outgoing });
+    this.#incoming.started();
     this.#outgoing.started();
   }
 
@@ -68,8 +69,7 @@ export class PendingCall extends PendingRequest implements Call {
 
   protected override ended(error: SealwireError | undefined): void {
     this.#outgoing.fail(error ?? new SealwireError("ERR_STREAM_STOPPED", "the call was answered"));
-    if (error === undefined) this.#incoming.end();
-    else this.#incoming.fail(error);
+    this.#incoming.answered(error);
     this.#streams.remove(this.sequence);
   }
 }

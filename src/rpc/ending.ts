@@ -84,13 +84,15 @@ export class Ending {
     this.#parts.lifecycle.peerSaidClose();
     this.#rejectUnanswered(reason);
     this.drain();
+    // It may have been draining, behind requests that now will not be sent.
+    this.sayDrain();
   }
 
   /** Sends the close and ends the stream once nothing is in flight on this side. */
   finishIfIdle(): void {
     const { lifecycle, requests, arrivals, outbox } = this.#parts;
     if (!this.#drainSaid && lifecycle.state === "draining") return;
-    if (requests.size > 0 || arrivals.running > 0 || !arrivals.nothingWaits || !lifecycle.finish()) return;
+    if (requests.size > 0 || !arrivals.idle || !lifecycle.finish()) return;
     outbox.controls.close({ lastBegun: arrivals.lastBegun });
     outbox.sender.handedToKernel().then(
       () => {

@@ -70,11 +70,6 @@ export class Handlers {
     return this.#requests.size + this.#others.size;
   }
 
-  /** Requests of the peer that have no end yet. */
-  get openRequests(): number {
-    return this.#requests.size;
-  }
-
   request(sequence: number): IncomingMessage | undefined {
     return this.#requests.get(sequence);
   }
@@ -83,7 +78,7 @@ export class Handlers {
   checkNumber(sequence: number): void {
     const earlier = this.#requests.get(sequence);
     if (earlier === undefined) return;
-    if (!earlier.answered) {
+    if (!earlier.answered || earlier.answerWaits) {
       throw new SealwireError("ERR_PROTOCOL", "a request with the number of one that is running");
     }
     // Its handler goes on after the answer: the number is free, the handler is still told of the end.

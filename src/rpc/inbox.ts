@@ -5,7 +5,7 @@
 import { SealwireError } from "../base/errors.ts";
 import { readU32, viewOf } from "../core/bytes.ts";
 import type { RecordHandler } from "../protocol/backlog.ts";
-import { decodeError } from "../protocol/errorBody.ts";
+import { decodeError, Origin } from "../protocol/errorBody.ts";
 import type { Role } from "../protocol/handshake.ts";
 import { decodeHead } from "../protocol/head.ts";
 import { decodeReason, type Reason } from "../protocol/reason.ts";
@@ -125,8 +125,7 @@ export class Inbox implements RecordHandler {
         this.#takeAnswer(sequence, bytes, start, end, lent, more);
         return;
       case Kind.error:
-        this.#takeRequest(sequence)?.reject(decodeError(viewOf(bytes, start, end)));
-        this.#events.onAnswered();
+        this.#takeError(sequence, viewOf(bytes, start, end));
         return;
       case Kind.cancel:
         this.#arrivals.cancel(sequence);
@@ -201,16 +200,23 @@ export class Inbox implements RecordHandler {
     this.#takeReply(sequence, bytes, bodyStart, end, lent, more);
   }
 
+  #takeError(sequence: number, body: Uint8Array): void {
+    // The library's own end of a request whose caller gave up is no answer that came too late.
+    this.#takeRequest(sequence, body[0] === Origin.handler)?.reject(decodeError(body));
+    this.#events.onAnswered();
+  }
+
   /** The request whose one end this is, if its caller still waits. */
-  #takeRequest(sequence: number): PendingRequest | undefined {
+  #takeRequest(sequence: number, isAnswer = true): PendingRequest | undefined {
     const mine = (sequence & 1) === this.#ownParity && sequence !== 0;
     const request = mine ? this.#requests.take(sequence) : undefined;
-    if (request === undefined || request.settled) {
+    if (request === undefined) {
       this.droppedReplies++;
-      if (request !== undefined) {
-        this.#outbox.streams.remove(sequence);
-        this.#events.onAnswered();
-      }
+      return undefined;
+    }
+    if (request.settled) {
+      if (isAnswer) this.droppedReplies++;
+      this.#events.onAnswered();
       return undefined;
     }
     this.answered = true;

@@ -2,9 +2,10 @@
 // back as it takes them.
 
 import { SealwireError } from "../base/errors.ts";
-import { totalLength, viewOf } from "../core/bytes.ts";
+import { viewOf } from "../core/bytes.ts";
 import { Allowance } from "../protocol/credit.ts";
 import { CHUNK_CONTINUES } from "../protocol/wire.ts";
+import { Fifo } from "./fifo.ts";
 import { chunkCost } from "./outgoingStream.ts";
 import type { Streams } from "./streams.ts";
 
@@ -32,15 +33,23 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array, undefin
   readonly #allowance = new Allowance(FIRST_STREAM_CREDIT);
   /** Widened beyond the first credit, out of what the streams of the connection share. */
   #shared = 0;
-  #items: Received[] = [];
-  /** Parts of an item that is not complete, and what of them was not given back. */
-  #parts: Uint8Array[] = [];
+  readonly #items = new Fifo<Received>();
+  #heldCost = 0;
+  /** What has come of an item that is not complete: bytes at the front, and what of them was not given back. */
+  #insideItem = false;
+  #part = EMPTY;
   #partBytes = 0;
   #partCost = 0;
   #waiters: Waiter[] = [];
-  #state: "open" | "ended" | "discarding" = "open";
+  /**
+   * `ended`: the sender's end arrived, and no chunk may follow. `discarding`: nobody takes what comes. `over`: the call is
+   * over here, and what comes has crossed its end.
+   */
+  #state: "open" | "ended" | "discarding" | "over" = "open";
   #error: SealwireError | undefined;
   #senderIsBlocked = false;
+  /** The application left before the request had its number. */
+  #stopWanted = false;
   /** The application has begun to iterate. */
   taken = false;
 
@@ -59,7 +68,9 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array, undefin
   next(): Promise<IteratorResult<Uint8Array, undefined>> {
     const item = this.#items.shift();
     if (item !== undefined) {
+      this.#heldCost -= item.cost;
       this.#giveBack(item.cost);
+      this.#releaseIfTaken();
       return Promise.resolve({ done: false, value: item.bytes });
     }
     if (this.#error !== undefined) return Promise.reject(this.#error);
@@ -73,20 +84,29 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array, undefin
   /** The application leaves: the sender is told to stop. */
   return(): Promise<IteratorResult<Uint8Array, undefined>> {
     if (this.#state === "open") {
-      this.#streams.controls.stop(this.#sequence());
+      this.#stop();
       this.discard();
     }
+    this.#error = undefined;
+    this.#forgetItems();
     return Promise.resolve(DONE);
+  }
+
+  /** The request got its number. */
+  started(): void {
+    if (!this.#stopWanted || this.#state === "over") return;
+    this.#stopWanted = false;
+    this.#streams.controls.stop(this.#sequence());
   }
 
   /** Nobody will iterate: what comes is dropped, and what was taken for it is free. */
   discard(): void {
     if (this.#state !== "open") return;
     this.#state = "discarding";
-    const cost = this.#items.reduce((sum, item) => sum + item.cost, this.#partCost);
-    this.#items = [];
+    const cost = this.#heldCost + this.#partCost;
     this.#forgetParts();
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE);
+    this.#forgetItems();
     this.#giveBack(cost);
   }
 
@@ -102,43 +122,82 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array, undefin
     if (!this.#allowance.receive(cost)) {
       throw new SealwireError("ERR_PROTOCOL", "a chunk that its stream had no credit for");
     }
-    if (this.#state === "discarding") return this.#giveBack(cost);
     if (this.#state === "ended")
       throw new SealwireError("ERR_PROTOCOL", "a chunk after the end of its stream");
-    this.#parts.push(viewOf(bytes, start + 1, end).slice());
-    this.#partBytes += end - start - 1;
+    if (this.#state !== "open") return this.#giveBack(cost);
     this.#partCost += cost;
-    if (this.#partBytes > this.#maxItemBytes) {
-      const text = `an item of a stream has more than ${this.#maxItemBytes} bytes`;
-      this.#streams.controls.stop(this.#sequence());
-      this.discard();
-      this.#error = new SealwireError("ERR_MESSAGE_TOO_LARGE", text);
-    } else if ((flags & CHUNK_CONTINUES) === 0) this.#complete();
-    else if (this.#waiters.length > 0) this.#giveBackParts();
+    if (this.#partBytes + end - start - 1 > this.#maxItemBytes) return this.#tooLong();
+    if ((flags & CHUNK_CONTINUES) === 0) this.#complete(viewOf(bytes, start + 1, end));
+    else {
+      this.#insideItem = true;
+      this.#addPart(viewOf(bytes, start + 1, end));
+      if (this.#waiters.length > 0) this.#giveBackParts();
+    }
   }
 
-  /** The sender's end arrived. */
+  /**
+   * The sender's end arrived.
+   *
+   * @throws SealwireError ERR_PROTOCOL inside of an item, and when there was one before
+   */
   end(): void {
-    if (this.#state === "open") this.#state = "ended";
-    this.#release();
+    if (this.#state === "ended" || (this.#state === "open" && this.#insideItem)) {
+      throw new SealwireError("ERR_PROTOCOL", "the end of a stream where none can be");
+    }
+    if (this.#state !== "open") return;
+    this.#state = "ended";
+    this.#releaseIfTaken();
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE);
   }
 
-  /** The call is over, badly. Items that are complete are still given. */
+  /** Nobody waits for the call's end any more. Items that are complete are still given, and then the error. */
   fail(error: SealwireError): void {
     if (this.#state === "open") {
-      this.#state = "ended";
-      this.#error = error;
+      this.#state = "over";
+      this.#error ??= error;
     }
     this.#forgetParts();
-    this.#release();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+  }
+
+  /** This side's call has its end, and gets no credit any more. What has come of it is its caller's. */
+  answered(error: SealwireError | undefined): void {
+    if (error !== undefined) this.fail(error);
+    else if (this.#insideItem && this.#state === "open") {
+      this.fail(new SealwireError("ERR_PROTOCOL", "the call was answered inside of an item"));
+    }
+    this.#state = "over";
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE);
+    this.#release();
+  }
+
+  /** The peer's call has its end: what was not taken is dropped, and whoever still iterates is told. */
+  close(): void {
+    if (!(this.#state === "ended" && this.#items.isEmpty)) {
+      const error = new SealwireError(
+        "ERR_ALREADY_ANSWERED",
+        "the call was answered before its stream was read",
+      );
+      this.fail(error);
+      this.#error ??= error;
+    }
+    this.#state = "over";
+    this.#forgetItems();
+    this.#release();
+  }
+
+  /** The credit that its sender gets now. */
+  takeCredit(): { readonly sequence: number; readonly bytes: number } {
+    const isOpen = this.#state === "open" || this.#state === "discarding";
+    const bytes = isOpen ? this.#allowance.returned : 0;
+    this.#allowance.given(bytes);
+    return { sequence: this.#sequence(), bytes };
   }
 
   /** The sender has more than its credit. It gets more if what came was taken. */
   blocked(): void {
     this.#senderIsBlocked = true;
-    if (this.#items.length === 0) this.#widen();
+    if (this.#items.isEmpty) this.#widen();
   }
 
   /** The consumer keeps up with a sender that could send more. */
@@ -154,13 +213,52 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array, undefin
     this.#sendCredit(true);
   }
 
-  #complete(): void {
-    const bytes = this.#parts.length === 1 ? this.#parts[0]! : concatenate(this.#parts);
+  #stop(): void {
+    const sequence = this.#sequence();
+    if (sequence === 0) this.#stopWanted = true;
+    else this.#streams.controls.stop(sequence);
+  }
+
+  /** Whoever sends it is told to stop. Items before it are still given, and then the error. */
+  #tooLong(): void {
+    this.#stop();
+    const text = `an item of a stream has more than ${this.#maxItemBytes} bytes`;
+    const error = new SealwireError("ERR_MESSAGE_TOO_LARGE", text);
+    const cost = this.#partCost;
+    this.#state = "discarding";
+    this.#error = error;
+    this.#forgetParts();
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+    this.#giveBack(cost);
+  }
+
+  /** The memory of an item grows with it: many short chunks must not cost more than their bytes. */
+  #addPart(bytes: Uint8Array): void {
+    const needed = this.#partBytes + bytes.length;
+    if (needed > this.#part.length) {
+      const larger = new Uint8Array(Math.min(Math.max(needed, this.#part.length * 2), this.#maxItemBytes));
+      larger.set(this.#part.subarray(0, this.#partBytes));
+      this.#part = larger;
+    }
+    this.#part.set(bytes, this.#partBytes);
+    this.#partBytes = needed;
+  }
+
+  #complete(last: Uint8Array): void {
+    let bytes: Uint8Array;
+    if (this.#partBytes === 0) bytes = last.slice();
+    else {
+      this.#addPart(last);
+      const { length } = this.#part;
+      bytes = this.#part.subarray(0, this.#partBytes);
+      if (bytes.length !== length) bytes = bytes.slice();
+    }
     const cost = this.#partCost;
     this.#forgetParts();
     const waiter = this.#waiters.shift();
     if (waiter === undefined) {
       this.#items.push({ bytes, cost });
+      this.#heldCost += cost;
       return;
     }
     waiter.resolve({ done: false, value: bytes });
@@ -168,9 +266,16 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array, undefin
   }
 
   #forgetParts(): void {
-    this.#parts = [];
+    this.#insideItem = false;
+    this.#part = EMPTY;
     this.#partBytes = 0;
     this.#partCost = 0;
+  }
+
+  #forgetItems(): void {
+    this.#items.takeAll();
+    this.#heldCost = 0;
+    this.#releaseIfTaken();
   }
 
   #giveBackParts(): void {
@@ -185,11 +290,14 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array, undefin
   }
 
   #sendCredit(all: boolean): void {
-    if (this.#state === "ended" || this.#error !== undefined) return;
+    if (this.#state === "ended" || this.#state === "over" || this.#sequence() === 0) return;
     const due = all ? this.#allowance.returned : this.#allowance.due;
-    if (due === 0) return;
-    this.#allowance.given(due);
-    this.#streams.controls.credit(this.#sequence(), due);
+    if (due > 0) this.#streams.oweCredit(this);
+  }
+
+  /** What has come after the sender's end is still held, and counts, until the application has taken it. */
+  #releaseIfTaken(): void {
+    if (this.#state === "ended" && this.#items.isEmpty) this.#release();
   }
 
   /** What the stream had of the shared window is free. */
@@ -199,12 +307,4 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array, undefin
   }
 }
 
-function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(totalLength(parts));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
-}
+const EMPTY = new Uint8Array(0);

@@ -57,6 +57,8 @@ export class IncomingMessage implements Message {
   held = false;
   /** Its handler returned a promise that has not settled. */
   running = false;
+  /** It was answered, and items that were written before are still to be sent: its end is not out yet. */
+  answerWaits = false;
   /** Its handler has returned, or its promise has settled. */
   #finished = false;
 
@@ -117,7 +119,7 @@ export class IncomingMessage implements Message {
     return this.#cancelled;
   }
 
-  /** It has had, or needs, no end any more. */
+  /** The application has answered it, or it needs no answer any more. */
   get answered(): boolean {
     return this.#answered;
   }
@@ -174,7 +176,17 @@ export class IncomingMessage implements Message {
   /** No answer will follow from here on. */
   markAnswered(): void {
     this.#answered = true;
-    if (this.held && !this.running) this.#owner.drop(this);
+    this.#dropIfDone();
+  }
+
+  /** The answer that waited is out. */
+  answerLeft(): void {
+    this.answerWaits = false;
+    this.#dropIfDone();
+  }
+
+  #dropIfDone(): void {
+    if (this.held && !this.running && !this.answerWaits) this.#owner.drop(this);
   }
 
   /** Its handler is done. A request without an answer is kept as long as somebody may ask about it. */
@@ -183,7 +195,7 @@ export class IncomingMessage implements Message {
     this.running = false;
     if (this.#cancelled !== undefined && !this.#answered) this.#endCancelled();
     else if (this.expectsReply && (keepsUnanswered || this.hasSignal)) this.#owner.hold(this);
-    else if (this.held) this.#owner.drop(this);
+    else this.#dropIfDone();
   }
 
   /** Nobody waits any more. */

@@ -4,6 +4,7 @@ import { SealwireError } from "../base/errors.ts";
 import { requireBytes, viewOf } from "../core/bytes.ts";
 import { Balance } from "../protocol/credit.ts";
 import { CHUNK_CONTINUES } from "../protocol/wire.ts";
+import { Fifo } from "./fifo.ts";
 import type { Streams } from "./streams.ts";
 
 /** Chunks of a stream are at most this long, so that four of them share a segment. */
@@ -25,12 +26,14 @@ export class OutgoingStream {
   readonly #sequence: () => number;
   readonly #balance: Balance;
   readonly #maxPendingBytes: number;
-  #items: Item[] = [];
+  readonly #items = new Fifo<Item>();
+  /** What the items that wait will cost. */
   #pendingBytes = 0;
   /** `ending`: an end follows the items. */
   #state: "open" | "ending" | "ended" = "open";
   #error: SealwireError | undefined;
   #onEmpty: (() => void) | undefined;
+  #blockedSaid = false;
   /** The scheduler's own note. */
   queued = false;
 
@@ -44,13 +47,13 @@ export class OutgoingStream {
 
   get hasSomething(): boolean {
     if (this.#state === "ended" || this.#sequence() === 0) return false;
-    if (this.#items.length === 0) return this.#state === "ending";
+    if (this.#items.isEmpty) return this.#state === "ending";
     return this.#balance.positive;
   }
 
   /** Nothing of it waits to be sent. */
   get isEmpty(): boolean {
-    return this.#items.length === 0;
+    return this.#items.isEmpty;
   }
 
   /**
@@ -65,13 +68,13 @@ export class OutgoingStream {
       const error = this.#error ?? new SealwireError("ERR_CLOSED", "the stream was ended by this side");
       return Promise.reject(error);
     }
-    if (this.#pendingBytes > 0 && this.#pendingBytes + item.length > this.#maxPendingBytes) {
+    if (this.#pendingBytes > 0 && this.#pendingBytes + chunkCost(item.length) > this.#maxPendingBytes) {
       const text = `${this.#pendingBytes} bytes of this stream wait for credit`;
       return Promise.reject(new SealwireError("ERR_BACKPRESSURE", text));
     }
     // With credit for it the item is as good as sent: the next one may join it in one frame.
     const hasCredit = this.#balance.bytes > this.#pendingBytes;
-    this.#pendingBytes += item.length;
+    this.#pendingBytes += chunkCost(item.length);
     const bytes = item.slice();
     if (hasCredit) {
       this.#items.push({ bytes, at: 0, resolve: nothing, reject: nothing });
@@ -80,7 +83,7 @@ export class OutgoingStream {
     }
     const written = new Promise<void>((resolve, reject) => {
       this.#items.push({ bytes, at: 0, resolve, reject });
-      if (this.#sequence() !== 0) this.#streams.controls.blocked(this.#sequence());
+      this.#sayBlocked();
     });
     // Whoever does not wait for it is told of a failure by the call.
     written.catch(nothing);
@@ -108,6 +111,7 @@ export class OutgoingStream {
   /** @throws SealwireError ERR_PROTOCOL */
   addCredit(bytes: number): void {
     this.#balance.add(bytes);
+    this.#blockedSaid = false;
     if (this.hasSomething) this.#streams.wake(this);
   }
 
@@ -126,7 +130,7 @@ export class OutgoingStream {
   /** Sends one chunk, or the end. Returns what it cost. Only while `hasSomething`. */
   sendOne(): number {
     if (!this.hasSomething) return 0;
-    const item = this.#items[0];
+    const item = this.#items.first;
     if (item === undefined) {
       this.#state = "ended";
       this.#error = new SealwireError("ERR_CLOSED", "the stream was ended by this side");
@@ -144,19 +148,26 @@ export class OutgoingStream {
     this.#streams.sendChunk(this.#sequence(), body);
     if (length === left) {
       this.#items.shift();
+      this.#pendingBytes -= CHUNK_COST;
       item.bytes.fill(0);
       item.resolve();
       if (this.isEmpty) this.#emptied();
     }
-    if (!this.#balance.positive && !this.isEmpty) this.#streams.controls.blocked(this.#sequence());
+    if (!this.isEmpty) this.#sayBlocked();
     return length + CHUNK_COST;
+  }
+
+  /** Once for each time that the credit is used up. */
+  #sayBlocked(): void {
+    if (this.#blockedSaid || this.#balance.positive || this.#sequence() === 0) return;
+    this.#blockedSaid = true;
+    this.#streams.controls.blocked(this.#sequence());
   }
 
   #drop(error: SealwireError): void {
     this.#state = "ended";
     this.#error = error;
-    const items = this.#items;
-    this.#items = [];
+    const items = this.#items.takeAll();
     this.#pendingBytes = 0;
     for (const item of items) {
       item.bytes.fill(0);

@@ -73,7 +73,10 @@ export interface Connection {
   readonly pendingBytes: number;
   /** Requests of this side that wait for answers. */
   readonly inFlightRequests: number;
-  /** Answers that came too late (after a time-out or abort) or to no request of ours, and were dropped. */
+  /**
+   * Answers that came too late (after a time-out or abort) or to no request of ours, and were dropped. The end without
+   * an answer that protocol v2 gives a request whose caller gave up is none of them.
+   */
   readonly droppedReplies: number;
   /**
    * Sends a one-way message. Resolves when the kernel has it, which says nothing about the peer having handled it.

@@ -149,6 +149,16 @@ export class Sender implements TurnTask, SlotHolder {
   /** Whoever has something to send when nothing else waits: called for as long as it appends something. */
   pull: (() => boolean) | undefined;
 
+  /** Whoever says something once for each write, however often it was asked: called before what waits is sealed. */
+  collect: (() => void) | undefined;
+  #owes = false;
+
+  /** `collect` has something. */
+  owe(): void {
+    this.#owes = true;
+    this.wake();
+  }
+
   /** `pull` has something. */
   wake(): void {
     if (!this.#scheduled && !this.#held) this.#schedule();
@@ -196,6 +206,7 @@ export class Sender implements TurnTask, SlotHolder {
     if (session === undefined || this.#closed || this.#failed) return;
     try {
       while (this.#writer.idle) {
+        if (this.#owes) this.#collects();
         if (!this.#queue.isEmpty) {
           if (!this.#writeChunk(session)) break;
         } else if (this.#segment.slot !== 0) {
@@ -304,6 +315,14 @@ export class Sender implements TurnTask, SlotHolder {
     session.sealPieces(header, whole, (piece) => frame.pieces.push(piece));
     frame.complete = true;
     return frame;
+  }
+
+  #collects(): void {
+    this.#owes = false;
+    const scheduled = this.#scheduled;
+    this.#scheduled = true;
+    this.collect?.();
+    this.#scheduled = scheduled;
   }
 
   /** Nothing waits: has `pull` something? What it appends is part of the flush under way. */

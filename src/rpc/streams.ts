@@ -28,12 +28,15 @@ export class Streams {
   readonly #pairs = new Map<number, StreamPair>();
   /** Streams with something to send and credit for it, in turn. */
   #ready: OutgoingStream[] = [];
+  /** Streams of which the sender is to get credit: one record for each, with the next write. */
+  readonly #owed = new Set<IncomingStream>();
   #sharedWindow = SHARED_WINDOW_BYTES;
 
   constructor(sender: Sender, controls: Controls) {
     this.#sender = sender;
     this.controls = controls;
     sender.pull = () => this.#pull();
+    sender.collect = () => this.#giveCredit();
   }
 
   get size(): number {
@@ -58,6 +61,7 @@ export class Streams {
     const pairs = [...this.#pairs.values()];
     this.#pairs.clear();
     this.#ready = [];
+    this.#owed.clear();
     for (const { incoming, outgoing } of pairs) {
       incoming?.fail(error);
       outgoing?.fail(error);
@@ -77,6 +81,12 @@ export class Streams {
     this.#sender.append(sequence, Kind.chunk, body);
   }
 
+  /** This stream's sender is to get credit. A peer that does not read gets no more than one record of it. */
+  oweCredit(stream: IncomingStream): void {
+    this.#owed.add(stream);
+    this.#sender.owe();
+  }
+
   /** Room for a stream whose consumer keeps up; 0 when there is none. */
   takeShared(bytes: number): number {
     const taken = Math.min(bytes, this.#sharedWindow);
@@ -86,6 +96,14 @@ export class Streams {
 
   giveShared(bytes: number): void {
     this.#sharedWindow += bytes;
+  }
+
+  #giveCredit(): void {
+    for (const stream of this.#owed) {
+      this.#owed.delete(stream);
+      const { sequence, bytes } = stream.takeCredit();
+      if (bytes > 0) this.controls.credit(sequence, bytes);
+    }
   }
 
   #pull(): boolean {

@@ -121,12 +121,13 @@ export class RawSession {
   /** The next message of the other side, alone in its frame or not; its settings and the credit it gives left out. */
   async receive(): Promise<RawFrame> {
     for (;;) {
-      const found = await this.#receiveAny();
+      const found = await this.receiveRecord();
       if (found.kind !== Kind.settings && found.kind !== Kind.credit) return found;
     }
   }
 
-  async #receiveAny(): Promise<RawFrame> {
+  /** The next record of the other side, whatever it is. */
+  async receiveRecord(): Promise<RawFrame> {
     const waiting = this.#records.shift();
     if (waiting !== undefined) return waiting;
     const frame = await this.receiveFrame();

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { Message, Server } from "../../../src/index.ts";
+import { Origin } from "../../../src/protocol/errorBody.ts";
 import { Kind } from "../../../src/protocol/wire.ts";
 import type { ServerOptions } from "../../../src/rpc/api.ts";
 import { test } from "../../support/harness.ts";
@@ -106,16 +107,27 @@ async function vanish(session: RawSession, slow: SlowServer): Promise<void> {
   assert.deepEqual(slow.reasons, ["ERR_CONNECTION_LOST"]);
 }
 
-/** What waited is handled to the last text; then the connection ends for what stands behind it. */
-async function expectProtocolError(session: RawSession, slow: SlowServer, texts: string[]): Promise<void> {
-  await slow.expectFull(LIMIT + 1);
-  await slow.endUntil(texts.length);
+/** What had begun goes on; the connection ends for what stands behind it, and what waits is never handled. */
+async function expectEnd(
+  session: RawSession,
+  slow: SlowServer,
+  code: string,
+  begun: string[],
+): Promise<void> {
   await session.peer.ended();
   await waitFor(() => slow.reasons.length === 1, "the end");
-  assert.deepEqual(slow.reasons, ["ERR_PROTOCOL"]);
-  assert.deepEqual(slow.given, texts);
+  assert.deepEqual(slow.reasons, [code]);
+  await slow.endUntil(begun.length);
+  await sleep(10);
+  assert.deepEqual(slow.given, begun);
   session.destroy();
   await session.peer.destroy();
+}
+
+/** All that was written before has been taken in: a ping waits behind nothing. */
+async function expectPong(session: RawSession): Promise<void> {
+  session.peer.write(session.seal(0, EMPTY, Kind.ping));
+  assert.equal((await session.receive()).kind, Kind.pong);
 }
 
 for (const [engine, messageBodies] of [
@@ -140,7 +152,7 @@ for (const [engine, messageBodies] of [
   });
 }
 
-test("everything behind such a bundle waits, too: frames of the same read and of later ones", async () => {
+test("everything behind such a bundle waits, too, requests and one-way messages in turn: frames of the same read and of later ones", async () => {
   const slow = await SlowServer.start();
   const session = await slow.connect();
   const request = (number: number): Uint8Array => record(number, Kind.message, text(`request ${number}`));
@@ -157,18 +169,22 @@ test("everything behind such a bundle waits, too: frames of the same read and of
   await slow.expectFull(LIMIT + 1);
   session.peer.write(session.sealBundle(oneWay("later"), request(9)));
   session.peer.write(session.seal(0, text("last")));
+  await expectPong(session);
   const expected = [
-    ...numberedTexts(5),
+    ...numberedTexts(3),
     "request 1",
+    "message 3",
     "request 3",
-    "padded",
+    "message 4",
     "request 5",
-    ...numberedTexts(5, 5),
-    "70000 bytes",
+    "padded",
     "request 7",
+    "message 5",
+    "request 9",
+    ...numberedTexts(4, 6),
+    "70000 bytes",
     "of the same write",
     "later",
-    "request 9",
     "last",
   ];
   await slow.endUntil(expected.length);
@@ -181,7 +197,7 @@ test("everything behind such a bundle waits, too: frames of the same read and of
   await vanish(session, slow);
 });
 
-test("the peer's drain and close wait behind the messages before them, and the end is in good order", async () => {
+test("the peer's drain and close are heard at once; the messages before them are handled, and the end is in good order", async () => {
   for (const inBundle of [true, false]) {
     const slow = await SlowServer.start();
     const session = await slow.connect();
@@ -198,20 +214,16 @@ test("the peer's drain and close wait behind the messages before them, and the e
     );
     session.peer.socket.end();
     await slow.expectFull(LIMIT + 1);
+    assert.equal((await session.receive()).kind, Kind.drain);
     assert.deepEqual(slow.reasons, []);
     await slow.endUntil(10);
     assert.deepEqual(slow.given, texts);
     assert.equal(slow.most, LIMIT + 1);
-    for (let i = 0; i < 10; ) {
+    for (let i = 0; i < 10; i++) {
       const { kind, sequence, body } = await session.receive();
-      // The server says drain as soon as it has heard it, whatever it still answers.
-      if (kind === Kind.drain) continue;
       assert.deepEqual([kind, sequence, fromText(body)], [Kind.reply, 2 * i + 1, `done: message ${i}`]);
-      i++;
     }
-    let last = await session.receive();
-    if (last.kind === Kind.drain) last = await session.receive();
-    assert.equal(last.kind, Kind.close);
+    assert.equal((await session.receive()).kind, Kind.close);
     await session.peer.ended();
     await waitFor(() => slow.reasons.length === 1, "the end");
     assert.deepEqual(slow.reasons, [undefined]);
@@ -236,12 +248,15 @@ test("a bundle in a large frame", async () => {
     ),
   );
   await slow.expectFull(LIMIT + 1);
+  await expectPong(session);
   await slow.endUntil(403);
+  // The request is the only one of its kind: it begins before the one-way messages that wait.
   assert.deepEqual(slow.given, [
-    ...texts.slice(0, 200),
+    ...texts.slice(0, LIMIT + 1),
+    "60000 bytes",
+    ...texts.slice(LIMIT + 1, 200),
     "200000 bytes",
     ...texts.slice(200),
-    "60000 bytes",
     "behind it",
   ]);
   assert.equal(slow.most, LIMIT + 1);
@@ -267,29 +282,36 @@ test("bodies of a bundle in a large frame are the application's, each for itself
   await session.peer.destroy();
 });
 
-test("a cancel in a bundle reaches its request, also when both had to wait", async () => {
+test("a cancel in a bundle is heard at once, also of a request that waits: that one is never begun", async () => {
   const slow = await SlowServer.start();
   const session = await slow.connect();
   const request = (number: number): Uint8Array => record(number, Kind.message, text(`request ${number}`));
   const cancel = (number: number): Uint8Array => record(number, Kind.cancel, EMPTY);
   session.peer.write(
-    session.sealBundle(request(1), request(3), cancel(1), request(5), request(7), cancel(7), cancel(3)),
+    session.sealBundle(
+      ...[request(1), request(3), cancel(1), request(5), request(7), request(9), cancel(7), cancel(3)],
+    ),
   );
   await slow.expectFull(LIMIT + 1);
-  assert.deepEqual(slow.aborted, ["request 1"]);
-  // Request 7 takes the place of the first, and its cancel needs room itself.
-  slow.endOne();
-  await slow.expectFull(LIMIT + 2);
-  assert.deepEqual(slow.aborted, ["request 1"]);
-  slow.endOne();
-  await waitFor(() => slow.aborted.length === 2, "the cancel that waited");
-  assert.deepEqual(slow.aborted, ["request 1", "request 7"]);
+  const refused = await session.receive();
+  assert.deepEqual([refused.kind, refused.sequence, refused.body[0]], [Kind.error, 7, Origin.notBegun]);
+  assert.deepEqual(slow.aborted, ["request 1", "request 3"]);
   await slow.endUntil(4);
-  assert.deepEqual(slow.given, ["request 1", "request 3", "request 5", "request 7"]);
+  assert.deepEqual(slow.given, ["request 1", "request 3", "request 5", "request 9"]);
+  for (const [number, kind] of [
+    [1, Kind.error],
+    [3, Kind.error],
+    [5, Kind.reply],
+    [9, Kind.reply],
+  ]) {
+    const ended = await session.receive();
+    assert.deepEqual([ended.sequence, ended.kind], [number, kind]);
+    if (kind === Kind.error) assert.equal(ended.body[0], Origin.library);
+  }
   await vanish(session, slow);
 });
 
-test("a malformed record behind messages that wait ends the connection when its turn comes", async () => {
+test("a malformed record behind messages that wait ends the connection at once", async () => {
   for (const tail of [
     u32(4),
     record(0, Kind.bundle, EMPTY),
@@ -304,17 +326,7 @@ test("a malformed record behind messages that wait ends the connection when its 
         session.seal(0, text("never")),
       ),
     );
-    await expectProtocolError(session, slow, texts);
-  }
-  for (const [kind, body] of [
-    [Kind.bundle, record(0, Kind.bundle, oneWay("nested"))],
-    [100, text("a frame of unknown kind")],
-  ] as const) {
-    const slow = await SlowServer.start();
-    const session = await slow.connect();
-    const texts = numberedTexts(6);
-    session.peer.write(concat(session.sealBundle(...texts.map(oneWay)), session.seal(0, body, kind)));
-    await expectProtocolError(session, slow, texts);
+    await expectEnd(session, slow, "ERR_PROTOCOL", texts.slice(0, LIMIT + 1));
   }
 });
 
@@ -322,6 +334,8 @@ test("a frame of the same read that can't be taken apart ends the connection, an
   const attempts: [code: string, say: (session: RawSession) => Uint8Array][] = [
     ["ERR_PROTOCOL", (session) => session.seal(0, EMPTY, Kind.bundle)],
     ["ERR_PROTOCOL", (session) => session.seal(0, new Uint8Array([0, 1]), Kind.bundle | 0x80)],
+    ["ERR_PROTOCOL", (session) => session.seal(0, record(0, Kind.bundle, oneWay("nested")), Kind.bundle)],
+    ["ERR_PROTOCOL", (session) => session.seal(0, text("a frame of unknown kind"), 63)],
     ["ERR_DECRYPT", () => concat(u32(40), patternBytes(40))],
   ];
   for (const [code, say] of attempts) {
@@ -329,15 +343,7 @@ test("a frame of the same read that can't be taken apart ends the connection, an
     const session = await slow.connect();
     const texts = numberedTexts(6);
     session.peer.write(concat(session.sealBundle(...texts.map(oneWay)), say(session)));
-    await waitFor(() => slow.given.length === LIMIT + 1, "the first messages");
-    await session.peer.ended();
-    await waitFor(() => slow.reasons.length === 1, "the end");
-    assert.deepEqual(slow.reasons, [code]);
-    await slow.endUntil(LIMIT + 1);
-    await sleep(10);
-    assert.deepEqual(slow.given, texts.slice(0, LIMIT + 1));
-    session.destroy();
-    await session.peer.destroy();
+    await expectEnd(session, slow, code, texts.slice(0, LIMIT + 1));
   }
 });
 

@@ -1,6 +1,7 @@
 // Bundles from a peer that finished the handshake: malformed ones, and everything that may stand in one.
 
 import assert from "node:assert/strict";
+import { encodeError, Origin } from "../../../src/protocol/errorBody.ts";
 import { Kind } from "../../../src/protocol/wire.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
@@ -57,7 +58,7 @@ test("malformed bundles end their connection, and no other", async () => {
       what: "a bundle with the padding flag in a bundle",
       parts: [record(0, Kind.bundle | 0x80, concat(oneWay("nested"), new Uint8Array([0, 2])))],
     },
-    ...[9, 10, 100, 127, 255].map((kind) => ({
+    ...[9, 10, 17, 63, 255].map((kind) => ({
       what: `a record of kind ${kind}`,
       parts: [record(0, kind, text("?"))],
     })),
@@ -143,7 +144,7 @@ test("a bundle of one record, of empty bodies, and of everything that may stand 
   const victim = await Victim.start(v2);
   const session = await attack(victim);
   session.peer.write(session.sealBundle(record(1, Kind.message, text("alone"))));
-  const alone = await session.receiveFrame();
+  const alone = await session.receive();
   assert.deepEqual([alone.kind, alone.sequence, fromText(alone.body)], [Kind.reply, 1, "alone"]);
 
   session.peer.write(
@@ -153,7 +154,9 @@ test("a bundle of one record, of empty bodies, and of everything that may stand 
       record(0, Kind.message, EMPTY),
       record(77, Kind.cancel, EMPTY),
       record(0, Kind.pong, EMPTY),
-      record(2, Kind.error, text("\u0002no")),
+      record(0, 64, text("reserved")),
+      record(1_000, 127, EMPTY),
+      record(2, Kind.error, encodeError(Origin.handler, "no", "")),
       record(4, Kind.reply, text("to nothing")),
       record(9, Kind.ping, EMPTY),
       record(5, Kind.message, EMPTY),
@@ -204,7 +207,7 @@ test("replies and errors in bundles reach their requests, in any order", async (
     concat(
       session.sealBundle(
         record(number(4), Kind.reply, text("four")),
-        record(number(2), Kind.error, text("\u0006ERR_NOthe reason")),
+        record(number(2), Kind.error, encodeError(Origin.handler, "ERR_NO", "the reason")),
         record(number(4), Kind.reply, text("four again")),
         record(number(0), Kind.reply, EMPTY),
       ),

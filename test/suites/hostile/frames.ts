@@ -266,7 +266,7 @@ test("v2: well-formed frames that the protocol does not allow", async () => {
   const padded = (kind: number, tail: number[]) => (session: RawSession) =>
     session.seal(0, new Uint8Array([1, 2, 3, ...tail]), kind | 0x80);
   const attempts: { what: string; say: (session: RawSession) => Uint8Array }[] = [
-    ...[9, 10, 100, 127].map((kind) => ({
+    ...[9, 10, 17, 63].map((kind) => ({
       what: `kind ${kind}`,
       say: (session: RawSession) => session.seal(0, text("?"), kind),
     })),

@@ -253,7 +253,8 @@ async function record(pattern: string): Promise<Recording> {
 const directions: readonly Direction[] = ["toServer", "toClient"];
 /** Frames of each direction after its last call: drain and close of the client, both in a bundle of the server. */
 const closingFrames = { toServer: 2, toClient: 1 };
-const CLOSING_BYTES = 2 * (4 + 5 + 16) + (4 + 5 + 2 * 9 + 16);
+/** Each close says in a field of 3 + 4 bytes which request was begun last. */
+const CLOSING_BYTES = 2 * (4 + 5 + 16) + (4 + 5 + 2 * 9 + 16) + 2 * (3 + 4);
 
 /** Flips one bit of one direction's byte stream. `flipped` tells whether the stream got that far. */
 function flipBit(direction: Direction, byte: number, bit: number): Attack & { flipped: boolean } {
@@ -528,7 +529,7 @@ const broken: HandshakeFactory = {
 test("control: on a protocol that is broken on purpose these tests notice", async () => {
   const credentials: [Credentials, Credentials] = [{ handshake: broken }, { handshake: broken }];
   startIdsAt(100_000);
-  const reflected = frameAttacks["reflected instead of passed on"]!("toServer", 1);
+  const reflected = frameAttacks["reflected instead of passed on"]!("toServer", 2);
   await assert.rejects(
     runAttacks(credentials, [reflected], () => {}),
     { message: /not what the server sent/ },

@@ -1,0 +1,45 @@
+// A queue whose work per item is constant in every runtime: Array.prototype.shift moves what is left in some.
+
+/** Items taken at the front before the array behind them is moved. */
+const SHIFT_AFTER = 64;
+
+export class Fifo<Item> {
+  #items: (Item | undefined)[] = [];
+  #head = 0;
+
+  get isEmpty(): boolean {
+    return this.#head === this.#items.length;
+  }
+
+  /** The oldest; undefined when it is empty. */
+  get first(): Item | undefined {
+    return this.#items[this.#head];
+  }
+
+  push(item: Item): void {
+    this.#items.push(item);
+  }
+
+  /** Removes the oldest and returns it; undefined when it is empty. */
+  shift(): Item | undefined {
+    if (this.isEmpty) return undefined;
+    const item = this.#items[this.#head];
+    this.#items[this.#head++] = undefined;
+    if (this.isEmpty) {
+      this.#items = [];
+      this.#head = 0;
+    } else if (this.#head >= SHIFT_AFTER && this.#head * 2 >= this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+    return item;
+  }
+
+  /** Empties it; what was in it, in order. */
+  takeAll(): Item[] {
+    const items = this.#items.slice(this.#head) as Item[];
+    this.#items = [];
+    this.#head = 0;
+    return items;
+  }
+}
