@@ -61,6 +61,8 @@ export class Arrivals implements MessageOwner {
   /** Numbers of the last request that arrived, and of the last one whose handler began. */
   #lastArrived: number;
   lastBegun: number;
+  /** Calls of the peer with streams that have no end yet. */
+  #openStreams = 0;
   /** A pong waits to be sent until so many bytes were. */
   #pongAt = -1;
   /** Handlers have run for TURN_MS: before more do, the event loop should look for other events. */
@@ -139,7 +141,12 @@ export class Arrivals implements MessageOwner {
   /** Gives the peer the credit that is due; coalesced, at the end of a read. */
   grantCredit(): void {
     const { due } = this.#allowance;
-    if (due === 0 || !this.#speaksV2 || !this.#lifecycle.maySend || this.#outbox.blocked) return;
+    if (due === 0 || !this.#speaksV2 || !this.#lifecycle.maySend) return;
+    if (this.#outbox.blocked) {
+      // Not now, but as soon as the peer has taken enough: nothing else may remind this side.
+      this.#outbox.sender.wantsRelief = true;
+      return;
+    }
     this.#allowance.given(due);
     this.#outbox.controls.credit(0, due);
   }
@@ -186,7 +193,7 @@ export class Arrivals implements MessageOwner {
     if (fault !== undefined) return this.#refuse(message, cost, fault.code, fault.message);
     const { maxStreams } = this.#options;
     const hasStreams = parts.incoming !== undefined || parts.outgoing !== undefined;
-    if (hasStreams && this.#outbox.streams.size >= maxStreams) {
+    if (hasStreams && this.#openStreams >= maxStreams) {
       return this.#refuse(
         message,
         cost,
@@ -195,8 +202,7 @@ export class Arrivals implements MessageOwner {
       );
     }
     if (head.deadlineMs === 0) return this.#refuse(message, cost, "ERR_REQUEST_TIMEOUT", EXPIRED);
-    if (hasStreams)
-      this.#outbox.streams.add(sequence, { incoming: parts.incoming, outgoing: parts.outgoing });
+    if (hasStreams) this.#openCall(sequence, parts);
     if (head.deadlineMs !== undefined) this.#armDeadline(message, parts, head.deadlineMs);
     this.#arrived(message, cost, this.#options.bodyViews && lent);
   }
@@ -252,6 +258,7 @@ export class Arrivals implements MessageOwner {
       head: own,
       deadlineAt: deadlineMs === undefined ? undefined : now() + deadlineMs,
       deadline: undefined,
+      hasStreams: false,
       incoming: streamsIn ? new IncomingStream(streams, number, maxItemBytes) : undefined,
       outgoing:
         streamCredit === undefined
@@ -365,11 +372,20 @@ export class Arrivals implements MessageOwner {
     timers.arm(parts.deadline, Math.min(deadlineMs, MAX_DEADLINE_MS));
   }
 
+  #openCall(sequence: number, parts: CallParts): void {
+    this.#openStreams++;
+    parts.hasStreams = true;
+    this.#outbox.streams.add(sequence, { incoming: parts.incoming, outgoing: parts.outgoing });
+  }
+
   /** A call has its end: nothing of it goes on. */
   #closeCall(message: IncomingMessage): void {
     const parts = message.callParts;
     if (parts === undefined) return;
     if (parts.deadline !== undefined) timers.cancel(parts.deadline);
+    if (!parts.hasStreams) return;
+    parts.hasStreams = false;
+    this.#openStreams--;
     parts.incoming?.end();
     this.#outbox.streams.remove(message.sequence);
   }

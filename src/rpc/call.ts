@@ -1,7 +1,7 @@
 // A call as its caller has it: a request with a head, and with streams both ways.
 
 import { SealwireError } from "../base/errors.ts";
-import { now } from "../core/eventLoop.ts";
+import { now, runSoon } from "../core/eventLoop.ts";
 import type { Head } from "../protocol/head.ts";
 import { FIRST_STREAM_CREDIT, IncomingStream } from "./incomingStream.ts";
 import { OutgoingStream } from "./outgoingStream.ts";
@@ -47,7 +47,7 @@ export class PendingCall extends PendingRequest implements Call {
     if (this.#answer === undefined) {
       this.#answer = this.settling;
       // Whoever only waits for the answer wants none of the items; whoever iterates has begun by the next turn.
-      queueMicrotask(() => {
+      runSoon(() => {
         if (!this.#incoming.taken) this.#incoming.discard();
       });
     }

@@ -27,13 +27,14 @@ export function typedReason(reason: unknown, state: State): SealwireError | unde
   return new SealwireError("ERR_HANDSHAKE", `the handshake failed: ${error.message}`, { cause: error });
 }
 
-/** What calls that still wait reject with. */
-export function callError(error: SealwireError | undefined): SealwireError {
-  if (error === undefined) return new SealwireError("ERR_CLOSED", "the connection was closed");
-  if (OWN_REASONS.has(error.code)) return error;
-  return new SealwireError("ERR_CONNECTION_LOST", `the connection was lost: ${error.message}`, {
-    cause: error,
-  });
+/** What calls that still wait reject with. `notBegun`: there were no keys, so nothing of them can have left. */
+export function callError(error: SealwireError | undefined, notBegun: boolean): SealwireError {
+  if (error === undefined) return new SealwireError("ERR_CLOSED", "the connection was closed", { notBegun });
+  if (OWN_REASONS.has(error.code)) {
+    return new SealwireError(error.code, error.message, { cause: error.cause, notBegun });
+  }
+  const text = `the connection was lost: ${error.message}`;
+  return new SealwireError("ERR_CONNECTION_LOST", text, { cause: error, notBegun });
 }
 
 /** The socket ended while the handshake ran. Nothing is sent to say why a handshake is refused. */

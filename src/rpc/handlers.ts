@@ -158,6 +158,8 @@ export class Handlers {
       const { code, text, data } = describeForPeer(error, this.#options);
       this.#events.onFailure(message, code, text, data);
     }
+    // A handler that passes on that it was cancelled has nothing to report.
+    if (error === message.cancelReason && error !== undefined) return;
     callListener("onHandlerError", this.#options.onHandlerError, error, message);
   }
 }

@@ -40,6 +40,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array, undefin
   #waiters: Waiter[] = [];
   #state: "open" | "ended" | "discarding" = "open";
   #error: SealwireError | undefined;
+  #senderIsBlocked = false;
   /** The application has begun to iterate. */
   taken = false;
 
@@ -65,6 +66,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array, undefin
     if (this.#state !== "open") return Promise.resolve(DONE);
     // Somebody waits: what has come of an incomplete item must not keep the rest from coming.
     this.#giveBackParts();
+    this.#widen();
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
   }
 
@@ -135,7 +137,14 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array, undefin
 
   /** The sender has more than its credit. It gets more if what came was taken. */
   blocked(): void {
-    if (this.#state !== "open" || this.#items.length > 0) return;
+    this.#senderIsBlocked = true;
+    if (this.#items.length === 0) this.#widen();
+  }
+
+  /** The consumer keeps up with a sender that could send more. */
+  #widen(): void {
+    if (!this.#senderIsBlocked || this.#state !== "open") return;
+    this.#senderIsBlocked = false;
     const wanted = Math.min(this.#allowance.window, MAX_STREAM_WINDOW - this.#allowance.window);
     const more = wanted <= 0 ? 0 : this.#streams.takeShared(wanted);
     if (more > 0) {

@@ -235,7 +235,10 @@ export class Link<Owner extends Connection> implements DialEvents {
     const { limits, handshake, flushes, resumptions } = this.#context;
     return new Outbox(limits, handshake.format, this.lifecycle, this.requests, flushes, this.#writer, {
       onNothingWaits: () => this.#ending.sayDrain(),
-      onRelief: () => this.#intake?.schedule(),
+      onRelief: () => {
+        this.#intake?.schedule();
+        this.arrivals.grantCredit();
+      },
       // What failed may run inside a call of the application, which must not find its connection closed under it.
       onFailure: (error) =>
         resumptions.add({
@@ -350,6 +353,14 @@ export class Link<Owner extends Connection> implements DialEvents {
     return new SealwireError("ERR_CONNECTION_LOST", text, { cause });
   }
 
+  /** The peer is told why, if it can be: not where something was forged, and as far as the socket takes it at once. */
+  #sayWhy(error: SealwireError | undefined): void {
+    if (error === undefined || error.code === "ERR_DECRYPT") return;
+    const { lastBegun } = this.arrivals;
+    this.outbox.controls.close({ code: error.code, lastBegun });
+    this.outbox.sender.flush();
+  }
+
   #fail(code: ConstructorParameters<typeof SealwireError>[0], text: string): void {
     this.shutdown(new SealwireError(code, text));
   }
@@ -359,7 +370,8 @@ export class Link<Owner extends Connection> implements DialEvents {
     const before = this.lifecycle.state;
     if (!this.lifecycle.close()) return;
     const error = typedReason(reason, before);
-    const forCalls = callError(error);
+    const forCalls = callError(error, before === "dialing" || before === "handshaking");
+    if (before === "open" || before === "draining") this.#sayWhy(error);
     timers.cancel(this.#handshakeDeadline);
     this.#liveness.stop();
     this.#ending.stop();

@@ -7,7 +7,7 @@ import { type CallHead, checkHead } from "../protocol/head.ts";
 import type { IncomingStream } from "./incomingStream.ts";
 import type { OutgoingStream } from "./outgoingStream.ts";
 import type { Connection, Message } from "./peer.ts";
-import type { Deadline } from "./timers.ts";
+import { type Deadline, timers } from "./timers.ts";
 
 /** The connection's side of its messages. */
 export interface MessageOwner {
@@ -37,6 +37,8 @@ export interface CallParts {
   readonly outgoing: OutgoingStream | undefined;
   /** Armed while the caller waits. */
   deadline: Deadline | undefined;
+  /** It counts among the connection's streams; the owner's own note. */
+  hasStreams: boolean;
 }
 
 export class IncomingMessage implements Message {
@@ -108,6 +110,11 @@ export class IncomingMessage implements Message {
 
   get expectsReply(): boolean {
     return !this.#answered && this.#cancelled === undefined;
+  }
+
+  /** Why nobody waits any more; undefined while somebody does. */
+  get cancelReason(): SealwireError | undefined {
+    return this.#cancelled;
   }
 
   /** It has had, or needs, no end any more. */
@@ -183,6 +190,7 @@ export class IncomingMessage implements Message {
   cancel(reason: SealwireError): void {
     if (this.#cancelled !== undefined) return;
     this.#cancelled = reason;
+    if (this.#call?.deadline !== undefined) timers.cancel(this.#call.deadline);
     this.#call?.incoming?.fail(reason);
     this.#call?.outgoing?.fail(reason);
     if (this.#finished && !this.#answered) this.#endCancelled();

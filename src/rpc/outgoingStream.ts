@@ -18,6 +18,8 @@ interface Item {
   reject(error: SealwireError): void;
 }
 
+const nothing = (): void => {};
+
 export class OutgoingStream {
   readonly #streams: Streams;
   readonly #sequence: () => number;
@@ -52,7 +54,7 @@ export class OutgoingStream {
   }
 
   /**
-   * Sends an item, in as many chunks as it needs. Resolves when all of it is on its way.
+   * Sends an item, in as many chunks as it needs. Resolves when there is credit for it.
    *
    * @throws SealwireError as rejections: ERR_STREAM_STOPPED, ERR_CLOSED (ended by this side), ERR_BACKPRESSURE, and what
    *   ended the call; at once: ERR_INVALID_ARGUMENT
@@ -67,12 +69,22 @@ export class OutgoingStream {
       const text = `${this.#pendingBytes} bytes of this stream wait for credit`;
       return Promise.reject(new SealwireError("ERR_BACKPRESSURE", text));
     }
+    // With credit for it the item is as good as sent: the next one may join it in one frame.
+    const hasCredit = this.#balance.bytes > this.#pendingBytes;
     this.#pendingBytes += item.length;
-    return new Promise((resolve, reject) => {
-      this.#items.push({ bytes: item.slice(), at: 0, resolve, reject });
+    const bytes = item.slice();
+    if (hasCredit) {
+      this.#items.push({ bytes, at: 0, resolve: nothing, reject: nothing });
       if (this.hasSomething) this.#streams.wake(this);
-      else if (this.#sequence() !== 0) this.#streams.controls.blocked(this.#sequence());
+      return Promise.resolve();
+    }
+    const written = new Promise<void>((resolve, reject) => {
+      this.#items.push({ bytes, at: 0, resolve, reject });
+      if (this.#sequence() !== 0) this.#streams.controls.blocked(this.#sequence());
     });
+    // Whoever does not wait for it is told of a failure by the call.
+    written.catch(nothing);
+    return written;
   }
 
   /** No more items of this side. Idempotent. */
