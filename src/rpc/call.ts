@@ -40,6 +40,7 @@ export class PendingCall extends PendingRequest implements Call {
   /** It was numbered, and its record is being sent: chunks may follow. */
   started(): void {
     this.#streams.add(this.sequence, { incoming: this.#incoming, outgoing: this.#outgoing });
+    this.#incoming.started();
     this.#outgoing.started();
   }
 

@@ -14,6 +14,7 @@ import { decodeSettings, type Settings } from "../protocol/settings.ts";
 import type { Arrivals } from "./arrivals.ts";
 import { copyBody } from "./bodies.ts";
 import { PendingCall } from "./call.ts";
+import type { IncomingStream } from "./incomingStream.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Outbox } from "./outbox.ts";
 import type { PendingRequest, RequestTable } from "./requests.ts";
@@ -205,12 +206,16 @@ export class Inbox implements RecordHandler {
   #takeRequest(sequence: number): PendingRequest | undefined {
     const mine = (sequence & 1) === this.#ownParity && sequence !== 0;
     const request = mine ? this.#requests.take(sequence) : undefined;
-    if (request === undefined || request.settled) {
+    if (request === undefined) {
+      // Protocol v2 keeps the number of a request until its end comes, whoever gave up before: this is one end too many.
+      if (this.#speaksV2) throw new SealwireError("ERR_PROTOCOL", "an end of a request that waits for none");
       this.droppedReplies++;
-      if (request !== undefined) {
-        this.#outbox.streams.remove(sequence);
-        this.#events.onAnswered();
-      }
+      return undefined;
+    }
+    if (request.settled) {
+      this.droppedReplies++;
+      this.#outbox.streams.remove(sequence);
+      this.#events.onAnswered();
       return undefined;
     }
     this.answered = true;
@@ -234,10 +239,10 @@ export class Inbox implements RecordHandler {
     }
     switch (kind) {
       case Kind.chunk:
-        pair.incoming?.receive(bytes, start, end);
+        opened(pair.incoming).receive(bytes, start, end);
         return;
       case Kind.end:
-        pair.incoming?.end();
+        opened(pair.incoming).receiveEnd();
         return;
       case Kind.stop:
         pair.outgoing?.stop();
@@ -256,6 +261,12 @@ export class Inbox implements RecordHandler {
     if (mine ? this.#requests.wasIssued(sequence) : this.#arrivals.hasArrived(sequence)) return;
     throw new SealwireError("ERR_PROTOCOL", "a record of a request that was never made");
   }
+}
+
+/** The direction of a stream, which the call's head must have opened. */
+function opened(incoming: IncomingStream | undefined): IncomingStream {
+  if (incoming !== undefined) return incoming;
+  throw new SealwireError("ERR_PROTOCOL", "chunks of a stream that was not announced");
 }
 
 function creditIn(bytes: Uint8Array, start: number, end: number): number {

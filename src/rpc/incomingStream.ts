@@ -41,6 +41,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array, undefin
   #state: "open" | "ended" | "discarding" = "open";
   #error: SealwireError | undefined;
   #senderIsBlocked = false;
+  #stopsAtStart = false;
   /** The application has begun to iterate. */
   taken = false;
 
@@ -73,10 +74,17 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array, undefin
   /** The application leaves: the sender is told to stop. */
   return(): Promise<IteratorResult<Uint8Array, undefined>> {
     if (this.#state === "open") {
-      this.#streams.controls.stop(this.#sequence());
+      // A call that waits to be sent has no number to say that of.
+      if (this.#sequence() === 0) this.#stopsAtStart = true;
+      else this.#streams.controls.stop(this.#sequence());
       this.discard();
     }
     return Promise.resolve(DONE);
+  }
+
+  /** The request got its number. */
+  started(): void {
+    if (this.#stopsAtStart) this.#streams.controls.stop(this.#sequence());
   }
 
   /** Nobody will iterate: what comes is dropped, and what was taken for it is free. */
@@ -117,17 +125,27 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array, undefin
     else if (this.#waiters.length > 0) this.#giveBackParts();
   }
 
-  /** The sender's end arrived. */
+  /**
+   * The sender's end arrived.
+   *
+   * @throws SealwireError ERR_PROTOCOL when it had arrived before
+   */
+  receiveEnd(): void {
+    if (this.#state === "ended") throw new SealwireError("ERR_PROTOCOL", "a second end of a stream");
+    this.end();
+  }
+
+  /** Nothing more comes: the sender's end arrived, or that of the request. */
   end(): void {
     if (this.#state === "open") this.#state = "ended";
     this.#release();
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE);
   }
 
-  /** The call is over, badly. Items that are complete are still given. */
+  /** The call is over, badly. Items that are complete are still given; what is under way is dropped as it comes. */
   fail(error: SealwireError): void {
     if (this.#state === "open") {
-      this.#state = "ended";
+      this.#state = "discarding";
       this.#error = error;
     }
     this.#forgetParts();

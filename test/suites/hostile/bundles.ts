@@ -57,7 +57,7 @@ test("malformed bundles end their connection, and no other", async () => {
       what: "a bundle with the padding flag in a bundle",
       parts: [record(0, Kind.bundle | 0x80, concat(oneWay("nested"), new Uint8Array([0, 2])))],
     },
-    ...[9, 10, 100, 127, 255].map((kind) => ({
+    ...[9, 10, 17, 63, 255].map((kind) => ({
       what: `a record of kind ${kind}`,
       parts: [record(0, kind, text("?"))],
     })),
@@ -143,6 +143,7 @@ test("a bundle of one record, of empty bodies, and of everything that may stand 
   const victim = await Victim.start(v2);
   const session = await attack(victim);
   session.peer.write(session.sealBundle(record(1, Kind.message, text("alone"))));
+  assert.equal((await session.receiveFrame()).kind, Kind.settings);
   const alone = await session.receiveFrame();
   assert.deepEqual([alone.kind, alone.sequence, fromText(alone.body)], [Kind.reply, 1, "alone"]);
 
@@ -151,10 +152,10 @@ test("a bundle of one record, of empty bodies, and of everything that may stand 
       oneWay("one way"),
       record(3, Kind.message, text("first")),
       record(0, Kind.message, EMPTY),
-      record(77, Kind.cancel, EMPTY),
+      record(3, Kind.cancel, EMPTY),
       record(0, Kind.pong, EMPTY),
-      record(2, Kind.error, text("\u0002no")),
-      record(4, Kind.reply, text("to nothing")),
+      record(0, 64, text("of later")),
+      record(0, Kind.blocked, EMPTY),
       record(9, Kind.ping, EMPTY),
       record(5, Kind.message, EMPTY),
     ),
@@ -170,7 +171,6 @@ test("a bundle of one record, of empty bodies, and of everything that may stand 
     ],
   );
   assert.deepEqual(victim.takeHandled().map(fromText), ["alone", "one way", "first", "", ""]);
-  assert.equal(victim.server.connections[1]!.droppedReplies, 2);
 
   // The sequence of the bundle itself says nothing; the end may be in one.
   session.peer.write(session.seal(1_234, concat(oneWay("last"), record(0, Kind.drain, EMPTY)), Kind.bundle));
@@ -204,8 +204,7 @@ test("replies and errors in bundles reach their requests, in any order", async (
     concat(
       session.sealBundle(
         record(number(4), Kind.reply, text("four")),
-        record(number(2), Kind.error, text("\u0006ERR_NOthe reason")),
-        record(number(4), Kind.reply, text("four again")),
+        record(number(2), Kind.error, text("\0\u0006ERR_NO\0\nthe reason")),
         record(number(0), Kind.reply, EMPTY),
       ),
       session.sealBundle(
@@ -221,7 +220,7 @@ test("replies and errors in bundles reach their requests, in any order", async (
   assertSameBytes(await calls[1]!, patternBytes(40_000));
   const error = await failed;
   assert.deepEqual([error.remoteCode, error.message], ["ERR_NO", "the reason"]);
-  assert.equal(client.connections[0]!.droppedReplies, 1);
+  assert.equal(client.connections[0]!.droppedReplies, 0);
   session.peer.write(session.sealBundle(record(0, Kind.drain, EMPTY), record(0, Kind.close, EMPTY)));
   await lost;
   session.peer.socket.end();
