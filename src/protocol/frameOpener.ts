@@ -71,6 +71,8 @@ export class FrameOpener implements FrameSink {
   /** Parity of the numbers of this side's requests. */
   readonly #ownParity: number;
   #proven = false;
+  /** Protocol v2: the first frame, which holds the settings alone, was handed on. */
+  #begun = false;
 
   constructor(session: Session, options: OpenerOptions, sink: RecordSink) {
     this.#session = session;
@@ -154,10 +156,12 @@ export class FrameOpener implements FrameSink {
       kind -= PADDED_FLAG;
     }
     if (kind !== Kind.bundle) {
+      this.#begun = true;
       this.#sink.record(sequence, kind, bytes, bodyStart, end, lent, more);
       return;
     }
     if (bodyStart === end) throw new SealwireError("ERR_PROTOCOL", "an empty bundle");
+    if (!this.#begun) throw new SealwireError("ERR_PROTOCOL", "the first frame is a bundle");
     this.#sink.bundle(bytes, bodyStart, end, more);
   }
 

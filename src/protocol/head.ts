@@ -13,6 +13,7 @@ import {
   u32Value,
   unknownCritical,
 } from "./fields.ts";
+import { MAX_CREDIT } from "./settings.ts";
 
 /** What an application says beside a body. */
 export interface CallHead {
@@ -149,10 +150,18 @@ function readFields(fields: Fields): Head {
     ...defined("traceParent", text(Tag.traceParent, MAX_TRACE_BYTES)),
     ...defined("contentType", contentType?.[0]),
     ...defined("streams", streams === undefined ? undefined : true),
-    ...defined("streamCredit", u32Field(fields, Tag.streamCredit)),
+    ...defined("streamCredit", creditField(fields)),
     // Copies: the fields live longer than the read that brought them.
     fields: new Map(own.map(([tag, value]) => [tag, viewOf(value, 0, value.length).slice()])),
   };
+}
+
+function creditField(fields: Fields): number | undefined {
+  const credit = u32Field(fields, Tag.streamCredit);
+  if (credit !== undefined && credit > MAX_CREDIT) {
+    throw new SealwireError("ERR_PROTOCOL", `${credit} bytes of credit for a stream`);
+  }
+  return credit;
 }
 
 function defined<Name extends string, Value>(name: Name, value: Value | undefined) {

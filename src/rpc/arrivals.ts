@@ -60,9 +60,9 @@ export class Arrivals implements MessageOwner {
   readonly #allowance: Allowance;
   /** With body views: the object of the last one-way message, for the next one. */
   #spare: IncomingMessage | undefined;
-  /** Numbers of the last request that arrived, and of the last one whose handler began. */
-  #lastArrived: number;
-  lastBegun: number;
+  /** Numbers of the last request that arrived, and of the last one whose handler began; 0: none. */
+  #lastArrived = 0;
+  lastBegun = 0;
   /** Requests of the peer that have no end yet, as the peer counts them. */
   #openRequests = 0;
   /** Answers behind items that are still to be sent. */
@@ -90,9 +90,6 @@ export class Arrivals implements MessageOwner {
     this.connection = peers.connection;
     this.#lifecycle = peers.lifecycle;
     this.#outbox = peers.outbox;
-    // The number before the peer's first one.
-    this.#lastArrived = role === "client" ? 0 : 0xffffffff;
-    this.lastBegun = this.#lastArrived;
     this.#allowance = new Allowance(BASE_SETTINGS.messageCredit);
     this.#handlers = new Handlers(options, speaksV2, {
       onFailure: (message, code, text, data) => {
@@ -171,7 +168,7 @@ export class Arrivals implements MessageOwner {
   }
 
   hasArrived(sequence: number): boolean {
-    return ((this.#lastArrived - sequence) | 0) >= 0;
+    return this.#lastArrived !== 0 && ((this.#lastArrived - sequence) | 0) >= 0;
   }
 
   // ---- What arrives -------------------------------------------------------------------------------------
@@ -196,9 +193,10 @@ export class Arrivals implements MessageOwner {
 
   call(sequence: number, bytes: Uint8Array, start: number, end: number, lent: boolean, more: number): void {
     const cost = this.#pay(end - start);
-    if (sequence === 0) throw new SealwireError("ERR_PROTOCOL", "a call that is no request");
-    this.#checkNumber(sequence);
-    const { head, bodyStart, fault } = decodeHead(bytes, start, end);
+    if (sequence !== 0) this.#checkNumber(sequence);
+    const { head: said, bodyStart, fault } = decodeHead(bytes, start, end);
+    // A one-way message has neither an end to wait for nor streams: what its head says of them means nothing.
+    const head: Head = sequence === 0 ? onlyOwn(said) : said;
     const parts = this.#callParts(sequence, head);
     const message = this.#newMessage(sequence, bytes, bodyStart, end, lent, more, parts);
     if (fault !== undefined) return this.#refuse(message, cost, fault.code, fault.message);
@@ -218,9 +216,17 @@ export class Arrivals implements MessageOwner {
     this.#arrived(message, cost, this.#options.bodyViews && lent);
   }
 
-  /** The caller no longer waits. */
+  /**
+   * The caller no longer waits.
+   *
+   * @throws SealwireError ERR_PROTOCOL for a request that was never made
+   */
   cancel(sequence: number): void {
     const message = this.#handlers.request(sequence);
+    const isTheirs = sequence !== 0 && (sequence & 1) !== this.#ownParity;
+    if (message === undefined && !(isTheirs && this.hasArrived(sequence))) {
+      throw new SealwireError("ERR_PROTOCOL", "a cancel of a request that was never made");
+    }
     if (message === undefined || (message.answered && !message.answerWaits)) return;
     this.#abandon(message, new SealwireError("ERR_ABORTED", "the caller no longer waits for the answer"));
   }
@@ -461,6 +467,11 @@ export class Arrivals implements MessageOwner {
     }
     this.#ended(message);
   }
+}
+
+/** What a head says of the application's. */
+function onlyOwn({ deadlineMs: _, streams: __, streamCredit: ___, ...own }: Head): Head {
+  return own;
 }
 
 const EXPIRED = "the caller's deadline has passed";

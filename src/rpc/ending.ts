@@ -135,10 +135,15 @@ export class Ending {
         notBegun,
       });
     outbox.closePaid(errorFor(true));
-    requests.rejectAll((sequence) => errorFor(lastBegun !== undefined && ((sequence - lastBegun) | 0) > 0));
+    requests.rejectAll((sequence) => errorFor(wasNotBegun(sequence, lastBegun)));
   }
 
   #armDeadline(): void {
     if (!this.#deadline.armed) timers.arm(this.#deadline, this.#parts.drainTimeoutMs);
   }
+}
+
+/** By what the peer said of the last request that it began, if it said so. 0: it began none. */
+function wasNotBegun(sequence: number, lastBegun: number | undefined): boolean {
+  return lastBegun !== undefined && (lastBegun === 0 || ((sequence - lastBegun) | 0) > 0);
 }

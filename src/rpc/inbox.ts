@@ -14,6 +14,7 @@ import { FIRST_RESERVED_KIND, Kind, LAST_RESERVED_KIND } from "../protocol/wire.
 import type { Arrivals } from "./arrivals.ts";
 import { copyBody } from "./bodies.ts";
 import { PendingCall } from "./call.ts";
+import type { IncomingStream } from "./incomingStream.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Outbox } from "./outbox.ts";
 import type { PendingRequest, RequestTable } from "./requests.ts";
@@ -211,6 +212,8 @@ export class Inbox implements RecordHandler {
     const mine = (sequence & 1) === this.#ownParity && sequence !== 0;
     const request = mine ? this.#requests.take(sequence) : undefined;
     if (request === undefined) {
+      // Protocol v2 keeps the number of a request until its end comes, whoever gave up before: this is one end too many.
+      if (this.#speaksV2) throw new SealwireError("ERR_PROTOCOL", "an end of a request that waits for none");
       this.droppedReplies++;
       return undefined;
     }
@@ -240,10 +243,10 @@ export class Inbox implements RecordHandler {
     }
     switch (kind) {
       case Kind.chunk:
-        pair.incoming?.receive(bytes, start, end);
+        opened(pair.incoming).receive(bytes, start, end);
         return;
       case Kind.end:
-        pair.incoming?.end();
+        opened(pair.incoming).end();
         return;
       case Kind.stop:
         pair.outgoing?.stop();
@@ -262,6 +265,12 @@ export class Inbox implements RecordHandler {
     if (mine ? this.#requests.wasIssued(sequence) : this.#arrivals.hasArrived(sequence)) return;
     throw new SealwireError("ERR_PROTOCOL", "a record of a request that was never made");
   }
+}
+
+/** The direction of a stream, which the call's head must have opened. */
+function opened(incoming: IncomingStream | undefined): IncomingStream {
+  if (incoming !== undefined) return incoming;
+  throw new SealwireError("ERR_PROTOCOL", "chunks of a stream that was not announced");
 }
 
 function creditIn(bytes: Uint8Array, start: number, end: number): number {

@@ -3,14 +3,18 @@
 
 import { SealwireError } from "../base/errors.ts";
 import { viewOf } from "../core/bytes.ts";
+import { TAG_BYTES } from "../core/frameLayout.ts";
 import { Allowance } from "../protocol/credit.ts";
-import { CHUNK_CONTINUES } from "../protocol/wire.ts";
+import { BASE_SETTINGS } from "../protocol/settings.ts";
+import { CHUNK_CONTINUES, KIND_HEADER_BYTES } from "../protocol/wire.ts";
 import { Fifo } from "./fifo.ts";
 import { chunkCost } from "./outgoingStream.ts";
 import type { Streams } from "./streams.ts";
 
 /** What every stream may have on its way at first. */
 export const FIRST_STREAM_CREDIT = 16_384;
+/** Flags and bytes: every peer takes frames of that length. A balance above 0 permits one, so it is what a stream overdraws. */
+const MAX_CHUNK_BODY_BYTES = BASE_SETTINGS.maxFrameBytes - KIND_HEADER_BYTES - TAG_BYTES;
 /** What a stream whose consumer keeps up may come to have. */
 const MAX_STREAM_WINDOW = 4_194_304;
 
@@ -117,6 +121,8 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array, undefin
    */
   receive(bytes: Uint8Array, start: number, end: number): void {
     if (end === start) throw new SealwireError("ERR_PROTOCOL", "a chunk without flags");
+    if (end - start > MAX_CHUNK_BODY_BYTES)
+      throw new SealwireError("ERR_PROTOCOL", "a chunk that is too long");
     const flags = bytes[start]!;
     const cost = chunkCost(end - start - 1);
     if (!this.#allowance.receive(cost)) {

@@ -118,8 +118,9 @@ export class OutgoingStream {
   /** The receiver wants no more: what waits is dropped, and the end is said. */
   stop(): void {
     if (this.#state === "ended") return;
-    this.#drop(new SealwireError("ERR_STREAM_STOPPED", "the other side takes no more of this stream"));
+    // First: an answer that waits for the items to leave ends the request, and nothing of it may follow.
     this.#streams.controls.end(this.#sequence());
+    this.#drop(new SealwireError("ERR_STREAM_STOPPED", "the other side takes no more of this stream"));
   }
 
   /** The call is over: what waits is dropped. */

@@ -8,14 +8,13 @@ import { blake2b } from "@noble/hashes/blake2.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { concatBytes } from "@noble/hashes/utils.js";
 import { ml_kem768 } from "@noble/post-quantum/ml-kem.js";
-import { toHex } from "./vectors.ts";
 
 /** A named value of the document; bytes are printed as hex. */
 export type VectorLine = readonly [name: string, value: Uint8Array | string];
 export type VectorBlock = readonly VectorLine[];
 
-const EMPTY = new Uint8Array(0);
-const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);
+export const EMPTY = new Uint8Array(0);
+export const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);
 /** Bytes that say in the document what they are: first, first + 1, … */
 const counting = (first: number, length = 32): Uint8Array =>
   Uint8Array.from({ length }, (_, i) => (first + i) & 0xff);
@@ -30,11 +29,11 @@ export const vectorKeys = {
   kemRandomness: counting(0xe1),
 };
 
-function u32be(value: number): Uint8Array {
+export function u32be(value: number): Uint8Array {
   return Uint8Array.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff);
 }
 
-const frame = (sealed: Uint8Array): Uint8Array => concatBytes(u32be(sealed.length), sealed);
+export const frame = (sealed: Uint8Array): Uint8Array => concatBytes(u32be(sealed.length), sealed);
 /** The first frame of a handshake: u16be suite ‖ u16be length ‖ message. */
 const firstFrame = (suite: number, message: Uint8Array): Uint8Array =>
   concatBytes(Uint8Array.of(0, suite, message.length >> 8, message.length & 0xff), message);
@@ -49,7 +48,7 @@ function hkdf(ck: Uint8Array, ikm: Uint8Array, outputs: number): Uint8Array[] {
 }
 
 /** Noise's nonce: 00000000 ‖ u64be n, for n < 2^32. */
-const noiseNonce = (n: number): Uint8Array => concatBytes(u32be(0), u32be(0), u32be(n));
+export const noiseNonce = (n: number): Uint8Array => concatBytes(u32be(0), u32be(0), u32be(n));
 
 export interface NoiseTranscript {
   block: VectorBlock;
@@ -205,100 +204,6 @@ export function noiseTranscript(pattern: string, steps: boolean): NoiseTranscrip
   return { block: lines, messages, handshakeHash: h, keys };
 }
 
-const kinds = { message: 0, reply: 1, error: 2, cancel: 3, ping: 4, pong: 5, drain: 6, close: 7, bundle: 8 };
-
-function plaintextV2(sequence: number, kind: keyof typeof kinds, body: Uint8Array, padding = 0): Uint8Array {
-  const bare = concatBytes(u32be(sequence), Uint8Array.of(kinds[kind]), body);
-  if (padding === 0) return bare;
-  const total = Math.ceil((bare.length + 2) / padding) * padding;
-  const padBytes = total - bare.length;
-  const padded = concatBytes(bare, new Uint8Array(padBytes - 2), u32be(padBytes).slice(2));
-  padded[4]! |= 0x80;
-  return padded;
-}
-
-function bundleV2(plaintexts: Uint8Array[], padding = 0): Uint8Array {
-  const records = plaintexts.flatMap((plaintext) => [u32be(plaintext.length), plaintext]);
-  return plaintextV2(0, "bundle", concatBytes(...records), padding);
-}
-
-const sealV2 = (key: Uint8Array, n: number, plaintext: Uint8Array): Uint8Array =>
-  frame(gcm(key, noiseNonce(n)).encrypt(plaintext));
-
-const errorBody = (code: string, text: string): Uint8Array =>
-  concatBytes(Uint8Array.of(code.length), ascii(code), ascii(text));
-
-/** A session after the NNpsk0 handshake above: each frame of each direction in order. */
-export function transportBlocks(): { client: VectorBlock; server: VectorBlock } {
-  const [clientKey, serverKey] = noiseTranscript("NNpsk0", false).keys;
-  const lines = (key: Uint8Array, frames: [string, Uint8Array][]): VectorBlock =>
-    frames.flatMap(([what, plaintext], n): VectorLine[] => [
-      [`plaintext ${n}, ${what}`, plaintext],
-      [`frame ${n}`, sealV2(key, n, plaintext)],
-    ]);
-  return {
-    client: lines(clientKey, [
-      ["one-way message", plaintextV2(0, "message", ascii("hello"))],
-      ["request 1", plaintextV2(1, "message", ascii("What time is it?"))],
-      ["request 3", plaintextV2(3, "message", ascii("Who are you?"))],
-      ["drain", plaintextV2(0, "drain", EMPTY)],
-      ["close", plaintextV2(0, "close", EMPTY)],
-    ]),
-    server: lines(serverKey, [
-      ["reply to request 1", plaintextV2(1, "reply", ascii("noon"))],
-      ["error for request 3", plaintextV2(3, "error", errorBody("ERR_SECRET", "I won't tell"))],
-      [
-        "bundle of drain and close",
-        bundleV2([plaintextV2(0, "drain", EMPTY), plaintextV2(0, "close", EMPTY)]),
-      ],
-    ]),
-  };
-}
-
-/** The first frame of the client when two messages leave together, without padding and with `padding: 64`. */
-export function bundleBlock(): VectorBlock {
-  const [clientKey] = noiseTranscript("NNpsk0", false).keys;
-  const messages = [
-    plaintextV2(0, "message", ascii("hello")),
-    plaintextV2(1, "message", ascii("What time is it?")),
-  ];
-  const plaintext = bundleV2(messages);
-  const padded = bundleV2(messages, 64);
-  return [
-    ["plaintext", plaintext],
-    ["frame 0", sealV2(clientKey, 0, plaintext)],
-    ["plaintext, padded", padded],
-    ["frame 0, padded", sealV2(clientKey, 0, padded)],
-  ];
-}
-
-/** The first frame of the client with `padding: 64`, and the key changes. */
-export function paddingBlock(): VectorBlock {
-  const [clientKey] = noiseTranscript("NNpsk0", false).keys;
-  const plaintext = plaintextV2(0, "message", ascii("hello"), 64);
-  return [
-    ["plaintext", plaintext],
-    ["frame 0", sealV2(clientKey, 0, plaintext)],
-  ];
-}
-
-export function rekeyBlock(): VectorBlock {
-  const [clientKey] = noiseTranscript("NNpsk0", false).keys;
-  const nonce = concatBytes(u32be(0), u32be(0xffffffff), u32be(0xffffffff));
-  const next = (key: Uint8Array): Uint8Array => gcm(key, nonce).encrypt(new Uint8Array(32)).slice(0, 32);
-  const second = next(clientKey);
-  const third = next(second);
-  const plaintext = plaintextV2(0, "message", ascii("hello"));
-  return [
-    ["key of frames 0 to 65,535", clientKey],
-    ["key of frames 65,536 to 131,071", second],
-    ["key of frames 131,072 to 196,607", third],
-    ["plaintext", plaintext],
-    ["frame 65,536", sealV2(second, 65_536, plaintext)],
-    ["frame 131,072", sealV2(third, 131_072, plaintext)],
-  ];
-}
-
 /** Protocol v1: the handshake and the first frames of both directions. */
 export function v1Block(): VectorBlock {
   const { clientEphemeral: client, serverEphemeral: server } = vectorKeys;
@@ -323,39 +228,4 @@ export function v1Block(): VectorBlock {
     ["server's frame 1, request 2", seal(1, 2, "Still there?")],
     ["client's frame 2, response 2", seal(2, 2, "yes")],
   ];
-}
-
-/** Every block of the document by its identifier. */
-export function documentBlocks(): Record<string, VectorBlock> {
-  const transport = transportBlocks();
-  return {
-    "v2-NNpsk0-steps": noiseTranscript("NNpsk0", true).block,
-    "v2-NNhfs+psk0-steps": noiseTranscript("NNhfs+psk0", true).block,
-    ...Object.fromEntries(
-      ["XXhfs", "IKhfs", "NN", "XX", "XXpsk3", "IK", "IKpsk2", "KK", "KKpsk0"].map((name) => [
-        `v2-${name}`,
-        noiseTranscript(name, false).block,
-      ]),
-    ),
-    "v2-transport-client": transport.client,
-    "v2-transport-server": transport.server,
-    "v2-bundle": bundleBlock(),
-    "v2-padding": paddingBlock(),
-    "v2-rekey": rekeyBlock(),
-    v1: v1Block(),
-  };
-}
-
-const WIDTH = 100;
-
-/** As in the document: "name = hex", long values on lines of their own. */
-export function printBlock(block: VectorBlock): string {
-  return block
-    .map(([name, value]) => {
-      const text = typeof value === "string" ? value : toHex(value);
-      if (name.length + 3 + text.length <= WIDTH) return `${name} = ${text}`;
-      const pieces = text.match(/.{1,96}/g)!;
-      return [`${name} =`, ...pieces.map((piece) => `    ${piece}`)].join("\n");
-    })
-    .join("\n");
 }

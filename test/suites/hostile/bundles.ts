@@ -152,12 +152,10 @@ test("a bundle of one record, of empty bodies, and of everything that may stand 
       oneWay("one way"),
       record(3, Kind.message, text("first")),
       record(0, Kind.message, EMPTY),
-      record(77, Kind.cancel, EMPTY),
+      record(3, Kind.cancel, EMPTY),
       record(0, Kind.pong, EMPTY),
       record(0, 64, text("reserved")),
       record(1_000, 127, EMPTY),
-      record(2, Kind.error, encodeError(Origin.handler, "no", "")),
-      record(4, Kind.reply, text("to nothing")),
       record(9, Kind.ping, EMPTY),
       record(5, Kind.message, EMPTY),
     ),
@@ -173,7 +171,6 @@ test("a bundle of one record, of empty bodies, and of everything that may stand 
     ],
   );
   assert.deepEqual(victim.takeHandled().map(fromText), ["alone", "one way", "first", "", ""]);
-  assert.equal(victim.server.connections[1]!.droppedReplies, 2);
 
   // The sequence of the bundle itself says nothing; the end may be in one.
   session.peer.write(session.seal(1_234, concat(oneWay("last"), record(0, Kind.drain, EMPTY)), Kind.bundle));
@@ -208,7 +205,6 @@ test("replies and errors in bundles reach their requests, in any order", async (
       session.sealBundle(
         record(number(4), Kind.reply, text("four")),
         record(number(2), Kind.error, encodeError(Origin.handler, "ERR_NO", "the reason")),
-        record(number(4), Kind.reply, text("four again")),
         record(number(0), Kind.reply, EMPTY),
       ),
       session.sealBundle(
@@ -224,7 +220,6 @@ test("replies and errors in bundles reach their requests, in any order", async (
   assertSameBytes(await calls[1]!, patternBytes(40_000));
   const error = await failed;
   assert.deepEqual([error.remoteCode, error.message], ["ERR_NO", "the reason"]);
-  assert.equal(client.connections[0]!.droppedReplies, 1);
   session.peer.write(session.sealBundle(record(0, Kind.drain, EMPTY), record(0, Kind.close, EMPTY)));
   await lost;
   session.peer.socket.end();

@@ -7,23 +7,34 @@ import { join } from "node:path";
 import { FrameCipher } from "../../../src/core/frameCipher.ts";
 import { x25519PublicKey } from "../../../src/core/x25519.ts";
 import {
+  type Client,
   type ClientOptions,
   connect,
   type HandshakeFactory,
   listen,
+  type Message,
   type MessageHandler,
   monteV1,
   type NoiseOptions,
   noise,
+  type Server,
   type ServerOptions,
 } from "../../../src/index.ts";
+import { controlsFor } from "../../../src/protocol/controls.ts";
+import { decodeError, Origin } from "../../../src/protocol/errorBody.ts";
+import { decodeHead, encodeWithHead } from "../../../src/protocol/head.ts";
 import { messageLengths, parsePattern } from "../../../src/protocol/noise/patterns.ts";
+import { decodeReason } from "../../../src/protocol/reason.ts";
+import { BASE_SETTINGS, decodeSettings, encodeSettings } from "../../../src/protocol/settings.ts";
 import { v1HandshakeForTests } from "../../../src/protocol/v1.ts";
 import { attackProxy, type Direction } from "../../support/attackProxy.ts";
+import { documentBlocks, printBlock } from "../../support/documentVectors.ts";
 import { drive } from "../../support/handshakePair.ts";
 import { test } from "../../support/harness.ts";
-import { documentBlocks, noiseTranscript, printBlock, vectorKeys } from "../../support/protocolVectors.ts";
+import { noiseTranscript, vectorKeys } from "../../support/protocolVectors.ts";
+import { waitFor } from "../../support/rpcHarness.ts";
 import { sealWhole } from "../../support/sealWhole.ts";
+import { callVectors } from "../../support/transportVectors.ts";
 import { repositoryRoot, toHex } from "../../support/vectors.ts";
 
 const { clientEphemeral, serverEphemeral, clientStatic, serverStatic, psk, kemSeed, kemRandomness } =
@@ -45,6 +56,9 @@ function value(block: string, name: string): string {
   const more = rest.findIndex((line) => !line.startsWith("    "));
   return [first!, ...rest.slice(0, more)].map((line) => line.trim()).join("");
 }
+
+const bytesOf = (hex: string): Uint8Array =>
+  Uint8Array.from(hex.match(/../g)!, (byte) => Number.parseInt(byte, 16));
 
 test("the document's vectors are what the independent implementation computes", () => {
   const blocks = documentBlocks();
@@ -142,17 +156,18 @@ test("the package's handshakes are those of the document, with and without a psk
   assert.equal(compared, 11);
 });
 
+/** Frames of the session that runs now, so far. */
+let seen: Record<Direction, string[]> = { toServer: [], toClient: [] };
+
 /** Runs `calls` between a client and a server with these handshakes; returns all frames of each direction. */
 async function recordSession(
   client: Partial<ClientOptions> & { handshake: HandshakeFactory },
   server: Partial<ServerOptions> & { handshake: HandshakeFactory },
   preambleBytes: number,
-  calls: (connection: {
-    send(body: Uint8Array): Promise<void>;
-    request(body: Uint8Array): Promise<Uint8Array>;
-  }) => Promise<void>,
+  calls: (connection: Client, server: Server) => Promise<void>,
 ): Promise<Record<Direction, string[]>> {
   const frames: Record<Direction, string[]> = { toServer: [], toClient: [] };
+  seen = frames;
   const listening = await listen({ port: 0, ...server });
   const proxy = await attackProxy(listening.port, {
     preambleBytes,
@@ -163,7 +178,7 @@ async function recordSession(
   });
   const dialling = connect({ port: proxy.port, maxConnections: 1, ...client });
   try {
-    await calls(dialling);
+    await calls(dialling, listening);
   } finally {
     await dialling.close();
     await listening.close();
@@ -181,6 +196,24 @@ const v2Handshakes = () => ({
 /** The frames of a block, by number. */
 function framesOf(block: string, count: number): string[] {
   return Array.from({ length: count }, (_, n) => value(block, `frame ${n}`));
+}
+
+/** All frames of both directions are those of the document: the handshake's, then the session's. */
+function assertSession(
+  session: string,
+  frames: Record<Direction, string[]>,
+  toServer: number,
+  toClient: number,
+  handshake = "v2-NNpsk0-steps",
+): void {
+  assert.deepEqual(frames.toServer, [
+    value(handshake, "frame 1, from the client"),
+    ...framesOf(`${session}-client`, toServer),
+  ]);
+  assert.deepEqual(frames.toClient, [
+    value(handshake, "frame 2, from the server"),
+    ...framesOf(`${session}-server`, toClient),
+  ]);
 }
 
 test("a session of v2 on a socket is the document's, byte for byte", async () => {
@@ -203,17 +236,83 @@ test("a session of v2 on a socket is the document's, byte for byte", async () =>
       });
     },
   );
-  assert.deepEqual(frames.toServer, [
-    value("v2-NNpsk0-steps", "frame 1, from the client"),
-    ...framesOf("v2-transport-client", 5),
-  ]);
-  assert.deepEqual(frames.toClient, [
-    value("v2-NNpsk0-steps", "frame 2, from the server"),
-    ...framesOf("v2-transport-server", 3),
-  ]);
+  assertSession("v2-transport", frames, 6, 4);
 });
 
-test("a hybrid handshake on a socket is the document's, byte for byte", async () => {
+test("calls and streams on a socket are the document's, byte for byte", async () => {
+  const { timeoutMs, method, traceParent, contentType, ownTag, ownValue } = callVectors;
+  let wasSettled = (): void => {};
+  const settled = new Promise<void>((resolve) => {
+    wasSettled = resolve;
+  });
+  const handlers: Record<string, (message: Message) => Promise<void>> = {
+    async "[]"(message) {
+      assert.deepEqual(message.head, {
+        method,
+        traceParent,
+        contentType,
+        fields: new Map([[ownTag, ownValue]]),
+      });
+      assert.ok(message.remainingMs! > 0 && message.remainingMs! <= timeoutMs);
+      await message.write(encoder.encode("ready"));
+      for await (const item of message) await message.write(encoder.encode(text(item).toUpperCase()));
+      message.reply(encoder.encode("40"), { contentType });
+    },
+    async count(message) {
+      await message.write(encoder.encode("one"));
+      // The credit allows it, so it ends when the caller leaves: the number of turns that takes is the socket's.
+      await new Promise<void>((resolve) => {
+        stopped = resolve;
+      });
+      await assert.rejects(message.write(encoder.encode("two")), { code: "ERR_STREAM_STOPPED" });
+      message.reply(encoder.encode("stopped"));
+    },
+    async wait(message) {
+      asked();
+      await new Promise<void>((resolve) => message.signal.addEventListener("abort", () => resolve()));
+      setTimeout(wasSettled);
+    },
+  };
+  let stopped = (): void => {};
+  let asked = (): void => {};
+  const wasAsked = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  const onMessage: MessageHandler = (message) => handlers[text(message.body)]!(message);
+  const { client, server } = v2Handshakes();
+  const ends = value("v2-call-server", "frame 5");
+  const frames = await recordSession(client, { ...server, onMessage }, 0, async (connection) => {
+    await connection.connected();
+    const head = { method, traceParent, contentType, fields: new Map([[ownTag, ownValue]]) };
+    const sum = connection.call(encoder.encode("[]"), { timeoutMs, head });
+    const items = sum[Symbol.asyncIterator]();
+    assert.equal(text((await items.next()).value!), "ready");
+    await sum.write(encoder.encode("forty"));
+    assert.equal(text((await items.next()).value!), "FORTY");
+    sum.end();
+    assert.equal(text(await sum.answer), "40");
+    assert.equal((await items.next()).done, true);
+
+    const count = connection.call(encoder.encode("count"), { timeoutMs: 0 });
+    for await (const item of count) {
+      assert.equal(text(item), "one");
+      break;
+    }
+    await waitFor(() => seen.toClient.includes(ends), "the end of the stream that was stopped");
+    stopped();
+    assert.equal(text(await count.answer), "stopped");
+
+    const abort = new AbortController();
+    const waiting = connection.request(encoder.encode("wait"), { timeoutMs: 0, signal: abort.signal });
+    await wasAsked;
+    abort.abort();
+    await assert.rejects(waiting, { code: "ERR_ABORTED" });
+    await settled;
+  });
+  assertSession("v2-call", frames, 10, 9);
+});
+
+test("a hybrid session on a socket is the document's, byte for byte", async () => {
   const client = { psk, unsafeEphemeralForTests: clientEphemeral, unsafeKemForTests: kemSeed };
   const server = { psk, unsafeEphemeralForTests: serverEphemeral, unsafeKemForTests: kemRandomness };
   const onMessage: MessageHandler = (message) => message.reply(message.body);
@@ -225,14 +324,89 @@ test("a hybrid handshake on a socket is the document's, byte for byte", async ()
       assert.equal(text(await connection.request(encoder.encode("hello"))), "hello");
     },
   );
-  assert.equal(frames.toServer[0], value("v2-NNhfs+psk0-steps", "frame 1, from the client"));
-  assert.equal(frames.toClient[0], value("v2-NNhfs+psk0-steps", "frame 2, from the server"));
+  assertSession("v2-hybrid", frames, 4, 3, "v2-NNhfs+psk0-steps");
+});
+
+test("the other records are the document's", () => {
+  const record = (name: string): Uint8Array => bytesOf(value("v2-records", name));
+  const body = (name: string): Uint8Array => record(name).subarray(5);
+  let said: string[] = [];
+  const controls = controlsFor(
+    true,
+    {
+      append(sequence, kind, content) {
+        const header = Uint8Array.of(0, 0, 0, sequence, kind);
+        said.push(toHex(header) + toHex(content));
+      },
+    },
+    () => 65_000,
+  );
+  const expectSaid = (...names: string[]): void => {
+    assert.deepEqual(
+      said,
+      names.map((name) => value("v2-records", name)),
+    );
+    said = [];
+  };
+  const settings = {
+    maxFrameBytes: 33_554_432,
+    maxRequests: 1_024,
+    maxStreams: 256,
+    messageCredit: 0x7fffffff,
+  };
+  const all = body("settings, all");
+  assert.deepEqual(decodeSettings(all, 0, all.length), settings);
+  // This package knows no reserved kind: what it says ends before that field.
+  assert.equal(toHex(encodeSettings(settings)), toHex(all.subarray(0, all.length - 5)));
+  assert.deepEqual(decodeSettings(body("settings, none"), 0, 0), BASE_SETTINGS);
+  assert.equal(encodeSettings(BASE_SETTINGS).length, 0);
+
+  const headOf = (name: string) => decodeHead(body(name), 0, body(name).length);
+  const late = headOf("call 7, too late, with an unknown field to skip");
+  assert.deepEqual([late.head.deadlineMs, late.fault], [0, undefined]);
+  const critical = headOf("call 7, with an unknown critical field");
+  assert.equal(critical.fault?.code, "ERR_UNSUPPORTED");
+  assert.equal(
+    text(body("call 7, an empty head").subarray(headOf("call 7, an empty head").bodyStart)),
+    "body",
+  );
+  assert.equal(toHex(encodeWithHead({}, encoder.encode("body"))), toHex(body("call 7, an empty head")));
+
+  controls.error(7, Origin.notBegun, critical.fault!.code, critical.fault!.message);
+  controls.error(7, Origin.handler, "E", "é", encoder.encode("data"));
+  expectSaid("error for call 7, not begun", "error for call 7, of the handler, with data");
+  const refused = decodeError(body("error for call 7, not begun"));
+  assert.deepEqual(
+    [refused.remoteCode, refused.notBegun, refused.data],
+    ["ERR_UNSUPPORTED", true, undefined],
+  );
+  const failed = decodeError(body("error for call 7, of the handler, with data"));
+  assert.deepEqual([failed.remoteCode, failed.notBegun, failed.message], ["E", false, "é"]);
+  assert.equal(text(failed.data!), "data");
+
+  controls.credit(0, 131_072);
+  controls.credit(7, 8_192);
+  controls.blocked(0);
+  controls.blocked(7);
+  controls.pong(9);
+  expectSaid(
+    "credit of 131,072 for messages",
+    "credit of 8,192 for call 7",
+    "blocked, messages",
+    "blocked, call 7",
+    "pong 9",
+  );
+  controls.drain({ text: "restart", lastBegun: 6, retryAfterMs: 5_000 });
+  controls.close({ code: "ERR_PROTOCOL", text: "why", lastBegun: 6 });
+  expectSaid("drain, come back after 5 s", "close, with a reason");
+  const cancel = body("cancel of call 7, with a reason");
+  assert.deepEqual(decodeReason(cancel, 0, cancel.length), { code: "ERR_ABORTED", text: "no longer" });
 });
 
 test("the bundles are the document's", async () => {
   for (const [padding, block] of [
-    [0, "frame 0"],
-    [64, "frame 0, padded"],
+    [0, "frame 1"],
+    [64, "frame 1, padded"],
   ] as const) {
     const { client, server } = v2Handshakes();
     const received: string[] = [];
@@ -250,29 +424,27 @@ test("the bundles are the document's", async () => {
         await sent;
       },
     );
-    assert.equal(frames.toServer[1], value("v2-bundle", block));
+    assert.equal(frames.toServer[2], value("v2-bundle", block));
     assert.deepEqual(received, ["hello", "What time is it?"]);
   }
 });
 
-test("the padded frame is the document's", async () => {
+test("the padded frames are the document's", async () => {
   const { client, server } = v2Handshakes();
   const received: string[] = [];
   const onMessage: MessageHandler = (message) => void received.push(text(message.body));
   const frames = await recordSession({ ...client, padding: 64 }, { ...server, onMessage }, 0, (connection) =>
     connection.send(encoder.encode("hello")),
   );
-  assert.equal(frames.toServer[1], value("v2-padding", "frame 0"));
+  assert.deepEqual(frames.toServer.slice(1, 3), framesOf("v2-padding", 2));
   assert.deepEqual(received, ["hello"]);
 });
 
 test("the key changes are the document's", () => {
-  const key = Uint8Array.from(value("v2-rekey", "key of frames 0 to 65,535").match(/../g)!, (byte) =>
-    Number.parseInt(byte, 16),
-  );
+  const key = bytesOf(value("v2-rekey", "key of frames 0 to 65,535"));
   const cipher = new FrameCipher(key, "counter-last");
   const plaintext = value("v2-rekey", "plaintext");
-  const header = Uint8Array.from(plaintext.slice(0, 10).match(/../g)!, (byte) => Number.parseInt(byte, 16));
+  const header = bytesOf(plaintext.slice(0, 10));
   for (const n of [65_536, 131_072]) {
     cipher.rekey();
     cipher.counterLow = n;
