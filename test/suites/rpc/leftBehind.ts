@@ -126,6 +126,38 @@ for (const { name, options } of protocols) {
     }
   });
 
+  test(`${name}: a handler that transfers lent memory away harms nobody else, and no end`, async () => {
+    let transferred = 0;
+    const { server, client } = await startPair(
+      {
+        ...options,
+        engine: "wasm",
+        messageBodies: "view",
+        onMessage: (message) => {
+          const { length } = message.body;
+          const answer = message.body.slice();
+          structuredClone(message.body, { transfer: [message.body.buffer as ArrayBuffer] });
+          transferred++;
+          assert.equal(message.body.length, 0);
+          assert.equal(answer.length, length);
+          if (message.expectsReply) message.reply(answer);
+        },
+      },
+      { ...options, maxConnections: 1 },
+    );
+    for (const length of LENGTHS) {
+      const { body } = secretBody(length);
+      assert.ok(Buffer.from(await client.request(body)).equals(body));
+    }
+    await client.close();
+    const other = startClient({ ...options, port: server.port });
+    const { body } = secretBody(1_000);
+    assert.ok(Buffer.from(await other.request(body)).equals(body));
+    await other.close();
+    assert.equal(transferred, LENGTHS.length + 1);
+    await waitFor(() => server.connections.length === 0, "both to end in order");
+  });
+
   test(`${name}: what was sent and never taken is not left as plaintext`, async () => {
     // A peer whose handshake never ends: what it was given waits as plaintext until the end.
     const listener = await RawListener.listen();
