@@ -44,7 +44,6 @@ const longerWithReason: Record<string, string> = {
     "temporary: counter and IV, native frames and the piece writer become files of their own",
   "adapters/denoSockets.ts": "temporary: the stock of read buffers becomes a file of its own",
   "protocol/noise/handshakeState.ts": "temporary: reading and writing of tokens become files of their own",
-  "rpc/admission.ts": "temporary",
   "rpc/inbox.ts": "temporary: answers become a file of their own",
   "rpc/link.ts": "temporary",
   "rpc/sender.ts": "temporary: large frames become a file of their own",

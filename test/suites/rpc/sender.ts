@@ -383,6 +383,11 @@ test("the budget of the process: who holds the most is stopped first, who holds 
   greedy.takeAll();
   modest.takeAll();
   assert.deepEqual([greedy.reliefs, modest.reliefs, modest.sender.overBudget], [0, 1, false]);
+  modest.transport.stalled = true;
+  modest.append(100);
+  modest.endTurn();
+  modest.takeAll();
+  assert.equal(modest.reliefs, 1, "nobody asked a second time");
 });
 
 test("limits of the process are checked, and set back by leaving them out", () => {
