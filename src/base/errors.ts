@@ -69,6 +69,18 @@ export class SealwireError extends Error {
   }
 }
 
+/**
+ * Whether something that was thrown is an error of this package. Never throws, whatever it is: of a revoked proxy, or one
+ * with a handler that throws, `instanceof` does.
+ */
+export function isSealwireError(thrown: unknown): thrown is SealwireError {
+  try {
+    return thrown instanceof SealwireError;
+  } catch {
+    return false;
+  }
+}
+
 /** A caller's mistake. `name` is the argument or option, `expected` completes "must be …". */
 export function invalidArgument(name: string, expected: string): SealwireError {
   return new SealwireError("ERR_INVALID_ARGUMENT", `${name} must be ${expected}`);

@@ -67,7 +67,10 @@ let lentUsed = 0;
  */
 export function lendMemory(bytes: number): Uint8Array {
   // A handler that transferred it to somebody else broke a rule, but only its own messages may suffer.
-  if (lent.length < bytes) lent = new Uint8Array(Math.max(bytes, FIRST_LENT_BYTES));
+  if (lent.length < bytes) {
+    wipeLent();
+    lent = new Uint8Array(Math.max(bytes, FIRST_LENT_BYTES));
+  }
   if (bytes > lentUsed) lentUsed = bytes;
   return lent;
 }
@@ -75,8 +78,13 @@ export function lendMemory(bytes: number): Uint8Array {
 /** Gives lent memory back that is too large to keep. */
 export function trimLentMemory(): void {
   if (lent.length <= KEPT_LENT_BYTES) return;
-  wipe(lent);
+  wipeLent();
   lent = new Uint8Array(0);
+}
+
+/** Nothing can be done, or has to be, where it was transferred away: then its length is 0. */
+function wipeLent(): void {
+  if (lent.length > 0) wipe(lent.subarray(0, lentUsed));
   lentUsed = 0;
 }
 
@@ -88,6 +96,5 @@ export function wipeReceiveMemory(): void {
   memory.fill(0, JOIN, JOIN + joinUsed);
   windowUsed = 0;
   joinUsed = 0;
-  wipe(lent.subarray(0, lentUsed));
-  lentUsed = 0;
+  wipeLent();
 }

@@ -1,6 +1,6 @@
 // Which error the callers of a connection get when it ends. Pure functions: what is known goes in.
 
-import { type ErrorCode, SealwireError } from "../base/errors.ts";
+import { type ErrorCode, isSealwireError, SealwireError } from "../base/errors.ts";
 import type { State } from "./lifecycle.ts";
 
 /** Reasons that callers get as they are; every other one is the cause of ERR_CONNECTION_LOST. */
@@ -19,10 +19,9 @@ const OWN_REASONS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /** Whatever ended the connection, as an error of this package; undefined when it ended in good order. */
 export function typedReason(reason: unknown, state: State): SealwireError | undefined {
   if (reason === undefined) return undefined;
-  const error =
-    reason instanceof SealwireError
-      ? reason
-      : new SealwireError("ERR_CONNECTION_LOST", "the connection failed", { cause: reason });
+  const error = isSealwireError(reason)
+    ? reason
+    : new SealwireError("ERR_CONNECTION_LOST", "the connection failed", { cause: reason });
   if ((state !== "handshaking" && state !== "unproven") || OWN_REASONS.has(error.code)) return error;
   return new SealwireError("ERR_HANDSHAKE", `the handshake failed: ${error.message}`, { cause: error });
 }

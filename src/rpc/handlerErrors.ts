@@ -1,7 +1,7 @@
 // What handlers throw may be anything: an object without a prototype, a proxy, an error whose getters throw. Here it
 // becomes what the caller is told, without running into that.
 
-import { SealwireError } from "../base/errors.ts";
+import { isSealwireError } from "../base/errors.ts";
 import { isBytes } from "../core/bytes.ts";
 
 /** How much of an error the caller gets to see. */
@@ -53,7 +53,7 @@ export function describeForPeer(
   exposure: ErrorExposure,
 ): { readonly code: string; readonly text: string; readonly data: Uint8Array | undefined } {
   // An error of a peer that this handler asked in turn keeps the code that it had there.
-  const relayed = error instanceof SealwireError ? error.remoteCode : undefined;
+  const relayed = isSealwireError(error) ? textProperty(error, "remoteCode") : undefined;
   const code = relayed ?? textProperty(error, "code") ?? UNNAMED;
   let text = "";
   if (exposure.exposeStacks) text = textProperty(error, "stack") ?? "";

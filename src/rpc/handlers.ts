@@ -33,13 +33,13 @@ const { then } = Promise.prototype;
 
 /** Takes a result as `await` takes it: one of the two is called, once, whatever the application's `then` does. */
 function whenSettled(result: unknown, done: () => void, failed: (error: unknown) => void): void {
-  if (result instanceof Promise) {
-    try {
+  try {
+    if (result instanceof Promise) {
       then.call(result, done, failed);
       return;
-    } catch {
-      // A subclass whose constructor can't be used for the promise that `then` makes.
     }
+  } catch {
+    // A subclass whose constructor can't be used for the promise that `then` makes, or a proxy without a prototype.
   }
   then.call(new Promise((resolve) => resolve(result)), done, failed);
 }

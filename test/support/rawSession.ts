@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { blake2b } from "../../src/core/blake2b.ts";
 import { x25519, x25519KeyPair } from "../../src/core/x25519.ts";
 import { aes256gcm } from "../../src/crypto.ts";
-import { noise } from "../../src/noise.ts";
+import { type NoiseOptions, noise } from "../../src/noise.ts";
 import type { Role } from "../../src/protocol/handshake.ts";
 import { Kind } from "../../src/protocol/wire.ts";
 import { concat, type RawPeer, u32 } from "./rawPeer.ts";
@@ -66,15 +66,21 @@ export class RawSession {
   }
 
   /**
-   * Protocol v2 with this psk (hex or base64), or anonymous. `firstFrame` false: without the first frame that proves
-   * this peer to a server.
+   * Protocol v2 with this psk (hex or base64), with these options, or anonymous. `firstFrame` false: without the first
+   * frame that proves this peer to a server.
    */
-  static async v2(peer: RawPeer, role: Role, psk?: string, firstFrame = true): Promise<RawSession> {
-    const handshake = noise(psk === undefined ? {} : { psk }, role).create(role, { remoteAddress: "" });
+  static async v2(
+    peer: RawPeer,
+    role: Role,
+    psk: string | NoiseOptions = {},
+    firstFrame = true,
+  ): Promise<RawSession> {
+    const options = typeof psk === "string" ? { psk } : psk;
+    const handshake = noise(options, role).create(role, { remoteAddress: "" });
     while (!handshake.done) {
       const out = handshake.send();
       if (out !== undefined) peer.write(out);
-      else handshake.receive(await peer.read(handshake.expects));
+      else await handshake.receive(await peer.read(handshake.expects));
     }
     for (let out = handshake.send(); out !== undefined; out = handshake.send()) peer.write(out);
     const { sendKey, receiveKey } = handshake.finish();

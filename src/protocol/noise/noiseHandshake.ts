@@ -8,7 +8,7 @@
 // the peer's static key is known it is checked (`remoteStatic`, then `authorize`), before anything more is written.
 // Every failure ends the handshake and wipes it.
 
-import { SealwireError } from "../../base/errors.ts";
+import { isSealwireError, SealwireError } from "../../base/errors.ts";
 import { requireBytes, writeU32 } from "../../core/bytes.ts";
 import type { Handshake, HandshakeInfo, HandshakeResult, Role } from "../handshake.ts";
 import { HYBRID_SUITE_BIT, LENGTH_BYTES } from "../wire.ts";
@@ -262,7 +262,7 @@ export class NoiseHandshake implements Handshake {
 
 function unauthorized(remoteStaticKey: Uint8Array, why: string, cause?: unknown): SealwireError {
   // An authorize() that explains its refusal, such as that of knownPeers, is quoted.
-  if (cause instanceof SealwireError && cause.code === "ERR_UNAUTHORIZED") return cause;
+  if (isSealwireError(cause) && cause.code === "ERR_UNAUTHORIZED") return cause;
   return new SealwireError("ERR_UNAUTHORIZED", `the peer's static key ${encodeKey(remoteStaticKey)} ${why}`, {
     cause,
   });

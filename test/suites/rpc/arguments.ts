@@ -6,6 +6,7 @@ import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
 import {
   checkLeaksAfterEachTest,
+  echo,
   fromText,
   rejectsWith,
   startPair,
@@ -66,6 +67,40 @@ test("every number option refuses what is no number in its range, and is named",
   throwsWith(() => connectWith({ port: 65_536 }), "ERR_INVALID_ARGUMENT");
   throwsWith(() => connectWith({ port: 0 }), "ERR_INVALID_ARGUMENT");
   throwsWith(() => connectWith({ port: undefined }), "ERR_INVALID_ARGUMENT");
+});
+
+test("padding that no frame could hold is refused at once, and named; the longest works", async () => {
+  for (const maxFrameBytes of [64, 1_024, 20_000]) {
+    for (const padding of [maxFrameBytes - 15, maxFrameBytes, 32_768]) {
+      if (padding > 32_768) continue;
+      const options = { ...v2.options, maxFrameBytes, padding };
+      const refused = { code: "ERR_INVALID_ARGUMENT", message: /^padding must be at most maxFrameBytes/ };
+      assert.throws(() => connect({ ...options, port: 1 }), refused);
+      await assert.rejects(listen({ ...options, port: 0 }), refused);
+    }
+    const limits = { ...v2.options, maxFrameBytes, padding: Math.min(maxFrameBytes - 16, 32_768) };
+    const { client } = await startPair({ ...limits, onMessage: echo }, limits);
+    const longest = new Uint8Array(limits.padding - 7).fill(5);
+    assert.deepEqual(await client.request(longest), longest);
+    assert.throws(() => client.request(new Uint8Array(longest.length + 1)), {
+      code: "ERR_MESSAGE_TOO_LARGE",
+    });
+    // Errors of handlers fit, too.
+    const { client: other } = await startPair(
+      {
+        ...limits,
+        onHandlerError() {},
+        onMessage: () => {
+          throw Object.assign(new Error("x".repeat(99)), { code: `E_${"LONG".repeat(30)}` });
+        },
+      },
+      limits,
+    );
+    assert.match((await rejectsWith(other.request(longest), "ERR_REMOTE")).remoteCode!, /^E_LONG/);
+  }
+  // Without the limit of the protocol's own range there would be room for more.
+  const { client } = await startPair({ ...v2.options, onMessage: echo }, { ...v2.options, padding: 32_768 });
+  assert.equal((await client.request(new Uint8Array(5))).length, 5);
 });
 
 test("functions, strings, booleans, choices", async () => {

@@ -249,12 +249,12 @@ test("while slots are scarce no write keeps one, and none waits", () => {
     assert.ok(slotsAreScarce());
     const others = slotsInUse();
     const lines = Array.from({ length: 30 }, () => new Line());
-    for (const line of lines) {
+    for (const [i, line] of lines.entries()) {
       line.transport.stalled = true;
       line.append(1_000);
       line.endTurn();
       // What is being filled may have one; every full segment is outside of the pool, also the one in the write.
-      assert.ok(slotsInUse() - others <= lines.length);
+      assert.ok(slotsInUse() - others <= i + 1, `${slotsInUse() - others} slots of ${i + 1} connections`);
     }
     for (const line of lines) line.append(1);
     for (const line of lines) {
@@ -269,6 +269,21 @@ test("while slots are scarce no write keeps one, and none waits", () => {
     assert.equal(single.transport.written.length, 1);
     assert.equal(slotsInUse(), others, "the write in flight holds a slot");
   });
+});
+
+test("giving slots up costs what is given up, however much was moved out before", () => {
+  const line = new Line();
+  line.transport.stalled = true;
+  for (let i = 0; i < 200; i++) {
+    line.append(200);
+    line.endTurn();
+    // Three segments or four, and the one that is being filled.
+    const looks = countLooks(() => line.sender.giveUpSlots());
+    assert.ok(looks <= 10, `${looks} looks, the ${i}th time`);
+    assert.ok(slotsInUse() <= 1, "only the write's is left");
+  }
+  line.takeAll();
+  line.assertAllInOrder();
 });
 
 test("before the keys are there a connection holds one slot at most, whatever waits; then all leave in order", () => {
@@ -368,6 +383,11 @@ test("the budget of the process: who holds the most is stopped first, who holds 
   greedy.takeAll();
   modest.takeAll();
   assert.deepEqual([greedy.reliefs, modest.reliefs, modest.sender.overBudget], [0, 1, false]);
+  modest.transport.stalled = true;
+  modest.append(100);
+  modest.endTurn();
+  modest.takeAll();
+  assert.equal(modest.reliefs, 1, "nobody asked a second time");
 });
 
 test("limits of the process are checked, and set back by leaving them out", () => {

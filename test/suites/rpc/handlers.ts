@@ -1,0 +1,412 @@
+// Handlers and the peers that start them: results of every kind, signals that fire, limits that hold across
+// connections, and what a message costs once it is handled.
+
+import assert from "node:assert/strict";
+import { type Message, SealwireError, type ServerOptions } from "../../../src/index.ts";
+import { Kind } from "../../../src/protocol/wire.ts";
+import { test } from "../../support/harness.ts";
+import { protocols, v2 } from "../../support/protocols.ts";
+import { concat, RawPeer, u32 } from "../../support/rawPeer.ts";
+import type { RawSession } from "../../support/rawSession.ts";
+import {
+  checkLeaksAfterEachTest,
+  deferred,
+  echo,
+  fromText,
+  rejectsWith,
+  sleep,
+  startClient,
+  startPair,
+  startServer,
+  text,
+  waitFor,
+} from "../../support/rpcHarness.ts";
+import { Victim } from "../../support/victim.ts";
+
+checkLeaksAfterEachTest();
+
+// ---- What handlers throw and return -----------------------------------------------------------------------
+
+const failure = Object.assign(new Error("the secret of this server"), { code: "E_OWN" });
+
+function thenable(then: (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void) {
+  return { then };
+}
+
+function throwIt(value: unknown): never {
+  throw value;
+}
+
+/** Ways in which a handler fails; each costs its own caller an ERR_REMOTE, and nobody else anything. */
+const failures: Record<string, () => unknown> = {
+  "throws an error": () => throwIt(failure),
+  "throws undefined": () => throwIt(undefined),
+  "throws null": () => throwIt(null),
+  "throws what has no text": () => throwIt(Object.create(null)),
+  "throws a symbol": () => throwIt(Symbol("x")),
+  "throws a revoked proxy": () => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    throwIt(proxy);
+  },
+  "throws an error whose properties throw": () =>
+    throwIt(
+      Object.defineProperties(new Error(), {
+        message: { get: () => throwIt(failure) },
+        code: { get: () => throwIt(failure) },
+        stack: { get: () => throwIt(failure) },
+      }),
+    ),
+  "throws what throws as text": () => throwIt({ toString: () => throwIt(failure), code: 5, message: 7 }),
+  rejects: () => Promise.reject(failure),
+  "rejects with what has no text": () => Promise.reject(Object.create(null)),
+  "a then that throws": () => thenable(() => throwIt(failure)),
+  "a then that is a getter that throws": () =>
+    // biome-ignore lint/suspicious/noThenProperty: that is what is tested
+    Object.defineProperty({}, "then", { get: () => throwIt(failure) }),
+  "a then that rejects, resolves and throws": () =>
+    thenable((resolve, reject) => {
+      reject(failure);
+      reject(failure);
+      resolve(undefined);
+      throw failure;
+    }),
+  "a promise behind a proxy whose prototype can't be read": () =>
+    new Proxy(
+      thenable((_resolve, reject) => reject(failure)),
+      { getPrototypeOf: () => throwIt(failure) },
+    ),
+  "a proxy of an error of this package": () =>
+    throwIt(new Proxy(new SealwireError("ERR_REMOTE", "x"), { get: () => throwIt(failure) })),
+  "a promise whose constructor throws": () =>
+    Object.defineProperty(Promise.resolve(), "constructor", { get: () => throwIt(failure) }),
+};
+
+for (const exposure of [{}, { exposeErrorMessages: true }, { exposeStacks: true }]) {
+  const [shown = "by default"] = Object.keys(exposure);
+
+  test(`${shown}: however a handler fails, its caller is told, onHandlerError once, and the rest is served`, async () => {
+    const reported: unknown[] = [];
+    const { client, server } = await startPair(
+      {
+        ...v2.options,
+        ...exposure,
+        onHandlerError: (error) => reported.push(error),
+        onMessage: (message) => {
+          const how = failures[fromText(message.body)];
+          return how === undefined ? echo(message) : (how() as undefined);
+        },
+      },
+      { ...v2.options, maxConnections: 1 },
+    );
+    const connection = await client.connected();
+    for (const how of Object.keys(failures)) {
+      const [error, beside] = await Promise.all([
+        rejectsWith(client.request(text(how)), "ERR_REMOTE"),
+        client.request(text("beside it")),
+      ]);
+      assert.equal(fromText(beside), "beside it", how);
+      assert.equal(reported.splice(0).length, 1, how);
+      const isOwn = error.remoteCode === "E_OWN";
+      assert.ok(isOwn || error.remoteCode === "ERR_HANDLER", `${how}: ${error.remoteCode}`);
+      // What the server does not choose to show is not sent.
+      const tells = /the secret of this server/.test(error.message);
+      assert.equal(tells, isOwn && shown !== "by default", `${how}: ${error.message}`);
+    }
+    assert.equal(client.connections[0], connection);
+    assert.equal(server.connections.length, 1);
+  });
+}
+
+test("a result that settles twice counts once: the limit of handlers stays what it is", async () => {
+  const { client } = await startPair(
+    {
+      ...v2.options,
+      maxConcurrentHandlers: 2,
+      maxHandlers: 2,
+      onMessage: (message) => {
+        message.reply(message.body);
+        return thenable((resolve, reject) => {
+          resolve(undefined);
+          reject(failure);
+          resolve(undefined);
+          queueMicrotask(() => resolve(undefined));
+        }) as unknown as Promise<void>;
+      },
+    },
+    v2.options,
+  );
+  for (let i = 0; i < 50; i++) assert.equal(fromText(await client.request(text(String(i)))), String(i));
+});
+
+test("remoteCode passes through any number of hops, the text does not", async () => {
+  const first = await startServer({ ...v2.options, onMessage: () => throwIt(failure), onHandlerError() {} });
+  let port = first.port;
+  for (let hop = 0; hop < 3; hop++) {
+    const next = startClient({ ...v2.options, port });
+    const server = await startServer({
+      ...v2.options,
+      onHandlerError() {},
+      onMessage: async (message) => void message.reply(await next.request(message.body)),
+    });
+    port = server.port;
+  }
+  const client = startClient({ ...v2.options, port });
+  const error = await rejectsWith(client.request(text("x")), "ERR_REMOTE");
+  assert.equal(error.remoteCode, "E_OWN");
+  assert.doesNotMatch(error.message, /secret/);
+});
+
+// ---- Numbers and signals ----------------------------------------------------------------------------------
+
+test("a request with the number of one that runs is a protocol error, and every handler's signal fires", async () => {
+  const signals: AbortSignal[] = [];
+  const done = deferred();
+  const victim = await Victim.start(v2, {
+    onMessage: (message) => {
+      if (fromText(message.body).startsWith("from the well")) return echo(message);
+      signals.push(message.signal);
+      return done.promise;
+    },
+  });
+  const session = await v2.rawSession(await victim.connect(), "client");
+  const call = (sequence: number) => session.seal(sequence, text("runs"), Kind.message);
+  for (let i = 0; i < 100; i++) session.peer.write(call(1 + 2 * i));
+  await waitFor(() => signals.length === 100, "100 handlers");
+  session.peer.write(concat(call(51), call(51), call(301)));
+  await victim.expectClosed(session.peer, "ERR_PROTOCOL", "a number twice");
+  assert.equal(signals.length, 100, "nothing behind it was handled");
+  assert.deepEqual(
+    signals.map((signal) => signal.aborted),
+    signals.map(() => true),
+  );
+  done.resolve();
+  session.destroy();
+});
+
+for (const { name, options, rawSession } of protocols) {
+  test(`${name}: a number that was answered is free, and the handlers that go on are still told of the end`, async () => {
+    const signals: AbortSignal[] = [];
+    const done = deferred();
+    const server = await startServer({
+      ...options,
+      // In v1, where an end may be half of one, the handlers' time begins to run out.
+      drainTimeoutMs: 100,
+      onMessage: (message) => {
+        signals.push(message.signal);
+        message.reply(message.body);
+        return done.promise;
+      },
+    });
+    const session = await rawSession(await RawPeer.connect(server.port), "client");
+    for (let i = 0; i < 20; i++) {
+      session.peer.write(session.seal(7, text(String(i)), Kind.message));
+      let frame = await session.receive();
+      while (frame.body.length === 0) frame = await session.receive();
+      assert.deepEqual([frame.sequence, fromText(frame.body)], [7, String(i)]);
+    }
+    assert.equal(signals.filter((signal) => signal.aborted).length, 0);
+    await session.peer.destroy();
+    await waitFor(() => signals.every((signal) => signal.aborted), "all signals to fire");
+    assert.equal(signals.length, 20);
+    done.resolve();
+    session.destroy();
+  });
+}
+
+test("the end reaches every handler that runs, of requests and of one-way messages", async () => {
+  const told: number[] = [];
+  const done = deferred();
+  const server = await startServer({
+    ...v2.options,
+    onMessage: (message) => {
+      const number = Number(fromText(message.body));
+      message.signal.addEventListener("abort", () => told.push(number));
+      return done.promise;
+    },
+  });
+  const session = await v2.rawSession(await RawPeer.connect(server.port), "client");
+  for (let i = 0; i < 10; i++) session.peer.write(session.seal(1 + 2 * i, text(String(i)), Kind.message));
+  for (let i = 10; i < 20; i++) session.peer.write(session.seal(0, text(String(i)), Kind.message));
+  // Cut inside a frame.
+  session.peer.write(concat(u32(100), new Uint8Array(10)));
+  await session.peer.destroy();
+  await waitFor(() => told.length === 20, "every signal");
+  assert.equal(new Set(told).size, 20);
+  done.resolve();
+  session.destroy();
+});
+
+test("maxHandlers holds across connections, also for those whose connection is gone", async () => {
+  const running: { release(): void; aborted(): boolean }[] = [];
+  let most = 0;
+  const server = await startServer({
+    ...v2.options,
+    maxHandlers: 3,
+    // A side that does not read learns of an end when it writes: an unasked pong.
+    heartbeatIntervalMs: 20,
+    onMessage: async (message) => {
+      const { promise, resolve } = deferred();
+      const { signal } = message;
+      running.push({ release: resolve, aborted: () => signal.aborted });
+      most = Math.max(most, running.length);
+      await promise; // whatever its signal says
+      message.reply(message.body);
+    },
+  });
+  const sessions: RawSession[] = [];
+  for (let i = 0; i < 4; i++) {
+    const session = await v2.rawSession(await RawPeer.connect(server.port), "client");
+    session.peer.write(concat(...[1, 3, 5].map((number) => session.seal(number, text("x"), Kind.message))));
+    sessions.push(session);
+    if (i === 0) await waitFor(() => running.length === 3, "the first one's handlers");
+    // Its own is gone, its handlers are not: nobody else's may start.
+    if (i < 2) await session.peer.destroy();
+  }
+  await waitFor(() => running.slice(0, 3).every((handler) => handler.aborted()), "the first ones to be told");
+  await sleep(20);
+  assert.equal(running.length, 3);
+  let handled = 0;
+  while (running.length > 0) {
+    running.shift()!.release();
+    handled++;
+    if (handled <= 6)
+      await waitFor(() => running.length === Math.min(3, 9 - handled), "the next one to start");
+  }
+  assert.equal(most, 3);
+  assert.ok(handled >= 9, `${handled} handled`);
+  for (const session of sessions.slice(2)) {
+    const numbers = new Set<number>();
+    while (numbers.size < 3) {
+      const frame = await session.receive();
+      if (frame.kind === Kind.reply) numbers.add(frame.sequence);
+    }
+    await session.peer.destroy();
+  }
+  for (const session of sessions) session.destroy();
+});
+
+// ---- What is kept -----------------------------------------------------------------------------------------
+
+/** A server that handles `messages` with at most 4 kept at a time: what is kept for ever stops it. */
+async function countKept(
+  onMessage: (message: Message) => void,
+  write: (session: RawSession, i: number) => void,
+  options: ServerOptions = {},
+): Promise<number> {
+  let handled = 0;
+  const server = await startServer({
+    ...v2.options,
+    maxConcurrentHandlers: 4,
+    ...options,
+    onMessage: (message) => {
+      handled++;
+      if (fromText(message.body) === "last") return echo(message);
+      return onMessage(message);
+    },
+  });
+  const session = await v2.rawSession(await RawPeer.connect(server.port), "client");
+  for (let i = 0; i < 200; i++) write(session, i);
+  session.peer.write(session.seal(9_999, text("last"), Kind.message));
+  for (let frame = await session.receive(); frame.sequence !== 9_999; ) frame = await session.receive();
+  await session.peer.destroy();
+  session.destroy();
+  return handled;
+}
+
+test("one-way messages whose handler looks at the signal are not kept", async () => {
+  for (const messageBodies of ["copy", "view"] as const) {
+    const handled = await countKept(
+      (message) => assert.equal(message.signal.aborted, false),
+      (session) => session.peer.write(session.seal(0, text("one-way"), Kind.message)),
+      { messageBodies },
+    );
+    assert.equal(handled, 201);
+  }
+});
+
+test("requests that were cancelled and never answered are not kept", async () => {
+  const signals: AbortSignal[] = [];
+  const handled = await countKept(
+    (message) => void signals.push(message.signal),
+    (session, i) => {
+      session.peer.write(session.seal(1 + 2 * i, text("request"), Kind.message));
+      session.peer.write(session.seal(1 + 2 * i, new Uint8Array(0), Kind.cancel));
+    },
+  );
+  assert.equal(handled, 201);
+  assert.equal(signals.filter((signal) => signal.aborted).length, 200);
+});
+
+test("requests whose handlers return without an answer are kept only for somebody who may listen", async () => {
+  const handled = await countKept(
+    () => {},
+    (session, i) => session.peer.write(session.seal(1 + 2 * i, text("request"), Kind.message)),
+  );
+  assert.equal(handled, 201);
+});
+
+test("a flood of empty requests to a handler that throws: all answered, a few lines said", async () => {
+  const lines: unknown[] = [];
+  const original = console.error;
+  console.error = (...line: unknown[]) => void lines.push(line);
+  try {
+    const server = await startServer({ ...v2.options, onMessage: () => throwIt(failure) });
+    const session = await v2.rawSession(await RawPeer.connect(server.port), "client");
+    const count = 5_000;
+    const frames: Uint8Array[] = [];
+    for (let i = 0; i < count; i++) frames.push(session.seal(1 + 2 * i, new Uint8Array(0), Kind.message));
+    session.peer.write(concat(...frames));
+    let answerBytes = 0;
+    for (let i = 0; i < count; i++) {
+      const frame = await session.receive();
+      assert.deepEqual([frame.sequence, frame.kind], [1 + 2 * i, Kind.error]);
+      answerBytes += frame.body.length;
+    }
+    assert.ok(answerBytes <= count * 16, `${answerBytes} bytes of answers`);
+    await session.peer.destroy();
+    session.destroy();
+  } finally {
+    console.error = original;
+  }
+  assert.ok(lines.length >= 1 && lines.length < 100, `${lines.length} lines`);
+});
+
+test("no handler runs inside a call of the API, whatever the call makes the library do", async () => {
+  let calls = 0;
+  let nested = 0;
+  const inside = <T>(call: () => T): T => {
+    calls++;
+    try {
+      return call();
+    } finally {
+      calls--;
+    }
+  };
+  const body = new Uint8Array(60_000);
+  const { client, server } = await startPair(
+    {
+      ...v2.options,
+      maxConcurrentHandlers: 1,
+      onMessage: (message) => {
+        if (calls > 0) nested++;
+        for (let i = 0; i < 3; i++) inside(() => message.connection.sendNoWait(body));
+        if (message.expectsReply) inside(() => message.reply(message.body));
+      },
+    },
+    {
+      ...v2.options,
+      onMessage: () => {
+        if (calls > 0) nested++;
+        inside(() => client.sendNoWait(body));
+      },
+    },
+  );
+  for (let round = 0; round < 3; round++) {
+    const answers = Array.from({ length: 20 }, () => inside(() => client.request(text("x"))));
+    for (let i = 0; i < 20; i++) inside(() => client.sendNoWait(body));
+    await Promise.all(answers);
+  }
+  assert.equal(nested, 0);
+  assert.equal(server.connections.length >= 1, true);
+});
