@@ -1,0 +1,125 @@
+// After everything is closed, nothing of keys or plaintext is left in any memory that the process can write. With the
+// module's own AES: what the runtime's objects hold is theirs until they are collected (docs/SECURITY.md).
+
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { type Client, connect, listen, type Message, type Server } from "../../../src/index.ts";
+import { noise } from "../../../src/noise.ts";
+import type { HandshakeFactory } from "../../../src/protocol/handshake.ts";
+import { runtimeId, type TestOptions, test } from "../../support/harness.ts";
+import { findSecrets, HiddenSecret } from "../../support/processMemory.ts";
+import { sleep } from "../../support/rpcHarness.ts";
+
+const options: TestOptions = existsSync("/proc/self/mem")
+  ? { only: ["node20", "node22", "node24", "node26"], timeoutMs: 120_000 }
+  : { skip: "no /proc/self/mem" };
+
+const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
+
+/** The same key exchange; its keys are noted. */
+function noting(factory: HandshakeFactory, secrets: HiddenSecret[]): HandshakeFactory {
+  return {
+    name: factory.name,
+    format: factory.format,
+    anonymous: factory.anonymous,
+    firstMessageBytes: factory.firstMessageBytes?.bind(factory),
+    destroy: () => factory.destroy?.(),
+    create(role, info) {
+      const handshake = factory.create(role, info);
+      const finish = handshake.finish.bind(handshake);
+      handshake.finish = () => {
+        const result = finish();
+        secrets.push(new HiddenSecret(`${role}'s sending key ${secrets.length}`, result.sendKey.slice()));
+        return result;
+      };
+      return handshake;
+    },
+  };
+}
+
+/** A server and its client, whose keys are noted in `secrets`. */
+async function start(
+  secrets: HiddenSecret[],
+  onMessage: (message: Message) => void,
+  maxFrameBytes = 400_000,
+) {
+  const [psk] = secrets;
+  const make = (role: "client" | "server") => {
+    const revealed = psk!.reveal();
+    const factory = noise({ psk: revealed }, role);
+    revealed.fill(0);
+    return factory;
+  };
+  const factories = [make("server"), make("client")] as const;
+  const common = { engine: "wasm", maxFrameBytes, onHandlerError() {} } as const;
+  const server = await listen({ port: 0, ...common, handshake: noting(factories[0], secrets), onMessage });
+  const client = connect({ port: server.port, ...common, handshake: noting(factories[1], secrets) });
+  return { server, client, factories };
+}
+
+async function stop(client: Client, server: Server, factories: readonly HandshakeFactory[]): Promise<void> {
+  await client.close();
+  await server.close();
+  for (const factory of factories) factory.destroy?.();
+  await sleep(50);
+}
+
+const newSecrets = () => [new HiddenSecret("psk", random(32))];
+
+test("a planted copy is found, at any place, until it is wiped", options, () => {
+  const secret = new HiddenSecret("planted", random(32));
+  const places = [new Uint8Array(1_000), Buffer.alloc(5_000_000)];
+  for (const place of places) {
+    const revealed = secret.reveal();
+    place.set(revealed, place.length - 77);
+    revealed.fill(0);
+  }
+  assert.ok(findSecrets([secret]).found.planted! >= places.length);
+  for (const place of places) place.fill(0);
+  assert.deepEqual(findSecrets([secret]).found, {});
+});
+
+test("nothing is left of keys and plaintext after a session that ended well", options, async () => {
+  const secrets = newSecrets();
+  const handled: number[] = [];
+  const { server, client, factories } = await start(secrets, (message) => {
+    handled.push(message.body.length);
+    if (message.expectsReply) message.reply(message.body);
+    message.body.fill(0); // the application's copy
+  });
+  for (const length of [64, 1_000, 30_000, 300_000]) {
+    const marker = new HiddenSecret(`plaintext of ${length} bytes`, random(64));
+    secrets.push(marker);
+    const body = new Uint8Array(length);
+    const revealed = marker.reveal();
+    for (let at = 0; at + 64 <= length; at += 64) body.set(revealed, at);
+    revealed.fill(0);
+    const sent = client.send(body);
+    const answer = await client.request(body);
+    await sent;
+    body.fill(0);
+    answer.fill(0);
+  }
+  assert.equal(handled.length, 8);
+  // While the session lives, its keys are there: the search sees what it has to see.
+  assert.ok(Object.keys(findSecrets(secrets).found).some((name) => name.includes("sending key")));
+  await stop(client, server, factories);
+  const { found, bytes } = findSecrets(secrets);
+  assert.ok(bytes > 50_000_000, `only ${bytes} bytes were looked at`);
+  assert.equal(secrets.length, 7);
+  assert.deepEqual(found, {}, `left in memory (${runtimeId})`);
+});
+
+test("nothing is left of keys after sessions that ended badly", options, async () => {
+  const secrets = newSecrets();
+  const { server, client, factories } = await start(secrets, () => {
+    throw new Error("on purpose");
+  });
+  await assert.rejects(client.request(random(100)), { code: "ERR_REMOTE" });
+  // A client with another psk fails in its handshake.
+  const stranger = connect({ port: server.port, psk: random(32), onConnectionState() {} });
+  await assert.rejects(stranger.request(random(10)));
+  await stranger.close();
+  await stop(client, server, factories);
+  assert.deepEqual(findSecrets(secrets).found, {}, `left in memory (${runtimeId})`);
+});
