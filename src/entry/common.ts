@@ -24,6 +24,7 @@ export type { KeyPair } from "../protocol/noise/dh.ts";
 export { encodeKey, generateKeyPair, type KeyInput } from "../protocol/noise/keys.ts";
 export { type NoiseFactory, noise } from "../protocol/noise/noiseFactory.ts";
 export type { Authorize, AuthorizeInfo, NoiseOptions, PeerOptions } from "../protocol/noise/noiseOptions.ts";
+export type { OtherKeys } from "../protocol/noise/severalKeys.ts";
 export { type MonteV1Options, monteV1 } from "../protocol/v1.ts";
 export type {
   Anonymous,
@@ -49,7 +50,7 @@ export type {
   MessageHandler,
   RequestOptions,
 } from "../rpc/peer.ts";
-export type { CloseOptions, Server } from "../rpc/serverInterface.ts";
+export type { CloseOptions, ReloadedKeys, Server } from "../rpc/serverInterface.ts";
 export type { ProxyProtocolOptions, ServingOptions } from "../rpc/servingOptions.ts";
 export type { Caller, StickyClient } from "../rpc/stickyClient.ts";
 export { type CloseOnSignalOptions, closeOnSignal } from "./closeOnSignal.ts";

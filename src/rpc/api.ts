@@ -13,8 +13,8 @@ import {
 import { type Engine, engines } from "../core/engine.ts";
 import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
 import { decodeKey, keyPairOf } from "../protocol/noise/keys.ts";
-import { noise } from "../protocol/noise/noiseFactory.ts";
 import { type AnonymousOptions, type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
+import type { OtherKeys } from "../protocol/noise/severalKeys.ts";
 import { BASE_SETTINGS, MAX_FRAME_BYTES } from "../protocol/settings.ts";
 import { TAG_BYTES } from "../protocol/wire.ts";
 import { type AdmissionOptions, admissionOptionNames, resolveAdmission } from "./admissionLimits.ts";
@@ -32,8 +32,9 @@ import { EndpointsClient } from "./endpointsClient.ts";
 import { HandlerBudget } from "./handlerBudget.ts";
 import { ConsoleReport } from "./listeners.ts";
 import type { ConnectionStateListener, Message, MessageHandler } from "./peer.ts";
+import { fixedOptions, resolveHandshake } from "./peerKeys.ts";
 import { RpcServer } from "./server.ts";
-import type { Server } from "./serverInterface.ts";
+import type { ReloadedKeys, Server } from "./serverInterface.ts";
 import {
   resolveAddress,
   resolveListenAddress,
@@ -100,7 +101,7 @@ export interface ClientOptions extends CommonOptions, EndpointsOptions {
   keepConnected?: boolean;
 }
 
-export interface ServerOptions extends CommonOptions, AdmissionOptions, ServingOptions {}
+export interface ServerOptions extends CommonOptions, AdmissionOptions, ServingOptions, OtherKeys {}
 
 const commonNames = [
   ...limitNames,
@@ -125,7 +126,13 @@ const clientNames = [
   "dialTimeoutMs",
   "keepConnected",
 ];
-const serverNames = [...commonNames, ...admissionOptionNames, ...servingOptionNames];
+const serverNames = [
+  ...commonNames,
+  ...admissionOptionNames,
+  ...servingOptionNames,
+  "otherPsks",
+  "otherStaticKeys",
+];
 const MAX_HANDLERS = 16_777_216;
 const DEFAULT_HOST = "127.0.0.1";
 
@@ -136,23 +143,6 @@ function booleanOption(name: string, value: boolean | undefined): boolean {
 
 const handlerErrors = new ConsoleReport("sealwire: a message handler failed");
 const reportHandlerError = (error: unknown): void => handlerErrors.say(error);
-
-function resolveHandshake(role: Role, options: CommonOptions): HandshakeFactory {
-  const { handshake, psk, staticKey, remoteStatic, authorize, pattern, postQuantum, prologue } = options;
-  // A missing environment variable must not make an anonymous connection out of one with a psk.
-  for (const name of ["psk", "staticKey", "remoteStatic", "authorize"] as const) {
-    if (name in options && options[name] === undefined) {
-      throw invalidArgument(name, "left out rather than undefined where none is meant");
-    }
-  }
-  if (handshake === undefined)
-    return noise({ psk, staticKey, remoteStatic, authorize, pattern, postQuantum, prologue }, role);
-  if (typeof handshake?.create !== "function") throw invalidArgument("handshake", "a HandshakeFactory");
-  const other = peerOptionNames.find((name) => options[name] !== undefined);
-  if (other !== undefined)
-    throw invalidArgument(other, "left out, or given to the handshake, with the option handshake");
-  return handshake;
-}
 
 /** A plaintext is padded to a multiple of `padding`, which must fit into a frame. */
 function checkPadding(limits: ResolvedLimits): ResolvedLimits {
@@ -305,6 +295,7 @@ export function createApi(adapter: Adapter): Api {
         address: resolveListenAddress(options),
         admission: resolveAdmission(options, perAddress),
         serving,
+        makeKeys: (keys: ReloadedKeys) => resolveHandshake("server", { ...fixedOptions(options), ...keys }),
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
         ...resolveContext("server", options, queues),
       };

@@ -2,6 +2,7 @@
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { integerOption } from "../base/options.ts";
+import type { HandshakeFactory } from "../protocol/handshake.ts";
 import { AcceptedSocket, type SocketOwner } from "./acceptedSocket.ts";
 import { addressGroup } from "./addressGroup.ts";
 import { Admission, type AdmissionEvents } from "./admission.ts";
@@ -11,7 +12,8 @@ import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { type Health, HealthReport } from "./health.ts";
 import { callListener } from "./listeners.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
-import type { CloseOptions, Server } from "./serverInterface.ts";
+import { keepsKeys, knowsKeys, reloadedContext } from "./reload.ts";
+import type { CloseOptions, ReloadedKeys, Server } from "./serverInterface.ts";
 import type { Serving } from "./servingOptions.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Adapter, ListenAddress, Listener, Transport, TransportEvents } from "./transport.ts";
@@ -22,6 +24,8 @@ export interface ServerContext extends ConnectionContext {
   readonly admission: AdmissionLimits;
   readonly serving: Serving;
   readonly onConnectionState: ConnectionStateListener | undefined;
+  /** Checks other keys; the caller wipes what it gets. */
+  readonly makeKeys: (keys: ReloadedKeys) => HandshakeFactory;
 }
 
 /** Part of `maxConnectionAgeMs` by which connections live longer or shorter, so that they don't end in step. */
@@ -31,7 +35,8 @@ const LAST_HANDSHAKES_MS = 1_500;
 const MAX_MS = 0x7fffffff;
 
 export class RpcServer implements Server, ConnectionObserver<RpcConnection>, SocketOwner, AdmissionEvents {
-  readonly #context: ServerContext;
+  #context: ServerContext;
+  #reloaded = false;
   readonly #admission: Admission;
   readonly #live = new Map<RpcConnection, AcceptedSocket>();
   /** Accepted sockets without a connection that are not gone. */
@@ -132,6 +137,17 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
       else this.#endGrace();
     }
     return this.#closed;
+  }
+
+  async reload(keys: ReloadedKeys): Promise<number> {
+    if (this.#closed !== undefined) throw new SealwireError("ERR_CLOSED", "the server is closed");
+    this.#context = reloadedContext(this.#context, keys);
+    this.#reloaded = true;
+    const open = [...this.#live.keys()].filter((connection) => connection.identity !== undefined);
+    const kept = await Promise.all(open.map((connection) => keepsKeys(this.#context.handshake, connection)));
+    const refused = open.filter((connection, i) => !kept[i] && connection.state === "open");
+    for (const connection of refused) connection.close();
+    return refused.length;
   }
 
   async #close(): Promise<void> {
@@ -254,7 +270,9 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     this.#admission.proved(socket);
     this.#limitAge(connection, socket);
     callListener("onConnectionState", this.#context.onConnectionState, connection, "open", undefined);
-    if (this.#draining) connection.close();
+    // The handshake began before the keys changed.
+    if (this.#draining || (this.#reloaded && !knowsKeys(this.#context.handshake, connection)))
+      connection.close();
     this.#admitSoon();
   }
 

@@ -1,5 +1,7 @@
 // What applications see of a server.
 
+import type { PeerOptions } from "../protocol/noise/noiseOptions.ts";
+import type { OtherKeys } from "../protocol/noise/severalKeys.ts";
 import type { Health } from "./health.ts";
 import type { Connection } from "./peer.ts";
 
@@ -46,7 +48,20 @@ export interface Server {
    * @throws SealwireError ERR_INVALID_ARGUMENT
    */
   close(options?: CloseOptions): Promise<void>;
+  /**
+   * Puts other keys in place of all that `listen` or the last `reload` was given: what is left out is none. From here
+   * on handshakes go by them. Connections whose keys are no longer accepted (their psk, the server's static key that
+   * they knew, their own key by `remoteStatic` or `authorize`, which is asked again) are drained; the others stay.
+   * Resolves with the number of those drained when all were looked at. A mistake changes nothing.
+   *
+   * @throws SealwireError ERR_INVALID_ARGUMENT, also where the keys would make the server anonymous, or had to stay with
+   *   the option `handshake`; ERR_CLOSED. All as rejections.
+   */
+  reload(keys: ReloadedKeys): Promise<number>;
 }
+
+/** The options of `listen` that `reload` replaces. */
+export type ReloadedKeys = Pick<PeerOptions, "psk" | "staticKey" | "remoteStatic" | "authorize"> & OtherKeys;
 
 export interface CloseOptions {
   /** Milliseconds between "draining" and the end of accepting. Default 0. */

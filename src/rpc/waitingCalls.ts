@@ -7,18 +7,18 @@ import { Deadline, timers } from "./timers.ts";
 
 class WaitingCall extends Deadline implements AbortWatcher {
   readonly promise: Promise<void>;
-  readonly bytes: number;
   /** Not for any endpoint. */
   readonly waitsForOne: boolean;
   readonly #timeoutMs: number;
   readonly #signal: AbortSignal | undefined;
   readonly #calls: Set<WaitingCall>;
+  readonly #onEnd: () => void;
   #resolve!: () => void;
   #reject!: (error: unknown) => void;
 
   constructor(
     calls: Set<WaitingCall>,
-    bytes: number,
+    onEnd: () => void,
     timeoutMs: number,
     signal: AbortSignal | undefined,
     waitsForOne: boolean,
@@ -26,7 +26,7 @@ class WaitingCall extends Deadline implements AbortWatcher {
     super();
     this.waitsForOne = waitsForOne;
     this.#calls = calls;
-    this.bytes = bytes;
+    this.#onEnd = onEnd;
     this.#timeoutMs = timeoutMs;
     this.#signal = signal;
     this.promise = new Promise((resolve, reject) => {
@@ -50,6 +50,7 @@ class WaitingCall extends Deadline implements AbortWatcher {
   /** `error` undefined: an endpoint is open. */
   end(error: unknown): void {
     if (!this.#calls.delete(this)) return;
+    this.#onEnd();
     timers.cancel(this);
     if (this.#signal !== undefined) unwatchSignal(this.#signal, this);
     if (error === undefined) this.#resolve();
@@ -61,6 +62,7 @@ export class WaitingCalls {
   readonly #maxCalls: number;
   readonly #maxBytes: number;
   readonly #calls = new Set<WaitingCall>();
+  #bytes = 0;
 
   constructor(maxCalls: number, maxBytes: number) {
     this.#maxCalls = maxCalls;
@@ -72,9 +74,7 @@ export class WaitingCalls {
   }
 
   get bytes(): number {
-    let bytes = 0;
-    for (const call of this.#calls) bytes += call.bytes;
-    return bytes;
+    return this.#bytes;
   }
 
   /**
@@ -95,12 +95,16 @@ export class WaitingCalls {
       const text = `${this.#calls.size} calls wait for a connection`;
       return Promise.reject(new SealwireError("ERR_TOO_MANY_REQUESTS", text));
     }
-    const waiting = this.bytes;
+    const waiting = this.#bytes;
     if (waiting > 0 && waiting + bytes > this.#maxBytes) {
       const text = `${waiting} bytes wait for a connection`;
       return Promise.reject(new SealwireError("ERR_BACKPRESSURE", text));
     }
-    const call = new WaitingCall(this.#calls, bytes, timeoutMs, signal, wake !== undefined);
+    const onEnd = (): void => {
+      this.#bytes -= bytes;
+    };
+    const call = new WaitingCall(this.#calls, onEnd, timeoutMs, signal, wake !== undefined);
+    this.#bytes += bytes;
     wake?.then(() => call.end(undefined));
     return call.promise;
   }

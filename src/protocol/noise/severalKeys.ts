@@ -1,0 +1,217 @@
+// A server that accepts several psks and static keys, so that keys can change without an outage. Every one is tried on
+// a client's first message, whichever fits: how long it takes does not tell which.
+//
+// A first message without authentication (XX) fits all of them: then the first keys speak, the current ones. So
+// several psks need a pattern that proves the psk in the first message (psk0), and several static keys help clients
+// that know the server's key (IK); in XX the server shows its first one.
+
+import { invalidArgument, SealwireError } from "../../base/errors.ts";
+import type { PeerIdentity } from "../../base/options.ts";
+import { blake2b } from "../../core/blake2b.ts";
+import type { Handshake, HandshakeFactory, HandshakeInfo, HandshakeResult } from "../handshake.ts";
+import { decodeKey, encodeKey, equalKeys, type KeyInput, keyPairOf } from "./keys.ts";
+import { noise } from "./noiseFactory.ts";
+import type { Authorize, NoiseOptions } from "./noiseOptions.ts";
+
+/** Of each kind, the first one included. */
+export const MOST_KEYS = 4;
+/** Psks are told apart by this many bytes of their hash. */
+const ID_BYTES = 32;
+
+export interface OtherKeys {
+  /** Up to three psks that are accepted besides `psk`. */
+  otherPsks?: readonly KeyInput[];
+  /** Up to three static keys besides `staticKey`: clients that pin one of their public keys are served, too. */
+  otherStaticKeys?: readonly KeyInput[];
+}
+
+/** What a session was made with; empty where there is no such key. */
+interface UsedKeys {
+  readonly psk: string;
+  readonly staticKey: string;
+}
+
+const usedKeys = new WeakMap<PeerIdentity, UsedKeys>();
+
+/** A factory of a server's handshakes that can tell whether it would have made a session. */
+export interface ServerKeys extends HandshakeFactory {
+  destroy(): void;
+  /** Its keys are those of the session, and the peer's key is pinned, where some are. */
+  knows(identity: PeerIdentity): boolean;
+  /** Asked about peers with a static key, as in the handshake. */
+  readonly authorize: Authorize | undefined;
+}
+
+interface Candidate extends UsedKeys {
+  readonly factory: HandshakeFactory & { destroy(): void };
+}
+
+/** @throws SealwireError ERR_INVALID_ARGUMENT naming the option */
+export function serverKeys(
+  options: NoiseOptions,
+  { otherPsks, otherStaticKeys }: OtherKeys = {},
+): ServerKeys {
+  const { psk, staticKey } = options;
+  if (otherPsks !== undefined && psk === undefined) throw invalidArgument("otherPsks", "given with psk");
+  if (otherStaticKeys !== undefined && staticKey === undefined)
+    throw invalidArgument("otherStaticKeys", "given with staticKey");
+  const candidates: Candidate[] = [];
+  const secrets: Uint8Array[] = [];
+  const destroy = (): void => {
+    for (const { factory } of candidates) factory.destroy();
+  };
+  try {
+    const psks = different(secrets, "otherPsks", psk, otherPsks, (name, key) => decodeKey(name, key));
+    const statics = different(
+      secrets,
+      "otherStaticKeys",
+      staticKey,
+      otherStaticKeys,
+      (name, key) => keyPairOf(name, key).privateKey,
+    );
+    for (const ownPsk of psks) {
+      for (const ownStatic of statics) {
+        const own: NoiseOptions = { ...options };
+        if (ownPsk !== undefined) own.psk = ownPsk;
+        if (ownStatic !== undefined) own.staticKey = ownStatic;
+        candidates.push({
+          factory: noise(own, "server"),
+          psk: ownPsk === undefined ? "" : encodeKey(blake2b(ownPsk, { length: ID_BYTES })),
+          staticKey: ownStatic === undefined ? "" : encodeKey(keyPairOf("staticKey", ownStatic).publicKey),
+        });
+      }
+    }
+    const first = candidates[0]!;
+    if (psks.length > 1 && first.factory.name.split(" or ").some((name) => !name.includes("psk0")))
+      throw invalidArgument(
+        "otherPsks",
+        "left out: this pattern does not prove the psk in its first message",
+      );
+    return factoryOf(candidates, options, destroy);
+  } catch (error) {
+    destroy();
+    throw error;
+  } finally {
+    for (const secret of secrets) secret.fill(0);
+  }
+}
+
+function factoryOf(candidates: readonly Candidate[], options: NoiseOptions, destroy: () => void): ServerKeys {
+  const { factory } = candidates[0]!;
+  const { remoteStatic, authorize } = options;
+  const listed = remoteStatic === undefined || Array.isArray(remoteStatic) ? remoteStatic : [remoteStatic];
+  const pinned = (listed as readonly KeyInput[] | undefined)?.map((key) => decodeKey("remoteStatic", key));
+  return {
+    name: factory.name,
+    format: factory.format,
+    anonymous: factory.anonymous,
+    authorize,
+    create: (_role, info) => new TrialHandshake(candidates, info),
+    firstMessageBytes: (received) => factory.firstMessageBytes!(received),
+    destroy,
+    knows(identity) {
+      const used = usedKeys.get(identity);
+      if (used === undefined) return false;
+      const { remoteStaticKey } = identity;
+      const has = candidates.some(({ psk, staticKey }) => psk === used.psk && staticKey === used.staticKey);
+      if (!has || pinned === undefined) return has;
+      return remoteStaticKey !== undefined && pinned.some((key) => equalKeys(key, remoteStaticKey));
+    },
+  };
+}
+
+/** The first key and the others, without repetitions; [undefined] where there is none. */
+function different<Key>(
+  secrets: Uint8Array[],
+  name: string,
+  first: Key | undefined,
+  others: readonly KeyInput[] | undefined,
+  decode: (name: string, key: Key | KeyInput) => Uint8Array,
+): (Uint8Array | undefined)[] {
+  if (others !== undefined && (!Array.isArray(others) || others.length >= MOST_KEYS))
+    throw invalidArgument(name, `a list of at most ${MOST_KEYS - 1} keys`);
+  if (first === undefined) return [undefined];
+  const keys: Uint8Array[] = [];
+  for (const [i, key] of [first, ...(others ?? [])].entries()) {
+    const bytes = decode(i === 0 ? "key" : `${name}[${i - 1}]`, key);
+    secrets.push(bytes);
+    if (!keys.some((known) => equalKeys(known, bytes))) keys.push(bytes);
+  }
+  return keys;
+}
+
+/** A handshake with every candidate until the client's first message has chosen one. */
+class TrialHandshake implements Handshake {
+  readonly #trials: readonly { readonly handshake: Handshake; readonly candidate: Candidate }[];
+  #chosen: { readonly handshake: Handshake; readonly candidate: Candidate } | undefined;
+  #reads = 0;
+
+  constructor(candidates: readonly Candidate[], info: HandshakeInfo) {
+    this.#trials = candidates.map((candidate) => ({
+      handshake: candidate.factory.create("server", info),
+      candidate,
+    }));
+    if (this.#trials.length === 1) this.#chosen = this.#trials[0];
+  }
+
+  get #current(): Handshake {
+    return (this.#chosen ?? this.#trials[0]!).handshake;
+  }
+
+  send(): Uint8Array | undefined {
+    return this.#current.send();
+  }
+
+  get expects(): number {
+    return this.#current.expects;
+  }
+
+  get done(): boolean {
+    return this.#current.done;
+  }
+
+  receive(bytes: Uint8Array): void | Promise<void> {
+    if (this.#chosen !== undefined) return this.#chosen.handshake.receive(bytes);
+    this.#reads++;
+    // The length says the same to all of them; the message behind it chooses.
+    return this.#reads === 1 ? this.#tryAll(bytes, false) : this.#tryAll(bytes, true);
+  }
+
+  #tryAll(bytes: Uint8Array, choose: boolean): void | Promise<void> {
+    let decision: Promise<void> | undefined;
+    let refusal: unknown;
+    let failure: unknown;
+    for (const trial of this.#trials) {
+      try {
+        const outcome = trial.handshake.receive(bytes);
+        if (!choose || this.#chosen !== undefined) continue;
+        this.#chosen = trial;
+        if (outcome !== undefined) decision = outcome;
+      } catch (error) {
+        // The key that fitted, and the application or the pinned keys refused the peer.
+        if (error instanceof SealwireError && error.code === "ERR_UNAUTHORIZED") refusal ??= error;
+        else failure ??= error;
+      }
+    }
+    if (!choose && failure === undefined) return;
+    if (this.#chosen === undefined) {
+      this.destroy();
+      throw refusal ?? failure;
+    }
+    for (const { handshake } of this.#trials) if (handshake !== this.#chosen.handshake) handshake.destroy();
+    return decision;
+  }
+
+  finish(): HandshakeResult {
+    const chosen = this.#chosen;
+    if (chosen === undefined) throw new SealwireError("ERR_HANDSHAKE", "the handshake is not done");
+    const result = chosen.handshake.finish();
+    const { psk, staticKey } = chosen.candidate;
+    usedKeys.set(result.identity, { psk, staticKey });
+    return result;
+  }
+
+  destroy(): void {
+    for (const { handshake } of this.#trials) handshake.destroy();
+  }
+}

@@ -1,0 +1,33 @@
+// From the options that say who may talk to whom to the factory of handshakes.
+
+import { invalidArgument } from "../base/errors.ts";
+import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
+import { noise } from "../protocol/noise/noiseFactory.ts";
+import { type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
+import { type OtherKeys, serverKeys } from "../protocol/noise/severalKeys.ts";
+
+type KeyOptions = PeerOptions & OtherKeys & { handshake?: HandshakeFactory };
+
+/** @throws SealwireError ERR_INVALID_ARGUMENT naming the option */
+export function resolveHandshake(role: Role, options: KeyOptions): HandshakeFactory {
+  const { handshake, psk, staticKey, remoteStatic, authorize, pattern, postQuantum, prologue } = options;
+  // A missing environment variable must not make an anonymous connection out of one with a psk.
+  for (const name of ["psk", "staticKey", "remoteStatic", "authorize"] as const) {
+    if (name in options && options[name] === undefined) {
+      throw invalidArgument(name, "left out rather than undefined where none is meant");
+    }
+  }
+  const peer = { psk, staticKey, remoteStatic, authorize, pattern, postQuantum, prologue };
+  if (handshake === undefined) return role === "server" ? serverKeys(peer, options) : noise(peer, role);
+  if (typeof handshake?.create !== "function") throw invalidArgument("handshake", "a HandshakeFactory");
+  const other = peerOptionNames.find((name) => options[name] !== undefined);
+  if (other !== undefined)
+    throw invalidArgument(other, "left out, or given to the handshake, with the option handshake");
+  return handshake;
+}
+
+/** What `reload` leaves as it was: everything about the handshake but the keys. */
+export function fixedOptions({ handshake, pattern, postQuantum, prologue }: KeyOptions): KeyOptions {
+  if (handshake !== undefined) throw invalidArgument("reload", "left alone with the option handshake");
+  return { pattern, postQuantum, prologue };
+}

@@ -1,0 +1,122 @@
+// Endpoints by a name whose DNS answers change: servers come and go as in a headless Service.
+
+import assert from "node:assert/strict";
+import { Resolver } from "node:dns/promises";
+import type { ResolveName, Server } from "../../../src/index.ts";
+import { DnsServer } from "../../support/dnsServer.ts";
+import { onAfterEachTest, test } from "../../support/harness.ts";
+import { v2 } from "../../support/protocols.ts";
+import {
+  checkLeaksAfterEachTest,
+  fromText,
+  rejectsWith,
+  sleep,
+  startClient,
+  startServer,
+  text,
+  waitFor,
+} from "../../support/rpcHarness.ts";
+
+const started: DnsServer[] = [];
+onAfterEachTest(async () => {
+  await Promise.all(started.splice(0).map((dns) => dns.close()));
+});
+checkLeaksAfterEachTest();
+
+const { options } = v2;
+/** Linux has all of 127.0.0.0/8 on the loopback device; other systems have one address of it. */
+const elsewhere = process.platform === "linux" ? {} : { skip: "needs several loopback addresses" };
+
+async function startDns(): Promise<{ dns: DnsServer; resolve: ResolveName }> {
+  const dns = await DnsServer.start();
+  started.push(dns);
+  const resolver = new Resolver({ timeout: 1_000, tries: 1 });
+  resolver.setServers([`127.0.0.1:${dns.port}`]);
+  const resolve: ResolveName = async (host) => {
+    const found = await Promise.allSettled([resolver.resolve6(host), resolver.resolve4(host)]);
+    const addresses = found.flatMap((outcome) => (outcome.status === "fulfilled" ? outcome.value : []));
+    if (addresses.length === 0) throw (found[1] as PromiseRejectedResult).reason ?? new Error("no address");
+    return addresses;
+  };
+  return { dns, resolve };
+}
+
+const named = (name: string, host: string, port: number): Promise<Server> =>
+  startServer({ ...options, host, port, onMessage: (message) => message.reply(text(name)) });
+
+test(
+  "a rolling update: every server is replaced at another address, and no call is lost",
+  elsewhere,
+  async () => {
+    const { dns, resolve } = await startDns();
+    const first = await named("1", "127.0.0.1", 0);
+    const { port } = first;
+    const servers = [first, await named("2", "127.0.0.2", port)];
+    dns.records.set("servers.test", ["127.0.0.1", "127.0.0.2"]);
+    const client = startClient({ ...options, endpoints: [{ host: "servers.test", port }], resolve });
+    const seen = new Set<string>();
+    const failures: unknown[] = [];
+    let running = true;
+    const load = Array.from({ length: 4 }, async () => {
+      while (running) {
+        await client.request(text("x")).then(
+          (answer) => seen.add(fromText(answer)),
+          (error) => failures.push(error),
+        );
+        await sleep(1);
+      }
+    });
+    await waitFor(() => seen.size === 2, "both to serve");
+    for (const [i, old] of servers.entries()) {
+      const address = `127.0.0.${i + 3}`;
+      const next = await named(`${i + 3}`, address, port);
+      const kept = dns.records.get("servers.test")!.slice(1);
+      dns.records.set("servers.test", [...kept, address]);
+      await old.close();
+      await waitFor(() => seen.has(`${i + 3}`), "the new one to be found and to serve");
+      servers[i] = next;
+    }
+    await waitFor(() => client.stats.endpoints!.length === 2, "the old ones to be forgotten");
+    running = false;
+    await Promise.all(load);
+    assert.deepEqual(failures, []);
+    assert.deepEqual(client.stats.endpoints!.map(({ address }) => address).sort(), [
+      "127.0.0.3",
+      "127.0.0.4",
+    ]);
+  },
+);
+
+test("an outage of DNS and servers: no storm of questions, and calls go on when both are back", async () => {
+  const { dns, resolve } = await startDns();
+  const server = await named("1", "127.0.0.1", 0);
+  const { port } = server;
+  dns.records.set("servers.test", ["127.0.0.1"]);
+  const client = startClient({ ...options, endpoints: [{ host: "servers.test", port }], resolve });
+  await client.request(text("x"));
+  dns.failing = true;
+  await server.close();
+  const before = { queries: dns.queries, at: performance.now() };
+  let calls = 0;
+  while (performance.now() - before.at < 3_000 && calls < 5_000) {
+    calls++;
+    await client.request(text("x"), { timeoutMs: 500 }).catch(() => {});
+  }
+  // Two questions per lookup (A and AAAA), lookups 1 s apart at least; a resolver may ask a second time.
+  const seconds = (performance.now() - before.at) / 1_000;
+  assert.ok(
+    dns.queries - before.queries <= 4 * (seconds + 1),
+    `${dns.queries - before.queries} in ${seconds} s`,
+  );
+  dns.failing = false;
+  await named("1 again", "127.0.0.1", port);
+  await client.connected({ timeoutMs: 30_000 });
+  assert.equal(fromText(await client.request(text("x"))), "1 again");
+});
+
+test("a name that does not exist is told", async () => {
+  const { resolve } = await startDns();
+  const client = startClient({ ...options, endpoints: [{ host: "nobody.test", port: 1 }], resolve });
+  const error = await rejectsWith(client.request(text("x")), "ERR_DIAL_FAILED");
+  assert.match(error.message, /could not be found/);
+});

@@ -1,0 +1,187 @@
+// Keys that change without an outage: servers that accept several, and reload().
+
+import assert from "node:assert/strict";
+import { type ClientOptions, generateKeyPair, type ServerOptions } from "../../../src/index.ts";
+import { test } from "../../support/harness.ts";
+import { v1 } from "../../support/protocols.ts";
+import {
+  checkLeaksAfterEachTest,
+  deferred,
+  echo,
+  rejectsWith,
+  startClient,
+  startServer,
+  text,
+  waitFor,
+} from "../../support/rpcHarness.ts";
+
+checkLeaksAfterEachTest();
+
+const psks = Array.from({ length: 5 }, (_, i) => `${i}a`.repeat(32));
+const pairs = Array.from({ length: 5 }, () => generateKeyPair());
+const [p0, p1, p2, p3] = psks as [string, string, string, string];
+
+const request = (options: ClientOptions) => startClient(options).request(text("x"));
+
+test("four psks are accepted, whichever the client has, and no other", async () => {
+  for (const postQuantum of [true, false]) {
+    const server = await startServer({ psk: p0, otherPsks: [p1, p2, p3], postQuantum, onMessage: echo });
+    const { port } = server;
+    for (const psk of psks.slice(0, 4)) await request({ port, psk, postQuantum });
+    await rejectsWith(request({ port, psk: psks[4]!, postQuantum }), "ERR_HANDSHAKE");
+    await rejectsWith(request({ port, postQuantum }), "ERR_HANDSHAKE");
+    await waitFor(() => server.connections.length === 4, "four to be open");
+    assert.ok(server.connections.every(({ authenticated }) => authenticated));
+    assert.equal(server.anonymous, false);
+  }
+});
+
+test("four static keys are accepted from clients that pin one, and authorize is asked once", async () => {
+  const asked: string[] = [];
+  const server = await startServer({
+    staticKey: pairs[0]!,
+    otherStaticKeys: pairs.slice(1, 4).map(({ privateKey }) => privateKey),
+    authorize: async (key) => {
+      asked.push(key.join());
+      return key.join() !== pairs[4]!.publicKey.join();
+    },
+    onMessage: echo,
+  });
+  const { port } = server;
+  for (const pair of pairs.slice(0, 4)) {
+    const own = generateKeyPair();
+    await request({ port, staticKey: own, remoteStatic: pair.publicKey });
+    assert.deepEqual(asked.splice(0), [own.publicKey.join()]);
+  }
+  // XX: the server shows its first key, and takes clients that accept it.
+  const [first, other] = pairs as [(typeof pairs)[0], (typeof pairs)[0]];
+  await request({ port, staticKey: generateKeyPair(), remoteStatic: [first.publicKey, other.publicKey] });
+  await request({
+    port,
+    staticKey: generateKeyPair(),
+    authorize: (key) => key.join() === first.publicKey.join(),
+  });
+  const wrong = generateKeyPair().publicKey;
+  await rejectsWith(request({ port, staticKey: generateKeyPair(), remoteStatic: wrong }), "ERR_HANDSHAKE");
+  asked.length = 0;
+  await rejectsWith(request({ port, staticKey: pairs[4]!, remoteStatic: other.publicKey }), "ERR_HANDSHAKE");
+  assert.equal(asked.length, 1);
+});
+
+test("options that are none are refused, and the message names them", async () => {
+  const wrong: [ServerOptions, RegExp][] = [
+    [{ otherPsks: [p1] }, /otherPsks/],
+    [{ psk: p0, otherPsks: psks.slice(1) }, /otherPsks/],
+    [{ psk: p0, otherPsks: ["short"] }, /otherPsks\[0\]/],
+    [{ psk: p0, otherPsks: p1 as never }, /otherPsks/],
+    [{ psk: p0, otherStaticKeys: [pairs[0]!.privateKey] }, /otherStaticKeys/],
+    [{ staticKey: pairs[0]!, otherStaticKeys: ["x"] }, /otherStaticKeys\[0\]/],
+    [{ staticKey: pairs[0]!, psk: p0, otherPsks: [p1] }, /otherPsks/],
+  ];
+  for (const [options, message] of wrong) {
+    assert.match((await rejectsWith(startServer(options), "ERR_INVALID_ARGUMENT")).message, message);
+  }
+});
+
+test("a psk is rotated: nobody is refused on the way, and those with the old one are drained at the end", async () => {
+  const release = deferred();
+  const server = await startServer({
+    psk: p0,
+    onMessage: async (message) => {
+      if (message.body.length > 1) await release.promise;
+      message.reply(message.body);
+    },
+  });
+  const { port } = server;
+  const old = startClient({ port, psk: p0, maxConnections: 1 });
+  await old.request(text("x"));
+  assert.equal(await server.reload({ psk: p0, otherPsks: [p1] }), 0);
+  const fresh = startClient({ port, psk: p1 });
+  await fresh.request(text("x"));
+  assert.equal(await server.reload({ psk: p1, otherPsks: [p0] }), 0);
+  assert.equal(server.connections.length, 2);
+  const held = old.request(text("in flight"));
+  await old.request(text("x"));
+  assert.equal(await server.reload({ psk: p1 }), 1);
+  await waitFor(() => old.connections.length === 0, "the drain to arrive");
+  release.resolve();
+  assert.equal((await held).length, 9, "a drain lets calls finish");
+  await rejectsWith(old.request(text("x")), "ERR_HANDSHAKE");
+  await fresh.request(text("x"));
+  assert.equal(server.connections.length, 1);
+});
+
+test("a static key is rotated, peers are taken away by remoteStatic and by authorize", async () => {
+  const [first, second] = pairs as [(typeof pairs)[0], (typeof pairs)[0]];
+  const [alice, bob] = [generateKeyPair(), generateKeyPair()];
+  const server = await startServer({ staticKey: first, onMessage: echo });
+  const { port } = server;
+  const a = startClient({ port, staticKey: alice, remoteStatic: first.publicKey });
+  const b = startClient({ port, staticKey: bob, remoteStatic: second.publicKey });
+  await a.request(text("x"));
+  await server.reload({ staticKey: first, otherStaticKeys: [second.privateKey] });
+  await b.request(text("x"));
+  assert.equal(await server.reload({ staticKey: second }), 1);
+  await waitFor(() => a.connections.length === 0, "the one with the old key to be drained");
+  await b.request(text("x"));
+  const c = startClient({ port, staticKey: alice, remoteStatic: second.publicKey });
+  await c.request(text("x"));
+  assert.equal(await server.reload({ staticKey: second, remoteStatic: [bob.publicKey] }), 1);
+  await waitFor(() => c.connections.length === 0, "alice to be drained");
+  for (const authorize of [
+    () => false,
+    () => {
+      throw new Error("no");
+    },
+    () => Promise.reject(new Error("no")),
+  ]) {
+    await server.reload({ staticKey: second });
+    await b.connected({ timeoutMs: 20_000 });
+    await b.request(text("x"));
+    assert.equal(await server.reload({ staticKey: second, authorize }), 1);
+    await waitFor(() => b.connections.length === 0, "bob to be drained");
+  }
+});
+
+test("a handshake that began with keys that were taken away opens nothing for long", async () => {
+  const decided = deferred<boolean>();
+  const asked = deferred();
+  const server = await startServer({
+    staticKey: pairs[0]!,
+    authorize: () => {
+      asked.resolve();
+      return decided.promise;
+    },
+    onMessage: echo,
+  });
+  const client = startClient({
+    port: server.port,
+    staticKey: generateKeyPair(),
+    remoteStatic: pairs[0]!.publicKey,
+  });
+  const states: string[] = [];
+  const call = client.request(text("x")).then(
+    () => states.push("answered"),
+    () => states.push("rejected"),
+  );
+  await asked.promise;
+  await server.reload({ staticKey: pairs[1]! });
+  decided.resolve(true);
+  await call;
+  await waitFor(() => server.connections.length === 0 && client.connections.length === 0, "it to be drained");
+});
+
+test("a mistake changes nothing, and where there are no keys to change it says so", async () => {
+  const server = await startServer({ psk: p0, onMessage: echo });
+  const client = startClient({ port: server.port, psk: p0 });
+  await client.request(text("x"));
+  for (const keys of [{}, { psk: "short" }, { psk: p1, otherPsks: ["x"] }, { pskk: p1 }, null]) {
+    await rejectsWith(server.reload(keys as never), "ERR_INVALID_ARGUMENT");
+  }
+  await client.request(text("x"));
+  await request({ port: server.port, psk: p0 });
+  const old = await startServer({ ...v1.options });
+  await rejectsWith(old.reload({ psk: p0 }), "ERR_INVALID_ARGUMENT");
+  await server.close();
+  await rejectsWith(server.reload({ psk: p1 }), "ERR_CLOSED");
+});
