@@ -1,7 +1,10 @@
 // sealwire on Deno's own sockets.
 
-import { denoAdapter } from "./adapters/denoSockets.ts";
-import { createApi } from "./rpc/api.ts";
+import { denoSockets } from "./entry/pickAdapter.ts";
+import { type Api, createApi } from "./rpc/api.ts";
 
 export * from "./entry/common.ts";
-export const { connect, listen } = createApi(denoAdapter);
+
+const api: Api = createApi(denoSockets());
+export const connect: Api["connect"] = api.connect;
+export const listen: Api["listen"] = api.listen;
