@@ -13,6 +13,9 @@ export default {
     format: "es",
     entryFileNames: "[name].js",
     chunkFileNames: "chunks/[name]-[hash].js",
+    sourcemap: true,
+    // The sources are in the package, too.
+    sourcemapExcludeSources: true,
   },
   // Node's own modules only: the package has no runtime dependencies, so anything else is a mistake.
   external: /^node:/,

@@ -1,5 +1,5 @@
 // Builds dist/ from src/ and build/*.wasm (run buildWasm.js first): ES modules by rollup, declarations by
-// tsc, and the raw wasm modules.
+// tsc, with maps to src/, and the raw wasm modules.
 import { execFileSync } from "node:child_process";
 import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,6 +21,7 @@ const declarations = {
   compilerOptions: {
     noEmit: false,
     declaration: true,
+    declarationMap: true,
     emitDeclarationOnly: true,
     rewriteRelativeImportExtensions: true,
     stripInternal: true,
@@ -35,6 +36,18 @@ execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "build/
   stdio: "inherit",
 });
 /**
+ * `Symbol.asyncDispose` for programs without the library that declares it; where one does, both say the same. Not in
+ * src/: JSR takes no changes of global types, and Deno has it.
+ */
+const DISPOSABLE = `declare global {
+  interface SymbolConstructor {
+    readonly asyncDispose: unique symbol;
+  }
+}
+export {};
+`;
+
+/**
  * A declaration as programs compile it: tsc leaves the `.ts` of an import as it is, and names AbortSignal as if
  * every program had the DOM library or @types/node; src/core/abortSignal.ts has a type that needs neither.
  */
@@ -42,10 +55,15 @@ function forConsumers(text, path) {
   const imports = text.replace(/((?:from|import\()\s*["']\.[^"']*)\.ts(["'])/g, "$1.js$2");
   const code = imports.replace(/\/\*[\s\S]*?\*\//g, "");
   const own = path === "core/abortSignal.d.ts" || /import [^;]*\bAbortSignal\b/.test(code);
-  if (own || !/\bAbortSignal\b/.test(code)) return imports;
   const folders = path.split("/").length - 1;
   const up = folders === 0 ? "./" : "../".repeat(folders);
-  return `import type { AbortSignal } from "${up}core/abortSignal.js";\n${imports}`;
+  const added = [];
+  if (!own && /\bAbortSignal\b/.test(code)) {
+    added.push(`import type { AbortSignal } from "${up}core/abortSignal.js";`);
+  }
+  if (code.includes("Symbol.asyncDispose")) added.push(`import "${up}disposable.js";`);
+  // On the first line, which no map points to: the lines below stay where the map says.
+  return added.length === 0 ? imports : `${added.join(" ")} ${imports}`;
 }
 
 for (const name of readdirSync("dist/types", { recursive: true, encoding: "utf8" })) {
@@ -53,6 +71,8 @@ for (const name of readdirSync("dist/types", { recursive: true, encoding: "utf8"
   const file = join("dist/types", name);
   writeFileSync(file, forConsumers(readFileSync(file, "utf8"), name.replaceAll("\\", "/")));
 }
+
+writeFileSync("dist/types/disposable.d.ts", DISPOSABLE);
 
 for (const name of ["sealwire.wasm", "sealwire.relaxed.wasm"]) copyFileSync(`build/${name}`, `dist/${name}`);
 

@@ -14,6 +14,8 @@ interface BunSocket {
   write(bytes: Uint8Array): number;
   pause(): void;
   resume(): void;
+  ref(): void;
+  unref(): void;
   shutdown(): void;
   terminate(): void;
   setNoDelay(on: boolean): boolean;
@@ -35,6 +37,8 @@ interface BunWhere {
 }
 interface BunListen {
   readonly port?: number;
+  ref(): void;
+  unref(): void;
   stop(closeActiveConnections?: boolean): void;
 }
 interface BunApi {
@@ -99,6 +103,12 @@ class BunTransport implements Transport {
 
   resume(): void {
     this.#socket.resume();
+  }
+
+  keepAlive(on: boolean): void {
+    if (this.#closed) return;
+    if (on) this.#socket.ref();
+    else this.#socket.unref();
   }
 
   end(): void {
@@ -202,6 +212,11 @@ class BunListener implements Listener {
 
   get acceptFailures(): number {
     return this.#guard.failures;
+  }
+
+  keepAlive(on: boolean): void {
+    if (on) this.#listener.ref();
+    else this.#listener.unref();
   }
 
   async close(): Promise<void> {

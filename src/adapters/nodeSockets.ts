@@ -61,6 +61,11 @@ class NodeTransport implements Transport {
     outOfContext(() => this.#socket.resume());
   }
 
+  keepAlive(on: boolean): void {
+    if (on) this.#socket.ref();
+    else this.#socket.unref();
+  }
+
   end(): void {
     outOfContext(() => this.#socket.end());
   }
@@ -214,6 +219,11 @@ class NodeListener implements Listener {
 
   get acceptFailures(): number {
     return this.#guard.failures;
+  }
+
+  keepAlive(on: boolean): void {
+    if (on) this.#server.ref();
+    else this.#server.unref();
   }
 
   close(): Promise<void> {

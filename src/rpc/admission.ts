@@ -68,6 +68,8 @@ export class Admission {
     this.#limits = limits;
     this.#events = events;
     this.#overdueMs = Math.min(OVERDUE_MS, limits.handshakeTimeoutMs / 2 || OVERDUE_MS);
+    // The listener and the sockets keep the process alive, or do not.
+    for (const deadline of [this.#silence, this.#patience, this.#pressure]) deadline.quiet = true;
   }
 
   /** Sockets that sent no complete first message, or wait for a place. */

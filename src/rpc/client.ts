@@ -54,6 +54,15 @@ export interface Client {
    * every socket is gone. Idempotent, never rejects.
    */
   close(): Promise<void>;
+  /**
+   * Lets the process end while nothing is under way on the client: idle connections, and pauses between dials, do not
+   * keep it alive any more. What has an end of its own does until then: a dial, a request with a time limit, closing.
+   */
+  unref(): void;
+  /** Takes `unref` back. */
+  ref(): void;
+  /** `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** The caller waits no more, whatever became of the connection. */
@@ -120,6 +129,18 @@ export class RpcClient implements Client {
   connected(): Promise<Connection> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     return this.#pool.connected();
+  }
+
+  ref(): void {
+    this.#pool.keepAlive(true);
+  }
+
+  unref(): void {
+    this.#pool.keepAlive(false);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   close(): Promise<void> {

@@ -119,6 +119,10 @@ export class RpcConnection implements Connection {
     return this.link.close();
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   /** Ends it at once: calls in flight reject with this error. */
   destroy(error: SealwireError): void {
     this.link.shutdown(error);

@@ -61,6 +61,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   readonly #pauseOver: CallbackDeadline;
   #waiters: Waiter[] = [];
   #droppedReplies = 0;
+  #keepsAlive = true;
   #closed = false;
 
   constructor(context: ClientContext) {
@@ -109,6 +110,13 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
     });
+  }
+
+  /** Whether idle connections, and pauses between dials, keep the process alive. */
+  keepAlive(on: boolean): void {
+    this.#keepsAlive = on;
+    timers.setQuiet(this.#pauseOver, !on);
+    for (const connection of this.#members.keys()) connection.link.keepAlive(on);
   }
 
   /** Closes all connections in good order; calls that wait for a dial get it if it comes within the drain time. */
@@ -172,6 +180,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   /** A connection that is dialled as soon as the pause, `delayMs` and `maxConnections` allow it. */
   #addNext(delayMs: number): RpcConnection {
     const connection = new RpcConnection("client", this.#context, this);
+    if (!this.#keepsAlive) connection.link.keepAlive(false);
     this.#members.set(connection, new Member());
     this.#usable.push(connection);
     this.#next = connection;

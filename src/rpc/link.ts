@@ -50,6 +50,7 @@ export class Link<Owner extends Connection> implements DialEvents {
   #unprovenIdentity: PeerIdentity | undefined;
   /** The peer is known to have accepted this side. */
   #accepted = false;
+  #keepsAlive = true;
   readonly #whenGone: Promise<void>;
   #resolveGone!: () => void;
 
@@ -96,6 +97,16 @@ export class Link<Owner extends Connection> implements DialEvents {
     return this.#whenGone;
   }
 
+  /**
+   * Whether the connection keeps the process alive while it is idle. What has an end of its own (a dial, a handshake,
+   * a request with a time limit, a write, closing) always does until then.
+   */
+  keepAlive(on: boolean): void {
+    this.#keepsAlive = on;
+    this.#transport?.keepAlive?.(on);
+    this.#liveness.keepAlive(on);
+  }
+
   // ---- What the socket tells ----------------------------------------------------------------------------
 
   /** How to give up dialling. */
@@ -110,6 +121,7 @@ export class Link<Owner extends Connection> implements DialEvents {
       transport.destroy();
       return;
     }
+    if (!this.#keepsAlive) transport.keepAlive?.(false);
     this.lifecycle.connected();
     this.#writer.open(transport);
     this.#observer.onSocket(this.#connection);

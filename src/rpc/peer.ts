@@ -64,6 +64,8 @@ export interface Connection {
    * Resolves when it is gone. Idempotent, never rejects.
    */
   close(): Promise<void>;
+  /** `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** One message or request from the peer. */

@@ -45,6 +45,15 @@ export interface Server {
    * finish within `drainTimeoutMs`. Resolves when every socket is gone. Idempotent, never rejects.
    */
   close(): Promise<void>;
+  /**
+   * Lets the process end while nothing is under way on the server: neither listening nor idle connections keep it
+   * alive any more. What has an end of its own does until then: a handshake, a request with a time limit, closing.
+   */
+  unref(): void;
+  /** Takes `unref` back. */
+  ref(): void;
+  /** `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 export class RpcServer implements Server, ConnectionObserver<RpcConnection>, SocketOwner, AdmissionEvents {
@@ -57,6 +66,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
   #closed: Promise<void> | undefined;
   #whenEmpty: (() => void) | undefined;
   #admitScheduled = false;
+  #keepsAlive = true;
 
   constructor(context: ServerContext) {
     this.#context = context;
@@ -105,6 +115,25 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     return this.#admission.waiting;
   }
 
+  ref(): void {
+    this.#keepAlive(true);
+  }
+
+  unref(): void {
+    this.#keepAlive(false);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #keepAlive(on: boolean): void {
+    this.#keepsAlive = on;
+    this.#listener?.keepAlive?.(on);
+    for (const socket of this.#waiting) socket.transport.keepAlive?.(on);
+    for (const connection of this.#live.keys()) connection.link.keepAlive(on);
+  }
+
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -130,6 +159,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     const share = this.#admission.shareOf(addressGroup(transport.remoteAddress));
     const socket = new AcceptedSocket(this, transport, share);
     this.#waiting.add(socket);
+    if (!this.#keepsAlive) transport.keepAlive?.(false);
     if (this.#admission.arrived(socket)) transport.resume();
     return socket;
   }
@@ -154,6 +184,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
 
   admit(socket: AcceptedSocket): void {
     const connection = new RpcConnection("server", this.#context, this);
+    if (!this.#keepsAlive) connection.link.keepAlive(false);
     this.#waiting.delete(socket);
     this.#live.set(connection, socket);
     socket.become(connection);

@@ -5,7 +5,7 @@
 //
 // One timer of the runtime is set for the next slot that is not empty, so a process in which nothing is due is
 // woken at most once per SLOTS ticks. It is moved only to an earlier time; a cancelled deadline leaves it where it
-// is, and then it fires for nothing, once. While any deadline is armed, the process stays alive.
+// is, and then it fires for nothing, once. While any deadline is armed that is not quiet, the process stays alive.
 //
 // When it fires late, the event loop was stalled (the application was busy, the machine slept), and what peers sent
 // meanwhile lies unread in the kernel. Then what is due waits until the sockets were polled: a peer that answered in
@@ -13,7 +13,14 @@
 // They are polled twice, because a socket that Deno connected meanwhile is handed out only then.
 
 import { TIMER_TICK_MS } from "../base/constants.ts";
-import { now, type RuntimeTimer, startTimer, stopTimer, yieldToEventLoop } from "../core/eventLoop.ts";
+import {
+  now,
+  type RuntimeTimer,
+  setTimerKeepsAlive,
+  startTimer,
+  stopTimer,
+  yieldToEventLoop,
+} from "../core/eventLoop.ts";
 
 const SLOTS = 1_024;
 /** The list of the far ones, behind those of the slots. */
@@ -30,6 +37,8 @@ export class Deadline {
   next: Deadline | undefined = undefined;
   list = -1;
   tick = -1;
+  /** It does not keep the process alive; set by `TimerWheel.setQuiet`, or before it is first armed. */
+  quiet = false;
 
   /** Called once when the time has come. Not called after `cancel`. */
   expire(): void {}
@@ -56,6 +65,8 @@ export class CallbackDeadline extends Deadline {
 class TimerWheel {
   readonly #lists: (Deadline | undefined)[] = new Array(SLOTS + 1).fill(undefined);
   #count = 0;
+  /** Those among them that keep the process alive. */
+  #keeping = 0;
   /** Every tick up to and including this one has been handled; the slots hold the SLOTS ticks behind it. */
   #handled = 0;
   /** The last tick of the sweep under way: what is armed meanwhile comes later. */
@@ -94,6 +105,7 @@ class TimerWheel {
     deadline.tick = Math.max(Math.ceil((time + ms) / TIMER_TICK_MS), earliest);
     this.#insert(deadline);
     this.#count++;
+    if (!deadline.quiet) this.#keep(1);
     if (!this.#sweeping) this.#wakeAt(deadline.list === FAR ? this.#farTick : deadline.tick, time);
   }
 
@@ -102,6 +114,21 @@ class TimerWheel {
     if (deadline.list === -1) return;
     this.#remove(deadline);
     if (this.#count === 0 && !this.#sweeping && this.#timer !== undefined) this.#ranEmpty();
+  }
+
+  /** Whether this deadline, armed or not, lets the process end before it is due. */
+  setQuiet(deadline: Deadline, quiet: boolean): void {
+    if (deadline.quiet === quiet) return;
+    deadline.quiet = quiet;
+    if (deadline.list !== -1) this.#keep(quiet ? -1 : 1);
+  }
+
+  /** Counts those that keep the process alive; the runtime's timer does when there is one. */
+  #keep(change: 1 | -1): void {
+    const kept = this.#keeping > 0;
+    this.#keeping += change;
+    const keeps = this.#keeping > 0;
+    if (keeps !== kept && this.#timer !== undefined) setTimerKeepsAlive(this.#timer, keeps);
   }
 
   /**
@@ -137,6 +164,7 @@ class TimerWheel {
   #remove(deadline: Deadline): void {
     this.#unlink(deadline);
     this.#count--;
+    if (!deadline.quiet) this.#keep(-1);
   }
 
   // ---- The runtime's timer ------------------------------------------------------------------------------
@@ -148,6 +176,8 @@ class TimerWheel {
     this.#wakeTick = tick;
     this.timersStarted++;
     this.#timer = startTimer(this.#fire, Math.max(1, Math.ceil(tick * TIMER_TICK_MS - time)));
+    // An empty wheel's timer runs until the end of its tick only (see STOPS): two calls per tick would cost more.
+    if (this.#keeping === 0 && this.#count > 0) setTimerKeepsAlive(this.#timer, false);
   }
 
   #stop(): void {
