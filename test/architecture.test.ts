@@ -34,7 +34,7 @@ const allowedNodeModules: Record<Layer, RegExp | undefined> = {
   adapters: /^node:/,
   peers: /^node:/,
   entry: /^node:/,
-  cli: /^node:/,
+  cli: /^(node:.*|@stricli\/core)$/,
 };
 
 const MOST_LINES = 300;
