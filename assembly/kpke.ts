@@ -82,18 +82,19 @@ function sampleMatrixPair(rho: usize, f: usize, tail: u32, secondF: usize, secon
   }
 }
 
-/** A-hat (algorithm 13, lines 3 to 7): row i, column j = SampleNTT(rho ‖ j ‖ i). */
+/** From j | i << 8 to the next column, or the next row's first. */
+function nextEntry(tail: u32): u32 {
+  return (tail & 0xff) === <u32>K - 1 ? (tail & 0xff00) + 0x100 : tail + 1;
+}
+
+/** A-hat (algorithm 13, lines 3 to 7), row by row: in row i, column j, SampleNTT(rho ‖ j ‖ i). */
 function sampleMatrix(rho: usize): void {
-  for (let n: usize = 0; n < 9; n += 2) {
-    const m = n + 1;
-    const secondF = m < 9 ? A + m * A_BYTES : 0;
-    sampleMatrixPair(
-      rho,
-      A + n * A_BYTES,
-      <u32>((n % K) | ((n / K) << 8)),
-      secondF,
-      <u32>((m % K) | ((m / K) << 8)),
-    );
+  let tail: u32 = 0;
+  for (let n: usize = 0; n < K * K; n += 2) {
+    const next = nextEntry(tail);
+    const secondF = n + 1 < K * K ? A + (n + 1) * A_BYTES : 0;
+    sampleMatrixPair(rho, A + n * A_BYTES, tail, secondF, next);
+    tail = nextEntry(next);
   }
 }
 

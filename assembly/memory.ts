@@ -11,8 +11,8 @@
 //   0x0080000  staging: arguments and results of one-off calls                 512 KiB
 //   0x0100000  key cache: KEY_SLOTS expanded keys                               29 MiB
 //   0x1E00000  pool: POOL_SLOTS slots of 64 KiB that sockets read and write     32 MiB
-//   0x3E00000  ML-KEM: tables, Keccak states, polynomials                       64 KiB
-//   0x3E10000  spare                                                            64 KiB
+//   0x3E00000  ML-KEM: Keccak states, polynomials, tables                       32 KiB
+//   0x3E08000  spare                                                            96 KiB
 //   0x3E20000  keystream ahead: AHEAD_SLOTS slots of 16 KiB                    1,024 KiB
 //   0x3F20000  receive: join region 128 KiB, window 64 KiB                     192 KiB
 //   0x3F50000  spare                                                           704 KiB
@@ -93,12 +93,12 @@ export const AHEAD_SLOTS: i32 = 64;
 
 // ML-KEM-768 and Keccak: all but the tables is 0 between calls.
 export const KEM_SCRATCH: usize = 0x3e00000;
-export const KEM_SCRATCH_BYTES: usize = 0x10000;
+export const KEM_SCRATCH_BYTES: usize = 0x8000;
 
 // Inside KEM_SCRATCH:
 export const KECCAK_STATE: usize = KEM_SCRATCH; // 400 bytes: see sha3.ts
 export const XOF_BLOCKS: usize = KEM_SCRATCH + 0x200; // output of two sponges, 512 bytes each
 export const KEM_BYTES: usize = KEM_SCRATCH + 0x800; // seeds, hashes, a second ciphertext: see mlKem768.ts
 export const KEM_POLYNOMIALS: usize = KEM_SCRATCH + 0x2000; // of 512 bytes each: see kpke.ts
-export const KEM_SECRETS_END: usize = KEM_SCRATCH + 0xf000; // everything before is wiped
-export const NTT_TABLES: usize = KEM_SCRATCH + 0xf000; // 3,584 bytes, public, live on: see ntt3329.ts
+export const KEM_SECRETS_END: usize = KEM_SCRATCH + 0x5800; // everything before is wiped
+export const NTT_TABLES: usize = KEM_SCRATCH + 0x6000; // 3,584 bytes, public, live on: see ntt3329.ts

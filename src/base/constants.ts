@@ -40,6 +40,12 @@ export const Kind = {
 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
+/**
+ * The first handshake frame of protocol v2 is u16be suite ‖ u16be length ‖ message. This bit of the suite means the hybrid
+ * key exchange; the next one is reserved for a second cipher, the others are for versions to come. All 0: X25519 alone.
+ */
+export const HYBRID_SUITE_BIT = 0x0001;
+
 /** Noise section 11.3: each direction's key is replaced after this many frames, without signalling. */
 export const REKEY_AFTER_FRAMES = 65_536;
 

@@ -1,6 +1,8 @@
 // ML-KEM-768 (FIPS 203) on byte arrays: a key encapsulation mechanism that a quantum computer is not known to break.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
+import { type OwnBytes, requireBytesOf } from "./bytes.ts";
+import { randomBytes } from "./random.ts";
 import { core, memory, STAGING } from "./wasmModule.ts";
 
 /** Bytes of the seed of a key pair: d ‖ z (FIPS 203 section 7.1). */
@@ -14,16 +16,16 @@ export const MLKEM768_RANDOMNESS_BYTES = 32;
 
 export interface MlKem768KeyPair {
   /** 1,184 public bytes, for the peer. */
-  encapsulationKey: Uint8Array<ArrayBuffer>;
+  encapsulationKey: OwnBytes;
   /** 2,400 secret bytes. */
-  decapsulationKey: Uint8Array<ArrayBuffer>;
+  decapsulationKey: OwnBytes;
 }
 
 export interface MlKem768Encapsulation {
   /** 32 secret bytes. */
-  sharedSecret: Uint8Array<ArrayBuffer>;
+  sharedSecret: OwnBytes;
   /** 1,088 bytes, for the peer. */
-  ciphertext: Uint8Array<ArrayBuffer>;
+  ciphertext: OwnBytes;
 }
 
 // Arguments and results in STAGING, each with room for the few bytes that the module reads or writes beyond.
@@ -34,18 +36,28 @@ const SHARED_SECRET = STAGING + 0x1600;
 const RANDOM = SHARED_SECRET + MLKEM768_SHARED_SECRET_BYTES;
 const END = RANDOM + MLKEM768_SEED_BYTES;
 
-function requireBytes(name: string, bytes: Uint8Array, length: number): void {
-  if (!(bytes instanceof Uint8Array) || bytes.length !== length) {
-    throw invalidArgument(name, `a Uint8Array of ${length} bytes`);
-  }
-}
-
-function take(from: number, length: number): Uint8Array<ArrayBuffer> {
+function take(from: number, length: number): OwnBytes {
   return memory.slice(from, from + length);
 }
 
-function wipeStaging(): void {
-  memory.fill(0, STAGING, END);
+/** Puts secret bytes at RANDOM: a copy of `given`, or fresh ones. */
+function placeRandom(given: Uint8Array | undefined, length: number): void {
+  if (given !== undefined) {
+    memory.set(given, RANDOM);
+    return;
+  }
+  const fresh = randomBytes(length);
+  memory.set(fresh, RANDOM);
+  fresh.fill(0);
+}
+
+/** Runs `step` and wipes the arguments and results, whatever its end. */
+function wiped<T>(step: () => T): T {
+  try {
+    return step();
+  } finally {
+    memory.fill(0, STAGING, END);
+  }
 }
 
 /**
@@ -53,20 +65,18 @@ function wipeStaging(): void {
  * section 7.1). A seed is the short form in which to keep a decapsulation key.
  *
  * @param seed 64 secret bytes, d ‖ z; random, and wiped here, when left out
- * @throws SealwireError ERR_INVALID_ARGUMENT
+ * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED where the runtime has no source of random bytes
  */
 export function mlKem768KeyPair(seed?: Uint8Array): MlKem768KeyPair {
-  if (seed !== undefined) requireBytes("seed", seed, MLKEM768_SEED_BYTES);
-  const random = memory.subarray(RANDOM, RANDOM + MLKEM768_SEED_BYTES);
-  if (seed === undefined) crypto.getRandomValues(random);
-  else random.set(seed);
-  core.mlKem768KeyGen(ENCAPSULATION_KEY, DECAPSULATION_KEY, RANDOM);
-  const pair = {
-    encapsulationKey: take(ENCAPSULATION_KEY, MLKEM768_ENCAPSULATION_KEY_BYTES),
-    decapsulationKey: take(DECAPSULATION_KEY, MLKEM768_DECAPSULATION_KEY_BYTES),
-  };
-  wipeStaging();
-  return pair;
+  if (seed !== undefined) requireBytesOf("seed", seed, MLKEM768_SEED_BYTES);
+  return wiped(() => {
+    placeRandom(seed, MLKEM768_SEED_BYTES);
+    core.mlKem768KeyGen(ENCAPSULATION_KEY, DECAPSULATION_KEY, RANDOM);
+    return {
+      encapsulationKey: take(ENCAPSULATION_KEY, MLKEM768_ENCAPSULATION_KEY_BYTES),
+      decapsulationKey: take(DECAPSULATION_KEY, MLKEM768_DECAPSULATION_KEY_BYTES),
+    };
+  });
 }
 
 /**
@@ -74,7 +84,8 @@ export function mlKem768KeyPair(seed?: Uint8Array): MlKem768KeyPair {
  * section 7.2).
  *
  * @param encapsulationKey 1,184 bytes
- * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_WEAK_PUBLIC_KEY when the key fails the modulus check of section 7.2
+ * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_WEAK_PUBLIC_KEY when the key fails the modulus check of section 7.2;
+ *   ERR_UNSUPPORTED where the runtime has no source of random bytes
  */
 export function mlKem768Encapsulate(encapsulationKey: Uint8Array): MlKem768Encapsulation {
   return mlKem768EncapsulateInternal(encapsulationKey, undefined);
@@ -89,22 +100,22 @@ export function mlKem768EncapsulateInternal(
   encapsulationKey: Uint8Array,
   m: Uint8Array | undefined,
 ): MlKem768Encapsulation {
-  requireBytes("encapsulationKey", encapsulationKey, MLKEM768_ENCAPSULATION_KEY_BYTES);
-  if (m !== undefined) requireBytes("m", m, MLKEM768_RANDOMNESS_BYTES);
-  const random = memory.subarray(RANDOM, RANDOM + MLKEM768_RANDOMNESS_BYTES);
-  if (m === undefined) crypto.getRandomValues(random);
-  else random.set(m);
-  memory.set(encapsulationKey, ENCAPSULATION_KEY);
-  const valid = core.mlKem768Encaps(SHARED_SECRET, CIPHERTEXT, ENCAPSULATION_KEY, RANDOM);
-  const encapsulation = {
-    sharedSecret: take(SHARED_SECRET, MLKEM768_SHARED_SECRET_BYTES),
-    ciphertext: take(CIPHERTEXT, MLKEM768_CIPHERTEXT_BYTES),
-  };
-  wipeStaging();
-  if (valid === 0) {
-    throw new SealwireError("ERR_WEAK_PUBLIC_KEY", "the encapsulation key has a coefficient of 3329 or more");
-  }
-  return encapsulation;
+  requireBytesOf("encapsulationKey", encapsulationKey, MLKEM768_ENCAPSULATION_KEY_BYTES);
+  if (m !== undefined) requireBytesOf("m", m, MLKEM768_RANDOMNESS_BYTES);
+  return wiped(() => {
+    memory.set(encapsulationKey, ENCAPSULATION_KEY);
+    placeRandom(m, MLKEM768_RANDOMNESS_BYTES);
+    if (core.mlKem768Encaps(SHARED_SECRET, CIPHERTEXT, ENCAPSULATION_KEY, RANDOM) === 0) {
+      throw new SealwireError(
+        "ERR_WEAK_PUBLIC_KEY",
+        "the encapsulation key has a coefficient of 3329 or more",
+      );
+    }
+    return {
+      sharedSecret: take(SHARED_SECRET, MLKEM768_SHARED_SECRET_BYTES),
+      ciphertext: take(CIPHERTEXT, MLKEM768_CIPHERTEXT_BYTES),
+    };
+  });
 }
 
 /**
@@ -117,19 +128,15 @@ export function mlKem768EncapsulateInternal(
  * @returns 32 bytes in memory of their own
  * @throws SealwireError ERR_INVALID_ARGUMENT, also when the decapsulation key fails the hash check of section 7.3
  */
-export function mlKem768Decapsulate(
-  decapsulationKey: Uint8Array,
-  ciphertext: Uint8Array,
-): Uint8Array<ArrayBuffer> {
-  requireBytes("decapsulationKey", decapsulationKey, MLKEM768_DECAPSULATION_KEY_BYTES);
-  requireBytes("ciphertext", ciphertext, MLKEM768_CIPHERTEXT_BYTES);
-  memory.set(decapsulationKey, DECAPSULATION_KEY);
-  memory.set(ciphertext, CIPHERTEXT);
-  const valid = core.mlKem768Decaps(SHARED_SECRET, DECAPSULATION_KEY, CIPHERTEXT);
-  const sharedSecret = take(SHARED_SECRET, MLKEM768_SHARED_SECRET_BYTES);
-  wipeStaging();
-  if (valid === 0) {
-    throw invalidArgument("decapsulationKey", "whole: its hash of the encapsulation key is wrong");
-  }
-  return sharedSecret;
+export function mlKem768Decapsulate(decapsulationKey: Uint8Array, ciphertext: Uint8Array): OwnBytes {
+  requireBytesOf("decapsulationKey", decapsulationKey, MLKEM768_DECAPSULATION_KEY_BYTES);
+  requireBytesOf("ciphertext", ciphertext, MLKEM768_CIPHERTEXT_BYTES);
+  return wiped(() => {
+    memory.set(decapsulationKey, DECAPSULATION_KEY);
+    memory.set(ciphertext, CIPHERTEXT);
+    if (core.mlKem768Decaps(SHARED_SECRET, DECAPSULATION_KEY, CIPHERTEXT) === 0) {
+      throw invalidArgument("decapsulationKey", "whole: its hash of the encapsulation key is wrong");
+    }
+    return take(SHARED_SECRET, MLKEM768_SHARED_SECRET_BYTES);
+  });
 }

@@ -15,6 +15,7 @@ import { frameEnds } from "./frameEnds.ts";
 
 const { Blake2b, aes256gcm, blake2b, hkdfBlake2b, hmacBlake2b, x25519, x25519KeyPair, x25519PublicKey } =
   entry;
+const { mlKem768Decapsulate, mlKem768Encapsulate, mlKem768KeyPair } = entry;
 
 /** Below, at and above the windows through which long inputs go. */
 const HASHED = [10, 5_000, 600_000];
@@ -105,6 +106,29 @@ cases.push(
     call: ({ privateKey }) => x25519KeyPair(privateKey!),
   },
 );
+const kemPair = mlKem768KeyPair(someBytes(64));
+cases.push(
+  {
+    of: "mlKem768KeyPair",
+    args: { seed: someBytes(64) },
+    call: ({ seed }) => mlKem768KeyPair(seed!),
+  },
+  {
+    of: "mlKem768Encapsulate",
+    args: { encapsulationKey: kemPair.encapsulationKey },
+    // What it returns is random; that both sides get the same is not.
+    call: ({ encapsulationKey }) => {
+      const { ciphertext, sharedSecret } = mlKem768Encapsulate(encapsulationKey!);
+      assert.deepEqual(mlKem768Decapsulate(kemPair.decapsulationKey, ciphertext), sharedSecret);
+      return true;
+    },
+  },
+  {
+    of: "mlKem768Decapsulate",
+    args: { decapsulationKey: kemPair.decapsulationKey, ciphertext: someBytes(1_088) },
+    call: ({ decapsulationKey, ciphertext }) => mlKem768Decapsulate(decapsulationKey!, ciphertext!),
+  },
+);
 
 const ends: EndCase[] = [
   {
@@ -114,6 +138,39 @@ const ends: EndCase[] = [
       const privateKey = someBytes(32);
       assert.throws(() => x25519(privateKey, new Uint8Array(32)), { code: "ERR_WEAK_PUBLIC_KEY" });
       return [privateKey];
+    },
+  },
+  {
+    of: "mlKem768KeyPair",
+    end: "a fresh pair, and a secret for it",
+    run: () => {
+      const { decapsulationKey, encapsulationKey } = mlKem768KeyPair();
+      const { sharedSecret } = mlKem768Encapsulate(encapsulationKey);
+      return [decapsulationKey.subarray(0, 1_152), decapsulationKey.subarray(2_368), sharedSecret];
+    },
+  },
+  {
+    of: "mlKem768Encapsulate",
+    end: "a key that fails the modulus check",
+    run: () => {
+      const bad = new Uint8Array(kemPair.encapsulationKey).fill(0xff, 0, 3);
+      assert.throws(() => mlKem768Encapsulate(bad), { code: "ERR_WEAK_PUBLIC_KEY" });
+      return [bad.subarray(3)];
+    },
+  },
+  {
+    of: "mlKem768Decapsulate",
+    end: "a key that fails the hash check, and a ciphertext for another key",
+    run: () => {
+      const { decapsulationKey } = mlKem768KeyPair();
+      const ciphertext = someBytes(1_088);
+      const implicit = mlKem768Decapsulate(decapsulationKey, ciphertext);
+      const secret = new Uint8Array(decapsulationKey.subarray(0, 1_152));
+      decapsulationKey[1_152]! ^= 1;
+      assert.throws(() => mlKem768Decapsulate(decapsulationKey, ciphertext), {
+        code: "ERR_INVALID_ARGUMENT",
+      });
+      return [secret, decapsulationKey.subarray(2_368), implicit];
     },
   },
   {

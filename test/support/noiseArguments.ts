@@ -27,6 +27,7 @@ const { messageLengths } = entry;
 const info = { remoteAddress: "" };
 const NAME = "Noise_NN_25519_AESGCM_BLAKE2b";
 const ephemeral = someBytes(32);
+const kemSeed = someBytes(64);
 const serverStatic = generateKeyPair();
 const clientStatic = generateKeyPair();
 
@@ -144,6 +145,17 @@ const states: ByteCase[] = [
   },
   {
     of: "HandshakeState",
+    variant: "what NNhfs+psk0 writes",
+    args: { psks: psk, unsafeEphemeralForTests: ephemeral, unsafeKemForTests: kemSeed },
+    call: ({ psks, unsafeEphemeralForTests, unsafeKemForTests }) => {
+      const options = { psks: [psks!], unsafeEphemeralForTests, unsafeKemForTests, initiator: true };
+      return using(new HandshakeState({ pattern: "NNhfs+psk0", ...options }), (state) =>
+        state.writeMessage(),
+      );
+    },
+  },
+  {
+    of: "HandshakeState",
     variant: "what IK writes",
     args: { s: clientStatic.privateKey, rs: serverStatic.publicKey },
     objects: ["s"],
@@ -186,15 +198,19 @@ const keys: ByteCase[] = [
 
 /** What a client with these options says first. */
 function hello(options: entry.NoiseOptions): unknown {
-  const factory = noise({ unsafeEphemeralForTests: ephemeral, ...options });
+  const factory = noise({ unsafeEphemeralForTests: ephemeral, unsafeKemForTests: kemSeed, ...options });
   return using(factory, () => using(factory.create("client", info), (handshake) => handshake.send()));
 }
+
+/** How a hybrid first frame with a psk begins: suite 1, then the length of its message. */
+const firstLength = messageLengths(entry.parsePattern("NNhfs+psk0"))[0]!;
+const firstPrefix = Uint8Array.of(0, 1, firstLength >> 8, firstLength & 0xff);
 
 const factories: ByteCase[] = [
   {
     of: "noise",
     variant: "psk",
-    args: { psk, prologue: ad, unsafeEphemeralForTests: ephemeral },
+    args: { psk, prologue: ad, unsafeEphemeralForTests: ephemeral, unsafeKemForTests: kemSeed },
     text: ["prologue"],
     call: (args) => hello(args),
   },
@@ -216,7 +232,7 @@ const factories: ByteCase[] = [
   },
   {
     of: "noise(…).create(…).receive",
-    args: { bytes: Uint8Array.of(0, 0, 0, messageLengths(entry.parsePattern("NNpsk0"))[0]!) },
+    args: { bytes: firstPrefix },
     call: ({ bytes }) => {
       const factory = noise({ psk }, "server");
       return using(factory, () =>

@@ -17,6 +17,7 @@
 // one that doesn't can use the same server. It can't tell a client that it knows the client's key, so KK has
 // to be named on both ends.
 
+import { HYBRID_SUITE_BIT } from "../../base/constants.ts";
 import { invalidArgument } from "../../base/errors.ts";
 import type { Role } from "../handshake.ts";
 import { type HandshakePattern, isHybrid } from "./pattern.ts";
@@ -100,7 +101,7 @@ function withPsk(base: string, hasPsk: boolean): HandshakePattern {
 
 /** The classical form of the pattern that the options name, which may be given in its hybrid form. */
 function explicitPattern(role: Role, given: string, credentials: Credentials): HandshakePattern {
-  const name = given.replace(/hfs\+?/, "");
+  const name = given.replace(/^([A-Z]{2})hfs(?:\+(?=psk)|$)/, "$1");
   if (name !== given && credentials.postQuantum !== true) {
     throw invalidArgument("postQuantum", `true or left out for pattern "${given}"`);
   }
@@ -145,12 +146,7 @@ export function peerStaticKnown(pattern: HandshakePattern, role: Role): boolean 
   return role === "client" ? pattern.responderStaticKnown : pattern.initiatorStaticKnown;
 }
 
-/**
- * Suites: what the first frame of a handshake says about it before its length. 0 is the classical key exchange with
- * AES-256-GCM. Bit 1 is reserved for a second cipher, the others for versions to come.
- */
-export const HYBRID_SUITE_BIT = 0x0001;
-
+/** The suite that the first frame of a handshake names (HYBRID_SUITE_BIT). */
 export function suiteOf(pattern: HandshakePattern): number {
   return isHybrid(pattern) ? HYBRID_SUITE_BIT : 0;
 }

@@ -8,11 +8,11 @@
 // read. When the peer's static key is known, and before anything more is written, the key is checked
 // (`remoteStatic`, then `authorize`). Whatever fails ends the handshake and wipes it.
 
-import { LENGTH_BYTES } from "../../base/constants.ts";
+import { HYBRID_SUITE_BIT, LENGTH_BYTES } from "../../base/constants.ts";
 import { SealwireError } from "../../base/errors.ts";
 import { requireBytes, writeU32 } from "../../core/bytes.ts";
 import type { Handshake, HandshakeInfo, HandshakeResult, Role } from "../handshake.ts";
-import { HYBRID_SUITE_BIT, patternByFirstFrame, peerStaticKnown, suiteOf } from "./choosePattern.ts";
+import { patternByFirstFrame, peerStaticKnown, suiteOf } from "./choosePattern.ts";
 import { HandshakeState } from "./handshakeState.ts";
 import { encodeKey, equalKeys } from "./keys.ts";
 import { copySettings, type NoiseSettings, wipeSettings } from "./noiseOptions.ts";

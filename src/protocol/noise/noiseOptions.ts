@@ -2,7 +2,7 @@
 
 import { invalidArgument } from "../../base/errors.ts";
 import { checkOptionNames } from "../../base/options.ts";
-import { requireBytesUpTo } from "../../core/bytes.ts";
+import { requireBytes, requireBytesUpTo } from "../../core/bytes.ts";
 import { MLKEM768_RANDOMNESS_BYTES, MLKEM768_SEED_BYTES } from "../../core/mlKem768.ts";
 import { encodeText } from "../../core/text.ts";
 import type { Role } from "../handshake.ts";
@@ -192,9 +192,9 @@ export function patternsFor(role: Role, settings: NoiseSettings): HandshakePatte
 function copyKemBytes(bytes: Uint8Array | undefined): Uint8Array | undefined {
   if (bytes === undefined) return undefined;
   const lengths = [MLKEM768_SEED_BYTES, MLKEM768_RANDOMNESS_BYTES];
-  if (!(bytes instanceof Uint8Array) || !lengths.includes(bytes.length)) {
-    throw invalidArgument("unsafeKemForTests", "64 bytes on a client, 32 on a server");
-  }
+  const expected = "64 bytes on a client, 32 on a server";
+  requireBytes("unsafeKemForTests", bytes, expected);
+  if (!lengths.includes(bytes.length)) throw invalidArgument("unsafeKemForTests", expected);
   return new Uint8Array(bytes);
 }
 

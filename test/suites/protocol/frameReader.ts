@@ -337,3 +337,44 @@ test("a reader that was stopped keeps nothing of what comes, at any place in a f
     }
   }
 });
+
+test("a frame that is too short is refused where it lies between others in one read, too", () => {
+  for (const inWindow of [true, false]) {
+    for (const length of [0, 1, MIN - 1]) {
+      const sink = new Collector();
+      const reader = new FrameReader(sink, MIN, MAX);
+      const stream = streamOf([body(30, 1), body(length, 2), body(30, 3)]);
+      assert.throws(() => offer(reader, stream, inWindow), { code: "ERR_FRAME_TOO_SHORT" });
+      assert.deepEqual(sink.bodies, [body(30, 1)]);
+    }
+  }
+});
+
+test("frames up to the window's size come in one piece, longer ones in chunks", () => {
+  for (const [length, chunks] of [
+    [WINDOW_FRAME_BYTES, 0],
+    [WINDOW_FRAME_BYTES + 1, 2],
+  ] as const) {
+    const sink = new Collector();
+    let found = 0;
+    sink.largeFrame = (pieces) => {
+      found = pieces.length;
+    };
+    new FrameReader(sink, MIN, MAX).read(streamOf([body(length, 1)]));
+    assert.equal(found, chunks);
+    assert.equal(sink.bodies.length, chunks === 0 ? 1 : 0);
+  }
+});
+
+test("a read that is longer than the window writes nothing behind it", () => {
+  const end = RECEIVE_WINDOW + RECEIVE_WINDOW_BYTES;
+  const bodies = Array.from({ length: 300 }, (_, i) => body(1_000, i));
+  const behind = memory.slice(end, end + RECEIVE_WINDOW_BYTES);
+  memory.fill(0xa5, end, end + RECEIVE_WINDOW_BYTES);
+  const sink = new Collector();
+  new FrameReader(sink, MIN, MAX).read(streamOf(bodies));
+  const untouched = memory.subarray(end, end + RECEIVE_WINDOW_BYTES).every((byte) => byte === 0xa5);
+  memory.set(behind, end);
+  assert.ok(untouched);
+  assert.deepEqual(sink.bodies, bodies);
+});
