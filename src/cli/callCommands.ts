@@ -1,97 +1,22 @@
-// Commands that dial: ping, send, bench.
+// Commands that dial: ping and send.
 
 import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
-import { createHistogram } from "node:perf_hooks";
 import process from "node:process";
 import { buildCommand } from "@stricli/core";
-import { SealwireError } from "../base/errors.ts";
-import { type Client, connect } from "../index.ts";
 import { encodeKey } from "../protocol/noise/keys.ts";
-import { CommandError } from "./exitCodes.ts";
-import { note, ProgressLine, result } from "./output.ts";
 import {
-  type addressOf,
-  type PeerFlags,
-  peerFlags,
-  peerOptions,
-  targetParameter,
-  wholeNumber,
-  wipeOptions,
-} from "./peerFlags.ts";
-
-type Target = ReturnType<typeof addressOf>;
-
-const target = { kind: "tuple", parameters: [targetParameter] } as const;
-const trustExample = "--key client.key --peer PUBLIC-KEY-OF-THE-SERVER";
-
-async function withClient<T>(
-  flags: PeerFlags,
-  address: Target,
-  connections: number,
-  use: (client: Client) => Promise<T>,
-): Promise<T> {
-  const options = peerOptions(flags);
-  const { timeout } = flags;
-  try {
-    const client = connect({
-      ...address,
-      ...options,
-      maxConnections: connections,
-      dialTimeoutMs: timeout,
-      handshakeTimeoutMs: timeout,
-      requestTimeoutMs: timeout,
-      drainTimeoutMs: timeout,
-    });
-    try {
-      return await use(client);
-    } finally {
-      await client.close();
-    }
-  } finally {
-    wipeOptions(options);
-  }
-}
-
-const ms = (nanoseconds: number): string => `${(nanoseconds / 1e6).toFixed(nanoseconds < 1e7 ? 3 : 1)} ms`;
-
-/** Round trips, in nanoseconds. */
-class RoundTrips {
-  readonly #histogram = createHistogram();
-
-  add(nanoseconds: number): void {
-    this.#histogram.record(Math.max(1, Math.round(nanoseconds)));
-  }
-
-  get count(): number {
-    return this.#histogram.count;
-  }
-
-  get record(): object {
-    const at = (percentile: number): number => this.#histogram.percentile(percentile) / 1e6;
-    const { count, min, max, mean } = this.#histogram;
-    if (count === 0) return { count };
-    return { count, minMs: min / 1e6, medianMs: at(50), p99Ms: at(99), maxMs: max / 1e6, meanMs: mean / 1e6 };
-  }
-
-  get text(): string {
-    if (this.count === 0) return "no round trip";
-    const { min, max } = this.#histogram;
-    const [median, p99] = [this.#histogram.percentile(50), this.#histogram.percentile(99)];
-    return `min ${ms(min)}, median ${ms(median)}, 99 % ${ms(p99)}, max ${ms(max)}`;
-  }
-}
-
-/** A request whose answer may be an error: a peer that refuses a call has answered it. */
-async function roundTrip(client: Client, body: Uint8Array): Promise<number> {
-  const start = performance.now();
-  try {
-    await client.request(body);
-  } catch (error) {
-    if (!(error instanceof SealwireError && error.code === "ERR_REMOTE")) throw error;
-  }
-  return (performance.now() - start) * 1e6;
-}
+  msText,
+  RoundTrips,
+  roundTrip,
+  type Target,
+  targetPositional,
+  trustExample,
+  withClient,
+} from "./dialling.ts";
+import { CommandError } from "./exitCodes.ts";
+import { ProgressLine, result } from "./output.ts";
+import { type PeerFlags, peerFlags, wholeNumber } from "./peerFlags.ts";
 
 interface PingFlags extends PeerFlags {
   readonly count: number;
@@ -130,7 +55,7 @@ export const ping = buildCommand({
       },
     },
     aliases: { c: "count", i: "interval", s: "size" },
-    positional: target,
+    positional: targetPositional,
   },
   func(flags: PingFlags, address: Target) {
     return withClient(flags, address, 1, async (client) => {
@@ -151,7 +76,11 @@ export const ping = buildCommand({
       for (let i = 1; i <= flags.count; i++) {
         const nanoseconds = await roundTrip(client, body);
         trips.add(nanoseconds);
-        result(flags, { event: "answer", sequence: i, ms: nanoseconds / 1e6 }, `${i}: ${ms(nanoseconds)}`);
+        result(
+          flags,
+          { event: "answer", sequence: i, ms: nanoseconds / 1e6 },
+          `${i}: ${msText(nanoseconds)}`,
+        );
         if (i < flags.count && flags.interval > 0) {
           progress.show(trips.text);
           await new Promise((resolve) => setTimeout(resolve, flags.interval));
@@ -196,7 +125,7 @@ export const send = buildCommand({
       request: { kind: "boolean", brief: "Wait for the answer and print it", default: false },
     },
     aliases: { d: "data", r: "request" },
-    positional: target,
+    positional: targetPositional,
   },
   func(flags: SendFlags, address: Target) {
     return withClient(flags, address, 1, async (client) => {
@@ -214,95 +143,6 @@ export const send = buildCommand({
           "",
         );
       else await new Promise<void>((written) => process.stdout.write(answer, () => written()));
-    });
-  },
-});
-
-interface BenchFlags extends PeerFlags {
-  readonly seconds: number;
-  readonly size: number;
-  readonly parallel: number;
-  readonly connections: number;
-}
-
-export const bench = buildCommand({
-  docs: {
-    brief: "Measure requests per second and latency against a server",
-    fullDescription: `Keeps requests in flight for some seconds against a server that echoes (sealwire serve --echo).\n\nExamples:\n  sealwire bench localhost:7000 --psk shared.psk\n  sealwire bench db:7000 ${trustExample} -s 65536 -p 8 -t 10 --json`,
-  },
-  parameters: {
-    flags: {
-      ...peerFlags,
-      seconds: {
-        kind: "parsed",
-        parse: wholeNumber(1, 3_600),
-        brief: "How long",
-        default: "5",
-        placeholder: "S",
-      },
-      size: {
-        kind: "parsed",
-        parse: wholeNumber(0, 1_048_576),
-        brief: "Bytes of each request",
-        default: "128",
-        placeholder: "BYTES",
-      },
-      parallel: {
-        kind: "parsed",
-        parse: wholeNumber(1, 1_024),
-        brief: "Requests in flight",
-        default: "32",
-        placeholder: "N",
-      },
-      connections: {
-        kind: "parsed",
-        parse: wholeNumber(1, 64),
-        brief: "Connections at most",
-        default: "1",
-        placeholder: "N",
-      },
-    },
-    aliases: { s: "size", p: "parallel", t: "seconds" },
-    positional: target,
-  },
-  func(flags: BenchFlags, address: Target) {
-    return withClient(flags, address, flags.connections, async (client) => {
-      await client.connected();
-      const trips = new RoundTrips();
-      const progress = new ProgressLine(flags);
-      const body = new Uint8Array(flags.size);
-      const start = performance.now();
-      const end = start + flags.seconds * 1_000;
-      const elapsed = (): number => (performance.now() - start) / 1_000;
-      const ticking = setInterval(
-        () => progress.show(`${Math.round(trips.count / elapsed())} requests/s, ${trips.text}`),
-        500,
-      );
-      const work = async (): Promise<void> => {
-        while (performance.now() < end) trips.add(await roundTrip(client, body));
-      };
-      try {
-        await Promise.all(Array.from({ length: flags.parallel }, work));
-      } finally {
-        clearInterval(ticking);
-        progress.clear();
-      }
-      const seconds = elapsed();
-      const perSecond = trips.count / seconds;
-      const megabytes = (perSecond * flags.size) / 1e6;
-      const record = {
-        requestsPerSecond: perSecond,
-        megabytesPerSecond: megabytes,
-        seconds,
-        bytes: flags.size,
-        ...trips.record,
-      };
-      note(flags, `${flags.parallel} in flight, ${flags.size} bytes, ${seconds.toFixed(1)} s`);
-      result(
-        flags,
-        record,
-        `${Math.round(perSecond)} requests/s, ${megabytes.toFixed(1)} MB/s each way, ${trips.text}`,
-      );
     });
   },
 });

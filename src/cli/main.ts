@@ -3,7 +3,8 @@
 
 import process from "node:process";
 import { type ApplicationText, buildApplication, buildRouteMap, run, text_en } from "@stricli/core";
-import { bench, ping, send } from "./callCommands.ts";
+import { bench } from "./benchCommand.ts";
+import { ping, send } from "./callCommands.ts";
 import { doctor } from "./doctorCommand.ts";
 import { exitCodeOf, exitCodes } from "./exitCodes.ts";
 import { fingerprint, genpsk, keygen, pubkey } from "./keyCommands.ts";

@@ -33,6 +33,7 @@ export type {
   ServerOptions,
 } from "../rpc/api.ts";
 export type { Client, ClientStats } from "../rpc/client.ts";
+export type { ConnectionStats, ConnectionTotals } from "../rpc/connectionStats.ts";
 export type {
   Connection,
   ConnectionState,
@@ -41,4 +42,4 @@ export type {
   MessageHandler,
   RequestOptions,
 } from "../rpc/peer.ts";
-export type { Server } from "../rpc/server.ts";
+export type { Server, ServerStats } from "../rpc/server.ts";

@@ -3,6 +3,7 @@
 
 import { LENGTH_BYTES } from "../base/constants.ts";
 import { readU32 } from "../core/bytes.ts";
+import { channels } from "../core/diagnostics.ts";
 import { type Engine, FrameCipher } from "../core/frameCipher.ts";
 import { memory } from "../core/wasmModule.ts";
 import type { HandshakeResult, TransportFormat } from "./handshake.ts";
@@ -10,10 +11,12 @@ import type { HandshakeResult, TransportFormat } from "./handshake.ts";
 /** One direction: its cipher and how many frames its key still serves. */
 class Direction {
   readonly cipher: FrameCipher;
+  readonly #name: "send" | "receive";
   readonly #rekeyAfter: number;
   #left: number;
 
-  constructor(key: Uint8Array, format: TransportFormat, engine: Engine) {
+  constructor(name: "send" | "receive", key: Uint8Array, format: TransportFormat, engine: Engine) {
+    this.#name = name;
     this.cipher = new FrameCipher(key, format.nonceLayout, engine);
     this.#rekeyAfter = format.rekeyAfterFrames === 0 ? Number.POSITIVE_INFINITY : format.rekeyAfterFrames;
     this.#left = this.#rekeyAfter;
@@ -23,6 +26,7 @@ class Direction {
   available(): number {
     if (this.#left === 0) {
       this.cipher.rekey();
+      if (channels.rekey.hasSubscribers) channels.rekey.publish({ direction: this.#name });
       this.#left = this.#rekeyAfter;
     }
     return this.#left;
@@ -47,8 +51,8 @@ export class Session {
 
   /** Takes over the keys of `result` and wipes them there. */
   constructor(result: HandshakeResult, format: TransportFormat, engine: Engine) {
-    this.#send = new Direction(result.sendKey, format, engine);
-    this.#receive = new Direction(result.receiveKey, format, engine);
+    this.#send = new Direction("send", result.sendKey, format, engine);
+    this.#receive = new Direction("receive", result.receiveKey, format, engine);
     result.sendKey.fill(0);
     result.receiveKey.fill(0);
   }

@@ -14,6 +14,7 @@
 //
 // The work per socket is constant, whatever waits.
 
+import { channels } from "../core/diagnostics.ts";
 import { type AcceptedSocket, dueOf, leftMs, type SocketStage } from "./acceptedSocket.ts";
 import { AddressShare } from "./addressShare.ts";
 import type { AdmissionLimits } from "./admissionLimits.ts";
@@ -281,14 +282,19 @@ export class Admission {
     socket.drop();
   }
 
-  #refuse(socket: AcceptedSocket): void {
+  #countRefused({ transport: { remoteAddress } }: AcceptedSocket): void {
     this.refused++;
+    if (channels.socketRefused.hasSubscribers) channels.socketRefused.publish({ remoteAddress });
+  }
+
+  #refuse(socket: AcceptedSocket): void {
+    this.#countRefused(socket);
     this.#leaveLines(socket);
     socket.drop();
   }
 
   #displace(socket: AcceptedSocket): void {
-    this.refused++;
+    this.#countRefused(socket);
     this.#leaveLines(socket);
     this.#events.displace(socket);
   }

@@ -3,17 +3,12 @@
 import { type ErrorCode, SealwireError } from "../base/errors.ts";
 import type { RpcConnection } from "./connection.ts";
 import { type CallKind, type ClientContext, ConnectionPool } from "./connectionPool.ts";
+import type { ConnectionTotals } from "./connectionStats.ts";
 import type { Connection, RequestOptions } from "./peer.ts";
 
-export interface ClientStats {
-  /** Connections that are dialled, open or closing now. */
+export interface ClientStats extends ConnectionTotals {
+  /** Gauge: connections that are dialled, open or closing now. */
   readonly connections: number;
-  /** Requests that wait for answers. */
-  readonly inFlightRequests: number;
-  /** Bytes that wait for the kernel to take them. */
-  readonly pendingBytes: number;
-  /** Answers that came too late and were dropped, since the client was made. */
-  readonly droppedReplies: number;
 }
 
 export interface Client {
@@ -48,6 +43,7 @@ export interface Client {
   readonly anonymous: boolean;
   /** The connections that are open now. */
   readonly connections: readonly Connection[];
+  /** Counters since the client was made, and gauges. A snapshot. */
   readonly stats: ClientStats;
   /**
    * Closes every connection in good order: what is in flight finishes within `drainTimeoutMs`. Resolves when
@@ -87,15 +83,7 @@ export class RpcClient implements Client {
   }
 
   get stats(): ClientStats {
-    let inFlightRequests = 0;
-    let pendingBytes = 0;
-    let { droppedReplies } = this.#pool;
-    for (const connection of this.#pool.members) {
-      inFlightRequests += connection.inFlightRequests;
-      pendingBytes += connection.pendingBytes;
-      droppedReplies += connection.droppedReplies;
-    }
-    return { connections: this.#pool.sockets, inFlightRequests, pendingBytes, droppedReplies };
+    return { connections: this.#pool.sockets, ...this.#pool.totals };
   }
 
   send(body: Uint8Array): Promise<void> {

@@ -2,11 +2,13 @@
 // and what follows from it is the link's (link.ts).
 
 import { Kind } from "../base/constants.ts";
-import { invalidArgument, SealwireError } from "../base/errors.ts";
+import { type ErrorCode, invalidArgument, SealwireError } from "../base/errors.ts";
 import { integerOption, type PeerIdentity } from "../base/options.ts";
 import { isAbortSignal } from "../core/abortSignal.ts";
 import { requireBytes } from "../core/bytes.ts";
+import { channels, traceRequest, tracesRequests } from "../core/diagnostics.ts";
 import type { Role } from "../protocol/handshake.ts";
+import type { ConnectionStats } from "./connectionStats.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { Link } from "./link.ts";
 import type { Connection, ConnectionState, RequestOptions } from "./peer.ts";
@@ -15,6 +17,7 @@ import { timers } from "./timers.ts";
 
 export class RpcConnection implements Connection {
   readonly #requestTimeoutMs: number;
+  #requests = 0;
   /** What its socket is given. */
   readonly link: Link<RpcConnection>;
 
@@ -59,6 +62,19 @@ export class RpcConnection implements Connection {
     return this.link.inbox.droppedReplies;
   }
 
+  get stats(): ConnectionStats {
+    const { receivedBytes, sentBytes } = this.link;
+    const { droppedReplies, inFlightRequests, pendingBytes } = this;
+    return {
+      receivedBytes,
+      sentBytes,
+      requests: this.#requests,
+      droppedReplies,
+      inFlightRequests,
+      pendingBytes,
+    };
+  }
+
   /** May take new calls: not closing, not closed. */
   get usable(): boolean {
     return this.link.lifecycle.takesCalls;
@@ -77,7 +93,7 @@ export class RpcConnection implements Connection {
     const { outbox } = this.link;
     outbox.checkBody(body);
     const refusal = outbox.refusal(body.length);
-    if (refusal !== undefined) return Promise.reject(refusal);
+    if (refusal !== undefined) return this.#refused(refusal);
     outbox.sender.append(0, Kind.message, body);
     return outbox.sender.handedToKernel();
   }
@@ -85,12 +101,22 @@ export class RpcConnection implements Connection {
   sendNoWait(body: Uint8Array): boolean {
     const { lifecycle, outbox } = this.link;
     outbox.checkBody(body);
-    if (!lifecycle.takesCalls || outbox.aboveHighWater) return false;
+    if (!lifecycle.takesCalls) return false;
+    if (outbox.aboveHighWater) {
+      this.#tellFull("ERR_BACKPRESSURE");
+      return false;
+    }
     outbox.sender.append(0, Kind.message, body);
     return true;
   }
 
   request(body: Uint8Array, options?: RequestOptions): Promise<Uint8Array> {
+    if (!tracesRequests()) return this.#request(body, options);
+    const context = { connection: this, bodyBytes: body?.byteLength };
+    return traceRequest(() => this.#request(body, options), context);
+  }
+
+  #request(body: Uint8Array, options?: RequestOptions): Promise<Uint8Array> {
     const { outbox, requests } = this.link;
     outbox.checkBody(body);
     let timeoutMs = this.#requestTimeoutMs;
@@ -105,11 +131,12 @@ export class RpcConnection implements Connection {
       }
     }
     const refusal = outbox.refusal(body.length) ?? this.#tooMany();
-    if (refusal !== undefined) return Promise.reject(refusal);
+    if (refusal !== undefined) return this.#refused(refusal);
     const request = new PendingRequest(requests, into, timeoutMs);
     // First, since a signal that is not the runtime's may throw.
     if (signal !== undefined) request.watch(signal);
     const sequence = requests.add(request);
+    this.#requests++;
     outbox.sender.append(sequence, Kind.message, body);
     if (timeoutMs > 0) timers.arm(request, timeoutMs);
     return request.answer;
@@ -126,6 +153,16 @@ export class RpcConnection implements Connection {
   /** Ends it at once: calls in flight reject with this error. */
   destroy(error: SealwireError): void {
     this.link.shutdown(error);
+  }
+
+  #refused(error: SealwireError): Promise<never> {
+    if (error.code === "ERR_BACKPRESSURE" || error.code === "ERR_TOO_MANY_REQUESTS")
+      this.#tellFull(error.code);
+    return Promise.reject(error);
+  }
+
+  #tellFull(code: ErrorCode): void {
+    if (channels.queueFull.hasSubscribers) channels.queueFull.publish({ connection: this, code });
   }
 
   #tooMany(): SealwireError | undefined {

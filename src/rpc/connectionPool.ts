@@ -11,6 +11,7 @@ import { BUSY_PENDING_BYTES, BUSY_REQUESTS } from "../base/constants.ts";
 import { SealwireError } from "../base/errors.ts";
 import type { ResolvedLimits } from "../base/options.ts";
 import { RpcConnection } from "./connection.ts";
+import { ConnectionLedger, type ConnectionTotals } from "./connectionStats.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { callListener } from "./listeners.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
@@ -60,7 +61,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   readonly #pause = new RedialPause();
   readonly #pauseOver: CallbackDeadline;
   #waiters: Waiter[] = [];
-  #droppedReplies = 0;
+  readonly #ledger = new ConnectionLedger();
   #keepsAlive = true;
   #closed = false;
 
@@ -88,9 +89,9 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     return this.#sockets;
   }
 
-  /** Answers dropped by connections that are gone. */
-  get droppedReplies(): number {
-    return this.#droppedReplies;
+  /** Of all connections there have been. */
+  get totals(): ConnectionTotals {
+    return this.#ledger.totals(this.#members.keys());
   }
 
   /** The connection for a call. It may refuse the call if no connection can take it. */
@@ -269,6 +270,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   onOpen(connection: RpcConnection): void {
     this.#members.get(connection)!.openedAt = performance.now();
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(connection);
+    this.#ledger.opened(connection);
     callListener("onConnectionState", this.#context.onConnectionState, connection, "open", undefined);
   }
 
@@ -287,12 +289,13 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
       const reason = error ?? new SealwireError("ERR_CLOSED", "the connection was closed");
       for (const waiter of this.#waiters.splice(0)) waiter.reject(reason);
     }
+    this.#ledger.closed(connection, this.#members.get(connection)!.openedAt >= 0, error);
     callListener("onConnectionState", this.#context.onConnectionState, connection, "closed", error);
     this.#keepConnected();
   }
 
   onGone(connection: RpcConnection): void {
-    this.#droppedReplies += connection.droppedReplies;
+    this.#ledger.gone(connection);
     if (this.#members.get(connection)!.dialledAt >= 0) this.#sockets--;
     this.#members.delete(connection);
     this.#dialNext();

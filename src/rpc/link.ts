@@ -51,6 +51,8 @@ export class Link<Owner extends Connection> implements DialEvents {
   /** The peer is known to have accepted this side. */
   #accepted = false;
   #keepsAlive = true;
+  /** Bytes that arrived on the socket. */
+  receivedBytes = 0;
   readonly #whenGone: Promise<void>;
   #resolveGone!: () => void;
 
@@ -89,6 +91,11 @@ export class Link<Owner extends Connection> implements DialEvents {
 
   get remoteAddress(): string {
     return this.#transport?.remoteAddress ?? "";
+  }
+
+  /** Bytes given to the socket. */
+  get sentBytes(): number {
+    return this.#writer.sentBytes;
   }
 
   /** Closes in good order; resolves when the socket is gone. */
@@ -138,13 +145,13 @@ export class Link<Owner extends Connection> implements DialEvents {
   }
 
   onWindow(length: number): void {
-    this.#heard();
+    this.#heard(length);
     if (this.#intake !== undefined) this.#intake.readWindow(length);
     else this.#establishing?.receive(memory.subarray(RECEIVE_WINDOW, RECEIVE_WINDOW + length));
   }
 
   onData(bytes: Uint8Array): void {
-    this.#heard();
+    this.#heard(bytes.length);
     if (this.#intake !== undefined) this.#intake.read(bytes);
     else this.#establishing?.receive(bytes);
   }
@@ -170,7 +177,8 @@ export class Link<Owner extends Connection> implements DialEvents {
     this.#observer.onGone(this.#connection);
   }
 
-  #heard(): void {
+  #heard(bytes: number): void {
+    this.receivedBytes += bytes;
     this.#context.flushes.eventSeen();
     this.#context.resumptions.eventSeen();
     this.#liveness.heard();
@@ -218,7 +226,10 @@ export class Link<Owner extends Connection> implements DialEvents {
     // The side that spoke last waits for a frame to know that the other has the keys.
     if (spokeLast === false && this.outbox.sender.pendingBytes === 0) this.outbox.controls.pong(0);
     this.outbox.sender.start(session);
-    if (early.length > 0) this.onData(early);
+    if (early.length > 0) {
+      this.receivedBytes -= early.length; // counted when they arrived
+      this.onData(early);
+    }
     if (this.lifecycle.streamEnded) this.#ending.finishIfEnded();
   }
 

@@ -2,6 +2,7 @@
 
 import type { SealwireError } from "../base/errors.ts";
 import type { PeerIdentity } from "../base/options.ts";
+import type { ConnectionStats } from "./connectionStats.ts";
 
 export type ConnectionState = "dialing" | "handshaking" | "open" | "draining" | "closed";
 
@@ -34,6 +35,8 @@ export interface Connection {
   readonly pendingBytes: number;
   /** Requests of this side that wait for answers. */
   readonly inFlightRequests: number;
+  /** Counters of this connection since it began, and gauges. A snapshot. */
+  readonly stats: ConnectionStats;
   /** Answers that came too late (after a time-out or abort) or to no request of ours, and were dropped. */
   readonly droppedReplies: number;
   /**

@@ -6,6 +6,7 @@ import { addressGroup } from "./addressGroup.ts";
 import { Admission, type AdmissionEvents } from "./admission.ts";
 import type { AdmissionLimits } from "./admissionLimits.ts";
 import { RpcConnection } from "./connection.ts";
+import { ConnectionLedger, type ConnectionTotals } from "./connectionStats.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { callListener } from "./listeners.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
@@ -16,6 +17,19 @@ export interface ServerContext extends ConnectionContext {
   readonly address: Address;
   readonly admission: AdmissionLimits;
   readonly onConnectionState: ConnectionStateListener | undefined;
+}
+
+export interface ServerStats extends ConnectionTotals {
+  /** Gauge: connections whose sockets are not gone. */
+  readonly connections: number;
+  /** Gauge: `waitingSockets` of the server. */
+  readonly waitingSockets: number;
+  /** Counter: `refusedConnections` of the server. */
+  readonly refusedConnections: number;
+  /** Counter: `droppedSockets` of the server. */
+  readonly droppedSockets: number;
+  /** Counter: how often the process had no file descriptor left for a connection (in Node always 0). */
+  readonly acceptFailures: number;
 }
 
 export interface Server {
@@ -40,6 +54,8 @@ export interface Server {
   readonly droppedSockets: number;
   /** Sockets now that have sent no complete first message, or wait for a place. */
   readonly waitingSockets: number;
+  /** Counters since the server started, and gauges. A snapshot. */
+  readonly stats: ServerStats;
   /**
    * Stops accepting and closes every connection in good order: handlers that run, their answers and queued writes
    * finish within `drainTimeoutMs`. Resolves when every socket is gone. Idempotent, never rejects.
@@ -67,6 +83,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
   #whenEmpty: (() => void) | undefined;
   #admitScheduled = false;
   #keepsAlive = true;
+  readonly #ledger = new ConnectionLedger();
 
   constructor(context: ServerContext) {
     this.#context = context;
@@ -125,6 +142,13 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  get stats(): ServerStats {
+    const { waitingSockets, refusedConnections, droppedSockets } = this;
+    const acceptFailures = this.#listener?.acceptFailures ?? 0;
+    const own = { waitingSockets, refusedConnections, droppedSockets, acceptFailures };
+    return { connections: this.#live.size, ...own, ...this.#ledger.totals(this.#live.keys()) };
   }
 
   #keepAlive(on: boolean): void {
@@ -215,6 +239,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
 
   onOpen(connection: RpcConnection): void {
     this.#admission.proved(this.#live.get(connection)!);
+    this.#ledger.opened(connection);
     callListener("onConnectionState", this.#context.onConnectionState, connection, "open", undefined);
     this.#admitSoon();
   }
@@ -225,6 +250,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
 
   onClosed(connection: RpcConnection, error: SealwireError | undefined): void {
     this.#admission.ended(this.#live.get(connection)!);
+    this.#ledger.closed(connection, connection.identity !== undefined, error);
     callListener("onConnectionState", this.#context.onConnectionState, connection, "closed", error);
     this.#admitSoon();
   }
@@ -232,6 +258,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
   onGone(connection: RpcConnection): void {
     const socket = this.#live.get(connection)!;
     this.#live.delete(connection);
+    this.#ledger.gone(connection);
     this.#admission.left(socket);
     this.#admitSoon();
     this.#checkEmpty();
