@@ -28,16 +28,18 @@ export type {
   Anonymous,
   AnonymousClient,
   AnonymousServer,
+  Api,
   ClientOptions,
   CommonOptions,
   ServerOptions,
 } from "../rpc/api.ts";
 export type { Client, ClientStats } from "../rpc/client.ts";
-export type { ConnectionStats, ConnectionTotals } from "../rpc/connectionStats.ts";
+export type { ConnectionTotals } from "../rpc/connectionStats.ts";
 export type {
   Connection,
   ConnectionState,
   ConnectionStateListener,
+  ConnectionStats,
   Message,
   MessageHandler,
   RequestOptions,

@@ -8,10 +8,9 @@ import { isAbortSignal } from "../core/abortSignal.ts";
 import { requireBytes } from "../core/bytes.ts";
 import { channels, traceRequest, tracesRequests } from "../core/diagnostics.ts";
 import type { Role } from "../protocol/handshake.ts";
-import type { ConnectionStats } from "./connectionStats.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { Link } from "./link.ts";
-import type { Connection, ConnectionState, RequestOptions } from "./peer.ts";
+import type { Connection, ConnectionState, ConnectionStats, RequestOptions } from "./peer.ts";
 import { PendingRequest } from "./requests.ts";
 import { timers } from "./timers.ts";
 

@@ -15,6 +15,7 @@ import { ConnectionLedger, type ConnectionTotals } from "./connectionStats.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { callListener } from "./listeners.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
+import { Member } from "./poolMember.ts";
 import { RedialPause, USEFUL_LIFE_MS } from "./redial.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Adapter, Address } from "./transport.ts";
@@ -34,15 +35,6 @@ export type CallKind = "send" | "sendNoWait" | "request";
 interface Waiter {
   resolve(connection: Connection): void;
   reject(error: SealwireError): void;
-}
-
-/** What the pool knows of a connection besides itself. Times are those of performance.now(); -1: not yet. */
-class Member {
-  dialledAt = -1;
-  openedAt = -1;
-  dialDeadline: CallbackDeadline | undefined;
-  /** The pause before the next dial has taken its failure into account. */
-  judged = false;
 }
 
 export class ConnectionPool implements ConnectionObserver<RpcConnection> {

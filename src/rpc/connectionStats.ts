@@ -2,23 +2,7 @@
 
 import type { SealwireError } from "../base/errors.ts";
 import { channels } from "../core/diagnostics.ts";
-import type { Connection } from "./peer.ts";
-
-/** Counters never go down. Gauges say how things are now. */
-export interface ConnectionStats {
-  /** Counter: bytes that arrived on the socket, handshake and encryption included. */
-  readonly receivedBytes: number;
-  /** Counter: bytes given to the socket, handshake and encryption included. */
-  readonly sentBytes: number;
-  /** Counter: requests of this side. */
-  readonly requests: number;
-  /** Counter: answers that came too late, or to no request of ours, and were dropped. */
-  readonly droppedReplies: number;
-  /** Gauge: requests of this side that wait for answers. */
-  readonly inFlightRequests: number;
-  /** Gauge: bytes that wait for the kernel to take them. */
-  readonly pendingBytes: number;
-}
+import type { Connection, ConnectionStats } from "./peer.ts";
 
 /** Of all connections since the client or server was made, those that are gone included. */
 export interface ConnectionTotals extends ConnectionStats {
@@ -26,10 +10,6 @@ export interface ConnectionTotals extends ConnectionStats {
   readonly openedConnections: number;
   /** Counter: connections that ended before they opened: dials and handshakes that failed. */
   readonly failedConnections: number;
-}
-
-interface Counted extends Connection {
-  readonly stats: ConnectionStats;
 }
 
 /** Keeps the counters of connections that are gone. */
@@ -41,13 +21,13 @@ export class ConnectionLedger {
   #opened = 0;
   #failed = 0;
 
-  opened(connection: Counted): void {
+  opened(connection: Connection): void {
     this.#opened++;
     if (channels.connectionOpen.hasSubscribers) channels.connectionOpen.publish({ connection });
   }
 
   /** `wasOpen`: it has been counted by `opened`. */
-  closed(connection: Counted, wasOpen: boolean, error: SealwireError | undefined): void {
+  closed(connection: Connection, wasOpen: boolean, error: SealwireError | undefined): void {
     if (!wasOpen) this.#failed++;
     if (wasOpen) {
       if (channels.connectionClosed.hasSubscribers) channels.connectionClosed.publish({ connection, error });
@@ -58,7 +38,7 @@ export class ConnectionLedger {
     if (channel.hasSubscribers) channel.publish({ connection, error });
   }
 
-  gone({ stats }: Counted): void {
+  gone({ stats }: Connection): void {
     this.#receivedBytes += stats.receivedBytes;
     this.#sentBytes += stats.sentBytes;
     this.#requests += stats.requests;
@@ -66,7 +46,7 @@ export class ConnectionLedger {
   }
 
   /** The totals, with those of these connections, which are not gone. */
-  totals(live: Iterable<Counted>): ConnectionTotals {
+  totals(live: Iterable<Connection>): ConnectionTotals {
     let inFlightRequests = 0;
     let pendingBytes = 0;
     let receivedBytes = this.#receivedBytes;

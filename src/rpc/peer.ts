@@ -2,7 +2,6 @@
 
 import type { SealwireError } from "../base/errors.ts";
 import type { PeerIdentity } from "../base/options.ts";
-import type { ConnectionStats } from "./connectionStats.ts";
 
 export type ConnectionState = "dialing" | "handshaking" | "open" | "draining" | "closed";
 
@@ -16,6 +15,22 @@ export interface RequestOptions {
    * answer that does not fit rejects with ERR_MESSAGE_TOO_LARGE.
    */
   into?: Uint8Array;
+}
+
+/** Counters never go down. Gauges say how things are now. */
+export interface ConnectionStats {
+  /** Counter: bytes that arrived on the socket, handshake and encryption included. */
+  readonly receivedBytes: number;
+  /** Counter: bytes given to the socket, handshake and encryption included. */
+  readonly sentBytes: number;
+  /** Counter: requests of this side. */
+  readonly requests: number;
+  /** Counter: answers that came too late, or to no request of ours, and were dropped. */
+  readonly droppedReplies: number;
+  /** Gauge: requests of this side that wait for answers. */
+  readonly inFlightRequests: number;
+  /** Gauge: bytes that wait for the kernel to take them. */
+  readonly pendingBytes: number;
 }
 
 /** One connection as handlers and callbacks see it. */
