@@ -248,7 +248,7 @@ describe("assembly", () => {
 });
 
 test("file names are in camel case, everywhere", () => {
-  const folders = ["assembly", "bench", "demo", "scripts", "src", "test"];
+  const folders = ["assembly", "bench", "demo", "examples", "scripts", "src", "test"];
   const paths = folders.flatMap((folder) =>
     readdirSync(join(repositoryRoot, folder), { recursive: true, encoding: "utf8" }).map(
       (path) => `${folder}/${path.replaceAll("\\", "/")}`,

@@ -43,10 +43,12 @@ export interface SealwireErrorOptions {
 
 /** The one error class of this package. Switch on `code`; the message is for people. */
 export class SealwireError extends Error {
+  /** Says what happened; stable. */
   readonly code: ErrorCode;
   /** For ERR_REMOTE: the code that the far side sent. */
   readonly remoteCode: string | undefined;
 
+  /** `message` is for people; `options.cause` says why. */
   constructor(code: ErrorCode, message: string, options?: SealwireErrorOptions) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.name = "SealwireError";

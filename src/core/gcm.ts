@@ -14,8 +14,11 @@ import {
   WINDOW_BYTES,
 } from "./gcmPieces.ts";
 
+/** AES-256-GCM under one key. */
 export interface Aes256Gcm {
   /**
+   * Encrypts and authenticates.
+   *
    * @param nonce 12 bytes. Never twice under one key: that reveals plaintexts and lets anyone forge.
    * @param plaintext up to 2^36 - 32 bytes
    * @param aad authenticated with the plaintext, not part of the result; empty when left out
@@ -24,6 +27,8 @@ export interface Aes256Gcm {
    */
   seal(nonce: Uint8Array, plaintext: Uint8Array, aad?: Uint8Array): Uint8Array;
   /**
+   * Checks and decrypts what `seal` gave.
+   *
    * @param nonce 12 bytes
    * @param sealed ciphertext ‖ 16-byte tag; only read
    * @returns the plaintext, in memory of its own

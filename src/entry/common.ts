@@ -2,7 +2,7 @@
 
 export { type ErrorCode, SealwireError } from "../base/errors.ts";
 export type { ConnectionLimits, PeerIdentity } from "../base/options.ts";
-export type { Engine } from "../core/frameCipher.ts";
+export type { Engine, NonceLayout } from "../core/frameCipher.ts";
 export {
   type FirstUse,
   type KnownPeer,
@@ -24,6 +24,7 @@ export { encodeKey, generateKeyPair, type KeyInput } from "../protocol/noise/key
 export { type NoiseFactory, noise } from "../protocol/noise/noiseFactory.ts";
 export type { Authorize, AuthorizeInfo, NoiseOptions, PeerOptions } from "../protocol/noise/noiseOptions.ts";
 export { type MonteV1Options, monteV1 } from "../protocol/v1.ts";
+export type { AdmissionOptions } from "../rpc/admissionLimits.ts";
 export type {
   Anonymous,
   AnonymousClient,

@@ -6,11 +6,13 @@ import { type CallKind, type ClientContext, ConnectionPool } from "./connectionP
 import type { ConnectionTotals } from "./connectionStats.ts";
 import type { Connection, RequestOptions } from "./peer.ts";
 
+/** What `Client.stats` gives. */
 export interface ClientStats extends ConnectionTotals {
   /** Gauge: connections that are dialled, open or closing now. */
   readonly connections: number;
 }
 
+/** A client of one server; `connect` makes it. */
 export interface Client {
   /**
    * Sends a one-way message. Resolves when the kernel has it, which says nothing about the peer having handled it.

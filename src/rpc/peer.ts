@@ -3,8 +3,10 @@
 import type { SealwireError } from "../base/errors.ts";
 import type { PeerIdentity } from "../base/options.ts";
 
+/** The life of a connection, in this order; a draining one takes no new calls. */
 export type ConnectionState = "dialing" | "handshaking" | "open" | "draining" | "closed";
 
+/** Options of one request. */
 export interface RequestOptions {
   /** Gives up on the request: it rejects with ERR_ABORTED and the far handler is told (protocol v2). */
   signal?: AbortSignal;
@@ -35,6 +37,7 @@ export interface ConnectionStats {
 
 /** One connection as handlers and callbacks see it. */
 export interface Connection {
+  /** Where in its life the connection is. */
   readonly state: ConnectionState;
   /** The peer's address in text form; empty for Unix sockets. */
   readonly remoteAddress: string;
@@ -99,7 +102,9 @@ export interface Message {
    * handlers that take many short messages with `messageBodies: "view"`.
    */
   readonly bytes: Uint8Array;
+  /** Where the body begins in `bytes`. */
   readonly start: number;
+  /** Where it ends. */
   readonly end: number;
   /** The connection it came on; use it to call the peer back. */
   readonly connection: Connection;

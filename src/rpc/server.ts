@@ -19,6 +19,7 @@ export interface ServerContext extends ConnectionContext {
   readonly onConnectionState: ConnectionStateListener | undefined;
 }
 
+/** What `Server.stats` gives. */
 export interface ServerStats extends ConnectionTotals {
   /** Gauge: connections whose sockets are not gone. */
   readonly connections: number;
@@ -32,6 +33,7 @@ export interface ServerStats extends ConnectionTotals {
   readonly acceptFailures: number;
 }
 
+/** A server that listens; `listen` makes it. */
 export interface Server {
   /** The TCP port that it listens on (also when 0 was asked for); 0 for a Unix socket. */
   readonly port: number;

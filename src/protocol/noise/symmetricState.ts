@@ -11,6 +11,7 @@ import { CipherState } from "./cipherState.ts";
 import { HASHLEN, TAGLEN } from "./patterns.ts";
 
 const KEYLEN = 32;
+/** SymmetricState of Noise (section 5.2). */
 export class SymmetricState {
   /** Its keys live for a message or two: not worth setting up the runtime's own AES. */
   readonly #cipher = new CipherState("wasm");
