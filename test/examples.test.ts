@@ -1,0 +1,68 @@
+// Every example runs as it stands, in every runtime, and prints what it is meant to show.
+import { execFile } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { describe, expect, test } from "vitest";
+import { runtimes } from "../scripts/runtimes.js";
+import { installPackage } from "./support/installedPackage.ts";
+import { repositoryRoot } from "./support/vectors.ts";
+
+const run = promisify(execFile);
+
+const printed: Record<string, string[]> = {
+  "echo.js": ["hello"],
+  "mutualKeys.js": ["hello alice", "the stranger is refused: true"],
+  "firstUse.js": [
+    "the first time: accepted",
+    "known since: 1",
+    "the next time: accepted",
+    "with another key: refused with ERR_UNAUTHORIZED",
+  ],
+  "chat.js": [
+    'ann heard ["bob: I am"]',
+    'bob heard ["ann: is anybody here?"]',
+    'eve heard ["ann: is anybody here?","bob: I am"]',
+  ],
+  "serverPush.js": ["no more jobs", "5, 20"],
+  "oldPeer.js": ["hello from the past", "authenticated: false"],
+  "keyRotation.js": [
+    "1. old key, clients trust the old one: works",
+    "2. old key, clients trust both: works",
+    "3. new key, clients trust both: works",
+    "4. new key, clients trust the new one: works",
+    "5. old key, clients trust the new one: ERR_UNAUTHORIZED",
+  ],
+};
+
+const files = readdirSync(join(repositoryRoot, "examples"));
+
+test("every example has its expected output here and a line in examples/README.md", () => {
+  const programs = files.filter((name) => name.endsWith(".js")).sort();
+  expect(programs).toEqual(Object.keys(printed).sort());
+  const text = readFileSync(join(repositoryRoot, "examples/README.md"), "utf8");
+  for (const name of programs) expect(text).toContain(`| \`${name}\` |`);
+});
+
+describe.each(runtimes())("in $label ($version)", (runtime) => {
+  test.each(Object.entries(printed))("%s, in this repository", async (name, lines) => {
+    const args = runtime.id === "deno" ? ["run", "-A"] : runtime.args;
+    const { stdout } = await run(runtime.path, [...args, `examples/${name}`], {
+      cwd: repositoryRoot,
+      timeout: 60_000,
+    });
+    expect(stdout.trim().split("\n")).toEqual(lines);
+  });
+
+  test("echo.js, in a project that has the package installed", async () => {
+    const consumer = installPackage();
+    try {
+      const file = consumer.write("echo.js", readFileSync(join(repositoryRoot, "examples/echo.js"), "utf8"));
+      const args = runtime.id === "deno" ? ["run", "-A"] : runtime.args;
+      const { stdout } = await run(runtime.path, [...args, file], { cwd: consumer.folder, timeout: 60_000 });
+      expect(stdout.trim()).toBe("hello");
+    } finally {
+      consumer.remove();
+    }
+  });
+});
