@@ -1,7 +1,12 @@
 // sealwire on Bun's own sockets.
 
-import { bunAdapter } from "./adapters/bunSockets.ts";
-import { createApi } from "./rpc/api.ts";
+import { bunSockets } from "./entry/pickAdapter.ts";
+import { type Api, createApi } from "./rpc/api.ts";
 
 export * from "./entry/common.ts";
-export const { connect, listen } = createApi(bunAdapter);
+
+const api: Api = createApi(bunSockets());
+/** A client on these sockets; see `Api.connect`. */
+export const connect: Api["connect"] = api.connect;
+/** A server on these sockets; see `Api.listen`. */
+export const listen: Api["listen"] = api.listen;

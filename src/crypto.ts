@@ -8,6 +8,7 @@ export {
   hkdfBlake2b,
   hmacBlake2b,
 } from "./core/blake2b.ts";
+export type { OwnBytes } from "./core/bytes.ts";
 export type { Engine } from "./core/engine.ts";
 export { type Aes256Gcm, aes256gcm } from "./core/gcm.ts";
 export {

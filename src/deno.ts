@@ -1,7 +1,12 @@
 // sealwire on Deno's own sockets.
 
-import { denoAdapter } from "./adapters/denoSockets.ts";
-import { createApi } from "./rpc/api.ts";
+import { denoSockets } from "./entry/pickAdapter.ts";
+import { type Api, createApi } from "./rpc/api.ts";
 
 export * from "./entry/common.ts";
-export const { connect, listen } = createApi(denoAdapter);
+
+const api: Api = createApi(denoSockets());
+/** A client on these sockets; see `Api.connect`. */
+export const connect: Api["connect"] = api.connect;
+/** A server on these sockets; see `Api.listen`. */
+export const listen: Api["listen"] = api.listen;

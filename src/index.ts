@@ -1,13 +1,12 @@
 // sealwire on the sockets of the runtime that it finds itself in.
 
-import type { Api } from "./rpc/api.ts";
+import { ownSockets } from "./entry/pickAdapter.ts";
+import { type Api, createApi } from "./rpc/api.ts";
 
 export * from "./entry/common.ts";
 
-async function pickRuntime(): Promise<Api> {
-  if ("Bun" in globalThis) return import("./bun.ts");
-  if ("Deno" in globalThis) return import("./deno.ts");
-  return import("./node.ts");
-}
-
-export const { connect, listen }: Api = await pickRuntime();
+const api: Api = createApi(ownSockets());
+/** A client on the sockets of this runtime; see `Api.connect`. */
+export const connect: Api["connect"] = api.connect;
+/** A server on the sockets of this runtime; see `Api.listen`. */
+export const listen: Api["listen"] = api.listen;

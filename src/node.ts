@@ -1,7 +1,12 @@
 // sealwire on node:net.
 
 import { nodeAdapter } from "./adapters/nodeSockets.ts";
-import { createApi } from "./rpc/api.ts";
+import { type Api, createApi } from "./rpc/api.ts";
 
 export * from "./entry/common.ts";
-export const { connect, listen } = createApi(nodeAdapter);
+
+const api: Api = createApi(nodeAdapter);
+/** A client on these sockets; see `Api.connect`. */
+export const connect: Api["connect"] = api.connect;
+/** A server on these sockets; see `Api.listen`. */
+export const listen: Api["listen"] = api.listen;

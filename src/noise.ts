@@ -3,6 +3,7 @@
 
 export type { ErrorCode } from "./base/errors.ts";
 export { SealwireError } from "./base/errors.ts";
+export type { NonceLayout } from "./core/frameCipher.ts";
 export type {
   Handshake,
   HandshakeFactory,
@@ -32,6 +33,6 @@ export type {
   NoiseOptions,
   PeerOptions,
 } from "./protocol/noise/noiseOptions.ts";
-export { checkPattern, type HandshakePattern, type Token } from "./protocol/noise/pattern.ts";
+export { checkPattern, type DhToken, type HandshakePattern, type Token } from "./protocol/noise/pattern.ts";
 export { messageLengths, parsePattern, patternNames, protocolName } from "./protocol/noise/patterns.ts";
 export { SymmetricState } from "./protocol/noise/symmetricState.ts";

@@ -1,4 +1,4 @@
 // `sealwire/wasm`: which build of the crypto core runs, and the hook for a module compiled elsewhere.
 // The raw modules are exported as `sealwire/sealwire.wasm` and `sealwire/sealwire.relaxed.wasm`.
 
-export { usePrecompiledModule, wasmBuild } from "./core/instantiate.ts";
+export { type CompiledModule, usePrecompiledModule, wasmBuild } from "./core/instantiate.ts";

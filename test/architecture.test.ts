@@ -35,7 +35,7 @@ const allowedNodeModules: Record<Layer, RegExp | undefined> = {
   adapters: /^node:/,
   peers: /^node:/,
   entry: /^node:/,
-  cli: /^node:/,
+  cli: /^(node:.*|@stricli\/core)$/,
 };
 
 const MOST_LINES = 300;
@@ -255,7 +255,7 @@ describe("assembly", () => {
 });
 
 test("file names are in camel case, everywhere", () => {
-  const folders = ["assembly", "bench", "demo", "scripts", "src", "test"];
+  const folders = ["assembly", "bench", "demo", "examples", "scripts", "src", "test"];
   const paths = folders.flatMap((folder) =>
     readdirSync(join(repositoryRoot, folder), { recursive: true, encoding: "utf8" }).map(
       (path) => `${folder}/${path.replaceAll("\\", "/")}`,

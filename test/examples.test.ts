@@ -1,149 +1,70 @@
-// What the examples for Kubernetes and systemd say, held against what the server does. Needs dist/.
-
-import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { createServer } from "node:net";
+// Every example runs as it stands, in every runtime, and prints what it is meant to show.
+import { execFile } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
-import { connect } from "../dist/index.js";
+import { promisify } from "node:util";
+import { describe, expect, test } from "vitest";
 import { runtimes } from "../scripts/runtimes.js";
-import { JsonProcess, until } from "./support/childProcess.ts";
+import { installPackage } from "./support/installedPackage.ts";
 import { repositoryRoot } from "./support/vectors.ts";
 
-const example = (name: string) => join(repositoryRoot, "examples", name);
-const read = (name: string) => readFileSync(example(name), "utf8");
-const psk = "5e".repeat(32);
+const run = promisify(execFile);
 
-/** All documents of a file, by the parser that Bun has. */
-function parseYaml(text: string): unknown {
-  const bun = runtimes().find((runtime) => runtime.roles.includes("bun"));
-  if (bun === undefined) throw new Error("the manifests are parsed by Bun, which is not here");
-  const script = "console.log(JSON.stringify(Bun.YAML.parse(await Bun.stdin.text())))";
-  const output = execFileSync(bun.path, ["--eval", script], {
-    input: text,
-    encoding: "utf8",
-    timeout: 20_000,
-  });
-  return JSON.parse(output);
-}
+const printed: Record<string, string[]> = {
+  "echo.js": ["hello"],
+  "mutualKeys.js": ["hello alice", "the stranger is refused: true"],
+  "firstUse.js": [
+    "the first time: accepted",
+    "known since: 1",
+    "the next time: accepted",
+    "with another key: refused with ERR_UNAUTHORIZED",
+  ],
+  "chat.js": [
+    'ann heard ["bob: I am"]',
+    'bob heard ["ann: is anybody here?"]',
+    'eve heard ["ann: is anybody here?","bob: I am"]',
+  ],
+  "serverPush.js": ["no more jobs", "5, 20"],
+  "oldPeer.js": ["hello from the past", "authenticated: false"],
+  "keyRotation.js": [
+    "1. old key, clients trust the old one: works",
+    "2. old key, clients trust both: works",
+    "3. new key, clients trust both: works",
+    "4. new key, clients trust the new one: works",
+    "5. old key, clients trust the new one: ERR_UNAUTHORIZED",
+  ],
+};
 
-interface Probe {
-  httpGet: { path: string; port: string };
-  periodSeconds: number;
-  failureThreshold: number;
-}
-interface Container {
-  command: string[];
-  env: { name: string; value?: string }[];
-  ports: { name: string; containerPort: number }[];
-  readinessProbe: Probe;
-  livenessProbe: Probe;
-}
+/** They serve until they are told to stop: servingExamples.test.ts and processes.test.ts run them. */
+const serving = ["multiCore.js", "server.js"];
+const files = readdirSync(join(repositoryRoot, "examples")).filter((name) => !serving.includes(name));
 
-const [service, deployment] = parseYaml(read("kubernetes/sealwire.yaml")) as [
-  { spec: { clusterIP: string; selector: object; ports: { port: number; targetPort: string }[] } },
-  {
-    spec: {
-      template: {
-        metadata: { labels: object };
-        spec: { terminationGracePeriodSeconds: number; containers: Container[] };
-      };
-    };
-  },
-];
-const pod = deployment.spec.template;
-const [container] = pod.spec.containers as [Container];
-const env = new Map(container.env.map(({ name, value }) => [name, value]));
-const port = (name: string) => container.ports.find((each) => each.name === name)?.containerPort;
-
-const processes: JsonProcess[] = [];
-afterEach(async () => {
-  await Promise.all(processes.splice(0).map((each) => each.stop()));
+test("every example has its expected output here and a line in examples/README.md", () => {
+  const programs = files.filter((name) => name.endsWith(".js")).sort();
+  expect(programs).toEqual(Object.keys(printed).sort());
+  const text = readFileSync(join(repositoryRoot, "examples/README.md"), "utf8");
+  for (const name of programs) expect(text).toContain(`| \`${name}\` |`);
 });
 
-describe("the Kubernetes manifests", () => {
-  test("fit together", () => {
-    expect(service.spec.clusterIP, "headless: its name has the addresses of all pods").toBe("None");
-    expect(service.spec.selector).toEqual(pod.metadata.labels);
-    expect(service.spec.ports[0]!.port).toBe(port(service.spec.ports[0]!.targetPort));
-    expect(Number(env.get("PORT"))).toBe(port("rpc"));
-    expect(Number(env.get("HEALTH_PORT"))).toBe(port("health"));
-    const { readinessProbe } = container;
-    const noticedMs = readinessProbe.periodSeconds * readinessProbe.failureThreshold * 1_000;
-    expect(Number(env.get("GRACE_MS"))).toBeGreaterThan(noticedMs);
-    const endMs = Number(env.get("GRACE_MS")) + Number(env.get("DRAIN_MS"));
-    expect(pod.spec.terminationGracePeriodSeconds * 1_000).toBeGreaterThan(endMs);
-    expect(read("server.js").length).toBeGreaterThan(0);
-    expect(container.command.at(-1)).toBe("examples/server.js");
-  });
-
-  for (const runtime of runtimes()) {
-    test(`their probes get the answers that they need, and SIGTERM ends it: ${runtime.label}`, async () => {
-      const settings = {
-        PORT: "0",
-        HEALTH_PORT: "0",
-        HOST: "127.0.0.1",
-        PSK: psk,
-        GRACE_MS: "300",
-        DRAIN_MS: "2000",
-      };
-      const server = new JsonProcess(runtime, example("server.js"), [], { env: settings });
-      processes.push(server);
-      const ports = (await server.entryWith("port")) as { port: number; healthPort: number };
-      const status = async ({ httpGet }: Probe) =>
-        (await fetch(`http://127.0.0.1:${ports.healthPort}${httpGet.path}`)).status;
-      expect(await status(container.readinessProbe)).toBe(200);
-      expect(await status(container.livenessProbe)).toBe(200);
-      const client = connect({ port: ports.port, psk });
-      await client.request(new Uint8Array(1));
-      server.kill("SIGTERM");
-      await until(() => server.all("health").length > 1, "draining");
-      expect(await status(container.readinessProbe), "not ready").toBe(503);
-      expect(await status(container.livenessProbe), "but alive").toBe(200);
-      expect(await server.exited).toBe(0);
-      await client.close();
+describe.each(runtimes())("in $label ($version)", (runtime) => {
+  test.each(Object.entries(printed))("%s, in this repository", async (name, lines) => {
+    const args = runtime.id === "deno" ? ["run", "-A"] : runtime.args;
+    const { stdout } = await run(runtime.path, [...args, `examples/${name}`], {
+      cwd: repositoryRoot,
+      timeout: 60_000,
     });
-  }
-});
-
-describe("the systemd units", () => {
-  const settings = (name: string) =>
-    new Map(
-      read(name)
-        .split("\n")
-        .filter((line) => /^[A-Za-z]+=/.test(line))
-        .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
-    );
-
-  test("fit together, and SIGKILL comes after the end of the drain", () => {
-    const unit = settings("systemd/sealwire.service");
-    expect(unit.get("Requires")).toBe("sealwire.socket");
-    const times = [...unit.get("Environment")!.matchAll(/_MS=(\d+)/g)].map(([, ms]) => Number(ms));
-    expect(Number(unit.get("TimeoutStopSec")) * 1_000).toBeGreaterThan(times.reduce((a, b) => a + b));
-    expect(settings("systemd/sealwire.socket").get("ListenStream")).toMatch(/^\d+$/);
+    expect(stdout.trim().split("\n")).toEqual(lines);
   });
 
-  test.skipIf(process.platform === "win32")(
-    "the server takes the socket that it is told of, as systemd does it",
-    async () => {
-      const listener = createServer();
-      await new Promise<void>((done) => listener.listen(0, "127.0.0.1", done));
-      const { fd } = (listener as unknown as { _handle: { fd: number } })._handle;
-      const [node] = runtimes();
-      // LISTEN_PID has to be the process's own, which only the process that becomes it knows.
-      const script = 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"';
-      const shell = { path: "/bin/sh", args: ["-c", script, node!.path, ...node!.args] };
-      const server = new JsonProcess(shell, example("server.js"), [], {
-        env: { HEALTH_PORT: "0", PSK: psk },
-        inherit: fd,
-      });
-      processes.push(server);
-      const entry = await server.entryWith("port");
-      expect(entry.port).toBe((listener.address() as { port: number }).port);
-      await new Promise((done) => listener.close(done));
-      const client = connect({ port: entry.port as number, psk });
-      await client.request(new Uint8Array(1));
-      await client.close();
-    },
-  );
+  test("echo.js, in a project that has the package installed", async () => {
+    const consumer = installPackage();
+    try {
+      const file = consumer.write("echo.js", readFileSync(join(repositoryRoot, "examples/echo.js"), "utf8"));
+      const args = runtime.id === "deno" ? ["run", "-A"] : runtime.args;
+      const { stdout } = await run(runtime.path, [...args, file], { cwd: consumer.folder, timeout: 60_000 });
+      expect(stdout.trim()).toBe("hello");
+    } finally {
+      consumer.remove();
+    }
+  });
 });

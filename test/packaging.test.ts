@@ -54,13 +54,13 @@ test("the lock file names the platform packages of every system, or npm ci refus
   execFileSync(process.execPath, [join(root, "scripts/completeLock.js"), "--check"]);
 });
 
-test("the tarball holds what is exported, the licence and the documents, and no sources or tests", () => {
+test("the tarball holds what is exported, the licence, the documents and the sources that maps point to, and no tests", () => {
   for (const file of exportedFiles(manifest.exports))
     expect(packedFiles).toContain(file.replace(/^\.\//, ""));
   for (const file of ["package.json", "README.md", "LICENSE", "CHANGELOG.md"])
     expect(packedFiles).toContain(file);
   const unexpected = packedFiles.filter(
-    (file) => !/^(dist|docs)\/|^[A-Za-z]+\.(md|json)$|^LICENSE$/.test(file),
+    (file) => !/^(dist|docs|src)\/|^[A-Za-z]+\.(md|json)$|^LICENSE$/.test(file),
   );
   expect(unexpected).toEqual([]);
 });

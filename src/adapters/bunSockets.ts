@@ -24,6 +24,8 @@ interface BunSocket {
   write(bytes: Uint8Array): number;
   pause(): void;
   resume(): void;
+  ref(): void;
+  unref(): void;
   shutdown(): void;
   terminate(): void;
   setNoDelay(on: boolean): boolean;
@@ -45,6 +47,8 @@ interface BunWhere {
 }
 interface BunListen {
   readonly port?: number;
+  ref(): void;
+  unref(): void;
   stop(closeActiveConnections?: boolean): void;
 }
 interface BunApi {
@@ -109,6 +113,12 @@ class BunTransport implements Transport {
 
   resume(): void {
     this.#socket.resume();
+  }
+
+  keepAlive(on: boolean): void {
+    if (this.#closed) return;
+    if (on) this.#socket.ref();
+    else this.#socket.unref();
   }
 
   end(): void {
@@ -212,6 +222,11 @@ class BunListener implements Listener {
 
   get acceptFailures(): number {
     return this.#guard.failures;
+  }
+
+  keepAlive(on: boolean): void {
+    if (on) this.#listener.ref();
+    else this.#listener.unref();
   }
 
   async close(): Promise<void> {

@@ -23,6 +23,8 @@ interface DenoConn {
   write(bytes: Uint8Array): Promise<number>;
   closeWrite(): Promise<void>;
   close(): void;
+  ref(): void;
+  unref(): void;
   setNoDelay?(on: boolean): void;
 }
 type DenoWhere =
@@ -31,6 +33,8 @@ type DenoWhere =
 interface DenoListen {
   readonly addr: { readonly port?: number };
   accept(): Promise<DenoConn>;
+  ref(): void;
+  unref(): void;
   close(): void;
 }
 interface DenoApi {
@@ -66,6 +70,11 @@ class DenoTransport implements Transport {
     this.#writing = true;
     outOfContext(() => this.#writeAll(bytes));
     return false;
+  }
+
+  keepAlive(on: boolean): void {
+    if (on) this.#conn.ref();
+    else this.#conn.unref();
   }
 
   unwrittenBytes(): number {
@@ -247,6 +256,11 @@ class DenoListener implements Listener {
       this.#endPause = resolve;
       timers.arm(this.#pause, ACCEPT_PAUSE_MS);
     });
+  }
+
+  keepAlive(on: boolean): void {
+    if (on) this.#listener.ref();
+    else this.#listener.unref();
   }
 
   async close(): Promise<void> {

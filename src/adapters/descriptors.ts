@@ -44,6 +44,8 @@ export class DescriptorGuard {
 
   constructor(mode: "told" | "untold") {
     this.#untold = mode === "untold";
+    // The listener itself keeps the process alive, or does not.
+    this.#check.quiet = true;
     if (this.#untold) timers.arm(this.#check, CHECK_MS);
   }
 

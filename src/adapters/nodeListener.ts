@@ -67,6 +67,11 @@ class NodeListener implements Listener {
     return this.#guard.failures;
   }
 
+  keepAlive(on: boolean): void {
+    if (on) this.#server.ref();
+    else this.#server.unref();
+  }
+
   close(): Promise<void> {
     this.#guard.close();
     return new Promise((closed) => this.#server.close(() => closed()));

@@ -53,6 +53,11 @@ export class NodeTransport implements Transport {
     outOfContext(() => this.#socket.resume());
   }
 
+  keepAlive(on: boolean): void {
+    if (on) this.#socket.ref();
+    else this.#socket.unref();
+  }
+
   end(): void {
     outOfContext(() => this.#socket.end());
   }

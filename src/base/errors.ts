@@ -48,6 +48,7 @@ export interface SealwireErrorOptions {
 
 /** The one error class of this package. Switch on `code`; the message is for people. */
 export class SealwireError extends Error {
+  /** Says what happened; stable. */
   readonly code: ErrorCode;
   /** For ERR_REMOTE: the code that the far side sent. */
   readonly remoteCode: string | undefined;
@@ -59,6 +60,7 @@ export class SealwireError extends Error {
   /** For ERR_REMOTE: bytes that the far handler's error had as `data`. */
   readonly data: Uint8Array | undefined;
 
+  /** `message` is for people; `options.cause` says why. */
   constructor(code: ErrorCode, message: string, options?: SealwireErrorOptions) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.name = "SealwireError";

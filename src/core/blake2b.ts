@@ -11,6 +11,7 @@ export const BLAKE2B_KEY_BYTES = 64;
 /** HMAC's block length B, Noise's BLOCKLEN. */
 const BLOCK_BYTES = 128;
 
+/** Options of `blake2b` and `Blake2b`. */
 export interface Blake2bOptions {
   /** Secret key of 0 to 64 bytes (RFC 7693 section 2.5); none by default. */
   key?: Uint8Array;
@@ -94,7 +95,11 @@ export class Blake2b {
   #state: Uint8Array | undefined;
   readonly #length: number;
 
-  /** @throws SealwireError ERR_INVALID_ARGUMENT */
+  /**
+   * Begins a hash.
+   *
+   * @throws SealwireError ERR_INVALID_ARGUMENT
+   */
   constructor(options: Blake2bOptions = {}) {
     const { key, length } = resolve(options);
     this.#length = length;

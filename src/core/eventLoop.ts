@@ -44,6 +44,24 @@ export function startTimer(callback: () => void, ms: number): RuntimeTimer {
   return outOfContext(() => originalSetTimeout(callback, ms));
 }
 
+/** The part of Deno that lets a timer, there a number, keep the process alive or not. */
+interface DenoTimers {
+  refTimer(timer: number): void;
+  unrefTimer(timer: number): void;
+}
+
+/** Whether this timer keeps the process alive; a new one does. */
+export function setTimerKeepsAlive(timer: RuntimeTimer, keepsAlive: boolean): void {
+  if (typeof timer === "number") {
+    const deno = (globalThis as { Deno?: DenoTimers }).Deno;
+    if (keepsAlive) deno?.refTimer(timer);
+    else deno?.unrefTimer(timer);
+  } else {
+    const { ref, unref } = timer as Partial<ReturnType<typeof setTimeout>>;
+    (keepsAlive ? ref : unref)?.call(timer as ReturnType<typeof setTimeout>);
+  }
+}
+
 export function stopTimer(timer: RuntimeTimer): void {
   originalClearTimeout(timer as ReturnType<typeof setTimeout>);
 }

@@ -8,8 +8,11 @@ import { TAG_BYTES } from "./frameLayout.ts";
 import { MAX_TEXT_BYTES, openMessage, PIECE_BYTES, sealMessage } from "./gcmPieces.ts";
 import { IV_BYTES } from "./nonceCounter.ts";
 
+/** AES-256-GCM under one key. */
 export interface Aes256Gcm {
   /**
+   * Encrypts and authenticates.
+   *
    * @param nonce 12 bytes. Never twice under one key: that reveals plaintexts and lets anyone forge.
    * @param plaintext up to 2^36 - 32 bytes
    * @param aad authenticated with the plaintext, not part of the result; empty when left out
@@ -18,6 +21,8 @@ export interface Aes256Gcm {
    */
   seal(nonce: Uint8Array, plaintext: Uint8Array, aad?: Uint8Array): Uint8Array;
   /**
+   * Checks and decrypts what `seal` gave.
+   *
    * @param nonce 12 bytes
    * @param sealed ciphertext ‖ 16-byte tag; only read
    * @returns the plaintext, in memory of its own

@@ -2,8 +2,8 @@
 // made here live as long as the program and never detach.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
-import { decodeBase64 } from "./base64.ts";
-import { buildId, plainBase64, relaxedBase64 } from "./wasmBinary.ts";
+import { buildId } from "./wasmBinary.ts";
+import { plainModuleBytes, relaxedModuleBytes } from "./wasmBytes.ts";
 
 /**
  * A WebAssembly.Module. Not declared by that name: it comes with TypeScript's DOM library, which a program for
@@ -71,11 +71,11 @@ export function wasmInstance(): WebAssembly.Instance {
 }
 
 function compile(): WebAssembly.Module {
-  for (const [build, text] of [
-    ["relaxed", relaxedBase64],
-    ["plain", plainBase64],
+  const plain = plainModuleBytes();
+  for (const [build, bytes] of [
+    ["relaxed", relaxedModuleBytes(plain)],
+    ["plain", plain],
   ] as const) {
-    const bytes = decodeBase64(text)!;
     if (!WebAssembly.validate(bytes)) continue;
     chosenBuild = build;
     return new WebAssembly.Module(bytes);

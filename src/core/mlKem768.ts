@@ -14,6 +14,7 @@ export const MLKEM768_SHARED_SECRET_BYTES = 32;
 /** Bytes of the randomness m of an encapsulation. */
 export const MLKEM768_RANDOMNESS_BYTES = 32;
 
+/** A key pair of ML-KEM-768 (FIPS 203). */
 export interface MlKem768KeyPair {
   /** 1,184 public bytes, for the peer. */
   encapsulationKey: OwnBytes;
@@ -21,6 +22,7 @@ export interface MlKem768KeyPair {
   decapsulationKey: OwnBytes;
 }
 
+/** What encapsulation gives: a shared secret, and the ciphertext for the other side. */
 export interface MlKem768Encapsulation {
   /** 32 secret bytes. */
   sharedSecret: OwnBytes;

@@ -8,6 +8,7 @@ import { CURVE_ARGS, core, memory } from "./wasmModule.ts";
 /** Bytes of a private key, a public key and a shared secret. */
 export const X25519_BYTES = 32;
 
+/** A key pair of X25519, 32 bytes each. */
 export interface KeyPair {
   /** 32 secret bytes. */
   privateKey: Uint8Array;

@@ -3,6 +3,7 @@
 export { type ErrorCode, SealwireError } from "../base/errors.ts";
 export type { ConnectionLimits, PeerIdentity } from "../base/options.ts";
 export type { Engine } from "../core/engine.ts";
+export type { NonceLayout } from "../core/frameCipher.ts";
 export {
   type FirstUse,
   type KnownPeer,
@@ -26,16 +27,19 @@ export { type NoiseFactory, noise } from "../protocol/noise/noiseFactory.ts";
 export type { Authorize, AuthorizeInfo, NoiseOptions, PeerOptions } from "../protocol/noise/noiseOptions.ts";
 export type { OtherKeys } from "../protocol/noise/severalKeys.ts";
 export { type MonteV1Options, monteV1 } from "../protocol/v1.ts";
+export type { AdmissionOptions } from "../rpc/admissionLimits.ts";
 export type {
   Anonymous,
   AnonymousClient,
   AnonymousServer,
+  Api,
   ClientOptions,
   CommonOptions,
   ServerOptions,
 } from "../rpc/api.ts";
 export type { Client, ClientStats } from "../rpc/client.ts";
 export type { ConnectedOptions } from "../rpc/connectedWithin.ts";
+export type { ConnectionTotals } from "../rpc/connectionStats.ts";
 export type { Endpoint, EndpointsOptions, FindEndpoints, ResolveName } from "../rpc/endpointOptions.ts";
 export type { EndpointState, EndpointStats } from "../rpc/endpointStats.ts";
 export type { Health, HealthListener } from "../rpc/health.ts";
@@ -46,11 +50,12 @@ export type {
   Connection,
   ConnectionState,
   ConnectionStateListener,
+  ConnectionStats,
   Message,
   MessageHandler,
   RequestOptions,
 } from "../rpc/peer.ts";
-export type { CloseOptions, ReloadedKeys, Server } from "../rpc/serverInterface.ts";
+export type { CloseOptions, ReloadedKeys, Server, ServerStats } from "../rpc/serverInterface.ts";
 export type { ProxyProtocolOptions, ServingOptions } from "../rpc/servingOptions.ts";
 export type { Caller, StickyClient } from "../rpc/stickyClient.ts";
 export { type CloseOnSignalOptions, closeOnSignal } from "./closeOnSignal.ts";

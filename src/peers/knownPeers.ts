@@ -29,6 +29,7 @@ export type FirstUse = "trust" | "refuse" | ((key: string, name: string) => bool
 /** What a line with a marker is about; a line without one is about a server that this side dials. */
 export type KnownPeerMarker = "client" | "revoked";
 
+/** Options of `knownPeers`. */
 export interface KnownPeersOptions {
   /**
    * "trust": write the key down and accept it; "refuse"; or a function that decides (`key` is base64url text),
@@ -50,7 +51,9 @@ export interface KnownPeersOptions {
   strictModes?: boolean;
 }
 
+/** A line of the file. */
 export interface KnownPeer {
+  /** host:port of a server, or what a client is called. */
   readonly name: string;
   /** 32 bytes. */
   readonly key: Uint8Array;
@@ -58,7 +61,9 @@ export interface KnownPeer {
   readonly marker?: KnownPeerMarker;
 }
 
+/** A file of known peers. */
 export interface KnownPeers {
+  /** The path as it was given. */
   readonly path: string;
   /** For the option `authorize` of clients and servers. Throws ERR_UNAUTHORIZED with the reason. */
   readonly authorize: Authorize;

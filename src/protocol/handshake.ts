@@ -5,12 +5,14 @@
 import type { PeerIdentity } from "../base/options.ts";
 import type { NonceLayout } from "../core/nonceCounter.ts";
 
+/** Which end of a connection this is: the client dialled. */
 export type Role = "client" | "server";
 
 /** How transport frames look after the handshake. Both ends must agree; it follows from the protocol. */
 export interface TransportFormat {
   /** "sequence": u32be sequence (protocol v1). "kind": u32be sequence ‖ u8 kind (protocol v2). */
   readonly header: "sequence" | "kind";
+  /** Where the counter stands in the nonce. */
   readonly nonceLayout: NonceLayout;
   /** Each direction's key is replaced (Noise section 11.3) after this many frames; 0: never. */
   readonly rekeyAfterFrames: number;
@@ -24,6 +26,7 @@ export interface HandshakeResult {
   readonly sendKey: Uint8Array;
   /** 32 bytes: key for what this side receives. */
   readonly receiveKey: Uint8Array;
+  /** Who the peer is, as far as the handshake proved it. */
   readonly identity: PeerIdentity;
   /**
    * Whether this side sent the last message of the handshake. A server that did has proof of nothing recent: its
@@ -61,9 +64,11 @@ export interface Handshake {
 export interface HandshakeFactory {
   /** For messages and logs, e.g. "v1" or "Noise_NNhfs+psk0_25519+MLKEM768_AESGCM_BLAKE2b". */
   readonly name: string;
+  /** What frames look like after the handshake. */
   readonly format: TransportFormat;
   /** True when it proves nothing about the peer, so that anyone on the way can be the peer. */
   readonly anonymous: boolean;
+  /** Begins a handshake; it is used once. `info`: what this side knows of the peer. */
   create(role: Role, info: HandshakeInfo): Handshake;
   /**
    * How many bytes a client's first message has in all, as far as those that have arrived tell; a handshake is only

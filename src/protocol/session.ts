@@ -2,6 +2,7 @@
 // replace their keys after a fixed number of frames (Noise section 11.3) where the protocol says so.
 
 import { readU32 } from "../core/bytes.ts";
+import { channels } from "../core/diagnostics.ts";
 import type { Engine } from "../core/engine.ts";
 import { FrameCipher } from "../core/frameCipher.ts";
 import { memory } from "../core/wasmModule.ts";
@@ -11,10 +12,12 @@ import { LENGTH_BYTES } from "./wire.ts";
 /** One direction: its cipher and how many frames its key still serves. */
 class Direction {
   readonly cipher: FrameCipher;
+  readonly #name: "send" | "receive";
   readonly #rekeyAfter: number;
   #left: number;
 
-  constructor(key: Uint8Array, format: TransportFormat, engine: Engine) {
+  constructor(name: "send" | "receive", key: Uint8Array, format: TransportFormat, engine: Engine) {
+    this.#name = name;
     this.cipher = new FrameCipher(key, format.nonceLayout, engine);
     this.#rekeyAfter = format.rekeyAfterFrames === 0 ? Number.POSITIVE_INFINITY : format.rekeyAfterFrames;
     this.#left = this.#rekeyAfter;
@@ -24,6 +27,7 @@ class Direction {
   available(): number {
     if (this.#left === 0) {
       this.cipher.rekey();
+      if (channels.rekey.hasSubscribers) channels.rekey.publish({ direction: this.#name });
       this.#left = this.#rekeyAfter;
     }
     return this.#left;
@@ -48,8 +52,8 @@ export class Session {
 
   /** Takes over the keys of `result` and wipes them there. */
   constructor(result: HandshakeResult, format: TransportFormat, engine: Engine) {
-    this.#send = new Direction(result.sendKey, format, engine);
-    this.#receive = new Direction(result.receiveKey, format, engine);
+    this.#send = new Direction("send", result.sendKey, format, engine);
+    this.#receive = new Direction("receive", result.receiveKey, format, engine);
     result.sendKey.fill(0);
     result.receiveKey.fill(0);
   }

@@ -10,6 +10,7 @@ import { x25519, x25519KeyPair } from "../core/x25519.ts";
 import type { Handshake, HandshakeFactory, HandshakeResult, Role, TransportFormat } from "./handshake.ts";
 import { KEY_BYTES } from "./wire.ts";
 
+/** Options of `monteV1`. */
 export interface MonteV1Options {
   /**
    * The longest frame (4-byte sequence, body and 16-byte tag) that the peer accepts. A Go peer refuses more

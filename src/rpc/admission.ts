@@ -15,6 +15,7 @@
 //
 // The work per socket is constant, however many wait.
 
+import { channels } from "../core/diagnostics.ts";
 import { type AcceptedSocket, dueOf, leftMs, type SocketStage } from "./acceptedSocket.ts";
 import { AddressShare } from "./addressShare.ts";
 import type { AdmissionLimits } from "./admissionLimits.ts";
@@ -64,6 +65,8 @@ export class Admission {
     this.#limits = limits;
     this.#events = events;
     this.#handshakes = new HandshakeAges(limits.handshakeTimeoutMs, (socket) => this.#aged(socket));
+    // The listener and the sockets keep the process alive, or do not.
+    for (const deadline of [this.#silence, this.#patience, this.#pressure]) deadline.quiet = true;
   }
 
   /** Sockets that sent no complete first message, or wait for a place. */
@@ -287,14 +290,19 @@ export class Admission {
     socket.drop();
   }
 
-  #refuse(socket: AcceptedSocket): void {
+  #countRefused({ transport: { remoteAddress } }: AcceptedSocket): void {
     this.refused++;
+    if (channels.socketRefused.hasSubscribers) channels.socketRefused.publish({ remoteAddress });
+  }
+
+  #refuse(socket: AcceptedSocket): void {
+    this.#countRefused(socket);
     socket.leaveLines();
     socket.drop();
   }
 
   #displace(socket: AcceptedSocket): void {
-    this.refused++;
+    this.#countRefused(socket);
     socket.leaveLines();
     this.#events.displace(socket);
   }

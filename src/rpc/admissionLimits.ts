@@ -2,6 +2,7 @@
 
 import { type ConnectionLimits, defaultLimits, integerOption, MAX_MS } from "../base/options.ts";
 
+/** Limits of whom a server lets in, and how many. */
 export interface AdmissionOptions {
   /** Connections at most; more wait for a place, the addresses in turn. Default 1,024. */
   maxConnections?: number;

@@ -92,6 +92,7 @@ export interface CommonOptions extends ConnectionLimits, PeerOptions {
   engine?: Engine;
 }
 
+/** Options of `connect`. */
 export interface ClientOptions extends CommonOptions, EndpointsOptions {
   /** Connections to the server at most. Another one is dialled only when all are busy. Default 4. */
   maxConnections?: number;
@@ -101,6 +102,7 @@ export interface ClientOptions extends CommonOptions, EndpointsOptions {
   keepConnected?: boolean;
 }
 
+/** Options of `listen`. */
 export interface ServerOptions extends CommonOptions, AdmissionOptions, ServingOptions, OtherKeys {}
 
 const commonNames = [
@@ -196,6 +198,7 @@ export type AnonymousClient = Client & { readonly anonymous: true };
 /** A server of clients that could be anyone, and that could be anyone to them. */
 export type AnonymousServer = Server & { readonly anonymous: true };
 
+/** What each entry point exports: `connect` and `listen` on the sockets of a runtime. */
 export interface Api {
   /**
    * A client of the server at `host`:`port` or `path`. Returns at once; the first call (or `keepConnected`) dials.
@@ -203,7 +206,9 @@ export interface Api {
    * @throws SealwireError ERR_INVALID_ARGUMENT naming the option.
    */
   connect(options: Anonymous<ClientOptions>): AnonymousClient;
+  /** A client of several servers that do the same. */
   connect(options: ClientOptions & Required<Pick<EndpointsOptions, "endpoints">>): StickyClient;
+  /** A client whose options may say who the server is. */
   connect(options: ClientOptions): Client;
   /**
    * Starts a server and resolves when it listens.
@@ -211,6 +216,7 @@ export interface Api {
    * @throws SealwireError ERR_INVALID_ARGUMENT naming the option, ERR_LISTEN_FAILED. All as rejections.
    */
   listen(options: Anonymous<ServerOptions>): Promise<AnonymousServer>;
+  /** A server whose options may say who the clients are. */
   listen(options: ServerOptions): Promise<Server>;
 }
 

@@ -4,22 +4,19 @@ import { type ErrorCode, SealwireError } from "../base/errors.ts";
 import { type ConnectedOptions, connectedWithin } from "./connectedWithin.ts";
 import type { RpcConnection } from "./connection.ts";
 import { type CallKind, type ClientContext, ConnectionPool } from "./connectionPool.ts";
+import type { ConnectionTotals } from "./connectionStats.ts";
 import type { EndpointStats } from "./endpointStats.ts";
 import type { Call, CallOptions, Connection, RequestOptions } from "./peer.ts";
 
-export interface ClientStats {
-  /** Connections that are dialled, open or closing now. */
+/** What `Client.stats` gives. */
+export interface ClientStats extends ConnectionTotals {
+  /** Gauge: connections that are dialled, open or closing now. */
   readonly connections: number;
-  /** Requests that wait for answers. */
-  readonly inFlightRequests: number;
-  /** Bytes that wait for the kernel to take them. */
-  readonly pendingBytes: number;
-  /** Answers that came too late and were dropped, since the client was made. */
-  readonly droppedReplies: number;
   /** With the option `endpoints`: each address that is one now. */
   readonly endpoints?: readonly EndpointStats[];
 }
 
+/** A client of one server; `connect` makes it. */
 export interface Client {
   /**
    * Sends a one-way message. Resolves when the kernel has it, which says nothing about the peer having handled it.
@@ -63,12 +60,22 @@ export interface Client {
   readonly anonymous: boolean;
   /** The connections that are open now. */
   readonly connections: readonly Connection[];
+  /** Counters since the client was made, and gauges. A snapshot. */
   readonly stats: ClientStats;
   /**
    * Closes every connection in good order: what is in flight finishes within `drainTimeoutMs`. Resolves when
    * every socket is gone. Idempotent, never rejects.
    */
   close(): Promise<void>;
+  /**
+   * Lets the process end while nothing is under way on the client: idle connections, and pauses between dials, do not
+   * keep it alive any more. What has an end of its own does until then: a dial, a request with a time limit, closing.
+   */
+  unref(): void;
+  /** Takes `unref` back. */
+  ref(): void;
+  /** `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** The caller waits no more, whatever became of the connection. */
@@ -93,15 +100,20 @@ export class RpcClient implements Client {
   }
 
   get stats(): ClientStats {
-    let inFlightRequests = 0;
-    let pendingBytes = 0;
-    let { droppedReplies } = this.#pool;
-    for (const connection of this.#pool.members) {
-      inFlightRequests += connection.inFlightRequests;
-      pendingBytes += connection.pendingBytes;
-      droppedReplies += connection.droppedReplies;
-    }
-    return { connections: this.#pool.sockets, inFlightRequests, pendingBytes, droppedReplies };
+    return { connections: this.#pool.sockets, ...this.#pool.totals };
+  }
+
+  /** As in `stats`, without the rest: the choice among clients asks for it with every call. */
+  get inFlightRequests(): number {
+    let sum = 0;
+    for (const { inFlightRequests } of this.#pool.members) sum += inFlightRequests;
+    return sum;
+  }
+
+  get pendingBytes(): number {
+    let sum = 0;
+    for (const { pendingBytes } of this.#pool.members) sum += pendingBytes;
+    return sum;
   }
 
   send(body: Uint8Array): Promise<void> {
@@ -147,6 +159,18 @@ export class RpcClient implements Client {
   /** A connection takes calls without waiting. */
   get hasOpenConnection(): boolean {
     return this.#pool.usable.some((connection) => connection.state === "open");
+  }
+
+  ref(): void {
+    this.#pool.keepAlive(true);
+  }
+
+  unref(): void {
+    this.#pool.keepAlive(false);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   close(): Promise<void> {

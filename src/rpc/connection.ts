@@ -1,18 +1,28 @@
 // One connection as its owner and the application call it: messages, requests, the orderly end. What the socket tells
 // and what follows from it is the link's (link.ts).
 
-import { invalidArgument, SealwireError } from "../base/errors.ts";
+import { type ErrorCode, invalidArgument, SealwireError } from "../base/errors.ts";
 import { integerOption, type PeerIdentity } from "../base/options.ts";
 import { isAbortSignal } from "../core/abortSignal.ts";
 import { requireBytes } from "../core/bytes.ts";
+import { channels, traceRequest, tracesRequests } from "../core/diagnostics.ts";
 import type { Role } from "../protocol/handshake.ts";
 import { checkHead } from "../protocol/head.ts";
+import type { PendingCall } from "./call.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { Link } from "./link.ts";
-import type { Call, CallOptions, Connection, ConnectionState, RequestOptions } from "./peer.ts";
+import type {
+  Call,
+  CallOptions,
+  Connection,
+  ConnectionState,
+  ConnectionStats,
+  RequestOptions,
+} from "./peer.ts";
 
 export class RpcConnection implements Connection {
   readonly #requestTimeoutMs: number;
+  #requests = 0;
   /** What its socket is given. */
   readonly link: Link<RpcConnection>;
 
@@ -57,6 +67,19 @@ export class RpcConnection implements Connection {
     return this.link.inbox.droppedReplies;
   }
 
+  get stats(): ConnectionStats {
+    const { receivedBytes, sentBytes } = this.link;
+    const { droppedReplies, inFlightRequests, pendingBytes } = this;
+    return {
+      receivedBytes,
+      sentBytes,
+      requests: this.#requests,
+      droppedReplies,
+      inFlightRequests,
+      pendingBytes,
+    };
+  }
+
   /** May take new calls: not closing, not closed. */
   get usable(): boolean {
     return this.link.lifecycle.takesCalls;
@@ -75,18 +98,27 @@ export class RpcConnection implements Connection {
     const { outbox } = this.link;
     outbox.checkBody(body);
     const refusal = outbox.refusal(body.length);
-    return refusal === undefined ? outbox.send(body) : Promise.reject(refusal);
+    return refusal === undefined ? outbox.send(body) : this.#refused(refusal);
   }
 
   sendNoWait(body: Uint8Array): boolean {
     const { lifecycle, outbox } = this.link;
     outbox.checkBody(body);
-    if (!lifecycle.takesCalls || outbox.aboveHighWater) return false;
+    if (!lifecycle.takesCalls) return false;
+    if (outbox.aboveHighWater) {
+      this.#tellFull("ERR_BACKPRESSURE");
+      return false;
+    }
     outbox.sendNoWait(body);
     return true;
   }
 
   request(body: Uint8Array, options?: RequestOptions): Promise<Uint8Array> {
+    if (!tracesRequests()) return this.#request(body, options);
+    return traceRequest(() => this.#request(body, options), this.#traced(body));
+  }
+
+  #request(body: Uint8Array, options?: RequestOptions): Promise<Uint8Array> {
     const { outbox } = this.link;
     outbox.checkBody(body);
     let timeoutMs = this.#requestTimeoutMs;
@@ -97,25 +129,63 @@ export class RpcConnection implements Connection {
       timeoutMs = options.timeoutMs ?? timeoutMs;
     }
     const refusal = aborted(signal) ?? outbox.refusal(body.length) ?? this.#tooMany();
-    if (refusal !== undefined) return Promise.reject(refusal);
-    return outbox.request(body, into, timeoutMs, signal).settling;
+    if (refusal !== undefined) return this.#refused(refusal);
+    const request = outbox.request(body, into, timeoutMs, signal);
+    this.#requests++;
+    return request.settling;
   }
 
-  call(body: Uint8Array, options: CallOptions = {}): Call {
+  call(body: Uint8Array, options?: CallOptions): Call {
+    if (!tracesRequests()) return this.#call(body, options);
+    let call!: PendingCall;
+    const traced = traceRequest(() => {
+      call = this.#call(body, options);
+      return call.settling;
+    }, this.#traced(body));
+    traced.catch(() => {}); // the caller is told by the call
+    return call;
+  }
+
+  #call(body: Uint8Array, options: CallOptions = {}): PendingCall {
     const { outbox } = this.link;
     outbox.checkBody(body);
     const { signal, head, timeoutMs = this.#requestTimeoutMs } = checkCallOptions(options);
     const refusal = aborted(signal) ?? outbox.refusal(body.length) ?? this.#tooMany();
-    return outbox.call(body, head, timeoutMs, signal, refusal);
+    const call = outbox.call(body, head, timeoutMs, signal, refusal);
+    if (refusal === undefined) this.#requests++;
+    else this.#tellIfFull(refusal);
+    return call;
   }
 
   close(): Promise<void> {
     return this.link.close();
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   /** Ends it at once: calls in flight reject with this error. */
   destroy(error: SealwireError): void {
     this.link.shutdown(error);
+  }
+
+  /** What a trace says of a request besides its outcome. */
+  #traced(body: Uint8Array): object {
+    return { connection: this, bodyBytes: body?.byteLength };
+  }
+
+  #refused(error: SealwireError): Promise<never> {
+    this.#tellIfFull(error);
+    return Promise.reject(error);
+  }
+
+  #tellIfFull({ code }: SealwireError): void {
+    if (code === "ERR_BACKPRESSURE" || code === "ERR_TOO_MANY_REQUESTS") this.#tellFull(code);
+  }
+
+  #tellFull(code: ErrorCode): void {
+    if (channels.queueFull.hasSubscribers) channels.queueFull.publish({ connection: this, code });
   }
 
   #tooMany(): SealwireError | undefined {

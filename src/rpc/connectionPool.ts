@@ -9,9 +9,11 @@
 import { SealwireError } from "../base/errors.ts";
 import type { ResolvedLimits } from "../base/options.ts";
 import { RpcConnection } from "./connection.ts";
+import { ConnectionLedger, type ConnectionTotals } from "./connectionStats.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { callListener } from "./listeners.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
+import { Member } from "./poolMember.ts";
 import { RedialPause, USEFUL_LIFE_MS } from "./redial.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Adapter, Address } from "./transport.ts";
@@ -38,15 +40,6 @@ interface Waiter {
   reject(error: SealwireError): void;
 }
 
-/** What the pool knows of a connection besides itself. Times are those of performance.now(); -1: not yet. */
-class Member {
-  dialledAt = -1;
-  openedAt = -1;
-  dialDeadline: CallbackDeadline | undefined;
-  /** The pause before the next dial has taken its failure into account. */
-  judged = false;
-}
-
 export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   readonly #context: ClientContext;
   readonly #busyRequests: number;
@@ -63,7 +56,8 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   readonly #pause = new RedialPause();
   readonly #pauseOver: CallbackDeadline;
   #waiters: Waiter[] = [];
-  #droppedReplies = 0;
+  readonly #ledger = new ConnectionLedger();
+  #keepsAlive = true;
   #closed = false;
 
   constructor(context: ClientContext) {
@@ -90,9 +84,9 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     return this.#sockets;
   }
 
-  /** Answers dropped by connections that are gone. */
-  get droppedReplies(): number {
-    return this.#droppedReplies;
+  /** Of all connections there have been. */
+  get totals(): ConnectionTotals {
+    return this.#ledger.totals(this.#members.keys());
   }
 
   /** The connection for a call. It may refuse the call if no connection can take it. */
@@ -112,6 +106,13 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
     });
+  }
+
+  /** Whether idle connections, and pauses between dials, keep the process alive. */
+  keepAlive(on: boolean): void {
+    this.#keepsAlive = on;
+    timers.setQuiet(this.#pauseOver, !on);
+    for (const connection of this.#members.keys()) connection.link.keepAlive(on);
   }
 
   /** Closes all connections in good order; calls that wait for a dial get it if it comes within the drain time. */
@@ -175,6 +176,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   /** A connection that is dialled as soon as the pause, `delayMs` and `maxConnections` allow it. */
   #addNext(delayMs: number): RpcConnection {
     const connection = new RpcConnection("client", this.#context, this);
+    if (!this.#keepsAlive) connection.link.keepAlive(false);
     this.#members.set(connection, new Member());
     this.#usable.push(connection);
     this.#next = connection;
@@ -263,6 +265,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   onOpen(connection: RpcConnection): void {
     this.#members.get(connection)!.openedAt = performance.now();
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(connection);
+    this.#ledger.opened(connection);
     callListener("onConnectionState", this.#context.onConnectionState, connection, "open", undefined);
   }
 
@@ -281,12 +284,13 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
       const reason = error ?? new SealwireError("ERR_CLOSED", "the connection was closed");
       for (const waiter of this.#waiters.splice(0)) waiter.reject(reason);
     }
+    this.#ledger.closed(connection, this.#members.get(connection)!.openedAt >= 0, error);
     callListener("onConnectionState", this.#context.onConnectionState, connection, "closed", error);
     this.#keepConnected();
   }
 
   onGone(connection: RpcConnection): void {
-    this.#droppedReplies += connection.droppedReplies;
+    this.#ledger.gone(connection);
     if (this.#members.get(connection)!.dialledAt >= 0) this.#sockets--;
     this.#members.delete(connection);
     this.#dialNext();

@@ -79,7 +79,7 @@ export class EndpointMember {
   }
 
   get load(): number {
-    const { inFlightRequests, pendingBytes } = this.client.stats;
+    const { inFlightRequests, pendingBytes } = this.client;
     return inFlightRequests + pendingBytes * LOAD_PER_BYTE;
   }
 

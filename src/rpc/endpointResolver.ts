@@ -109,6 +109,11 @@ export class EndpointResolver {
     this.#staleAt = Number.NEGATIVE_INFINITY;
   }
 
+  /** Whether the pause before a lookup keeps the process alive. */
+  keepAlive(on: boolean): void {
+    timers.setQuiet(this.#pauseOver, !on);
+  }
+
   close(): void {
     this.#closed = true;
     timers.cancel(this.#pauseOver);

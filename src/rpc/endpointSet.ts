@@ -1,6 +1,8 @@
 // The addresses that a client with several endpoints knows now, and which of them takes a call.
 
+import type { RpcClient } from "./client.ts";
 import type { ClientContext } from "./connectionPool.ts";
+import { type ConnectionTotals, sumTotals } from "./connectionStats.ts";
 import { EndpointMember, type MemberEvents } from "./endpointMember.ts";
 import type { CheckedEndpoint, EndpointSource } from "./endpointOptions.ts";
 import { EndpointResolver, interleave, type Target } from "./endpointResolver.ts";
@@ -20,12 +22,13 @@ export class EndpointSet implements MemberEvents {
   readonly resolver: EndpointResolver;
   readonly #members = new Map<string, EndpointMember>();
   /** Closed since they are no endpoints any more; their calls finish. */
-  readonly #leaving = new Set<Promise<void>>();
+  readonly #leaving = new Map<EndpointMember, Promise<void>>();
   /** Those that calls may go to, and those of them that are open. */
   #choice: EndpointMember[] = [];
   #open: EndpointMember[] = [];
-  /** Answers dropped by members that are gone. */
-  droppedReplies = 0;
+  /** Of members that are gone. */
+  #gone: ConnectionTotals = sumTotals([]);
+  #keepsAlive = true;
 
   /** @param onOpen told when a connection opened */
   constructor(context: EndpointsContext, onOpen: () => void) {
@@ -52,10 +55,28 @@ export class EndpointSet implements MemberEvents {
     return pick(this.#choice) ?? pick(this.members);
   }
 
+  /** Of all members there have been. */
+  get totals(): ConnectionTotals & { readonly connections: number } {
+    const all = this.#withLeaving.map(({ client }) => client.stats);
+    const connections = all.reduce((sum, stats) => sum + stats.connections, 0);
+    return { connections, ...sumTotals([this.#gone, ...all]) };
+  }
+
+  /** Whether idle connections, and pauses between dials and lookups, keep the process alive. */
+  keepAlive(on: boolean): void {
+    this.#keepsAlive = on;
+    this.resolver.keepAlive(on);
+    for (const { client } of this.#withLeaving) keepAlive(client, on);
+  }
+
+  get #withLeaving(): EndpointMember[] {
+    return [...this.#members.values(), ...this.#leaving.keys()];
+  }
+
   /** Closes all, and waits until those that left are gone, too. */
   async close(): Promise<void> {
     this.resolver.close();
-    await Promise.all([...this.members.map((member) => member.close()), ...this.#leaving]);
+    await Promise.all([...this.members.map((member) => member.close()), ...this.#leaving.values()]);
     await this.resolver.underWay;
   }
 
@@ -114,17 +135,19 @@ export class EndpointSet implements MemberEvents {
     const { endpoint, address } = target;
     const keys = this.#context.contextOf(endpoint);
     const context = { ...this.#context, ...keys, address, dialledAddress: endpoint.name };
-    this.#members.set(target.key, new EndpointMember(target, context, this));
+    const member = new EndpointMember(target, context, this);
+    if (!this.#keepsAlive) member.client.unref();
+    this.#members.set(target.key, member);
   }
 
   /** It is no endpoint any more: what it has finishes, as with `close`. */
   #leave(key: string, member: EndpointMember): void {
     this.#members.delete(key);
     const left = member.close().then(() => {
-      this.droppedReplies += member.client.stats.droppedReplies;
-      this.#leaving.delete(left);
+      this.#gone = sumTotals([this.#gone, member.client.stats]);
+      this.#leaving.delete(member);
     });
-    this.#leaving.add(left);
+    this.#leaving.set(member, left);
   }
 
   /** Those that have not failed in front; the others by when they may be tried again. */
@@ -147,6 +170,11 @@ export class EndpointSet implements MemberEvents {
   onFailure(): void {
     this.resolver.invalidate();
   }
+}
+
+function keepAlive(client: RpcClient, on: boolean): void {
+  if (on) client.ref();
+  else client.unref();
 }
 
 function pick<T>(list: readonly T[]): T | undefined {

@@ -48,19 +48,13 @@ export class EndpointsClient implements StickyClient {
   }
 
   get stats(): ClientStats {
-    const endpoints = this.#endpoints.members.map((member) => member.stats);
-    let connections = 0;
-    let inFlightRequests = this.#waiting.size;
-    let pendingBytes = this.#waiting.bytes;
-    let droppedReplies = this.#endpoints.droppedReplies;
-    for (const { client } of this.#endpoints.members) {
-      const { stats } = client;
-      connections += stats.connections;
-      inFlightRequests += stats.inFlightRequests;
-      pendingBytes += stats.pendingBytes;
-      droppedReplies += stats.droppedReplies;
-    }
-    return { connections, inFlightRequests, pendingBytes, droppedReplies, endpoints };
+    const { totals } = this.#endpoints;
+    return {
+      ...totals,
+      inFlightRequests: totals.inFlightRequests + this.#waiting.size,
+      pendingBytes: totals.pendingBytes + this.#waiting.bytes,
+      endpoints: this.#endpoints.members.map((member) => member.stats),
+    };
   }
 
   send(body: Uint8Array): Promise<void> {
@@ -94,6 +88,18 @@ export class EndpointsClient implements StickyClient {
       const member = await this.#opened(undefined, 0, 0, undefined);
       return member.client.connected();
     }, options);
+  }
+
+  ref(): void {
+    this.#endpoints.keepAlive(true);
+  }
+
+  unref(): void {
+    this.#endpoints.keepAlive(false);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   close(): Promise<void> {

@@ -99,6 +99,11 @@ export class HealthReport {
     this.#listener = await adapter.listen(address, (transport) => this.#accept(transport));
   }
 
+  /** Whether listening for probes keeps the process alive. A probe has an end of its own. */
+  keepAlive(on: boolean): void {
+    this.#listener?.keepAlive?.(on);
+  }
+
   become(health: Health): void {
     if (this.#health === health) return;
     this.#health = health;

@@ -52,6 +52,9 @@ export class Link<Owner extends Connection> implements DialEvents {
   /** Who the peer is once it has proven it. */
   identity: PeerIdentity | undefined;
   #unprovenIdentity: PeerIdentity | undefined;
+  #keepsAlive = true;
+  /** Bytes that arrived on the socket. */
+  receivedBytes = 0;
   readonly #whenGone: Promise<void>;
   #resolveGone!: () => void;
 
@@ -94,10 +97,25 @@ export class Link<Owner extends Connection> implements DialEvents {
     return this.#transport?.remoteAddress ?? "";
   }
 
+  /** Bytes given to the socket. */
+  get sentBytes(): number {
+    return this.#writer.sentBytes;
+  }
+
   /** Closes in good order; resolves when the socket is gone. */
   close(): Promise<void> {
     this.#ending.begin();
     return this.#whenGone;
+  }
+
+  /**
+   * Whether the connection keeps the process alive while it is idle. What has an end of its own (a dial, a handshake,
+   * a request with a time limit, a write, closing) always does until then.
+   */
+  keepAlive(on: boolean): void {
+    this.#keepsAlive = on;
+    this.#transport?.keepAlive?.(on);
+    this.#liveness.keepAlive(on);
   }
 
   // ---- What the socket tells ----------------------------------------------------------------------------
@@ -114,6 +132,7 @@ export class Link<Owner extends Connection> implements DialEvents {
       transport.destroy();
       return;
     }
+    if (!this.#keepsAlive) transport.keepAlive?.(false);
     this.lifecycle.connected();
     this.#writer.open(transport);
     this.#observer.onSocket(this.#connection);
@@ -130,13 +149,13 @@ export class Link<Owner extends Connection> implements DialEvents {
   }
 
   onWindow(length: number): void {
-    this.#heard();
+    this.#heard(length);
     if (this.#intake !== undefined) this.#intake.readWindow(length);
     else this.#establishing?.receive(memory.subarray(RECEIVE_WINDOW, RECEIVE_WINDOW + length));
   }
 
   onData(bytes: Uint8Array): void {
-    this.#heard();
+    this.#heard(bytes.length);
     if (this.#intake !== undefined) this.#intake.read(bytes);
     else this.#establishing?.receive(bytes);
   }
@@ -162,7 +181,8 @@ export class Link<Owner extends Connection> implements DialEvents {
     this.#observer.onGone(this.#connection);
   }
 
-  #heard(): void {
+  #heard(bytes: number): void {
+    this.receivedBytes += bytes;
     this.#context.flushes.eventSeen();
     this.#context.resumptions.eventSeen();
     this.#liveness.heard();
@@ -203,7 +223,10 @@ export class Link<Owner extends Connection> implements DialEvents {
       this.#open();
     }
     if (this.lifecycle.isOver) return;
-    if (early.length > 0) this.onData(early);
+    if (early.length > 0) {
+      this.receivedBytes -= early.length; // counted when they arrived
+      this.onData(early);
+    }
     if (this.lifecycle.streamEnded) this.#ending.finishIfEnded();
   }
 

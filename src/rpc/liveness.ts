@@ -47,6 +47,12 @@ export class Liveness {
     this.#lastHeardAt = now();
   }
 
+  /** Whether waiting for the peer keeps the process alive. */
+  keepAlive(on: boolean): void {
+    timers.setQuiet(this.#readDeadline, !on);
+    timers.setQuiet(this.#heartbeat, !on);
+  }
+
   stop(): void {
     timers.cancel(this.#readDeadline);
     timers.cancel(this.#heartbeat);

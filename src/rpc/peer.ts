@@ -4,8 +4,10 @@ import type { SealwireError } from "../base/errors.ts";
 import type { PeerIdentity } from "../base/options.ts";
 import type { CallHead } from "../protocol/head.ts";
 
+/** The life of a connection, in this order; a draining one takes no new calls. */
 export type ConnectionState = "dialing" | "handshaking" | "open" | "draining" | "closed";
 
+/** Options of one request. */
 export interface RequestOptions {
   /** Gives up on the request: it rejects with ERR_ABORTED and the far handler is told (protocol v2). */
   signal?: AbortSignal;
@@ -18,6 +20,7 @@ export interface RequestOptions {
   into?: Uint8Array;
 }
 
+/** Options of one call. */
 export interface CallOptions {
   /** Gives up on the call: it rejects with ERR_ABORTED and the far handler is told. */
   signal?: AbortSignal;
@@ -56,8 +59,25 @@ export interface Call extends AsyncIterable<Uint8Array> {
   end(): void;
 }
 
+/** Counters never go down. Gauges say how things are now. */
+export interface ConnectionStats {
+  /** Counter: bytes that arrived on the socket, handshake and encryption included. */
+  readonly receivedBytes: number;
+  /** Counter: bytes given to the socket, handshake and encryption included. */
+  readonly sentBytes: number;
+  /** Counter: requests of this side. */
+  readonly requests: number;
+  /** Counter: answers that came too late, or to no request of ours, and were dropped. */
+  readonly droppedReplies: number;
+  /** Gauge: requests of this side that wait for answers. */
+  readonly inFlightRequests: number;
+  /** Gauge: bytes that wait for the kernel to take them. */
+  readonly pendingBytes: number;
+}
+
 /** One connection as handlers and callbacks see it. */
 export interface Connection {
+  /** Where in its life the connection is. */
   readonly state: ConnectionState;
   /** The peer's address in text form; empty for Unix sockets. */
   readonly remoteAddress: string;
@@ -73,6 +93,8 @@ export interface Connection {
   readonly pendingBytes: number;
   /** Requests of this side that wait for answers. */
   readonly inFlightRequests: number;
+  /** Counters of this connection since it began, and gauges. A snapshot. */
+  readonly stats: ConnectionStats;
   /**
    * Answers that came too late (after a time-out or abort) or to no request of ours, and were dropped. The end without
    * an answer that protocol v2 gives a request whose caller gave up is none of them.
@@ -113,6 +135,8 @@ export interface Connection {
    * Resolves when it is gone. Idempotent, never rejects.
    */
   close(): Promise<void>;
+  /** `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** One message, request or call from the peer. */
@@ -141,7 +165,9 @@ export interface Message extends AsyncIterable<Uint8Array> {
    * handlers that take many short messages with `messageBodies: "view"`.
    */
   readonly bytes: Uint8Array;
+  /** Where the body begins in `bytes`. */
   readonly start: number;
+  /** Where it ends. */
   readonly end: number;
   /** The connection it came on; use it to call the peer back. */
   readonly connection: Connection;

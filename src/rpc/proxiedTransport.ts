@@ -27,6 +27,10 @@ export class ProxiedTransport implements Transport {
     this.#transport.resume();
   }
 
+  keepAlive(on: boolean): void {
+    this.#transport.keepAlive?.(on);
+  }
+
   end(): void {
     this.#transport.end();
   }

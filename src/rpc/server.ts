@@ -8,12 +8,13 @@ import { addressGroup } from "./addressGroup.ts";
 import { Admission, type AdmissionEvents } from "./admission.ts";
 import type { AdmissionLimits } from "./admissionLimits.ts";
 import { RpcConnection } from "./connection.ts";
+import { ConnectionLedger } from "./connectionStats.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { type Health, HealthReport } from "./health.ts";
 import { callListener } from "./listeners.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
 import { keepsKeys, knowsKeys, reloadedContext } from "./reload.ts";
-import type { CloseOptions, ReloadedKeys, Server } from "./serverInterface.ts";
+import type { CloseOptions, ReloadedKeys, Server, ServerStats } from "./serverInterface.ts";
 import type { Serving } from "./servingOptions.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Adapter, ListenAddress, Listener, Transport, TransportEvents } from "./transport.ts";
@@ -56,6 +57,8 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
   });
   #probes = 0;
   #badProxyHeaders = 0;
+  #keepsAlive = true;
+  readonly #ledger = new ConnectionLedger();
 
   constructor(context: ServerContext) {
     this.#context = context;
@@ -107,6 +110,40 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
 
   get waitingSockets(): number {
     return this.#admission.waiting;
+  }
+
+  ref(): void {
+    this.#keepAlive(true);
+  }
+
+  unref(): void {
+    this.#keepAlive(false);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  get stats(): ServerStats {
+    const { waitingSockets, refusedConnections, droppedSockets, probes, badProxyHeaders } = this;
+    return {
+      connections: this.#live.size,
+      waitingSockets,
+      refusedConnections,
+      droppedSockets,
+      probes,
+      badProxyHeaders,
+      acceptFailures: this.#listener?.acceptFailures ?? 0,
+      ...this.#ledger.totals(this.#live.keys()),
+    };
+  }
+
+  #keepAlive(on: boolean): void {
+    this.#keepsAlive = on;
+    this.#listener?.keepAlive?.(on);
+    this.#report.keepAlive(on);
+    for (const socket of this.#waiting) socket.transport.keepAlive?.(on);
+    for (const connection of this.#live.keys()) connection.link.keepAlive(on);
   }
 
   get probes(): number {
@@ -196,6 +233,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     const isProxy = this.#context.serving.proxies?.includes(remoteAddress) ?? false;
     const socket = new AcceptedSocket(this, transport, share, isProxy);
     this.#waiting.add(socket);
+    if (!this.#keepsAlive) transport.keepAlive?.(false);
     if (this.#admission.arrived(socket)) transport.resume();
     return socket;
   }
@@ -229,6 +267,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
 
   admit(socket: AcceptedSocket): void {
     const connection = new RpcConnection("server", this.#context, this);
+    if (!this.#keepsAlive) connection.link.keepAlive(false);
     this.#waiting.delete(socket);
     this.#live.set(connection, socket);
     socket.become(connection);
@@ -243,6 +282,8 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     const { maxConnectionAgeMs } = this.#context.serving;
     if (maxConnectionAgeMs === 0) return;
     socket.ageLimit = new CallbackDeadline(() => connection.close());
+    // The connection itself keeps the process alive, or does not.
+    socket.ageLimit.quiet = true;
     const jitter = 1 - AGE_JITTER + 2 * AGE_JITTER * Math.random();
     timers.arm(socket.ageLimit, Math.min(maxConnectionAgeMs * jitter, MAX_MS));
   }
@@ -269,6 +310,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     const socket = this.#live.get(connection)!;
     this.#admission.proved(socket);
     this.#limitAge(connection, socket);
+    this.#ledger.opened(connection);
     callListener("onConnectionState", this.#context.onConnectionState, connection, "open", undefined);
     // The handshake began before the keys changed.
     if (this.#draining || (this.#reloaded && !knowsKeys(this.#context.handshake, connection)))
@@ -284,6 +326,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     const socket = this.#live.get(connection)!;
     if (socket.ageLimit !== undefined) timers.cancel(socket.ageLimit);
     this.#admission.ended(socket);
+    this.#ledger.closed(connection, connection.identity !== undefined, error);
     callListener("onConnectionState", this.#context.onConnectionState, connection, "closed", error);
     this.#admitSoon();
   }
@@ -291,6 +334,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
   onGone(connection: RpcConnection): void {
     const socket = this.#live.get(connection)!;
     this.#live.delete(connection);
+    this.#ledger.gone(connection);
     this.#admission.left(socket);
     this.#admitSoon();
     this.#checkEmpty();

@@ -2,9 +2,29 @@
 
 import type { PeerOptions } from "../protocol/noise/noiseOptions.ts";
 import type { OtherKeys } from "../protocol/noise/severalKeys.ts";
+import type { ConnectionTotals } from "./connectionStats.ts";
 import type { Health } from "./health.ts";
 import type { Connection } from "./peer.ts";
 
+/** What `Server.stats` gives. */
+export interface ServerStats extends ConnectionTotals {
+  /** Gauge: connections whose sockets are not gone. */
+  readonly connections: number;
+  /** Gauge: `waitingSockets` of the server. */
+  readonly waitingSockets: number;
+  /** Counter: `refusedConnections` of the server. */
+  readonly refusedConnections: number;
+  /** Counter: `droppedSockets` of the server. */
+  readonly droppedSockets: number;
+  /** Counter: `probes` of the server. */
+  readonly probes: number;
+  /** Counter: `badProxyHeaders` of the server. */
+  readonly badProxyHeaders: number;
+  /** Counter: how often the process had no file descriptor left for a connection (in Node always 0). */
+  readonly acceptFailures: number;
+}
+
+/** A server that listens; `listen` makes it. */
 export interface Server {
   /** The TCP port that it listens on (also when 0 was asked for); 0 for a Unix socket. */
   readonly port: number;
@@ -27,6 +47,8 @@ export interface Server {
   readonly droppedSockets: number;
   /** Sockets now that have sent no complete first message, or wait for a place. */
   readonly waitingSockets: number;
+  /** Counters since the server started, and gauges. A snapshot. */
+  readonly stats: ServerStats;
   /**
    * Those of `droppedSockets` that the peer closed without having sent anything itself: health checks that connect and
    * close, with or without a proxy's header.
@@ -58,11 +80,22 @@ export interface Server {
    *   the option `handshake`; ERR_CLOSED. All as rejections.
    */
   reload(keys: ReloadedKeys): Promise<number>;
+  /**
+   * Lets the process end while nothing is under way on the server: neither listening (for health probes, too) nor idle
+   * connections keep it alive any more. What has an end of its own does until then: a handshake, a request with a time
+   * limit, closing.
+   */
+  unref(): void;
+  /** Takes `unref` back. */
+  ref(): void;
+  /** `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** The options of `listen` that `reload` replaces. */
 export type ReloadedKeys = Pick<PeerOptions, "psk" | "staticKey" | "remoteStatic" | "authorize"> & OtherKeys;
 
+/** Options of `Server.close`. */
 export interface CloseOptions {
   /** Milliseconds between "draining" and the end of accepting. Default 0. */
   graceMs?: number;

@@ -5,14 +5,21 @@
 //
 // One timer of the runtime is set for the next list that is not empty, so an idle process wakes at most once per
 // NEAR_TICKS ticks. The timer moves to an earlier time only: after a cancelled deadline it stays, and fires once for
-// nothing. The process stays alive while any deadline is armed.
+// nothing. The process stays alive while a deadline is armed that is not quiet.
 //
 // A timer that fires late shows that the event loop was stalled: the application was busy, or the machine slept. Bytes
 // that peers sent meanwhile lie unread in the kernel. Due deadlines then wait until the sockets were polled, so that a
 // peer that answered in time is heard before it is declared dead. This happens once per stall, so no deadline is put
 // off for ever. The sockets are polled twice, because Deno hands out a socket that was connected meanwhile only then.
 
-import { now, type RuntimeTimer, startTimer, stopTimer, yieldToEventLoop } from "../core/eventLoop.ts";
+import {
+  now,
+  type RuntimeTimer,
+  setTimerKeepsAlive,
+  startTimer,
+  stopTimer,
+  yieldToEventLoop,
+} from "../core/eventLoop.ts";
 
 /** Resolution of the wheel: a deadline fires at most this much late, never early. */
 export const TIMER_TICK_MS = 16;
@@ -31,6 +38,8 @@ export class Deadline {
   next: Deadline | undefined = undefined;
   list = -1;
   tick = -1;
+  /** It does not keep the process alive; set by `TimerWheel.setQuiet`, or before it is first armed. */
+  quiet = false;
 
   /** Called once when the time has come. Not called after `cancel`. */
   expire(): void {}
@@ -57,6 +66,8 @@ export class CallbackDeadline extends Deadline {
 class TimerWheel {
   readonly #lists: (Deadline | undefined)[] = new Array(NEAR_TICKS + 1).fill(undefined);
   #count = 0;
+  /** Those among them that keep the process alive. */
+  #keeping = 0;
   /** Every tick up to and including this one has been handled; the near lists hold the NEAR_TICKS ticks behind it. */
   #handled = 0;
   /** The last tick of the sweep under way: what is armed meanwhile comes later. */
@@ -95,6 +106,7 @@ class TimerWheel {
     deadline.tick = Math.max(Math.ceil((time + ms) / TIMER_TICK_MS), earliest);
     this.#insert(deadline);
     this.#count++;
+    if (!deadline.quiet) this.#keep(1);
     if (!this.#sweeping) this.#wakeAt(deadline.list === FAR ? this.#farTick : deadline.tick, time);
   }
 
@@ -103,6 +115,21 @@ class TimerWheel {
     if (deadline.list === -1) return;
     this.#remove(deadline);
     if (this.#count === 0 && !this.#sweeping && this.#timer !== undefined) this.#ranEmpty();
+  }
+
+  /** Whether this deadline, armed or not, lets the process end before it is due. */
+  setQuiet(deadline: Deadline, quiet: boolean): void {
+    if (deadline.quiet === quiet) return;
+    deadline.quiet = quiet;
+    if (deadline.list !== -1) this.#keep(quiet ? -1 : 1);
+  }
+
+  /** Counts those that keep the process alive; the runtime's timer does when there is one. */
+  #keep(change: 1 | -1): void {
+    const kept = this.#keeping > 0;
+    this.#keeping += change;
+    const keeps = this.#keeping > 0;
+    if (keeps !== kept && this.#timer !== undefined) setTimerKeepsAlive(this.#timer, keeps);
   }
 
   /**
@@ -138,6 +165,7 @@ class TimerWheel {
   #remove(deadline: Deadline): void {
     this.#unlink(deadline);
     this.#count--;
+    if (!deadline.quiet) this.#keep(-1);
   }
 
   // ---- The runtime's timer ------------------------------------------------------------------------------
@@ -149,6 +177,8 @@ class TimerWheel {
     this.#wakeTick = tick;
     this.timersStarted++;
     this.#timer = startTimer(this.#fire, Math.max(1, Math.ceil(tick * TIMER_TICK_MS - time)));
+    // An empty wheel's timer runs until the end of its tick only (see STOPS): two calls per tick would cost more.
+    if (this.#keeping === 0 && this.#count > 0) setTimerKeepsAlive(this.#timer, false);
   }
 
   #stop(): void {

@@ -48,6 +48,10 @@ export interface Transport {
   resume(): void;
   /** Sends the end of the stream after what was written; reading goes on. */
   end(): void;
+  /**
+   * Whether the socket keeps the process alive; a new one does. Where this is missing, nothing is changed.
+   */
+  keepAlive?(on: boolean): void;
   /** Closes at once, unsent bytes are lost. `onClose` follows, in a later turn, if it was not called yet. */
   destroy(): void;
 }
@@ -82,6 +86,8 @@ export interface Listener {
    * descriptor left. Node's kernel library turns connections away itself and tells nobody: there it stays 0.
    */
   readonly acceptFailures: number;
+  /** Whether listening keeps the process alive; it does from the beginning. */
+  keepAlive?(on: boolean): void;
   /** Stops accepting. Sockets that were accepted live on. */
   close(): Promise<void>;
 }

@@ -31,6 +31,8 @@ export class Writer {
   #closed = false;
   /** The costs of all complete writes. */
   writtenBytes = 0;
+  /** Bytes given to the socket. */
+  sentBytes = 0;
 
   /** `timeoutMs` 0: a write may take for ever. */
   constructor(timeoutMs: number, events: WriterEvents) {
@@ -90,6 +92,7 @@ export class Writer {
   #write(bytes: Uint8Array, cost: number): void {
     this.#busy = true;
     this.#cost = cost;
+    this.sentBytes += bytes.length;
     if (this.#transport!.write(bytes)) this.#finish();
     else if (this.#timeoutMs > 0 && !this.#closed) {
       this.#leftBytes = bytes.length;

@@ -16,6 +16,7 @@ const NONCE_BYTES = 12;
 const MAX_U32 = 0xffffffff;
 const NO_AD = new Uint8Array(0);
 
+/** CipherState of Noise (section 5.1). */
 export class CipherState {
   #k: Uint8Array | undefined;
   /** The expanded key, made at first use: of the keys of a handshake, half encrypt nothing. */

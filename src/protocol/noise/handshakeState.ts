@@ -19,6 +19,7 @@ import { MAX_MESSAGE_BYTES, messageLengths, parsePattern } from "./patterns.ts";
 const EMPTY = new Uint8Array(0);
 const MAX_PROLOGUE_BYTES = 131_072;
 
+/** What `split` gives. */
 export interface SplitCiphers {
   /** For what this side sends. In a one-way pattern the responder never uses it. */
   readonly send: CipherState;
@@ -26,6 +27,7 @@ export interface SplitCiphers {
   readonly receive: CipherState;
 }
 
+/** What `splitKeys` gives: 32 bytes for each direction. */
 export interface SplitKeys {
   /** 32 bytes. */
   readonly sendKey: Uint8Array;
@@ -33,8 +35,11 @@ export interface SplitKeys {
   readonly receiveKey: Uint8Array;
 }
 
+/** HandshakeState of Noise (section 5.3). */
 export class HandshakeState {
+  /** The pattern that it runs. */
   readonly pattern: HandshakePattern;
+  /** Whether this side writes the first message. */
   readonly initiator: boolean;
   readonly #tokens: HandshakeTokens;
   readonly #lengths: readonly number[];

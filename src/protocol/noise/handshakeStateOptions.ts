@@ -7,9 +7,11 @@ import type { KeyPair } from "./dh.ts";
 import { type HandshakePattern, isHybrid } from "./pattern.ts";
 import { DHLEN, PSKLEN } from "./patterns.ts";
 
+/** Options of `HandshakeState`. */
 export interface HandshakeStateOptions {
   /** A name such as "XX", "NNpsk0" or "XXhfs", or a pattern of one's own; its validity is checked. */
   pattern: string | HandshakePattern;
+  /** Whether this side writes the first message. */
   initiator: boolean;
   /** Data that both sides must agree on, at most 131,072 bytes; empty by default. */
   prologue?: Uint8Array;

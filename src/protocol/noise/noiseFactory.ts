@@ -19,11 +19,13 @@ import { protocolName } from "./patterns.ts";
 
 /** A factory of Noise handshakes. It holds copies of psk and static key until `destroy`; then `create` throws ERR_CLOSED. */
 export interface NoiseFactory extends HandshakeFactory {
+  /** Wipes the keys that the factory holds. Idempotent. */
   destroy(): void;
 }
 
 /** Without psk and keys: anonymous, kept apart in the type. */
 export interface AnonymousNoiseFactory extends NoiseFactory {
+  /** Nothing tells who the peer is. */
   readonly anonymous: true;
 }
 
@@ -38,6 +40,7 @@ export interface AnonymousNoiseFactory extends NoiseFactory {
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option and what is missing
  */
 export function noise(options?: NoiseOptions & AnonymousOptions, role?: Role): AnonymousNoiseFactory;
+/** A factory whose options may say who the peer is. */
 export function noise(options: NoiseOptions, role?: Role): NoiseFactory;
 export function noise(options: NoiseOptions = {}, role?: Role): NoiseFactory {
   if (role !== undefined) requireRole(role);

@@ -57,13 +57,19 @@ export interface PeerOptions {
 
 /** Nothing that could authenticate the peer. */
 export interface AnonymousOptions {
+  /** Left out. */
   psk?: undefined;
+  /** Left out. */
   staticKey?: undefined;
+  /** Left out. */
   remoteStatic?: undefined;
+  /** Left out. */
   authorize?: undefined;
+  /** A pattern without static keys. */
   pattern?: "NN" | "NNhfs";
 }
 
+/** Options of `noise`. */
 export interface NoiseOptions extends PeerOptions {
   /** 32 bytes. For test vectors only: a repeated ephemeral key gives away everything. */
   unsafeEphemeralForTests?: Uint8Array;

@@ -5,6 +5,7 @@
 import { invalidArgument } from "../../base/errors.ts";
 
 const TOKENS = ["e", "s", "ee", "es", "se", "ss", "psk", "e1", "ekem1"] as const;
+/** A Diffie-Hellman of Noise: whose ephemeral (e) or static (s) key, the initiator's first. */
 export type DhToken = "ee" | "es" | "se" | "ss";
 /** "e1" and "ekem1" are a KEM's ephemeral encapsulation key and a ciphertext for it (HFS section 4). */
 export type Token = "e" | "s" | DhToken | "psk" | "e1" | "ekem1";
@@ -18,6 +19,7 @@ export function isHybrid(pattern: Pick<HandshakePattern, "messages">): boolean {
   return pattern.messages.some((tokens) => tokens.includes("e1"));
 }
 
+/** A handshake pattern of Noise (section 7). */
 export interface HandshakePattern {
   /** As in the protocol name, modifiers included, e.g. "XXhfs+psk3". */
   readonly name: string;

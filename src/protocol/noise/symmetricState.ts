@@ -10,6 +10,7 @@ import { encodeText } from "../../core/text.ts";
 import { CipherState } from "./cipherState.ts";
 import { HASHLEN, KEYLEN, TAGLEN } from "./patterns.ts";
 
+/** SymmetricState of Noise (section 5.2). */
 export class SymmetricState {
   /** Its keys live for a message or two: not worth setting up the runtime's own AES. */
   readonly #cipher = new CipherState("wasm");

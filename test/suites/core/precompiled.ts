@@ -2,12 +2,12 @@
 
 import assert from "node:assert/strict";
 import vm from "node:vm";
-import { decodeBase64 } from "../../../src/core/base64.ts";
-import { buildId, plainBase64, relaxedBase64 } from "../../../src/core/wasmBinary.ts";
+import { buildId } from "../../../src/core/wasmBinary.ts";
+import { plainModuleBytes, relaxedModuleBytes } from "../../../src/core/wasmBytes.ts";
 import { usePrecompiledModule, wasmBuild } from "../../../src/wasm.ts";
 import { test } from "../../support/harness.ts";
 
-const plain = decodeBase64(plainBase64)!;
+const plain = plainModuleBytes();
 /** An empty module: magic and version. */
 const EMPTY = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 
@@ -51,8 +51,7 @@ test("what is no module, or one of another build, is refused before anything use
 });
 
 test("both builds say which they are", () => {
-  for (const text of [plainBase64, relaxedBase64]) {
-    const bytes = decodeBase64(text)!;
+  for (const bytes of [plain, relaxedModuleBytes(plain)]) {
     if (!WebAssembly.validate(bytes)) continue;
     const [section] = WebAssembly.Module.customSections(new WebAssembly.Module(bytes), "sealwire");
     assert.equal(Buffer.from(section!).toString(), buildId);

@@ -1,0 +1,79 @@
+// Writes the relaxed build of the crypto core as the difference to the plain one: both do nearly the same, and every
+// program that bundles the package carries both. src/core/wasmBytes.ts puts it together again.
+//
+// Format: a sequence of steps, each three unsigned LEB128 numbers and bytes: how many bytes follow that are new, how
+// far the copied bytes lie from where the last copy ended (zigzag: 0, −1, 1, −2 …), how many bytes are copied; then
+// the new bytes. Each step gives the new bytes first, then the copy.
+
+/** A copy shorter than this costs more than its bytes. */
+const SHORTEST_COPY = 8;
+/** How much longer a copy must be to be worth a jump away from where the last one ended. */
+const JUMP_BYTES = 6;
+const NEAR_BYTES = 64;
+
+/** Where in `bytes` each run of SHORTEST_COPY bytes begins. */
+function placesOf(bytes) {
+  const places = new Map();
+  for (let i = 0; i + SHORTEST_COPY <= bytes.length; i++) {
+    const run = bytes.toString("latin1", i, i + SHORTEST_COPY);
+    const known = places.get(run);
+    if (known === undefined) places.set(run, [i]);
+    else known.push(i);
+  }
+  return places;
+}
+
+function commonBytes(a, i, b, j) {
+  let length = 0;
+  while (i + length < a.length && j + length < b.length && a[i + length] === b[j + length]) length++;
+  return length;
+}
+
+function leb128(value) {
+  const bytes = [];
+  for (; value > 127; value >>>= 7) bytes.push((value & 127) | 128);
+  return [...bytes, value];
+}
+
+/** The best copy for `target` from `at` on; undefined where none is worth it. */
+function bestCopy(source, places, target, at, expected) {
+  let best;
+  for (const from of places.get(target.toString("latin1", at, at + SHORTEST_COPY)) ?? []) {
+    const length = commonBytes(source, from, target, at);
+    const worth = length + (Math.abs(from - expected) < NEAR_BYTES ? JUMP_BYTES : 0);
+    if (best === undefined || worth > best.worth) best = { from, length, worth };
+  }
+  return best;
+}
+
+/**
+ * The difference that makes `target` of `source`.
+ *
+ * @param {Buffer} source
+ * @param {Buffer} target
+ * @returns {Buffer}
+ */
+export function deltaOf(source, target) {
+  const places = placesOf(source);
+  const out = [];
+  let sourceAt = 0;
+  let newFrom = 0;
+  const step = (at, from, length) => {
+    const distance = from - sourceAt;
+    const zigzag = distance < 0 ? -2 * distance - 1 : 2 * distance;
+    out.push(...leb128(at - newFrom), ...leb128(zigzag), ...leb128(length), ...target.subarray(newFrom, at));
+    sourceAt = from + length;
+    newFrom = at + length;
+  };
+  for (let at = 0; at < target.length; ) {
+    const copy = bestCopy(source, places, target, at, sourceAt + at - newFrom);
+    if (copy === undefined) {
+      at++;
+    } else {
+      step(at, copy.from, copy.length);
+      at = newFrom;
+    }
+  }
+  if (newFrom < target.length) step(target.length, sourceAt, 0);
+  return Buffer.from(out);
+}

@@ -1,0 +1,54 @@
+// What the command line tells the shell. The numbers are documented (README, `sealwire --help`) and do not change.
+
+import { SealwireError } from "../base/errors.ts";
+
+export const exitCodes = {
+  ok: 0,
+  /** Whatever has no code of its own. */
+  failed: 1,
+  /** An unknown command or option, or a value that it does not take. */
+  usage: 2,
+  /** A file that exists already, can't be read or written, holds no key, or is open to other users. */
+  file: 3,
+  /** No connection: nobody listens, or the connection was lost. */
+  unreachable: 4,
+  /** One side does not accept the other. */
+  untrusted: 5,
+  /** The peer answered with an error, or not in time. */
+  remote: 6,
+} as const;
+
+export type ExitName = keyof typeof exitCodes;
+
+/** An end with an exit code of its own; the message is for people. */
+export class CommandError extends Error {
+  readonly exit: ExitName;
+
+  constructor(exit: ExitName, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "CommandError";
+    this.exit = exit;
+  }
+}
+
+const byErrorCode: Readonly<Record<string, ExitName>> = {
+  ERR_INVALID_ARGUMENT: "usage",
+  ERR_DIAL_FAILED: "unreachable",
+  ERR_DIAL_TIMEOUT: "unreachable",
+  ERR_CONNECTION_LOST: "unreachable",
+  ERR_READ_TIMEOUT: "unreachable",
+  ERR_WRITE_TIMEOUT: "unreachable",
+  ERR_LISTEN_FAILED: "unreachable",
+  ERR_HANDSHAKE: "untrusted",
+  ERR_HANDSHAKE_TIMEOUT: "untrusted",
+  ERR_UNAUTHORIZED: "untrusted",
+  ERR_DECRYPT: "untrusted",
+  ERR_REMOTE: "remote",
+  ERR_REQUEST_TIMEOUT: "remote",
+};
+
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof CommandError) return exitCodes[error.exit];
+  if (error instanceof SealwireError) return exitCodes[byErrorCode[error.code] ?? "failed"];
+  return exitCodes.failed;
+}

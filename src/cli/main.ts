@@ -1,0 +1,80 @@
+#!/usr/bin/env node
+// The command line: `npx sealwire`, `bunx sealwire`, `deno run npm:sealwire`.
+
+import process from "node:process";
+import { type ApplicationText, buildApplication, buildRouteMap, run, text_en } from "@stricli/core";
+import { bench } from "./benchCommand.ts";
+import { ping, send } from "./callCommands.ts";
+import { doctor } from "./doctorCommand.ts";
+import { exitCodeOf, exitCodes } from "./exitCodes.ts";
+import { fingerprint, genpsk, keygen, pubkey } from "./keyCommands.ts";
+import { errorText } from "./output.ts";
+import { peersCommands } from "./peersCommands.ts";
+import { serve } from "./serveCommand.ts";
+import { packageVersion } from "./version.ts";
+
+const root = buildRouteMap({
+  docs: {
+    brief: "Encrypted RPC over TCP: keys, a server to try, measurements",
+    fullDescription: [
+      "Encrypted RPC over TCP: keys, a server to try, measurements.",
+      "",
+      "Secrets are read from files, descriptors (fd:3), standard input (-) or the environment (env:NAME), never from",
+      "arguments. NO_COLOR switches colours off. --json gives one JSON value per line.",
+      "",
+      "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 a file (exists, unreadable, open to others); 4 no connection;",
+      "5 one side does not accept the other; 6 the peer answered with an error or too late.",
+    ].join("\n"),
+  },
+  routes: { keygen, pubkey, genpsk, fingerprint, peers: peersCommands, serve, ping, send, bench, doctor },
+});
+
+const asJson = process.argv.includes("--json");
+
+function sayError(error: unknown): string {
+  const message = errorText(error);
+  if (!asJson) return `sealwire: ${message}`;
+  const { code } = error as { code?: string };
+  return JSON.stringify({ error: { code, exit: exitCodeOf(error), message } });
+}
+
+const text: ApplicationText = {
+  ...text_en,
+  exceptionWhileRunningCommand: sayError,
+  commandErrorResult: sayError,
+};
+
+const application = buildApplication(root, {
+  name: "sealwire",
+  versionInfo: { currentVersion: packageVersion },
+  scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
+  documentation: {
+    caseStyle: "convert-camel-to-kebab",
+    useAliasInUsageLine: false,
+    onlyRequiredInUsageLine: true,
+  },
+  localization: { text },
+  determineExitCode: exitCodeOf,
+});
+
+// A reader that has seen enough (`sealwire peers list | head -1`) is no error.
+process.stdout.on("error", (error: { code?: string }) => {
+  if (error.code === "EPIPE") process.exit(exitCodes.ok);
+  throw error;
+});
+
+/** A stream as the parser wants it. Deno claims colours for pipes, too. */
+function streamOf(stream: NodeJS.WriteStream) {
+  return {
+    write: (chunk: string) => void stream.write(chunk),
+    getColorDepth: (env?: object) => (stream.isTTY === true ? stream.getColorDepth(env) : 1),
+  };
+}
+
+const streams = { stdout: streamOf(process.stdout), stderr: streamOf(process.stderr), env: process.env };
+const outcome: typeof streams & { exitCode?: number | string | null } = streams;
+const inputs = process.argv.slice(2);
+await run(application, inputs.length === 0 ? ["--help"] : inputs, { process: outcome });
+// The parser has negative codes for what was typed wrongly.
+const exitCode = Number(outcome.exitCode ?? exitCodes.ok);
+process.exitCode = exitCode < 0 ? exitCodes.usage : exitCode;

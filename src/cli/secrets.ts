@@ -1,0 +1,125 @@
+// Keys on their way in and out: from files, descriptors, standard input or the environment, never from arguments,
+// which every user of the machine can read. To files that only their owner can read, never over one that exists.
+
+import { Buffer } from "node:buffer";
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
+import process from "node:process";
+import { decodeKey } from "../protocol/noise/keys.ts";
+import { CommandError } from "./exitCodes.ts";
+
+/** A key file holds a few lines. */
+const MAX_BYTES = 4_096;
+const GROUP_AND_OTHERS = 0o077;
+
+/** What help says of every flag that names a secret. */
+export const sourceBrief = "a file, fd:N, env:NAME or - (standard input)";
+
+function readDescriptor(descriptor: number, name: string): string {
+  const buffer = Buffer.alloc(MAX_BYTES + 1);
+  let length = 0;
+  try {
+    for (;;) {
+      const read = readSync(descriptor, buffer, length, buffer.length - length, null);
+      length += read;
+      if (length > MAX_BYTES) throw new CommandError("file", `${name} is longer than any key file`);
+      if (read === 0) return buffer.toString("utf8", 0, length);
+    }
+  } catch (cause) {
+    if (cause instanceof CommandError) throw cause;
+    if ((cause as { code?: string }).code === "EOF") return buffer.toString("utf8", 0, length);
+    throw new CommandError("file", `${name} can't be read`, { cause });
+  } finally {
+    buffer.fill(0);
+  }
+}
+
+function readFile(path: string): string {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, "r");
+  } catch (cause) {
+    throw new CommandError("file", `${path} can't be read`, { cause });
+  }
+  try {
+    const status = fstatSync(descriptor);
+    if (process.platform !== "win32" && status.isFile() && (status.mode & GROUP_AND_OTHERS) !== 0) {
+      const mode = (status.mode & 0o777).toString(8).padStart(4, "0");
+      throw new CommandError(
+        "file",
+        `${path} has mode ${mode}: other users can reach it; chmod 600 it first`,
+      );
+    }
+    return readDescriptor(descriptor, path);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Whether the text is a key itself. */
+function isKey(text: string): boolean {
+  try {
+    decodeKey("key", text).fill(0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function readSource(source: string): string {
+  if (source === "-") return readDescriptor(0, "standard input");
+  const [, kind, name] = /^(fd|env):(.+)$/.exec(source) ?? [];
+  if (kind === "env") {
+    const text = process.env[name!];
+    if (text === undefined) throw new CommandError("file", `the environment has no ${name}`);
+    return text;
+  }
+  if (kind === "fd") {
+    if (!/^\d{1,4}$/.test(name!)) throw new CommandError("usage", `${source} names no descriptor`);
+    return readDescriptor(Number(name), source);
+  }
+  if (isKey(source)) {
+    // Not repeated in the message, though the process list has shown it already.
+    throw new CommandError(
+      "usage",
+      "a key as an argument can be seen by every user: name a file, fd:N, env:NAME or -",
+    );
+  }
+  return readFile(source);
+}
+
+/**
+ * The 32 bytes of a key: the first line of its source that is neither empty nor a comment (#).
+ *
+ * @param source {@link sourceBrief}
+ */
+export function readKey(source: string): Uint8Array {
+  const lines = readSource(source).split(/\r?\n/);
+  const line = lines.map((text) => text.trim()).find((text) => text !== "" && !text.startsWith("#"));
+  try {
+    return decodeKey("key", line ?? "");
+  } catch {
+    // Without the cause, which must not repeat what may be a secret.
+    throw new CommandError(
+      "file",
+      `${source} holds no key: 43 characters of base64url, or 64 hex digits, were expected`,
+    );
+  }
+}
+
+/** Writes a file that did not exist, for its owner alone (0600); the disk has it when this returns. */
+export function writeSecretFile(path: string, text: string): void {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, "wx", 0o600);
+  } catch (cause) {
+    const exists = (cause as { code?: string }).code === "EEXIST";
+    const reason = exists ? "exists already, and nothing is ever overwritten" : "can't be created";
+    throw new CommandError("file", `${path} ${reason}`, exists ? undefined : { cause });
+  }
+  try {
+    writeSync(descriptor, text);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}

@@ -1,0 +1,50 @@
+// What the library tells whoever subscribes to node:diagnostics_channel (Node, Bun and Deno), by names that begin with
+// "sealwire.". Without subscribers a channel costs one comparison.
+
+import { builtinModule } from "./builtin.ts";
+
+/** The part of a channel that is used here. */
+interface Channel {
+  readonly hasSubscribers: boolean;
+  publish(message: object): void;
+}
+interface TracingChannel {
+  tracePromise<T>(body: () => Promise<T>, context: object): Promise<T>;
+}
+interface ChannelModule {
+  channel(name: string): Channel;
+  tracingChannel?(name: string): TracingChannel;
+}
+
+const found = builtinModule("node:diagnostics_channel") as ChannelModule | undefined;
+const silent: Channel = { hasSubscribers: false, publish: () => {} };
+const channel = (name: string): Channel => found?.channel(name) ?? silent;
+
+/** Every channel. What each tells is in docs/GUIDE.md; the members of a message stay, and more may come. */
+export const channels = {
+  connectionOpen: channel("sealwire.connection.open"),
+  connectionClosed: channel("sealwire.connection.closed"),
+  dialFailed: channel("sealwire.dial.failed"),
+  handshakeFailed: channel("sealwire.handshake.failed"),
+  socketRefused: channel("sealwire.socket.refused"),
+  queueFull: channel("sealwire.queue.full"),
+  rekey: channel("sealwire.rekey"),
+};
+
+/** Requests of this side: a TracingChannel, which is five channels by these names. */
+const REQUESTS = "sealwire.request";
+const requestChannels = ["start", "end", "asyncStart", "asyncEnd", "error"].map((event) =>
+  channel(`tracing:${REQUESTS}:${event}`),
+);
+const requests = found?.tracingChannel?.(REQUESTS);
+
+/** Whether anybody traces requests. Not asked of the TracingChannel, whose `hasSubscribers` is undefined in Bun. */
+export function tracesRequests(): boolean {
+  for (const { hasSubscribers } of requestChannels) if (hasSubscribers) return true;
+  return false;
+}
+
+/** Runs a request; its start, its end and its outcome (`result` or `error` of the context) are published. */
+export function traceRequest<T>(body: () => Promise<T>, context: object): Promise<T> {
+  return requests === undefined ? body() : requests.tracePromise(body, context);
+}

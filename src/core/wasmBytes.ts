@@ -1,0 +1,42 @@
+// The two builds of the crypto core as bytes, from what scripts/buildWasm.js inlined: the plain one deflated, the
+// relaxed one as the difference to it (format: scripts/moduleDelta.js), which saves 107 of 147 kB.
+
+import { decodeBase64 } from "./base64.ts";
+import type { OwnBytes } from "./bytes.ts";
+import { inflateRaw } from "./inflate.ts";
+import { deltaBytes, deltaDeflated, plainBytes, plainDeflated, relaxedBytes } from "./wasmBinary.ts";
+
+/** The build for every runtime with SIMD (sealwire.wasm). */
+export function plainModuleBytes(): OwnBytes {
+  return inflateRaw(decodeBase64(plainDeflated)!, plainBytes);
+}
+
+/** The build that uses relaxed SIMD (sealwire.relaxed.wasm), made of the plain one. */
+export function relaxedModuleBytes(plain: Uint8Array): OwnBytes {
+  const delta = inflateRaw(decodeBase64(deltaDeflated)!, deltaBytes);
+  const relaxed = new Uint8Array(relaxedBytes);
+  let at = 0;
+  let written = 0;
+  let sourceAt = 0;
+  const number = (): number => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = delta[at++]!;
+      value |= (byte & 127) << shift;
+      if (byte < 128) return value;
+    }
+  };
+  while (at < delta.length) {
+    const fresh = number();
+    const zigzag = number();
+    const copied = number();
+    relaxed.set(delta.subarray(at, at + fresh), written);
+    at += fresh;
+    written += fresh;
+    sourceAt += (zigzag >> 1) ^ -(zigzag & 1);
+    relaxed.set(plain.subarray(sourceAt, sourceAt + copied), written);
+    sourceAt += copied;
+    written += copied;
+  }
+  return relaxed;
+}

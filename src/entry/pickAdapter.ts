@@ -1,0 +1,22 @@
+// The sockets for the runtime that the program really runs in. A bundler resolves the package for the runtime that it
+// was told, and people run the bundle in another: then the wanted sockets do not exist, and those of node:net do.
+
+import { bunAdapter } from "../adapters/bunSockets.ts";
+import { denoAdapter } from "../adapters/denoSockets.ts";
+import { nodeAdapter } from "../adapters/nodeSockets.ts";
+import type { Adapter } from "../rpc/transport.ts";
+
+/** Bun's own sockets where they exist, else those of node:net. */
+export function bunSockets(): Adapter {
+  return "Bun" in globalThis ? bunAdapter : nodeAdapter;
+}
+
+/** Deno's own sockets where they exist, else those of node:net. */
+export function denoSockets(): Adapter {
+  return "Deno" in globalThis ? denoAdapter : nodeAdapter;
+}
+
+/** The runtime's own sockets. */
+export function ownSockets(): Adapter {
+  return "Bun" in globalThis ? bunAdapter : denoSockets();
+}

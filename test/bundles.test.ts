@@ -1,0 +1,397 @@
+// The package inside of what people make of it: bundles run in another runtime than they were made for, require(),
+// worker threads, clusters, test runners with realms of their own, single executables; and what it weighs there.
+import { execFile, execFileSync } from "node:child_process";
+import { existsSync, readFileSync, symlinkSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { build as esbuild } from "esbuild";
+import { rollup } from "rollup";
+import { build as vite } from "vite";
+import { afterAll, describe, expect, test } from "vitest";
+import webpack from "webpack";
+import { type Runtime, runtimes } from "../scripts/runtimes.js";
+import { installPackage } from "./support/installedPackage.ts";
+import { repositoryRoot } from "./support/vectors.ts";
+
+const run = promisify(execFile);
+const require = createRequire(import.meta.url);
+const installed = runtimes();
+const nodes = installed.filter(({ id }) => id.startsWith("node"));
+const consumer = installPackage();
+afterAll(() => consumer.remove());
+
+/** Everything that a process loads of sealwire/node, both wasm builds included, minified. The aim is 100 kB. */
+const BUDGET_BYTES = 190_000;
+/** The wasm builds' part of it. */
+const WASM_BUDGET_BYTES = 41_000;
+
+const TALK = `
+  async function talk() {
+    const psk = "5e".repeat(32);
+    const onMessage = (message) => message.reply(message.body);
+    const server = await listen({ port: 0, psk, onMessage });
+    const client = connect({ port: server.port, psk });
+    const answer = await client.request(new TextEncoder().encode("hello"));
+    await client.close();
+    await server.close();
+    return new TextDecoder().decode(answer);
+  }
+`;
+const MAIN = `${TALK}\n talk().then((text) => console.log(text), (error) => { console.error(error); process.exit(1); });`;
+const esm = (entry: string): string => `import { connect, listen } from "${entry}";\n${MAIN}`;
+
+async function output(runtime: Pick<Runtime, "path" | "args">, file: string): Promise<string> {
+  const { stdout } = await run(runtime.path, [...runtime.args, file], {
+    cwd: consumer.folder,
+    timeout: 60_000,
+  });
+  return stdout.trim();
+}
+
+describe.each(nodes)("require() in $label ($version)", (runtime) => {
+  test.each(["sealwire", "sealwire/node", "sealwire/bun", "sealwire/deno"])("of %s", async (entry) => {
+    const file = consumer.write("required.cjs", `const { connect, listen } = require("${entry}");\n${MAIN}`);
+    expect(await output(runtime, file)).toBe("hello");
+  });
+});
+
+const entries = ["sealwire", "sealwire/node", "sealwire/bun", "sealwire/deno"];
+const nameOf = (entry: string): string => entry.replace("/", "-");
+
+/** One bundle of a program in one file: its path. */
+const bundlers: Record<string, (program: string, out: string) => Promise<string>> = {
+  "esbuild (ESM)": async (program, out) => {
+    const outfile = `${out}.mjs`;
+    await esbuild({ entryPoints: [program], outfile, bundle: true, platform: "node", format: "esm" });
+    return outfile;
+  },
+  "esbuild (CJS, minified)": async (program, out) => {
+    const outfile = `${out}.cjs`;
+    await esbuild({
+      entryPoints: [program],
+      outfile,
+      bundle: true,
+      minify: true,
+      platform: "node",
+      format: "cjs",
+    });
+    return outfile;
+  },
+  "esbuild for Bun": async (program, out) => {
+    const outfile = `${out}-bun.mjs`;
+    const conditions = ["bun"];
+    await esbuild({
+      entryPoints: [program],
+      outfile,
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      conditions,
+    });
+    return outfile;
+  },
+  "esbuild for Deno": async (program, out) => {
+    const outfile = `${out}-deno.mjs`;
+    const conditions = ["deno"];
+    await esbuild({
+      entryPoints: [program],
+      outfile,
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      conditions,
+    });
+    return outfile;
+  },
+  "rollup (default condition)": async (program, out) => {
+    const file = `${out}-rollup.mjs`;
+    const exported = JSON.parse(readFileSync(join(repositoryRoot, "package.json"), "utf8")).exports;
+    const bundle = await rollup({
+      input: program,
+      external: /^node:/,
+      plugins: [
+        {
+          name: "resolve",
+          resolveId: (id) =>
+            id.startsWith("sealwire")
+              ? join(consumer.folder, "node_modules/sealwire", exported[id.replace("sealwire", ".")].default)
+              : null,
+        },
+      ],
+    });
+    await bundle.write({ file, format: "es", inlineDynamicImports: true });
+    return file;
+  },
+  webpack: async (program, out) => {
+    const { promise, resolve, reject } = withResolvers<void>();
+    const options = {
+      mode: "production" as const,
+      target: "node20",
+      entry: program,
+      output: { path: dirname(out), filename: `${out.slice(dirname(out).length + 1)}-webpack.cjs` },
+    };
+    webpack(options, (error, stats) => {
+      if (error) reject(error);
+      else if (stats?.hasErrors()) reject(new Error(stats.toString("errors-only")));
+      else resolve();
+    });
+    await promise;
+    return `${out}-webpack.cjs`;
+  },
+  "vite (SSR)": async (program, out) => {
+    const outDir = `${out}-vite`;
+    await vite({
+      root: consumer.folder,
+      configFile: false,
+      logLevel: "error",
+      ssr: { noExternal: true },
+      build: { ssr: program, outDir, rollupOptions: { output: { entryFileNames: "main.mjs" } } },
+    });
+    return join(outDir, "main.mjs");
+  },
+};
+
+function withResolvers<T>(): {
+  promise: Promise<T>;
+  resolve: (value: T) => void;
+  reject: (error: unknown) => void;
+} {
+  let resolve!: (value: T) => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<T>((fulfil, refuse) => {
+    resolve = fulfil;
+    reject = refuse;
+  });
+  return { promise, resolve, reject };
+}
+
+describe.each(Object.keys(bundlers))("bundled by %s", (bundler) => {
+  test.each(entries)("%s runs in every runtime", async (entry) => {
+    const program = consumer.write(`${nameOf(entry)}.js`, esm(entry));
+    const file = await bundlers[bundler]!(program, join(consumer.folder, `out/${nameOf(entry)}`));
+    for (const runtime of installed) expect(await output(runtime, file), runtime.label).toBe("hello");
+  });
+});
+
+describe.each(installed)("in $label ($version)", (runtime) => {
+  // Deno finds packages through the consumer's package.json.
+  const asInstalled = { ...runtime, args: runtime.id === "deno" ? ["run", "-A"] : runtime.args };
+
+  test("worker threads each have a core of their own", async () => {
+    const file = consumer.write(
+      "threads.js",
+      `
+      import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+      import { connect, listen } from "sealwire";
+      const psk = "5e".repeat(32);
+      if (isMainThread) {
+        const server = await listen({ port: 0, psk, onMessage: (message) => message.reply(message.body) });
+        const answers = await Promise.all([1, 2, 3].map((length) => new Promise((resolve, reject) => {
+          const worker = new Worker(new URL(import.meta.url), { workerData: { port: server.port, length } });
+          worker.once("message", resolve);
+          worker.once("error", reject);
+        })));
+        console.log(answers.join());
+        await server.close();
+      } else {
+        const client = connect({ port: workerData.port, psk });
+        const answer = await client.request(new Uint8Array(workerData.length));
+        await client.close();
+        parentPort.postMessage(answer.length);
+      }
+    `,
+    );
+    expect(await output(asInstalled, file)).toBe("1,2,3");
+  });
+});
+
+describe.each(nodes)("node:cluster in $label ($version)", (runtime) => {
+  test("workers share a port", async () => {
+    const file = consumer.write(
+      "cluster.js",
+      `
+      import cluster from "node:cluster";
+      import { connect, listen } from "sealwire";
+      const psk = "5e".repeat(32);
+      if (cluster.isPrimary) {
+        const ports = await Promise.all([1, 2].map(() => new Promise((resolve) => cluster.fork().once("message", resolve))));
+        const answers = [];
+        for (let i = 0; i < 4; i++) {
+          const client = connect({ port: ports[0], psk });
+          answers.push(new TextDecoder().decode(await client.request(new Uint8Array(1))));
+          await client.close();
+        }
+        console.log(ports[0] === ports[1], new Set(answers).size);
+        for (const worker of Object.values(cluster.workers)) worker.kill();
+      } else {
+        const text = new TextEncoder().encode(String(process.pid));
+        const server = await listen({ port: 0, psk, onMessage: (message) => message.reply(text) });
+        process.send(server.port);
+      }
+    `,
+    );
+    expect(await output(runtime, file)).toBe("true 2");
+  });
+});
+
+/** Makes a package of this repository's node_modules visible to the consumer. */
+function lend(name: string): void {
+  const place = join(consumer.folder, "node_modules", name);
+  if (!existsSync(place)) symlinkSync(join(repositoryRoot, "node_modules", name), place);
+}
+
+const REALM_TEST = `
+  test("a call inside the runner's realm", async () => {
+    expect(await talk()).toBe("hello");
+  });
+  test("bytes of the realm and of the outer one are bytes", async () => {
+    expect(blake2b(new Uint8Array(1)).length).toBe(64);
+    expect(blake2b(Buffer.from([0]))).toEqual(blake2b(new Uint8Array(1)));
+    expect(blake2b(structuredClone(new Uint8Array(1)))).toEqual(blake2b(new Uint8Array(1)));
+  });
+`;
+
+test("Jest, with a realm per test file", async () => {
+  const imports = `import { connect, listen } from "sealwire";\nimport { blake2b } from "sealwire/crypto";\n`;
+  consumer.write("jest/realm.test.js", imports + TALK + REALM_TEST);
+  consumer.write(
+    "jest/package.json",
+    JSON.stringify({ type: "module", jest: { transform: {}, rootDir: "." } }),
+  );
+  const jest = join(dirname(require.resolve("jest/package.json")), "bin/jest.js");
+  const args = [
+    "--experimental-vm-modules",
+    jest,
+    "--ci",
+    "--watchman=false",
+    "--cacheDirectory",
+    join(consumer.folder, "jest-cache"),
+  ];
+  const { stderr } = await run(process.execPath, args, {
+    cwd: join(consumer.folder, "jest"),
+    timeout: 100_000,
+  });
+  expect(stderr).toMatch(/Tests: +2 passed, 2 total/);
+});
+
+test.each(["forks", "threads", "vmThreads", "vmForks"])("vitest with pool %s", async (pool) => {
+  lend("vitest");
+  const imports = `import { expect, test } from "vitest";\nimport { connect, listen } from "sealwire";\nimport { blake2b } from "sealwire/crypto";\n`;
+  consumer.write("vitest/realm.test.js", imports + TALK + REALM_TEST);
+  consumer.write("vitest/vitest.config.js", "export default {};");
+  const args = [
+    join(repositoryRoot, "node_modules/vitest/vitest.mjs"),
+    "run",
+    "--root",
+    join(consumer.folder, "vitest"),
+    "--pool",
+    pool,
+    "--reporter=json",
+  ];
+  const { stdout } = await run(process.execPath, args, {
+    cwd: join(consumer.folder, "vitest"),
+    env: { ...process.env, VITEST: undefined, NODE_ENV: undefined },
+    timeout: 100_000,
+  });
+  expect(JSON.parse(stdout.slice(stdout.indexOf("{")))).toMatchObject({ success: true, numPassedTests: 2 });
+});
+
+describe("single executables", () => {
+  const bun = installed.find(({ id }) => id === "bun");
+  test.skipIf(bun === undefined)("bun build --compile", async () => {
+    const program = consumer.write("compiled.js", esm("sealwire"));
+    const outfile = join(consumer.folder, "compiled-by-bun");
+    await run(bun!.path, ["build", "--compile", program, "--outfile", outfile], {
+      cwd: consumer.folder,
+      timeout: 100_000,
+    });
+    expect(await output({ path: outfile, args: [] }, "")).toBe("hello");
+  });
+
+  const seaNode = nodes.find(({ path }) =>
+    execFileSync(path, ["--help"], { encoding: "utf8" }).includes("--build-sea"),
+  );
+  test.skipIf(seaNode === undefined)("Node's (--build-sea, from Node 25.5 on)", async () => {
+    const program = consumer.write("sea.js", esm("sealwire"));
+    const main = await bundlers["esbuild (CJS, minified)"]!(program, join(consumer.folder, "out/sea"));
+    const made = join(consumer.folder, "compiled-by-node");
+    const config = consumer.write(
+      "sea.json",
+      JSON.stringify({ main, output: made, disableExperimentalSEAWarning: true }),
+    );
+    await run(seaNode!.path, ["--build-sea", config], { cwd: consumer.folder, timeout: 100_000 });
+    expect(await output({ path: made, args: [] }, "")).toBe("hello");
+  });
+});
+
+describe("size", () => {
+  test(`sealwire/node, minified, with both wasm builds: at most ${BUDGET_BYTES / 1_000} kB`, async () => {
+    const program = consumer.write("size.js", 'export * from "sealwire/node";');
+    const result = await esbuild({
+      entryPoints: [program],
+      bundle: true,
+      minify: true,
+      platform: "node",
+      format: "esm",
+      write: false,
+      outdir: consumer.folder,
+    });
+    const [file] = result.outputFiles;
+    expect(result.outputFiles).toHaveLength(1);
+    console.log(`sealwire/node: ${file!.contents.length} bytes minified`);
+    expect(file!.contents.length).toBeLessThan(BUDGET_BYTES);
+  });
+
+  test("both wasm builds are in it once, and small", () => {
+    const binary = readFileSync(join(repositoryRoot, "src/core/wasmBinary.ts"), "utf8");
+    expect(binary.length).toBeLessThan(WASM_BUDGET_BYTES);
+  });
+});
+
+describe("what registries check", () => {
+  const bin = (name: string, file: string): string => join(repositoryRoot, "node_modules", name, file);
+
+  test("publint finds nothing", async () => {
+    const args = [bin("publint", "src/cli.js"), "--strict", consumer.tarball];
+    const { stdout } = await run(process.execPath, args, { cwd: repositoryRoot, timeout: 60_000 });
+    expect(stdout).toContain("All good!");
+  });
+
+  test("attw finds nothing in the modules", async () => {
+    const files = ["./sealwire.wasm", "./sealwire.relaxed.wasm"];
+    const options = ["--profile", "esm-only", "--exclude-entrypoints", ...files, "--no-definitely-typed"];
+    const args = [bin("@arethetypeswrong/cli", "dist/index.js"), consumer.tarball, ...options];
+    const { stdout } = await run(process.execPath, args, { cwd: repositoryRoot, timeout: 60_000 });
+    const resolutions = stdout.split("\n").filter((line) => /^(node16|bundler)/.test(line));
+    expect(resolutions.length).toBeGreaterThan(20);
+    // Nothing of CommonJS is promised: programs that use require() get the module all the same.
+    expect(resolutions.filter((line) => !line.includes("(ignored)") && !line.includes("🟢"))).toEqual([]);
+  });
+
+  test("JSR takes the sources", async () => {
+    const deno = installed.find(({ id }) => id === "deno");
+    if (deno === undefined) return;
+    const args = ["publish", "--dry-run", "--allow-dirty", "--config", "jsr.json"];
+    const { stderr } = await run(deno.path, args, { cwd: repositoryRoot, timeout: 100_000 });
+    expect(stderr).toContain("Dry run complete");
+    expect(stderr).not.toMatch(/warning/i);
+  });
+
+  test("jsr.json has the version and the entries of package.json", () => {
+    const json = (name: string) => JSON.parse(readFileSync(join(repositoryRoot, name), "utf8"));
+    const [npm, jsr] = [json("package.json"), json("jsr.json")];
+    expect([jsr.version, jsr.license]).toEqual([npm.version, npm.license]);
+    const modules = Object.keys(npm.exports).filter((path) => !/\.(wasm|json)$/.test(path));
+    expect(Object.keys(jsr.exports)).toEqual(modules);
+  });
+
+  test("maps of modules and declarations lead to sources that ship", () => {
+    const maps = consumer.files.filter((path) => path.endsWith(".map"));
+    expect(maps.length).toBeGreaterThan(50);
+    for (const path of maps) {
+      const { sources } = JSON.parse(readFileSync(join(repositoryRoot, path), "utf8"));
+      for (const source of sources) expect(consumer.files, path).toContain(join(dirname(path), source));
+    }
+  });
+});

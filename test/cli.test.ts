@@ -1,0 +1,377 @@
+// The command line as people run it: the real binary, in every runtime, through pipes and a terminal.
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { runtimes } from "../scripts/runtimes.js";
+import { repositoryRoot } from "./support/vectors.ts";
+
+const cli = join(repositoryRoot, "dist/cli.js");
+const folder = mkdtempSync(join(tmpdir(), "sealwire-cli-"));
+const at = (name: string): string => join(folder, name);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const KEY_LINE = /^[\w-]{43}$/;
+const ESCAPE = "\u001b";
+
+interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+describe.each(runtimes())("sealwire in $label ($version)", (runtime) => {
+  const name = (file: string): string => at(`${runtime.id}-${file}`);
+  const environment = {
+    ...process.env,
+    SEALWIRE_KEY: undefined,
+    SEALWIRE_PSK: undefined,
+    SEALWIRE_KNOWN_PEERS: undefined,
+  };
+  const running: ChildProcess[] = [];
+  afterEach(() => {
+    for (const child of running.splice(0)) child.kill("SIGKILL");
+  });
+
+  function sealwire(
+    args: string[],
+    options: { input?: string; env?: object; descriptor?: number } = {},
+  ): Outcome {
+    const { input = "", env, descriptor } = options;
+    const { status, stdout, stderr } = spawnSync(runtime.path, [...runtime.args, cli, ...args], {
+      input,
+      encoding: "utf8",
+      env: { ...environment, ...env },
+      cwd: folder,
+      timeout: 60_000,
+      stdio: ["pipe", "pipe", "pipe", ...(descriptor === undefined ? [] : [descriptor])],
+    });
+    return { code: status, stdout, stderr };
+  }
+
+  /** Runs a server until it listens; its port, and how to end it. */
+  async function serve(
+    args: string[],
+  ): Promise<{ port: number; output: () => string; stop: () => Promise<number | null> }> {
+    const child = spawn(
+      runtime.path,
+      [...runtime.args, cli, "serve", "--echo", "--listen", "127.0.0.1:0", "--json", ...args],
+      {
+        env: environment as NodeJS.ProcessEnv,
+        cwd: folder,
+        stdio: ["ignore", "pipe", "pipe"],
+      },
+    );
+    running.push(child);
+    const exited = once(child, "exit");
+    let text = "";
+    let errors = "";
+    child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+      errors += chunk;
+    });
+    child.stdout.setEncoding("utf8");
+    const listening = new Promise<void>((resolve, reject) => {
+      child.stdout.on("data", (chunk: string) => {
+        text += chunk;
+        if (text.includes("\n")) resolve();
+      });
+      exited.then(() => reject(new Error(`the server ended: ${errors}`)));
+    });
+    await listening;
+    const { port } = JSON.parse(text.split("\n")[0]!);
+    return {
+      port,
+      output: () => text,
+      stop: async () => {
+        child.kill("SIGTERM");
+        const [code] = await exited;
+        return code;
+      },
+    };
+  }
+
+  const lines = (outcome: Outcome) =>
+    outcome.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+
+  test("keygen writes for the owner alone, never over a file, and pubkey knows its public key", () => {
+    const file = name("server.key");
+    const umask = process.umask(0);
+    const made = sealwire(["keygen", "-o", file]);
+    process.umask(umask);
+    expect(made).toMatchObject({ code: 0, stdout: "" });
+    const publicKey = /public key: (\S+)/.exec(made.stderr)![1]!;
+    expect(publicKey).toMatch(KEY_LINE);
+    expect((statSync(file).mode & 0o777).toString(8)).toBe("600");
+    const text = readFileSync(file, "utf8");
+    expect(text).toContain(`# public key: ${publicKey}\n`);
+    expect(text.trim().split("\n").at(-1)).toMatch(KEY_LINE);
+    expect(sealwire(["keygen", "-o", file])).toMatchObject({ code: 3, stdout: "" });
+    expect(readFileSync(file, "utf8")).toBe(text);
+    expect(sealwire(["pubkey", file])).toEqual({ code: 0, stdout: `${publicKey}\n`, stderr: "" });
+    expect(sealwire(["pubkey"], { input: text }).stdout).toBe(`${publicKey}\n`);
+    expect(lines(sealwire(["pubkey", "--json", file]))).toEqual([{ publicKey }]);
+  });
+
+  test("keygen to standard output gives what pubkey reads, and the public key to standard error", () => {
+    const made = sealwire(["keygen"]);
+    expect(made.code).toBe(0);
+    const publicKey = sealwire(["pubkey"], { input: made.stdout }).stdout.trim();
+    expect(publicKey).toMatch(KEY_LINE);
+    expect(made.stderr.trim()).toBe(`public key: ${publicKey}`);
+    const [json] = lines(sealwire(["keygen", "--json"]));
+    expect(sealwire(["pubkey"], { input: json.privateKey }).stdout.trim()).toBe(json.publicKey);
+  });
+
+  test("genpsk makes a key, each time another, in a file if asked", () => {
+    const [first, second] = [sealwire(["genpsk"]), sealwire(["genpsk"])];
+    expect(first.stdout.trim()).toMatch(KEY_LINE);
+    expect(first.stdout).not.toBe(second.stdout);
+    const file = name("made.psk");
+    expect(sealwire(["genpsk", "-o", file])).toMatchObject({ code: 0 });
+    expect((statSync(file).mode & 0o777).toString(8)).toBe("600");
+    expect(readFileSync(file, "utf8").trim()).toMatch(KEY_LINE);
+  });
+
+  test("fingerprint is the same from an argument and from a pipe, and refuses what is no key", () => {
+    const key = "8BtEbUZ9i1Q5UmZAcvs0bGbTTJvRrKk0T8qVbPzR0Gs";
+    const found = sealwire(["fingerprint", key]);
+    expect(found.stdout).toMatch(/^BLAKE2b:[\w-]{43}\n$/);
+    expect(sealwire(["fingerprint"], { input: `${key}\n` }).stdout).toBe(found.stdout);
+    expect(sealwire(["fingerprint", "short"])).toMatchObject({ code: 2, stdout: "" });
+  });
+
+  test("secrets come from files, descriptors, pipes and the environment, not from arguments", () => {
+    const secret = sealwire(["genpsk"]).stdout.trim();
+    const file = name("secret");
+    writeFileSync(file, `# a comment\n\n${secret}\n`, { mode: 0o600 });
+    const expected = sealwire(["pubkey", file]);
+    expect(expected.code).toBe(0);
+    expect(sealwire(["pubkey", "-"], { input: secret })).toEqual(expected);
+    expect(sealwire(["pubkey", "env:A_SECRET"], { env: { A_SECRET: secret } })).toEqual(expected);
+    const descriptor = openSync(file, "r");
+    const read = sealwire(["pubkey", "fd:3"], { descriptor });
+    closeSync(descriptor);
+    // Deno hands no descriptors of its parent to programs.
+    if (runtime.id === "deno") expect(read).toMatchObject({ code: 3, stdout: "" });
+    else expect(read).toEqual(expected);
+    const asArgument = sealwire(["pubkey", secret]);
+    expect(asArgument).toMatchObject({ code: 2, stdout: "" });
+    expect(asArgument.stderr).not.toContain(secret);
+    for (const source of ["env:NOT_THERE", "fd:77", name("absent")])
+      expect(sealwire(["pubkey", source]).code).toBe(3);
+    const damaged = sealwire(["pubkey"], { input: `${secret.slice(0, 40)}` });
+    expect(damaged.code).toBe(3);
+    expect(damaged.stderr).not.toContain(secret.slice(0, 40));
+  });
+
+  test("a key file that others can reach is refused, and doctor finds it", () => {
+    const file = name("open.key");
+    expect(sealwire(["keygen", "-o", file]).code).toBe(0);
+    chmodSync(file, 0o644);
+    const refused = sealwire(["pubkey", file]);
+    expect(refused.code).toBe(3);
+    expect(refused.stderr).toContain("mode 0644");
+    const examined = sealwire(["doctor", "--json", "--key", file]);
+    expect(examined.code).toBe(1);
+    expect(lines(examined).filter(({ ok }) => !ok)).toEqual([
+      expect.objectContaining({ check: `key file ${file}` }),
+    ]);
+    chmodSync(file, 0o600);
+    expect(sealwire(["doctor", "--key", file]).code).toBe(0);
+  });
+
+  test("doctor finds every known answer right", () => {
+    const checks = lines(sealwire(["doctor", "--json"]));
+    const answers = checks.filter(({ text }) => text === "right").map(({ check }) => check);
+    expect(answers).toEqual(["X25519", "BLAKE2b", "AES-256-GCM"]);
+  });
+
+  test("peers are added, listed and removed", () => {
+    const file = name("known_peers");
+    const key = sealwire(["fingerprint", "--json", "8BtEbUZ9i1Q5UmZAcvs0bGbTTJvRrKk0T8qVbPzR0Gs"]);
+    const { publicKey } = lines(key)[0];
+    expect(sealwire(["peers", "list", "-f", file])).toMatchObject({ code: 0, stdout: "" });
+    expect(sealwire(["peers", "add", "db:7000", publicKey, "-f", file]).code).toBe(0);
+    expect(sealwire(["peers", "add", "alice", publicKey, "--as", "client", "-f", file]).code).toBe(0);
+    expect(sealwire(["peers", "list", "-f", file]).stdout).toBe(
+      `db:7000 ${publicKey}\n@client alice ${publicKey}\n`,
+    );
+    expect(
+      lines(sealwire(["peers", "list", "--json"], { env: { SEALWIRE_KNOWN_PEERS: file } })),
+    ).toHaveLength(2);
+    expect(lines(sealwire(["peers", "remove", "alice", "-f", file, "--json"]))).toEqual([
+      { name: "alice", removed: 1 },
+    ]);
+    expect(sealwire(["peers", "remove", "alice", "-f", file]).code).toBe(1);
+    writeFileSync(file, "what is this\n");
+    expect(sealwire(["peers", "list", "-f", file]).code).toBe(3);
+  });
+
+  test("serve, ping, send and bench with a pre-shared key", async () => {
+    const psk = name("talk.psk");
+    expect(sealwire(["genpsk", "-o", psk]).code).toBe(0);
+    const server = await serve(["--psk", psk]);
+    const target = `127.0.0.1:${server.port}`;
+    const [connected, ...answers] = lines(
+      sealwire(["ping", target, "--psk", psk, "-c", "3", "-i", "0", "--json"]),
+    );
+    expect(connected).toMatchObject({ event: "connected", authenticated: true });
+    expect(answers.map(({ event }) => event)).toEqual(["answer", "answer", "answer", "summary"]);
+    expect(answers.at(-1)).toMatchObject({ count: 3 });
+    expect(sealwire(["send", target, "--psk", psk, "--request"], { input: "hello" })).toEqual({
+      code: 0,
+      stdout: "hello",
+      stderr: "",
+    });
+    expect(sealwire(["send", target, "--psk", psk, "-d", "one-way"])).toEqual({
+      code: 0,
+      stdout: "",
+      stderr: "",
+    });
+    const [sent] = lines(sealwire(["send", target, "--psk", psk, "-r", "-d", "text", "--json"]));
+    expect(sent).toEqual({ sentBytes: 4, answerBytes: 4, answer: "dGV4dA==" });
+    const [measured] = lines(
+      sealwire(["bench", target, "--psk", psk, "-t", "1", "-s", "64", "-p", "4", "--json"]),
+    );
+    expect(measured.count).toBeGreaterThan(4);
+    expect(measured.requestsPerSecond).toBeGreaterThan(0);
+    const other = name("other.psk");
+    expect(sealwire(["genpsk", "-o", other]).code).toBe(0);
+    const refused = sealwire(["ping", target, "--psk", other, "--json"]);
+    expect(refused.code).toBe(5);
+    expect(JSON.parse(refused.stderr).error).toMatchObject({ exit: 5, code: expect.stringMatching(/^ERR_/) });
+    expect(await server.stop()).toBe(0);
+    expect(sealwire(["ping", target, "--psk", psk]).code).toBe(4);
+  });
+
+  test("serve and ping with keys of both sides, and a server that is written down when first met", async () => {
+    const [serverKey, clientKey, strangerKey] = ["mutual-server", "mutual-client", "stranger"].map((file) =>
+      name(`${file}.key`),
+    ) as [string, string, string];
+    for (const file of [serverKey, clientKey, strangerKey])
+      expect(sealwire(["keygen", "-o", file]).code).toBe(0);
+    const [serverPublic, clientPublic] = [serverKey, clientKey].map((file) =>
+      sealwire(["pubkey", file]).stdout.trim(),
+    ) as [string, string];
+    const server = await serve(["--key", serverKey, "--peer", clientPublic]);
+    const target = `127.0.0.1:${server.port}`;
+    const [connected] = lines(
+      sealwire(["ping", target, "--key", clientKey, "--peer", serverPublic, "-c", "1", "--json"]),
+    );
+    expect(connected).toMatchObject({ authenticated: true, peer: serverPublic });
+    expect(sealwire(["ping", target, "--key", strangerKey, "--peer", serverPublic, "-c", "1"]).code).toBe(5);
+    expect(sealwire(["ping", target, "--key", clientKey, "--peer", clientPublic, "-c", "1"]).code).toBe(5);
+    const peers = name("first_use");
+    const known = ["--key", clientKey, "--known-peers", peers];
+    expect(sealwire(["ping", target, ...known, "-c", "1"]).code).toBe(5);
+    expect(existsSync(peers)).toBe(false);
+    expect(sealwire(["ping", target, ...known, "--trust", "-c", "1"]).code).toBe(0);
+    expect(readFileSync(peers, "utf8")).toContain(`${target} ${serverPublic}`);
+    expect(sealwire(["ping", target, ...known, "-c", "1"]).code).toBe(0);
+    expect(await server.stop()).toBe(0);
+    expect(server.output()).toContain(`"peer":"${clientPublic}"`);
+  });
+
+  test("without anything that says who the peer is, nothing is dialled or served", () => {
+    for (const args of [
+      ["ping", "127.0.0.1:1"],
+      ["serve", "--echo"],
+      ["send", "127.0.0.1:1"],
+    ]) {
+      expect(sealwire(args), args.join(" ")).toMatchObject({ code: 2, stdout: "" });
+    }
+  });
+
+  test("what is typed wrongly exits with 2, names the right word, and writes nothing to standard output", () => {
+    const wrong: [string[], RegExp][] = [
+      [["keygn"], /keygen/],
+      [["keygen", "--outptu", "x"], /output/],
+      [["ping"], /TARGET/],
+      [["ping", "nowhere", "--anonymous"], /HOST:PORT/],
+      [["ping", "a:1", "-c", "0", "--anonymous"], /1 to/],
+      [["peers", "add", "one"], /PUBLIC-KEY/],
+      [["serve", "--anonymous"], /--echo/],
+    ];
+    for (const [args, text] of wrong) {
+      const outcome = sealwire(args);
+      expect([args.join(" "), outcome.code, outcome.stdout]).toEqual([args.join(" "), 2, ""]);
+      expect(outcome.stderr).toMatch(text);
+    }
+  });
+
+  test("help and version, with examples and without colours in a pipe", () => {
+    const help = sealwire([]);
+    expect(help.code).toBe(0);
+    expect(help.stdout).toContain("Exit codes:");
+    expect(help.stdout).not.toContain(ESCAPE);
+    for (const command of [
+      "keygen",
+      "pubkey",
+      "genpsk",
+      "fingerprint",
+      "serve",
+      "ping",
+      "send",
+      "bench",
+      "doctor",
+    ]) {
+      expect(sealwire([command, "--help"]).stdout, command).toMatch(/Examples:\n +\(?.*sealwire/);
+    }
+    const { version } = JSON.parse(readFileSync(join(repositoryRoot, "package.json"), "utf8"));
+    expect(sealwire(["--version"]).stdout).toBe(`${version}\n`);
+  });
+
+  const hasTerminal = spawnSync("script", ["--version"]).status === 0;
+  /** Runs it on a terminal of its own; what the terminal shows. */
+  function onTerminal(args: string[], env: object = {}): string {
+    const command = [runtime.path, ...runtime.args, cli, ...args].map((word) => `'${word}'`).join(" ");
+    const { stdout } = spawnSync("script", ["-qec", command, "/dev/null"], {
+      encoding: "utf8",
+      env: { ...environment, TERM: "xterm-256color", ...env } as NodeJS.ProcessEnv,
+      cwd: folder,
+      timeout: 60_000,
+    });
+    return stdout;
+  }
+
+  test.skipIf(!hasTerminal)(
+    "colours and progress are for terminals, and NO_COLOR switches colours off",
+    async () => {
+      expect(onTerminal(["--help"])).toContain(ESCAPE);
+      expect(onTerminal(["--help"], { NO_COLOR: "1" })).not.toContain(ESCAPE);
+      const psk = name("terminal.psk");
+      expect(sealwire(["genpsk", "-o", psk]).code).toBe(0);
+      const server = await serve(["--psk", psk]);
+      const ping = ["ping", `127.0.0.1:${server.port}`, "--psk", psk, "-c", "2", "-i", "50"];
+      const shown = onTerminal(ping);
+      expect(shown).toContain(`\r${ESCAPE}[K`);
+      expect(shown).toContain("2 round trips");
+      expect(onTerminal([...ping, "--json"])).not.toContain(ESCAPE);
+      const piped = sealwire(ping);
+      expect(piped.stdout + piped.stderr).not.toContain(ESCAPE);
+      expect(await server.stop()).toBe(0);
+    },
+  );
+});
+
+test("the licence texts of the bundled libraries ship", () => {
+  const text = readFileSync(join(repositoryRoot, "dist/LICENSES.txt"), "utf8");
+  expect(text).toContain("@stricli/core");
+  expect(text).toContain("Apache License");
+  expect(text).toContain("Copyright 2024 Bloomberg");
+});

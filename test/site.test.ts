@@ -1,0 +1,100 @@
+// The documentation: docstrings without gaps, and the site of `npm run docs` in a real browser, in light and dark, on a
+// wide and a narrow screen, with a search that finds.
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { type Browser, chromium } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runtimes } from "../scripts/runtimes.js";
+import { repositoryRoot } from "./support/vectors.ts";
+
+const site = join(repositoryRoot, "build/site");
+const deno = runtimes().find(({ id }) => id === "deno");
+
+beforeAll(() => {
+  execFileSync(process.execPath, ["scripts/docs.js"], { cwd: repositoryRoot });
+});
+
+test.skipIf(deno === undefined)(
+  "every exported name is documented, and every type that it names is exported",
+  () => {
+    const entries = ["index", "crypto", "noise", "wasm"].map((name) => `src/${name}.ts`);
+    const { status, stderr } = spawnSync(deno!.path, ["doc", "--lint", ...entries], {
+      cwd: repositoryRoot,
+      encoding: "utf8",
+    });
+    expect(stderr.match(/error.*\n.*-->.*/g) ?? []).toEqual([]);
+    expect(status).toBe(0);
+  },
+);
+
+describe("the site", () => {
+  const pages = () => readdirSync(site).filter((name) => name.endsWith(".html"));
+
+  test("links lead to pages and headings that exist", () => {
+    const text = new Map(pages().map((name) => [name, readFileSync(join(site, name), "utf8")]));
+    expect(text.size).toBeGreaterThan(6);
+    for (const [name, html] of text) {
+      for (const [, href] of html.matchAll(/href="([^"]*)"/g)) {
+        if (/^https?:/.test(href!)) continue;
+        const [path, fragment] = href!.split("#") as [string, string | undefined];
+        const target = path === "" ? name : path;
+        expect(existsSync(join(site, target)), `${name}: ${href}`).toBe(true);
+        if (fragment !== undefined && text.has(target)) {
+          expect(text.get(target), `${name}: ${href}`).toContain(`id="${fragment}"`);
+        }
+      }
+    }
+  });
+
+  test("nothing in it is loaded from elsewhere", () => {
+    for (const name of pages()) {
+      expect(readFileSync(join(site, name), "utf8")).not.toMatch(
+        /(src|rel="stylesheet" href)="(https?:)?\/\//,
+      );
+    }
+  });
+});
+
+const browserPath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
+  (path) => existsSync(path),
+);
+describe.skipIf(browserPath === undefined)("in Chromium", () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await chromium.launch({ executablePath: browserPath!, args: ["--no-sandbox"] });
+  });
+  afterAll(() => browser?.close());
+
+  const screens = [1_280, 390].flatMap((width) =>
+    (["light", "dark"] as const).map((colorScheme) => ({ width, colorScheme })),
+  );
+  test.each(screens)(
+    "$width pixels, $colorScheme: no page is wider than the screen, none has an error",
+    async ({ width, colorScheme }) => {
+      const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme });
+      const errors: string[] = [];
+      page.on("pageerror", (error) => errors.push(error.message));
+      page.on("requestfailed", (request) => errors.push(request.url()));
+      for (const name of readdirSync(site).filter((file) => file.endsWith(".html"))) {
+        await page.goto(pathToFileURL(join(site, name)).href);
+        const overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
+        expect(overflow, name).toBeLessThanOrEqual(0);
+        const dark = await page.evaluate("getComputedStyle(document.body).backgroundColor");
+        expect(dark, name).toBe(colorScheme === "dark" ? "rgb(20, 23, 26)" : "rgb(255, 255, 255)");
+      }
+      expect(errors).toEqual([]);
+      await page.close();
+    },
+  );
+
+  test("the search finds, and its first result leads there", async () => {
+    const page = await browser.newPage();
+    await page.goto(pathToFileURL(join(site, "index.html")).href);
+    await page.fill("#search", "backpressure");
+    await page.click("#found a");
+    expect(page.url()).toMatch(/\.html#/);
+    await page.close();
+  });
+});

@@ -1,0 +1,183 @@
+// What diagnostics_channel and `stats` tell: each channel by the event that it is for, counters that never go down.
+
+import assert from "node:assert/strict";
+import diagnostics from "node:diagnostics_channel";
+import { noise } from "../../../src/index.ts";
+import { test } from "../../support/harness.ts";
+import {
+  checkLeaksAfterEachTest,
+  echo,
+  startClient,
+  startPair,
+  startServer,
+  waitFor,
+} from "../../support/rpcHarness.ts";
+
+checkLeaksAfterEachTest();
+
+const PSK = "5e".repeat(32);
+const OTHER_PSK = "6f".repeat(32);
+type Told = Record<string, unknown>;
+
+/** Runs `body` with a subscriber of each channel; what they were told. */
+async function watching(names: string[], body: (told: Map<string, Told[]>) => Promise<void>): Promise<void> {
+  const told = new Map<string, Told[]>(names.map((name) => [name, []]));
+  const subscribers = names.map((name) => ({
+    name,
+    listener: (message: unknown) => void told.get(name)!.push(message as Told),
+  }));
+  for (const { name, listener } of subscribers) diagnostics.subscribe(name, listener);
+  try {
+    await body(told);
+  } finally {
+    for (const { name, listener } of subscribers) diagnostics.unsubscribe(name, listener);
+  }
+}
+
+const only = <T>(list: T[] | undefined): T => {
+  assert.equal(list?.length, 1);
+  return list![0]!;
+};
+
+test("connections that open and close, on both sides", async () => {
+  await watching(["sealwire.connection.open", "sealwire.connection.closed"], async (told) => {
+    const { server, client } = await startPair({ psk: PSK, onMessage: echo }, { psk: PSK });
+    await client.request(new Uint8Array(1));
+    const opened = told.get("sealwire.connection.open")!;
+    assert.deepEqual(
+      new Set(opened.map(({ connection }) => connection)),
+      new Set([client.connections[0], server.connections[0]]),
+    );
+    await client.close();
+    await waitFor(() => told.get("sealwire.connection.closed")!.length === 2, "both ends to tell");
+    for (const { error } of told.get("sealwire.connection.closed")!) assert.equal(error, undefined);
+  });
+});
+
+test("a handshake that fails, with its reason, and a dial that does", async () => {
+  await watching(["sealwire.handshake.failed", "sealwire.dial.failed"], async (told) => {
+    const { server, client } = await startPair({ psk: PSK, onMessage: echo }, { psk: OTHER_PSK });
+    await assert.rejects(client.request(new Uint8Array(1)));
+    await waitFor(() => told.get("sealwire.handshake.failed")!.length === 2, "both ends to tell");
+    for (const { error } of told.get("sealwire.handshake.failed")!) {
+      assert.match((error as { code: string }).code, /^ERR_(HANDSHAKE|UNAUTHORIZED|DECRYPT)$/);
+    }
+    const { port } = server;
+    await server.close();
+    assert.deepEqual(told.get("sealwire.dial.failed"), []);
+    const lost = startClient({ port, psk: PSK });
+    await assert.rejects(lost.request(new Uint8Array(1)), { code: "ERR_DIAL_FAILED" });
+    assert.equal((only(told.get("sealwire.dial.failed")).error as { code: string }).code, "ERR_DIAL_FAILED");
+    assert.deepEqual([lost.stats.openedConnections, lost.stats.failedConnections], [0, 1]);
+  });
+});
+
+test("a socket that is refused", async () => {
+  await watching(["sealwire.socket.refused"], async (told) => {
+    const server = await startServer({
+      psk: PSK,
+      onMessage: echo,
+      maxConnections: 1,
+      maxConnectionWaitMs: 0,
+    });
+    const [first, second] = [1, 2].map(() => startClient({ port: server.port, psk: PSK }));
+    await first!.request(new Uint8Array(1));
+    await assert.rejects(second!.request(new Uint8Array(1)));
+    assert.ok(told.get("sealwire.socket.refused")!.length >= 1);
+    assert.equal(server.stats.refusedConnections, server.refusedConnections);
+    assert.ok(String(told.get("sealwire.socket.refused")![0]!.remoteAddress).includes("127.0.0.1"));
+  });
+});
+
+test("a full queue, by its code", async () => {
+  await watching(["sealwire.queue.full"], async (told) => {
+    const release: (() => void)[] = [];
+    const onMessage = (message: { reply(body: Uint8Array): boolean }) =>
+      new Promise<void>((resolve) => release.push(resolve)).then(() => void message.reply(new Uint8Array(1)));
+    const { client } = await startPair(
+      { psk: PSK, onMessage },
+      { psk: PSK, maxConnections: 1, maxInFlightRequests: 1 },
+    );
+    const first = client.request(new Uint8Array(1));
+    await client.connected();
+    await assert.rejects(client.request(new Uint8Array(1)), { code: "ERR_TOO_MANY_REQUESTS" });
+    assert.equal(only(told.get("sealwire.queue.full")).code, "ERR_TOO_MANY_REQUESTS");
+    await waitFor(() => release.length === 1, "the request to arrive");
+    release[0]!();
+    await first;
+  });
+});
+
+test("key changes, of both directions", async () => {
+  await watching(["sealwire.rekey"], async (told) => {
+    const handshake = noise({ psk: PSK, unsafeRekeyAfterFramesForTests: 4 } as Parameters<typeof noise>[0]);
+    const { client } = await startPair({ handshake, onMessage: echo }, { handshake });
+    for (let i = 0; i < 12; i++) await client.request(new Uint8Array(1));
+    const directions = told.get("sealwire.rekey")!.map(({ direction }) => direction);
+    assert.deepEqual([...new Set(directions)].sort(), ["receive", "send"]);
+  });
+});
+
+test("requests are traced from start to outcome, answered or failed", async () => {
+  const names = ["start", "end", "asyncStart", "asyncEnd", "error"].map(
+    (event) => `tracing:sealwire.request:${event}`,
+  );
+  await watching(names, async (told) => {
+    const { client } = await startPair({ psk: PSK, onMessage: echo }, { psk: PSK });
+    const answer = await client.request(new Uint8Array(7));
+    const context = only(told.get(names[0]!));
+    assert.equal(context.bodyBytes, 7);
+    assert.equal(context.connection, client.connections[0]);
+    for (const name of names.slice(0, 4)) assert.equal(only(told.get(name)), context, name);
+    assert.equal(context.result, answer);
+    assert.deepEqual(told.get(names[4]!), []);
+    await assert.rejects(client.request(new Uint8Array(1), { signal: AbortSignal.abort() }), {
+      code: "ERR_ABORTED",
+    });
+    assert.equal((only(told.get(names[4]!)).error as { code: string }).code, "ERR_ABORTED");
+    assert.throws(() => client.request("text" as unknown as Uint8Array), { code: "ERR_INVALID_ARGUMENT" });
+  });
+});
+
+test("one subscriber of one of the five tracing channels is enough", async () => {
+  for (const event of ["start", "asyncEnd"]) {
+    const name = `tracing:sealwire.request:${event}`;
+    await watching([name], async (told) => {
+      const { client } = await startPair({ psk: PSK, onMessage: echo }, { psk: PSK });
+      await client.request(new Uint8Array(1));
+      assert.equal(only(told.get(name)).bodyBytes, 1);
+    });
+  }
+});
+
+test("stats count what happened, on connections, clients and servers, and never go down", async () => {
+  const { server, client } = await startPair({ psk: PSK, onMessage: echo }, { psk: PSK, maxConnections: 1 });
+  await client.request(new Uint8Array(1_000));
+  await client.request(new Uint8Array(1_000));
+  const [near, far] = [client.connections[0]!, server.connections[0]!];
+  const before = near.stats;
+  assert.equal(before.requests, 2);
+  assert.ok(before.sentBytes > 2_000 && before.receivedBytes > 2_000);
+  await waitFor(
+    () => far.stats.receivedBytes === near.stats.sentBytes,
+    "what one end sent to be what the other received",
+  );
+  await waitFor(() => near.stats.receivedBytes === far.stats.sentBytes, "and back");
+  assert.equal(far.stats.requests, 0);
+  const total = client.stats;
+  assert.deepEqual(
+    [total.connections, total.openedConnections, total.failedConnections, total.requests],
+    [1, 1, 0, 2],
+  );
+  await near.close();
+  await client.request(new Uint8Array(1));
+  const later = client.stats;
+  assert.deepEqual([later.openedConnections, later.requests], [2, 3]);
+  assert.ok(later.sentBytes > total.sentBytes && later.receivedBytes > total.receivedBytes);
+  await waitFor(() => server.stats.openedConnections === 2, "the server to count both");
+  assert.ok(server.stats.receivedBytes >= later.sentBytes);
+  await client.close();
+  assert.equal(client.stats.sentBytes >= later.sentBytes, true);
+  await waitFor(() => server.stats.connections === 0, "the server's connection to go");
+  assert.ok(server.stats.sentBytes > 2_000);
+});
