@@ -6,7 +6,7 @@ import { totalLength, viewOf } from "../core/bytes.ts";
 import { Allowance } from "../protocol/credit.ts";
 import { CHUNK_CONTINUES } from "../protocol/wire.ts";
 import { chunkCost } from "./outgoingStream.ts";
-import type { Streams } from "./streams.ts";
+import type { ReceivingEnd, Streams } from "./streams.ts";
 
 /** What every stream may have on its way at first. */
 export const FIRST_STREAM_CREDIT = 16_384;
@@ -25,7 +25,7 @@ interface Received {
 
 const DONE = { done: true, value: undefined } as const;
 
-export class IncomingStream implements AsyncIterableIterator<Uint8Array, undefined> {
+export class IncomingStream implements AsyncIterableIterator<Uint8Array>, ReceivingEnd {
   readonly #streams: Streams;
   readonly #sequence: () => number;
   readonly #maxItemBytes: number;

@@ -1,7 +1,7 @@
 // A server: listens, makes connections of the sockets that the admission lets in, and closes in good order.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
-import { integerOption } from "../base/options.ts";
+import { integerOption, MAX_MS } from "../base/options.ts";
 import { AcceptedSocket, type SocketOwner } from "./acceptedSocket.ts";
 import { addressGroup } from "./addressGroup.ts";
 import { Admission, type AdmissionEvents } from "./admission.ts";
@@ -29,8 +29,6 @@ export interface ServerContext extends ConnectionContext {
 const AGE_JITTER = 0.1;
 /** Handshakes that run have so long to end when a server closes: several round trips between any two continents. */
 const LAST_HANDSHAKES_MS = 1_500;
-const MAX_MS = 0x7fffffff;
-
 export class RpcServer implements Server, ConnectionObserver<RpcConnection>, SocketOwner, AdmissionEvents {
   readonly #context: ServerContext;
   readonly #admission: Admission;
