@@ -105,7 +105,10 @@ for (const name of ["sealwire.wasm", "sealwire.relaxed.wasm"]) copyFileSync(`bui
 
 // The command line has no map: it would name paths of this machine, those of the libraries in it.
 rmSync("dist/cli.js.map");
-writeFileSync("dist/cli.js", readFileSync("dist/cli.js", "utf8").replace(/\n\/\/# sourceMappingURL=.*\n?$/, "\n"));
+writeFileSync(
+  "dist/cli.js",
+  readFileSync("dist/cli.js", "utf8").replace(/\n\/\/# sourceMappingURL=.*\n?$/, "\n"),
+);
 chmodSync("dist/cli.js", 0o755);
 writeFileSync("dist/LICENSES.txt", bundledLicences(output));
 
