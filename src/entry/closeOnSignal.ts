@@ -1,7 +1,7 @@
 // From a signal to the end of the process: not ready, grace, drain, exit.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
-import { checkOptionNames, integerOption } from "../base/options.ts";
+import { checkOptionNames, integerOption, MAX_MS } from "../base/options.ts";
 import type { Server } from "../rpc/serverInterface.ts";
 
 /** Numbers of POSIX; a process that a signal ended is told as 128 and this. */
@@ -19,8 +19,6 @@ export interface CloseOnSignalOptions {
   /** Ends the process with status 0 when all are closed. Default true. */
   exit?: boolean;
 }
-
-const MAX_MS = 0x7fffffff;
 
 /**
  * Closes servers in good order when the process gets a signal: their health says "draining" at once; after `graceMs`

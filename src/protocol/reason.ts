@@ -14,7 +14,7 @@ export interface Reason {
 }
 
 const Tag = { code: 1, text: 2, lastBegun: 3, retryAfter: 4 } as const;
-const MAX_CODE_LENGTH = 64;
+export const MAX_CODE_LENGTH = 64;
 const MAX_TEXT_LENGTH = 1_024;
 
 export function encodeReason({ code, text, lastBegun, retryAfterMs }: Reason): Uint8Array {

@@ -1,18 +1,21 @@
 // A socket that a server accepted. Before its handshake begins, the server holds nothing else for it: the bytes of an
 // incomplete first message, and its positions in the lines of the admission.
 
+import { MAX_MS } from "../base/options.ts";
 import { memory, RECEIVE_WINDOW } from "../core/wasmModule.ts";
 import type { AddressShare } from "./addressShare.ts";
 import type { RpcConnection } from "./connection.ts";
 import { type Line, Position } from "./line.ts";
 import { ProxiedTransport } from "./proxiedTransport.ts";
 import { readProxyHeader } from "./proxyHeader.ts";
-import type { CallbackDeadline } from "./timers.ts";
+import { CallbackDeadline, timers } from "./timers.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
 const EMPTY = new Uint8Array(0);
 /** A socket whose first message is complete is not read from; this much may come though before the pause works. */
 const MAX_WAITING_BYTES = 262_144;
+/** Part of an age limit by which connections live longer or shorter, so that they don't end in step. */
+const AGE_JITTER = 0.1;
 
 /**
  * silent: no complete first message. ready: it waits for a place. young, old, overdue: its handshake runs. proven: its
@@ -49,7 +52,7 @@ export class AcceptedSocket implements TransportEvents {
   /** Among those of its stage from the same address. */
   readonly byAddress = new Position<AcceptedSocket>(this);
   /** Ends its connection when that was open for long enough. */
-  ageLimit: CallbackDeadline | undefined;
+  #ageLimit: CallbackDeadline | undefined;
   #received = EMPTY;
   /** A trusted proxy dialled: its header comes before the client's bytes. */
   #awaitsHeader: boolean;
@@ -88,6 +91,20 @@ export class AcceptedSocket implements TransportEvents {
     this.#received = EMPTY;
     connection.link.onConnected(this.#transport);
     if (received.length > 0) connection.link.onData(received);
+  }
+
+  /** Closes its connection in good order when that has been open for about so long; 0: never. */
+  limitAge(ms: number): void {
+    if (ms === 0) return;
+    this.#ageLimit = new CallbackDeadline(() => this.#connection?.close());
+    // The connection itself keeps the process alive, or does not.
+    this.#ageLimit.quiet = true;
+    const jitter = 1 - AGE_JITTER + 2 * AGE_JITTER * Math.random();
+    timers.arm(this.#ageLimit, Math.min(ms * jitter, MAX_MS));
+  }
+
+  endAgeLimit(): void {
+    if (this.#ageLimit !== undefined) timers.cancel(this.#ageLimit);
   }
 
   leaveLines(): void {

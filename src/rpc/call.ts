@@ -55,7 +55,7 @@ export class PendingCall extends PendingRequest implements Call {
     return this.#answer;
   }
 
-  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array, undefined> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
     return this.#incoming[Symbol.asyncIterator]();
   }
 

@@ -1,7 +1,7 @@
 // connected() with a deadline: it goes on through failures until then.
 
 import { SealwireError } from "../base/errors.ts";
-import { checkOptionNames, integerOption } from "../base/options.ts";
+import { checkOptionNames, integerOption, MAX_MS } from "../base/options.ts";
 import type { Connection } from "./peer.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 
@@ -12,8 +12,6 @@ export interface ConnectedOptions {
    */
   timeoutMs?: number;
 }
-
-const MAX_MS = 0x7fffffff;
 
 /**
  * @param attempt dials, with the pauses that keep it from spinning; rejects with ERR_CLOSED when it can't any more

@@ -3,6 +3,7 @@
 
 import { isSealwireError } from "../base/errors.ts";
 import { isBytes } from "../core/bytes.ts";
+import { MAX_CODE_LENGTH } from "../protocol/reason.ts";
 
 /** How much of an error the caller gets to see. */
 export interface ErrorExposure {
@@ -14,7 +15,6 @@ export interface ErrorExposure {
 
 /** Texts are cut to this before anything is done with them. */
 const MAX_TEXT_LENGTH = 4_096;
-const MAX_CODE_LENGTH = 64;
 /** Longer data stays at home. */
 const MAX_DATA_BYTES = 16_384;
 const UNNAMED = "ERR_HANDLER";

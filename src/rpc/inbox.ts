@@ -14,10 +14,10 @@ import { FIRST_RESERVED_KIND, Kind, LAST_RESERVED_KIND } from "../protocol/wire.
 import type { Arrivals } from "./arrivals.ts";
 import { copyBody } from "./bodies.ts";
 import { PendingCall } from "./call.ts";
-import type { IncomingStream } from "./incomingStream.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Outbox } from "./outbox.ts";
 import type { PendingRequest, RequestTable } from "./requests.ts";
+import type { ReceivingEnd } from "./streams.ts";
 
 /** The rest of the connection, as far as what arrives concerns it. */
 export interface InboxPeers {
@@ -268,7 +268,7 @@ export class Inbox implements RecordHandler {
 }
 
 /** The direction of a stream, which the call's head must have opened. */
-function opened(incoming: IncomingStream | undefined): IncomingStream {
+function opened(incoming: ReceivingEnd | undefined): ReceivingEnd {
   if (incoming !== undefined) return incoming;
   throw new SealwireError("ERR_PROTOCOL", "chunks of a stream that was not announced");
 }

@@ -9,7 +9,7 @@ import { BASE_SETTINGS } from "../protocol/settings.ts";
 import { CHUNK_CONTINUES, KIND_HEADER_BYTES } from "../protocol/wire.ts";
 import { Fifo } from "./fifo.ts";
 import { chunkCost } from "./outgoingStream.ts";
-import type { Streams } from "./streams.ts";
+import type { ReceivingEnd, Streams } from "./streams.ts";
 
 /** What every stream may have on its way at first. */
 export const FIRST_STREAM_CREDIT = 16_384;
@@ -30,7 +30,7 @@ interface Received {
 
 const DONE = { done: true, value: undefined } as const;
 
-export class IncomingStream implements AsyncIterableIterator<Uint8Array, undefined> {
+export class IncomingStream implements AsyncIterableIterator<Uint8Array>, ReceivingEnd {
   readonly #streams: Streams;
   readonly #sequence: () => number;
   readonly #maxItemBytes: number;

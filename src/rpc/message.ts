@@ -23,7 +23,7 @@ export interface MessageOwner {
 }
 
 const NO_HEAD: CallHead = {};
-const NO_ITEMS: AsyncIterableIterator<Uint8Array, undefined> = {
+const NO_ITEMS: AsyncIterableIterator<Uint8Array> = {
   [Symbol.asyncIterator]: () => NO_ITEMS,
   next: () => Promise.resolve({ done: true, value: undefined }),
 };
@@ -143,7 +143,7 @@ export class IncomingMessage implements Message {
     return this.#abort.signal;
   }
 
-  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array, undefined> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
     return this.#call?.incoming?.[Symbol.asyncIterator]() ?? NO_ITEMS;
   }
 

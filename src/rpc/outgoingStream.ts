@@ -5,7 +5,7 @@ import { requireBytes, viewOf } from "../core/bytes.ts";
 import { Balance } from "../protocol/credit.ts";
 import { CHUNK_CONTINUES } from "../protocol/wire.ts";
 import { Fifo } from "./fifo.ts";
-import type { Streams } from "./streams.ts";
+import type { SendingEnd, Streams } from "./streams.ts";
 
 /** Chunks of a stream are at most this long, so that four of them share a segment. */
 const MAX_CHUNK_BYTES = 16_000;
@@ -21,7 +21,7 @@ interface Item {
 
 const nothing = (): void => {};
 
-export class OutgoingStream {
+export class OutgoingStream implements SendingEnd {
   readonly #streams: Streams;
   readonly #sequence: () => number;
   readonly #balance: Balance;

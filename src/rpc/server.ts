@@ -1,7 +1,7 @@
 // A server: listens, makes connections of the sockets that the admission lets in, and closes in good order.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
-import { integerOption } from "../base/options.ts";
+import { integerOption, MAX_MS } from "../base/options.ts";
 import type { HandshakeFactory } from "../protocol/handshake.ts";
 import { AcceptedSocket, type SocketOwner } from "./acceptedSocket.ts";
 import { addressGroup } from "./addressGroup.ts";
@@ -10,6 +10,7 @@ import type { AdmissionLimits } from "./admissionLimits.ts";
 import { RpcConnection } from "./connection.ts";
 import { ConnectionLedger } from "./connectionStats.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
+import { Grace } from "./grace.ts";
 import { type Health, HealthReport } from "./health.ts";
 import { callListener } from "./listeners.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
@@ -29,12 +30,8 @@ export interface ServerContext extends ConnectionContext {
   readonly makeKeys: (keys: ReloadedKeys) => HandshakeFactory;
 }
 
-/** Part of `maxConnectionAgeMs` by which connections live longer or shorter, so that they don't end in step. */
-const AGE_JITTER = 0.1;
 /** Handshakes that run have so long to end when a server closes: several round trips between any two continents. */
 const LAST_HANDSHAKES_MS = 1_500;
-const MAX_MS = 0x7fffffff;
-
 export class RpcServer implements Server, ConnectionObserver<RpcConnection>, SocketOwner, AdmissionEvents {
   #context: ServerContext;
   #reloaded = false;
@@ -43,10 +40,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
   /** Accepted sockets without a connection that are not gone. */
   readonly #waiting = new Set<AcceptedSocket>();
   readonly #report: HealthReport;
-  readonly #graceOver: CallbackDeadline;
-  /** When the grace ends, by performance.now(). */
-  #graceEnd = Number.POSITIVE_INFINITY;
-  #endGrace!: () => void;
+  readonly #grace = new Grace();
   #listener: Listener | undefined;
   #closed: Promise<void> | undefined;
   #whenEmpty: (() => void) | undefined;
@@ -64,7 +58,6 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     this.#context = context;
     this.#admission = new Admission(context.admission, this);
     this.#report = new HealthReport(context.serving.onHealth);
-    this.#graceOver = new CallbackDeadline(() => this.#endGrace());
   }
 
   /** Binds the addresses. Rejects with ERR_LISTEN_FAILED, ERR_UNSUPPORTED. */
@@ -167,12 +160,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     const { graceMs = 0 } = options;
     integerOption("graceMs", graceMs, 0, MAX_MS);
     this.#closed ??= this.#close();
-    const end = performance.now() + graceMs;
-    if (end < this.#graceEnd) {
-      this.#graceEnd = end;
-      if (graceMs > 0) timers.arm(this.#graceOver, graceMs);
-      else this.#endGrace();
-    }
+    this.#grace.endWithin(graceMs);
     return this.#closed;
   }
 
@@ -188,12 +176,8 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
   }
 
   async #close(): Promise<void> {
-    const graceIsOver = new Promise<void>((resolve) => {
-      this.#endGrace = resolve;
-    });
     this.#report.become("draining");
-    await graceIsOver;
-    timers.cancel(this.#graceOver);
+    await this.#grace.isOver;
     await this.#drain();
     this.#context.wipeKeys();
     this.#report.become("stopped");
@@ -278,16 +262,6 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     socket.connection?.destroy(new SealwireError("ERR_HANDSHAKE_TIMEOUT", text));
   }
 
-  #limitAge(connection: RpcConnection, socket: AcceptedSocket): void {
-    const { maxConnectionAgeMs } = this.#context.serving;
-    if (maxConnectionAgeMs === 0) return;
-    socket.ageLimit = new CallbackDeadline(() => connection.close());
-    // The connection itself keeps the process alive, or does not.
-    socket.ageLimit.quiet = true;
-    const jitter = 1 - AGE_JITTER + 2 * AGE_JITTER * Math.random();
-    timers.arm(socket.ageLimit, Math.min(maxConnectionAgeMs * jitter, MAX_MS));
-  }
-
   /** Handshakes begin in a turn of their own: what ended may have ended inside a call of the application. */
   #admitSoon(): void {
     if (this.#admitScheduled) return;
@@ -309,7 +283,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
   onOpen(connection: RpcConnection): void {
     const socket = this.#live.get(connection)!;
     this.#admission.proved(socket);
-    this.#limitAge(connection, socket);
+    socket.limitAge(this.#context.serving.maxConnectionAgeMs);
     this.#ledger.opened(connection);
     callListener("onConnectionState", this.#context.onConnectionState, connection, "open", undefined);
     // The handshake began before the keys changed.
@@ -324,7 +298,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
 
   onClosed(connection: RpcConnection, error: SealwireError | undefined): void {
     const socket = this.#live.get(connection)!;
-    if (socket.ageLimit !== undefined) timers.cancel(socket.ageLimit);
+    socket.endAgeLimit();
     this.#admission.ended(socket);
     this.#ledger.closed(connection, connection.identity !== undefined, error);
     callListener("onConnectionState", this.#context.onConnectionState, connection, "closed", error);

@@ -2,7 +2,7 @@
 // are.
 
 import { invalidArgument } from "../base/errors.ts";
-import { checkOptionNames, functionOption, integerOption } from "../base/options.ts";
+import { checkOptionNames, functionOption, integerOption, MAX_MS } from "../base/options.ts";
 import { AddressRanges } from "./addressRange.ts";
 import type { HealthListener } from "./health.ts";
 import type { Address, ListenAddress } from "./transport.ts";
@@ -43,7 +43,6 @@ export const servingOptionNames: readonly (keyof ServingOptions)[] = [
   "onHealth",
 ];
 
-const MAX_MS = 0x7fffffff;
 const SHORTEST_AGE_MS = 1_000;
 const MOST_DESCRIPTORS = 1_048_576;
 const DEFAULT_HOST = "127.0.0.1";

@@ -7,14 +7,35 @@
 import type { SealwireError } from "../base/errors.ts";
 import type { Controls } from "../protocol/controls.ts";
 import { Kind } from "../protocol/wire.ts";
-import type { IncomingStream } from "./incomingStream.ts";
-import type { OutgoingStream } from "./outgoingStream.ts";
 import type { Sender } from "./sender.ts";
+
+/** What the connection does with a stream that the peer sends. Errors are ERR_PROTOCOL. */
+export interface ReceivingEnd {
+  receive(bytes: Uint8Array, start: number, end: number): void;
+  blocked(): void;
+  end(): void;
+  fail(error: SealwireError): void;
+  /** The credit that its sender gets now. */
+  takeCredit(): { readonly sequence: number; readonly bytes: number };
+}
+
+/** What the connection does with a stream that this side sends. */
+export interface SendingEnd {
+  /** It waits for its turn. */
+  queued: boolean;
+  /** There is something to send, and credit for it. */
+  readonly hasSomething: boolean;
+  /** Sends one chunk; the bytes that it costs. */
+  sendOne(): number;
+  addCredit(bytes: number): void;
+  stop(): void;
+  fail(error: SealwireError): void;
+}
 
 /** What of a connection's streams one request has. */
 export interface StreamPair {
-  readonly incoming: IncomingStream | undefined;
-  readonly outgoing: OutgoingStream | undefined;
+  readonly incoming: ReceivingEnd | undefined;
+  readonly outgoing: SendingEnd | undefined;
 }
 
 /** Bytes of chunks that are handed to the sender at a time: about a segment. */
@@ -27,9 +48,9 @@ export class Streams {
   readonly controls: Controls;
   readonly #pairs = new Map<number, StreamPair>();
   /** Streams with something to send and credit for it, in turn. */
-  #ready: OutgoingStream[] = [];
+  #ready: SendingEnd[] = [];
   /** Streams of which the sender is to get credit: one record for each, with the next write. */
-  readonly #owed = new Set<IncomingStream>();
+  readonly #owed = new Set<ReceivingEnd>();
   #sharedWindow = SHARED_WINDOW_BYTES;
 
   constructor(sender: Sender, controls: Controls) {
@@ -69,7 +90,7 @@ export class Streams {
   }
 
   /** This stream has something to send. */
-  wake(stream: OutgoingStream): void {
+  wake(stream: SendingEnd): void {
     if (stream.queued) return;
     stream.queued = true;
     this.#ready.push(stream);
@@ -82,7 +103,7 @@ export class Streams {
   }
 
   /** This stream's sender is to get credit. A peer that does not read gets no more than one record of it. */
-  oweCredit(stream: IncomingStream): void {
+  oweCredit(stream: ReceivingEnd): void {
     this.#owed.add(stream);
     this.#sender.owe();
   }

@@ -2,6 +2,7 @@
 // them. What has waited has never been sent.
 
 import { SealwireError } from "../base/errors.ts";
+import { channels } from "../core/diagnostics.ts";
 import { type AbortWatcher, unwatchSignal, watchSignal } from "./abortWatchers.ts";
 import { Deadline, timers } from "./timers.ts";
 
@@ -93,12 +94,12 @@ export class WaitingCalls {
   ): Promise<void> {
     if (this.#calls.size >= this.#maxCalls) {
       const text = `${this.#calls.size} calls wait for a connection`;
-      return Promise.reject(new SealwireError("ERR_TOO_MANY_REQUESTS", text));
+      return refused(new SealwireError("ERR_TOO_MANY_REQUESTS", text));
     }
     const waiting = this.#bytes;
     if (waiting > 0 && waiting + bytes > this.#maxBytes) {
       const text = `${waiting} bytes wait for a connection`;
-      return Promise.reject(new SealwireError("ERR_BACKPRESSURE", text));
+      return refused(new SealwireError("ERR_BACKPRESSURE", text));
     }
     const onEnd = (): void => {
       this.#bytes -= bytes;
@@ -128,4 +129,10 @@ export class WaitingCalls {
   rejectAll(error: unknown): void {
     for (const call of [...this.#calls]) call.end(error);
   }
+}
+
+function refused(error: SealwireError): Promise<never> {
+  const { queueFull } = channels;
+  if (queueFull.hasSubscribers) queueFull.publish({ connection: undefined, code: error.code });
+  return Promise.reject(error);
 }

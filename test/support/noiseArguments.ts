@@ -234,7 +234,7 @@ const factories: ByteCase[] = [
     of: "noise(…).create(…).receive",
     args: { bytes: firstPrefix },
     call: ({ bytes }) => {
-      const factory = noise({ psk, postQuantum: false }, "server");
+      const factory = noise({ psk }, "server");
       return using(factory, () =>
         using(factory.create("server", info), (handshake) => {
           handshake.receive(bytes!);

@@ -29,7 +29,7 @@ const missing = optional.filter((name) => !(name in globalThis));
 
 const primitives = await import("../../../src/crypto.ts");
 const noise = await import("../../../src/noise.ts");
-const { encodeError, decodeError } = await import("../../../src/protocol/errorBody.ts");
+const { encodeError, decodeError, Origin } = await import("../../../src/protocol/errorBody.ts");
 const { detach } = await import("../../../src/core/detach.ts");
 const { isAbortSignal } = await import("../../../src/core/abortSignal.ts");
 
@@ -46,9 +46,10 @@ test("keys are made and read", () => {
 });
 
 test("text becomes bytes and back", () => {
-  const error = decodeError(encodeError(0, "E_CODE", "Grüße, 世界 🌍"));
+  const error = decodeError(encodeError(Origin.handler, "E_CODE", "Grüße, 世界 🌍"));
   assert.deepEqual([error.remoteCode, error.message], ["E_CODE", "Grüße, 世界 🌍"]);
-  assert.equal(decodeError(Uint8Array.of(1, 65, 0xff, 0x41)).message, "\ufffdA");
+  const malformed = Uint8Array.of(Origin.handler, 1, 65, 0, 2, 0xff, 0x41);
+  assert.equal(decodeError(malformed).message, "\ufffdA");
 });
 
 test("a handshake and its transport run", () => {

@@ -12,6 +12,7 @@ import type { Adapter, DialEvents } from "../../../src/rpc/transport.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
 import {
+  assertSameBytes,
   checkLeaksAfterEachTest,
   deferred,
   fromText,
@@ -172,13 +173,14 @@ test("what waits is bounded, copied, and checked at once", async () => {
     endpoints: () => found.promise,
     maxInFlightRequests: 2,
     maxConnections: 2,
-    maxFrameBytes: 1_000,
-    maxPendingBytes: 1_500,
+    // Protocol v2 takes frames of 64 KiB from everybody.
+    maxFrameBytes: 65_536,
+    maxPendingBytes: 100_000,
   });
-  throwsWith(() => client.request(new Uint8Array(1_000)), "ERR_MESSAGE_TOO_LARGE");
+  throwsWith(() => client.request(new Uint8Array(65_536)), "ERR_MESSAGE_TOO_LARGE");
   throwsWith(() => client.request("x" as unknown as Uint8Array), "ERR_INVALID_ARGUMENT");
   throwsWith(() => client.request(text("x"), { timeoutMs: -1 }), "ERR_INVALID_ARGUMENT");
-  const body = new Uint8Array(900).fill(7);
+  const body = new Uint8Array(60_000).fill(7);
   const first = client.request(body);
   body.fill(8);
   await rejectsWith(client.request(body), "ERR_BACKPRESSURE");
@@ -186,8 +188,33 @@ test("what waits is bounded, copied, and checked at once", async () => {
   await rejectsWith(client.send(text("x")), "ERR_TOO_MANY_REQUESTS");
   assert.equal(client.sendNoWait(text("x")), false);
   found.resolve([at(server)]);
-  assert.deepEqual(await first, new Uint8Array(900).fill(7));
+  assertSameBytes(await first, new Uint8Array(60_000).fill(7));
   await Promise.all(more);
+});
+
+test("stats count endpoints that left, and never go down", async () => {
+  const servers = [await named("a"), await named("b")];
+  let endpoints = servers.map(at);
+  const client = clientOf({ endpoints: () => endpoints });
+  for (let i = 0; i < 100; i++) await ask(client);
+  const both = client.stats;
+  assert.deepEqual([both.requests, both.openedConnections, both.connections], [100, 2, 2]);
+  assert.ok(both.sentBytes > 400 && both.receivedBytes > 100);
+  endpoints = [at(servers[0]!)];
+  // A server that goes makes the client look again.
+  await servers[1]!.close();
+  await waitFor(() => {
+    ask(client).catch(() => {}); // whoever calls makes it look
+    return client.stats.endpoints!.length === 1;
+  }, "the endpoint to leave");
+  await waitFor(() => client.stats.connections === 1, "its connection to go");
+  const one = client.stats;
+  for (const name of ["requests", "openedConnections", "sentBytes", "receivedBytes"] as const) {
+    assert.ok(one[name] >= both[name], name);
+  }
+  assert.ok(one.openedConnections >= 2);
+  await client.close();
+  assert.ok(client.stats.sentBytes >= one.sentBytes);
 });
 
 test("closing rejects what waits, and ends a lookup that would not", async () => {

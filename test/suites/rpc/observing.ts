@@ -139,6 +139,49 @@ test("requests are traced from start to outcome, answered or failed", async () =
   });
 });
 
+test("calls are counted and traced as requests are, once each, and refused ones tell a full queue", async () => {
+  const names = ["start", "asyncEnd", "error"].map((event) => `tracing:sealwire.request:${event}`);
+  await watching([...names, "sealwire.queue.full"], async (told) => {
+    const release: (() => void)[] = [];
+    const onMessage = (message: { reply(body: Uint8Array): boolean }) =>
+      new Promise<void>((resolve) => release.push(resolve)).then(() => void message.reply(new Uint8Array(2)));
+    const { client } = await startPair(
+      { psk: PSK, onMessage },
+      { psk: PSK, maxConnections: 1, maxInFlightRequests: 1 },
+    );
+    const call = client.call(new Uint8Array(9));
+    await client.connected();
+    assert.equal(client.stats.requests, 1);
+    await assert.rejects(client.call(new Uint8Array(1)).answer, { code: "ERR_TOO_MANY_REQUESTS" });
+    assert.equal(client.stats.requests, 1);
+    assert.equal(only(told.get("sealwire.queue.full")).code, "ERR_TOO_MANY_REQUESTS");
+    await waitFor(() => told.get(names[2]!)!.length === 1, "the refused call to be traced to its end");
+    await waitFor(() => release.length === 1, "the call to arrive");
+    release[0]!();
+    const answer = await call.answer;
+    const context = told.get(names[0]!)!.find(({ bodyBytes }) => bodyBytes === 9)!;
+    await waitFor(() => told.get(names[1]!)!.includes(context), "the call to be traced to its end");
+    assert.equal(context.result, answer);
+    assert.throws(() => client.call("text" as unknown as Uint8Array), { code: "ERR_INVALID_ARGUMENT" });
+  });
+});
+
+test("calls that wait for one of several endpoints tell a full queue, too", async () => {
+  await watching(["sealwire.queue.full"], async (told) => {
+    const client = startClient({
+      psk: PSK,
+      endpoints: () => new Promise<never>(() => {}),
+      maxConnections: 1,
+      maxInFlightRequests: 1,
+    });
+    const first = client.request(new Uint8Array(1));
+    await assert.rejects(client.request(new Uint8Array(1)), { code: "ERR_TOO_MANY_REQUESTS" });
+    const { connection, code } = only(told.get("sealwire.queue.full"));
+    assert.deepEqual([connection, code], [undefined, "ERR_TOO_MANY_REQUESTS"]);
+    await Promise.all([client.close(), assert.rejects(first, { code: "ERR_CLOSED" })]);
+  });
+});
+
 test("one subscriber of one of the five tracing channels is enough", async () => {
   for (const event of ["start", "asyncEnd"]) {
     const name = `tracing:sealwire.request:${event}`;

@@ -68,6 +68,38 @@ test("a client that was unref'd lets its process end, open connections and heart
   assert.deepEqual(await run(program, server.port), { code: 0, lines: ["5", "5"] });
 });
 
+test("a client of several endpoints that was unref'd lets its process end, before and after they are open", async () => {
+  const [a, b] = [
+    await startServer({ psk: PSK, onMessage: echo }),
+    await startServer({ psk: PSK, onMessage: echo }),
+  ];
+  const program = `
+    const endpoints = process.env.PORTS.split(" ").map((port) => ({ port: Number(port) }));
+    const client = connect({ endpoints, psk, heartbeatIntervalMs: 1_000, keepConnected: true });
+    const before = connect({ endpoints, psk, heartbeatIntervalMs: 1_000 });
+    before.unref();
+    for (const each of [client, before]) console.log((await each.request(new Uint8Array(5), { timeoutMs: 20_000 })).length);
+    client.unref();
+  `;
+  process.env.PORTS = `${a.port} ${b.port}`;
+  try {
+    assert.deepEqual(await run(program), { code: 0, lines: ["5", "5"] });
+  } finally {
+    delete process.env.PORTS;
+  }
+});
+
+test("a server with health probes that was unref'd lets its process end", async () => {
+  const program = `
+    const server = await listen({ port: 0, psk, health: { port: 0 }, maxConnectionAgeMs: 60_000, onMessage: echo });
+    server.unref();
+    const client = connect({ port: server.port, psk });
+    client.unref();
+    console.log((await client.request(new Uint8Array(3), { timeoutMs: 20_000 })).length);
+  `;
+  assert.deepEqual(await run(program), { code: 0, lines: ["3"] });
+});
+
 test("a client whose server is gone and that waits to dial again lets its process end when unref'd", async () => {
   const program = `
     const server = await listen({ port: 0, psk });

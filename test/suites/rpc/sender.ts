@@ -10,6 +10,7 @@ import { FrameOpener, type RecordSink } from "../../../src/protocol/frameOpener.
 import { FrameReader } from "../../../src/protocol/frameReader.ts";
 import type { TransportFormat } from "../../../src/protocol/handshake.ts";
 import { Session } from "../../../src/protocol/session.ts";
+import { BASE_SETTINGS, encodeSettings } from "../../../src/protocol/settings.ts";
 import { KIND_HEADER_BYTES, Kind, TAG_BYTES } from "../../../src/protocol/wire.ts";
 import { memoryBudget } from "../../../src/rpc/memoryBudget.ts";
 import { Sender } from "../../../src/rpc/sender.ts";
@@ -84,8 +85,9 @@ class Line {
     senders.push(this);
   }
 
+  /** As a link of protocol v2 does: the settings leave before what waits. */
   start(): void {
-    this.sender.start(this.#session);
+    this.sender.start(this.#session, { kind: Kind.settings, body: encodeSettings(BASE_SETTINGS) });
     this.endTurn();
   }
 
@@ -110,10 +112,11 @@ class Line {
     assert.equal(this.sender.pendingBytes, 0);
   }
 
-  /** Whatever was written opens, and it is every message once, in order. */
+  /** Whatever was written opens, and it is the settings, then every message once, in order. */
   assertAllInOrder(): void {
     assert.deepEqual(this.failures, []);
     let expected = 0;
+    let begun = false;
     const take = (bytes: Uint8Array, start: number) => {
       assert.equal(new DataView(bytes.buffer, bytes.byteOffset + start).getUint32(0), expected);
       expected++;
@@ -121,7 +124,11 @@ class Line {
     const sink: RecordSink = {
       stopped: false,
       proven() {},
-      record: (_sequence, _kind, bytes, start) => take(bytes, start),
+      record(_sequence, kind, bytes, start) {
+        assert.equal(kind, begun ? Kind.message : Kind.settings);
+        if (begun) take(bytes, start);
+        begun = true;
+      },
       bundle(bytes, start, end) {
         for (let at = start; at < end; ) {
           take(bytes, at + 4 + KIND_HEADER_BYTES);

@@ -28,6 +28,8 @@ interface Protocol {
   server: Partial<ServerOptions>;
   /** Handshake messages that each direction begins with. */
   handshakeFrames: Record<Direction, number>;
+  /** Sealed frames of each direction before its first message: the settings of v2. */
+  settingsFrames: number;
 }
 
 const [clientKeys, serverKeys] = [generateKeyPair(), generateKeyPair()];
@@ -39,6 +41,7 @@ const v1: Protocol = {
   client: { handshake: monteV1() },
   server: { handshake: monteV1() },
   handshakeFrames: { toServer: 1, toClient: 1 },
+  settingsFrames: 0,
 };
 const v2: Protocol[] = [
   {
@@ -48,6 +51,7 @@ const v2: Protocol[] = [
     client: { psk },
     server: { psk },
     handshakeFrames: { toServer: 1, toClient: 1 },
+    settingsFrames: 1,
   },
   {
     name: "v2 NNpsk0, classical",
@@ -56,6 +60,7 @@ const v2: Protocol[] = [
     client: { psk, postQuantum: false },
     server: { psk, postQuantum: false },
     handshakeFrames: { toServer: 1, toClient: 1 },
+    settingsFrames: 1,
   },
   {
     name: "v2 XX",
@@ -64,6 +69,7 @@ const v2: Protocol[] = [
     client: { staticKey: clientKeys, authorize: () => true },
     server: { staticKey: serverKeys, authorize: () => true },
     handshakeFrames: { toServer: 2, toClient: 1 },
+    settingsFrames: 1,
   },
 ];
 
@@ -83,7 +89,7 @@ interface Run {
   /** What the two applications were given. */
   atServer: string[];
   atClient: string[];
-  /** What a listener sees: the sealed frames of both directions, handshake left out. */
+  /** What a listener sees: the sealed frames of both directions, handshake and settings left out. */
   seen: Record<Direction, Uint8Array[]>;
   /** Why the connection ended, on either side. */
   errors: (string | undefined)[];
@@ -91,8 +97,8 @@ interface Run {
 
 /**
  * A session in which the client sends its texts one way, waiting after each for the server's answer of the same
- * length, as one-way messages too: so frame number n goes each way under counter n. `attack` sees sealed frames
- * by their number after the handshake.
+ * length, as one-way messages too: so message number n goes each way under one counter. `attack` sees sealed frames
+ * by their number after the handshake and the settings, which are numbered below 0.
  */
 async function run(
   protocol: Protocol,
@@ -130,12 +136,12 @@ async function run(
   const proxyAttack: Attack = {
     preambleBytes: protocol.preambleBytes,
     onFrame(link, direction, index, frame) {
-      const n = index - protocol.handshakeFrames[direction];
-      if (n < 0) {
+      const n = index - protocol.handshakeFrames[direction] - protocol.settingsFrames;
+      if (n < -protocol.settingsFrames) {
         link.send(direction, frame);
         return;
       }
-      result.seen[direction].push(frame);
+      if (n >= 0) result.seen[direction].push(frame);
       for (const [to, bytes] of attack(frame, direction, n, result.seen)) link.send(to, bytes);
     },
   };
@@ -154,7 +160,7 @@ async function run(
     },
   });
   try {
-    // Before anything else is said in the session: the first frame is this message's.
+    // Before anything else is said in the session: the first frame behind the settings is this message's.
     client.sendNoWait(encoder.encode(fromClient[0]!));
     await finished;
   } finally {
@@ -247,21 +253,26 @@ for (const protocol of v2) {
 }
 
 /** What a side sealed opens with the same key and counter that it expects of the other side. */
-const reflect = (frame: Uint8Array, direction: Direction, n: number): [Direction, Uint8Array][] =>
-  direction === "toServer" && n === 0 ? [["toClient", frame]] : [[direction, frame]];
+const reflect =
+  (reflected: number) =>
+  (frame: Uint8Array, direction: Direction, n: number): [Direction, Uint8Array][] =>
+    direction === "toServer" && n === reflected ? [["toClient", frame]] : [[direction, frame]];
 
 test("reflection: a client of v1 takes its own message for the server's", async () => {
-  const result = await run(v1, ["grant me access"], [], reflect);
+  const result = await run(v1, ["grant me access"], [], reflect(0));
   assert.deepEqual(result.atServer, []);
   assert.deepEqual(result.atClient, ["grant me access"]);
 });
 
 for (const protocol of v2) {
   test(`reflection: on ${protocol.name} it is an authentication failure`, async () => {
-    const result = await run(protocol, ["grant me access"], [], reflect);
-    assert.deepEqual(result.atServer, []);
-    assert.deepEqual(result.atClient, []);
-    assert.ok(result.errors.includes("ERR_DECRYPT"));
+    // The settings, which are the first frame, and the first message.
+    for (const reflected of [-1, 0]) {
+      const result = await run(protocol, ["grant me access"], [], reflect(reflected));
+      assert.deepEqual(result.atServer, []);
+      assert.deepEqual(result.atClient, []);
+      assert.ok(result.errors.includes("ERR_DECRYPT"), `${reflected}: ${result.errors}`);
+    }
   });
 }
 

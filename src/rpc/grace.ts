@@ -1,0 +1,27 @@
+// The time between the decision to close a server and the end of accepting.
+
+import { CallbackDeadline, timers } from "./timers.ts";
+
+export class Grace {
+  readonly #over = new CallbackDeadline(() => this.#finish());
+  #finish!: () => void;
+  /** When it ends, by performance.now(). */
+  #end = Number.POSITIVE_INFINITY;
+  /** Resolves when it is over; it begins with the first `endWithin`. */
+  readonly isOver = new Promise<void>((resolve) => {
+    this.#finish = resolve;
+  });
+
+  /** Ends it after so many milliseconds, unless it ends sooner anyway. 0: now. */
+  endWithin(ms: number): void {
+    const end = performance.now() + ms;
+    if (end >= this.#end) return;
+    this.#end = end;
+    if (ms > 0) {
+      timers.arm(this.#over, ms);
+      return;
+    }
+    timers.cancel(this.#over);
+    this.#finish();
+  }
+}
