@@ -76,11 +76,6 @@ export class Intake implements GatedReader {
     return this.#pauses && this.gate.paused;
   }
 
-  /** What has arrived was not all handled. */
-  get behind(): boolean {
-    return this.gate.paused;
-  }
-
   /** A frame has begun and is not complete. */
   get insideFrame(): boolean {
     return this.#reader.insideFrame;
