@@ -47,6 +47,8 @@ export interface RecordSink {
 }
 
 export interface OpenerOptions {
+  /** The first frame has one record and is no bundle: settings are alone in it. */
+  readonly firstAlone?: boolean;
   /** Protocol v2: headers with a kind, bundles, padding. */
   readonly withKind: boolean;
   readonly role: Role;
@@ -70,9 +72,9 @@ export class FrameOpener implements FrameSink {
   readonly #headerBytes: number;
   /** Parity of the numbers of this side's requests. */
   readonly #ownParity: number;
+  /** No bundle is taken: the first frame has not come. */
+  #awaitsFirst: boolean;
   #proven = false;
-  /** Protocol v2: the first frame, which holds the settings alone, was handed on. */
-  #begun = false;
 
   constructor(session: Session, options: OpenerOptions, sink: RecordSink) {
     this.#session = session;
@@ -80,6 +82,7 @@ export class FrameOpener implements FrameSink {
     this.#withKind = options.withKind;
     this.#bodyViews = options.bodyViews;
     this.#headerBytes = options.withKind ? KIND_HEADER_BYTES : SEQUENCE_HEADER_BYTES;
+    this.#awaitsFirst = options.firstAlone ?? false;
     this.#ownParity = options.role === "client" ? 1 : 0;
   }
 
@@ -156,12 +159,12 @@ export class FrameOpener implements FrameSink {
       kind -= PADDED_FLAG;
     }
     if (kind !== Kind.bundle) {
-      this.#begun = true;
+        this.#awaitsFirst = false;
       this.#sink.record(sequence, kind, bytes, bodyStart, end, lent, more);
       return;
     }
+    if (this.#awaitsFirst) throw new SealwireError("ERR_PROTOCOL", "the first frame is a bundle");
     if (bodyStart === end) throw new SealwireError("ERR_PROTOCOL", "an empty bundle");
-    if (!this.#begun) throw new SealwireError("ERR_PROTOCOL", "the first frame is a bundle");
     this.#sink.bundle(bytes, bodyStart, end, more);
   }
 

@@ -274,7 +274,7 @@ export class Arrivals implements MessageOwner {
     const { deadlineMs, streams: streamsIn, streamCredit, ...own } = head;
     return {
       head: own,
-      deadlineAt: deadlineMs === undefined ? undefined : now() + deadlineMs,
+      deadlineAt: deadlineMs === undefined ? undefined : now() + Math.min(deadlineMs, MAX_DEADLINE_MS),
       deadline: undefined,
       hasStreams: false,
       incoming: streamsIn ? new IncomingStream(streams, number, maxItemBytes) : undefined,

@@ -52,7 +52,11 @@ export class Intake implements GatedReader {
     this.#pauses = !withKind;
     const headerBytes = withKind ? KIND_HEADER_BYTES : SEQUENCE_HEADER_BYTES;
     this.#backlog = new Backlog(inbox);
-    const opener = new FrameOpener(session, { withKind, role, bodyViews: context.bodyViews }, this.#backlog);
+    const opener = new FrameOpener(
+      session,
+      { withKind, role, bodyViews: context.bodyViews, firstAlone: withKind },
+      this.#backlog,
+    );
     this.#reader = new FrameReader(opener, headerBytes + TAG_BYTES, context.limits.maxFrameBytes);
     this.gate = new ReadGate(this, context.resumptions, context.handlerBudget);
   }
@@ -70,11 +74,6 @@ export class Intake implements GatedReader {
   /** Nothing is read. */
   get paused(): boolean {
     return this.#pauses && this.gate.paused;
-  }
-
-  /** What has arrived was not all handled. */
-  get behind(): boolean {
-    return this.gate.paused;
   }
 
   /** A frame has begun and is not complete. */

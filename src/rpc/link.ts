@@ -327,7 +327,8 @@ export class Link<Owner extends Connection> implements DialEvents {
       onDraining: () => this.#observer.onDraining(this.#connection),
       onAllWritten: () => this.#transport?.end(),
       get reading() {
-        if (link.#intake === undefined || link.#intake.behind) return "paused";
+        // Protocol v2 reads on whatever waits for handlers, so that the end of the peer's stream is heard at once.
+        if (link.#intake === undefined || link.#intake.paused) return "paused";
         return link.#intake.insideFrame ? "insideFrame" : "betweenFrames";
       },
       onEnd: (error) => this.shutdown(error),

@@ -270,7 +270,6 @@ test("maxHandlers holds across connections, also for those whose connection is g
   while (running.length > 0) {
     running.shift()!.release();
     handled++;
-    console.log("DBG", handled, running.length, most, server.connections.length);
     if (handled <= 6)
       await waitFor(() => running.length === Math.min(3, 9 - handled), "the next one to start");
   }

@@ -1,0 +1,555 @@
+// Credit, and what is free: a peer that goes beyond its credit loses its connection, one that floods with what is free
+// gets nothing for it, and neither side waits for what the other has no reason to send.
+
+import assert from "node:assert/strict";
+import { CHUNK_CONTINUES, Kind } from "../../../src/base/constants.ts";
+import type { Message, ServerOptions } from "../../../src/index.ts";
+import { Origin } from "../../../src/protocol/errorBody.ts";
+import { encodeFields, u32Value } from "../../../src/protocol/fields.ts";
+import { encodeWithHead } from "../../../src/protocol/head.ts";
+import { test } from "../../support/harness.ts";
+import { v2 } from "../../support/protocols.ts";
+import { concat, RawListener, RawPeer } from "../../support/rawPeer.ts";
+import { type RawFrame, RawSession, record } from "../../support/rawSession.ts";
+import {
+  checkLeaksAfterEachTest,
+  type Deferred,
+  deferred,
+  echo,
+  fromText,
+  patternBytes,
+  rejectsWith,
+  startClient,
+  startServer,
+  text,
+  waitFor,
+} from "../../support/rpcHarness.ts";
+
+checkLeaksAfterEachTest();
+
+const EMPTY = new Uint8Array(0);
+const WINDOW = 262_144;
+const MESSAGE_COST = 64;
+const CHUNK_COST = 16;
+const STREAM_WINDOW = 16_384;
+const creditOf = (frame: RawFrame): number =>
+  new DataView(frame.body.buffer, frame.body.byteOffset).getUint32(0);
+const streamHead = (extra = {}): Uint8Array =>
+  encodeWithHead({ streams: true, streamCredit: STREAM_WINDOW, ...extra }, EMPTY);
+
+/** A server with one raw client, and why the connection ended. */
+async function attacked(options: ServerOptions) {
+  const reasons: (string | undefined)[] = [];
+  const server = await startServer({
+    ...v2.options,
+    messageCreditBytes: WINDOW,
+    onConnectionState: (_connection, state, error) => state === "closed" && reasons.push(error?.code),
+    onHandlerError: () => {},
+    ...options,
+  });
+  const session = await v2.rawSession(await RawPeer.connect(server.port), "client");
+  const leave = async (): Promise<void> => {
+    session.destroy();
+    await session.peer.destroy();
+    await waitFor(() => reasons.length === 1, "the end");
+  };
+  return {
+    server,
+    session,
+    reasons,
+    say: (sequence: number, kind: number, body: Uint8Array = EMPTY) =>
+      session.peer.write(session.seal(sequence, body, kind)),
+    /** Everything that was said has been taken in. Returns what came of it: credit leaves when a read has been handled. */
+    async pong(): Promise<RawFrame[]> {
+      const before: RawFrame[] = [];
+      for (let round = 0; round < 2; round++) {
+        session.peer.write(session.seal(0, EMPTY, Kind.ping));
+        for (;;) {
+          const found = await session.receiveRecord();
+          if (found.kind === Kind.pong) break;
+          if (found.kind !== Kind.settings) before.push(found);
+        }
+      }
+      return before;
+    },
+    leave,
+    async expectEnd(code = "ERR_PROTOCOL"): Promise<void> {
+      await session.peer.ended();
+      await leave();
+      assert.deepEqual(reasons, [code]);
+    },
+  };
+}
+
+/** A client with one raw server. */
+async function attackedClient(options = {}, settings: Uint8Array = EMPTY) {
+  const listener = await RawListener.listen();
+  const reasons: (string | undefined)[] = [];
+  const client = startClient({
+    ...v2.options,
+    port: listener.port,
+    maxConnections: 1,
+    keepConnected: false,
+    onConnectionState: (_connection, state, error) => state === "closed" && reasons.push(error?.code),
+    ...options,
+  });
+  const first = client.request(text("first"));
+  const session = await RawSession.v2(await listener.accept(), "server", v2.options.psk as string, false);
+  session.peer.write(session.seal(0, settings, Kind.settings));
+  const { sequence } = await session.receive();
+  session.peer.write(session.seal(sequence, EMPTY, Kind.reply));
+  await first;
+  return {
+    client,
+    session,
+    reasons,
+    say: (to: number, kind: number, body: Uint8Array = EMPTY) =>
+      session.peer.write(session.seal(to, body, kind)),
+    async leave(): Promise<void> {
+      session.destroy();
+      await session.peer.destroy();
+      await client.close();
+      await listener.close();
+    },
+  };
+}
+
+test("messages and requests beyond the credit end the connection; up to it none does", async () => {
+  for (const sequence of [0, 1]) {
+    const hold = deferred();
+    const attack = await attacked({ maxConcurrentHandlers: 1, onMessage: () => hold.promise });
+    const { session, say } = attack;
+    // Two begin at once, and give their credit back as all that begins.
+    const cost = MESSAGE_COST + 4_000;
+    let left = WINDOW;
+    let sent = 0;
+    for (; sent < 2; sent++) say(sequence * (2 * sent + 1), Kind.message, patternBytes(4_000));
+    const credits = (await attack.pong()).filter(({ kind }) => kind === Kind.credit);
+    assert.deepEqual(credits, []);
+    left -= 2 * cost;
+    for (; left > 0; left -= cost, sent++) say(sequence * (2 * sent + 1), Kind.message, patternBytes(4_000));
+    const [credit] = (await attack.pong()).filter(({ kind }) => kind === Kind.credit);
+    // The peer has none, so that what was dealt with comes back at once.
+    assert.equal(creditOf(credit!), 2 * cost);
+    left += 2 * cost;
+    for (; left > 0; left -= cost, sent++) say(sequence * (2 * sent + 1), Kind.message, patternBytes(4_000));
+    await attack.pong();
+    assert.deepEqual(attack.reasons, []);
+    session.peer.write(session.seal(sequence * (2 * sent + 1), EMPTY, Kind.message));
+    await attack.expectEnd();
+    hold.resolve();
+  }
+});
+
+test("credit comes back when handlers begin, in portions, and all of it", async () => {
+  let handled = 0;
+  const attack = await attacked({ onMessage: () => void handled++ });
+  let given = 0;
+  const cost = MESSAGE_COST + 1_000;
+  for (let i = 0; i < 1_000; i++) {
+    attack.say(0, Kind.message, patternBytes(1_000));
+    if (i % 100 === 99) {
+      const credits = (await attack.pong()).filter(({ kind }) => kind === Kind.credit);
+      assert.ok(credits.length <= 2, `${credits.length} records for 100 messages`);
+      given += credits.reduce((sum, credit) => sum + creditOf(credit), 0);
+    }
+  }
+  assert.equal(handled, 1_000);
+  assert.ok(given <= 1_000 * cost && given > 1_000 * cost - WINDOW / 2 - cost, String(given));
+  await attack.leave();
+});
+
+test("a refused request, and one that is cancelled before it begins, give their credit back once", async () => {
+  const refusing = await attacked({ onMessage: undefined as never });
+  const body = patternBytes(60_000);
+  const cost = MESSAGE_COST + body.length;
+  let given = 0;
+  for (let i = 0; i < 20; i++) {
+    refusing.say(2 * i + 1, Kind.message, body);
+    for (const found of await refusing.pong()) {
+      if (found.kind === Kind.credit) given += creditOf(found);
+      else
+        assert.deepEqual(
+          [found.kind, found.sequence, found.body[0]],
+          [Kind.error, 2 * i + 1, Origin.notBegun],
+        );
+    }
+  }
+  for (const found of await refusing.pong()) if (found.kind === Kind.credit) given += creditOf(found);
+  assert.ok(given <= 20 * cost && given >= 20 * cost - WINDOW / 2 - cost, String(given));
+  await refusing.leave();
+
+  const hold = deferred();
+  const attack = await attacked({ maxConcurrentHandlers: 1, onMessage: () => hold.promise });
+  for (const number of [1, 3]) attack.say(number, Kind.message, EMPTY);
+  given = 0;
+  for (let i = 0; i < 20; i++) {
+    const number = 5 + 2 * i;
+    attack.say(number, Kind.message, body);
+    attack.say(number, Kind.cancel);
+    for (const found of [...(await attack.pong()), ...(await attack.pong())]) {
+      if (found.kind === Kind.credit) given += creditOf(found);
+      else
+        assert.deepEqual([found.kind, found.sequence, found.body[0]], [Kind.error, number, Origin.notBegun]);
+    }
+  }
+  const whole = 20 * cost + 2 * MESSAGE_COST;
+  assert.ok(given <= whole && given >= 20 * cost - WINDOW / 2 - cost, String(given));
+  hold.resolve();
+  await attack.leave();
+});
+
+test("a sender without credit says so once, sends no more, and goes on with a byte of it", async () => {
+  const { client, session, say, leave } = await attackedClient();
+  const body = patternBytes(1_000);
+  let left = WINDOW - MESSAGE_COST - 5;
+  const count = Math.ceil(left / (MESSAGE_COST + 1_000));
+  const sends = Array.from({ length: count + 5 }, () => client.send(body));
+  for (let i = 0; i < count; i++, left -= MESSAGE_COST + 1_000)
+    assert.equal((await session.receive()).kind, Kind.message);
+  assert.ok(left <= 0);
+  const blocked = await session.receive();
+  assert.deepEqual([blocked.kind, blocked.sequence], [Kind.blocked, 0]);
+  await Promise.all(sends.slice(0, count));
+
+  // What is free goes on: answers, pongs, cancels.
+  const controller = new AbortController();
+  const queued = rejectsWith(client.request(text("queued"), { signal: controller.signal }), "ERR_ABORTED");
+  say(0, Kind.ping);
+  assert.equal((await session.receive()).kind, Kind.pong);
+  controller.abort();
+  assert.equal((await queued).notBegun, true);
+  say(2, Kind.message, text("asked by the server"));
+  const refused = await session.receive();
+  assert.deepEqual([refused.kind, refused.sequence], [Kind.error, 2]);
+
+  // Back above zero by one byte: one message, whatever its length, and a word about the next.
+  say(0, Kind.credit, u32Value(-left + 1));
+  assert.equal((await session.receive()).kind, Kind.message);
+  await sends[count];
+  say(0, Kind.ping);
+  let next = await session.receive();
+  if (next.kind === Kind.blocked) next = await session.receive();
+  assert.equal(next.kind, Kind.pong);
+  say(0, Kind.credit, u32Value(100_000));
+  for (let i = 1; i < 5; i++) assert.equal((await session.receive()).kind, Kind.message);
+  await Promise.all(sends);
+  await leave();
+});
+
+test("impossible credit ends the connection", async () => {
+  const most = 0x7fffffff;
+  for (const [what, bodies] of [
+    ["none", [u32Value(0)]],
+    ["more than there is", [u32Value(most)]],
+    ["more than there is, in two", [u32Value(most - WINDOW), u32Value(WINDOW)]],
+    ["2^32 - 1", [u32Value(0xffffffff)]],
+    ["3 bytes", [new Uint8Array(3).fill(1)]],
+    ["5 bytes", [new Uint8Array(5).fill(1)]],
+    ["no number", [EMPTY]],
+  ] as const) {
+    const { reasons, say, leave } = await attackedClient();
+    for (const body of bodies) say(0, Kind.credit, body);
+    await waitFor(() => reasons.length === 1, what);
+    assert.deepEqual(reasons, ["ERR_PROTOCOL"], what);
+    await leave();
+  }
+});
+
+test("chunks beyond their stream's credit end the connection; up to it none does", async () => {
+  const hold = deferred();
+  const attack = await attacked({ onMessage: () => hold.promise });
+  attack.say(1, Kind.call, streamHead());
+  let left = STREAM_WINDOW;
+  for (; left > 0; left -= CHUNK_COST + 1_000)
+    attack.say(1, Kind.chunk, concat(Uint8Array.of(0), patternBytes(1_000)));
+  // Whoever asks for more gets none: nobody takes what came.
+  for (let i = 0; i < 10; i++) attack.say(1, Kind.blocked);
+  assert.deepEqual(
+    (await attack.pong()).filter(({ kind }) => kind === Kind.credit),
+    [],
+  );
+  attack.say(1, Kind.chunk, Uint8Array.of(0));
+  await attack.expectEnd();
+  hold.resolve();
+});
+
+test("records of streams that can't be", async () => {
+  const ended = (attack: Awaited<ReturnType<typeof attacked>>) => attack.say(1, Kind.end);
+  const attempts: [string, (attack: Awaited<ReturnType<typeof attacked>>) => void][] = [
+    ["a chunk without flags", (attack) => attack.say(1, Kind.chunk)],
+    ["a chunk of no stream", (attack) => attack.say(0, Kind.chunk, Uint8Array.of(0))],
+    ["an end of no stream", (attack) => attack.say(0, Kind.end)],
+    ["a stop of no stream", (attack) => attack.say(0, Kind.stop)],
+    ["a chunk of a call that never was", (attack) => attack.say(3, Kind.chunk, Uint8Array.of(0))],
+    ["credit for a request that never was", (attack) => attack.say(2, Kind.credit, u32Value(1))],
+    ["a stop of a call that never was", (attack) => attack.say(9, Kind.stop)],
+    ["no credit", (attack) => attack.say(1, Kind.credit, u32Value(0))],
+    ["credit of 3 bytes", (attack) => attack.say(1, Kind.credit, new Uint8Array(3))],
+    ["too much credit", (attack) => attack.say(1, Kind.credit, u32Value(0x7fffffff))],
+    [
+      "a chunk behind the end",
+      (attack) => {
+        ended(attack);
+        attack.say(1, Kind.chunk, Uint8Array.of(0));
+      },
+    ],
+    [
+      "two ends",
+      (attack) => {
+        ended(attack);
+        ended(attack);
+      },
+    ],
+    [
+      "an end inside of an item",
+      (attack) => {
+        attack.say(1, Kind.chunk, Uint8Array.of(CHUNK_CONTINUES, 1));
+        ended(attack);
+      },
+    ],
+    ["the number of a call that goes on", (attack) => attack.say(1, Kind.message, EMPTY)],
+    ["a call without a number", (attack) => attack.say(0, Kind.call, streamHead())],
+    ["a call of this side's parity", (attack) => attack.say(2, Kind.call, streamHead())],
+    ["a call shorter than its head's length", (attack) => attack.say(3, Kind.call, Uint8Array.of(0))],
+    ["a head longer than its call", (attack) => attack.say(3, Kind.call, Uint8Array.of(0, 9, 1))],
+  ];
+  for (const [what, attempt] of attempts) {
+    const hold = deferred();
+    const attack = await attacked({
+      onMessage: async (message) => {
+        message.signal.addEventListener("abort", () => hold.resolve());
+        await hold.promise;
+      },
+    });
+    attack.say(1, Kind.call, streamHead());
+    assert.deepEqual(await attack.pong(), [], what);
+    attempt(attack);
+    await attack.expectEnd();
+  }
+});
+
+test("a malformed head fails its call and no other; the connection goes on", async () => {
+  const attack = await attacked({ onMessage: echo });
+  const heads: [string, Uint8Array][] = [
+    ["cut short", Uint8Array.of(1, 0)],
+    ["a value cut short", Uint8Array.of(1, 0, 4, 0)],
+    ["a tag twice", encodeFields(new Map([[2, EMPTY]])).length ? Uint8Array.of(2, 0, 0, 2, 0, 0) : EMPTY],
+    ["descending tags", Uint8Array.of(4, 0, 1, 0, 2, 0, 0)],
+    ["a deadline of 3 bytes", encodeFields(new Map([[1, new Uint8Array(3)]]))],
+    ["a method of 1,025 bytes", encodeFields(new Map([[2, new Uint8Array(1_025).fill(97)]]))],
+    ["a trace of 257 bytes", encodeFields(new Map([[3, new Uint8Array(257).fill(97)]]))],
+    ["a content type of 2 bytes", encodeFields(new Map([[4, new Uint8Array(2)]]))],
+    ["stream credit of 5 bytes", encodeFields(new Map([[6, new Uint8Array(5)]]))],
+    ["a critical field", encodeFields(new Map([[64, EMPTY]]))],
+    ["the last critical field", encodeFields(new Map([[127, EMPTY]]))],
+  ];
+  let number = 1;
+  for (const [what, head] of heads) {
+    const length = Uint8Array.of(head.length >>> 8, head.length);
+    attack.say(number, Kind.call, concat(length, head, text("body")));
+    const { kind, sequence, body } = await attack.session.receive();
+    assert.deepEqual([kind, sequence, body[0]], [Kind.error, number, Origin.notBegun], what);
+    const code = fromText(body.slice(2, 2 + body[1]!));
+    assert.equal(code, what.includes("critical") ? "ERR_UNSUPPORTED" : "ERR_PROTOCOL", what);
+    number += 2;
+  }
+  for (const head of [
+    EMPTY,
+    encodeFields(new Map([[63, text("unknown")]])),
+    encodeFields(new Map([[255, EMPTY]])),
+  ]) {
+    const length = Uint8Array.of(head.length >>> 8, head.length);
+    attack.say(number, Kind.call, concat(length, head, text("body")));
+    const { kind, body } = await attack.session.receive();
+    assert.deepEqual([kind, fromText(body)], [Kind.reply, "body"]);
+    number += 2;
+  }
+  await attack.leave();
+});
+
+test("short chunks of one item cost about their bytes, and an item above the limit is stopped", async () => {
+  const items: Deferred<string> = deferred();
+  const attack = await attacked({
+    maxFrameBytes: 65_536,
+    onMessage: async (message) => {
+      try {
+        for await (const item of message) items.resolve(`an item of ${item.length}`);
+      } catch (error) {
+        items.resolve((error as { code: string }).code);
+      }
+      message.reply(text("answered"));
+    },
+  });
+  attack.say(1, Kind.call, streamHead());
+  let left = STREAM_WINDOW;
+  let said = 0;
+  while (said <= 65_536) {
+    for (; left > 0 && said <= 65_536; left -= CHUNK_COST + 100, said += 100)
+      attack.say(1, Kind.chunk, concat(Uint8Array.of(CHUNK_CONTINUES), new Uint8Array(100)));
+    for (const found of await attack.pong()) if (found.kind === Kind.credit) left += creditOf(found);
+  }
+  assert.equal(await items.promise, "ERR_MESSAGE_TOO_LARGE");
+  const [stop, answer] = (await attack.pong()).filter(({ kind }) => kind !== Kind.credit);
+  if (answer !== undefined) assert.equal(stop!.kind, Kind.stop);
+  attack.say(1, Kind.chunk, Uint8Array.of(0));
+  attack.say(1, Kind.end);
+  await attack.pong();
+  assert.deepEqual(attack.reasons, []);
+  await attack.leave();
+});
+
+test("what crosses the end of a call is dropped: of a stream that was answered, cancelled, or whose deadline passed", async () => {
+  const { promise: told, resolve: tell } = deferred();
+  const hold = deferred();
+  const attack = await attacked({
+    onMessage: async (message: Message) => {
+      if (message.head.method === "answer") message.reply(EMPTY);
+      else {
+        message.signal.addEventListener("abort", () => tell());
+        await hold.promise;
+      }
+    },
+  });
+  const flood = (number: number) => {
+    attack.say(number, Kind.chunk, concat(Uint8Array.of(0), patternBytes(100)));
+    attack.say(number, Kind.credit, u32Value(5));
+    attack.say(number, Kind.blocked);
+    attack.say(number, Kind.stop);
+    attack.say(number, Kind.chunk, concat(Uint8Array.of(CHUNK_CONTINUES), patternBytes(100)));
+    attack.say(number, Kind.cancel);
+    attack.say(number, Kind.cancel);
+    attack.say(number, Kind.end);
+  };
+  attack.say(1, Kind.call, streamHead({ method: "answer" }));
+  await attack.pong();
+  flood(1);
+  // The deadline passes here, and the caller does not know it yet.
+  attack.say(3, Kind.call, streamHead({ deadlineMs: 20 }));
+  await told;
+  attack.say(3, Kind.chunk, concat(Uint8Array.of(0), patternBytes(100)));
+  flood(3);
+  await attack.pong();
+  attack.say(5, Kind.call, streamHead());
+  attack.say(5, Kind.cancel);
+  attack.say(5, Kind.chunk, concat(Uint8Array.of(0), patternBytes(100)));
+  await attack.pong();
+  hold.resolve();
+  const ends = new Set<number>();
+  while (ends.size < 2) {
+    for (const found of await attack.pong()) if (found.kind === Kind.error) ends.add(found.sequence);
+  }
+  assert.deepEqual([...ends].sort(), [3, 5]);
+  flood(5);
+  await attack.pong();
+  assert.deepEqual(attack.reasons, []);
+  await attack.leave();
+});
+
+test("floods of what is free: the peer that does not read makes this side hold next to nothing", async () => {
+  const FLOOD = 20_000;
+  const floods: [string, (session: RawSession) => Uint8Array][] = [
+    ["ping", () => record(0, Kind.ping, EMPTY)],
+    ["pong", () => record(0, Kind.pong, EMPTY)],
+    ["cancel", () => record(77, Kind.cancel, EMPTY)],
+    ["blocked", () => record(0, Kind.blocked, EMPTY)],
+    ["blocked of a stream", () => record(1, Kind.blocked, EMPTY)],
+    ["stop", () => record(1, Kind.stop, EMPTY)],
+    ["credit", () => record(0, Kind.credit, u32Value(1))],
+    ["credit of a stream", () => record(1, Kind.credit, u32Value(1))],
+    ["reserved", () => record(5, 64, EMPTY)],
+    ["the last reserved", () => record(0, 127, EMPTY)],
+    ["errors of nothing", () => record(2, Kind.error, EMPTY)],
+    ["drain", () => record(0, Kind.drain, EMPTY)],
+  ];
+  for (const [what, make] of floods) {
+    const hold = deferred();
+    const attack = await attacked({ onMessage: () => hold.promise, drainTimeoutMs: 60_000 });
+    attack.say(1, Kind.call, streamHead());
+    await attack.pong();
+    attack.session.peer.socket.pause();
+    const [connection] = attack.server.connections;
+    let most = 0;
+    const bundle = Array.from({ length: 1_000 }, () => make(attack.session));
+    for (let i = 0; i < FLOOD; i += bundle.length) {
+      attack.session.peer.write(attack.session.sealBundle(...bundle));
+      await new Promise((resolve) => setImmediate(resolve));
+      most = Math.max(most, connection!.pendingBytes);
+    }
+    attack.session.peer.socket.resume();
+    if (what !== "drain") await attack.pong();
+    assert.ok(most < 4_096, `${what}: ${most} bytes waited`);
+    assert.deepEqual(attack.reasons, [], what);
+    hold.resolve();
+    await attack.leave();
+  }
+});
+
+test("opening and cancelling gains nothing: a number is free when its handler has settled", async () => {
+  let running = 0;
+  let most = 0;
+  let begun = 0;
+  const attack = await attacked({
+    maxRequests: 128,
+    maxConcurrentHandlers: 8,
+    onMessage: async (message) => {
+      begun++;
+      most = Math.max(most, ++running);
+      await new Promise<void>((resolve) => message.signal.addEventListener("abort", () => resolve()));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      running--;
+    },
+  });
+  let ends = 0;
+  let number = 1;
+  let open = 0;
+  while (ends < 2_000) {
+    for (; open < 128; open++, number += 2) {
+      attack.say(number, Kind.message, EMPTY);
+      attack.say(number, Kind.cancel);
+    }
+    for (const found of await attack.pong()) {
+      if (found.kind !== Kind.error) continue;
+      ends++;
+      open--;
+    }
+  }
+  assert.ok(most <= 9, `${most} handlers at once`);
+  assert.ok(begun < ends);
+  assert.deepEqual(attack.reasons, []);
+  while (open > 0) open -= (await attack.pong()).filter(({ kind }) => kind === Kind.error).length;
+  for (; open < 129; open++, number += 2) attack.say(number, Kind.message, EMPTY);
+  await attack.expectEnd();
+});
+
+test("what a peer can make this side hold is a sum of its settings", async () => {
+  const hold = deferred();
+  const STREAMS = 128;
+  const attack = await attacked({ maxConcurrentHandlers: 1_024, onMessage: () => hold.promise });
+  // Nobody takes anything of any stream: each holds its first credit, less than a chunk more, and asking brings none.
+  const chunk = concat(Uint8Array.of(0), patternBytes(4_000));
+  let held = 0;
+  for (let i = 0; i < STREAMS; i++) {
+    attack.say(2 * i + 1, Kind.call, streamHead());
+    let left = STREAM_WINDOW;
+    for (; left > 0; left -= CHUNK_COST + 4_000, held += 4_000) attack.say(2 * i + 1, Kind.chunk, chunk);
+    attack.say(2 * i + 1, Kind.blocked);
+  }
+  const before = await attack.pong();
+  assert.deepEqual(
+    before.filter(({ kind, sequence }) => kind === Kind.credit && sequence !== 0),
+    [],
+  );
+  assert.ok(held <= STREAMS * (STREAM_WINDOW + 4_000));
+  // One stream more is refused, as not begun.
+  attack.say(2 * STREAMS + 1, Kind.call, streamHead());
+  const refused = (await attack.pong()).find(({ kind }) => kind === Kind.error)!;
+  assert.deepEqual([refused.sequence, refused.body[0]], [2 * STREAMS + 1, Origin.notBegun]);
+  // What was sent to the stream that was refused is dropped, and one chunk more of another ends the connection.
+  attack.say(2 * STREAMS + 1, Kind.chunk, chunk);
+  assert.deepEqual(attack.reasons, []);
+  await attack.pong();
+  attack.say(1, Kind.chunk, Uint8Array.of(0));
+  await attack.expectEnd();
+  hold.resolve();
+});
