@@ -159,7 +159,7 @@ export class FrameOpener implements FrameSink {
       kind -= PADDED_FLAG;
     }
     if (kind !== Kind.bundle) {
-        this.#awaitsFirst = false;
+      this.#awaitsFirst = false;
       this.#sink.record(sequence, kind, bytes, bodyStart, end, lent, more);
       return;
     }

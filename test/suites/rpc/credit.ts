@@ -2,11 +2,11 @@
 // gets nothing for it, and neither side waits for what the other has no reason to send.
 
 import assert from "node:assert/strict";
-import { CHUNK_CONTINUES, Kind } from "../../../src/base/constants.ts";
 import type { Message, ServerOptions } from "../../../src/index.ts";
 import { Origin } from "../../../src/protocol/errorBody.ts";
 import { encodeFields, u32Value } from "../../../src/protocol/fields.ts";
 import { encodeWithHead } from "../../../src/protocol/head.ts";
+import { CHUNK_CONTINUES, Kind } from "../../../src/protocol/wire.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
 import { concat, RawListener, RawPeer } from "../../support/rawPeer.ts";

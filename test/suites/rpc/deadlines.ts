@@ -1,10 +1,10 @@
 // Deadlines of calls: how much is left travels with the call, and passes at the handler without a cancel.
 
 import assert from "node:assert/strict";
-import { Kind } from "../../../src/base/constants.ts";
 import type { Message } from "../../../src/index.ts";
 import { Origin } from "../../../src/protocol/errorBody.ts";
 import { decodeHead, encodeWithHead } from "../../../src/protocol/head.ts";
+import { Kind } from "../../../src/protocol/wire.ts";
 import { timers } from "../../../src/rpc/timers.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";

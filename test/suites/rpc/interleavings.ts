@@ -4,11 +4,11 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Kind } from "../../../src/base/constants.ts";
 import type { Message, Server } from "../../../src/index.ts";
 import { Origin } from "../../../src/protocol/errorBody.ts";
 import { u32Value } from "../../../src/protocol/fields.ts";
 import { encodeWithHead } from "../../../src/protocol/head.ts";
+import { Kind } from "../../../src/protocol/wire.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
 import { concat, RawPeer } from "../../support/rawPeer.ts";

@@ -1,11 +1,11 @@
 // Settings of protocol v2: alone in the first frame of each direction, proof of the peer, and raised limits.
 
 import assert from "node:assert/strict";
-import { Kind } from "../../../src/base/constants.ts";
 import { connect } from "../../../src/index.ts";
 import { Origin } from "../../../src/protocol/errorBody.ts";
 import { encodeFields, u32Value } from "../../../src/protocol/fields.ts";
 import { BASE_SETTINGS, decodeSettings, encodeSettings } from "../../../src/protocol/settings.ts";
+import { Kind } from "../../../src/protocol/wire.ts";
 import { test } from "../../support/harness.ts";
 import { v1, v2 } from "../../support/protocols.ts";
 import { concat, RawListener, RawPeer } from "../../support/rawPeer.ts";
