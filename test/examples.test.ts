@@ -35,13 +35,23 @@ const printed: Record<string, string[]> = {
   ],
 };
 
+<<<<<<< HEAD
 /** They serve until they are told to stop: servingExamples.test.ts and processes.test.ts run them. */
 const serving = ["multiCore.js", "server.js"];
 const files = readdirSync(join(repositoryRoot, "examples")).filter((name) => !serving.includes(name));
+=======
+/** Those that run until they are told to end: the test that starts them, asks them and ends them. */
+const runElsewhere: Record<string, string> = { "multiCore.js": "test/processes.test.ts" };
+
+const files = readdirSync(join(repositoryRoot, "examples"));
+>>>>>>> md
 
 test("every example has its expected output here and a line in examples/README.md", () => {
   const programs = files.filter((name) => name.endsWith(".js")).sort();
-  expect(programs).toEqual(Object.keys(printed).sort());
+  expect(programs).toEqual([...Object.keys(printed), ...Object.keys(runElsewhere)].sort());
+  for (const [name, path] of Object.entries(runElsewhere)) {
+    expect(readFileSync(join(repositoryRoot, path), "utf8")).toContain(`examples/${name}`);
+  }
   const text = readFileSync(join(repositoryRoot, "examples/README.md"), "utf8");
   for (const name of programs) expect(text).toContain(`| \`${name}\` |`);
 });

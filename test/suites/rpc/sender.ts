@@ -183,13 +183,14 @@ function countLooks(body: () => void): number {
 test("a stalled connection holds a bounded number of slots, whatever waits; nothing is lost", () => {
   const line = new Line();
   line.transport.stalled = true;
+  const before = line.transport.written.length;
   for (let i = 0; i < 100; i++) {
     line.append(100);
     line.endTurn();
     assert.ok(slotsInUse() <= MOST_SLOTS, `${slotsInUse()} slots`);
   }
   assert.ok(slotsInUse() >= 16, "or the limit would not be what was tested");
-  assert.ok(line.transport.written.length === 1, "one write at a time");
+  assert.equal(line.transport.written.length - before, 1, "one write at a time");
   line.takeAll();
   assert.equal(slotsInUse(), 0);
   line.assertAllInOrder();
@@ -271,9 +272,10 @@ test("while slots are scarce no write keeps one, and none waits", () => {
     assert.equal(slotsInUse(), others);
     const single = new Line();
     single.transport.stalled = true;
+    const before = single.transport.written.length;
     single.append(1);
     single.endTurn();
-    assert.equal(single.transport.written.length, 1);
+    assert.equal(single.transport.written.length - before, 1);
     assert.equal(slotsInUse(), others, "the write in flight holds a slot");
   });
 });
