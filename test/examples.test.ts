@@ -35,16 +35,10 @@ const printed: Record<string, string[]> = {
   ],
 };
 
-<<<<<<< HEAD
-/** They serve until they are told to stop: servingExamples.test.ts and processes.test.ts run them. */
-const serving = ["multiCore.js", "server.js"];
-const files = readdirSync(join(repositoryRoot, "examples")).filter((name) => !serving.includes(name));
-=======
 /** Those that run until they are told to end: the test that starts them, asks them and ends them. */
 const runElsewhere: Record<string, string> = { "multiCore.js": "test/processes.test.ts" };
 
 const files = readdirSync(join(repositoryRoot, "examples"));
->>>>>>> md
 
 test("every example has its expected output here and a line in examples/README.md", () => {
   const programs = files.filter((name) => name.endsWith(".js")).sort();
