@@ -36,7 +36,10 @@ const printed: Record<string, string[]> = {
 };
 
 /** Those that run until they are told to end: the test that starts them, asks them and ends them. */
-const runElsewhere: Record<string, string> = { "multiCore.js": "test/processes.test.ts" };
+const runElsewhere: Record<string, string> = {
+  "multiCore.js": "test/processes.test.ts",
+  "server.js": "test/servingExamples.test.ts",
+};
 
 const files = readdirSync(join(repositoryRoot, "examples"));
 

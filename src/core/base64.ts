@@ -2,6 +2,7 @@
 // digits and characters are computed, not looked up, and nothing branches on them.
 
 import type { OwnBytes } from "./bytes.ts";
+import { secretBytes } from "./wipe.ts";
 
 /** All ones when low <= c <= high, else 0; for values below 2^15. */
 function inRange(c: number, low: number, high: number): number {
@@ -38,7 +39,7 @@ function characterOf(value: number): number {
 export function decodeBase64(text: string): OwnBytes | undefined {
   const { length } = text;
   if (length % 4 === 1) return undefined;
-  const bytes = new Uint8Array((length * 3) >>> 2);
+  const bytes = secretBytes((length * 3) >>> 2);
   let bad = 0;
   let bits = 0;
   let held = 0;

@@ -6,7 +6,7 @@ import { SealwireError } from "../base/errors.ts";
 import { ClockCache, type EntryOwner } from "./clockCache.ts";
 import { nodeCrypto, RuntimeAes } from "./runtimeAes.ts";
 import { core, KEY_CACHE, KEY_ENTRIES, KEY_ENTRY_BYTES, memory, STAGING } from "./wasmModule.ts";
-import { wipe } from "./wipe.ts";
+import { secretBytes, wipe } from "./wipe.ts";
 
 export const AES_KEY_BYTES = 32;
 
@@ -27,7 +27,7 @@ export function liveCiphers(): number {
 }
 
 export class CachedKey {
-  readonly #key = new Uint8Array(AES_KEY_BYTES);
+  readonly #key = secretBytes(AES_KEY_BYTES);
   #entry = -1;
   #address = 0;
   #runtimeAes: RuntimeAes | undefined;

@@ -1,3 +1,5 @@
+import type { OwnBytes } from "./bytes.ts";
+
 const fill = Uint8Array.prototype.fill;
 
 /**
@@ -6,4 +8,19 @@ const fill = Uint8Array.prototype.fill;
  */
 export function wipe(bytes: Uint8Array): void {
   fill.call(bytes, 0);
+}
+
+/**
+ * Room for a secret. Not `new Uint8Array(length)`: what has up to 64 bytes V8 keeps within its heap, where the
+ * collector moves it, and leaves copies behind that nobody can wipe.
+ */
+export function secretBytes(length: number): OwnBytes {
+  return new Uint8Array(new ArrayBuffer(length));
+}
+
+/** A copy of a secret that stays where it is until its owner wipes it. */
+export function secretCopy(secret: Uint8Array): OwnBytes {
+  const copy = secretBytes(secret.length);
+  copy.set(secret);
+  return copy;
 }

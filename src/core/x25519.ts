@@ -4,6 +4,7 @@ import { SealwireError } from "../base/errors.ts";
 import { type OwnBytes, requireBytesOf } from "./bytes.ts";
 import { randomBytes } from "./random.ts";
 import { CURVE_ARGS, core, memory } from "./wasmModule.ts";
+import { secretCopy } from "./wipe.ts";
 
 /** Bytes of a private key, a public key and a shared secret. */
 export const X25519_BYTES = 32;
@@ -86,6 +87,6 @@ export function x25519KeyPair(privateKey?: Uint8Array): KeyPair {
   }
   requireBytesOf("privateKey", privateKey, X25519_BYTES);
   // Copied first, so that both are of one key whoever else can write to it. Not slice(): on a Buffer that is a view.
-  const copy = new Uint8Array(privateKey);
+  const copy = secretCopy(privateKey);
   return { privateKey: copy, publicKey: x25519PublicKey(copy) };
 }

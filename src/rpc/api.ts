@@ -184,10 +184,15 @@ function resolveContext(role: Role, options: CommonOptions, queues: Queues): Con
   };
   // Last, so that no mistake in another option leaves keys behind.
   const handshake = resolveHandshake(role, options);
-  if (handshake.format.header === "kind") checkV2Limits(context.limits);
   const wipeKeys = (): void => {
     if (options.handshake === undefined) handshake.destroy?.();
   };
+  try {
+    if (handshake.format.header === "kind") checkV2Limits(context.limits);
+  } catch (error) {
+    wipeKeys();
+    throw error;
+  }
   return { ...context, handshake, wipeKeys };
 }
 

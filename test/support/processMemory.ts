@@ -3,6 +3,7 @@
 // exclusive or it is, and is put together for moments only.
 
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { secretBytes } from "../../src/core/wipe.ts";
 
 /** A secret that is nowhere in memory as such. */
 export class HiddenSecret {
@@ -18,9 +19,11 @@ export class HiddenSecret {
     secret.fill(0);
   }
 
-  /** A copy; the caller wipes it. */
+  /** A copy, where no collector moves it; the caller wipes it. */
   reveal(): Uint8Array<ArrayBuffer> {
-    return this.#left.map((byte, i) => byte ^ this.#right[i]!) as Uint8Array<ArrayBuffer>;
+    const secret = secretBytes(this.#left.length);
+    for (let i = 0; i < secret.length; i++) secret[i] = this.#left[i]! ^ this.#right[i]!;
+    return secret;
   }
 
   /** Whether its first 16 bytes are in `bytes` at `at`. */

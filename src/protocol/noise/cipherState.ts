@@ -11,6 +11,7 @@ import { requireBytes, requireBytesOf } from "../../core/bytes.ts";
 import { checkEngine, type Engine } from "../../core/engine.ts";
 import { type Aes256Gcm, aes256gcm } from "../../core/gcm.ts";
 import { KEYLEN } from "../../core/noiseHash.ts";
+import { secretCopy } from "../../core/wipe.ts";
 
 const NONCE_BYTES = 12;
 const MAX_U32 = 0xffffffff;
@@ -49,7 +50,7 @@ export class CipherState {
     this.#requireAlive();
     requireBytesOf("key", key, KEYLEN);
     this.#forget();
-    this.#k = new Uint8Array(key);
+    this.#k = secretCopy(key);
   }
 
   /** HasKey: before there is one, encryptWithAd and decryptWithAd hand back what they are given. */

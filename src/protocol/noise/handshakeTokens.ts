@@ -5,6 +5,7 @@
 
 import { isBytes } from "../../core/bytes.ts";
 import type { MlKem768KeyPair } from "../../core/mlKem768.ts";
+import { secretCopy } from "../../core/wipe.ts";
 import { dhFunctions, type KeyPair } from "./dh.ts";
 import type { CheckedKeys } from "./handshakeStateOptions.ts";
 import { kemFunctions } from "./kem.ts";
@@ -40,10 +41,10 @@ export class HandshakeTokens {
     this.#kemForTests = unsafeKemForTests && new Uint8Array(unsafeKemForTests);
     if (isBytes(s)) this.#s = dhFunctions.generateKeyPair(s);
     else if (s) {
-      this.#s = { privateKey: new Uint8Array(s.privateKey), publicKey: new Uint8Array(s.publicKey) };
+      this.#s = { privateKey: secretCopy(s.privateKey), publicKey: new Uint8Array(s.publicKey) };
     }
     if (rs !== undefined) this.#rs = new Uint8Array(rs);
-    this.#psks = psks.map((psk) => new Uint8Array(psk));
+    this.#psks = psks.map(secretCopy);
     const [initiatorStatic, responderStatic] = initiator
       ? [this.#s?.publicKey, this.#rs]
       : [this.#rs, this.#s?.publicKey];

@@ -3,6 +3,7 @@
 import { invalidArgument } from "../../base/errors.ts";
 import { decodeBase64, encodeBase64 } from "../../core/base64.ts";
 import { isBytes, requireBytes, requireBytesOf } from "../../core/bytes.ts";
+import { secretBytes, secretCopy } from "../../core/wipe.ts";
 import { KEY_BYTES } from "../wire.ts";
 import { dhFunctions, type KeyPair } from "./dh.ts";
 
@@ -24,11 +25,13 @@ export function decodeKey(name: string, key: KeyInput): Uint8Array {
   if (isBytes(key)) {
     requireBytes(name, key, expected);
     if (key.length !== KEY_BYTES) throw invalidArgument(name, `${expected}; it has ${key.length} bytes`);
-    return new Uint8Array(key);
+    return secretCopy(key);
   }
   if (typeof key !== "string") throw invalidArgument(name, expected);
   if (/^[0-9a-fA-F]{64}$/.test(key)) {
-    return Uint8Array.from({ length: KEY_BYTES }, (_, i) => Number.parseInt(key.slice(2 * i, 2 * i + 2), 16));
+    const bytes = secretBytes(KEY_BYTES);
+    for (let i = 0; i < KEY_BYTES; i++) bytes[i] = Number.parseInt(key.slice(2 * i, 2 * i + 2), 16);
+    return bytes;
   }
   // 43 characters carry two bits more than 32 bytes; where they are not zero the text was damaged or cut.
   const text = key.replace(/=$/, "");

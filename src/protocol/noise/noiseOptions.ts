@@ -5,6 +5,7 @@ import { checkOptionNames } from "../../base/options.ts";
 import { requireBytes, requireBytesUpTo } from "../../core/bytes.ts";
 import { MLKEM768_RANDOMNESS_BYTES, MLKEM768_SEED_BYTES } from "../../core/mlKem768.ts";
 import { encodeText } from "../../core/text.ts";
+import { secretCopy } from "../../core/wipe.ts";
 import type { Role } from "../handshake.ts";
 import { type Credentials, choosePatterns, type PostQuantum } from "./choosePattern.ts";
 import type { KeyPair } from "./dh.ts";
@@ -167,8 +168,8 @@ export function copySettings(settings: NoiseSettings): NoiseSettings {
   const { psk, s, ephemeralForTests, kemForTests } = settings;
   return {
     ...settings,
-    psk: psk && new Uint8Array(psk),
-    s: s && { privateKey: new Uint8Array(s.privateKey), publicKey: s.publicKey },
+    psk: psk && secretCopy(psk),
+    s: s && { privateKey: secretCopy(s.privateKey), publicKey: s.publicKey },
     ephemeralForTests: ephemeralForTests && new Uint8Array(ephemeralForTests),
     kemForTests: kemForTests && new Uint8Array(kemForTests),
   };

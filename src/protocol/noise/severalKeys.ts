@@ -61,10 +61,10 @@ export function serverKeys(
     for (const { factory } of candidates) factory.destroy();
   };
   try {
-    const psks = different(secrets, "otherPsks", psk, otherPsks, (name, key) => decodeKey(name, key));
+    const psks = different(secrets, ["psk", "otherPsks"], psk, otherPsks, decodeKey);
     const statics = different(
       secrets,
-      "otherStaticKeys",
+      ["staticKey", "otherStaticKeys"],
       staticKey,
       otherStaticKeys,
       (name, key) => keyPairOf(name, key).privateKey,
@@ -123,7 +123,7 @@ function factoryOf(candidates: readonly Candidate[], options: NoiseOptions, dest
 /** The first key and the others, without repetitions; [undefined] where there is none. */
 function different<Key>(
   secrets: Uint8Array[],
-  name: string,
+  [firstName, name]: readonly [firstName: string, name: string],
   first: Key | undefined,
   others: readonly KeyInput[] | undefined,
   decode: (name: string, key: Key | KeyInput) => Uint8Array,
@@ -133,7 +133,7 @@ function different<Key>(
   if (first === undefined) return [undefined];
   const keys: Uint8Array[] = [];
   for (const [i, key] of [first, ...(others ?? [])].entries()) {
-    const bytes = decode(i === 0 ? "key" : `${name}[${i - 1}]`, key);
+    const bytes = decode(i === 0 ? firstName : `${name}[${i - 1}]`, key);
     secrets.push(bytes);
     if (!keys.some((known) => equalKeys(known, bytes))) keys.push(bytes);
   }

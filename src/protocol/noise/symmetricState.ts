@@ -7,6 +7,7 @@ import { blake2b } from "../../core/blake2b.ts";
 import { requireBytesUpTo } from "../../core/bytes.ts";
 import { MAX_MIX_BYTES, mixHash, mixKey, mixKeyAndHash, split } from "../../core/noiseHash.ts";
 import { encodeText } from "../../core/text.ts";
+import { secretBytes, secretCopy } from "../../core/wipe.ts";
 import { CipherState } from "./cipherState.ts";
 import { HASHLEN, KEYLEN, TAGLEN } from "./patterns.ts";
 
@@ -17,7 +18,7 @@ export class SymmetricState {
   readonly #ck: Uint8Array;
   readonly #h: Uint8Array;
   /** On its way to the CipherState; zeros between calls. */
-  readonly #tempK = new Uint8Array(KEYLEN);
+  readonly #tempK = secretBytes(KEYLEN);
   #destroyed = false;
 
   /**
@@ -30,7 +31,7 @@ export class SymmetricState {
     const name = encodeText(protocolName);
     this.#h = new Uint8Array(HASHLEN);
     this.#h.set(name.length <= HASHLEN ? name : blake2b(name));
-    this.#ck = new Uint8Array(this.#h);
+    this.#ck = secretCopy(this.#h);
   }
 
   /** Whether EncryptAndHash encrypts by now. */
@@ -118,7 +119,7 @@ export class SymmetricState {
    */
   splitKeys(): [initiatorKey: Uint8Array, responderKey: Uint8Array] {
     this.#requireAlive();
-    const keys: [Uint8Array, Uint8Array] = [new Uint8Array(KEYLEN), new Uint8Array(KEYLEN)];
+    const keys: [Uint8Array, Uint8Array] = [secretBytes(KEYLEN), secretBytes(KEYLEN)];
     split(this.#ck, ...keys);
     this.destroy();
     return keys;

@@ -78,9 +78,18 @@ test("padding that no frame could hold is refused at once, and named; the longes
       assert.throws(() => connect({ ...options, port: 1 }), refused);
       await assert.rejects(listen({ ...options, port: 0 }), refused);
     }
-    const limits = { ...v2.options, maxFrameBytes, padding: Math.min(maxFrameBytes - 16, 32_768) };
+  }
+  // A frame that every peer takes holds the longest padding, and what v2 does not take is refused whatever the padding.
+  for (const padding of [0, 48, 32_768]) {
+    const options = { ...v2.options, maxFrameBytes: 65_535, padding };
+    const refused = { code: "ERR_INVALID_ARGUMENT", message: /^maxFrameBytes must be an integer from 65536/ };
+    assert.throws(() => connect({ ...options, port: 1 }), refused);
+    await assert.rejects(listen({ ...options, port: 0 }), refused);
+  }
+  for (const padding of [20_000, 32_760, 32_767, 32_768]) {
+    const limits = { ...v2.options, maxFrameBytes: 65_536, padding };
     const { client } = await startPair({ ...limits, onMessage: echo }, limits);
-    const longest = new Uint8Array(limits.padding - 7).fill(5);
+    const longest = new Uint8Array(Math.floor(65_520 / padding) * padding - 7).fill(5);
     assert.deepEqual(await client.request(longest), longest);
     assert.throws(() => client.request(new Uint8Array(longest.length + 1)), {
       code: "ERR_MESSAGE_TOO_LARGE",

@@ -6,9 +6,16 @@ import { defaultLimits } from "../../../src/base/options.ts";
 import { Kind } from "../../../src/protocol/wire.ts";
 import { Liveness, type LivenessEvents } from "../../../src/rpc/liveness.ts";
 import { test } from "../../support/harness.ts";
-import { v2 } from "../../support/protocols.ts";
+import { v1, v2 } from "../../support/protocols.ts";
 import { RawPeer } from "../../support/rawPeer.ts";
-import { checkLeaksAfterEachTest, deferred, startServer, text, waitFor } from "../../support/rpcHarness.ts";
+import {
+  checkLeaksAfterEachTest,
+  deferred,
+  sleep,
+  startServer,
+  text,
+  waitFor,
+} from "../../support/rpcHarness.ts";
 
 checkLeaksAfterEachTest();
 
@@ -95,13 +102,14 @@ test("without pings (v1) there is no heartbeat", () => {
   assert.equal(peer.asked, 0);
 });
 
-test("on the wire: the unasked pongs of a server whose handlers are all busy, and a read deadline that waits", async () => {
+test("on the wire: a v2 server whose handlers are all busy reads on, asks, and gives up who stays silent", async () => {
   const release = deferred();
   const server = await startServer({
     ...v2.options,
     maxConcurrentHandlers: 1,
     heartbeatIntervalMs: 30,
-    readTimeoutMs: 60,
+    heartbeatTimeoutMs: 200,
+    readTimeoutMs: 600,
     onMessage: async (message) => {
       await release.promise;
       message.reply(message.body);
@@ -110,19 +118,56 @@ test("on the wire: the unasked pongs of a server whose handlers are all busy, an
   const peer = await RawPeer.connect(server.port);
   const session = await v2.rawSession(peer, "client");
   for (const sequence of [1, 3, 5]) peer.write(session.seal(sequence, text("waits"), Kind.message));
-  // Five heartbeats take twice the read time-out, during which this peer says nothing.
+  // What this peer says is heard, behind requests that wait for their handlers; all this takes longer than the read time-out.
   for (let i = 0; i < 5; i++) {
     const frame = await session.receive();
-    assert.deepEqual([frame.sequence, frame.kind, frame.body.length], [0, Kind.pong, 0], `frame ${i}`);
+    assert.deepEqual([frame.sequence, frame.kind, frame.body.length], [0, Kind.ping, 0], `frame ${i}`);
+    peer.write(session.seal(0, new Uint8Array(0), Kind.pong));
   }
+  peer.write(session.seal(7, new Uint8Array(0), Kind.ping));
+  for (let frame = await session.receive(); frame.kind !== Kind.pong; frame = await session.receive())
+    assert.deepEqual([frame.sequence, frame.kind], [0, Kind.ping]);
   assert.equal(server.connections.length, 1);
   release.resolve();
   const answered: number[] = [];
   for (let i = 0; i < 50 && answered.length < 3; i++) {
     const frame = await session.receive();
     if (frame.kind === Kind.reply) answered.push(frame.sequence);
+    else peer.write(session.seal(0, new Uint8Array(0), Kind.pong));
   }
   assert.deepEqual(answered, [1, 3, 5]);
+  // From here on it is silent.
+  await waitFor(() => server.connections.length === 0, "the silent peer to be given up");
+  session.destroy();
+  await peer.destroy();
+});
+
+test("on the wire: the read deadline of a v1 server whose handlers are all busy waits", async () => {
+  const release = deferred();
+  const closed: unknown[] = [];
+  const server = await startServer({
+    ...v1.options,
+    maxConcurrentHandlers: 1,
+    readTimeoutMs: 60,
+    onConnectionState: (_, state, error) => {
+      if (state === "closed") closed.push(error?.code);
+    },
+    onMessage: async (message) => {
+      await release.promise;
+      message.reply(message.body);
+    },
+  });
+  const peer = await RawPeer.connect(server.port);
+  const session = await v1.rawSession(peer, "client");
+  for (const sequence of [1, 3, 5]) peer.write(session.seal(sequence, text("waits")));
+  // Four times the read time-out, during which this peer says nothing.
+  await sleep(240);
+  assert.deepEqual(closed, []);
+  assert.equal(server.connections.length, 1);
+  release.resolve();
+  for (const sequence of [1, 3, 5]) assert.equal((await session.receive()).sequence, sequence);
+  await waitFor(() => closed.length > 0, "the silence to be noticed");
+  assert.deepEqual(closed, ["ERR_READ_TIMEOUT"]);
   session.destroy();
   await peer.destroy();
 });

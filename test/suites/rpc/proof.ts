@@ -9,7 +9,7 @@ import { Kind } from "../../../src/protocol/wire.ts";
 import { test } from "../../support/harness.ts";
 import { v1, v2 } from "../../support/protocols.ts";
 import { concat, RawListener, RawPeer, u32 } from "../../support/rawPeer.ts";
-import { RawSession } from "../../support/rawSession.ts";
+import { RawSession, record } from "../../support/rawSession.ts";
 import {
   checkLeaksAfterEachTest,
   echo,
@@ -124,11 +124,41 @@ test("a first frame that does not open is a failed handshake, and nothing was op
   await peer.destroy();
 });
 
-test("a message as the first frame opens the connection before its handler runs", async () => {
+test("a message as the first frame, or anything else but settings alone, is a failed handshake", async () => {
+  const settings = new Uint8Array(0);
+  const attempts: { what: string; frame: (session: RawSession) => Uint8Array }[] = [
+    { what: "a request", frame: (session) => session.seal(1, text("first"), Kind.message) },
+    { what: "a one-way message", frame: (session) => session.seal(0, text("first"), Kind.message) },
+    { what: "a ping", frame: (session) => session.seal(1, settings, Kind.ping) },
+    { what: "drain", frame: (session) => session.seal(0, settings, Kind.drain) },
+    { what: "close", frame: (session) => session.seal(0, settings, Kind.close) },
+    { what: "settings with a sequence", frame: (session) => session.seal(1, settings, Kind.settings) },
+    {
+      what: "settings in a bundle",
+      frame: (session) =>
+        session.sealBundle(record(0, Kind.settings, settings), record(1, Kind.message, text("first"))),
+    },
+  ];
+  for (const { what, frame } of attempts) {
+    const { server, states, handled } = await startWatched(v2.options);
+    const peer = await RawPeer.connect(server.port);
+    const session = await RawSession.v2(peer, "client", psk, false);
+    peer.write(concat(frame(session), session.seal(3, text("behind"), Kind.message)));
+    await peer.ended();
+    await waitFor(() => states.length > 0, `${what}: the server to be told`);
+    assert.deepEqual([states, handled], [[["closed", "ERR_HANDSHAKE"]], []], what);
+    session.destroy();
+    await peer.destroy();
+  }
+});
+
+test("settings with a message right behind them open the connection before its handler runs", async () => {
   const { server, states, handled } = await startWatched(v2.options);
   const peer = await RawPeer.connect(server.port);
   const session = await RawSession.v2(peer, "client", psk, false);
-  peer.write(session.seal(1, text("first"), Kind.message));
+  peer.write(
+    concat(session.seal(0, new Uint8Array(0), Kind.settings), session.seal(1, text("first"), Kind.message)),
+  );
   const answer = await session.receive();
   assert.deepEqual([answer.sequence, answer.kind, fromText(answer.body)], [1, Kind.reply, "first"]);
   assert.deepEqual([states, handled], [[["open", undefined]], ["first"]]);
@@ -174,16 +204,17 @@ test("v1 has no proof: its connection opens with the keys", async () => {
 
 // ---- The reason that callers are told --------------------------------------------------------------------
 
-async function lose(options: NoiseOptions, server: NoiseOptions, saysFirst: boolean): Promise<SealwireError> {
+/** `proven`: the server's settings have come before it goes. */
+async function lose(options: NoiseOptions, server: NoiseOptions, proven: boolean): Promise<SealwireError> {
   const listener = await RawListener.listen();
   const client = startClient({ ...options, port: listener.port, maxConnections: 1 } as object);
   const request = client.request(text("never answered"));
   request.catch(() => {});
   const peer = await listener.accept();
-  const session = await RawSession.v2(peer, "server", server, false);
-  if (saysFirst) peer.write(session.seal(9, new Uint8Array(0), Kind.ping));
+  const session = await RawSession.v2(peer, "server", server, proven);
+  if (proven) peer.write(session.seal(9, new Uint8Array(0), Kind.ping));
   // The request, and the answer to the ping: then the client has read it.
-  for (let frames = saysFirst ? 2 : 1; frames > 0; frames--) await session.receive();
+  for (let frames = proven ? 2 : 1; frames > 0; frames--) await session.receive();
   await peer.destroy();
   const error = await request.then(
     () => assert.fail("answered"),
@@ -195,23 +226,25 @@ async function lose(options: NoiseOptions, server: NoiseOptions, saysFirst: bool
   return error;
 }
 
-test("the server spoke last: it has accepted the client, so what ends the connection is a loss", async () => {
-  for (const pattern of ["NNpsk0", "IK", "NN"]) {
-    const { client, server } = optionsOf(pattern);
-    const error = await lose(client, server, false);
-    assert.equal(error.code, "ERR_CONNECTION_LOST", `${pattern}: ${error.message}`);
-    assert.doesNotMatch(error.message, /psk/);
-  }
-});
-
-test("the client spoke last: a loss before the server's first frame may be a refusal, after it it is a loss", async () => {
-  const { client, server } = optionsOf("XX");
-  const unknown = await lose(client, server, false);
-  assert.equal(unknown.code, "ERR_HANDSHAKE");
-  assert.match(unknown.message, /may not accept/);
-  const lost = await lose(client, server, true);
-  assert.equal(lost.code, "ERR_CONNECTION_LOST", lost.message);
-});
+for (const [who, patterns] of [
+  ["server", ["NNpsk0", "IK", "NN"]],
+  ["client", ["XX"]],
+] as const) {
+  test(`the ${who} spoke last: a loss before the server's settings may be a refusal, after them it is a loss`, async () => {
+    for (const pattern of patterns) {
+      const { client, server } = optionsOf(pattern);
+      const unknown = await lose(client, server, false);
+      assert.equal(unknown.code, "ERR_HANDSHAKE", `${pattern}: ${unknown.message}`);
+      assert.match(unknown.message, /during the handshake: the peer may have .* or be lost/);
+      // It may have reached a handler.
+      assert.equal(unknown.notBegun, false, pattern);
+      const lost = await lose(client, server, true);
+      assert.equal(lost.code, "ERR_CONNECTION_LOST", `${pattern}: ${lost.message}`);
+      assert.doesNotMatch(lost.message, /psk/);
+      assert.equal(lost.notBegun, false, pattern);
+    }
+  });
+}
 
 test("a peer that leaves inside the handshake: the handshake failed, and nobody guesses more", async () => {
   const listener = await RawListener.listen();

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
+import { secretCopy } from "../../../src/core/wipe.ts";
 import { type Client, connect, listen, type Message, type Server } from "../../../src/index.ts";
 import { noise } from "../../../src/noise.ts";
 import type { HandshakeFactory } from "../../../src/protocol/handshake.ts";
@@ -29,7 +30,7 @@ function noting(factory: HandshakeFactory, secrets: HiddenSecret[]): HandshakeFa
       const finish = handshake.finish.bind(handshake);
       handshake.finish = () => {
         const result = finish();
-        secrets.push(new HiddenSecret(`${role}'s sending key ${secrets.length}`, result.sendKey.slice()));
+        secrets.push(new HiddenSecret(`${role}'s sending key ${secrets.length}`, secretCopy(result.sendKey)));
         return result;
       };
       return handshake;
