@@ -120,13 +120,12 @@ export class Replay {
     for (const items of this.#items.flat()) if (items !== undefined) this.#takeAll(items);
     await this.#pump(() => this.#open.size === 0);
     for (const e of [0, 1] as const) for (let i = 0; i < 4; i++) this.#send(e, 2);
-    const placesTaken = (): number =>
-      this.#connections.reduce(
-        (sum, connection) => sum + (connection as unknown as RpcConnection).link.requests.occupied,
-        0,
-      );
-    await this.#pump(() => this.#open.size === 0 && placesTaken() === 0);
-    if (placesTaken() > 0) this.wrong.push("a place is lost");
+    const links = this.#connections.map((connection) => (connection as unknown as RpcConnection).link);
+    const placesTaken = (): boolean => links.some(({ requests }) => requests.occupied > 0);
+    const creditIsHeld = (): boolean => links.some(({ arrivals }) => arrivals.creditHeld !== 0);
+    await this.#pump(() => this.#open.size === 0 && !placesTaken() && !creditIsHeld());
+    if (placesTaken()) this.wrong.push("a place is lost");
+    if (creditIsHeld()) this.wrong.push("credit is lost");
   }
 
   #send(e: 0 | 1, cost: number): void {
