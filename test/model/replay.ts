@@ -123,10 +123,11 @@ export class Replay {
   /** Everybody goes on to the end; then all credit has to be there again. */
   async #finish(): Promise<void> {
     this.#allMayEnd = true;
-    this.#end.resolve();
     for (const gate of [...this.#mayAnswer, ...this.#messages.flat()]) gate.resolve();
     for (const items of this.#items.flat()) if (items !== undefined) this.#takeAll(items);
     await this.#pump(() => this.#open.size === 0);
+    for (const what of this.#open.values()) this.wrong.push(`${what} waits for good`);
+    this.#end.resolve();
     for (const e of [0, 1] as const) for (let i = 0; i < 4; i++) this.#send(e, 2);
     const links = this.#connections.map((connection) => (connection as unknown as RpcConnection).link);
     const placesTaken = (): boolean => links.some(({ requests }) => requests.occupied > 0);
