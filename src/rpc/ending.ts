@@ -57,7 +57,7 @@ export class Ending {
 
   /** Nothing new from this side; finish what there is. Said once. */
   drain(): void {
-    const { lifecycle, outbox } = this.#parts;
+    const { lifecycle } = this.#parts;
     if (lifecycle.drain()) {
       this.#armDeadline();
       this.sayDrain();
