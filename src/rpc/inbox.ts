@@ -126,7 +126,7 @@ export class Inbox implements RecordHandler {
         this.#takeAnswer(sequence, bytes, start, end, lent, more);
         return;
       case Kind.error:
-        this.#takeRequest(sequence)?.reject(decodeError(viewOf(bytes, start, end)));
+        this.#takeRequest(sequence, false)?.reject(decodeError(viewOf(bytes, start, end)));
         this.#events.onAnswered();
         return;
       case Kind.cancel:
@@ -203,7 +203,7 @@ export class Inbox implements RecordHandler {
   }
 
   /** The request whose one end this is, if its caller still waits. */
-  #takeRequest(sequence: number): PendingRequest | undefined {
+  #takeRequest(sequence: number, isReply = true): PendingRequest | undefined {
     const mine = (sequence & 1) === this.#ownParity && sequence !== 0;
     const request = mine ? this.#requests.take(sequence) : undefined;
     if (request === undefined) {
@@ -213,7 +213,8 @@ export class Inbox implements RecordHandler {
       return undefined;
     }
     if (request.settled) {
-      this.droppedReplies++;
+      // An error only says that its handler is done, or never began: nothing was done for nothing.
+      if (isReply) this.droppedReplies++;
       this.#outbox.streams.remove(sequence);
       this.#events.onAnswered();
       return undefined;
