@@ -30,14 +30,14 @@ export const faults = {
     edits: [
       {
         file: "/src/rpc/link.ts",
-        find: 'if (this.#role === "client" || spokeLast !== true) this.#open();',
-        replace: "this.#open();",
+        find: "if (this.#withKind) this.#sendSettings(session);",
+        replace: "if (this.#withKind) { this.#sendSettings(session); this.#open(); }",
       },
     ],
   },
   "detached signal": {
     text: "a handler that goes on after its answer is not told of the end once its request's number is used again",
-    edits: [{ file: "/src/rpc/inbox.ts", find: "    this.#heldOthers.add(earlier);\n", replace: "" }],
+    edits: [{ file: "/src/rpc/handlers.ts", find: "    this.#others.add(earlier);\n", replace: "" }],
   },
   "a write's memory is reused": {
     text: "a segment's slot is free before the socket has taken it",

@@ -120,6 +120,11 @@ export class Arrivals implements MessageOwner {
     return this.#handlers.running === 0 && this.#room.isEmpty && this.#waitingAnswers === 0;
   }
 
+  /** What the messages and requests cost that arrived and were not dealt with: 0 when nothing waits, or credit is lost. */
+  get creditHeld(): number {
+    return this.#allowance.outstanding - this.#allowance.returned;
+  }
+
   /** Another handler may begin. */
   get ready(): boolean {
     const busy = this.#speaksV2 ? this.#handlers.running : this.#handlers.held;

@@ -11,6 +11,7 @@ import { FrameReader } from "../../src/protocol/frameReader.ts";
 import { noise } from "../../src/protocol/noise/noiseFactory.ts";
 import { wipeReceiveMemory } from "../../src/protocol/receiveMemory.ts";
 import { Session } from "../../src/protocol/session.ts";
+import { Kind } from "../../src/protocol/wire.ts";
 import type { Random } from "../simulation/random.ts";
 import { type Level, mutated, someBytes, split } from "./level.ts";
 
@@ -29,12 +30,23 @@ const u32 = (value: number): Buffer => {
   return bytes;
 };
 
+/** Any kind of protocol v2, sometimes one that is reserved or not assigned. */
+const anyKind = (random: Random): number =>
+  random.chance(0.9) ? random.between(0, Kind.blocked) : random.between(0, 127);
+
+/** What each direction begins with: settings alone. */
+function settings(random: Random): Buffer {
+  const longest = Buffer.concat([Buffer.of(1, 0, 4), u32(random.between(0, 0xffffffff))]);
+  return Buffer.concat([u32(0), Buffer.of(Kind.settings), longest]);
+}
+
 /** A plaintext: mostly well formed. */
-function plaintext(random: Random): Buffer {
+function plaintext(random: Random, first: boolean): Buffer {
+  if (first && random.chance(0.8)) return settings(random);
   const message = (): Buffer =>
     Buffer.concat([
       u32(random.between(0, 9)),
-      Buffer.of(random.between(0, 9)),
+      Buffer.of(anyKind(random)),
       someBytes(random, random.pick([3, 60, 9_000])),
     ]);
   let bytes = message();
@@ -42,7 +54,7 @@ function plaintext(random: Random): Buffer {
     const records = Array.from({ length: random.between(0, 6) }, message);
     bytes = Buffer.concat([
       u32(0),
-      Buffer.of(8),
+      Buffer.of(Kind.bundle),
       ...records.flatMap((record) => [u32(record.length), record]),
     ]);
   }
@@ -55,7 +67,7 @@ function plaintext(random: Random): Buffer {
 }
 
 /** The records of a plaintext, as PROTOCOL.md has it; `broken` where the connection ends then. */
-function model(bytes: Buffer): { records: Seen[]; broken: boolean } {
+function model(bytes: Buffer, first: boolean): { records: Seen[]; broken: boolean } {
   const sequence = bytes.readUInt32BE(0);
   let kind = bytes[4]!;
   let body = bytes.subarray(5);
@@ -65,9 +77,9 @@ function model(bytes: Buffer): { records: Seen[]; broken: boolean } {
     if (pad < 2 || pad > body.length) return { records: [], broken: true };
     body = body.subarray(0, body.length - pad);
   }
-  if (kind !== 8) return { records: [{ sequence, kind, body }], broken: false };
+  if (kind !== Kind.bundle) return { records: [{ sequence, kind, body }], broken: false };
   const records: Seen[] = [];
-  if (body.length === 0) return { records, broken: true };
+  if (body.length === 0 || first) return { records, broken: true };
   for (let at = 0; at < body.length; ) {
     if (at + 9 > body.length) return { records, broken: true };
     const next = at + 4 + body.readUInt32BE(at);
@@ -122,7 +134,7 @@ function oneStream(random: Random): number {
   let mustFail = false;
   const count = random.between(1, 12);
   for (let i = 0; i < count; i++) {
-    const text = plaintext(random);
+    const text = plaintext(random, i === 0);
     const nonce = Buffer.concat([u32(0), u32(0), u32(i)]);
     const sealed = Buffer.from(cipher.seal(nonce, text));
     let frame: Uint8Array = Buffer.concat([u32(sealed.length), sealed]);
@@ -139,7 +151,7 @@ function oneStream(random: Random): number {
         frame.length === honest.length && Buffer.from(frame).subarray(0, 4).equals(u32(sealed.length));
       mustFail = sameLength;
     } else {
-      const told = model(text);
+      const told = model(text, i === 0);
       expected.push(...told.records);
       // Bytes that were added stand where the next frame begins.
       mustFail = told.broken;

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { expandedKeys } from "../../src/core/cachedKey.ts";
 import { slotsInUse } from "../../src/core/slotPool.ts";
 import { type Client, connect, listen, type Message, type Server } from "../../src/index.ts";
+import { Kind } from "../../src/protocol/wire.ts";
 import { timers } from "../../src/rpc/timers.ts";
 import type { Random } from "../simulation/random.ts";
 import { RawPeer } from "../support/rawPeer.ts";
@@ -63,7 +64,8 @@ async function start(): Promise<void> {
 /** Records of an attacker who holds the keys. */
 function attack(random: Random, session: RawSession): Uint8Array {
   const sequence = () => random.pick([0, 1, 1, 3, 5, 2, 4, 0xffffffff, random.between(0, 0xffffffff)]);
-  const kind = () => random.pick([0, 0, 0, 1, 2, 3, 4, 5, random.between(0, 9)]);
+  const kind = () =>
+    random.pick([0, 0, 0, 1, 2, 3, 4, 5, random.between(0, Kind.blocked), random.between(0, 127)]);
   const body = () => someBytes(random, random.pick([0, 8, 300, 20_000]));
   if (random.chance(0.01)) return session.sealPlaintext(mutated(random, someBytes(random, 40)));
   if (random.chance(0.3)) {

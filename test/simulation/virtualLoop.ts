@@ -137,6 +137,9 @@ export function stopTimer(timer: RuntimeTimer): void {
   (timer as Task).run = undefined;
 }
 
+/** No process ends here: the world does when its story is told. */
+export function setTimerKeepsAlive(): void {}
+
 export function runSoon(callback: () => void): void {
   queueMicrotask(callback);
 }

@@ -2,9 +2,12 @@
 // connections, and what a message costs once it is handled.
 
 import assert from "node:assert/strict";
-import { type Message, SealwireError, type ServerOptions } from "../../../src/index.ts";
+import { type Connection, type Message, SealwireError, type ServerOptions } from "../../../src/index.ts";
 import { encodeError, Origin } from "../../../src/protocol/errorBody.ts";
 import { Kind } from "../../../src/protocol/wire.ts";
+import { HandlerBudget } from "../../../src/rpc/handlerBudget.ts";
+import { Handlers } from "../../../src/rpc/handlers.ts";
+import { IncomingMessage, type MessageOwner } from "../../../src/rpc/message.ts";
 import { test } from "../../support/harness.ts";
 import { protocols, v2 } from "../../support/protocols.ts";
 import { concat, RawPeer, u32 } from "../../support/rawPeer.ts";
@@ -314,15 +317,70 @@ async function countKept(
   return handled;
 }
 
-test("one-way messages whose handler looks at the signal are not kept", async () => {
-  for (const messageBodies of ["copy", "view"] as const) {
-    const handled = await countKept(
-      (message) => assert.equal(message.signal.aborted, false),
-      (session) => session.peer.write(session.seal(0, text("one-way"), Kind.message)),
-      { messageBodies },
-    );
-    assert.equal(handled, 201);
+for (const protocol of protocols) {
+  test(`${protocol.name}: one-way messages whose handler looks at the signal are not kept`, async () => {
+    for (const messageBodies of ["copy", "view"] as const) {
+      const handled = await countKept(
+        (message) => assert.equal(message.signal.aborted, false),
+        (session) => session.peer.write(session.seal(0, text("one-way"), Kind.message)),
+        { messageBodies },
+        protocol,
+      );
+      assert.equal(handled, 201);
+    }
+  });
+}
+
+test("what is kept, counted: nothing that is answered, cancelled or one-way once its handler is done", async () => {
+  const settled = deferred();
+  let goesOn = false;
+  const handlers = new Handlers(
+    {
+      onMessage: (message) => {
+        assert.equal(message.signal.aborted, false);
+        return goesOn ? settled.promise : undefined;
+      },
+      onHandlerError: (error) => {
+        throw error;
+      },
+      handlerBudget: new HandlerBudget(100),
+      exposeErrorMessages: false,
+      exposeStacks: false,
+    },
+    true,
+    { onFailure: () => assert.fail("a handler failed"), onDone: () => {} },
+  );
+  let ends = 0;
+  const owner: MessageOwner = {
+    connection: undefined as unknown as Connection,
+    reply: () => true,
+    hold: (message) => handlers.hold(message),
+    drop: (message) => handlers.drop(message),
+    endCancelled: () => void ends++,
+  };
+  const arrive = (sequence: number): IncomingMessage => {
+    const message = new IncomingMessage(owner, sequence, new Uint8Array(0), 0, 0);
+    handlers.run(message);
+    return message;
+  };
+  const reason = new SealwireError("ERR_ABORTED", "the caller no longer waits");
+  for (goesOn of [false, true]) {
+    const kept = handlers.held;
+    const [answered, cancelled, oneWay] = [arrive(1), arrive(3), arrive(0)];
+    assert.equal(handlers.held - kept, goesOn ? 3 : 2, "who still may be told");
+    answered!.reply(new Uint8Array(0));
+    cancelled!.cancel(reason);
+    assert.ok(cancelled!.signal.aborted);
+    assert.equal(oneWay!.signal.aborted, false);
+    if (!goesOn) {
+      assert.equal(ends, 1);
+      assert.equal(handlers.held, 0);
+    }
   }
+  assert.deepEqual([handlers.held, handlers.running, ends], [3, 3, 1], "their handlers still run");
+  settled.resolve();
+  await sleep(0);
+  assert.deepEqual([handlers.held, handlers.running, ends], [0, 0, 2]);
 });
 
 test("requests that were cancelled and never answered are not kept, and each gets its one end", async () => {
@@ -362,7 +420,7 @@ test("requests that were cancelled and never answered are not kept, and each get
 });
 
 for (const protocol of protocols) {
-  test(`${protocol.name}: requests whose handlers return without an answer hold nobody up that may not listen`, async () => {
+  test(`${protocol.name}: requests whose handlers return without an answer hold nobody up`, async () => {
     const handled = await countKept(
       () => {},
       (session, i) => session.peer.write(session.seal(1 + 2 * i, text("request"), Kind.message)),
