@@ -211,7 +211,7 @@ test("chunks under way when a deadline passes don't end the connection", async (
   await victim.closed(session.peer);
 });
 
-test("an answer that waits behind items of its stream is sent when its caller cancels", async () => {
+test("an answer that waits behind items of its stream gives way to an end without one when its caller cancels", async () => {
   const victim = await Victim.start(v2, {
     onMessage: (message: Message) => {
       if (message.head.method === GATE) message.write(new Uint8Array(500)).catch(() => {});
@@ -224,8 +224,9 @@ test("an answer that waits behind items of its stream is sent when its caller ca
   assert.equal((await session.receive()).kind, Kind.blocked);
   session.peer.write(session.seal(1, EMPTY, Kind.cancel));
   const end = await session.receive();
-  assert.deepEqual([end.kind, end.sequence, fromText(end.body)], [Kind.reply, 1, "last"]);
-  // The same with a stop: the stream's end, then the request's.
+  assert.deepEqual([end.kind, end.sequence], [Kind.error, 1]);
+  assert.equal(decodeError(end.body).remoteCode, "ERR_ABORTED");
+  // With a stop: the stream's end, then the request's.
   session.peer.write(session.seal(3, callBody([[Tag.method, text(GATE)], down(0)], text("last")), Kind.call));
   assert.equal((await session.receive()).kind, Kind.blocked);
   session.peer.write(session.seal(3, EMPTY, Kind.stop));
