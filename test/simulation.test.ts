@@ -48,7 +48,7 @@ describe("simulated worlds", () => {
   test.each(Object.entries(faults))("%s: found", async (name, { edits }) => {
     const bundle = `${folder}test-${Object.keys(faults).indexOf(name)}.js`;
     await bundleWorld("test/simulation/main.ts", bundle, edits);
-    expect(run(bundle, 1, 40).total.failed).toHaveLength(1);
+    expect(run(bundle, 1, 80).total.failed).toHaveLength(1);
   });
 
   test("every loop with a block counts its iterations", () => {

@@ -126,7 +126,12 @@ function oneStream(random: Random): number {
   const session = new Session(keys as never, format, random.pick(["wasm", "auto", "native"] as const));
   const handler = new Handler(random);
   const backlog = new Backlog(handler);
-  const options = { withKind: true, role: "server" as const, bodyViews: random.chance(0.5) };
+  const options = {
+    withKind: true,
+    firstAlone: true,
+    role: "server" as const,
+    bodyViews: random.chance(0.5),
+  };
   const reader = new FrameReader(new FrameOpener(session, options, backlog), 21, MAX_FRAME_BYTES);
   const expected: Seen[] = [];
   const frames: Buffer[] = [];

@@ -360,6 +360,8 @@ class World {
         watched.signal.addEventListener("abort", () => resolve());
         // Nobody gives up on a request: handlers that wait would take all places for ever.
         if (this.#reusesNumbers) loop.after(this.#random.next() * 2_000, resolve);
+        // Nor does anybody cancel what is answered; in v2, messages that wait for the credit behind it have no time-out.
+        else if (!this.#v1 && !message.expectsReply) loop.after(this.#random.next() * 10_000, resolve);
       });
     }
     watched.done = true;
