@@ -22,7 +22,7 @@ const consumer = installPackage();
 afterAll(() => consumer.remove());
 
 /** Everything that a process loads of sealwire/node, both wasm builds included, minified. The aim is 100 kB. */
-const BUDGET_BYTES = 190_000;
+const BUDGET_BYTES = 240_000;
 /** The wasm builds' part of it. */
 const WASM_BUDGET_BYTES = 41_000;
 
