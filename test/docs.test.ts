@@ -200,6 +200,16 @@ describe("README.md", () => {
       });
     }
 
+    test(`its program with streams runs on ${runtime.label} (${runtime.version})`, async () => {
+      const program = programs.find((text) => text.includes("client.call("))!;
+      expect((await runProgram("streams", program, runtime)).trim().split("\n")).toEqual([
+        "item of 4",
+        "item of 4",
+        "item of 4",
+        "answer: 300000 bytes",
+      ]);
+    });
+
     test(`its program with keys runs on ${runtime.label} (${runtime.version})`, async () => {
       const program = programs.find((text) => text.includes("generateKeyPair"))!;
       const file = join(root, "build/readme", `known_peers-${runtime.id}`);
