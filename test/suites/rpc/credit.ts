@@ -309,7 +309,8 @@ test("records of streams that can't be", async () => {
       },
     ],
     ["the number of a call that goes on", (attack) => attack.say(1, Kind.message, EMPTY)],
-    ["a call without a number", (attack) => attack.say(0, Kind.call, streamHead())],
+    ["a cancel of a call that never was", (attack) => attack.say(77, Kind.cancel)],
+    ["an error for a request that never was", (attack) => attack.say(2, Kind.error)],
     ["a call of this side's parity", (attack) => attack.say(2, Kind.call, streamHead())],
     ["a call shorter than its head's length", (attack) => attack.say(3, Kind.call, Uint8Array.of(0))],
     ["a head longer than its call", (attack) => attack.say(3, Kind.call, Uint8Array.of(0, 9, 1))],
@@ -451,7 +452,7 @@ test("floods of what is free: the peer that does not read makes this side hold n
   const floods: [string, (session: RawSession) => Uint8Array][] = [
     ["ping", () => record(0, Kind.ping, EMPTY)],
     ["pong", () => record(0, Kind.pong, EMPTY)],
-    ["cancel", () => record(77, Kind.cancel, EMPTY)],
+    ["cancel", () => record(1, Kind.cancel, EMPTY)],
     ["blocked", () => record(0, Kind.blocked, EMPTY)],
     ["blocked of a stream", () => record(1, Kind.blocked, EMPTY)],
     ["stop", () => record(1, Kind.stop, EMPTY)],
@@ -459,7 +460,6 @@ test("floods of what is free: the peer that does not read makes this side hold n
     ["credit of a stream", () => record(1, Kind.credit, u32Value(1))],
     ["reserved", () => record(5, 64, EMPTY)],
     ["the last reserved", () => record(0, 127, EMPTY)],
-    ["errors of nothing", () => record(2, Kind.error, EMPTY)],
     ["drain", () => record(0, Kind.drain, EMPTY)],
   ];
   for (const [what, make] of floods) {
