@@ -9,8 +9,9 @@
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { nodeCrypto } from "./runtimeAes.ts";
 
-export const engines = ["auto", "wasm", "keystream", "native"] as const;
-export type Engine = (typeof engines)[number];
+/** Who does the work of AES-256-GCM; all give the same bytes. `auto` chooses by size and runtime. */
+export type Engine = "auto" | "wasm" | "keystream" | "native";
+export const engines: readonly Engine[] = ["auto", "wasm", "keystream", "native"];
 
 /** @throws SealwireError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED for an engine that this runtime does not have */
 export function checkEngine(engine: Engine): void {

@@ -6,8 +6,9 @@ import type { Server } from "../rpc/serverInterface.ts";
 
 /** Numbers of POSIX; a process that a signal ended is told as 128 and this. */
 const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const;
-type Signal = keyof typeof signalNumbers;
+type Signal = NonNullable<CloseOnSignalOptions["signals"]>[number];
 
+/** Options of `closeOnSignal`. */
 export interface CloseOnSignalOptions {
   /**
    * How long the servers go on to serve after the signal, new connections, too, while their health says "draining":
@@ -15,7 +16,7 @@ export interface CloseOnSignalOptions {
    */
   graceMs?: number;
   /** Default SIGTERM and SIGINT. */
-  signals?: readonly Signal[];
+  signals?: readonly ("SIGHUP" | "SIGINT" | "SIGQUIT" | "SIGTERM")[];
   /** Ends the process with status 0 when all are closed. Default true. */
   exit?: boolean;
 }

@@ -5,6 +5,7 @@ import { checkOptionNames, integerOption, MAX_MS } from "../base/options.ts";
 import type { Connection } from "./peer.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 
+/** Options of `Client.connected`. */
 export interface ConnectedOptions {
   /**
    * Goes on trying for so long, whatever fails meanwhile, and rejects with ERR_DIAL_TIMEOUT, `cause` the last failure.

@@ -11,6 +11,7 @@ import type { Address } from "./transport.ts";
 export interface Endpoint {
   /** A name or an IP address. Default "127.0.0.1". */
   host?: string;
+  /** 1 to 65,535. */
   port?: number;
   /** A Unix socket instead of `host` and `port`. */
   path?: string;
@@ -27,6 +28,7 @@ export type ResolveName = (
   signal: AbortSignal,
 ) => readonly string[] | Promise<readonly string[]>;
 
+/** Options of `connect` for several servers. */
 export interface EndpointsOptions {
   /**
    * Servers that do the same, in place of `host`, `port` and `path`: a list, or a function that finds them. Names stand

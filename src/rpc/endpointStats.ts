@@ -2,6 +2,7 @@
 
 import type { SealwireError } from "../base/errors.ts";
 
+/** What a client has with one of its endpoints now. */
 export type EndpointState = "idle" | "connecting" | "open" | "failing";
 
 /** One address of a client's endpoints, in `stats`. */
@@ -10,9 +11,13 @@ export interface EndpointStats {
   readonly name: string;
   /** The IP address or the path. */
   readonly address: string;
+  /** What the client has with it now. */
   readonly state: EndpointState;
+  /** Connections that are open or begin. */
   readonly connections: number;
+  /** Requests that wait for answers. */
   readonly inFlightRequests: number;
+  /** Bytes that wait to be sent. */
   readonly pendingBytes: number;
   /** In a row, up to now. */
   readonly failures: number;

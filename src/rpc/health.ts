@@ -8,7 +8,9 @@ import { callListener } from "./listeners.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Adapter, Address, Listener, Transport, TransportEvents } from "./transport.ts";
 
+/** Whether a server takes calls: ready until it closes, then draining, then stopped. */
 export type Health = "ready" | "draining" | "stopped";
+/** Told when the health of a server changes. */
 export type HealthListener = (health: Health) => unknown;
 
 /** A probe's request with its headers is shorter, and comes within this time; another one is cut off. */

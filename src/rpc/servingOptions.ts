@@ -7,6 +7,7 @@ import { AddressRanges } from "./addressRange.ts";
 import type { HealthListener } from "./health.ts";
 import type { Address, ListenAddress } from "./transport.ts";
 
+/** Whose PROXY headers a server believes. */
 export interface ProxyProtocolOptions {
   /**
    * Who is believed: IP addresses, ranges like "10.0.0.0/8", and "unix" for peers on a Unix socket. Sockets of these
@@ -15,6 +16,7 @@ export interface ProxyProtocolOptions {
   trusted: readonly string[];
 }
 
+/** Options of `listen` for servers behind balancers, in several processes, or under a supervisor. */
 export interface ServingOptions {
   /** Several processes listen on one port and the system spreads connections. ERR_UNSUPPORTED where it can't. */
   reusePort?: boolean;

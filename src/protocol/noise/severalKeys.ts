@@ -18,6 +18,7 @@ export const MOST_KEYS = 4;
 /** Psks are told apart by this many bytes of their hash. */
 const ID_BYTES = 32;
 
+/** Further keys that a server accepts while keys are changed: at most three of each. */
 export interface OtherKeys {
   /** Up to three psks that are accepted besides `psk`. */
   otherPsks?: readonly KeyInput[];
