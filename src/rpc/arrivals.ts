@@ -10,6 +10,7 @@ import { Origin } from "../protocol/errorBody.ts";
 import type { Role } from "../protocol/handshake.ts";
 import { type CallHead, decodeHead, type Head } from "../protocol/head.ts";
 import { BASE_SETTINGS } from "../protocol/settings.ts";
+import { Kind } from "../protocol/wire.ts";
 import { copyBody } from "./bodies.ts";
 import { Handlers, type HandlersOptions } from "./handlers.ts";
 import { IncomingStream } from "./incomingStream.ts";
@@ -424,17 +425,18 @@ export class Arrivals implements MessageOwner {
   reply(message: IncomingMessage, body: Uint8Array, head: CallHead | undefined): boolean {
     const outbox = this.#outbox;
     outbox.checkBody(body);
-    if (head !== undefined) outbox.encodeAnswer(body, head);
+    const answer = head === undefined ? body : outbox.encodeAnswer(body, head);
+    const kind = head === undefined ? Kind.reply : Kind.answer;
     if (!this.#lifecycle.maySend) return false;
     const { sequence } = message;
     const outgoing = message.callParts?.outgoing;
     if (outgoing === undefined || outgoing.isEmpty) {
-      outbox.reply(sequence, body, head);
+      outbox.sender.append(sequence, kind, answer);
       this.#ended(message);
       return true;
     }
     // Items that were written before leave before the answer. Until then the request has no end: a cancel finds it.
-    const copy = body.slice();
+    const copy = answer === body ? body.slice() : answer;
     this.#handlers.hold(message);
     message.answerWaits = true;
     this.#waitingAnswers++;
@@ -444,7 +446,7 @@ export class Arrivals implements MessageOwner {
       if (!this.#lifecycle.maySend) this.#closeCall(message);
       else if (message.cancelReason !== undefined) this.endCancelled(message);
       else {
-        outbox.reply(sequence, copy, head);
+        outbox.sender.append(sequence, kind, copy);
         this.#ended(message);
       }
       copy.fill(0);

@@ -23,6 +23,11 @@ class MemoryBudget {
   get free(): number {
     return this.limit - this.used;
   }
+
+  /** One connection that holds so much holds more than it may. Whoever holds nothing always has room. */
+  isExceededBy(pendingBytes: number): boolean {
+    return pendingBytes > 0 && pendingBytes > this.free;
+  }
 }
 
 /** The process's budget. */

@@ -98,7 +98,7 @@ export class Outbox {
   /** `sendNoWait` takes nothing now. */
   get aboveHighWater(): boolean {
     const { pendingBytes } = this;
-    return pendingBytes >= this.#limits.highWaterMarkBytes || overBudget(pendingBytes);
+    return pendingBytes >= this.#limits.highWaterMarkBytes || memoryBudget.isExceededBy(pendingBytes);
   }
 
   // ---- What the peer said -------------------------------------------------------------------------------
@@ -158,7 +158,8 @@ export class Outbox {
     }
     const pending = this.pendingBytes;
     if (pending === 0) return undefined;
-    if (pending + bodyBytes <= this.#limits.maxPendingBytes && !overBudget(pending)) return undefined;
+    if (pending + bodyBytes <= this.#limits.maxPendingBytes && !memoryBudget.isExceededBy(pending))
+      return undefined;
     const text = `${pending} bytes wait for the peer to take them`;
     return new SealwireError("ERR_BACKPRESSURE", text, { notBegun: true });
   }
@@ -225,16 +226,10 @@ export class Outbox {
   }
 
   /**
-   * Sends the answer to a request of the peer.
+   * An answer's head and body, as they are sent.
    *
-   * @throws SealwireError ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE
+   * @throws SealwireError ERR_MESSAGE_TOO_LARGE
    */
-  reply(sequence: number, body: Uint8Array, head?: Head): void {
-    if (head === undefined) this.sender.append(sequence, Kind.reply, body);
-    else this.sender.append(sequence, Kind.answer, this.encodeAnswer(body, head));
-  }
-
-  /** @throws SealwireError ERR_MESSAGE_TOO_LARGE */
   encodeAnswer(body: Uint8Array, head: Head): Uint8Array {
     const encoded = encodeWithHead(head, body);
     if (encoded.length > this.#longestBody) throw this.#tooLarge(encoded.length);
@@ -304,8 +299,4 @@ export class Outbox {
     const text = `a body of ${bodyBytes} bytes makes a frame of ${sealedBytes} bytes, limit ${limit}`;
     return new SealwireError("ERR_MESSAGE_TOO_LARGE", text);
   }
-}
-
-function overBudget(pendingBytes: number): boolean {
-  return pendingBytes > 0 && pendingBytes > memoryBudget.free;
 }

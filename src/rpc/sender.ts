@@ -116,8 +116,7 @@ export class Sender implements TurnTask, SlotHolder {
 
   /** More waits for this peer than the process has room for. */
   get overBudget(): boolean {
-    const pending = this.pendingBytes;
-    return pending > 0 && pending > memoryBudget.free;
+    return memoryBudget.isExceededBy(this.pendingBytes);
   }
 
   /** So little waits that a reader which was paused may go on. */
