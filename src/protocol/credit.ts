@@ -6,7 +6,12 @@ import { SealwireError } from "../base/errors.ts";
 import { MAX_CREDIT } from "./settings.ts";
 
 /** What a message or request costs beside its head and body: about what it costs its receiver to keep. */
-export const MESSAGE_COST = 64;
+const MESSAGE_COST = 64;
+
+/** What a message or request with so many bytes of head and body costs. */
+export function messageCost(bytes: number): number {
+  return MESSAGE_COST + bytes;
+}
 
 /** The sending side's account. */
 export class Balance {

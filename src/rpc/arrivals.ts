@@ -3,9 +3,10 @@
 // credit goes back when its handler begins, or when it is certain that it never will.
 
 import { SealwireError } from "../base/errors.ts";
+import { MAX_MS } from "../base/options.ts";
 import { copyOf } from "../core/bytes.ts";
 import { now } from "../core/eventLoop.ts";
-import { Allowance, MESSAGE_COST } from "../protocol/credit.ts";
+import { Allowance, messageCost } from "../protocol/credit.ts";
 import { Origin } from "../protocol/errorBody.ts";
 import type { Role } from "../protocol/handshake.ts";
 import { type CallHead, decodeHead, type Head } from "../protocol/head.ts";
@@ -45,8 +46,6 @@ const TURN_MS = 10;
 const LOOK_AT_CLOCK_MASK = 31;
 /** What a peer whose messages are begun at once may have on its way at most. */
 const MAX_MESSAGE_WINDOW = 16_777_216;
-/** A deadline is never longer than timers go. */
-const MAX_DEADLINE_MS = 0x7fffffff;
 
 export class Arrivals implements MessageOwner {
   readonly #options: ArrivalsOptions;
@@ -253,7 +252,7 @@ export class Arrivals implements MessageOwner {
 
   #pay(bytes: number): number {
     if (!this.#speaksV2) return 0;
-    const cost = MESSAGE_COST + bytes;
+    const cost = messageCost(bytes);
     if (!this.#allowance.receive(cost)) {
       throw new SealwireError("ERR_PROTOCOL", "a message that the peer had no credit for");
     }
@@ -280,7 +279,7 @@ export class Arrivals implements MessageOwner {
     const { deadlineMs, streams: streamsIn, streamCredit, ...own } = head;
     return {
       head: own,
-      deadlineAt: deadlineMs === undefined ? undefined : now() + Math.min(deadlineMs, MAX_DEADLINE_MS),
+      deadlineAt: deadlineMs === undefined ? undefined : now() + Math.min(deadlineMs, MAX_MS),
       deadline: undefined,
       hasStreams: false,
       incoming: streamsIn ? new IncomingStream(streams, number, maxItemBytes) : undefined,
@@ -399,7 +398,7 @@ export class Arrivals implements MessageOwner {
   #armDeadline(message: IncomingMessage, parts: CallParts, deadlineMs: number): void {
     const expired = new SealwireError("ERR_REQUEST_TIMEOUT", EXPIRED);
     parts.deadline = new CallbackDeadline(() => this.#abandon(message, expired));
-    timers.arm(parts.deadline, Math.min(deadlineMs, MAX_DEADLINE_MS));
+    timers.arm(parts.deadline, Math.min(deadlineMs, MAX_MS));
   }
 
   #openCall(sequence: number, parts: CallParts): void {

@@ -143,7 +143,8 @@ export class OutgoingStream implements SendingEnd {
     const body = new Uint8Array(1 + length);
     body[0] = length < left ? CHUNK_CONTINUES : 0;
     body.set(viewOf(item.bytes, item.at, item.at + length), 1);
-    this.#balance.spend(length + CHUNK_COST);
+    const cost = chunkCost(length);
+    this.#balance.spend(cost);
     item.at += length;
     this.#pendingBytes -= length;
     this.#streams.sendChunk(this.#sequence(), body);
@@ -155,7 +156,7 @@ export class OutgoingStream implements SendingEnd {
       if (this.isEmpty) this.#emptied();
     }
     if (!this.isEmpty) this.#sayBlocked();
-    return length + CHUNK_COST;
+    return cost;
   }
 
   /** Once for each time that the credit is used up. */

@@ -3,7 +3,7 @@
 // being sent, so that answers, errors and credit never wait behind them.
 
 import { SealwireError } from "../base/errors.ts";
-import { type Balance, MESSAGE_COST } from "../protocol/credit.ts";
+import { type Balance, messageCost } from "../protocol/credit.ts";
 import { memoryBudget } from "./memoryBudget.ts";
 import type { PendingRequest } from "./requests.ts";
 
@@ -31,10 +31,6 @@ export interface PaidQueueEvents {
   readonly requestsFull: boolean;
   /** Something begins to wait for credit. */
   onBlocked(): void;
-}
-
-export function costOf(bodyBytes: number): number {
-  return MESSAGE_COST + bodyBytes;
 }
 
 export class PaidQueue {
@@ -68,13 +64,13 @@ export class PaidQueue {
 
   /** It was sent without waiting. */
   spend(bodyBytes: number): void {
-    this.#balance.spend(costOf(bodyBytes));
+    this.#balance.spend(messageCost(bodyBytes));
   }
 
   /** Keeps a copy until it can be sent. */
   add(paid: Paid): void {
     paid.body = paid.body.slice();
-    this.#count(paid.body.length + MESSAGE_COST);
+    this.#count(messageCost(paid.body.length));
     this.#forCredit.push(paid);
     if (!this.#balance.positive) this.#events.onBlocked();
     this.drain();
@@ -149,7 +145,7 @@ export class PaidQueue {
   }
 
   #leave(paid: Paid): void {
-    this.#count(-(paid.body.length + MESSAGE_COST));
+    this.#count(-messageCost(paid.body.length));
     if (!isOver(paid)) {
       this.spend(paid.body.length);
       this.#events.send(paid);
@@ -159,7 +155,7 @@ export class PaidQueue {
   }
 
   #fail(paid: Paid, error: SealwireError): void {
-    this.#count(-(paid.body.length + MESSAGE_COST));
+    this.#count(-messageCost(paid.body.length));
     paid.body.fill(0);
     const reason = new SealwireError(error.code, error.message, { cause: error.cause, notBegun: true });
     if (paid.request !== undefined && !paid.request.settled) {
