@@ -119,6 +119,6 @@ export function totalLength(parts: readonly Uint8Array[]): number {
 }
 
 /** Bytes [start, end) as a copy with an ArrayBuffer of its own; `slice` of a runtime's subclass may be a view. */
-export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+export function copyOf(bytes: Uint8Array, start = 0, end = bytes.length): Uint8Array {
   return viewOf(bytes, start, end).slice();
 }

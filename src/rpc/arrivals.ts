@@ -435,7 +435,7 @@ export class Arrivals implements MessageOwner {
       return true;
     }
     // Items that were written before leave before the answer. Until then the request has no end: a cancel finds it.
-    const copy = answer === body ? body.slice() : answer;
+    const copy = answer === body ? copyOf(body) : answer;
     this.#handlers.hold(message);
     message.answerWaits = true;
     this.#waitingAnswers++;

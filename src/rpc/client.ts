@@ -1,6 +1,7 @@
 // A client: one endpoint, a few connections to it (rpc/connectionPool.ts), and the calls of the application.
 
 import { type ErrorCode, SealwireError } from "../base/errors.ts";
+import { copyOf } from "../core/bytes.ts";
 import { type ConnectedOptions, connectedWithin } from "./connectedWithin.ts";
 import type { RpcConnection } from "./connection.ts";
 import { type CallKind, type ClientContext, ConnectionPool } from "./connectionPool.ts";
@@ -193,7 +194,7 @@ export class RpcClient implements Client {
     body: Uint8Array,
     again: (copy: Uint8Array) => Promise<T>,
   ): Promise<T> {
-    const copy = body.slice();
+    const copy = copyOf(body);
     try {
       return await outcome;
     } catch (error) {

@@ -2,7 +2,7 @@
 // here is which of them takes a call, and what happens while none can.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
-import { requireBytes } from "../core/bytes.ts";
+import { copyOf, requireBytes } from "../core/bytes.ts";
 import { KIND_HEADER_BYTES, TAG_BYTES } from "../protocol/wire.ts";
 import type { Client, ClientStats } from "./client.ts";
 import { type ConnectedOptions, connectedWithin } from "./connectedWithin.ts";
@@ -172,7 +172,7 @@ export class EndpointsClient implements StickyClient {
   ): Promise<T> {
     this.#checkBody(body);
     const opened = this.#opened(key, body.length, timeoutMs, signal);
-    const copy = body.slice();
+    const copy = copyOf(body);
     return opened.then((member) => call(member.client, copy)).finally(() => copy.fill(0));
   }
 

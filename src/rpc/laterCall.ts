@@ -1,6 +1,7 @@
 // A call that waits for a server: what is done with it meanwhile is done, in order, once it was made.
 
 import type { SealwireError } from "../base/errors.ts";
+import { copyOf } from "../core/bytes.ts";
 import type { CallHead } from "../protocol/head.ts";
 import type { Call } from "./peer.ts";
 
@@ -34,7 +35,7 @@ export class LaterCall implements Call {
   }
 
   write(item: Uint8Array): Promise<void> {
-    const copy = item.slice();
+    const copy = copyOf(item);
     const written = this.#made.then((call) => call.write(copy));
     written.catch(() => {});
     return written;

@@ -1,7 +1,7 @@
 // One direction of a stream as its sender has it: items that wait for credit and for their turn.
 
 import { SealwireError } from "../base/errors.ts";
-import { requireBytes, viewOf } from "../core/bytes.ts";
+import { copyOf, requireBytes, viewOf } from "../core/bytes.ts";
 import { Balance } from "../protocol/credit.ts";
 import { CHUNK_CONTINUES } from "../protocol/wire.ts";
 import { Fifo } from "./fifo.ts";
@@ -75,7 +75,7 @@ export class OutgoingStream implements SendingEnd {
     // With credit for it the item is as good as sent: the next one may join it in one frame.
     const hasCredit = this.#balance.bytes > this.#pendingBytes;
     this.#pendingBytes += chunkCost(item.length);
-    const bytes = item.slice();
+    const bytes = copyOf(item);
     if (hasCredit) {
       this.#items.push({ bytes, at: 0, resolve: nothing, reject: nothing });
       if (this.hasSomething) this.#streams.wake(this);

@@ -3,6 +3,7 @@
 // being sent, so that answers, errors and credit never wait behind them.
 
 import { SealwireError } from "../base/errors.ts";
+import { copyOf } from "../core/bytes.ts";
 import { type Balance, messageCost } from "../protocol/credit.ts";
 import { memoryBudget } from "./memoryBudget.ts";
 import type { PendingRequest } from "./requests.ts";
@@ -69,7 +70,7 @@ export class PaidQueue {
 
   /** Keeps a copy until it can be sent. */
   add(paid: Paid): void {
-    paid.body = paid.body.slice();
+    paid.body = copyOf(paid.body);
     this.#count(messageCost(paid.body.length));
     this.#forCredit.push(paid);
     if (!this.#balance.positive) this.#events.onBlocked();

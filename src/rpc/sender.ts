@@ -19,7 +19,7 @@
 // In the steady state a call allocates nothing here; a flush allocates one view.
 
 import type { SealwireError } from "../base/errors.ts";
-import { writeU32 } from "../core/bytes.ts";
+import { copyOf, writeU32 } from "../core/bytes.ts";
 import { acquireSlot, releaseSlot, slotsAreScarce } from "../core/slotPool.ts";
 import { memory } from "../core/wasmModule.ts";
 import {
@@ -290,7 +290,7 @@ export class Sender implements TurnTask, SlotHolder {
     this.#enqueuedBytes += cost + overhead;
     memoryBudget.used += cost + overhead;
     if (sealsNow) this.#sealLarge(this.#session!, header, whole, overhead);
-    else this.#queue.push(new PlainLarge(header, whole === body ? whole.slice() : whole, overhead));
+    else this.#queue.push(new PlainLarge(header, whole === body ? copyOf(whole) : whole, overhead));
   }
 
   /** Header and body, padded, of a record that gets a frame of its own, and what it costs. */
