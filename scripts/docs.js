@@ -25,6 +25,7 @@ const pages = [
   ["README.md", "index.html", "sealwire"],
   ["docs/GUIDE.md", "guide.html", "Guide"],
   ["docs/API.md", "api.html", "Options and errors"],
+  ["docs/CODECS.md", "codecs.html", "Codecs"],
   ["docs/KNOWN_PEERS.md", "known-peers.html", "Known peers"],
   ["docs/PROTOCOL.md", "protocol.html", "Protocol"],
   ["docs/PERFORMANCE.md", "performance.html", "Performance"],

@@ -23,7 +23,7 @@ import {
 import { repositoryRoot } from "./support/vectors.ts";
 
 /** The folders of src/, lower layers first: a file imports from its own layer and from those before it. */
-const layers = ["base", "core", "protocol", "rpc", "adapters", "peers", "entry", "cli"] as const;
+const layers = ["base", "core", "protocol", "rpc", "typed", "adapters", "peers", "entry", "cli"] as const;
 type Layer = (typeof layers)[number];
 
 /** Modules of the runtime that a layer may use; everything else in src/ is plain JavaScript. */
@@ -32,6 +32,7 @@ const allowedNodeModules: Record<Layer, RegExp | undefined> = {
   core: /^node:crypto$/,
   protocol: undefined,
   rpc: undefined,
+  typed: undefined,
   adapters: /^node:/,
   peers: /^node:/,
   entry: /^node:/,

@@ -138,7 +138,7 @@ describe("docs/ARCHITECTURE.md", () => {
       [...src.keys()].flatMap((path) => (path.includes("/") ? [path.split("/")[0]!] : [])),
     );
     expect([...folders].sort()).toEqual([...inTree].sort());
-    expect(folders.slice(0, 5)).toEqual(["base", "core", "protocol", "rpc", "adapters"]);
+    expect(folders.slice(0, 6)).toEqual(["base", "core", "protocol", "rpc", "typed", "adapters"]);
   });
 
   test("draws every state, and no other", () => {

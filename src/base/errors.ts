@@ -7,6 +7,7 @@ export type ErrorCode =
   | "ERR_INVALID_ARGUMENT" // an argument or option has the wrong type, length or value; the message names it
   | "ERR_MESSAGE_TOO_LARGE" // a body exceeds what this connection may send
   | "ERR_ALREADY_ANSWERED" // a second reply() to one request
+  | "ERR_ENCODE" // a codec can't carry the value unchanged, or it breaks a limit; `path` says where
   // What this machine cannot do.
   | "ERR_UNSUPPORTED" // the runtime lacks WebAssembly SIMD or random bytes, or an engine was forced that it does not have
   // Cryptography. A failed decryption is one code, whatever the cause.
@@ -19,6 +20,7 @@ export type ErrorCode =
   | "ERR_HANDSHAKE" // the handshake failed; `cause` says why where it is safe to say
   | "ERR_UNAUTHORIZED" // authorize() refused the peer, or its static key is not the pinned one
   | "ERR_PROTOCOL" // a well-formed frame that the protocol does not allow
+  | "ERR_DECODE" // a body that its codec does not read, or that breaks a limit of it
   | "ERR_REMOTE" // the far handler failed; `remoteCode` and the message are the far side's
   // Time.
   | "ERR_DIAL_TIMEOUT"
@@ -44,6 +46,8 @@ export interface SealwireErrorOptions {
   notBegun?: boolean;
   /** For ERR_REMOTE: bytes that the far handler's error had as `data`. */
   data?: Uint8Array | undefined;
+  /** For ERR_ENCODE and ERR_DECODE: where in the value, e.g. `$.users[3].born`. */
+  path?: string | undefined;
 }
 
 /** The one error class of this package. Switch on `code`; the message is for people. */
@@ -59,6 +63,8 @@ export class SealwireError extends Error {
   readonly notBegun: boolean;
   /** For ERR_REMOTE: bytes that the far handler's error had as `data`. */
   readonly data: Uint8Array | undefined;
+  /** For ERR_ENCODE and ERR_DECODE: where in the value, e.g. `$.users[3].born`. */
+  readonly path: string | undefined;
 
   /** `message` is for people; `options.cause` says why. */
   constructor(code: ErrorCode, message: string, options?: SealwireErrorOptions) {
@@ -68,6 +74,7 @@ export class SealwireError extends Error {
     this.remoteCode = options?.remoteCode;
     this.notBegun = options?.notBegun ?? false;
     this.data = options?.data;
+    this.path = options?.path;
   }
 }
 

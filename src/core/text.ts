@@ -3,6 +3,8 @@
 
 const encoder = typeof TextEncoder === "function" ? new TextEncoder() : undefined;
 const decoder = typeof TextDecoder === "function" ? new TextDecoder() : undefined;
+const strictDecoder =
+  typeof TextDecoder === "function" ? new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }) : undefined;
 /** Stands for what is no character. */
 const REPLACEMENT = 0xfffd;
 const BYTE_ORDER_MARK = "\ufeff";
@@ -15,6 +17,25 @@ export function encodeText(text: string): Uint8Array {
 /** The text of bytes, without a byte order mark; U+FFFD stands for what is not UTF-8. */
 export function decodeText(bytes: Uint8Array): string {
   return decoder === undefined ? decodeByHand(bytes) : decoder.decode(bytes);
+}
+
+/** The text of bytes, with a byte order mark where one is there; undefined where they are not UTF-8. */
+export function decodeStrictText(bytes: Uint8Array): string | undefined {
+  if (strictDecoder === undefined) return decodeStrictByHand(bytes);
+  try {
+    return strictDecoder.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `decodeStrictText` without TextDecoder; for tests. */
+export function decodeStrictByHand(bytes: Uint8Array): string | undefined {
+  const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+  const text = (marked ? BYTE_ORDER_MARK : "") + decodeByHand(bytes);
+  // Whatever was replaced is longer or another byte when written again.
+  const again = encodeByHand(text);
+  return again.length === bytes.length && again.every((byte, i) => byte === bytes[i]) ? text : undefined;
 }
 
 /** `encodeText` without TextEncoder; for tests. */

@@ -1,7 +1,14 @@
 // UTF-8 by hand against TextEncoder and TextDecoder.
 
 import assert from "node:assert/strict";
-import { decodeByHand, decodeText, encodeByHand, encodeText } from "../../../src/core/text.ts";
+import {
+  decodeByHand,
+  decodeStrictByHand,
+  decodeStrictText,
+  decodeText,
+  encodeByHand,
+  encodeText,
+} from "../../../src/core/text.ts";
 import { test } from "../../support/harness.ts";
 
 const encoder = new TextEncoder();
@@ -43,5 +50,27 @@ test("malformed bytes become the same replacements: every pair, and random ones 
       () => interesting[Math.floor(Math.random() * interesting.length)]!,
     );
     assert.equal(decodeByHand(bytes), decoder.decode(bytes), Buffer.from(bytes).toString("hex"));
+  }
+});
+
+test("strict decoding: the text where bytes are UTF-8, else nothing; by hand and by TextDecoder", () => {
+  const cases: [bytes: number[], text: string | undefined][] = [
+    [[], ""],
+    [[0x41, 0xc3, 0xbc], "Aü"],
+    [[0xef, 0xbf, 0xbd], "\ufffd"],
+    [[0xef, 0xbb, 0xbf, 0x31], "\ufeff1"],
+    [[0xef, 0xbb, 0xbf, 0xef, 0xbb, 0xbf], "\ufeff\ufeff"],
+    [[0xef, 0xbb], undefined],
+    [[0x41, 0xff], undefined],
+    [[0xed, 0xa0, 0x80], undefined],
+    [[0xc0, 0x80], undefined],
+  ];
+  for (const [bytes, expected] of cases) {
+    assert.equal(decodeStrictText(Uint8Array.from(bytes)), expected);
+    assert.equal(decodeStrictByHand(Uint8Array.from(bytes)), expected);
+  }
+  for (let pair = 0; pair < 0x10000; pair++) {
+    const bytes = Uint8Array.of(pair >> 8, pair & 255);
+    assert.equal(decodeStrictByHand(bytes), decodeStrictText(bytes), pair.toString(16));
   }
 });

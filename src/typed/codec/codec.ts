@@ -1,0 +1,85 @@
+// What stands between values and bytes: one small interface, and the limits that the codecs of this package share.
+
+import { checkOptionNames, integerOption } from "../../base/options.ts";
+
+/** Turns values into bodies and back. It keeps nothing between calls and may be shared. */
+export interface Codec {
+  /**
+   * How the body is to be read, a byte: it goes into the call's head (PROTOCOL.md, "Heads"), so that a codec that the
+   * other side does not have is an error that says so. 0: raw bytes, 1: JSON with byte segments, 2: MessagePack.
+   */
+  readonly contentType: number;
+  /** For people and errors, e.g. "json". */
+  readonly name: string;
+  /** Of what `contentType` says: both sides need the same. */
+  readonly version: number;
+  /**
+   * A value's bytes, in memory of their own. The value is read once, during the call.
+   *
+   * @throws SealwireError ERR_ENCODE for what it can't carry unchanged or what breaks a limit; `path` says where
+   */
+  encode(value: unknown): Uint8Array;
+  /**
+   * The value of bytes, which may be lent: nothing of what is returned lies in them.
+   *
+   * @throws SealwireError ERR_DECODE for bytes that are not of this codec, and for what breaks a limit
+   */
+  decode(bytes: Uint8Array): unknown;
+}
+
+/** What one body may hold. Both ways: what breaks a limit is not sent either. */
+export interface CodecLimits {
+  /** Bytes of a body. Default 33,554,432, the longest frame of protocol v2. */
+  maxBytes?: number;
+  /** How deep values may be nested: arrays, objects, and the marks of what JSON does not have. Default 128. */
+  maxDepth?: number;
+  /** Values of a body: containers, their items and properties. Default 262,144. */
+  maxValues?: number;
+  /** Byte arrays, typed arrays, DataViews and ArrayBuffers of a body. Default 16,384. */
+  maxSegments?: number;
+  /**
+   * Entries of all Maps and Sets of a body. Engines find numbers in them by a hash that anybody can compute, so that
+   * a peer may choose keys that all collide: the cost is the square of this. Default 16,384.
+   */
+  maxEntries?: number;
+  /** Bytes of a bigint's magnitude. Default 1,024. */
+  maxBigIntBytes?: number;
+}
+
+export type ResolvedCodecLimits = Readonly<Required<CodecLimits>>;
+
+export const defaultCodecLimits: ResolvedCodecLimits = {
+  maxBytes: 33_554_432,
+  maxDepth: 128,
+  maxValues: 262_144,
+  maxSegments: 16_384,
+  maxEntries: 16_384,
+  maxBigIntBytes: 1_024,
+};
+
+/** Smallest and largest value of each. Recursion of 1,000 levels fits any stack. */
+const ranges: Record<keyof CodecLimits, readonly [min: number, max: number]> = {
+  maxBytes: [1, 0x40000000],
+  maxDepth: [1, 1_000],
+  maxValues: [1, 0x7fffffff],
+  maxSegments: [0, 0x7fffffff],
+  maxEntries: [0, 0x7fffffff],
+  maxBigIntBytes: [1, 65_536],
+};
+
+const names = Object.keys(defaultCodecLimits) as (keyof CodecLimits)[];
+
+/**
+ * Defaults filled in, every value checked.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the option.
+ */
+export function resolveCodecLimits(options: CodecLimits): ResolvedCodecLimits {
+  checkOptionNames(options, names);
+  const limits: Required<CodecLimits> = { ...defaultCodecLimits };
+  for (const name of names) {
+    const value = options[name];
+    if (value !== undefined) limits[name] = integerOption(name, value, ...ranges[name]);
+  }
+  return limits;
+}
