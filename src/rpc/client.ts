@@ -2,6 +2,7 @@
 
 import { type ErrorCode, SealwireError } from "../base/errors.ts";
 import { copyOf } from "../core/bytes.ts";
+import type { PendingCall } from "./call.ts";
 import { type ConnectedOptions, connectedWithin } from "./connectedWithin.ts";
 import type { RpcConnection } from "./connection.ts";
 import { type CallKind, type ClientContext, ConnectionPool } from "./connectionPool.ts";
@@ -37,7 +38,8 @@ export interface Client {
   sendNoWait(body: Uint8Array): boolean;
   /**
    * Sends a request; resolves with the answer, which is the caller's to keep. The body is copied before this
-   * returns. A request whose connection is lost rejects: it is never sent twice.
+   * returns. A request whose connection is lost rejects: one that may have run is never sent again. With `endpoints` one
+   * that certainly has not (`error.notBegun`) goes to another of them first.
    *
    * @throws SealwireError at once: ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE. Rejects: ERR_REMOTE,
    *   ERR_REQUEST_TIMEOUT, ERR_ABORTED, ERR_TOO_MANY_REQUESTS, ERR_BACKPRESSURE, ERR_CLOSED,
@@ -117,6 +119,17 @@ export class RpcClient implements Client {
     return sum;
   }
 
+  /** A call given now would wait at this side until the server takes more, on every open connection. */
+  get lacksCredit(): boolean {
+    let anyOpen = false;
+    for (const connection of this.#pool.usable) {
+      if (connection.state !== "open") continue;
+      if (!connection.link.outbox.lacksCredit) return false;
+      anyOpen = true;
+    }
+    return anyOpen;
+  }
+
   send(body: Uint8Array): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     const connection = this.#choose("send", body);
@@ -145,7 +158,7 @@ export class RpcClient implements Client {
     });
   }
 
-  call(body: Uint8Array, options?: CallOptions): Call {
+  call(body: Uint8Array, options?: CallOptions): PendingCall {
     if (this.#closed !== undefined) throw closedError();
     return this.#choose("request", body).call(body, options);
   }

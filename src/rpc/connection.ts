@@ -11,14 +11,7 @@ import { checkHead } from "../protocol/head.ts";
 import type { PendingCall } from "./call.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { Link } from "./link.ts";
-import type {
-  Call,
-  CallOptions,
-  Connection,
-  ConnectionState,
-  ConnectionStats,
-  RequestOptions,
-} from "./peer.ts";
+import type { CallOptions, Connection, ConnectionState, ConnectionStats, RequestOptions } from "./peer.ts";
 
 export class RpcConnection implements Connection {
   readonly #requestTimeoutMs: number;
@@ -135,7 +128,7 @@ export class RpcConnection implements Connection {
     return request.settling;
   }
 
-  call(body: Uint8Array, options?: CallOptions): Call {
+  call(body: Uint8Array, options?: CallOptions): PendingCall {
     if (!tracesRequests()) return this.#call(body, options);
     let call!: PendingCall;
     const traced = traceRequest(() => {
@@ -192,7 +185,7 @@ export class RpcConnection implements Connection {
     const { requests } = this.link;
     if (!requests.full) return undefined;
     const text = `${requests.size} requests are in flight on this connection`;
-    return new SealwireError("ERR_TOO_MANY_REQUESTS", text);
+    return new SealwireError("ERR_TOO_MANY_REQUESTS", text, { notBegun: true });
   }
 }
 

@@ -75,8 +75,9 @@ export class Ending {
     this.finishIfIdle();
   }
 
-  drainHeard(): void {
+  drainHeard(reason: Reason): void {
     this.#parts.lifecycle.peerDrained();
+    this.#rejectRefused(reason);
     this.drain();
   }
 
@@ -123,6 +124,14 @@ export class Ending {
   /** The connection is over. */
   stop(): void {
     timers.cancel(this.#deadline);
+  }
+
+  /** The peer will refuse all requests behind one that it names: their callers need not wait for each refusal. */
+  #rejectRefused({ lastBegun }: Reason): void {
+    if (lastBegun === undefined) return;
+    const text = "the peer drains, and begins with no more requests";
+    const error = new SealwireError("ERR_CONNECTION_LOST", text, { notBegun: true });
+    this.#parts.requests.rejectWhere((sequence) => wasNotBegun(sequence, lastBegun), error);
   }
 
   /** Requests behind the last one that the peer began were not begun, and may go elsewhere. */

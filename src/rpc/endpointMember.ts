@@ -30,6 +30,10 @@ const LONGEST_PAUSE_MS = 60_000;
 const MOST_DOUBLINGS = 7;
 /** A byte that waits counts as this part of a request in flight. */
 const LOAD_PER_BYTE = 1 / 2_048;
+/** What counts as the load of an endpoint that has no credit for another call, or has just refused one. */
+const FULL_LOAD = 1_024;
+/** How long a refusal counts. */
+const REFUSAL_MS = 1_000;
 
 export class EndpointMember {
   readonly target: Target;
@@ -43,6 +47,8 @@ export class EndpointMember {
   /** When each open connection opened, by performance.now(). */
   readonly #openedAt = new Map<Connection, number>();
   #isClosed = false;
+  /** 0: it has refused nothing lately. */
+  #refusedUntil = 0;
 
   /** @param context of the client; `onConnectionState` is told of its connections as of any other */
   constructor(
@@ -78,9 +84,23 @@ export class EndpointMember {
     return this.#notBefore;
   }
 
+  /** In requests that wait for answers, or as much as those. */
   get load(): number {
     const { inFlightRequests, pendingBytes } = this.client;
-    return inFlightRequests + pendingBytes * LOAD_PER_BYTE;
+    const held = inFlightRequests + pendingBytes * LOAD_PER_BYTE;
+    return this.client.lacksCredit || this.#hasRefused ? held + FULL_LOAD : held;
+  }
+
+  get #hasRefused(): boolean {
+    if (this.#refusedUntil === 0) return false;
+    if (performance.now() < this.#refusedUntil) return true;
+    this.#refusedUntil = 0;
+    return false;
+  }
+
+  /** It refused a call: for a while others are preferred. Who refuses looks free otherwise, and would get ever more. */
+  noteRefusal(): void {
+    this.#refusedUntil = performance.now() + REFUSAL_MS;
   }
 
   get stats(): EndpointStats {

@@ -90,14 +90,19 @@ export class EndpointSet implements MemberEvents {
       const first = this.byKey(key);
       return first?.state === "open" ? first : undefined;
     }
-    const first = pick(this.#choice);
-    const second = pick(this.#choice);
+    const [first, second] = pickTwo(this.#choice);
     if (first === undefined || second === undefined) return undefined;
     for (const picked of [first, second])
       if (picked.state === "idle" && this.#open.length > 0) picked.connect();
     if (first.state === "open" && second.state === "open") return lessLoaded(first, second);
-    const [one, other] = [pick(this.#open), pick(this.#open)];
-    return one === undefined || other === undefined ? undefined : lessLoaded(one, other);
+    return lessLoaded(...pickTwo(this.#open));
+  }
+
+  /** An open member that is none of `tried`; with a key, the one that the key belongs to, if it is none of them. */
+  elsewhere(key: string | undefined, tried: readonly EndpointMember[]): EndpointMember | undefined {
+    if (key === undefined) return lessLoaded(...pickTwo(this.#open.filter((open) => !tried.includes(open))));
+    const first = this.byKey(key);
+    return first?.state === "open" && !tried.includes(first) ? first : undefined;
   }
 
   /** The first one by rendezvous that has not failed. */
@@ -181,6 +186,17 @@ function pick<T>(list: readonly T[]): T | undefined {
   return list[Math.floor(Math.random() * list.length)];
 }
 
-function lessLoaded(one: EndpointMember, other: EndpointMember): EndpointMember {
-  return other !== one && other.load < one.load ? other : one;
+/** Two different ones, as far as there are two. */
+function pickTwo<T>(list: readonly T[]): [T | undefined, T | undefined] {
+  const { length } = list;
+  const first = Math.floor(Math.random() * length);
+  const after = 1 + Math.floor(Math.random() * (length - 1));
+  return [list[first], length > 1 ? list[(first + after) % length] : list[first]];
+}
+
+function lessLoaded(
+  one: EndpointMember | undefined,
+  other: EndpointMember | undefined,
+): EndpointMember | undefined {
+  return other !== one && other !== undefined && one !== undefined && other.load < one.load ? other : one;
 }

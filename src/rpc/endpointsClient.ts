@@ -4,38 +4,44 @@
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { copyOf, requireBytes } from "../core/bytes.ts";
 import { KIND_HEADER_BYTES, TAG_BYTES } from "../protocol/wire.ts";
-import type { Client, ClientStats } from "./client.ts";
+import type { PendingCall } from "./call.ts";
+import { CallRoute, type RouteOwner } from "./callRoute.ts";
+import type { ClientStats, RpcClient } from "./client.ts";
 import { type ConnectedOptions, connectedWithin } from "./connectedWithin.ts";
 import { checkCallOptions, checkRequestOptions } from "./connection.ts";
-import type { EndpointMember } from "./endpointMember.ts";
-import { EndpointRace } from "./endpointRace.ts";
+import { closedError, EndpointOpening } from "./endpointOpening.ts";
 import { EndpointSet, type EndpointsContext } from "./endpointSet.ts";
+import { KeptBodies } from "./keptBodies.ts";
 import { LaterCall } from "./laterCall.ts";
+import { MovableCall } from "./movableCall.ts";
 import type { Call, CallOptions, Connection, RequestOptions } from "./peer.ts";
 import type { Caller, StickyClient } from "./stickyClient.ts";
-import { WaitingCalls } from "./waitingCalls.ts";
 
-/** Races in a row that one waiting call may see: what was found anew is tried, too. */
-const MOST_RACES = 3;
-/** How often a call may find that the endpoint that opened for it is gone again. */
-const MOST_OPENINGS = 16;
+/** Makes a call at the client of one endpoint; the body is copied before it returns. */
+type Again<T> = (client: RpcClient, body: Uint8Array) => T;
 
 export class EndpointsClient implements StickyClient {
   readonly #context: EndpointsContext;
   readonly #endpoints: EndpointSet;
-  readonly #waiting: WaitingCalls;
-  #race: EndpointRace | undefined;
-  #racing = false;
+  readonly #opening: EndpointOpening;
+  readonly #kept: KeptBodies;
+  readonly #owner: RouteOwner;
   #closed: Promise<void> | undefined;
 
   constructor(context: EndpointsContext) {
-    const { limits, maxConnections, keepConnected } = context;
+    const { limits, keepConnected } = context;
     this.#context = context;
-    this.#waiting = new WaitingCalls(limits.maxInFlightRequests * maxConnections, limits.maxPendingBytes);
-    this.#endpoints = new EndpointSet(context, () => {
-      this.#race?.stop();
-      this.#waiting.resolveAny();
-    });
+    this.#endpoints = new EndpointSet(context, () => this.#opening.opened());
+    this.#opening = new EndpointOpening(context, this.#endpoints);
+    this.#kept = new KeptBodies(limits.maxPendingBytes);
+    const client = this;
+    this.#owner = {
+      get isClosed() {
+        return client.#closed !== undefined;
+      },
+      elsewhere: (key, tried) => this.#endpoints.elsewhere(key, tried),
+      opened: (key, bytes, timeoutMs, signal) => this.#opening.wait(key, bytes, timeoutMs, signal),
+    };
     if (keepConnected) this.#endpoints.resolver.refreshIfStale();
   }
 
@@ -51,8 +57,8 @@ export class EndpointsClient implements StickyClient {
     const { totals } = this.#endpoints;
     return {
       ...totals,
-      inFlightRequests: totals.inFlightRequests + this.#waiting.size,
-      pendingBytes: totals.pendingBytes + this.#waiting.bytes,
+      inFlightRequests: totals.inFlightRequests + this.#opening.waitingCalls,
+      pendingBytes: totals.pendingBytes + this.#opening.waitingBytes,
       endpoints: this.#endpoints.members.map((member) => member.stats),
     };
   }
@@ -85,7 +91,7 @@ export class EndpointsClient implements StickyClient {
 
   connected(options?: ConnectedOptions): Promise<Connection> {
     return connectedWithin(async () => {
-      const member = await this.#opened(undefined, 0, 0, undefined);
+      const member = await this.#opening.wait(undefined, 0, 0, undefined);
       return member.client.connected();
     }, options);
   }
@@ -108,8 +114,7 @@ export class EndpointsClient implements StickyClient {
   }
 
   async #close(): Promise<void> {
-    this.#race?.stop();
-    this.#waiting.rejectAll(closedError());
+    this.#opening.close();
     await this.#endpoints.close();
     this.#context.wipeKeys();
   }
@@ -119,8 +124,16 @@ export class EndpointsClient implements StickyClient {
   #send(key: string | undefined, body: Uint8Array): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     const member = this.#endpoints.choose(key);
-    if (member !== undefined) return member.client.send(body);
-    return this.#later(key, body, 0, undefined, (client, copy) => client.send(copy));
+    // With credit it is on its way when this returns: nobody knows then what became of it, and it never moves.
+    if (member !== undefined && !member.client.lacksCredit) return member.client.send(body);
+    const route = this.#route(key, body, 0, undefined);
+    const again: Again<Promise<void>> = (client, copy) => client.send(copy);
+    if (member === undefined)
+      return this.#later(route, body, (client, copy) =>
+        this.#follow(again(client, copy), route, copy, again),
+      );
+    route.begins(member);
+    return this.#follow(again(member.client, body), route, body, again);
   }
 
   #sendNoWait(key: string | undefined, body: Uint8Array): boolean {
@@ -133,47 +146,84 @@ export class EndpointsClient implements StickyClient {
   #request(key: string | undefined, body: Uint8Array, options?: RequestOptions): Promise<Uint8Array> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     const member = this.#endpoints.choose(key);
-    if (member !== undefined) return member.client.request(body, options);
+    const answer = member?.client.request(body, options);
+    if (answer !== undefined && !this.#canMove) return answer;
     const { signal, timeoutMs = this.#context.limits.requestTimeoutMs } =
       options === undefined ? {} : checkRequestOptions(options);
-    if (signal?.aborted) {
-      const { reason: cause } = signal;
-      return Promise.reject(new SealwireError("ERR_ABORTED", "the request was aborted", { cause }));
+    const route = this.#route(key, body, timeoutMs, signal);
+    const again: Again<Promise<Uint8Array>> = (client, copy) =>
+      client.request(copy, { ...options, timeoutMs: route.leftMs });
+    if (member !== undefined && answer !== undefined) {
+      route.begins(member);
+      return this.#follow(answer, route, body, again);
     }
-    const startedAt = performance.now();
-    return this.#later(key, body, timeoutMs, signal, (client, copy) => {
-      const passedMs = performance.now() - startedAt;
-      const leftMs = timeoutMs === 0 ? 0 : Math.max(Math.ceil(timeoutMs - passedMs), 1);
-      return client.request(copy, { ...options, timeoutMs: leftMs });
-    });
+    if (!signal?.aborted)
+      return this.#later(route, body, (client, copy) =>
+        this.#follow(again(client, copy), route, copy, again),
+      );
+    const { reason: cause } = signal;
+    return Promise.reject(
+      new SealwireError("ERR_ABORTED", "the request was aborted", { cause, notBegun: true }),
+    );
   }
 
   #call(key: string | undefined, body: Uint8Array, options: CallOptions = {}): Call {
     if (this.#closed !== undefined) throw closedError();
     const member = this.#endpoints.choose(key);
-    if (member !== undefined) return member.client.call(body, options);
+    const call = member?.client.call(body, options);
+    if (call !== undefined && !this.#canMove) return call;
     const { signal, timeoutMs = this.#context.limits.requestTimeoutMs } = checkCallOptions(options);
-    const startedAt = performance.now();
-    const made = this.#later(key, body, timeoutMs, signal, async (client, copy) => {
-      const passedMs = performance.now() - startedAt;
-      const leftMs = timeoutMs === 0 ? 0 : Math.max(Math.ceil(timeoutMs - passedMs), 1);
-      return client.call(copy, { ...options, timeoutMs: leftMs });
-    });
-    return new LaterCall(made);
+    const route = this.#route(key, body, timeoutMs, signal);
+    const again: Again<PendingCall> = (client, copy) =>
+      client.call(copy, { ...options, timeoutMs: route.leftMs });
+    if (member !== undefined && call !== undefined) {
+      route.begins(member);
+      return this.#movable(call, route, body, again);
+    }
+    return new LaterCall(
+      this.#later(route, body, (client, copy) => this.#movable(again(client, copy), route, copy, again)),
+    );
   }
 
-  /** None is open: the call waits, and the body with it. */
-  #later<T>(
+  /** A call that was not begun may find another endpoint. */
+  get #canMove(): boolean {
+    return this.#context.canChange || this.#endpoints.size > 1;
+  }
+
+  #route(
     key: string | undefined,
     body: Uint8Array,
     timeoutMs: number,
     signal: AbortSignal | undefined,
-    call: (client: Client, copy: Uint8Array) => Promise<T>,
-  ): Promise<T> {
+  ): CallRoute {
+    return new CallRoute(this.#owner, key, body.length, timeoutMs, signal);
+  }
+
+  // ---- Waiting and moving -------------------------------------------------------------------------------
+
+  /** None is open: the call waits, and the body with it. */
+  #later<T>(route: CallRoute, body: Uint8Array, make: Again<T | Promise<T>>): Promise<T> {
     this.#checkBody(body);
-    const opened = this.#opened(key, body.length, timeoutMs, signal);
+    const first = route.first();
     const copy = copyOf(body);
-    return opened.then((member) => call(member.client, copy)).finally(() => copy.fill(0));
+    const wipe = (): void => void copy.fill(0);
+    // Whoever makes the call copies the body before it returns.
+    const made = first.then(({ client }) => ({ result: make(client, copy) })).finally(wipe);
+    return made.then(({ result }) => result);
+  }
+
+  /** The outcome of a call; of the same call elsewhere if it was not begun there. */
+  #follow<T>(first: Promise<T>, route: CallRoute, body: Uint8Array, again: Again<Promise<T>>): Promise<T> {
+    const copy = this.#kept.copy(body);
+    if (copy === undefined) return first;
+    return followed(first, route, copy, again).finally(() => this.#kept.release(copy));
+  }
+
+  #movable(call: PendingCall, route: CallRoute, body: Uint8Array, again: Again<PendingCall>): Call {
+    const copy = this.#kept.copy(body);
+    if (copy === undefined) return call;
+    const next = (error: unknown) => route.next(error)?.then(({ client }) => again(client, copy));
+    return new MovableCall(call, next, () => this.#kept.release(copy));
   }
 
   #checkBody(body: Uint8Array): void {
@@ -184,77 +234,22 @@ export class EndpointsClient implements StickyClient {
     const text = `a body of ${body.length} bytes makes a frame of ${frameBytes} bytes, limit ${maxFrameBytes}`;
     throw new SealwireError("ERR_MESSAGE_TOO_LARGE", text);
   }
-
-  /** An open member for a call, now or as soon as there is one. */
-  async #opened(
-    key: string | undefined,
-    bytes: number,
-    timeoutMs: number,
-    signal: AbortSignal | undefined,
-  ): Promise<EndpointMember> {
-    const end = performance.now() + timeoutMs;
-    for (let i = 0; i < MOST_OPENINGS + this.#endpoints.size; i++) {
-      if (this.#closed !== undefined) throw closedError();
-      const member = this.#endpoints.choose(key);
-      if (member !== undefined) return member;
-      const leftMs = timeoutMs === 0 ? 0 : Math.max(Math.ceil(end - performance.now()), 1);
-      const one = key === undefined ? undefined : this.#endpoints.byKey(key)?.connect();
-      const opened = this.#waiting.wait(bytes, leftMs, signal, one);
-      if (one === undefined) this.#startRaces();
-      await opened;
-    }
-    throw new SealwireError("ERR_CONNECTION_LOST", "the endpoints close as soon as they are open");
-  }
-
-  // ---- Races for those that wait ------------------------------------------------------------------------
-
-  #startRaces(): void {
-    if (this.#racing) return;
-    this.#racing = true;
-    this.#runRaces().then(
-      (error) => {
-        this.#racing = false;
-        // Waiting calls were resolved if one opened; else they learn why not.
-        if (error !== undefined) this.#waiting.rejectAny(error);
-        else if (this.#endpoints.anyOpen) this.#waiting.resolveAny();
-        else if (this.#waiting.waitForAny) this.#startRaces();
-      },
-      (error) => {
-        this.#racing = false;
-        this.#waiting.rejectAny(error);
-      },
-    );
-  }
-
-  /** Undefined when an endpoint opened; else why none did. */
-  async #runRaces(): Promise<unknown> {
-    const tried = new Set<EndpointMember>();
-    let error: unknown;
-    for (let i = 0; i < MOST_RACES && this.#closed === undefined; i++) {
-      this.#endpoints.resolver.refreshIfStale();
-      let order = this.#endpoints.order(tried);
-      if (order.length === 0) {
-        // The first lookup, or what was found has failed: it may be old.
-        if (this.#context.canChange || tried.size === 0) await this.#endpoints.resolver.refreshSoon();
-        order = this.#endpoints.order(tried);
-      }
-      if (order.length === 0 || this.#closed !== undefined) break;
-      for (const member of order) tried.add(member);
-      this.#race = new EndpointRace(order);
-      error = await this.#race.outcome;
-      if (error === undefined) return undefined;
-    }
-    if (this.#closed !== undefined) return closedError();
-    return error ?? notFound(this.#endpoints.resolver.error);
-  }
 }
 
-function closedError(): SealwireError {
-  return new SealwireError("ERR_CLOSED", "the client is closed");
-}
-
-function notFound(cause: unknown): SealwireError {
-  if (cause instanceof SealwireError) return cause;
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new SealwireError("ERR_DIAL_FAILED", `the endpoints could not be found: ${why}`, { cause });
+async function followed<T>(
+  first: Promise<T>,
+  route: CallRoute,
+  copy: Uint8Array,
+  again: Again<Promise<T>>,
+): Promise<T> {
+  let outcome = first;
+  for (;;) {
+    try {
+      return await outcome;
+    } catch (error) {
+      const next = route.next(error);
+      if (next === undefined) throw error;
+      outcome = again((await next).client, copy);
+    }
+  }
 }

@@ -297,7 +297,7 @@ export class Link<Owner extends Connection> implements DialEvents {
           outbox.applySettings(settings);
           this.#open();
         },
-        onDrainHeard: () => this.#ending.drainHeard(),
+        onDrainHeard: (reason) => this.#ending.drainHeard(reason),
         onCloseHeard: (reason) => this.#ending.closeHeard(reason),
         onAnswered: () => {
           outbox.placeFreed();

@@ -89,6 +89,11 @@ export class Outbox {
     return this.#paid?.isEmpty ?? true;
   }
 
+  /** A short request given now would wait for credit or a place. */
+  get lacksCredit(): boolean {
+    return !(this.#paid?.passes(0, true) ?? true);
+  }
+
   /** So many unsent bytes wait that nothing should be handled that may add to them. */
   get blocked(): boolean {
     const { sender } = this;

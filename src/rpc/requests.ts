@@ -192,6 +192,15 @@ export class RequestTable {
     this.#onAbandon(sequence);
   }
 
+  /** Rejects some of those that wait. Their numbers and places stay taken until their ends come. */
+  rejectWhere(isMeant: (sequence: number) => boolean, error: SealwireError): void {
+    for (const request of this.#rows) {
+      if (request === undefined || request.settled || !isMeant(request.sequence)) continue;
+      this.#waiting--;
+      request.reject(error);
+    }
+  }
+
   /** Rejects everything that was sent and waits, each with the error for its number. */
   rejectAll(errorFor: (sequence: number) => SealwireError): void {
     if (this.#occupied === 0) return;

@@ -1,7 +1,7 @@
 // Calls of a client none of whose endpoints is open. They belong to the client: whichever endpoint opens first takes
 // them. What has waited has never been sent.
 
-import { SealwireError } from "../base/errors.ts";
+import { isSealwireError, SealwireError } from "../base/errors.ts";
 import { channels } from "../core/diagnostics.ts";
 import { type AbortWatcher, unwatchSignal, watchSignal } from "./abortWatchers.ts";
 import { Deadline, timers } from "./timers.ts";
@@ -55,7 +55,7 @@ class WaitingCall extends Deadline implements AbortWatcher {
     timers.cancel(this);
     if (this.#signal !== undefined) unwatchSignal(this.#signal, this);
     if (error === undefined) this.#resolve();
-    else this.#reject(error);
+    else this.#reject(notBegun(error));
   }
 }
 
@@ -134,5 +134,11 @@ export class WaitingCalls {
 function refused(error: SealwireError): Promise<never> {
   const { queueFull } = channels;
   if (queueFull.hasSubscribers) queueFull.publish({ connection: undefined, code: error.code });
-  return Promise.reject(error);
+  return Promise.reject(notBegun(error));
+}
+
+/** What has waited has never been sent. */
+function notBegun(error: unknown): unknown {
+  if (!isSealwireError(error) || error.notBegun) return error;
+  return new SealwireError(error.code, error.message, { cause: error.cause, notBegun: true });
 }

@@ -125,8 +125,14 @@ export class RawListener {
     return this.#peers[this.#taken++]!;
   }
 
+  /** Takes no more connections; those that it has stay. */
+  stopListening(): void {
+    this.#server.close();
+  }
+
   async close(): Promise<void> {
     for (const peer of this.#peers) await peer.destroy();
+    if (!this.#server.listening) return;
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 }

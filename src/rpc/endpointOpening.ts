@@ -1,0 +1,124 @@
+// An open endpoint for calls that found none: whoever waits starts races (RFC 8305) over what is known, and over what a
+// new lookup finds, until one opens or there is nothing left to try.
+
+import { SealwireError } from "../base/errors.ts";
+import type { EndpointMember } from "./endpointMember.ts";
+import { EndpointRace } from "./endpointRace.ts";
+import type { EndpointSet, EndpointsContext } from "./endpointSet.ts";
+import { WaitingCalls } from "./waitingCalls.ts";
+
+/** Races in a row that one waiting call may see: what was found anew is tried, too. */
+const MOST_RACES = 3;
+/** How often a call may find that the endpoint that opened for it is gone again. */
+const MOST_OPENINGS = 16;
+
+export class EndpointOpening {
+  readonly #canChange: boolean;
+  readonly #endpoints: EndpointSet;
+  readonly #waiting: WaitingCalls;
+  #race: EndpointRace | undefined;
+  #racing = false;
+  #closed = false;
+
+  constructor({ limits, maxConnections, canChange }: EndpointsContext, endpoints: EndpointSet) {
+    this.#canChange = canChange;
+    this.#endpoints = endpoints;
+    this.#waiting = new WaitingCalls(limits.maxInFlightRequests * maxConnections, limits.maxPendingBytes);
+  }
+
+  get waitingCalls(): number {
+    return this.#waiting.size;
+  }
+
+  get waitingBytes(): number {
+    return this.#waiting.bytes;
+  }
+
+  /** A connection opened. */
+  opened(): void {
+    this.#race?.stop();
+    this.#waiting.resolveAny();
+  }
+
+  /** Rejects whatever waits. */
+  close(): void {
+    this.#closed = true;
+    this.#race?.stop();
+    this.#waiting.rejectAll(closedError());
+  }
+
+  /** An open member for a call, now or as soon as there is one. */
+  async wait(
+    key: string | undefined,
+    bytes: number,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<EndpointMember> {
+    const end = performance.now() + timeoutMs;
+    for (let i = 0; i < MOST_OPENINGS + this.#endpoints.size; i++) {
+      if (this.#closed) throw closedError();
+      const member = this.#endpoints.choose(key);
+      if (member !== undefined) return member;
+      const leftMs = timeoutMs === 0 ? 0 : Math.max(Math.ceil(end - performance.now()), 1);
+      const one = key === undefined ? undefined : this.#endpoints.byKey(key)?.connect();
+      const opened = this.#waiting.wait(bytes, leftMs, signal, one);
+      if (one === undefined) this.#startRaces();
+      await opened;
+    }
+    throw new SealwireError("ERR_CONNECTION_LOST", "the endpoints close as soon as they are open", {
+      notBegun: true,
+    });
+  }
+
+  #startRaces(): void {
+    if (this.#racing) return;
+    this.#racing = true;
+    this.#runRaces().then(
+      (error) => {
+        this.#racing = false;
+        // Waiting calls were resolved if one opened; else they learn why not.
+        if (error !== undefined) this.#waiting.rejectAny(error);
+        else if (this.#endpoints.anyOpen) this.#waiting.resolveAny();
+        else if (this.#waiting.waitForAny) this.#startRaces();
+      },
+      (error) => {
+        this.#racing = false;
+        this.#waiting.rejectAny(error);
+      },
+    );
+  }
+
+  /** Undefined when an endpoint opened; else why none did. */
+  async #runRaces(): Promise<unknown> {
+    const { resolver } = this.#endpoints;
+    const tried = new Set<EndpointMember>();
+    let error: unknown;
+    for (let i = 0; i < MOST_RACES && !this.#closed; i++) {
+      resolver.refreshIfStale();
+      let order = this.#endpoints.order(tried);
+      if (order.length === 0) {
+        // The first lookup, or what was found has failed: it may be old.
+        if (this.#canChange || tried.size === 0) await resolver.refreshSoon();
+        order = this.#endpoints.order(tried);
+      }
+      if (order.length === 0 || this.#closed) break;
+      for (const member of order) tried.add(member);
+      this.#race = new EndpointRace(order);
+      error = await this.#race.outcome;
+      if (error === undefined) return undefined;
+    }
+    if (this.#closed) return closedError();
+    return error ?? notFound(resolver.error);
+  }
+}
+
+/** What calls of a closed client reject with. */
+export function closedError(): SealwireError {
+  return new SealwireError("ERR_CLOSED", "the client is closed", { notBegun: true });
+}
+
+function notFound(cause: unknown): SealwireError {
+  if (cause instanceof SealwireError) return cause;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new SealwireError("ERR_DIAL_FAILED", `the endpoints could not be found: ${why}`, { cause });
+}

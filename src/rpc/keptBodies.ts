@@ -1,0 +1,44 @@
+// Copies of the bodies of calls that are under way, so that a call which an endpoint did not begin can go to another one.
+// They are bounded: a call beyond that has none, and ends where it is.
+
+import { copyOf } from "../core/bytes.ts";
+
+/** What a copy costs beside its bytes: the array, its buffer, and what settles the call. */
+const COPY_OVERHEAD_BYTES = 256;
+
+export class KeptBodies {
+  readonly #maxBytes: number;
+  #bytes = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Bytes of all copies, and what they cost besides. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** A copy that is kept until `release`; undefined when there are too many. */
+  copy(body: Uint8Array): Uint8Array | undefined {
+    return this.#count(body) ? copyOf(body) : undefined;
+  }
+
+  /** Counts a copy that there is already. False: it can't be kept, and stays the caller's to wipe. */
+  adopt(copy: Uint8Array): boolean {
+    return this.#count(copy);
+  }
+
+  /** Wipes it. */
+  release(copy: Uint8Array): void {
+    copy.fill(0);
+    this.#bytes -= copy.length + COPY_OVERHEAD_BYTES;
+  }
+
+  #count({ length }: Uint8Array): boolean {
+    const cost = length + COPY_OVERHEAD_BYTES;
+    if (this.#bytes + cost > this.#maxBytes) return false;
+    this.#bytes += cost;
+    return true;
+  }
+}

@@ -1,0 +1,131 @@
+// A call with streams that goes to another endpoint when the first one did not begin it. Nothing of it is lost as long as
+// nothing was streamed: once the caller has written an item, or has got one, the call ends where it is.
+
+import type { SealwireError } from "../base/errors.ts";
+import { copyOf, requireBytes } from "../core/bytes.ts";
+import type { CallHead } from "../protocol/head.ts";
+import type { PendingCall } from "./call.ts";
+import type { Call } from "./peer.ts";
+
+/** Where the call goes on after this error; undefined when it ends with it. */
+type Again = (error: SealwireError) => Promise<PendingCall> | undefined;
+
+export class MovableCall implements Call {
+  readonly #again: Again;
+  readonly #settled: Promise<Uint8Array>;
+  #resolve!: (body: Uint8Array) => void;
+  #reject!: (error: unknown) => void;
+  #call: PendingCall;
+  /** While it moves: the call that it becomes. */
+  #next: Promise<PendingCall> | undefined;
+  /** The items of `#call`, for whoever iterates. */
+  #items: AsyncIterator<Uint8Array, undefined> | undefined;
+  /** Something was streamed: the call does not move. */
+  #stays = false;
+  #ended = false;
+  #wantsAnswer = false;
+
+  /** @param onEnd told once, when it has settled */
+  constructor(first: PendingCall, again: Again, onEnd: () => void) {
+    this.#again = again;
+    this.#call = first;
+    this.#settled = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    this.#settled.then(onEnd, onEnd); // whoever iterates is told there, too
+    this.#follow(first);
+  }
+
+  get answer(): Promise<Uint8Array> {
+    this.#wantsAnswer = true;
+    // Asks for the answer there: whoever does not iterate gets none of the items.
+    this.#call.answer.catch(() => {});
+    return this.#settled;
+  }
+
+  get answerHead(): CallHead | undefined {
+    return this.#call.answerHead;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
+    // At once, as with every call: from now on its items are wanted.
+    this.#items = this.#call[Symbol.asyncIterator]();
+    return {
+      next: () => this.#nextItem(),
+      return: () => {
+        const items = this.#items;
+        this.#items = undefined;
+        return items?.return?.() ?? Promise.resolve({ done: true, value: undefined });
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
+  }
+
+  async #nextItem(): Promise<IteratorResult<Uint8Array, undefined>> {
+    for (;;) {
+      const call = this.#call;
+      if (this.#items === undefined) return { done: true, value: undefined };
+      try {
+        const result = await this.#items.next();
+        if (!result.done) this.#stays = true;
+        return result;
+      } catch (error) {
+        if (this.#stays || !call.settled) throw error;
+        // Whoever follows the call decides whether it goes on, before this is told of its end.
+        await call.settling.catch(() => {});
+        if (this.#next === undefined && this.#call === call) throw error;
+        await this.#next;
+      }
+    }
+  }
+
+  write(item: Uint8Array): Promise<void> {
+    requireBytes("item", item);
+    this.#stays = true;
+    if (this.#next === undefined) return this.#call.write(item);
+    const copy = copyOf(item);
+    const written = this.#next.then((call) => call.write(copy));
+    written.catch(() => {});
+    return written;
+  }
+
+  end(): void {
+    if (this.#next === undefined) {
+      this.#ended = true;
+      this.#call.end();
+      return;
+    }
+    // Behind what was written meanwhile.
+    const end = (call: PendingCall): void => {
+      this.#ended = true;
+      call.end();
+    };
+    this.#next.then(end, () => {});
+  }
+
+  #follow(call: PendingCall): void {
+    call.settling.then(this.#resolve, (error) => this.#failed(error));
+  }
+
+  #failed(error: SealwireError): void {
+    const next = this.#stays ? undefined : this.#again(error);
+    if (next === undefined) {
+      this.#reject(error);
+      return;
+    }
+    this.#next = next;
+    next.then((call) => this.#moved(call), this.#reject);
+  }
+
+  #moved(call: PendingCall): void {
+    this.#next = undefined;
+    this.#call = call;
+    if (this.#items !== undefined) this.#items = call[Symbol.asyncIterator]();
+    if (this.#wantsAnswer) call.answer.catch(() => {});
+    if (this.#ended) call.end();
+    this.#follow(call);
+  }
+}
