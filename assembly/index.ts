@@ -43,6 +43,19 @@ export {
   streamXor,
 } from "./gcmStream";
 
+// ChaCha20-Poly1305.
+export {
+  chachaBegin,
+  chachaCrypt,
+  chachaEnd,
+  chachaHash,
+  chachaOpenFrames,
+  chachaSealFrames,
+  chachaTag,
+  chachaVerify,
+} from "./chaCha20Poly1305";
+export { CHACHA_SCRATCH, CHACHA_SCRATCH_BYTES } from "./memory";
+
 // ML-KEM-768, SHA-3 and SHAKE.
 export { mlKem768Decaps, mlKem768Encaps, mlKem768KeyGen } from "./mlKem768";
 export { sponge } from "./sha3";

@@ -12,7 +12,8 @@
 //   0x0100000  key cache: KEY_ENTRIES expanded keys                             29 MiB
 //   0x1E00000  pool: POOL_SLOTS slots of 64 KiB that sockets read and write     32 MiB
 //   0x3E00000  ML-KEM: Keccak states, polynomials, tables                       32 KiB
-//   0x3E08000  spare                                                            96 KiB
+//   0x3E08000  ChaCha20-Poly1305: states                                        4 KiB
+//   0x3E09000  spare                                                            92 KiB
 //   0x3E20000  keystream ahead: AHEAD_ENTRIES entries of 16 KiB              1,024 KiB
 //   0x3F20000  receive: join region 128 KiB, window 64 KiB                     192 KiB
 //   0x3F50000  spare                                                           704 KiB
@@ -102,3 +103,8 @@ export const KEM_BYTES: usize = KEM_SCRATCH + 0x800; // seeds, hashes, a second 
 export const KEM_POLYNOMIALS: usize = KEM_SCRATCH + 0x2000; // of 512 bytes each: see kpke.ts
 export const KEM_SECRETS_END: usize = KEM_SCRATCH + 0x5800; // everything before is wiped
 export const NTT_TABLES: usize = KEM_SCRATCH + 0x6000; // 3,584 bytes, public, live on: see ntt3329.ts
+
+// ChaCha20-Poly1305: see chaCha20Poly1305.ts. All of it is 0 between calls.
+export const CHACHA_SCRATCH: usize = 0x3e08000;
+export const CHACHA_SCRATCH_BYTES: usize = 0x1000;
+export const CHACHA_SCRATCH_USED_BYTES: usize = 320;

@@ -9,6 +9,7 @@ export {
   hmacBlake2b,
 } from "./core/blake2b.ts";
 export type { OwnBytes } from "./core/bytes.ts";
+export { type ChaCha20Poly1305, type ChaChaEngine, chacha20poly1305 } from "./core/chaCha20Poly1305.ts";
 export type { Engine } from "./core/engine.ts";
 export { type Aes256Gcm, aes256gcm } from "./core/gcm.ts";
 export {

@@ -3,7 +3,7 @@
 
 export type { ErrorCode } from "./base/errors.ts";
 export { SealwireError } from "./base/errors.ts";
-export type { NonceLayout } from "./core/frameCipher.ts";
+export type { NonceLayout } from "./core/nonceCounter.ts";
 export type {
   Handshake,
   HandshakeFactory,

@@ -16,6 +16,10 @@ const build = (name: string) =>
 
 /** Lengths around the borders of blocks, groups, windows and ways of AES and GHASH. */
 const TEXT_LENGTHS = [0, 1, 15, 16, 17, 100, 175, 176, 177, 192, 768, 1_400, 8_160, 8_192, 20_000];
+/** Those around the borders of blocks, groups and windows of ChaCha20-Poly1305. */
+const CHACHA_LENGTHS = [
+  0, 1, 15, 16, 17, 63, 64, 65, 191, 192, 193, 448, 449, 704, 1_400, 4_096, 4_097, 20_000,
+];
 const HASH_LENGTHS = [0, 1, 63, 64, 65, 127, 128, 129, 255, 256, 300];
 /** Where K-PKE.KeyGen has rho, which is a part of the public key, between G and the sampling of the matrix. */
 const RHO: [number, number] = [0x3e00840, 0x3e00860];
@@ -136,6 +140,43 @@ describe.each(["sealwire", "sealwire.relaxed"])("%s.wasm", (name) => {
     }
   });
 
+  test("ChaCha20-Poly1305: sealing, opening, in pieces; only whether the tag is right becomes known", () => {
+    const key = randomBytes(32);
+    tracer.put(staging, key, true);
+    for (const length of CHACHA_LENGTHS) {
+      const text = randomBytes(length);
+      const end = putFrame(text);
+      expect(leaksOf("chachaSealFrames", [staging, 3, 7, pool, end])).toEqual([]);
+      expect(tracer.taintedBytes(pool + 4, length + TAG)).toBe(length + TAG);
+      const sealed = Buffer.from(tracer.memory.slice(pool + 4, end));
+      expect(sealed.equals(sealedByNodeChaCha(key, 3, 7, text))).toBe(true);
+      for (const right of [false, true]) {
+        tracer.put(pool + 4, sealed, false);
+        if (!right) tracer.memory[end - 1]! ^= 1;
+        const { result, leaks } = tracer.trace("chachaOpenFrames", [staging, 3, 7, pool, end]);
+        expect(result).toBe(right ? 1 : 0);
+        // The one branch on the verdict.
+        expect(leaks.map(({ kind }) => kind)).toEqual(["branch"]);
+        expect(tracer.taintedBytes(pool + 4, length)).toBe(right ? length : 0);
+      }
+      const [nonce, tag] = [staging + 32, staging + 128];
+      tracer.put(nonce, randomBytes(12), false);
+      tracer.put(pool, text, true);
+      expect(leaksOf("chachaBegin", [staging])).toEqual([]);
+      expect(leaksOf("chachaCrypt", [pool, length])).toEqual([]);
+      expect(leaksOf("chachaHash", [pool, length])).toEqual([]);
+      expect(leaksOf("chachaTag", [0, length, tag])).toEqual([]);
+      expect(tracer.taintedBytes(tag, TAG)).toBe(TAG);
+      expect(leaksOf("chachaEnd", [])).toEqual([]);
+      // The comparison itself has no branch: the verdict is returned.
+      tracer.mark(pool, length, false);
+      expect(leaksOf("chachaBegin", [staging])).toEqual([]);
+      expect(leaksOf("chachaHash", [pool, length])).toEqual([]);
+      expect(tracer.trace("chachaVerify", [0, length, tag])).toEqual({ result: 1, leaks: [] });
+      expect(leaksOf("chachaEnd", [])).toEqual([]);
+    }
+  });
+
   test("ML-KEM-768: keys, encapsulation, decapsulation and its implicit rejection", () => {
     const [ek, dk, c, secret] = [staging, staging + 0x600, staging + 0x1000, staging + 0x1600];
     const random = secret + 32;
@@ -240,5 +281,14 @@ function sealedByNode(key: Uint8Array, counter: number, text: Uint8Array): Buffe
   const iv = Buffer.alloc(12);
   iv.writeUInt32BE(counter, 8);
   const cipher = createCipheriv("aes-256-gcm", key, iv);
+  return Buffer.concat([cipher.update(text), cipher.final(), cipher.getAuthTag()]);
+}
+
+/** The same for ChaCha20-Poly1305, whose counter is little-endian; given in halves. */
+function sealedByNodeChaCha(key: Uint8Array, high: number, low: number, text: Uint8Array): Buffer {
+  const nonce = Buffer.alloc(12);
+  nonce.writeUInt32LE(low, 4);
+  nonce.writeUInt32LE(high, 8);
+  const cipher = createCipheriv("chacha20-poly1305", key, nonce, { authTagLength: TAG });
   return Buffer.concat([cipher.update(text), cipher.final(), cipher.getAuthTag()]);
 }

@@ -1,11 +1,12 @@
-// Rows for AES-256-GCM: FrameCipher's engines over batches in linear memory, against what node:crypto,
+// Rows for AES-256-GCM: GcmFrameCipher's engines over batches in linear memory, against what node:crypto,
 // WebCrypto and @noble/ciphers need for the same messages. (libsodium-wrappers has AES-256-GCM only where it
 // finds AES instructions, which in WebAssembly it does not; hash-wasm has no ciphers.)
 
 import nodeCrypto from "node:crypto";
 import { gcm as noble } from "@noble/ciphers/aes.js";
 import { CachedKey } from "../../src/core/cachedKey.ts";
-import { type Engine, FrameCipher } from "../../src/core/frameCipher.ts";
+import type { Engine } from "../../src/core/engine.ts";
+import { GcmFrameCipher } from "../../src/core/gcmFrameCipher.ts";
 import { memory, POOL } from "../../src/core/wasmModule.ts";
 import { check, type Row, type RowOptions, sameBytes } from "./rows.ts";
 
@@ -34,7 +35,7 @@ function plainBatch(bytes: number, batch: number): Uint8Array {
   return frames;
 }
 
-/** Nonce i as FrameCipher's "counter-last" has it. */
+/** Nonce i as GcmFrameCipher's "counter-last" has it. */
 function writeNonce(nonce: DataView, i: number): void {
   nonce.setUint32(4, Math.floor(i / 2 ** 32));
   nonce.setUint32(8, i >>> 0);
@@ -60,8 +61,8 @@ function ownRows(engine: Engine, bytes: number, batch: number): Row[] {
   const plain = plainBatch(bytes, batch);
   const sealed = sealedBatch(key, plain, bytes, batch);
   const end = POOL + plain.length;
-  const sender = new FrameCipher(key, "counter-last", engine);
-  const receiver = new FrameCipher(key, "counter-last", engine);
+  const sender = new GcmFrameCipher(key, "counter-last", engine);
+  const receiver = new GcmFrameCipher(key, "counter-last", engine);
   const what = `${engine}, ${bytes} B × ${batch}`;
   memory.set(plain, POOL);
   sender.sealFrames(POOL, end, batch);

@@ -1,11 +1,12 @@
 // AES-256-GCM (FIPS 197, SP 800-38D) on byte arrays: 32-byte key, 12-byte nonce, 16-byte tag, any AAD.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
-import { isShared, requireBytes, requireBytesOf } from "./bytes.ts";
-import { AES_KEY_BYTES, CachedKey } from "./cachedKey.ts";
+import { openMessage, sealMessage, stableCopy } from "./aeadPieces.ts";
+import { requireBytes, requireBytesOf } from "./bytes.ts";
+import { AES_KEY_BYTES } from "./cachedKey.ts";
 import { checkEngine, type Engine } from "./engine.ts";
 import { TAG_BYTES } from "./frameLayout.ts";
-import { MAX_TEXT_BYTES, openMessage, PIECE_BYTES, sealMessage } from "./gcmPieces.ts";
+import { GcmKey } from "./gcmKey.ts";
 import { IV_BYTES } from "./nonceCounter.ts";
 
 /** AES-256-GCM under one key. */
@@ -36,21 +37,16 @@ export interface Aes256Gcm {
 
 const EMPTY = new Uint8Array(0);
 
-/**
- * Bytes that are read twice must be the same both times: what another thread may write to is copied first. Otherwise
- * it could change a ciphertext between its authentication and its decryption.
- */
-function stable(bytes: Uint8Array): Uint8Array {
-  return bytes.length > PIECE_BYTES && isShared(bytes) ? new Uint8Array(bytes) : bytes;
-}
+/** SP 800-38D section 5.2.1.1: at most 2^36 - 32 bytes of text. */
+const MAX_TEXT_BYTES = 2 ** 36 - 32;
 
 class Gcm implements Aes256Gcm {
-  readonly #key: CachedKey;
+  readonly #key: GcmKey;
   readonly #engine: Engine;
   #destroyed = false;
 
   constructor(key: Uint8Array, engine: Engine) {
-    this.#key = new CachedKey(key);
+    this.#key = new GcmKey(key);
     this.#engine = engine;
   }
 
@@ -66,7 +62,7 @@ class Gcm implements Aes256Gcm {
   open(nonce: Uint8Array, sealed: Uint8Array, aad: Uint8Array = EMPTY): Uint8Array {
     this.#require(nonce, aad);
     requireBytes("sealed", sealed);
-    const plaintext = openMessage(this.#key, this.#engine, nonce, aad, [stable(sealed)]);
+    const plaintext = openMessage(this.#key, this.#engine, nonce, aad, [stableCopy(sealed)]);
     if (plaintext === null) throw new SealwireError("ERR_DECRYPT", "the message does not authenticate");
     return plaintext;
   }

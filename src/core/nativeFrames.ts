@@ -1,7 +1,9 @@
-// Frames in linear memory, sealed and opened one by one by the runtime's GCM. Only where `nodeCrypto` is there.
+// Frames in linear memory, sealed and opened one by one by the runtime's AEAD. Only where `nodeCrypto` is there and has
+// the cipher.
 
+import type * as NodeCrypto from "node:crypto";
+import type { AeadKey } from "./aeadKey.ts";
 import { readU32 } from "./bytes.ts";
-import type { CachedKey } from "./cachedKey.ts";
 import { copyInto } from "./copy.ts";
 import { detach, wipeAndDetach } from "./detach.ts";
 import { LENGTH_BYTES, TAG_BYTES } from "./frameLayout.ts";
@@ -11,11 +13,30 @@ import { wipe } from "./wipe.ts";
 
 const options = { authTagLength: TAG_BYTES };
 
+/**
+ * The runtime's cipher for one message, to seal it. The types of node:crypto tell the ciphers apart by name; what is used
+ * here they have in common.
+ *
+ * @internal
+ */
+export function createNativeCipher(key: AeadKey, iv: Uint8Array): NodeCrypto.CipherGCM {
+  return nodeCrypto!.createCipheriv(key.native as "aes-256-gcm", key.bytes, iv, options);
+}
+
+/**
+ * The same to open it.
+ *
+ * @internal
+ */
+export function createNativeDecipher(key: AeadKey, iv: Uint8Array): NodeCrypto.DecipherGCM {
+  return nodeCrypto!.createDecipheriv(key.native as "aes-256-gcm", key.bytes, iv, options);
+}
+
 /** Seals the frame at address `frame` in place; returns the address of the next one. */
-export function sealFrameNatively(key: CachedKey, iv: Uint8Array, frame: number): number {
+export function sealFrameNatively(key: AeadKey, iv: Uint8Array, frame: number): number {
   const length = readU32(memory, frame) - TAG_BYTES;
   const text = frame + LENGTH_BYTES;
-  const cipher = nodeCrypto!.createCipheriv("aes-256-gcm", key.bytes, iv, options);
+  const cipher = createNativeCipher(key, iv);
   if (length > 0) {
     const ciphertext = cipher.update(memory.subarray(text, text + length));
     copyInto(memory, text, ciphertext);
@@ -27,7 +48,7 @@ export function sealFrameNatively(key: CachedKey, iv: Uint8Array, frame: number)
 }
 
 /** Opens a frame in place. Returns the address of the next one, or 0 when this one does not authenticate. */
-export function openFrameNatively(key: CachedKey, iv: Uint8Array, frame: number): number {
+export function openFrameNatively(key: AeadKey, iv: Uint8Array, frame: number): number {
   const plaintext = decryptFrameNatively(key, iv, frame);
   if (plaintext === undefined) return 0;
   copyInto(memory, frame + LENGTH_BYTES, plaintext);
@@ -40,10 +61,10 @@ export function openFrameNatively(key: CachedKey, iv: Uint8Array, frame: number)
  * A frame's text in memory of its own, or undefined, with nothing left, when it does not authenticate. The frame itself
  * is not changed.
  */
-export function decryptFrameNatively(key: CachedKey, iv: Uint8Array, frame: number): Uint8Array | undefined {
+export function decryptFrameNatively(key: AeadKey, iv: Uint8Array, frame: number): Uint8Array | undefined {
   const text = frame + LENGTH_BYTES;
   const tag = text + readU32(memory, frame) - TAG_BYTES;
-  const decipher = nodeCrypto!.createDecipheriv("aes-256-gcm", key.bytes, iv, options);
+  const decipher = createNativeDecipher(key, iv);
   decipher.setAuthTag(memory.subarray(tag, tag + TAG_BYTES));
   const plaintext = decipher.update(memory.subarray(text, tag));
   try {

@@ -5,9 +5,10 @@ import { writeU32 } from "./bytes.ts";
 
 /**
  * Where the 64-bit counter stands in the 12-byte IV: "counter-first" is protocol v1 (u64be counter ‖
- * 00000000), "counter-last" Noise (00000000 ‖ u64be n, section 12.4).
+ * 00000000), "counter-last" Noise with AESGCM (00000000 ‖ u64be n, section 12.4), "counter-last-le" Noise with
+ * ChaChaPoly (00000000 ‖ u64le n, section 12.3).
  */
-export type NonceLayout = "counter-first" | "counter-last";
+export type NonceLayout = "counter-first" | "counter-last" | "counter-last-le";
 
 export const IV_BYTES = 12;
 const TWO_32 = 2 ** 32;
@@ -17,12 +18,14 @@ export class NonceCounter {
   /** The counter of the next frame, in two u32 halves. 2^64 - 1 is never used (Noise section 5.1). */
   counterHigh = 0;
   counterLow = 0;
-  /** As the wasm module takes it: 0 is counter-first, 1 counter-last. */
+  /** As the wasm module takes it for AES-GCM: 0 is counter-first, 1 counter-last. */
   protected readonly layout: 0 | 1;
+  readonly #littleEndian: boolean;
   readonly #iv = new Uint8Array(IV_BYTES);
 
   constructor(layout: NonceLayout) {
     this.layout = layout === "counter-first" ? 0 : 1;
+    this.#littleEndian = layout === "counter-last-le";
   }
 
   /** The IV of the next frame: the same 12 bytes of memory every time. */
@@ -58,6 +61,7 @@ export class NonceCounter {
     const at = this.layout === 0 ? 0 : 4;
     writeU32(iv, at, high);
     writeU32(iv, at + 4, low);
+    if (this.#littleEndian) iv.subarray(at).reverse();
     return iv;
   }
 }

@@ -1,11 +1,11 @@
 // One sealed frame, of any size, given out in pieces of PIECE_BYTES. Every piece is filled before it is given out; the
 // last one is allocated at its exact size.
 
+import { PIECE_BYTES } from "./aeadPieces.ts";
 import { writeU32 } from "./bytes.ts";
 import { copyInto } from "./copy.ts";
 import { detach } from "./detach.ts";
 import { LENGTH_BYTES } from "./frameLayout.ts";
-import { PIECE_BYTES } from "./gcmPieces.ts";
 
 export class PieceWriter {
   readonly #give: (piece: Uint8Array) => void;

@@ -79,6 +79,25 @@ export interface GcmExports {
   streamEnd(): void;
 }
 
+/**
+ * ChaCha20-Poly1305 (assembly/chaCha20Poly1305.ts). `key`: 32 bytes in linear memory; counters are given as two u32
+ * halves, nonces are Noise's.
+ */
+export interface ChaChaExports {
+  /** Seals the frames in [start, end) in place. */
+  chachaSealFrames(key: number, high: number, low: number, start: number, end: number): void;
+  /** Opens frames in place up to the first that does not authenticate; returns how many. */
+  chachaOpenFrames(key: number, high: number, low: number, start: number, end: number): number;
+  /** One message in pieces; behind the key lies its nonce, 12 bytes. */
+  chachaBegin(key: number): void;
+  chachaHash(ptr: number, length: number): void;
+  chachaCrypt(ptr: number, length: number): void;
+  chachaTag(aadBytes: number, textBytes: number, tag: number): void;
+  /** 1 if the 16 bytes at `tag` are right. */
+  chachaVerify(aadBytes: number, textBytes: number, tag: number): number;
+  chachaEnd(): void;
+}
+
 /** ML-KEM-768, SHA-3 and SHAKE (assembly/mlKem768.ts, sha3.ts). Some read or write up to 16 bytes beyond a buffer. */
 export interface KemExports {
   /** ek (1,184) and dk (2,400) from the 64-byte seed. */
@@ -91,7 +110,7 @@ export interface KemExports {
   sponge(rate: number, suffix: number, out: number, outLength: number, data: number, length: number): void;
 }
 
-export type CoreExports = CurveExports & GcmExports & KemExports;
+export type CoreExports = CurveExports & GcmExports & ChaChaExports & KemExports;
 
 const exported = wasmInstance().exports;
 
@@ -126,6 +145,10 @@ export const KEYSTREAM_BYTES = region("KEYSTREAM_BYTES");
 /** Scratch of the module's AES-GCM; its first 8 bytes are results, all else is 0 between calls. */
 export const GCM_SCRATCH = region("GCM_SCRATCH");
 export const GCM_SCRATCH_BYTES = region("GCM_SCRATCH_BYTES");
+
+/** Scratch of the module's ChaCha20-Poly1305: all of it is 0 between calls. */
+export const CHACHA_SCRATCH = region("CHACHA_SCRATCH");
+export const CHACHA_SCRATCH_BYTES = region("CHACHA_SCRATCH_BYTES");
 
 const results = new Uint32Array(memory.buffer, GCM_SCRATCH, 2);
 /** After writeCounters: the address of the first frame that did not fit, or the end. */

@@ -3,7 +3,7 @@
 export { type ErrorCode, SealwireError } from "../base/errors.ts";
 export type { ConnectionLimits, PeerIdentity } from "../base/options.ts";
 export type { Engine } from "../core/engine.ts";
-export type { NonceLayout } from "../core/frameCipher.ts";
+export type { NonceLayout } from "../core/nonceCounter.ts";
 export {
   type FirstUse,
   type KnownPeer,

@@ -4,7 +4,8 @@
 import { readU32 } from "../core/bytes.ts";
 import { channels } from "../core/diagnostics.ts";
 import type { Engine } from "../core/engine.ts";
-import { FrameCipher } from "../core/frameCipher.ts";
+import type { FrameCipher } from "../core/frameCipher.ts";
+import { GcmFrameCipher } from "../core/gcmFrameCipher.ts";
 import { memory } from "../core/wasmModule.ts";
 import type { HandshakeResult, TransportFormat } from "./handshake.ts";
 import { LENGTH_BYTES } from "./wire.ts";
@@ -18,7 +19,7 @@ class Direction {
 
   constructor(name: "send" | "receive", key: Uint8Array, format: TransportFormat, engine: Engine) {
     this.#name = name;
-    this.cipher = new FrameCipher(key, format.nonceLayout, engine);
+    this.cipher = new GcmFrameCipher(key, format.nonceLayout, engine);
     this.#rekeyAfter = format.rekeyAfterFrames === 0 ? Number.POSITIVE_INFINITY : format.rekeyAfterFrames;
     this.#left = this.#rekeyAfter;
   }

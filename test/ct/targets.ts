@@ -2,8 +2,9 @@
 // them. Class 0 is always the same input, class 1 a fresh random one (or the other verdict).
 
 import { blake2b, hkdfBlake2b, hmacBlake2b } from "../../src/core/blake2b.ts";
+import { type ChaChaEngine, chacha20poly1305 } from "../../src/core/chaCha20Poly1305.ts";
 import type { Engine } from "../../src/core/engine.ts";
-import { type Aes256Gcm, aes256gcm } from "../../src/core/gcm.ts";
+import { aes256gcm } from "../../src/core/gcm.ts";
 import { mlKem768Decapsulate, mlKem768Encapsulate, mlKem768KeyPair } from "../../src/core/mlKem768.ts";
 import { x25519, x25519KeyPair, x25519PublicKey } from "../../src/core/x25519.ts";
 
@@ -24,9 +25,12 @@ const random = (length: number): Uint8Array<ArrayBuffer> => crypto.getRandomValu
 /** Class 0: these bytes; class 1: random ones of the same length. */
 const fixedOrRandom = (fixed: Uint8Array) => (which: 0 | 1) => (which === 0 ? fixed : random(fixed.length));
 
-function gcmTargets(engine: Engine): Target[] {
+const aeads = { "aes-256-gcm": aes256gcm, "chacha20-poly1305": chacha20poly1305 };
+
+function aeadTargets(aead: keyof typeof aeads, engine: Engine & ChaChaEngine): Target[] {
   const nonce = random(12);
-  const cipher: Aes256Gcm = aes256gcm(random(32), engine);
+  const make = aeads[aead];
+  const cipher = make(random(32), engine);
   const sealed = cipher.seal(nonce, random(1_024));
   const wrong = (at: number): Uint8Array => {
     const copy = new Uint8Array(sealed);
@@ -43,24 +47,24 @@ function gcmTargets(engine: Engine): Target[] {
   };
   return [
     {
-      name: `seal, text (${engine})`,
+      name: `${aead}: seal, text (${engine})`,
       calls: 4,
       prepare: fixedOrRandom(new Uint8Array(1_024)),
       run: (text) => cipher.seal(nonce, text),
     },
     {
-      name: `seal, key (${engine})`,
+      name: `${aead}: seal, key (${engine})`,
       calls: 1,
       prepare: fixedOrRandom(new Uint8Array(32)),
       run(key) {
-        const one = aes256gcm(key, engine);
+        const one = make(key, engine);
         one.seal(nonce, nonce);
         one.destroy();
       },
     },
     {
       // Which byte of the tag is wrong, the first or the last.
-      name: `open, place of the first wrong byte of the tag (${engine})`,
+      name: `${aead}: open, place of the first wrong byte of the tag (${engine})`,
       calls: 2,
       prepare: (which) => wrong(which === 0 ? 1_024 : 1_039),
       run: refuse,
@@ -86,8 +90,9 @@ export function targets(): Target[] {
       run: (key) => x25519(key, publicKey),
     },
     { name: "x25519PublicKey, private key", calls: 1, prepare: fixedOrRandom(zero), run: x25519PublicKey },
-    ...gcmTargets("wasm"),
-    ...gcmTargets("auto"),
+    ...aeadTargets("aes-256-gcm", "wasm"),
+    ...aeadTargets("aes-256-gcm", "auto"),
+    ...aeadTargets("chacha20-poly1305", "wasm"),
     {
       name: "blake2b, input",
       calls: 20,

@@ -7,6 +7,7 @@ import {
   aes256gcm,
   Blake2b,
   blake2b,
+  chacha20poly1305,
   hkdfBlake2b,
   hmacBlake2b,
   mlKem768Decapsulate,
@@ -33,7 +34,8 @@ const exports: ((random: Random) => void)[] = [
   },
   (random) => {
     const engine = random.pick(["wasm", "native", "auto", "keystream"] as const);
-    const { value: cipher } = outcome(() => aes256gcm(bytesOf(random, 32), engine));
+    const aead = random.pick([aes256gcm, chacha20poly1305]);
+    const { value: cipher } = outcome(() => aead(bytesOf(random, 32), engine as "auto"));
     if (cipher === undefined) return;
     const [nonce, text, aad] = [
       bytesOf(random, 12),

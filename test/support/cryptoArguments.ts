@@ -13,8 +13,17 @@ import {
 } from "./byteArguments.ts";
 import { frameEnds } from "./frameEnds.ts";
 
-const { Blake2b, aes256gcm, blake2b, hkdfBlake2b, hmacBlake2b, x25519, x25519KeyPair, x25519PublicKey } =
-  entry;
+const {
+  Blake2b,
+  aes256gcm,
+  blake2b,
+  chacha20poly1305,
+  hkdfBlake2b,
+  hmacBlake2b,
+  x25519,
+  x25519KeyPair,
+  x25519PublicKey,
+} = entry;
 const { mlKem768Decapsulate, mlKem768Encapsulate, mlKem768KeyPair } = entry;
 
 /** Below, at and above the windows through which long inputs go. */
@@ -59,6 +68,37 @@ for (const length of HASHED) {
       call: ({ key, data }) => hmacBlake2b(key!, data!),
     },
   );
+}
+for (const engine of ["auto", "wasm"] as const) {
+  for (const length of SEALED) {
+    const variant = `${engine}, ${length} bytes`;
+    const args = { key: someBytes(32), nonce: someBytes(12), aad: someBytes(length === 20 ? 70_000 : 40) };
+    const plaintext = someBytes(length);
+    const call = (run: (cipher: entry.ChaCha20Poly1305) => unknown, key: Uint8Array) => {
+      const cipher = chacha20poly1305(key, engine);
+      try {
+        return run(cipher);
+      } finally {
+        cipher.destroy();
+      }
+    };
+    const ofSealing = call((cipher) => cipher.seal(args.nonce, plaintext, args.aad), args.key) as Uint8Array;
+    cases.push(
+      {
+        of: "chacha20poly1305(…).seal",
+        variant,
+        args: { ...args, plaintext },
+        call: ({ key, nonce, aad, plaintext }) =>
+          call((cipher) => cipher.seal(nonce!, plaintext!, aad!), key!),
+      },
+      {
+        of: "chacha20poly1305(…).open",
+        variant,
+        args: { ...args, sealed: ofSealing },
+        call: ({ key, nonce, aad, sealed }) => call((cipher) => cipher.open(nonce!, sealed!, aad!), key!),
+      },
+    );
+  }
 }
 for (const engine of engines) {
   for (const length of SEALED) {
@@ -265,6 +305,28 @@ const ends: EndCase[] = [
     },
   },
 ];
+for (const engine of ["auto", "wasm"] as const) {
+  for (const length of SEALED) {
+    ends.push({
+      of: "chacha20poly1305(…).open",
+      end: `${engine}, a forged message of ${length} bytes`,
+      run: () => {
+        const [key, nonce, text, aad] = [someBytes(32), someBytes(12), someBytes(length), someBytes(300)];
+        const cipher = chacha20poly1305(key, engine);
+        const message = cipher.seal(nonce, text, aad);
+        for (const at of [0, length - 1, length, length + 15]) {
+          const forged = new Uint8Array(message);
+          forged[at]! ^= 1;
+          assert.throws(() => cipher.open(nonce, forged, aad), { code: "ERR_DECRYPT" });
+        }
+        cipher.destroy();
+        assert.throws(() => cipher.open(nonce, message, aad), { code: "ERR_CLOSED" });
+        assert.throws(() => cipher.seal(nonce, text, aad), { code: "ERR_CLOSED" });
+        return [key, text];
+      },
+    });
+  }
+}
 for (const engine of engines) {
   for (const length of SEALED) {
     ends.push({

@@ -1,13 +1,27 @@
 // What a connection's ciphers leave in linear memory, however their calls end.
 
 import assert from "node:assert/strict";
-import { type Engine, FrameCipher } from "../../src/core/frameCipher.ts";
+import { ChaChaFrameCipher } from "../../src/core/chaChaFrameCipher.ts";
+import type { Engine } from "../../src/core/engine.ts";
+import type { FrameCipher } from "../../src/core/frameCipher.ts";
+import { GcmFrameCipher } from "../../src/core/gcmFrameCipher.ts";
 import { directionsAhead } from "../../src/core/keystreamAhead.ts";
+import { hasNativeChaCha } from "../../src/core/runtimeChaCha.ts";
 import { memory, POOL } from "../../src/core/wasmModule.ts";
 import { type EndCase, someBytes } from "./byteArguments.ts";
 
 const TAG_BYTES = 16;
+/** Makes the cipher of one direction. */
+type Make = (key: Uint8Array) => FrameCipher;
 const engines: Engine[] = ["auto", "wasm", "keystream", "native"];
+const gcm =
+  (engine: Engine): Make =>
+  (key) =>
+    new GcmFrameCipher(key, "counter-last", engine);
+const chaCha =
+  (engine: Engine): Make =>
+  (key) =>
+    new ChaChaFrameCipher(key, engine);
 
 /** Writes frames with these texts to the pool; returns where they end. */
 function layFrames(texts: readonly Uint8Array[]): number {
@@ -27,10 +41,10 @@ function wipeFrames(end: number): void {
 }
 
 /** Runs with a cipher for each end, under a key of its own, and destroys both. */
-function withCiphers(engine: Engine, use: (sender: FrameCipher, receiver: FrameCipher) => void): Uint8Array {
+function withCiphers(make: Make, use: (sender: FrameCipher, receiver: FrameCipher) => void): Uint8Array {
   const key = someBytes(32);
-  const sender = new FrameCipher(key, "counter-last", engine);
-  const receiver = new FrameCipher(key, "counter-last", engine);
+  const sender = make(key);
+  const receiver = make(key);
   try {
     use(sender, receiver);
   } finally {
@@ -40,9 +54,9 @@ function withCiphers(engine: Engine, use: (sender: FrameCipher, receiver: FrameC
   return key;
 }
 
-function batches(engine: Engine, length: number, count: number): Uint8Array[] {
+function batches(make: Make, length: number, count: number): Uint8Array[] {
   const texts = Array.from({ length: count }, () => someBytes(length));
-  const key = withCiphers(engine, (sender, receiver) => {
+  const key = withCiphers(make, (sender, receiver) => {
     const end = layFrames(texts);
     sender.sealFrames(POOL, end, count);
     assert.equal(receiver.openFrames(POOL, end, count), count);
@@ -62,7 +76,7 @@ function batches(engine: Engine, length: number, count: number): Uint8Array[] {
 function singles(length: number): Uint8Array[] {
   const texts = Array.from({ length: 12 }, () => someBytes(length));
   let ahead = 0;
-  const key = withCiphers("auto", (sender, receiver) => {
+  const key = withCiphers(gcm("auto"), (sender, receiver) => {
     for (const text of texts) {
       const end = layFrames([text]);
       sender.sealFrames(POOL, end, 1);
@@ -84,9 +98,9 @@ function singles(length: number): Uint8Array[] {
   return [key, ...texts];
 }
 
-function large(engine: Engine, length: number): Uint8Array[] {
+function large(make: Make, length: number): Uint8Array[] {
   const [header, body] = [someBytes(5), someBytes(length)];
-  const key = withCiphers(engine, (sender, receiver) => {
+  const key = withCiphers(make, (sender, receiver) => {
     const pieces: Uint8Array[] = [];
     sender.sealPieces(header, body, (piece) => pieces.push(new Uint8Array(piece)));
     const sealed = new Uint8Array(Buffer.concat(pieces)).subarray(4);
@@ -110,18 +124,23 @@ function large(engine: Engine, length: number): Uint8Array[] {
 }
 
 export const frameEnds: EndCase[] = [];
-for (const engine of engines) {
+function addEnds(of: string, engine: Engine, make: Make): void {
   for (const [length, count] of [
     [20, 3],
     [1_404, 16],
     [20_000, 3],
   ] as const) {
     const end = `${engine}, ${count} frames of ${length} bytes, sealed, opened and forged`;
-    frameEnds.push({ of: "FrameCipher", end, run: () => batches(engine, length, count) });
+    frameEnds.push({ of, end, run: () => batches(make, length, count) });
   }
   for (const length of [100, 5_000, 200_000]) {
     const end = `${engine}, a frame of ${length} bytes in pieces`;
-    frameEnds.push({ of: "FrameCipher", end, run: () => large(engine, length) });
+    frameEnds.push({ of, end, run: () => large(make, length) });
   }
 }
-frameEnds.push({ of: "FrameCipher", end: "keystream made ahead", run: () => singles(100) });
+for (const engine of engines) addEnds("GcmFrameCipher", engine, gcm(engine));
+for (const engine of engines) {
+  if (engine === "keystream" || (engine === "native" && !hasNativeChaCha())) continue;
+  addEnds("ChaChaFrameCipher", engine, chaCha(engine));
+}
+frameEnds.push({ of: "GcmFrameCipher", end: "keystream made ahead", run: () => singles(100) });

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { CachedKey, expandedKeys, LIVE_CIPHERS, liveCiphers } from "../../../src/core/cachedKey.ts";
 import { ClockCache } from "../../../src/core/clockCache.ts";
-import { type Engine, FrameCipher } from "../../../src/core/frameCipher.ts";
+import type { Engine } from "../../../src/core/engine.ts";
+import { GcmFrameCipher } from "../../../src/core/gcmFrameCipher.ts";
 import { core, KEY_CACHE, KEY_ENTRIES, KEY_ENTRY_BYTES, memory, POOL } from "../../../src/core/wasmModule.ts";
 import { nodeSeal, randomBytes } from "../../support/gcmTests.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
@@ -21,7 +22,7 @@ function nonceOf(counter: number): Uint8Array {
 }
 
 /** Has `cipher` seal one frame of `text` at POOL; returns ciphertext and tag. */
-function sealOne(cipher: FrameCipher, text: Uint8Array): Uint8Array {
+function sealOne(cipher: GcmFrameCipher, text: Uint8Array): Uint8Array {
   const end = POOL + text.length + 20;
   new DataView(memory.buffer).setUint32(POOL, text.length + 16);
   memory.set(text, POOL + 4);
@@ -32,8 +33,8 @@ function sealOne(cipher: FrameCipher, text: Uint8Array): Uint8Array {
 function manyConnections(count: number, engine: Engine, textLength: number): void {
   const keys = Array.from({ length: count }, () => randomBytes(32));
   const connections = keys.map((key) => ({
-    send: new FrameCipher(key, "counter-last", engine),
-    receive: new FrameCipher(key, "counter-last", engine),
+    send: new GcmFrameCipher(key, "counter-last", engine),
+    receive: new GcmFrameCipher(key, "counter-last", engine),
   }));
   const text = randomBytes(textLength);
   const end = POOL + textLength + 20;

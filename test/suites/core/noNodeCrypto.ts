@@ -7,7 +7,7 @@ import { sealWhole } from "../../support/sealWhole.ts";
 
 Object.defineProperty(process, "getBuiltinModule", { value: undefined, configurable: true });
 const { nodeCrypto } = await import("../../../src/core/runtimeAes.ts");
-const { FrameCipher } = await import("../../../src/core/frameCipher.ts");
+const { GcmFrameCipher } = await import("../../../src/core/gcmFrameCipher.ts");
 const { aes256gcm } = await import("../../../src/core/gcm.ts");
 const { memory, POOL } = await import("../../../src/core/wasmModule.ts");
 
@@ -17,8 +17,8 @@ test("node:crypto is really hidden", () => {
 
 test("the automatic engine does everything in the module", () => {
   const key = randomBytes(32);
-  const sender = new FrameCipher(key, "counter-last");
-  const receiver = new FrameCipher(key, "counter-last");
+  const sender = new GcmFrameCipher(key, "counter-last");
+  const receiver = new GcmFrameCipher(key, "counter-last");
   const gcm = aes256gcm(key);
   for (const length of [0, 100, 1404, 20_000, 65_000]) {
     const text = randomBytes(length);
@@ -50,7 +50,7 @@ test("the automatic engine does everything in the module", () => {
 test("an engine that needs it says so", () => {
   const key = new Uint8Array(32);
   for (const engine of ["keystream", "native"] as const) {
-    assert.throws(() => new FrameCipher(key, "counter-last", engine), { code: "ERR_UNSUPPORTED" });
+    assert.throws(() => new GcmFrameCipher(key, "counter-last", engine), { code: "ERR_UNSUPPORTED" });
     assert.throws(() => aes256gcm(key, engine), { code: "ERR_UNSUPPORTED" });
   }
 });

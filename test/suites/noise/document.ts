@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { FrameCipher } from "../../../src/core/frameCipher.ts";
+import { GcmFrameCipher } from "../../../src/core/gcmFrameCipher.ts";
 import { x25519PublicKey } from "../../../src/core/x25519.ts";
 import {
   type Client,
@@ -442,7 +442,7 @@ test("the padded frames are the document's", async () => {
 
 test("the key changes are the document's", () => {
   const key = bytesOf(value("v2-rekey", "key of frames 0 to 65,535"));
-  const cipher = new FrameCipher(key, "counter-last");
+  const cipher = new GcmFrameCipher(key, "counter-last");
   const plaintext = value("v2-rekey", "plaintext");
   const header = bytesOf(plaintext.slice(0, 10));
   for (const n of [65_536, 131_072]) {

@@ -1,67 +1,49 @@
-// AES-256-GCM of one message in JavaScript memory, of any size. The module takes it piece by piece through linear
-// memory, or the runtime's GCM does all of it. The one-shot API (gcm.ts) uses this, and so do frames that are too long
-// for a batch (frameCipher.ts).
+// An AEAD over one message in JavaScript memory, of any size. The module takes it piece by piece through linear memory,
+// or the runtime's cipher does all of it. The one-shot API (gcm.ts, chaCha20Poly1305.ts) uses this, and so do frames
+// that are too long for a batch (frameCipher.ts).
 
-import { totalLength, viewOf } from "./bytes.ts";
-import type { CachedKey } from "./cachedKey.ts";
+import type { AeadKey } from "./aeadKey.ts";
+import { isShared, totalLength, viewOf } from "./bytes.ts";
 import { copyInto } from "./copy.ts";
 import { detach, wipeAndDetach } from "./detach.ts";
 import type { Engine } from "./engine.ts";
 import { TAG_BYTES } from "./frameLayout.ts";
-import { nodeCrypto } from "./runtimeAes.ts";
-import { runtimeName } from "./runtimeName.ts";
-import { engineThresholds } from "./tuning.ts";
-import { core, KEYSTREAM, memory, STAGING } from "./wasmModule.ts";
+import { createNativeCipher, createNativeDecipher } from "./nativeFrames.ts";
+import { KEYSTREAM, memory, STAGING } from "./wasmModule.ts";
 import { wipe } from "./wipe.ts";
 
-/** SP 800-38D section 5.2.1.1: at most 2^36 - 32 bytes of text. */
-export const MAX_TEXT_BYTES = 2 ** 36 - 32;
-
-const IV = STAGING;
-const TAG = STAGING + 16;
+/** The first 128 bytes of STAGING are the keys', for a key and a nonce on their way. */
+const TAG = STAGING + 128;
 const PIECE = STAGING + 1024;
 /** Messages are sealed and given out in pieces of at most this size: what is best written at once. */
 export const PIECE_BYTES = 65_536;
 
-export const thresholds = engineThresholds[runtimeName];
-
-function engineFor(engine: Engine, bytes: number): Engine {
-  if (engine !== "auto") return engine;
-  if (nodeCrypto === undefined) return "wasm";
-  if (bytes >= thresholds.nativeMessageFromBytes) return "native";
-  return bytes >= thresholds.keystreamFromBytes ? "keystream" : "wasm";
+/**
+ * Bytes that are read twice must be the same both times: what another thread may write to is copied first. Otherwise
+ * it could change a ciphertext between its authentication and its decryption.
+ */
+export function stableCopy(bytes: Uint8Array): Uint8Array {
+  return bytes.length > PIECE_BYTES && isShared(bytes) ? new Uint8Array(bytes) : bytes;
 }
 
-function begin(entry: number, iv: Uint8Array, aad: Uint8Array): void {
-  memory.set(iv, IV);
-  core.streamBegin(entry, IV);
+function begin(key: AeadKey, iv: Uint8Array, aad: Uint8Array): void {
+  key.begin(iv);
   const { length } = aad;
   for (let from = 0; from < length; from += PIECE_BYTES) {
     const bytes = Math.min(PIECE_BYTES, length - from);
     memory.set(bytes === length ? aad : viewOf(aad, from, from + bytes), PIECE);
-    core.streamHash(entry, PIECE, bytes);
+    key.hash(PIECE, bytes);
   }
 }
 
 /**
- * Ends a message and wipes what it left: its state, IV, tag and piece (`pieceBytes` of it were used at most).
+ * Ends a message and wipes what it left: its state, nonce, tag and piece (`pieceBytes` of it were used at most).
  * `keystreamBytes` of KEYSTREAM besides, for a message that something broke off: otherwise it wipes its own.
  */
-function end(pieceBytes: number, keystreamBytes: number): void {
-  core.streamEnd();
+function end(key: AeadKey, pieceBytes: number, keystreamBytes: number): void {
+  key.end();
   memory.fill(0, STAGING, PIECE + Math.min(pieceBytes, PIECE_BYTES));
   if (keystreamBytes > 0) memory.fill(0, KEYSTREAM, KEYSTREAM + keystreamBytes);
-}
-
-/** XORs keystream onto the first `length` bytes of the piece. */
-function cryptPiece(key: CachedKey, entry: number, engine: Engine, length: number): void {
-  if (engine === "wasm") {
-    core.streamCrypt(entry, PIECE, length);
-    return;
-  }
-  core.streamCounters(length);
-  key.runtimeAes().encryptBlocks(memory.subarray(KEYSTREAM, KEYSTREAM + ((length + 15) & ~15)));
-  core.streamXor(PIECE, length);
 }
 
 /** Copies bytes [from, from + length) of the concatenated `parts` to linear memory. */
@@ -87,7 +69,7 @@ export type TakeCiphertext = (ciphertext: Uint8Array, owned: boolean) => void;
  * bytes before the ciphertext. `iv`: 12 bytes, never used before with this key.
  */
 export function sealPieces(
-  key: CachedKey,
+  key: AeadKey,
   engine: Engine,
   iv: Uint8Array,
   aad: Uint8Array,
@@ -96,40 +78,39 @@ export function sealPieces(
   take: TakeCiphertext,
 ): void {
   const total = totalLength(parts);
-  const chosen = engineFor(engine, total);
+  const chosen = key.engineFor(engine, total);
   if (chosen === "native") {
     sealNatively(key, iv, aad, parts, front, take);
     return;
   }
 
-  const entry = key.expanded();
   let broken = true;
   try {
-    begin(entry, iv, aad);
+    begin(key, iv, aad);
     for (let from = 0; from < total; from += PIECE_BYTES) {
       const length = Math.min(PIECE_BYTES, total - from);
       gather(parts, from, length, PIECE);
-      cryptPiece(key, entry, chosen, length);
-      core.streamHash(entry, PIECE, length);
+      key.crypt(chosen, PIECE, length);
+      key.hash(PIECE, length);
       take(memory.subarray(PIECE, PIECE + length), false);
     }
-    core.streamTag(entry, aad.length, total, TAG);
+    key.tag(aad.length, total, TAG);
     take(memory.subarray(TAG, TAG + TAG_BYTES), false);
     broken = false;
   } finally {
-    end(Math.max(total, aad.length), broken ? PIECE_BYTES : 0);
+    end(key, Math.max(total, aad.length), broken ? PIECE_BYTES : 0);
   }
 }
 
 function sealNatively(
-  key: CachedKey,
+  key: AeadKey,
   iv: Uint8Array,
   aad: Uint8Array,
   parts: readonly Uint8Array[],
   front: number,
   take: TakeCiphertext,
 ): void {
-  const cipher = nodeCrypto!.createCipheriv("aes-256-gcm", key.bytes, iv, { authTagLength: TAG_BYTES });
+  const cipher = createNativeCipher(key, iv);
   if (aad.length > 0) cipher.setAAD(aad);
   let at = front;
   for (const part of parts) {
@@ -146,7 +127,7 @@ function sealNatively(
 
 /** The same, written to `out` at `offset`. */
 export function sealMessage(
-  key: CachedKey,
+  key: AeadKey,
   engine: Engine,
   iv: Uint8Array,
   aad: Uint8Array,
@@ -168,7 +149,7 @@ export function sealMessage(
  * that is given (long enough), otherwise in new memory; the chunks are only read.
  */
 export function openMessage(
-  key: CachedKey,
+  key: AeadKey,
   engine: Engine,
   iv: Uint8Array,
   aad: Uint8Array,
@@ -177,20 +158,19 @@ export function openMessage(
 ): Uint8Array | null {
   const total = totalLength(chunks) - TAG_BYTES;
   if (total < 0) return null;
-  const chosen = engineFor(engine, total);
+  const chosen = key.engineFor(engine, total);
   if (chosen === "native") return openNatively(key, iv, aad, chunks, total, into);
 
-  const entry = key.expanded();
   let broken = true;
   try {
-    begin(entry, iv, aad);
+    begin(key, iv, aad);
     for (let from = 0; from < total; from += PIECE_BYTES) {
       const length = Math.min(PIECE_BYTES, total - from);
       gather(chunks, from, length, PIECE);
-      core.streamHash(entry, PIECE, length);
+      key.hash(PIECE, length);
     }
     gather(chunks, total, TAG_BYTES, TAG);
-    if (core.streamVerify(entry, aad.length, total, TAG) === 0) {
+    if (!key.verify(aad.length, total, TAG)) {
       broken = false;
       return null;
     }
@@ -199,25 +179,25 @@ export function openMessage(
       const length = Math.min(PIECE_BYTES, total - from);
       // A message of one piece is still there from the hashing.
       if (total > PIECE_BYTES) gather(chunks, from, length, PIECE);
-      cryptPiece(key, entry, chosen, length);
+      key.crypt(chosen, PIECE, length);
       plaintext.set(memory.subarray(PIECE, PIECE + length), from);
     }
     broken = false;
     return plaintext;
   } finally {
-    end(Math.max(total, aad.length), broken ? PIECE_BYTES : 0);
+    end(key, Math.max(total, aad.length), broken ? PIECE_BYTES : 0);
   }
 }
 
 function openNatively(
-  key: CachedKey,
+  key: AeadKey,
   iv: Uint8Array,
   aad: Uint8Array,
   chunks: readonly Uint8Array[],
   total: number,
   into: Uint8Array | undefined,
 ): Uint8Array | null {
-  const decipher = nodeCrypto!.createDecipheriv("aes-256-gcm", key.bytes, iv, { authTagLength: TAG_BYTES });
+  const decipher = createNativeDecipher(key, iv);
   gather(chunks, total, TAG_BYTES, TAG);
   decipher.setAuthTag(memory.slice(TAG, TAG + TAG_BYTES));
   memory.fill(0, TAG, TAG + TAG_BYTES);

@@ -1,4 +1,4 @@
-// FrameCipher: batches of frames in linear memory, engines against each other and against node:crypto.
+// GcmFrameCipher: batches of frames in linear memory, engines against each other and against node:crypto.
 // Registered once per build of the core.
 
 import assert from "node:assert/strict";
@@ -7,7 +7,7 @@ import { nodeSeal, randomBytes } from "./gcmTests.ts";
 import { test } from "./harness.ts";
 import { sealWhole } from "./sealWhole.ts";
 
-type FrameCipherModule = typeof import("../../src/core/frameCipher.ts");
+type FrameCipherModule = typeof import("../../src/core/gcmFrameCipher.ts");
 type CoreModule = typeof import("../../src/core/wasmModule.ts");
 type AheadModule = typeof import("../../src/core/keystreamAhead.ts");
 
@@ -56,8 +56,8 @@ function sealedByNode(
 
 const same = (a: Uint8Array, b: Uint8Array) => a.length === b.length && Buffer.compare(a, b) === 0;
 
-export function registerFrameCipherTests(
-  { FrameCipher }: FrameCipherModule,
+export function registerGcmFrameCipherTests(
+  { GcmFrameCipher }: FrameCipherModule,
   core: CoreModule,
   { directionsAhead }: AheadModule,
 ): void {
@@ -80,8 +80,8 @@ export function registerFrameCipherTests(
       const end = address + expected.length;
       for (const engine of ENGINES) {
         const what = `${engine}, ${count} frames, ${expected.length} bytes, round ${round}`;
-        const sender = new FrameCipher(key, layout, engine);
-        const receiver = new FrameCipher(key, layout, engine);
+        const sender = new GcmFrameCipher(key, layout, engine);
+        const receiver = new GcmFrameCipher(key, layout, engine);
         sender.counterHigh = receiver.counterHigh = 7;
         sender.counterLow = receiver.counterLow = low;
         memory[end] = 0xa5;
@@ -110,8 +110,8 @@ export function registerFrameCipherTests(
 
   test("every length 0-300 at every offset 0-15, in place", () => {
     const key = randomBytes(32);
-    const cipher = new FrameCipher(key, "counter-last", "wasm");
-    const back = new FrameCipher(key, "counter-last", "wasm");
+    const cipher = new GcmFrameCipher(key, "counter-last", "wasm");
+    const back = new GcmFrameCipher(key, "counter-last", "wasm");
     const text = randomBytes(300);
     for (let length = 0; length <= 300; length++) {
       // One reference per length: the counter is set back for each offset.
@@ -154,7 +154,7 @@ export function registerFrameCipherTests(
         for (const spot of spots.filter((s) => s >= 0)) {
           const damaged = sealed.slice();
           damaged[starts[bad]! + 4 + spot]! ^= 1 << (spot & 7);
-          const cipher = new FrameCipher(key, "counter-first", engine);
+          const cipher = new GcmFrameCipher(key, "counter-first", engine);
           memory.set(damaged, POOL);
           assert.equal(cipher.openFrames(POOL, POOL + damaged.length, texts.length), bad);
           assert.equal(cipher.counterLow, bad, "the counter stays at the frame that failed");
@@ -187,8 +187,8 @@ export function registerFrameCipherTests(
       ] as const) {
         const header = randomBytes(headerLength);
         const body = randomBytes(bodyLength);
-        const cipher = new FrameCipher(key, "counter-last", engine);
-        const other = new FrameCipher(key, "counter-last", engine);
+        const cipher = new GcmFrameCipher(key, "counter-last", engine);
+        const other = new GcmFrameCipher(key, "counter-last", engine);
         cipher.counterLow = other.counterLow = 41;
         const text = Buffer.concat([header, body, new Uint8Array(padding)]);
         const frame = sealWhole(cipher, header, text.subarray(header.length));
@@ -206,7 +206,7 @@ export function registerFrameCipherTests(
         cipher.destroy();
         other.destroy();
       }
-      const cipher = new FrameCipher(key, "counter-last", engine);
+      const cipher = new GcmFrameCipher(key, "counter-last", engine);
       assert.equal(cipher.openLarge([new Uint8Array(15)]), null);
       cipher.destroy();
     });
@@ -217,7 +217,7 @@ export function registerFrameCipherTests(
     const nonce = nonceOf("counter-last", 0xffffffff, 0xffffffff);
     const next = nodeSeal(key, nonce, new Uint8Array(32)).subarray(0, 32);
     for (const engine of ENGINES) {
-      const cipher = new FrameCipher(key, "counter-last", engine);
+      const cipher = new GcmFrameCipher(key, "counter-last", engine);
       sealWhole(cipher, new Uint8Array(4), new Uint8Array(10));
       cipher.rekey();
       assert.equal(cipher.counterLow, 1, "the counter goes on");
@@ -231,7 +231,7 @@ export function registerFrameCipherTests(
   test("counter 2^64 - 1 is never used", () => {
     const last = 0xffffffff;
     for (const engine of ENGINES) {
-      const cipher = new FrameCipher(randomBytes(32), "counter-last", engine);
+      const cipher = new GcmFrameCipher(randomBytes(32), "counter-last", engine);
       const batch = layOut([randomBytes(30), randomBytes(30)]);
       cipher.counterHigh = last;
       cipher.counterLow = last - 1;
@@ -257,8 +257,8 @@ export function registerFrameCipherTests(
     const texts = Array.from({ length: 9000 }, (_, i) => Uint8Array.of(i));
     const expected = sealedByNode(key, "counter-last", 0, 0, texts);
     assert.ok(texts.length * 32 > KEYSTREAM_BYTES);
-    const cipher = new FrameCipher(key, "counter-last", "keystream");
-    const receiver = new FrameCipher(key, "counter-last", "keystream");
+    const cipher = new GcmFrameCipher(key, "counter-last", "keystream");
+    const receiver = new GcmFrameCipher(key, "counter-last", "keystream");
     memory.set(layOut(texts), POOL);
     cipher.sealFrames(POOL, POOL + expected.length, texts.length);
     assert.ok(same(memory.subarray(POOL, POOL + expected.length), expected));
@@ -276,8 +276,8 @@ export function registerFrameCipherTests(
     const expected = sealedByNode(key, "counter-last", 0, 0, texts);
     const end = POOL + expected.length;
     for (const engine of ENGINES) {
-      const sender = new FrameCipher(key, "counter-last", engine);
-      const receiver = new FrameCipher(key, "counter-last", engine);
+      const sender = new GcmFrameCipher(key, "counter-last", engine);
+      const receiver = new GcmFrameCipher(key, "counter-last", engine);
       memory.set(layOut(texts), POOL);
       sender.sealFrames(POOL, end, texts.length);
       assert.ok(same(memory.subarray(POOL, end), expected), engine);
@@ -293,8 +293,8 @@ export function registerFrameCipherTests(
   test("a destroyed cipher leaves no key, keystream or state behind and can't be used", () => {
     for (const engine of ENGINES) {
       const key = randomBytes(32);
-      const cipher = new FrameCipher(key, "counter-last", engine);
-      const receiver = new FrameCipher(key, "counter-last", engine);
+      const cipher = new GcmFrameCipher(key, "counter-last", engine);
+      const receiver = new GcmFrameCipher(key, "counter-last", engine);
       for (const length of [0, 20, 64, 1404, 5000, 20000]) {
         const batch = layOut([randomBytes(length), randomBytes(length)]);
         memory.set(batch, POOL);
@@ -339,8 +339,8 @@ export function registerFrameCipherTests(
   test("single frames: keystream made ahead gives the same bytes, across batches, rekeys and failures", () => {
     const key = randomBytes(32);
     const keys = [key];
-    const sender = new FrameCipher(key, "counter-last");
-    const receiver = new FrameCipher(key, "counter-last");
+    const sender = new GcmFrameCipher(key, "counter-last");
+    const receiver = new GcmFrameCipher(key, "counter-last");
     // Close to the end of the low half, so that the sequence crosses it.
     sender.counterLow = receiver.counterLow = 2 ** 32 - 300;
     let usedAhead = 0;
@@ -398,7 +398,10 @@ export function registerFrameCipherTests(
   test("more directions than keystream slots", () => {
     const { AHEAD_ENTRIES } = core;
     const key = randomBytes(32);
-    const ciphers = Array.from({ length: AHEAD_ENTRIES + 20 }, () => new FrameCipher(key, "counter-first"));
+    const ciphers = Array.from(
+      { length: AHEAD_ENTRIES + 20 },
+      () => new GcmFrameCipher(key, "counter-first"),
+    );
     const text = randomBytes(700);
     const batch = layOut([text]);
     for (let round = 0; round < 30; round++) {

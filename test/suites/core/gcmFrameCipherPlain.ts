@@ -1,15 +1,15 @@
-// The same tests as frameCipher.ts on the plain SIMD build of the core.
+// The same tests as gcmFrameCipher.ts on the plain SIMD build of the core.
 
 import assert from "node:assert/strict";
 import { wasmBuild } from "../../../src/core/instantiate.ts";
-import { registerFrameCipherTests } from "../../support/frameCipherTests.ts";
+import { registerGcmFrameCipherTests } from "../../support/gcmFrameCipherTests.ts";
 import { test } from "../../support/harness.ts";
 import { usePlainBuild } from "../../support/plainBuild.ts";
 
 usePlainBuild();
-const frameCipher = await import("../../../src/core/frameCipher.ts");
+const frameCipher = await import("../../../src/core/gcmFrameCipher.ts");
 const core = await import("../../../src/core/wasmModule.ts");
-registerFrameCipherTests(frameCipher, core, await import("../../../src/core/keystreamAhead.ts"));
+registerGcmFrameCipherTests(frameCipher, core, await import("../../../src/core/keystreamAhead.ts"));
 
 test("this process really runs the plain build", () => {
   assert.equal(wasmBuild(), "precompiled");
