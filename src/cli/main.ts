@@ -10,6 +10,7 @@ import { exitCodeOf, exitCodes } from "./exitCodes.ts";
 import { fingerprint, genpsk, keygen, pubkey } from "./keyCommands.ts";
 import { errorText } from "./output.ts";
 import { peersCommands } from "./peersCommands.ts";
+import { proxy } from "./proxyCommand.ts";
 import { serve } from "./serveCommand.ts";
 import { packageVersion } from "./version.ts";
 
@@ -26,7 +27,19 @@ const root = buildRouteMap({
       "5 one side does not accept the other; 6 the peer answered with an error or too late.",
     ].join("\n"),
   },
-  routes: { keygen, pubkey, genpsk, fingerprint, peers: peersCommands, serve, ping, send, bench, doctor },
+  routes: {
+    keygen,
+    pubkey,
+    genpsk,
+    fingerprint,
+    peers: peersCommands,
+    serve,
+    proxy,
+    ping,
+    send,
+    bench,
+    doctor,
+  },
 });
 
 const asJson = process.argv.includes("--json");

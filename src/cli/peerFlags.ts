@@ -2,7 +2,9 @@
 
 import process from "node:process";
 import { knownPeers } from "../peers/knownPeers.ts";
+import { encodeKey } from "../protocol/noise/keys.ts";
 import type { PeerOptions } from "../protocol/noise/noiseOptions.ts";
+import type { Connection } from "../rpc/peer.ts";
 import { CommandError } from "./exitCodes.ts";
 import { publicKeyOf } from "./keyCommands.ts";
 import type { OutputFlags } from "./output.ts";
@@ -61,18 +63,24 @@ export const peerFlags = {
   json: jsonFlag,
 } as const;
 
+/** What --known-peers names. */
+export function peersFileOf(flag: string): string {
+  return flag === "default" ? defaultPeersFile() : flag;
+}
+
 /** The options of `connect` and `listen` that say who the peers are. At least one has to say something. */
-export function peerOptions(flags: PeerFlags): PeerOptions {
+export function peerOptions(flags: PeerFlags, read: (source: string) => Uint8Array = readKey): PeerOptions {
   const { SEALWIRE_KEY, SEALWIRE_PSK } = process.env;
   const options: PeerOptions = {};
   const key = flags.key ?? (SEALWIRE_KEY === undefined ? undefined : "env:SEALWIRE_KEY");
   const psk = flags.psk ?? (SEALWIRE_PSK === undefined ? undefined : "env:SEALWIRE_PSK");
   if (flags.peer !== undefined) options.remoteStatic = flags.peer.map(publicKeyOf);
-  if (key !== undefined) options.staticKey = readKey(key);
-  if (psk !== undefined) options.psk = readKey(psk);
+  if (key !== undefined) options.staticKey = read(key);
+  if (psk !== undefined) options.psk = read(psk);
   if (flags.knownPeers !== undefined) {
-    const path = flags.knownPeers === "default" ? defaultPeersFile() : flags.knownPeers;
-    options.authorize = knownPeers(path, { firstUse: flags.trust ? "trust" : "refuse" }).authorize;
+    options.authorize = knownPeers(peersFileOf(flags.knownPeers), {
+      firstUse: flags.trust ? "trust" : "refuse",
+    }).authorize;
   } else if (flags.trust) {
     throw new CommandError("usage", "--trust needs --known-peers, the file to write to");
   }
@@ -88,6 +96,12 @@ export function peerOptions(flags: PeerFlags): PeerOptions {
 /** Wipes what was read. */
 export function wipeOptions({ staticKey, psk }: PeerOptions): void {
   for (const secret of [staticKey, psk]) if (secret instanceof Uint8Array) secret.fill(0);
+}
+
+/** Who a peer is, for people. */
+export function describePeer({ remoteStaticKey, authenticated }: Connection): string {
+  if (remoteStaticKey !== undefined) return encodeKey(remoteStaticKey);
+  return authenticated ? "holder of the pre-shared key" : "anonymous";
 }
 
 /** HOST:PORT, [IPv6]:PORT, :PORT, or the path of a Unix socket (unix:PATH, or anything with a slash). */

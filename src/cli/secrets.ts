@@ -106,6 +106,24 @@ export function readKey(source: string): Uint8Array {
   }
 }
 
+/** Sources that are read again, of which some can be read only once: what those held is kept until `wipe`. */
+export class SecretSources {
+  readonly #kept = new Map<string, Uint8Array>();
+
+  /** As `readKey`; the copy is the caller's to wipe. */
+  read(source: string): Uint8Array {
+    if (source !== "-" && !source.startsWith("fd:")) return readKey(source);
+    const key = this.#kept.get(source) ?? readKey(source);
+    this.#kept.set(source, key);
+    return key.slice();
+  }
+
+  wipe(): void {
+    for (const key of this.#kept.values()) key.fill(0);
+    this.#kept.clear();
+  }
+}
+
 /** Writes a file that did not exist, for its owner alone (0600); the disk has it when this returns. */
 export function writeSecretFile(path: string, text: string): void {
   let descriptor: number;

@@ -2,11 +2,10 @@
 
 import process from "node:process";
 import { buildCommand } from "@stricli/core";
-import { type Connection, listen, type Message } from "../index.ts";
-import { encodeKey } from "../protocol/noise/keys.ts";
+import { listen, type Message } from "../index.ts";
 import { CommandError } from "./exitCodes.ts";
 import { errorText, note, result } from "./output.ts";
-import { addressOf, type PeerFlags, peerFlags, peerOptions, wipeOptions } from "./peerFlags.ts";
+import { addressOf, describePeer, type PeerFlags, peerFlags, peerOptions, wipeOptions } from "./peerFlags.ts";
 
 interface ServeFlags extends PeerFlags {
   readonly echo: boolean;
@@ -22,11 +21,6 @@ function endAsked(): Promise<void> {
 
 function echo(message: Message): void {
   if (message.expectsReply) message.reply(message.body);
-}
-
-function describe({ remoteStaticKey, authenticated }: Connection): string {
-  if (remoteStaticKey !== undefined) return encodeKey(remoteStaticKey);
-  return authenticated ? "holder of the pre-shared key" : "anonymous";
 }
 
 export const serve = buildCommand({
@@ -60,7 +54,7 @@ export const serve = buildCommand({
       onMessage: echo,
       onConnectionState: (connection, state, error) => {
         const { remoteAddress } = connection;
-        const peer = describe(connection);
+        const peer = describePeer(connection);
         const reason = error === undefined ? "" : `: ${errorText(error)}`;
         if (flags.json) result(flags, { event: state, remoteAddress, peer, error: error?.code }, "");
         else note(flags, `${state} ${remoteAddress} (${peer})${reason}`);

@@ -13,7 +13,20 @@ const FIXED_BYTES = 16;
  * The protocol allows 65,535.
  */
 const MOST_VARIABLE_BYTES = 4_096;
-const SIGNATURE = Uint8Array.of(0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a);
+export const PROXY_SIGNATURE = Uint8Array.of(
+  0x0d,
+  0x0a,
+  0x0d,
+  0x0a,
+  0x00,
+  0x0d,
+  0x0a,
+  0x51,
+  0x55,
+  0x49,
+  0x54,
+  0x0a,
+);
 const LINE_START = Uint8Array.from("PROXY ", (letter) => letter.charCodeAt(0));
 const CR = 0x0d;
 const LF = 0x0a;
@@ -37,7 +50,7 @@ export type ProxyHeaderRead = ProxyHeader | "more" | "invalid";
 
 /** What the beginning of a stream says. */
 export function readProxyHeader(received: Uint8Array): ProxyHeaderRead {
-  if (startsLike(received, SIGNATURE)) return readBinary(received);
+  if (startsLike(received, PROXY_SIGNATURE)) return readBinary(received);
   if (startsLike(received, LINE_START)) return readLine(received);
   return "invalid";
 }

@@ -1,0 +1,106 @@
+// proxy --open: calls of sealing sides in, one plain connection for each to the target.
+
+import { listen, type Message, type Server, type ServerOptions } from "../../index.ts";
+import type { PeerOptions } from "../../protocol/noise/noiseOptions.ts";
+import { ConsoleReport } from "../../rpc/listeners.ts";
+import type { Target } from "../dialling.ts";
+import { errorText } from "../output.ts";
+import { dialPlain, type PlainOptions } from "./plainSide.ts";
+import type { PlainSocket } from "./plainSocket.ts";
+import { proxyAnnouncement } from "./proxyAnnouncement.ts";
+import type { ProxyCounts } from "./proxyStatus.ts";
+import { PROXY_METHOD, relayServer } from "./relay.ts";
+
+const NO_BODY = new Uint8Array(0);
+/** The least that the options of a server allow. */
+const LEAST_STREAMS = 128;
+
+const failures = new ConsoleReport("sealwire: a proxied connection was cut:");
+
+export interface OpeningOptions extends PlainOptions {
+  readonly listen: Target;
+  readonly target: Target;
+  readonly timeoutMs: number;
+  readonly graceMs: number;
+  /** Plain connections at most. */
+  readonly most: number;
+  /** Whether the target is told who is at the other end. */
+  readonly announces: boolean;
+  /** Balancers in front of this side whose PROXY headers are believed. */
+  readonly balancers: readonly string[] | undefined;
+  readonly onConnectionState: NonNullable<ServerOptions["onConnectionState"]>;
+}
+
+/** What the sealing side learns. */
+function refusal(code: string, text: string, cause?: unknown): Error {
+  return Object.assign(new Error(text, { cause }), { code });
+}
+
+async function carry(message: Message, options: OpeningOptions, counts: ProxyCounts): Promise<void> {
+  const { target, timeoutMs, announces } = options;
+  const { signal, connection } = message;
+  let plain: PlainSocket;
+  try {
+    plain = await dialPlain(target, options, timeoutMs, signal);
+  } catch (cause) {
+    throw refusal("ERR_PROXY_TARGET", "the target can't be reached", cause);
+  }
+  const cut = (): void => plain.reset();
+  signal.addEventListener("abort", cut, { once: true });
+  try {
+    if (announces) {
+      const { remoteAddress, remoteStaticKey } = connection;
+      await plain.write(proxyAnnouncement(remoteAddress, remoteStaticKey));
+    }
+    const stream = { items: message, write: (item: Uint8Array) => message.write(item) };
+    await relayServer(plain, stream, counts.moved);
+  } catch (cause) {
+    plain.reset();
+    throw refusal("ERR_PROXY_CUT", "the connection to the target was cut", cause);
+  } finally {
+    signal.removeEventListener("abort", cut);
+  }
+}
+
+/** Starts to listen. Every call takes a place until its plain connection is gone. */
+export function listenSealed(
+  options: OpeningOptions,
+  keys: PeerOptions,
+  counts: ProxyCounts,
+): Promise<Server> {
+  const { most, balancers, timeoutMs, graceMs, onConnectionState } = options;
+  const streams = Math.max(most, LEAST_STREAMS);
+  return listen({
+    ...options.listen,
+    ...keys,
+    ...(balancers === undefined ? {} : { proxyProtocol: { trusted: balancers } }),
+    handshakeTimeoutMs: timeoutMs,
+    drainTimeoutMs: graceMs,
+    maxStreams: streams,
+    maxRequests: streams,
+    maxConcurrentHandlers: streams,
+    onConnectionState,
+    onHandlerError: (error) => {
+      failures.say(errorText(error));
+    },
+    onMessage: async (message) => {
+      if (message.head.method !== PROXY_METHOD || !message.expectsReply)
+        throw refusal("ERR_PROXY_METHOD", `only calls of ${PROXY_METHOD}`);
+      if (counts.open >= most) {
+        counts.refused++;
+        throw refusal("ERR_PROXY_FULL", `${most} connections are open`);
+      }
+      counts.open++;
+      counts.total++;
+      try {
+        await carry(message, options, counts);
+        message.reply(NO_BODY);
+      } catch (error) {
+        counts.failed++;
+        throw error;
+      } finally {
+        counts.open--;
+      }
+    },
+  });
+}

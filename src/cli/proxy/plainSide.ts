@@ -1,0 +1,119 @@
+// Where the plain side of a proxy listens or dials. What crosses it is not encrypted, so it stays on this machine:
+// loopback addresses and Unix sockets, unless the user says otherwise.
+
+import { lookup } from "node:dns/promises";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import process from "node:process";
+import { AddressRanges } from "../../rpc/addressRange.ts";
+import type { Target } from "../dialling.ts";
+import { CommandError } from "../exitCodes.ts";
+import { PlainSocket } from "./plainSocket.ts";
+
+const loopback = new AddressRanges("loopback", ["127.0.0.0/8", "::1/128"]);
+const ALSO_FOR_OTHERS = 0o177;
+const BACKLOG = 1_024;
+
+/** An address without a name in it, or a path. */
+type Place = { readonly path: string } | { readonly host: string; readonly port: number };
+
+export interface PlainOptions {
+  /** The plain side may leave this machine. */
+  readonly anywhere: boolean;
+}
+
+/** All places that an address stands for, names resolved now. */
+async function placesOf(address: Target, { anywhere }: PlainOptions): Promise<Place[]> {
+  if ("path" in address) return [address];
+  const { host, port } = address;
+  const found = (await lookup(host, { all: true, verbatim: true })).map((entry) => entry.address);
+  const allowed = anywhere ? found : found.filter((text) => loopback.includes(text));
+  if (allowed.length > 0) return allowed.map((text) => ({ host: text, port }));
+  throw new CommandError(
+    "usage",
+    `${host} is not this machine (${found.join(", ")}), and the plain side is not encrypted; --unsafe-plain allows it`,
+  );
+}
+
+/** @throws what the runtime says, or the reason of `signal` */
+function dialPlace(place: Place, signal: AbortSignal): Promise<PlainSocket> {
+  return new Promise((resolve, reject) => {
+    const socket: Socket = connect({ ...place, allowHalfOpen: true });
+    const plain = new PlainSocket(socket);
+    const aborted = (): void => {
+      socket.destroy();
+      reject(signal.reason);
+    };
+    signal.addEventListener("abort", aborted, { once: true });
+    socket.once("error", reject);
+    socket.once("close", () => {
+      signal.removeEventListener("abort", aborted);
+      reject(new Error("the plain connection was closed while it was dialled"));
+    });
+    socket.once("connect", () => {
+      signal.removeEventListener("abort", aborted);
+      resolve(plain);
+    });
+  });
+}
+
+/**
+ * Dials the plain target; its name is resolved each time, and its addresses are tried in turn.
+ *
+ * @param timeoutMs for all of it
+ * @throws what the last attempt failed with
+ */
+export async function dialPlain(
+  address: Target,
+  options: PlainOptions,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<PlainSocket> {
+  const either = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  let error: unknown;
+  for (const place of await placesOf(address, options)) {
+    either.throwIfAborted();
+    try {
+      return await dialPlace(place, either);
+    } catch (failure) {
+      error = failure;
+    }
+  }
+  throw error;
+}
+
+export interface PlainListener {
+  /** 0 for a Unix socket. */
+  readonly port: number;
+  /** Stops accepting; what was accepted lives on. */
+  close(): void;
+}
+
+/** Listens for plain connections. A Unix socket is this user's alone. */
+export async function listenPlain(
+  address: Target,
+  options: PlainOptions,
+  accept: (plain: PlainSocket) => void,
+): Promise<PlainListener> {
+  const [place] = await placesOf(address, options);
+  const server: Server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) =>
+    accept(new PlainSocket(socket)),
+  );
+  const umask = "path" in address ? process.umask(ALSO_FOR_OTHERS) : undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ ...place, backlog: BACKLOG }, resolve);
+    });
+  } catch (cause) {
+    throw new CommandError("unreachable", "the plain side can't listen", { cause });
+  } finally {
+    if (umask !== undefined) process.umask(umask);
+  }
+  // Without a descriptor for another connection; it listens on.
+  server.on("error", () => {});
+  const bound = server.address();
+  return {
+    port: typeof bound === "object" && bound !== null ? bound.port : 0,
+    close: () => void server.close(),
+  };
+}

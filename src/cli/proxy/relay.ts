@@ -1,0 +1,74 @@
+// One plain connection and the stream that stands for it, both ways, each at the pace of whoever takes it.
+//
+// The sealing side makes a call with method `sealwire.proxy` and an empty body. Items of the streams are the bytes, in
+// pieces of any length. The caller's end is the plain client's. The handler says the plain server's end by an empty
+// item, because its answer would end both directions; the (empty) answer follows when both have ended. Whatever ends
+// the call otherwise cuts the plain connections.
+
+import type { PlainSocket } from "./plainSocket.ts";
+
+export const PROXY_METHOD = "sealwire.proxy";
+/** The other side's end, where the stream can't say it. */
+const END = new Uint8Array(0);
+
+/** The stream of one side. */
+export interface SealedStream {
+  readonly items: AsyncIterable<Uint8Array>;
+  write(item: Uint8Array): Promise<void>;
+}
+
+/** What was moved, of all connections. */
+export class Moved {
+  plainBytes = 0;
+  sealedBytes = 0;
+}
+
+async function pump(plain: PlainSocket, stream: SealedStream, moved: Moved): Promise<void> {
+  for (let piece = await plain.read(); piece !== undefined; piece = await plain.read()) {
+    await stream.write(piece);
+    moved.plainBytes += piece.length;
+  }
+}
+
+/** Carries the plain client's connection until both ends are said. */
+export async function relayClient(
+  plain: PlainSocket,
+  call: SealedStream & { end(): void; answer(): Promise<unknown> },
+  moved: Moved,
+): Promise<void> {
+  const there = async (): Promise<void> => {
+    await pump(plain, call, moved);
+    call.end();
+  };
+  const back = async (): Promise<void> => {
+    let ended = false;
+    for await (const item of call.items) {
+      if (ended) throw new Error("the opening side sent bytes behind its end");
+      moved.sealedBytes += item.length;
+      ended = item.length === 0;
+      if (ended) plain.end();
+      else await plain.write(item);
+    }
+    await call.answer();
+    if (!ended) throw new Error("the opening side answered without an end");
+  };
+  await Promise.all([there(), back()]);
+  await plain.closed();
+}
+
+/** Carries the connection to the plain server until both ends are said. */
+export async function relayServer(plain: PlainSocket, stream: SealedStream, moved: Moved): Promise<void> {
+  const there = async (): Promise<void> => {
+    for await (const item of stream.items) {
+      moved.sealedBytes += item.length;
+      await plain.write(item);
+    }
+    plain.end();
+  };
+  const back = async (): Promise<void> => {
+    await pump(plain, stream, moved);
+    await stream.write(END);
+  };
+  await Promise.all([there(), back()]);
+  await plain.closed();
+}

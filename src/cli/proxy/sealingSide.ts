@@ -1,0 +1,109 @@
+// proxy --seal: plain connections in, one call for each to the opening side.
+
+import { SealwireError } from "../../base/errors.ts";
+import { type Client, type ClientOptions, connect } from "../../index.ts";
+import type { PeerOptions } from "../../protocol/noise/noiseOptions.ts";
+import { ConsoleReport } from "../../rpc/listeners.ts";
+import { errorText } from "../output.ts";
+import type { PlainSocket } from "./plainSocket.ts";
+import type { ProxyCounts } from "./proxyStatus.ts";
+import { PROXY_METHOD, relayClient } from "./relay.ts";
+
+const NO_BODY = new Uint8Array(0);
+/** What a client's connections may have in flight is not below what a server must allow. */
+const LEAST_IN_FLIGHT = 128;
+
+const failures = new ConsoleReport("sealwire: a proxied connection was cut:");
+
+export type SealingOptions = Required<
+  Pick<ClientOptions, "endpoints" | "maxConnections" | "dialTimeoutMs" | "drainTimeoutMs">
+> & { readonly most: number };
+
+export class SealingSide {
+  readonly #options: SealingOptions;
+  readonly #counts: ProxyCounts;
+  readonly #cut = new AbortController();
+  readonly #running = new Set<Promise<void>>();
+  #client: Client;
+
+  constructor(options: SealingOptions, keys: PeerOptions, counts: ProxyCounts) {
+    this.#options = options;
+    this.#counts = counts;
+    this.#client = this.#connect(keys);
+  }
+
+  get stats(): object {
+    return this.#client.stats;
+  }
+
+  #connect(keys: PeerOptions): Client {
+    const { most, dialTimeoutMs, ...options } = this.#options;
+    return connect({
+      ...options,
+      ...keys,
+      dialTimeoutMs,
+      handshakeTimeoutMs: dialTimeoutMs,
+      requestTimeoutMs: 0,
+      maxInFlightRequests: Math.max(most, LEAST_IN_FLIGHT),
+    });
+  }
+
+  /** Takes a plain connection, or cuts it where there are too many. Never throws. */
+  accept(plain: PlainSocket): void {
+    if (this.#counts.open >= this.#options.most) {
+      this.#counts.refused++;
+      plain.reset();
+      return;
+    }
+    const carried = this.#carry(plain);
+    this.#running.add(carried);
+    carried.finally(() => this.#running.delete(carried));
+  }
+
+  async #carry(plain: PlainSocket): Promise<void> {
+    const abort = new AbortController();
+    const cut = (): void => abort.abort(this.#cut.signal.reason);
+    this.#cut.signal.addEventListener("abort", cut, { once: true });
+    this.#counts.open++;
+    this.#counts.total++;
+    try {
+      const head = { method: PROXY_METHOD };
+      const call = this.#client.call(NO_BODY, { head, timeoutMs: 0, signal: abort.signal });
+      const stream = {
+        items: call,
+        write: (item: Uint8Array) => call.write(item),
+        end: () => call.end(),
+        answer: () => call.answer,
+      };
+      await relayClient(plain, stream, this.#counts.moved);
+    } catch (error) {
+      this.#counts.failed++;
+      failures.say(errorText(error));
+      plain.reset();
+      abort.abort(error);
+    } finally {
+      this.#counts.open--;
+      this.#cut.signal.removeEventListener("abort", cut);
+    }
+  }
+
+  /** From here on connections are made with these keys. Those that are open go on. */
+  reload(keys: PeerOptions): void {
+    const before = this.#client;
+    this.#client = this.#connect(keys);
+    // It ends with its calls, or when the grace is over.
+    before.close();
+  }
+
+  /** Lets connections end for as long as the client drains, then cuts them. */
+  async close(): Promise<void> {
+    const late = setTimeout(() => this.cut(), this.#options.drainTimeoutMs);
+    await Promise.all(this.#running);
+    clearTimeout(late);
+    await this.#client.close();
+  }
+
+  cut(): void {
+    this.#cut.abort(new SealwireError("ERR_CLOSED", "the proxy ends"));
+  }
+}

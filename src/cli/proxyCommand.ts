@@ -1,0 +1,271 @@
+// proxy: sealwire in front of any service that speaks over TCP or a Unix socket.
+
+import process from "node:process";
+import { buildCommand } from "@stricli/core";
+import type { Connection } from "../index.ts";
+import type { PeerOptions } from "../protocol/noise/noiseOptions.ts";
+import type { ConnectionStateListener } from "../rpc/peer.ts";
+import type { Target } from "./dialling.ts";
+import { CommandError } from "./exitCodes.ts";
+import { errorText, note, result } from "./output.ts";
+import {
+  addressOf,
+  describePeer,
+  type PeerFlags,
+  peerFlags,
+  peerOptions,
+  peersFileOf,
+  wholeNumber,
+  wipeOptions,
+} from "./peerFlags.ts";
+import { usePeers } from "./peersCommands.ts";
+import { listenSealed } from "./proxy/openingSide.ts";
+import { listenPlain } from "./proxy/plainSide.ts";
+import { ProxyCounts, serveStatus } from "./proxy/proxyStatus.ts";
+import { SealingSide } from "./proxy/sealingSide.ts";
+import { SecretSources } from "./secrets.ts";
+
+interface ProxyFlags extends PeerFlags {
+  readonly seal: boolean;
+  readonly open: boolean;
+  readonly listen: Target;
+  readonly target: readonly Target[];
+  readonly unsafePlain: boolean;
+  readonly proxyProtocol: boolean;
+  readonly balancer?: readonly string[];
+  readonly status?: Target;
+  readonly grace: number;
+  readonly maxConnections: number;
+  readonly connections: number;
+}
+
+/** One of the two sides, running. */
+interface Side {
+  readonly port: number;
+  readonly stats: object;
+  /** Takes other keys; how many peers lost their connections. */
+  reload(keys: PeerOptions): Promise<number>;
+  /** Takes no more, and resolves when what is open has ended or the grace is over. */
+  close(): Promise<void>;
+  /** Ends the grace. */
+  cut(): void;
+}
+
+async function startSealing(flags: ProxyFlags, keys: PeerOptions, counts: ProxyCounts): Promise<Side> {
+  const { target, timeout, grace, maxConnections, connections, unsafePlain } = flags;
+  const options = {
+    endpoints: target,
+    maxConnections: connections,
+    dialTimeoutMs: timeout,
+    drainTimeoutMs: grace,
+    most: maxConnections,
+  };
+  const side = new SealingSide(options, keys, counts);
+  const accept = side.accept.bind(side);
+  const listener = await listenPlain(flags.listen, { anywhere: unsafePlain }, accept).catch(async (error) => {
+    await side.close();
+    throw error;
+  });
+  return {
+    port: listener.port,
+    get stats() {
+      return side.stats;
+    },
+    reload: async (other) => {
+      side.reload(other);
+      return 0;
+    },
+    close: () => {
+      listener.close();
+      return side.close();
+    },
+    cut: () => side.cut(),
+  };
+}
+
+async function startOpening(flags: ProxyFlags, keys: PeerOptions, counts: ProxyCounts): Promise<Side> {
+  const [target, ...others] = flags.target;
+  if (others.length > 0) throw new CommandError("usage", "--open has one --target");
+  const tell: ConnectionStateListener = (connection: Connection, state, error) => {
+    const { remoteAddress } = connection;
+    const peer = describePeer(connection);
+    const reason = error === undefined ? "" : `: ${errorText(error)}`;
+    if (flags.json) result(flags, { event: state, remoteAddress, peer, error: error?.code }, "");
+    else note(flags, `${state} ${remoteAddress} (${peer})${reason}`);
+  };
+  const options = {
+    listen: flags.listen,
+    target: target!,
+    timeoutMs: flags.timeout,
+    graceMs: flags.grace,
+    most: flags.maxConnections,
+    anywhere: flags.unsafePlain,
+    announces: flags.proxyProtocol,
+    balancers: flags.balancer,
+    onConnectionState: tell,
+  };
+  const server = await listenSealed(options, keys, counts);
+  return {
+    port: server.port,
+    get stats() {
+      return server.stats;
+    },
+    reload: (other) => server.reload(other),
+    close: () => server.close(),
+    // Its connections are cut by the end of the process.
+    cut: () => process.exit(0),
+  };
+}
+
+/** Reads the keys and allow-lists anew. A mistake in them changes nothing. */
+async function reload(
+  flags: ProxyFlags,
+  sources: SecretSources,
+  side: Side,
+  counts: ProxyCounts,
+): Promise<void> {
+  try {
+    if (flags.knownPeers !== undefined)
+      await usePeers(peersFileOf(flags.knownPeers), (peers) => peers.list());
+    const keys = peerOptions(flags, (source) => sources.read(source));
+    try {
+      const dropped = await side.reload(keys);
+      counts.reloads++;
+      result(flags, { event: "reloaded", dropped }, `reloaded, ${dropped} connections end`);
+    } finally {
+      wipeOptions(keys);
+    }
+  } catch (error) {
+    const text = `not reloaded, everything stays: ${errorText(error)}`;
+    if (flags.json) result(flags, { event: "reload-failed", message: errorText(error) }, "");
+    else note(flags, text);
+  }
+}
+
+/** Runs until a signal ends it, and what was open then has ended. */
+async function untilEnded(
+  flags: ProxyFlags,
+  sources: SecretSources,
+  side: Side,
+  counts: ProxyCounts,
+): Promise<void> {
+  const onHangup = (): void => void reload(flags, sources, side, counts);
+  let end = (): void => {};
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  const onEnd = (): void => {
+    if (counts.draining) side.cut();
+    counts.draining = true;
+    end();
+  };
+  const handlers = [
+    ["SIGHUP", onHangup],
+    ["SIGINT", onEnd],
+    ["SIGTERM", onEnd],
+  ] as const;
+  for (const [signal, handler] of handlers) process.on(signal, handler);
+  await ended;
+  result(flags, { event: "draining", open: counts.open }, `draining ${counts.open} connections`);
+  await side.close();
+  for (const [signal, handler] of handlers) process.removeListener(signal, handler);
+}
+
+const text = (brief: string, placeholder: string) =>
+  ({ kind: "parsed", parse: addressOf, brief, placeholder }) as const;
+
+export const proxy = buildCommand({
+  docs: {
+    brief: "Stand in front of any service: plain in and sealed out, or the reverse",
+    fullDescription: [
+      "One side seals what plain clients send to it, the other opens it and passes it to the service. Every TCP",
+      "connection is a stream of its own; ends, half ends and pressure pass through. The plain side stays on this",
+      "machine (loopback addresses and Unix sockets) unless --unsafe-plain is given.",
+      "SIGHUP reads keys and known peers anew; peers that are accepted no more lose their connections. SIGTERM lets",
+      "open connections end for --grace milliseconds; a second one cuts them.",
+      "",
+      "Examples:",
+      "  sealwire proxy --open --listen 0.0.0.0:7000 --target 127.0.0.1:5432 --key server.key --known-peers clients",
+      "  sealwire proxy --seal --listen 127.0.0.1:5432 --target db.example.net:7000 --key app.key --peer PUBLIC-KEY",
+      "  sealwire proxy --seal --listen unix:/run/app/redis.sock --target cache:7001 --psk shared.psk --status :7099",
+    ].join("\n"),
+  },
+  parameters: {
+    flags: {
+      ...peerFlags,
+      seal: { kind: "boolean", brief: "Plain connections in, sealed ones out", default: false },
+      open: { kind: "boolean", brief: "Sealed connections in, plain ones out", default: false },
+      listen: text("HOST:PORT (0: any free port) or unix:PATH", "ADDRESS"),
+      target: {
+        ...text("Where connections go; --seal may have several, which do the same", "ADDRESS"),
+        variadic: true,
+      },
+      unsafePlain: { kind: "boolean", brief: "Let the plain side leave this machine", default: false },
+      proxyProtocol: {
+        kind: "boolean",
+        brief: "--open: tell the target who is there (PROXY protocol version 2)",
+        default: false,
+      },
+      balancer: {
+        kind: "parsed",
+        parse: String,
+        brief: "--open: believe the PROXY headers of this address or range; may be repeated",
+        optional: true,
+        variadic: true,
+        placeholder: "RANGE",
+      },
+      status: {
+        ...text("Answer HTTP: /status (JSON), /readyz", "ADDRESS"),
+        optional: true,
+      },
+      grace: {
+        kind: "parsed",
+        parse: wholeNumber(0, 86_400_000),
+        brief: "Milliseconds for open connections to end",
+        default: "30000",
+        placeholder: "MS",
+      },
+      maxConnections: {
+        kind: "parsed",
+        parse: wholeNumber(1, 65_536),
+        brief: "Plain connections at most",
+        default: "1024",
+        placeholder: "N",
+      },
+      connections: {
+        kind: "parsed",
+        parse: wholeNumber(1, 64),
+        brief: "--seal: sealed connections at most, per address of a target",
+        default: "4",
+        placeholder: "N",
+      },
+    },
+    aliases: { l: "listen", t: "target" },
+  },
+  async func(flags: ProxyFlags) {
+    if (flags.seal === flags.open) throw new CommandError("usage", "say which: --seal or --open");
+    if (flags.seal && (flags.proxyProtocol || flags.balancer !== undefined))
+      throw new CommandError("usage", "--proxy-protocol and --balancer go with --open");
+    const mode = flags.seal ? "seal" : "open";
+    const counts = new ProxyCounts();
+    const sources = new SecretSources();
+    try {
+      const keys = peerOptions(flags, (source) => sources.read(source));
+      const start = flags.seal ? startSealing : startOpening;
+      const side = await start(flags, keys, counts).finally(() => wipeOptions(keys));
+      const record = (): object => counts.record(mode, side.stats);
+      const status = flags.status === undefined ? undefined : await serveStatus(flags.status, counts, record);
+      const where = "path" in flags.listen ? flags.listen.path : `${flags.listen.host}:${side.port}`;
+      result(
+        flags,
+        { event: "listening", mode, port: side.port, statusPort: status?.port },
+        `listening on ${where}`,
+      );
+      await untilEnded(flags, sources, side, counts);
+      status?.close();
+      result(flags, { event: "ended", ...record() }, `ended after ${counts.total} connections`);
+    } finally {
+      sources.wipe();
+    }
+  },
+});

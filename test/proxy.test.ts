@@ -1,0 +1,467 @@
+// `sealwire proxy` between plain clients and a plain server, both sides as processes, every runtime on each side:
+// digests, half ends, pressure, many connections, what is killed, who is let in, and how it ends. The gate moves
+// 32 MiB and 100 connections per pair; SEALWIRE_PROXY_LOAD=full (`npm run proxy:load`) moves 1 GiB and 1,000.
+
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect as connectPlain, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { connect, encodeKey, generateKeyPair } from "../dist/index.js";
+import { runtimes } from "../scripts/runtimes.js";
+import { readProxyHeader } from "../src/rpc/proxyHeader.ts";
+import { until } from "./support/childProcess.ts";
+import { PlainClient, plainServer, type RunningProxy, startProxy, statusOf } from "./support/proxyPair.ts";
+
+const full = process.env.SEALWIRE_PROXY_LOAD === "full";
+const MIB = 1_048_576;
+const BYTES_EACH_WAY = (full ? 512 : 16) * MIB;
+const CONNECTIONS = full ? 1_000 : 100;
+const LIMIT_MS = full ? 900_000 : 60_000;
+
+const folder = mkdtempSync(join(tmpdir(), "sealwire-proxy-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+const env = { SEALWIRE_PSK: "5e".repeat(32) };
+
+const all = runtimes();
+/** Each runtime seals for the next one, so that each is on both sides once. */
+const pairs = all.map((sealing, i) => ({ sealing, opening: all[(i + 1) % all.length]! }));
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const clean of cleanups.splice(0)) await clean();
+});
+
+async function started(
+  runtime: (typeof all)[number],
+  args: string[],
+  more: object = env,
+): Promise<RunningProxy> {
+  const proxy = await startProxy(runtime, args, more as Record<string, string>);
+  cleanups.push(() => proxy.process.stop());
+  return proxy;
+}
+
+async function served(onSocket: (socket: Socket) => void, path?: string) {
+  const server = await plainServer(onSocket, path);
+  cleanups.push(server.close);
+  return server;
+}
+
+function dial(where: number | string): PlainClient {
+  const client = new PlainClient(where);
+  cleanups.push(() => client.socket.destroy());
+  return client;
+}
+
+const echo = (socket: Socket): void => {
+  socket.pipe(socket);
+};
+const at = (port: number): string => `127.0.0.1:${port}`;
+
+/** Bytes that differ everywhere, in pieces. */
+function* pieces(total: number): Generator<Buffer> {
+  const piece = Buffer.alloc(MIB);
+  for (let i = 0; i < piece.length; i += 4) piece.writeUInt32LE(Math.imul(i, 2_654_435_761) >>> 0, i);
+  for (let sent = 0; sent < total; sent += piece.length) {
+    piece.writeUInt32LE(sent / MIB, 0);
+    yield Buffer.from(piece);
+  }
+}
+
+async function pour(socket: Socket, total: number): Promise<string> {
+  const digest = createHash("sha256");
+  for (const piece of pieces(total)) {
+    digest.update(piece);
+    if (!socket.write(piece)) await once(socket, "drain");
+  }
+  socket.end();
+  return digest.digest("hex");
+}
+
+/** Digest and length of what comes until its end. */
+function drained(socket: Socket): Promise<{ digest: string; bytes: number }> {
+  const digest = createHash("sha256");
+  let bytes = 0;
+  return new Promise((resolve, reject) => {
+    socket.on("data", (piece: Buffer) => {
+      digest.update(piece);
+      bytes += piece.length;
+    });
+    socket.on("end", () => resolve({ digest: digest.digest("hex"), bytes }));
+    socket.on("error", reject);
+  });
+}
+
+describe.each(pairs)("$sealing.label seals, $opening.label opens", ({ sealing, opening }) => {
+  /** Both proxies in front of a port. */
+  async function pair(
+    target: number,
+    more: string[] = [],
+  ): Promise<{ seal: RunningProxy; open: RunningProxy }> {
+    const limit = ["--max-connections", "1024", "--status", "127.0.0.1:0", ...more];
+    const open = await started(opening, ["--open", "-l", at(0), "-t", at(target), ...limit]);
+    const seal = await started(sealing, ["--seal", "-l", at(0), "-t", at(open.port), ...limit]);
+    return { seal, open };
+  }
+
+  /** The server behind the pair that tests share which kill nothing. */
+  let serve: (socket: Socket) => void = echo;
+  let shared: { seal: RunningProxy; open: RunningProxy };
+  let kept: (() => unknown)[] = [];
+  beforeAll(async () => {
+    const server = await served((socket) => serve(socket));
+    shared = await pair(server.port);
+    kept = cleanups.splice(0);
+  });
+  afterAll(async () => {
+    for (const clean of kept) await clean();
+  });
+
+  const counts = () =>
+    Promise.all(
+      [shared.seal, shared.open].map(async (proxy): Promise<Record<string, number>> => {
+        const { connections, plainBytes, sealedBytes } = await statusOf(proxy);
+        return { ...connections, plainBytes, sealedBytes };
+      }),
+    );
+
+  /** What both count since then, once nothing is open. */
+  async function counted(before: Record<string, number>[]) {
+    await until(async () => (await counts()).every(({ open }) => open === 0), "the ends of the connections");
+    return (await counts()).map((now, i) =>
+      Object.fromEntries(Object.entries(now).map(([name, value]) => [name, value - before[i]![name]!])),
+    );
+  }
+
+  test(`${BYTES_EACH_WAY / MIB} MiB there, then as many back behind the client's end`, {
+    timeout: LIMIT_MS,
+  }, async () => {
+    let atServer: { digest: string; bytes: number } | undefined;
+    let sentBack: string | undefined;
+    const before = await counts();
+    serve = async (socket) => {
+      atServer = await drained(socket);
+      sentBack = await pour(socket, BYTES_EACH_WAY);
+    };
+    const client = connectPlain({ port: shared.seal.port, host: "127.0.0.1", allowHalfOpen: true });
+    cleanups.push(() => client.destroy());
+    const back = drained(client);
+    const sent = await pour(client, BYTES_EACH_WAY);
+    expect(await back).toEqual({ digest: sentBack, bytes: BYTES_EACH_WAY });
+    expect(atServer).toEqual({ digest: sent, bytes: BYTES_EACH_WAY });
+    const expected = { open: 0, total: 1, failed: 0, refused: 0 };
+    const moved = { plainBytes: BYTES_EACH_WAY, sealedBytes: BYTES_EACH_WAY };
+    expect(await counted(before)).toEqual([
+      { ...expected, ...moved },
+      { ...expected, ...moved },
+    ]);
+  });
+
+  test(`${CONNECTIONS} connections at once, none disturbs another`, { timeout: LIMIT_MS }, async () => {
+    serve = echo;
+    const before = await counts();
+    const { seal } = shared;
+    const clients = Array.from({ length: CONNECTIONS }, () => dial(seal.port));
+    const said = (i: number): string => `client ${i} `.repeat(200);
+    clients.forEach((client, i) => {
+      client.write(said(i));
+    });
+    await until(() => clients.every(({ received }, i) => received.length === said(i).length), "all echoes");
+    expect((await counts()).map(({ open }) => open)).toEqual([CONNECTIONS, CONNECTIONS]);
+    for (const client of clients) client.end();
+    await Promise.all(clients.map(({ closed }) => closed));
+    expect(clients.map(({ received }) => received)).toEqual(clients.map((_, i) => said(i)));
+    expect(clients.filter(({ error, ended }) => error !== undefined || !ended)).toEqual([]);
+    const expected = { total: CONNECTIONS, failed: 0 };
+    expect(await counted(before)).toMatchObject([expected, expected]);
+  });
+
+  test("a server that does not read holds up its client, and nobody else", async () => {
+    const held: Socket[] = [];
+    let bytes = 0;
+    serve = (socket) => {
+      if (held.length > 0) return echo(socket);
+      socket.pause();
+      held.push(socket);
+    };
+    const { seal } = shared;
+    const client = dial(seal.port);
+    const total = 64 * MIB;
+    for (const piece of pieces(total)) client.socket.write(piece);
+    client.end();
+    const left = (): number => client.socket.writableLength;
+    let before = -1;
+    for (let same = 0; same < 10; before = left()) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      same = left() === before ? same + 1 : 0;
+    }
+    // Kernel buffers and a stream's credit at each hop are what has left.
+    expect(total - left()).toBeLessThan(40 * MIB);
+    expect(held).toHaveLength(1);
+    const other = dial(seal.port);
+    other.write("not held up");
+    await until(() => other.received === "not held up", "the other connection");
+    held[0]!.on("data", (piece) => {
+      bytes += piece.length;
+    });
+    held[0]!.on("end", () => held[0]!.end());
+    held[0]!.resume();
+    await client.closed;
+    expect(bytes).toBe(total);
+    expect(client.error).toBeUndefined();
+  });
+
+  test("when the opening side is killed, clients are cut, and served again once it is back", async () => {
+    const server = await served(echo);
+    const { seal, open } = await pair(server.port);
+    const client = dial(seal.port);
+    client.write("first");
+    await until(() => client.received === "first", "the first echo");
+    await open.process.stop();
+    await client.closed;
+    expect(client).toMatchObject({ ended: false, error: "ECONNRESET" });
+    const refused = dial(seal.port);
+    await refused.closed;
+    expect(refused.ended).toBe(false);
+    await started(opening, ["--open", "-l", at(open.port), "-t", at(server.port)]);
+    await until(async () => {
+      const again = dial(seal.port);
+      again.write("again");
+      await until(() => again.received === "again" || again.socket.destroyed, "an echo or an end");
+      return again.received === "again";
+    }, "service once more");
+  });
+
+  test("when the sealing side is killed, the server's connections are cut, and the next one serves", async () => {
+    const broken: string[] = [];
+    const server = await served((socket) => {
+      socket.on("error", (error: NodeJS.ErrnoException) => broken.push(error.code!));
+      echo(socket);
+    });
+    const { seal, open } = await pair(server.port);
+    const client = dial(seal.port);
+    client.write("first");
+    await until(() => client.received === "first", "the first echo");
+    await seal.process.stop();
+    await client.closed;
+    await until(() => broken.length === 1, "the end at the server");
+    expect(broken).toEqual(["ECONNRESET"]);
+    expect((await statusOf(open)).connections).toMatchObject({ open: 0, failed: 1 });
+    const next = await started(sealing, ["--seal", "-l", at(0), "-t", at(open.port)]);
+    const again = dial(next.port);
+    again.write("again");
+    await until(() => again.received === "again", "an echo through the next one");
+  });
+
+  test("a reset of either plain side becomes a reset of the other", async () => {
+    const broken: string[] = [];
+    let last: Socket | undefined;
+    serve = (socket) => {
+      last = socket;
+      socket.on("error", (error: NodeJS.ErrnoException) => broken.push(error.code!));
+      echo(socket);
+    };
+    const { seal } = shared;
+    const leaves = dial(seal.port);
+    leaves.write("hello");
+    await until(() => leaves.received === "hello", "an echo");
+    leaves.socket.resetAndDestroy();
+    await until(() => broken.length === 1, "the reset at the server");
+    const stays = dial(seal.port);
+    stays.write("hello");
+    await until(() => stays.received === "hello", "an echo");
+    last!.resetAndDestroy();
+    await stays.closed;
+    expect(stays).toMatchObject({ error: "ECONNRESET", ended: false });
+  });
+
+  test("SIGTERM lets open connections end, takes no new ones, and a second one cuts", async () => {
+    const server = await served(echo);
+    const { seal, open } = await pair(server.port);
+    const client = dial(seal.port);
+    client.write("first");
+    await until(() => client.received === "first", "the first echo");
+    for (const proxy of [open, seal]) proxy.process.kill("SIGTERM");
+    await until(async () => (await statusOf(seal)).state === "draining", "the drain");
+    const ready = await fetch(`http://127.0.0.1:${seal.statusPort}/readyz`);
+    expect(ready.status).toBe(503);
+    const late = dial(seal.port);
+    await late.closed;
+    expect(late.error).toBe("ECONNREFUSED");
+    client.write(", second");
+    await until(() => client.received === "first, second", "an echo while it drains");
+    client.end();
+    await client.closed;
+    expect(client).toMatchObject({ ended: true, error: undefined });
+    expect(await seal.process.exited).toBe(0);
+    expect(await open.process.exited).toBe(0);
+
+    const next = await pair(server.port);
+    const cut = dial(next.seal.port);
+    cut.write("first");
+    await until(() => cut.received === "first", "the first echo");
+    next.seal.process.kill("SIGTERM");
+    await until(async () => (await statusOf(next.seal)).state === "draining", "the drain");
+    next.seal.process.kill("SIGTERM");
+    await cut.closed;
+    expect(cut.ended).toBe(false);
+    expect(await next.seal.process.exited).toBe(0);
+  });
+
+  test("SIGHUP: who is on the list no more loses the connection; a damaged list changes nothing", async () => {
+    const keys = { server: generateKeyPair(), client: generateKeyPair() };
+    const list = join(folder, `clients-${sealing.id}`);
+    const allow = (text: string): void => writeFileSync(list, text, { mode: 0o600 });
+    const line = `@client app ${encodeKey(keys.client.publicKey)}\n`;
+    allow(line);
+    const server = await served(echo);
+    const own = { SEALWIRE_KEY: encodeKey(keys.server.privateKey) };
+    const open = await started(
+      opening,
+      ["--open", "-l", at(0), "-t", at(server.port), "--known-peers", list, "--grace", "100"],
+      own,
+    );
+    const peer = ["--peer", encodeKey(keys.server.publicKey)];
+    const seal = await started(sealing, ["--seal", "-l", at(0), "-t", at(open.port), ...peer], {
+      SEALWIRE_KEY: encodeKey(keys.client.privateKey),
+    });
+    const client = dial(seal.port);
+    client.write("let in");
+    await until(() => client.received === "let in", "an echo");
+    const events = (name: string) => open.process.entries.filter(({ event }) => event === name);
+    open.process.kill("SIGHUP");
+    await until(() => events("reloaded").length === 1, "the first reload");
+    client.write(", still");
+    await until(() => client.received === "let in, still", "an echo after a reload");
+    allow("what is this\n");
+    open.process.kill("SIGHUP");
+    await until(() => events("reload-failed").length === 1, "the refusal of the list");
+    client.write(", and still");
+    await until(() => client.received === "let in, still, and still", "an echo after a failed reload");
+    allow(`@revoked app ${encodeKey(keys.client.publicKey)}\n`);
+    open.process.kill("SIGHUP");
+    await client.closed;
+    expect(client.ended).toBe(false);
+    const refused = dial(seal.port);
+    await refused.closed;
+    expect(refused.received).toBe("");
+    expect(events("reloaded").at(-1)).toMatchObject({ dropped: 1 });
+    allow(line);
+    await until(async () => {
+      const again = dial(seal.port);
+      again.write("again");
+      await until(() => again.received === "again" || again.socket.destroyed, "an echo or an end");
+      return again.received === "again";
+    }, "service once more");
+  });
+
+  test("Unix sockets on the plain sides, for their user alone", async () => {
+    const [target, listen] = ["target", "listen"].map((name) => join(folder, `${name}-${sealing.id}.sock`));
+    await served(echo, target);
+    const open = await started(opening, ["--open", "-l", at(0), "-t", `unix:${target}`]);
+    await started(sealing, ["--seal", "-l", `unix:${listen}`, "-t", at(open.port)]);
+    expect((statSync(listen!).mode & 0o777).toString(8)).toBe("600");
+    const client = dial(listen!);
+    client.write("by path");
+    client.end();
+    await client.closed;
+    expect(client).toMatchObject({ received: "by path", ended: true, error: undefined });
+  });
+});
+
+describe("the rules of the plain side", () => {
+  const [runtime] = all;
+
+  test("only this machine, unless it is said; one of --seal and --open", async () => {
+    const start = (args: string[]) => startProxy(runtime!, args, env);
+    await expect(start(["--seal", "-l", "0.0.0.0:0", "-t", at(1)])).rejects.toThrow(/--unsafe-plain/);
+    await expect(start(["--seal", "--open", "-l", at(0), "-t", at(1)])).rejects.toThrow(/--seal or --open/);
+    await expect(start(["-l", at(0), "-t", at(1)])).rejects.toThrow(/--seal or --open/);
+    await started(runtime!, ["--seal", "-l", "0.0.0.0:0", "-t", at(1), "--unsafe-plain"]);
+    // A name is looked at when it is dialled.
+    const open = await started(runtime!, ["--open", "-l", at(0), "-t", "192.0.2.1:1"]);
+    const seal = await started(runtime!, ["--seal", "-l", at(0), "-t", at(open.port)]);
+    const client = dial(seal.port);
+    await client.closed;
+    expect(client.ended).toBe(false);
+    await until(() => open.process.errors.includes("--unsafe-plain"), "the reason");
+  });
+
+  test("a target that does not listen cuts the client, and a call that is no proxy's is refused", async () => {
+    const open = await started(runtime!, ["--open", "-l", at(0), "-t", at(1)]);
+    const seal = await started(runtime!, ["--seal", "-l", at(0), "-t", at(open.port)]);
+    const client = dial(seal.port);
+    await client.closed;
+    expect(client.ended).toBe(false);
+    const other = connect({ port: open.port, psk: env.SEALWIRE_PSK });
+    cleanups.push(() => other.close());
+    await expect(other.request(new Uint8Array(1))).rejects.toMatchObject({ remoteCode: "ERR_PROXY_METHOD" });
+  });
+
+  test("above --max-connections clients are cut, and a place that is free is taken again", async () => {
+    const server = await served(echo);
+    const open = await started(runtime!, ["--open", "-l", at(0), "-t", at(server.port)]);
+    const args = ["-l", at(0), "-t", at(open.port), "--max-connections", "2", "--status", at(0)];
+    const seal = await started(runtime!, ["--seal", ...args]);
+    const clients = [dial(seal.port), dial(seal.port)];
+    for (const client of clients) client.write("in");
+    await until(() => clients.every(({ received }) => received === "in"), "two echoes");
+    const third = dial(seal.port);
+    await third.closed;
+    expect(third.ended).toBe(false);
+    expect((await statusOf(seal)).connections).toMatchObject({ open: 2, refused: 1 });
+    clients[0]!.end();
+    await clients[0]!.closed;
+    await until(async () => (await statusOf(seal)).connections.open === 1, "a free place");
+    const fourth = dial(seal.port);
+    fourth.write("in");
+    await until(() => fourth.received === "in", "an echo");
+  });
+
+  test("--proxy-protocol tells the target who is there", async () => {
+    const keys = { server: generateKeyPair(), client: generateKeyPair() };
+    let got = Buffer.alloc(0);
+    const server = await served((socket) => {
+      socket.on("data", (piece: Buffer) => {
+        got = Buffer.concat([got, piece]);
+      });
+      socket.on("end", () => socket.end());
+    });
+    const open = await started(
+      runtime!,
+      [
+        "--open",
+        "-l",
+        at(0),
+        "-t",
+        at(server.port),
+        "--proxy-protocol",
+        "--peer",
+        encodeKey(keys.client.publicKey),
+      ],
+      { SEALWIRE_KEY: encodeKey(keys.server.privateKey) },
+    );
+    const peer = ["--peer", encodeKey(keys.server.publicKey)];
+    const seal = await started(runtime!, ["--seal", "-l", at(0), "-t", at(open.port), ...peer], {
+      SEALWIRE_KEY: encodeKey(keys.client.privateKey),
+    });
+    const client = dial(seal.port);
+    client.write("and then this");
+    client.end();
+    await client.closed;
+    const header = readProxyHeader(got);
+    expect(header).toMatchObject({ address: "127.0.0.1" });
+    const { bytes } = header as { bytes: number };
+    expect(got.subarray(bytes).toString()).toBe("and then this");
+    expect(got.subarray(bytes - 35, bytes - 32)).toEqual(Buffer.of(0xe0, 0, 32));
+    expect(got.subarray(bytes - 32, bytes)).toEqual(Buffer.from(keys.client.publicKey));
+  });
+
+  test("the command of the full load exists", () => {
+    const { scripts } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+    expect(scripts["proxy:load"]).toBe("node scripts/proxyLoad.js");
+  });
+});
