@@ -54,6 +54,7 @@ export type {
   Message,
   MessageHandler,
   RequestOptions,
+  SendOptions,
 } from "../rpc/peer.ts";
 export type { CloseOptions, ReloadedKeys, Server, ServerStats } from "../rpc/serverInterface.ts";
 export type { ProxyProtocolOptions, ServingOptions } from "../rpc/servingOptions.ts";

@@ -18,13 +18,13 @@ import { MAX_CREDIT } from "./settings.ts";
 /** What an application says beside a body. */
 export interface CallHead {
   /** The method's name, up to 1,024 bytes of UTF-8. */
-  readonly method?: string;
+  readonly method?: string | undefined;
   /** W3C Trace Context's `traceparent`, as text. */
-  readonly traceParent?: string;
+  readonly traceParent?: string | undefined;
   /** How the body is to be read; the application's agreement. 0: raw bytes, 1: JSON, 2: MessagePack; 0 to 255. */
-  readonly contentType?: number;
+  readonly contentType?: number | undefined;
   /** Fields of the application's own, by tag from 128 to 255, up to 65,535 bytes each. */
-  readonly fields?: ReadonlyMap<number, Uint8Array>;
+  readonly fields?: ReadonlyMap<number, Uint8Array> | undefined;
 }
 
 /** The same with what the library says. */
@@ -37,12 +37,21 @@ export interface Head extends CallHead {
   readonly streamCredit?: number;
 }
 
-const Tag = { deadline: 1, method: 2, traceParent: 3, contentType: 4, streams: 5, streamCredit: 6 } as const;
+export const Tag = {
+  deadline: 1,
+  method: 2,
+  traceParent: 3,
+  contentType: 4,
+  streams: 5,
+  streamCredit: 6,
+} as const;
 const known: ReadonlySet<number> = new Set(Object.values(Tag));
-const LENGTH_BYTES = 2;
+export const LENGTH_BYTES = 2;
+/** The deadline's field: tag, length and value. */
+export const DEADLINE_FIELD_BYTES = 7;
 const MAX_METHOD_BYTES = 1_024;
 const MAX_TRACE_BYTES = 256;
-const MAX_HEAD_BYTES = 0xffff;
+export const MAX_HEAD_BYTES = 0xffff;
 
 /** @throws SealwireError ERR_INVALID_ARGUMENT naming the part */
 export function checkHead(head: CallHead): void {

@@ -9,7 +9,8 @@ import { now } from "../core/eventLoop.ts";
 import { Allowance, messageCost } from "../protocol/credit.ts";
 import { Origin } from "../protocol/errorBody.ts";
 import type { Role } from "../protocol/handshake.ts";
-import { type CallHead, decodeHead, type Head } from "../protocol/head.ts";
+import type { CallHead } from "../protocol/head.ts";
+import { HeadReader, type SharedHead } from "../protocol/preparedHead.ts";
 import { BASE_SETTINGS } from "../protocol/settings.ts";
 import { Kind } from "../protocol/wire.ts";
 import { copyBody } from "./bodies.ts";
@@ -56,6 +57,7 @@ export class Arrivals implements MessageOwner {
   readonly #outbox: Outbox;
   readonly connection: Connection;
   readonly #handlers: Handlers;
+  readonly #heads = new HeadReader();
   readonly #room = new WaitingRoom();
   readonly #allowance: Allowance;
   /** With body views: the object of the last one-way message, for the next one. */
@@ -199,11 +201,12 @@ export class Arrivals implements MessageOwner {
   call(sequence: number, bytes: Uint8Array, start: number, end: number, lent: boolean, more: number): void {
     const cost = this.#pay(end - start);
     if (sequence !== 0) this.#checkNumber(sequence);
-    const { head: said, bodyStart, fault } = decodeHead(bytes, start, end);
+    const head = this.#heads.read(bytes, start, end);
     // A one-way message has neither an end to wait for nor streams: what its head says of them means nothing.
-    const head: Head = sequence === 0 ? onlyOwn(said) : said;
-    const parts = this.#callParts(sequence, head);
-    const message = this.#newMessage(sequence, bytes, bodyStart, end, lent, more, parts);
+    const deadlineMs = sequence === 0 ? undefined : this.#heads.deadlineMs;
+    const parts = this.#callParts(sequence, head, deadlineMs);
+    const message = this.#newMessage(sequence, bytes, this.#heads.bodyStart, end, lent, more, parts);
+    const { fault } = head;
     if (fault !== undefined) return this.#refuse(message, cost, fault.code, fault.message);
     const { maxStreams } = this.#options;
     const hasStreams = parts.incoming !== undefined || parts.outgoing !== undefined;
@@ -215,9 +218,9 @@ export class Arrivals implements MessageOwner {
         `${maxStreams} calls with streams are open`,
       );
     }
-    if (head.deadlineMs === 0) return this.#refuse(message, cost, "ERR_REQUEST_TIMEOUT", EXPIRED);
+    if (deadlineMs === 0) return this.#refuse(message, cost, "ERR_REQUEST_TIMEOUT", EXPIRED);
     if (hasStreams) this.#openCall(sequence, parts);
-    if (head.deadlineMs !== undefined) this.#armDeadline(message, parts, head.deadlineMs);
+    if (deadlineMs !== undefined) this.#armDeadline(message, parts, deadlineMs);
     this.#arrived(message, cost, this.#options.bodyViews && lent);
   }
 
@@ -272,22 +275,25 @@ export class Arrivals implements MessageOwner {
     this.#openRequests++;
   }
 
-  #callParts(sequence: number, head: Head): CallParts {
-    const { streams } = this.#outbox;
-    const { maxItemBytes, maxPendingBytes } = this.#options;
-    const number = (): number => sequence;
-    const { deadlineMs, streams: streamsIn, streamCredit, ...own } = head;
-    return {
-      head: own,
+  #callParts(sequence: number, head: SharedHead, deadlineMs: number | undefined): CallParts {
+    const { streamCredit } = head;
+    const parts: CallParts = {
+      head,
       deadlineAt: deadlineMs === undefined ? undefined : now() + Math.min(deadlineMs, MAX_MS),
       deadline: undefined,
       hasStreams: false,
-      incoming: streamsIn ? new IncomingStream(streams, number, maxItemBytes) : undefined,
-      outgoing:
-        streamCredit === undefined
-          ? undefined
-          : new OutgoingStream(streams, number, streamCredit, maxPendingBytes),
+      incoming: undefined,
+      outgoing: undefined,
     };
+    if (sequence === 0 || (!head.streams && streamCredit === undefined)) return parts;
+    const { streams } = this.#outbox;
+    const { maxItemBytes, maxPendingBytes } = this.#options;
+    const number = (): number => sequence;
+    if (head.streams) parts.incoming = new IncomingStream(streams, number, maxItemBytes);
+    if (streamCredit !== undefined) {
+      parts.outgoing = new OutgoingStream(streams, number, streamCredit, maxPendingBytes);
+    }
+    return parts;
   }
 
   #newMessage(
@@ -396,8 +402,9 @@ export class Arrivals implements MessageOwner {
   }
 
   #armDeadline(message: IncomingMessage, parts: CallParts, deadlineMs: number): void {
-    const expired = new SealwireError("ERR_REQUEST_TIMEOUT", EXPIRED);
-    parts.deadline = new CallbackDeadline(() => this.#abandon(message, expired));
+    parts.deadline = new CallbackDeadline(() => {
+      this.#abandon(message, new SealwireError("ERR_REQUEST_TIMEOUT", EXPIRED));
+    });
     timers.arm(parts.deadline, Math.min(deadlineMs, MAX_MS));
   }
 
@@ -473,11 +480,6 @@ export class Arrivals implements MessageOwner {
     }
     this.#ended(message);
   }
-}
-
-/** What a head says of the application's. */
-function onlyOwn({ deadlineMs: _, streams: __, streamCredit: ___, ...own }: Head): Head {
-  return own;
 }
 
 const EXPIRED = "the caller's deadline has passed";

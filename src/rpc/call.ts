@@ -2,10 +2,11 @@
 
 import { SealwireError } from "../base/errors.ts";
 import { now, runSoon } from "../core/eventLoop.ts";
-import type { Head } from "../protocol/head.ts";
-import { FIRST_STREAM_CREDIT, IncomingStream } from "./incomingStream.ts";
+import type { CallHead } from "../protocol/head.ts";
+import { copyHead, type SharedHead } from "../protocol/preparedHead.ts";
+import { FIRST_STREAM_CREDIT, IncomingStream, NO_ITEMS } from "./incomingStream.ts";
 import { OutgoingStream } from "./outgoingStream.ts";
-import type { Call } from "./peer.ts";
+import type { Call, Connection } from "./peer.ts";
 import { PendingRequest, type RequestTable } from "./requests.ts";
 import type { Streams } from "./streams.ts";
 
@@ -16,60 +17,87 @@ export interface CallLimits {
   readonly maxPendingBytes: number;
 }
 
+/** Both directions of a call's streams, as its caller has them. */
+interface CallStreams {
+  readonly all: Streams;
+  readonly incoming: IncomingStream;
+  readonly outgoing: OutgoingStream;
+}
+
 export class PendingCall extends PendingRequest implements Call {
-  readonly #streams: Streams;
-  readonly #incoming: IncomingStream;
-  readonly #outgoing: OutgoingStream;
+  readonly #streams: CallStreams | undefined;
   /** When the caller stops waiting, by the monotonic clock; infinite without a time-out. */
   readonly deadlineAt: number;
-  /** What the answer said beside its body. */
-  answerHead: Head | undefined = undefined;
-  #answer: Promise<Uint8Array> | undefined;
+  /** What the answer said beside its body; others may share it. */
+  sharedAnswerHead: SharedHead | undefined = undefined;
+  connection: Connection | undefined = undefined;
+  #answer: Promise<Uint8Array> | undefined = undefined;
 
-  constructor(table: RequestTable, streams: Streams, timeoutMs: number, limits: CallLimits) {
+  /** `streams`: undefined for a call without any. */
+  constructor(table: RequestTable, streams: Streams | undefined, timeoutMs: number, limits: CallLimits) {
     super(table, undefined, timeoutMs);
     this.deadlineAt = timeoutMs > 0 ? now() + timeoutMs : Number.POSITIVE_INFINITY;
-    this.#streams = streams;
+    if (streams === undefined) {
+      this.#streams = undefined;
+      return;
+    }
     const sequence = (): number => this.sequence;
-    this.#incoming = new IncomingStream(streams, sequence, limits.maxItemBytes);
-    this.#outgoing = new OutgoingStream(streams, sequence, FIRST_STREAM_CREDIT, limits.maxPendingBytes);
+    this.#streams = {
+      all: streams,
+      incoming: new IncomingStream(streams, sequence, limits.maxItemBytes),
+      outgoing: new OutgoingStream(streams, sequence, FIRST_STREAM_CREDIT, limits.maxPendingBytes),
+    };
     // Whoever iterates is told of a failure there: the promise alone is not an unhandled rejection.
     this.settling.catch(() => {});
   }
 
   /** It was numbered, and its record is being sent: chunks may follow. */
   started(): void {
-    this.#streams.add(this.sequence, { incoming: this.#incoming, outgoing: this.#outgoing });
-    this.#incoming.started();
-    this.#outgoing.started();
+    if (this.#streams === undefined) return;
+    const { all, incoming, outgoing } = this.#streams;
+    all.add(this.sequence, { incoming, outgoing });
+    incoming.started();
+    outgoing.started();
+  }
+
+  get answerHead(): CallHead | undefined {
+    return this.sharedAnswerHead === undefined ? undefined : copyHead(this.sharedAnswerHead.own);
   }
 
   get answer(): Promise<Uint8Array> {
+    if (this.#streams === undefined) return this.settling;
     if (this.#answer === undefined) {
+      const { incoming } = this.#streams;
       this.#answer = this.settling;
       // Whoever only waits for the answer wants none of the items; whoever iterates has begun by the next turn.
       runSoon(() => {
-        if (!this.#incoming.taken) this.#incoming.discard();
+        if (!incoming.taken) incoming.discard();
       });
     }
     return this.#answer;
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
-    return this.#incoming[Symbol.asyncIterator]();
+    return this.#streams?.incoming[Symbol.asyncIterator]() ?? NO_ITEMS;
   }
 
   write(item: Uint8Array): Promise<void> {
-    return this.#outgoing.write(item);
+    return this.#streams?.outgoing.write(item) ?? Promise.reject(withoutStreams());
   }
 
   end(): void {
-    this.#outgoing.end();
+    this.#streams?.outgoing.end();
   }
 
   protected override ended(error: SealwireError | undefined): void {
-    this.#outgoing.fail(error ?? new SealwireError("ERR_STREAM_STOPPED", "the call was answered"));
-    this.#incoming.answered(error);
-    this.#streams.remove(this.sequence);
+    if (this.#streams === undefined) return;
+    const { all, incoming, outgoing } = this.#streams;
+    outgoing.fail(error ?? new SealwireError("ERR_STREAM_STOPPED", "the call was answered"));
+    incoming.answered(error);
+    all.remove(this.sequence);
   }
+}
+
+function withoutStreams(): SealwireError {
+  return new SealwireError("ERR_UNSUPPORTED", "the call was made without streams");
 }

@@ -8,7 +8,7 @@ import type { RpcConnection } from "./connection.ts";
 import { type CallKind, type ClientContext, ConnectionPool } from "./connectionPool.ts";
 import type { ConnectionTotals } from "./connectionStats.ts";
 import type { EndpointStats } from "./endpointStats.ts";
-import type { Call, CallOptions, Connection, RequestOptions } from "./peer.ts";
+import type { Call, CallOptions, Connection, RequestOptions, SendOptions } from "./peer.ts";
 
 /** What `Client.stats` gives. */
 export interface ClientStats extends ConnectionTotals {
@@ -25,10 +25,10 @@ export interface Client {
    * The body is copied before this returns. Messages keep their order on one connection: with `maxConnections: 1`
    * always.
    *
-   * @throws SealwireError at once: ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE. Rejects: ERR_CLOSED,
-   *   ERR_BACKPRESSURE, ERR_DIAL_FAILED, ERR_DIAL_TIMEOUT, ERR_HANDSHAKE and what else ended the connection.
+   * @throws SealwireError at once: ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE, ERR_UNSUPPORTED (a head with protocol v1).
+   *   Rejects: ERR_CLOSED, ERR_BACKPRESSURE, ERR_DIAL_FAILED, ERR_DIAL_TIMEOUT, ERR_HANDSHAKE and what else ended the connection.
    */
-  send(body: Uint8Array): Promise<void>;
+  send(body: Uint8Array, options?: SendOptions): Promise<void>;
   /**
    * Sends a one-way message without waiting. False, and nothing is sent, above the high-water mark of every
    * connection or when the client is closed. True does not promise delivery: a connection can be lost.
@@ -130,13 +130,13 @@ export class RpcClient implements Client {
     return anyOpen;
   }
 
-  send(body: Uint8Array): Promise<void> {
+  send(body: Uint8Array, options?: SendOptions): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     const connection = this.#choose("send", body);
-    const sent = connection.send(body);
+    const sent = connection.send(body, options);
     return this.#isCertain(connection)
       ? sent
-      : this.#orAgain(connection, sent, body, (copy) => this.send(copy));
+      : this.#orAgain(connection, sent, body, (copy) => this.send(copy, options));
   }
 
   sendNoWait(body: Uint8Array): boolean {

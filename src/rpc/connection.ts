@@ -8,10 +8,18 @@ import { requireBytes } from "../core/bytes.ts";
 import { channels, traceRequest, tracesRequests } from "../core/diagnostics.ts";
 import type { Role } from "../protocol/handshake.ts";
 import { checkHead } from "../protocol/head.ts";
+import { PreparedHead } from "../protocol/preparedHead.ts";
 import type { PendingCall } from "./call.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { Link } from "./link.ts";
-import type { CallOptions, Connection, ConnectionState, ConnectionStats, RequestOptions } from "./peer.ts";
+import type {
+  CallOptions,
+  Connection,
+  ConnectionState,
+  ConnectionStats,
+  RequestOptions,
+  SendOptions,
+} from "./peer.ts";
 
 export class RpcConnection implements Connection {
   readonly #requestTimeoutMs: number;
@@ -87,11 +95,13 @@ export class RpcConnection implements Connection {
     return this.link.inbox.answered;
   }
 
-  send(body: Uint8Array): Promise<void> {
+  send(body: Uint8Array, options?: SendOptions): Promise<void> {
     const { outbox } = this.link;
     outbox.checkBody(body);
+    const head = options === undefined ? undefined : checkSendOptions(options).head;
     const refusal = outbox.refusal(body.length);
-    return refusal === undefined ? outbox.send(body) : this.#refused(refusal);
+    if (refusal !== undefined) return this.#refused(refusal);
+    return head === undefined ? outbox.send(body) : outbox.sendWithHead(body, head);
   }
 
   sendNoWait(body: Uint8Array): boolean {
@@ -142,9 +152,10 @@ export class RpcConnection implements Connection {
   #call(body: Uint8Array, options: CallOptions = {}): PendingCall {
     const { outbox } = this.link;
     outbox.checkBody(body);
-    const { signal, head, timeoutMs = this.#requestTimeoutMs } = checkCallOptions(options);
+    const { signal, head, timeoutMs = this.#requestTimeoutMs, streams = true } = checkCallOptions(options);
     const refusal = aborted(signal) ?? outbox.refusal(body.length) ?? this.#tooMany();
-    const call = outbox.call(body, head, timeoutMs, signal, refusal);
+    const call = outbox.call(body, head, timeoutMs, signal, streams, refusal);
+    call.connection = this;
     if (refusal === undefined) this.#requests++;
     else this.#tellIfFull(refusal);
     return call;
@@ -209,7 +220,16 @@ export function checkRequestOptions(options: RequestOptions): RequestOptions {
 
 /** @throws SealwireError ERR_INVALID_ARGUMENT naming the option */
 export function checkCallOptions(options: CallOptions): CallOptions {
-  const { head } = checkRequestOptions(options) as CallOptions;
-  if (head !== undefined) checkHead(head);
+  const { head, streams } = checkRequestOptions(options) as CallOptions;
+  if (head !== undefined && !(head instanceof PreparedHead)) checkHead(head);
+  if (streams !== undefined && typeof streams !== "boolean") throw invalidArgument("streams", "a boolean");
+  return options;
+}
+
+/** @throws SealwireError ERR_INVALID_ARGUMENT naming the option */
+export function checkSendOptions(options: SendOptions): SendOptions {
+  if (typeof options !== "object" || options === null) throw invalidArgument("options", "an object");
+  const { head } = options;
+  if (head !== undefined && !(head instanceof PreparedHead)) checkHead(head);
   return options;
 }

@@ -8,13 +8,13 @@ import type { PendingCall } from "./call.ts";
 import { CallRoute, type RouteOwner } from "./callRoute.ts";
 import type { ClientStats, RpcClient } from "./client.ts";
 import { type ConnectedOptions, connectedWithin } from "./connectedWithin.ts";
-import { checkCallOptions, checkRequestOptions } from "./connection.ts";
+import { checkCallOptions, checkRequestOptions, checkSendOptions } from "./connection.ts";
 import { closedError, EndpointOpening } from "./endpointOpening.ts";
 import { EndpointSet, type EndpointsContext } from "./endpointSet.ts";
 import { KeptBodies } from "./keptBodies.ts";
 import { LaterCall } from "./laterCall.ts";
 import { MovableCall } from "./movableCall.ts";
-import type { Call, CallOptions, Connection, RequestOptions } from "./peer.ts";
+import type { Call, CallOptions, Connection, RequestOptions, SendOptions } from "./peer.ts";
 import type { Caller, StickyClient } from "./stickyClient.ts";
 
 /** Makes a call at the client of one endpoint; the body is copied before it returns. */
@@ -63,8 +63,8 @@ export class EndpointsClient implements StickyClient {
     };
   }
 
-  send(body: Uint8Array): Promise<void> {
-    return this.#send(undefined, body);
+  send(body: Uint8Array, options?: SendOptions): Promise<void> {
+    return this.#send(undefined, body, options);
   }
 
   sendNoWait(body: Uint8Array): boolean {
@@ -82,7 +82,7 @@ export class EndpointsClient implements StickyClient {
   sticky(key: string): Caller {
     if (typeof key !== "string") throw invalidArgument("key", "a string");
     return {
-      send: (body) => this.#send(key, body),
+      send: (body, options) => this.#send(key, body, options),
       sendNoWait: (body) => this.#sendNoWait(key, body),
       request: (body, options) => this.#request(key, body, options),
       call: (body, options) => this.#call(key, body, options),
@@ -121,13 +121,14 @@ export class EndpointsClient implements StickyClient {
 
   // ---- Calls --------------------------------------------------------------------------------------------
 
-  #send(key: string | undefined, body: Uint8Array): Promise<void> {
+  #send(key: string | undefined, body: Uint8Array, options?: SendOptions): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     const member = this.#endpoints.choose(key);
     // With credit it is on its way when this returns: nobody knows then what became of it, and it never moves.
-    if (member !== undefined && !member.client.lacksCredit) return member.client.send(body);
+    if (member !== undefined && !member.client.lacksCredit) return member.client.send(body, options);
+    if (options !== undefined) checkSendOptions(options);
     const route = this.#route(key, body, 0, undefined);
-    const again: Again<Promise<void>> = (client, copy) => client.send(copy);
+    const again: Again<Promise<void>> = (client, copy) => client.send(copy, options);
     if (member === undefined)
       return this.#later(route, body, (client, copy) =>
         this.#follow(again(client, copy), route, copy, again),

@@ -7,7 +7,7 @@ import { readU32, viewOf } from "../core/bytes.ts";
 import type { RecordHandler } from "../protocol/backlog.ts";
 import { decodeError, Origin } from "../protocol/errorBody.ts";
 import type { Role } from "../protocol/handshake.ts";
-import { decodeHead } from "../protocol/head.ts";
+import { HeadReader } from "../protocol/preparedHead.ts";
 import { decodeReason, type Reason } from "../protocol/reason.ts";
 import { decodeSettings, type Settings } from "../protocol/settings.ts";
 import { FIRST_RESERVED_KIND, Kind, LAST_RESERVED_KIND } from "../protocol/wire.ts";
@@ -47,6 +47,7 @@ export class Inbox implements RecordHandler {
   readonly #speaksV2: boolean;
   /** Parity of the numbers of this side's requests. */
   readonly #ownParity: number;
+  readonly #heads = new HeadReader();
   #settingsSeen = false;
   droppedReplies = 0;
   /** Records of reserved kinds, and those that crossed the end of what they belong to. */
@@ -190,15 +191,15 @@ export class Inbox implements RecordHandler {
     lent: boolean,
     more: number,
   ): void {
-    const { head, bodyStart, fault } = decodeHead(bytes, start, end);
-    if (fault !== undefined) {
-      this.#takeRequest(sequence)?.reject(fault);
+    const head = this.#heads.read(bytes, start, end);
+    if (head.fault !== undefined) {
+      this.#takeRequest(sequence)?.reject(head.fault);
       this.#events.onAnswered();
       return;
     }
     const request = this.#requests.find(sequence);
-    if (request instanceof PendingCall) request.answerHead = head;
-    this.#takeReply(sequence, bytes, bodyStart, end, lent, more);
+    if (request instanceof PendingCall) request.sharedAnswerHead = head;
+    this.#takeReply(sequence, bytes, this.#heads.bodyStart, end, lent, more);
   }
 
   #takeError(sequence: number, body: Uint8Array): void {

@@ -30,6 +30,12 @@ interface Received {
 
 const DONE = { done: true, value: undefined } as const;
 
+/** What whoever iterates gets where there is no stream. */
+export const NO_ITEMS: AsyncIterableIterator<Uint8Array> = {
+  [Symbol.asyncIterator]: () => NO_ITEMS,
+  next: () => Promise.resolve(DONE),
+};
+
 export class IncomingStream implements AsyncIterableIterator<Uint8Array>, ReceivingEnd {
   readonly #streams: Streams;
   readonly #sequence: () => number;

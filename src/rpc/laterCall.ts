@@ -3,7 +3,7 @@
 import type { SealwireError } from "../base/errors.ts";
 import { copyOf } from "../core/bytes.ts";
 import type { CallHead } from "../protocol/head.ts";
-import type { Call } from "./peer.ts";
+import type { Call, Connection } from "./peer.ts";
 
 export class LaterCall implements Call {
   readonly #made: Promise<Call>;
@@ -32,6 +32,10 @@ export class LaterCall implements Call {
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, undefined> {
     yield* await this.#made;
     return undefined;
+  }
+
+  get connection(): Connection | undefined {
+    return this.#call?.connection;
   }
 
   write(item: Uint8Array): Promise<void> {

@@ -4,7 +4,8 @@ import { SealwireError } from "../base/errors.ts";
 import { viewOf } from "../core/bytes.ts";
 import { now } from "../core/eventLoop.ts";
 import { type CallHead, checkHead } from "../protocol/head.ts";
-import type { IncomingStream } from "./incomingStream.ts";
+import { copyHead, PreparedHead, type SharedHead } from "../protocol/preparedHead.ts";
+import { type IncomingStream, NO_ITEMS } from "./incomingStream.ts";
 import type { OutgoingStream } from "./outgoingStream.ts";
 import type { Connection, Message } from "./peer.ts";
 import { type Deadline, timers } from "./timers.ts";
@@ -23,18 +24,15 @@ export interface MessageOwner {
 }
 
 const NO_HEAD: CallHead = {};
-const NO_ITEMS: AsyncIterableIterator<Uint8Array> = {
-  [Symbol.asyncIterator]: () => NO_ITEMS,
-  next: () => Promise.resolve({ done: true, value: undefined }),
-};
 
 /** What a call has beyond a request. */
 export interface CallParts {
-  readonly head: CallHead;
+  /** Other messages may share it. */
+  readonly head: SharedHead;
   /** By the monotonic clock; undefined: the caller did not say. */
   readonly deadlineAt: number | undefined;
-  readonly incoming: IncomingStream | undefined;
-  readonly outgoing: OutgoingStream | undefined;
+  incoming: IncomingStream | undefined;
+  outgoing: OutgoingStream | undefined;
   /** Armed while the caller waits. */
   deadline: Deadline | undefined;
   /** It counts among the connection's streams; the owner's own note. */
@@ -50,6 +48,7 @@ export class IncomingMessage implements Message {
   readonly #call: CallParts | undefined;
   end: number;
   #body: Uint8Array | undefined = undefined;
+  #head: CallHead | undefined = undefined;
   #answered: boolean;
   #cancelled: SealwireError | undefined = undefined;
   #abort: AbortController | undefined = undefined;
@@ -102,7 +101,9 @@ export class IncomingMessage implements Message {
   }
 
   get head(): CallHead {
-    return this.#call?.head ?? NO_HEAD;
+    if (this.#call === undefined) return NO_HEAD;
+    this.#head ??= copyHead(this.#call.head.own);
+    return this.#head;
   }
 
   get remainingMs(): number | undefined {
@@ -163,7 +164,7 @@ export class IncomingMessage implements Message {
     if (this.sequence === 0) return false;
     if (this.#answered) throw new SealwireError("ERR_ALREADY_ANSWERED", "the request was already answered");
     if (head !== undefined) {
-      checkHead(head);
+      if (!(head instanceof PreparedHead)) checkHead(head);
       if (this.#call === undefined)
         throw new SealwireError("ERR_UNSUPPORTED", "only a call's answer has a head");
     }

@@ -5,7 +5,7 @@ import type { SealwireError } from "../base/errors.ts";
 import { copyOf, requireBytes } from "../core/bytes.ts";
 import type { CallHead } from "../protocol/head.ts";
 import type { PendingCall } from "./call.ts";
-import type { Call } from "./peer.ts";
+import type { Call, Connection } from "./peer.ts";
 
 /** Where the call goes on after this error; undefined when it ends with it. */
 type Again = (error: SealwireError) => Promise<PendingCall> | undefined;
@@ -46,6 +46,10 @@ export class MovableCall implements Call {
 
   get answerHead(): CallHead | undefined {
     return this.#call.answerHead;
+  }
+
+  get connection(): Connection | undefined {
+    return this.#call.connection;
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {

@@ -10,10 +10,11 @@ import { type Controls, controlsFor } from "../protocol/controls.ts";
 import { Balance } from "../protocol/credit.ts";
 import type { TransportFormat } from "../protocol/handshake.ts";
 import { type CallHead, encodeWithHead, type Head, patchDeadline } from "../protocol/head.ts";
+import { encodePrepared, PreparedHead } from "../protocol/preparedHead.ts";
 import { type Framing, longestBody } from "../protocol/segment.ts";
 import { BASE_SETTINGS, type Settings } from "../protocol/settings.ts";
 import { Kind, TAG_BYTES } from "../protocol/wire.ts";
-import { PendingCall } from "./call.ts";
+import { type CallLimits, PendingCall } from "./call.ts";
 import { FIRST_STREAM_CREDIT } from "./incomingStream.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { memoryBudget } from "./memoryBudget.ts";
@@ -33,6 +34,7 @@ export interface OutboxEvents extends SenderEvents {
 export class Outbox {
   readonly #events: OutboxEvents;
   readonly #limits: ResolvedLimits;
+  readonly #items: CallLimits;
   readonly #lifecycle: Lifecycle;
   readonly #requests: RequestTable;
   readonly #framing: Framing;
@@ -62,6 +64,7 @@ export class Outbox {
     const withKind = format.header === "kind";
     const maxFrameBytes = format.peerMaxFrameBytes || limits.maxFrameBytes;
     this.#limits = limits;
+    this.#items = { maxItemBytes: limits.maxFrameBytes, maxPendingBytes: limits.maxPendingBytes };
     this.#lifecycle = lifecycle;
     this.#requests = requests;
     this.#framing = {
@@ -180,17 +183,27 @@ export class Outbox {
     this.sender.append(0, Kind.message, body);
   }
 
+  /**
+   * A one-way message with a head.
+   *
+   * @throws SealwireError ERR_MESSAGE_TOO_LARGE, ERR_UNSUPPORTED (protocol v1)
+   */
+  sendWithHead(body: Uint8Array, head: CallHead): Promise<void> {
+    if (this.#paid === undefined) throw new SealwireError("ERR_UNSUPPORTED", "protocol v1 has no heads");
+    return this.send(this.#withHead(body, head, 0), Kind.call);
+  }
+
   /** A one-way message; resolves when the kernel has it. */
-  send(body: Uint8Array): Promise<void> {
+  send(body: Uint8Array, kind: number = Kind.message): Promise<void> {
     const paid = this.#paid;
     if (paid === undefined || paid.passes(body.length, false)) {
       paid?.spend(body.length);
-      this.sender.append(0, Kind.message, body);
+      this.sender.append(0, kind, body);
       return this.sender.handedToKernel();
     }
     return new Promise((resolve, reject) => {
       const sent = (): void => void this.sender.handedToKernel().then(resolve, reject);
-      paid.add({ kind: Kind.message, body, request: undefined, sent, failed: reject });
+      paid.add({ kind, body, request: undefined, sent, failed: reject });
     });
   }
 
@@ -206,7 +219,7 @@ export class Outbox {
   }
 
   /**
-   * A request with a head and streams. `refusal`: why it is not taken.
+   * A request with a head, and with streams if wanted. `refusal`: why it is not taken.
    *
    * @throws SealwireError ERR_MESSAGE_TOO_LARGE, ERR_UNSUPPORTED (protocol v1)
    */
@@ -215,16 +228,18 @@ export class Outbox {
     head: CallHead | undefined,
     timeoutMs: number,
     signal: AbortSignal | undefined,
+    withStreams: boolean,
     refusal: SealwireError | undefined,
   ): PendingCall {
     if (this.#paid === undefined) throw new SealwireError("ERR_UNSUPPORTED", "protocol v1 has no calls");
-    const { maxFrameBytes, maxPendingBytes } = this.#limits;
-    const limits = { maxItemBytes: maxFrameBytes, maxPendingBytes };
-    const deadline = timeoutMs > 0 ? { deadlineMs: timeoutMs } : {};
-    const full: Head = { ...head, ...deadline, streams: true, streamCredit: FIRST_STREAM_CREDIT };
-    const encoded = encodeWithHead(full, body);
-    if (encoded.length > this.#longestBody) throw this.#tooLarge(encoded.length);
-    const call = new PendingCall(this.#requests, this.streams, timeoutMs, limits);
+    const streams = withStreams ? { streams: true, streamCredit: FIRST_STREAM_CREDIT } : undefined;
+    const encoded = this.#withHead(body, head ?? {}, timeoutMs, streams);
+    const call = new PendingCall(
+      this.#requests,
+      withStreams ? this.streams : undefined,
+      timeoutMs,
+      this.#items,
+    );
     if (refusal === undefined) this.#begin(call, Kind.call, encoded, signal);
     else call.reject(refusal);
     return call;
@@ -235,8 +250,20 @@ export class Outbox {
    *
    * @throws SealwireError ERR_MESSAGE_TOO_LARGE
    */
-  encodeAnswer(body: Uint8Array, head: Head): Uint8Array {
-    const encoded = encodeWithHead(head, body);
+  encodeAnswer(body: Uint8Array, head: CallHead): Uint8Array {
+    return this.#withHead(body, head, 0);
+  }
+
+  /** `deadlineMs` 0: no deadline. */
+  #withHead(body: Uint8Array, head: CallHead, deadlineMs: number, streams?: Head): Uint8Array {
+    let encoded: Uint8Array;
+    if (streams === undefined && head instanceof PreparedHead)
+      encoded = encodePrepared(head, deadlineMs, body);
+    else {
+      const deadline = deadlineMs > 0 ? { deadlineMs } : {};
+      const { method, traceParent, contentType, fields } = head;
+      encoded = encodeWithHead({ method, traceParent, contentType, fields, ...deadline, ...streams }, body);
+    }
     if (encoded.length > this.#longestBody) throw this.#tooLarge(encoded.length);
     return encoded;
   }

@@ -31,6 +31,17 @@ export interface CallOptions {
   timeoutMs?: number;
   /** What is said beside the body. */
   head?: CallHead;
+  /**
+   * Whether items may be streamed, both ways. Without streams a call costs little more than a request, and is none of the
+   * peer's `maxStreams`. Default true.
+   */
+  streams?: boolean;
+}
+
+/** Options of one one-way message. */
+export interface SendOptions {
+  /** What is said beside the body (protocol v2). */
+  head?: CallHead;
 }
 
 /** A call that was made: what its handler streams, what may be streamed to it, and its answer. */
@@ -42,6 +53,8 @@ export interface Call extends AsyncIterable<Uint8Array> {
   readonly answer: Promise<Uint8Array>;
   /** What the answer said beside its body, once it is there. */
   readonly answerHead: CallHead | undefined;
+  /** The connection that the call went to; undefined while a client waits for one. */
+  readonly connection: Connection | undefined;
   /**
    * Items that the handler streams, in order. To leave the loop tells the handler to stop. Throws, behind the last item,
    * what ended the call badly. Only one loop.
@@ -104,10 +117,10 @@ export interface Connection {
    * Sends a one-way message. Resolves when the kernel has it, which says nothing about the peer having handled it.
    * The body is copied before this returns.
    *
-   * @throws SealwireError at once: ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE. Rejects: ERR_CLOSED,
-   *   ERR_BACKPRESSURE, ERR_CONNECTION_LOST and what ended the connection.
+   * @throws SealwireError at once: ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE, ERR_UNSUPPORTED (a head with protocol v1).
+   *   Rejects: ERR_CLOSED, ERR_BACKPRESSURE, ERR_CONNECTION_LOST and what ended the connection.
    */
-  send(body: Uint8Array): Promise<void>;
+  send(body: Uint8Array, options?: SendOptions): Promise<void>;
   /**
    * Sends a one-way message without waiting. False, and nothing is sent, above the high-water mark or when the
    * connection does not take messages any more.
