@@ -259,6 +259,26 @@ describe.each(runtimes())("sealwire in $label ($version)", (runtime) => {
     expect(sealwire(["ping", target, "--psk", psk]).code).toBe(4);
   });
 
+  test("stat shows a server's counters where it allows that", async () => {
+    const psk = name("stat.psk");
+    expect(sealwire(["genpsk", "-o", psk]).code).toBe(0);
+    const open = await serve(["--psk", psk, "--stat"]);
+    const target = `127.0.0.1:${open.port}`;
+    expect(sealwire(["send", target, "--psk", psk, "-d", "counted", "-r"]).code).toBe(0);
+    const [told] = lines(sealwire(["stat", target, "--psk", psk, "--json"]));
+    expect(told).toMatchObject({
+      health: "ready",
+      stats: { connections: 1, openedConnections: 2, refusedConnections: 0 },
+    });
+    expect(told.uptimeMs).toBeGreaterThan(0);
+    const text = sealwire(["stat", target, "--psk", psk]);
+    expect(text.stdout).toMatch(/^health ready\n[\s\S]*\nopenedConnections 3\n/);
+    expect(await open.stop()).toBe(0);
+    const shut = await serve(["--psk", psk]);
+    expect(sealwire(["stat", `127.0.0.1:${shut.port}`, "--psk", psk])).toMatchObject({ code: 6, stdout: "" });
+    expect(await shut.stop()).toBe(0);
+  });
+
   test("serve and ping with keys of both sides, and a server that is written down when first met", async () => {
     const [serverKey, clientKey, strangerKey] = ["mutual-server", "mutual-client", "stranger"].map((file) =>
       name(`${file}.key`),
@@ -325,7 +345,9 @@ describe.each(runtimes())("sealwire in $label ($version)", (runtime) => {
       "genpsk",
       "fingerprint",
       "serve",
+      "proxy",
       "ping",
+      "stat",
       "send",
       "bench",
       "doctor",

@@ -12,6 +12,7 @@ import { errorText } from "./output.ts";
 import { peersCommands } from "./peersCommands.ts";
 import { proxy } from "./proxyCommand.ts";
 import { serve } from "./serveCommand.ts";
+import { stat } from "./statCommand.ts";
 import { packageVersion } from "./version.ts";
 
 const root = buildRouteMap({
@@ -36,6 +37,7 @@ const root = buildRouteMap({
     serve,
     proxy,
     ping,
+    stat,
     send,
     bench,
     doctor,

@@ -9,6 +9,7 @@ import { addressOf, describePeer, type PeerFlags, peerFlags, peerOptions, wipeOp
 
 interface ServeFlags extends PeerFlags {
   readonly echo: boolean;
+  readonly stat: boolean;
   readonly listen: ReturnType<typeof addressOf>;
 }
 
@@ -33,6 +34,7 @@ export const serve = buildCommand({
     flags: {
       ...peerFlags,
       echo: { kind: "boolean", brief: "Answer every request with its own bytes", default: false },
+      stat: { kind: "boolean", brief: "Let peers ask for counters (sealwire stat)", default: false },
       listen: {
         kind: "parsed",
         parse: addressOf,
@@ -52,6 +54,7 @@ export const serve = buildCommand({
       ...options,
       handshakeTimeoutMs: flags.timeout,
       onMessage: echo,
+      stat: flags.stat && (() => true),
       onConnectionState: (connection, state, error) => {
         const { remoteAddress } = connection;
         const peer = describePeer(connection);

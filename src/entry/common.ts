@@ -58,5 +58,6 @@ export type {
 } from "../rpc/peer.ts";
 export type { CloseOptions, ReloadedKeys, Server, ServerStats } from "../rpc/serverInterface.ts";
 export type { ProxyProtocolOptions, ServingOptions } from "../rpc/servingOptions.ts";
+export type { AllowStat, StatAnswer } from "../rpc/statMethod.ts";
 export type { Caller, StickyClient } from "../rpc/stickyClient.ts";
 export { type CloseOnSignalOptions, closeOnSignal } from "./closeOnSignal.ts";

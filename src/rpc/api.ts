@@ -42,6 +42,7 @@ import {
   type ServingOptions,
   servingOptionNames,
 } from "./servingOptions.ts";
+import { withStat } from "./statMethod.ts";
 import type { StickyClient } from "./stickyClient.ts";
 import type { Adapter } from "./transport.ts";
 import { TurnQueue } from "./turnQueue.ts";
@@ -310,7 +311,8 @@ export function createApi(adapter: Adapter): Api {
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
         ...resolveContext("server", options, queues),
       };
-      return new RpcServer(context).start();
+      const server = new RpcServer(withStat(context, () => server.statAnswer));
+      return server.start();
     },
   };
   return api as Api; // the overloads only say in the type what `anonymous` says

@@ -17,6 +17,7 @@ import type { Connection, ConnectionStateListener } from "./peer.ts";
 import { keepsKeys, knowsKeys, reloadedContext } from "./reload.ts";
 import type { CloseOptions, ReloadedKeys, Server, ServerStats } from "./serverInterface.ts";
 import type { Serving } from "./servingOptions.ts";
+import type { StatAnswer } from "./statMethod.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Adapter, ListenAddress, Listener, Transport, TransportEvents } from "./transport.ts";
 
@@ -53,6 +54,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
   #badProxyHeaders = 0;
   #keepsAlive = true;
   readonly #ledger = new ConnectionLedger();
+  readonly #startedAt = performance.now();
 
   constructor(context: ServerContext) {
     this.#context = context;
@@ -75,6 +77,11 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     }
     this.#report.become("ready");
     return this;
+  }
+
+  /** What is told to peers that may ask. */
+  get statAnswer(): StatAnswer {
+    return { health: this.health, uptimeMs: performance.now() - this.#startedAt, stats: this.stats };
   }
 
   get port(): number {

@@ -5,6 +5,7 @@ import { invalidArgument } from "../base/errors.ts";
 import { checkOptionNames, functionOption, integerOption, MAX_MS } from "../base/options.ts";
 import { AddressRanges } from "./addressRange.ts";
 import type { HealthListener } from "./health.ts";
+import { type AllowStat, resolveStat } from "./statMethod.ts";
 import type { Address, ListenAddress } from "./transport.ts";
 
 /** Whose PROXY headers a server believes. */
@@ -34,6 +35,12 @@ export interface ServingOptions {
   health?: { readonly host?: string; readonly port: number } | { readonly path: string };
   /** Told "ready", "draining", "stopped", each once. What it throws or rejects with goes to `console.error`. */
   onHealth?: HealthListener;
+  /**
+   * Who may ask for this server's counters with `sealwire stat`: `true` for every peer that the handshake proved, or a
+   * function. Refused with ERR_UNAUTHORIZED otherwise. Not with protocol v1. Default false: nobody, and such calls are
+   * the application's.
+   */
+  stat?: boolean | AllowStat;
 }
 
 export const servingOptionNames: readonly (keyof ServingOptions)[] = [
@@ -43,6 +50,7 @@ export const servingOptionNames: readonly (keyof ServingOptions)[] = [
   "maxConnectionAgeMs",
   "health",
   "onHealth",
+  "stat",
 ];
 
 const SHORTEST_AGE_MS = 1_000;
@@ -93,6 +101,7 @@ export interface Serving {
   readonly maxConnectionAgeMs: number;
   readonly healthAddress: Address | undefined;
   readonly onHealth: HealthListener | undefined;
+  readonly allowsStat: AllowStat | undefined;
 }
 
 /**
@@ -117,6 +126,7 @@ export function resolveServing(options: ServingOptions, canDrain: boolean): Serv
     maxConnectionAgeMs: maxConnectionAgeMs ?? 0,
     healthAddress: health === undefined ? undefined : resolveHealth(health),
     onHealth: functionOption("onHealth", options.onHealth),
+    allowsStat: resolveStat(options.stat),
   };
 }
 

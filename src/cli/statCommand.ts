@@ -1,0 +1,47 @@
+// stat: the counters of a server that allows its peer to ask.
+
+import { buildCommand } from "@stricli/core";
+import { STAT_METHOD } from "../rpc/statMethod.ts";
+import { type Target, targetPositional, trustExample, withClient } from "./dialling.ts";
+import { CommandError } from "./exitCodes.ts";
+import { result } from "./output.ts";
+import { type PeerFlags, peerFlags } from "./peerFlags.ts";
+
+const NO_BODY = new Uint8Array(0);
+
+/** The object in an answer, whatever the peer made of the question. */
+function objectIn(body: Uint8Array): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
+    if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
+  } catch {
+    // Said below: an echo server, or an application that answers whatever it is asked.
+  }
+  throw new CommandError("remote", "the server answered, but tells no counters (its option `stat` is off)");
+}
+
+/** A line per counter; nested ones by their own names. */
+function linesOf(record: Record<string, unknown>): string[] {
+  return Object.entries(record).flatMap(([name, value]) => {
+    if (typeof value === "object" && value !== null) return linesOf(value as Record<string, unknown>);
+    return [
+      `${name} ${typeof value === "number" ? Math.round(value) : String(value).replace(/[^\x20-\x7e]/g, "?")}`,
+    ];
+  });
+}
+
+export const stat = buildCommand({
+  docs: {
+    brief: "Show the counters of a server that allows it",
+    fullDescription: `Asks a server that was given the option stat (sealwire serve --stat). Counters never go down; gauges say how things are now.\n\nExamples:\n  sealwire stat localhost:7000 --psk shared.psk\n  sealwire stat db:7000 ${trustExample} --json`,
+  },
+  parameters: { flags: peerFlags, positional: targetPositional },
+  func(flags: PeerFlags, address: Target) {
+    return withClient(flags, address, 1, async (client) => {
+      const call = client.call(NO_BODY, { head: { method: STAT_METHOD } });
+      call.end();
+      const record = objectIn(await call.answer);
+      result(flags, record, linesOf(record).join("\n"));
+    });
+  },
+});
