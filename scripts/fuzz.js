@@ -1,4 +1,4 @@
-// npm run fuzz -- --minutes N [--seed S] [--rounds R] [--level NAME] [--runtime node20,bun]: the four levels of
+// npm run fuzz -- --minutes N [--seed S] [--rounds R] [--level NAME] [--runtime node20,bun]: the five levels of
 // test/fuzz. A round that fails is told with its seed: --seed THAT --rounds 1 --level ITS runs it again.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";

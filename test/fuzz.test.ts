@@ -46,7 +46,7 @@ describe("the fuzzer", () => {
   test("finds nothing in some rounds of each level", async () => {
     const { told, failures, inputs } = await fuzz("clean", 8);
     expect(failures, told).toBe(0);
-    expect(Object.keys(inputs)).toHaveLength(4);
+    expect(Object.keys(inputs)).toHaveLength(5);
     for (const count of Object.values(inputs)) expect(count).toBeGreaterThan(50);
   });
 
@@ -69,6 +69,16 @@ describe("the fuzzer", () => {
         find: "if (opened < count && !this.#sink.stopped) throw notAuthentic();",
         replace: "",
       },
+    ],
+    [
+      "a property __proto__ behind an escape",
+      "codecs",
+      { file: "jsonCodec.ts", find: ' || text.includes("\\\\u")', replace: "" },
+    ],
+    [
+      "bytes that stay in lent memory",
+      "codecs",
+      { file: "msgpackCodec.ts", find: "hasBytes ? copyBytes(value) : value", replace: "value" },
     ],
   ])("finds %s", async (name, level, edit) => {
     expect((await fuzz(name.replaceAll(" ", "-"), 40, level, edit)).failures).toBeGreaterThan(0);

@@ -1,7 +1,7 @@
 // What is published: pack the package, install the tarball into an empty folder without network, import every
 // entry point in every runtime, and compile a TypeScript program against the declarations.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -46,8 +46,14 @@ afterAll(() => rmSync(workFolder, { recursive: true, force: true }));
 
 test("has no runtime dependencies", () => {
   expect(manifest.dependencies).toBeUndefined();
-  expect(manifest.peerDependencies).toBeUndefined();
   expect(manifest.optionalDependencies).toBeUndefined();
+  // Only for those who pass the library to msgpackCodec; npm installs none of them by itself.
+  expect(manifest.peerDependencies).toEqual({ "@msgpack/msgpack": "^3.1.3" });
+  expect(manifest.peerDependenciesMeta).toEqual({ "@msgpack/msgpack": { optional: true } });
+});
+
+test("no peer is installed by itself", () => {
+  expect(existsSync(join(consumer, "node_modules/@msgpack"))).toBe(false);
 });
 
 test("the lock file names the platform packages of every system, or npm ci refuses it", () => {

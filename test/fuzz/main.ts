@@ -2,6 +2,7 @@
 // a seed of its own. A round that fails is told with its level and seed; SEED of that round and ROUNDS 1 replay it.
 
 import { Random } from "../simulation/random.ts";
+import { codecsLevel } from "./codecsLevel.ts";
 import { exportsLevel } from "./exportsLevel.ts";
 import { framesLevel } from "./framesLevel.ts";
 import { handshakeLevel } from "./handshakeLevel.ts";
@@ -10,7 +11,7 @@ import { liveLevel } from "./liveLevel.ts";
 
 const [seed, seconds, rounds] = process.argv.slice(2, 5).map(Number) as [number, number, number];
 const named = process.argv[5];
-const levels = [exportsLevel, framesLevel, handshakeLevel, liveLevel].filter(
+const levels = [exportsLevel, framesLevel, handshakeLevel, liveLevel, codecsLevel].filter(
   ({ name }) => named === undefined || name === named,
 );
 const inputs = Object.fromEntries(levels.map(({ name }) => [name, 0]));

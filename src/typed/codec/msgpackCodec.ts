@@ -1,0 +1,83 @@
+// MessagePack by @msgpack/msgpack, which the program brings: what the library would change is refused, and what a peer
+// sends is measured before the library sees it.
+
+import { invalidArgument } from "../../base/errors.ts";
+import { requireBytes } from "../../core/bytes.ts";
+import { type Codec, type CodecLimits, type ResolvedCodecLimits, resolveCodecLimits } from "./codec.ts";
+import { scanMsgpack } from "./msgpackScan.ts";
+import { MsgpackTree } from "./msgpackTree.ts";
+import { notDecodable, notEncodable } from "./valuePath.ts";
+
+const MSGPACK_CONTENT_TYPE = 2;
+const MSGPACK_VERSION = 1;
+
+/** What is used of `@msgpack/msgpack`, 3.1 or later: `import * as msgpack from "@msgpack/msgpack"`. */
+export interface MsgpackLibrary {
+  encode(value: unknown, options: { maxDepth: number; useBigInt64: true }): Uint8Array;
+  decode(bytes: Uint8Array, options: { useBigInt64: true }): unknown;
+}
+
+function encode(library: MsgpackLibrary, value: unknown, limits: ResolvedCodecLimits): Uint8Array {
+  const walk = new MsgpackTree(limits);
+  const tree = walk.of(value);
+  let body: Uint8Array;
+  try {
+    body = library.encode(tree, { maxDepth: limits.maxDepth + 1, useBigInt64: true });
+  } catch (error) {
+    throw notEncodable([], "the library failed", error);
+  }
+  // A getter of a value may have transferred what another one had.
+  if (walk.segments.some(({ bytes, length }) => bytes.length !== length))
+    throw notEncodable([], "its bytes were transferred away meanwhile");
+  if (body.length > limits.maxBytes)
+    throw notEncodable([], `a body has at most ${limits.maxBytes} bytes (maxBytes)`);
+  return body;
+}
+
+/** Byte arrays of a value that are views of one array, each copied. */
+function copyBytes(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || value instanceof Date) return value;
+  if (value instanceof Uint8Array) return value.slice();
+  const items = value as Record<string, unknown>;
+  for (const name of Object.keys(items)) {
+    const item = items[name];
+    if (typeof item === "object" && item !== null) items[name] = copyBytes(item);
+  }
+  return value;
+}
+
+function decode(library: MsgpackLibrary, bytes: Uint8Array, limits: ResolvedCodecLimits): unknown {
+  requireBytes("bytes", bytes);
+  if (bytes.length > limits.maxBytes)
+    throw notDecodable(`it has ${bytes.length} bytes, and at most ${limits.maxBytes} may be (maxBytes)`);
+  const hasBytes = scanMsgpack(bytes, limits);
+  try {
+    const value = library.decode(bytes, { useBigInt64: true });
+    return hasBytes ? copyBytes(value) : value;
+  } catch {
+    // The library's words may quote what the peer sent.
+    throw notDecodable("it is not MessagePack");
+  }
+}
+
+/**
+ * MessagePack, for peers in other languages: null, booleans, numbers, texts, bigints of 64 bits, Dates, Uint8Arrays,
+ * arrays and plain objects. Whatever it can't carry unchanged is refused (docs/CODECS.md has the table). Integers of 64
+ * bits arrive as bigints.
+ *
+ * @param library the module `@msgpack/msgpack`, an optional peer dependency of this package. The program imports it, so
+ *   that no bundler looks for what nobody uses
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the option
+ */
+export function msgpackCodec(library: MsgpackLibrary, options: CodecLimits = {}): Codec {
+  if (typeof library?.encode !== "function" || typeof library.decode !== "function")
+    throw invalidArgument("library", "the module @msgpack/msgpack");
+  const limits = resolveCodecLimits(options);
+  return Object.freeze({
+    contentType: MSGPACK_CONTENT_TYPE,
+    name: "msgpack",
+    version: MSGPACK_VERSION,
+    encode: (value: unknown) => encode(library, value, limits),
+    decode: (bytes: Uint8Array) => decode(library, bytes, limits),
+  });
+}

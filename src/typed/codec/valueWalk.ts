@@ -1,0 +1,202 @@
+// A value of a caller on its way into a tree of plain arrays and objects, which belongs to the codec. Every property is
+// read once, into the tree: a getter or a proxy that says something else the second time can't slip anything past the
+// checks, and what writes the tree never meets an object of the caller's.
+
+import { isSealwireError } from "../../base/errors.ts";
+import type { ResolvedCodecLimits } from "./codec.ts";
+import { type BuiltIn, builtInOf, isArrayPrototype, isPlainPrototype } from "./valueKind.ts";
+import { notEncodable, type Step } from "./valuePath.ts";
+
+const { getPrototypeOf, getOwnPropertySymbols, keys: keysOf } = Object;
+
+/** Own enumerable properties, as they were read. */
+export type Properties = Record<string, unknown>;
+
+/** The walk that codecs have in common; each says what it makes of what not all formats have. */
+export abstract class ValueWalk {
+  protected readonly limits: ResolvedCodecLimits;
+  /** What the receiver counts before it builds anything: each codec says what it is. */
+  #values = 1;
+  #entries = 0;
+  #depth = 0;
+  /** From the root to where the walk is. */
+  readonly #steps: Step[] = [];
+  /** What is walked through now, and how many steps lead to each: a value that stands there twice is a cycle. */
+  readonly #parents: object[] = [];
+  readonly #stepsTo: number[] = [];
+
+  constructor(limits: ResolvedCodecLimits) {
+    this.limits = limits;
+  }
+
+  /**
+   * The tree of a value.
+   *
+   * @throws SealwireError ERR_ENCODE
+   */
+  of(value: unknown): unknown {
+    try {
+      return this.any(value);
+    } catch (error) {
+      if (isSealwireError(error) && error.code === "ERR_ENCODE") throw error;
+      // A getter, a trap of a proxy, or a stack that was nearly full.
+      throw notEncodable(this.#steps, "it can't be read", error);
+    }
+  }
+
+  /** NaN, ±Infinity or -0. */
+  protected abstract oddNumber(value: number): unknown;
+  protected abstract undefinedValue(): unknown;
+  protected abstract bigint(value: bigint): unknown;
+  /** An object without a prototype. */
+  protected abstract bareObject(value: object): unknown;
+  protected abstract builtIn(value: object, builtIn: BuiltIn): unknown;
+  /** An object of the language's, of which `copy` has the properties. */
+  protected abstract plainObject(value: object, copy: Properties): unknown;
+  /** What the walk may leave as it is; others override it. */
+  protected text(value: string): unknown {
+    return value;
+  }
+
+  protected any(value: unknown): unknown {
+    switch (typeof value) {
+      case "string":
+        return this.text(value);
+      case "boolean":
+        return value;
+      case "number":
+        return value - value === 0 && (value !== 0 || 1 / value > 0) ? value : this.oddNumber(value);
+      case "object":
+        return value === null ? null : this.#object(value);
+      case "undefined":
+        return this.undefinedValue();
+      case "bigint":
+        return this.bigint(value);
+      default:
+        return this.refuse(`it is a ${typeof value}`);
+    }
+  }
+
+  protected refuse(why: string): never {
+    throw notEncodable(this.#steps, why);
+  }
+
+  protected count(more: number): void {
+    this.#values += more;
+    if (this.#values > this.limits.maxValues)
+      this.refuse(`a body has at most ${this.limits.maxValues} values (maxValues)`);
+  }
+
+  protected countEntry(): void {
+    if (++this.#entries > this.limits.maxEntries)
+      this.refuse(`a body has at most ${this.limits.maxEntries} entries of Maps and Sets (maxEntries)`);
+  }
+
+  protected checkDepth(more: number): void {
+    if (this.#depth + more > this.limits.maxDepth)
+      this.refuse(`a body is nested at most ${this.limits.maxDepth} deep (maxDepth)`);
+  }
+
+  /** Goes into a container, which takes so many levels. */
+  protected enter(value: object, levels: number): void {
+    if (this.#depth + levels > this.limits.maxDepth) {
+      this.#parents.push(value);
+      this.#stepsTo.push(this.#steps.length);
+      this.#refuseCycle();
+      this.checkDepth(levels);
+    }
+    this.#depth += levels;
+    this.#parents.push(value);
+    this.#stepsTo.push(this.#steps.length);
+  }
+
+  protected leave(levels: number): void {
+    this.#depth -= levels;
+    this.#parents.pop();
+    this.#stepsTo.pop();
+  }
+
+  /** Looked for only where the walk is too deep: a cycle always is. */
+  #refuseCycle(): void {
+    const first = new Map<object, number>();
+    this.#parents.forEach((parent, i) => {
+      const steps = this.#stepsTo[i]!;
+      // A container and the mark around it stand in one place.
+      if ((first.get(parent) ?? steps) !== steps)
+        throw notEncodable(this.#steps.slice(0, steps), "it is a cycle");
+      first.set(parent, steps);
+    });
+  }
+
+  #object(value: object): unknown {
+    if (Array.isArray(value)) return this.#array(value);
+    const prototype = getPrototypeOf(value) as object | null;
+    if (prototype === null) return this.bareObject(value);
+    if (isPlainPrototype(prototype)) return this.plainObject(value, { ...value });
+    const builtIn = builtInOf(value, prototype);
+    return typeof builtIn === "string" ? this.refuse(builtIn) : this.builtIn(value, builtIn);
+  }
+
+  #array(value: readonly unknown[]): unknown[] {
+    if (!isArrayPrototype(getPrototypeOf(value))) this.refuse("it is of a subclass of Array");
+    const { length } = value;
+    this.enter(value, 1);
+    this.countItems(length);
+    const tree = new Array<unknown>(length);
+    const at = this.#steps.length;
+    this.#steps.push(0);
+    for (let i = 0; i < length; i++) {
+      this.#steps[at] = i;
+      const item = value[i];
+      if (item === undefined && !(i in value)) this.refuse("it is a hole in an array");
+      tree[i] = this.any(item);
+    }
+    this.#steps.pop();
+    if (keysOf(value).length !== length || getOwnPropertySymbols(value).length > 0)
+      this.refuse("it is an array with properties beside its elements");
+    this.leave(1);
+    return tree;
+  }
+
+  /** Counts a container of so many items, whatever a proxy says that its length is. */
+  protected countItems(length: number): void {
+    this.count(1);
+    if (length > 1) this.count(length - 1);
+  }
+
+  /** Makes a tree of `copy`, which holds what `value` has as own enumerable properties. */
+  protected properties(value: object, copy: Properties): Properties {
+    this.enter(value, 1);
+    this.count(1);
+    const at = this.#steps.length;
+    this.#steps.push("");
+    let first = true;
+    for (const name in copy) {
+      this.#steps[at] = name;
+      if (first) first = false;
+      else this.count(1);
+      if (name === "__proto__") this.refuse("no receiver takes a property of this name");
+      const property = copy[name];
+      const written = this.any(property);
+      if (written !== property) copy[name] = written;
+    }
+    this.#steps.pop();
+    // Of the object itself: `arguments`, `Math` and the like have prototypes of plain objects, and hidden symbols.
+    if (getOwnPropertySymbols(value).length > 0) this.refuse("it has a symbol for a key");
+    this.leave(1);
+    return copy;
+  }
+
+  protected refuseProperties(value: object): void {
+    if (keysOf(value).length > 0 || getOwnPropertySymbols(value).length > 0)
+      this.refuse("it is a built-in with properties of its own");
+  }
+
+  /** A value within another. */
+  protected at(step: Step, value: unknown): unknown {
+    this.#steps.push(step);
+    const tree = this.any(value);
+    this.#steps.pop();
+    return tree;
+  }
+}
