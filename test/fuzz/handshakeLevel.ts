@@ -14,19 +14,25 @@ const [clientKeys, serverKeys] = [generateKeyPair(), generateKeyPair()];
 const info = { remoteAddress: "" };
 const authorize = () => true;
 
-const pairs = [true, false].flatMap((postQuantum) => [
+const suites = [
+  { postQuantum: true },
+  { postQuantum: false },
+  { postQuantum: true, cipher: "ChaChaPoly" },
+  { postQuantum: false, cipher: "ChaChaPoly" },
+] as const;
+const pairs = suites.flatMap((suite) => [
   [
-    { psk, postQuantum },
-    { psk, postQuantum },
+    { psk, ...suite },
+    { psk, ...suite },
   ],
-  [{ postQuantum }, { postQuantum }],
+  [{ ...suite }, { ...suite }],
   [
-    { staticKey: clientKeys.privateKey, remoteStatic: serverKeys.publicKey, postQuantum },
-    { staticKey: serverKeys.privateKey, remoteStatic: clientKeys.publicKey, postQuantum },
+    { staticKey: clientKeys.privateKey, remoteStatic: serverKeys.publicKey, ...suite },
+    { staticKey: serverKeys.privateKey, remoteStatic: clientKeys.publicKey, ...suite },
   ],
   [
-    { staticKey: clientKeys.privateKey, remoteStatic: serverKeys.publicKey, psk, postQuantum },
-    { staticKey: serverKeys.privateKey, authorize, psk, postQuantum },
+    { staticKey: clientKeys.privateKey, remoteStatic: serverKeys.publicKey, psk, ...suite },
+    { staticKey: serverKeys.privateKey, authorize, psk, ...suite },
   ],
 ]);
 const factories = pairs.flatMap(([client, server]) => {
