@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import esbuild from "rollup-plugin-esbuild";
 
-const entryPoints = ["index", "node", "bun", "deno", "crypto", "noise", "wasm"].filter((name) =>
+const entryPoints = ["index", "node", "bun", "deno", "crypto", "noise", "rpc", "wasm"].filter((name) =>
   existsSync(new URL(`src/${name}.ts`, import.meta.url)),
 );
 

@@ -134,7 +134,7 @@ const deno = runtimes().find(({ id }) => id === "deno");
 if (deno === undefined) {
   console.warn("no reference: Deno, whose `deno doc` makes it, is not installed");
 } else {
-  const entries = ["index", "crypto", "noise", "wasm"].map((name) => `src/${name}.ts`);
+  const entries = ["index", "rpc", "crypto", "noise", "wasm"].map((name) => `src/${name}.ts`);
   const args = ["doc", "--html", "--name=sealwire", `--output=${join(site, "reference")}`, ...entries];
   execFileSync(deno.path, args, { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
 }

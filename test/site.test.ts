@@ -19,7 +19,7 @@ beforeAll(() => {
 test.skipIf(deno === undefined)(
   "every exported name is documented, and every type that it names is exported",
   () => {
-    const entries = ["index", "crypto", "noise", "wasm"].map((name) => `src/${name}.ts`);
+    const entries = ["index", "rpc", "crypto", "noise", "wasm"].map((name) => `src/${name}.ts`);
     const { status, stderr } = spawnSync(deno!.path, ["doc", "--lint", ...entries], {
       cwd: repositoryRoot,
       encoding: "utf8",

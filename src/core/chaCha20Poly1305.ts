@@ -10,8 +10,11 @@ import { TAG_BYTES } from "./frameLayout.ts";
 import { IV_BYTES } from "./nonceCounter.ts";
 import { requireChaChaEngine } from "./runtimeChaCha.ts";
 
+/** One key of ChaCha20-Poly1305. */
 export interface ChaCha20Poly1305 {
   /**
+   * Encrypts.
+   *
    * @param nonce 12 bytes. Never twice under one key: that reveals plaintexts and lets anyone forge.
    * @param plaintext up to 2^38 - 64 bytes
    * @param aad authenticated with the plaintext, not part of the result; empty when left out
@@ -20,6 +23,8 @@ export interface ChaCha20Poly1305 {
    */
   seal(nonce: Uint8Array, plaintext: Uint8Array, aad?: Uint8Array): Uint8Array;
   /**
+   * Verifies, then decrypts.
+   *
    * @param nonce 12 bytes
    * @param sealed ciphertext ‖ 16-byte tag; only read
    * @returns the plaintext, in memory of its own

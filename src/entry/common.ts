@@ -13,7 +13,6 @@ export {
   knownPeers,
 } from "../peers/knownPeers.ts";
 export type {
-  CipherName,
   Handshake,
   HandshakeFactory,
   HandshakeInfo,

@@ -16,7 +16,7 @@ export const Origin = {
 export type Origin = (typeof Origin)[keyof typeof Origin];
 
 const MAX_CODE_BYTES = 64;
-const MAX_TEXT_BYTES = 4_096;
+export const MAX_TEXT_BYTES = 4_096;
 const EMPTY = new Uint8Array(0);
 
 /** What a failed request's caller is told. Code and text are cut to 64 and 4,096 bytes. */

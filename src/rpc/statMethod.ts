@@ -15,9 +15,11 @@ export type AllowStat = (connection: Connection) => boolean | Promise<boolean>;
 
 /** What the answer holds, as JSON. Members stay, and more may come. */
 export interface StatAnswer {
+  /** Whether the server takes calls. */
   readonly health: Health;
   /** Milliseconds since the server began to listen. */
   readonly uptimeMs: number;
+  /** As `server.stats` has them. */
   readonly stats: ServerStats;
 }
 

@@ -13,7 +13,9 @@ const MSGPACK_VERSION = 1;
 
 /** What is used of `@msgpack/msgpack`, 3.1 or later: `import * as msgpack from "@msgpack/msgpack"`. */
 export interface MsgpackLibrary {
+  /** A value's bytes. */
   encode(value: unknown, options: { maxDepth: number; useBigInt64: true }): Uint8Array;
+  /** The value of bytes. */
   decode(bytes: Uint8Array, options: { useBigInt64: true }): unknown;
 }
 

@@ -1,0 +1,56 @@
+// Answers as their caller has them: a value, or an error that names the method.
+
+import { isSealwireError, SealwireError } from "../base/errors.ts";
+import type { Codec } from "./codec/codec.ts";
+import { decodeErrorAnswer } from "./errorAnswer.ts";
+import { receivedError } from "./rpcError.ts";
+import { speaksTyped, type TypedHead, What } from "./typedHead.ts";
+
+/**
+ * The value of an answer.
+ *
+ * @throws RpcError that the answer says, ERR_BAD_ANSWER, ERR_CODEC
+ */
+export function readAnswer(codec: Codec, name: string, head: TypedHead | null, body: Uint8Array): unknown {
+  if (head === null || !speaksTyped(head)) {
+    throw receivedError(
+      "ERR_BAD_ANSWER",
+      "the peer does not answer as one that serves typed calls",
+      undefined,
+      name,
+    );
+  }
+  const isSame = head.contentType === codec.contentType && head.codecVersion === codec.version;
+  if (head.what === What.error) throw decodeErrorAnswer(body, isSame ? codec : undefined, name);
+  if (head.what !== What.value && head.what !== What.idempotentValue) {
+    throw receivedError(
+      "ERR_BAD_ANSWER",
+      `the answer is about ${head.what}, which is not known here`,
+      undefined,
+      name,
+    );
+  }
+  if (!isSame) {
+    const text = `the answer came with content type ${head.contentType}, version ${head.codecVersion}`;
+    throw receivedError("ERR_CODEC", text, undefined, name);
+  }
+  if (body.length === 0) return undefined;
+  try {
+    return codec.decode(body);
+  } catch (error) {
+    const text = isSealwireError(error) ? error.message : "the answer can't be read";
+    throw receivedError("ERR_BAD_ANSWER", text, undefined, name);
+  }
+}
+
+/** What an error of the connection is to the caller of a method: the same, with the method's name. */
+export function named(error: unknown, name: string): unknown {
+  if (!isSealwireError(error)) return error;
+  const { code, message, remoteCode, notBegun, data } = error;
+  return new SealwireError(code, `${name}: ${message}`, { cause: error, remoteCode, notBegun, data });
+}
+
+/** Rejects with it. */
+export function failed(error: unknown, name: string): never {
+  throw named(error, name);
+}

@@ -1,0 +1,191 @@
+// Answers of a server in one codec: values, and what is said instead of one.
+
+import { isSealwireError, type SealwireError } from "../base/errors.ts";
+import type { PreparedHead } from "../protocol/preparedHead.ts";
+import type { Message } from "../rpc/peer.ts";
+import type { Codec } from "./codec/codec.ts";
+import { encodeErrorAnswer } from "./errorAnswer.ts";
+import { Producer } from "./producer.ts";
+import { type ErrorParts, ownError, partsOfError } from "./rpcError.ts";
+import type { ScopeOwner, ServedScope } from "./servedScope.ts";
+import type { ServedStreams } from "./servedStreams.ts";
+import {
+  decodePlaces,
+  encodePlaces,
+  MAX_VALUE_STREAMS,
+  prepareTypedHead,
+  type StreamPlace,
+  speaksTyped,
+  type TypedHead,
+  typedHead,
+  What,
+} from "./typedHead.ts";
+import { findStreams, isStream, placed, withoutStreams } from "./valueStreams.ts";
+
+const NO_BYTES = new Uint8Array(0);
+
+export class AnswerWriter {
+  readonly codec: Codec;
+  readonly #exposeStacks: boolean;
+  readonly #streams: ServedStreams;
+  readonly #value: PreparedHead;
+  readonly #idempotentValue: PreparedHead;
+  readonly #error: PreparedHead;
+
+  constructor(codec: Codec, exposeStacks: boolean, streams: ServedStreams) {
+    this.codec = codec;
+    this.#exposeStacks = exposeStacks;
+    this.#streams = streams;
+    this.#value = prepareTypedHead(codec, What.value);
+    this.#idempotentValue = prepareTypedHead(codec, What.idempotentValue);
+    this.#error = prepareTypedHead(codec, What.error);
+  }
+
+  /** Calls with this head are in this codec. */
+  reads(head: TypedHead): boolean {
+    const { contentType, version } = this.codec;
+    return speaksTyped(head) && head.contentType === contentType && head.codecVersion === version;
+  }
+
+  // ---- What came ----------------------------------------------------------------------------------------
+
+  /**
+   * The arguments of a call. `owner` is asked for one if there are streams among them.
+   *
+   * @throws RpcError ERR_BAD_INPUT, ERR_NO_STREAM
+   */
+  readArguments(message: Message, head: TypedHead, owner: ScopeOwner): unknown[] {
+    const { body } = message;
+    const args = body.length === 0 ? [] : this.#decode(body);
+    if (!Array.isArray(args)) throw badBody("the body is no array of arguments");
+    if (head.streams !== undefined) this.#placeStreams(message, head.streams, args, owner.scope);
+    return args;
+  }
+
+  #decode(body: Uint8Array): unknown {
+    try {
+      return this.codec.decode(body);
+    } catch (error) {
+      throw badBody(isSealwireError(error) ? error.message : "the arguments can't be read");
+    }
+  }
+
+  #placeStreams(message: Message, bytes: Uint8Array, args: unknown[], scope: ServedScope): void {
+    const places = decodePlaces(bytes);
+    if (places === undefined) throw badBody("the list of its streams is malformed");
+    const { connection } = message;
+    // All are taken first: a call that fails here leaves none behind.
+    const readers = places.map(({ number }) => this.#streams.take(connection, number, this.codec));
+    for (const reader of readers) if (reader !== undefined) scope.addReader(reader);
+    for (const [i, { number, path }] of places.entries()) {
+      const reader = readers[i];
+      if (reader === undefined)
+        throw ownError("ERR_NO_STREAM", `the stream ${number} of an argument is not there`);
+      if (path.length === 0 || placed(args, path, reader) === undefined) {
+        throw badBody("there is no place for one of its streams");
+      }
+    }
+  }
+
+  // ---- What is sent -------------------------------------------------------------------------------------
+
+  /** Answers with a value that has no streams. Throws what the codec or the connection does. */
+  value(message: Message, value: unknown, idempotent: boolean): void {
+    const body = value === undefined ? NO_BYTES : this.codec.encode(value);
+    message.reply(body, idempotent ? this.#idempotentValue : this.#value);
+  }
+
+  /** Answers with a value, whatever streams it has. `owner` is asked for one if it has some. */
+  result(message: Message, value: unknown, idempotent: boolean, owner: ScopeOwner): void {
+    if (isStream(value)) return this.#withStreams(message, value, idempotent, owner.scope);
+    try {
+      this.value(message, value, idempotent);
+    } catch (error) {
+      if (!isSealwireError(error) || error.code !== "ERR_ENCODE" || findStreams(value)?.length === 0)
+        throw error;
+      this.#withStreams(message, value, idempotent, owner.scope);
+    }
+  }
+
+  #withStreams(message: Message, value: unknown, idempotent: boolean, scope: ServedScope): void {
+    const found = findStreams(value);
+    if (found === undefined)
+      throw ownError("ERR_BAD_ANSWER", `a value has at most ${MAX_VALUE_STREAMS} streams`);
+    const { connection } = message;
+    const places: StreamPlace[] = [];
+    const producers = found.map(({ stream }) => new Producer(stream, this.codec));
+    let sent = false;
+    try {
+      const bare = withoutStreams(value, found);
+      const body = bare === undefined ? NO_BYTES : this.codec.encode(bare);
+      for (const [i, { path }] of found.entries()) {
+        scope.streamOffered();
+        places.push({ number: this.#streams.offer(connection, producers[i]!, scope), path });
+      }
+      const what = idempotent ? What.idempotentValue : What.value;
+      sent = message.reply(body, typedHead(this.codec, what, { streams: encodePlaces(places) }));
+    } finally {
+      if (!sent) {
+        for (const { number } of places) this.#streams.withdraw(connection, number);
+        for (const producer of producers) void producer.leave();
+      }
+    }
+  }
+
+  /** Answers that the call is not for this side. Whoever serves has nothing to do about it. */
+  refuse(message: Message, error: Error): void {
+    const parts = partsOfError(error);
+    if (parts !== undefined) this.sendError(message, parts);
+  }
+
+  /**
+   * Answers with what was thrown, as far as it is the caller's business. What is not is thrown again, for the core to
+   * tell `onHandlerError`.
+   */
+  error(message: Message, thrown: unknown, method: string): void {
+    const parts = partsOfError(thrown);
+    if (parts !== undefined) {
+      this.sendError(message, parts);
+      return;
+    }
+    if (message.expectsReply) this.sendError(message, this.#internal(thrown, method));
+    throw thrown;
+  }
+
+  #internal(thrown: unknown, method: string): ErrorParts {
+    const bad = isSealwireError(thrown) && badAnswers.has(thrown.code);
+    const code = bad ? "ERR_BAD_ANSWER" : "ERR_INTERNAL";
+    const message = bad ? `${method}: what it gave can't be sent` : `${method} failed`;
+    return { code, message, data: this.#exposeStacks ? { stack: stackOf(thrown) } : undefined };
+  }
+
+  /** Answers with an error; without its data if they can't be sent, which then is thrown. */
+  sendError(message: Message, parts: ErrorParts): void {
+    if (!message.expectsReply) return;
+    try {
+      message.reply(encodeErrorAnswer(this.codec, parts), this.#error);
+    } catch (error) {
+      // Its data can't be sent: the rest can.
+      if (message.expectsReply)
+        message.reply(encodeErrorAnswer(this.codec, { ...parts, data: undefined }), this.#error);
+      throw error;
+    }
+  }
+}
+
+/** Errors of what a method gave, not of what it did. */
+const badAnswers: ReadonlySet<SealwireError["code"]> = new Set(["ERR_ENCODE", "ERR_MESSAGE_TOO_LARGE"]);
+const MAX_STACK_LENGTH = 4_096;
+
+function badBody(text: string): Error {
+  return ownError("ERR_BAD_INPUT", text, { issues: [] });
+}
+
+function stackOf(thrown: unknown): string {
+  try {
+    const { stack } = Object(thrown) as { stack?: unknown };
+    return (typeof stack === "string" ? stack : String(thrown)).slice(0, MAX_STACK_LENGTH);
+  } catch {
+    return "what was thrown can't be read";
+  }
+}

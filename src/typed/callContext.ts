@@ -1,0 +1,96 @@
+// What a handler and its interceptors know of a call. Nothing of it is what the caller said in its arguments.
+
+import { encodeKey } from "../protocol/noise/keys.ts";
+import type { Connection, Message } from "../rpc/peer.ts";
+
+/** What a handler is told of its call. */
+export interface CallContext {
+  /** The method's name, with dots. */
+  readonly method: string;
+  /** The peer's static key as `encodeKey` writes it (43 characters); undefined where the handshake proved none. */
+  readonly peerKey: string | undefined;
+  /** The connection that the call came on; `typed(context.connection)` calls the peer. */
+  readonly connection: Connection;
+  /**
+   * Aborts when nobody waits any more: the caller aborted or left the last stream of the answer, its deadline has passed,
+   * or the connection is gone. Pass it on to what the handler does.
+   */
+  readonly signal: AbortSignal;
+  /** Milliseconds that the caller still waits; undefined where it does not say. Never below 0. */
+  readonly remainingMs: number | undefined;
+  /** The caller's W3C `traceparent`. */
+  readonly traceParent: string | undefined;
+  /** A one-way call: nobody gets an answer. */
+  readonly isOneWay: boolean;
+  /** For interceptors to leave something for each other and for the handler. Made at first use, without a prototype. */
+  readonly state: Record<PropertyKey, unknown>;
+}
+
+/** Text forms of keys: a peer's key does not change. */
+const peerKeys = new WeakMap<Uint8Array, string>();
+
+function peerKeyOf(key: Uint8Array | undefined): string | undefined {
+  if (key === undefined) return undefined;
+  let text = peerKeys.get(key);
+  if (text === undefined) {
+    text = encodeKey(key);
+    peerKeys.set(key, text);
+  }
+  return text;
+}
+
+export class ServedCall implements CallContext {
+  readonly method: string;
+  readonly isOneWay: boolean;
+  readonly #message: Message;
+  #abort: AbortController | undefined = undefined;
+  #state: Record<PropertyKey, unknown> | undefined = undefined;
+  #over: { readonly reason: unknown } | undefined = undefined;
+
+  constructor(method: string, message: Message) {
+    this.method = method;
+    this.isOneWay = !message.expectsReply;
+    this.#message = message;
+  }
+
+  get connection(): Connection {
+    return this.#message.connection;
+  }
+
+  get peerKey(): string | undefined {
+    return peerKeyOf(this.#message.connection.remoteStaticKey);
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      const abort = new AbortController();
+      this.#abort = abort;
+      const { signal } = this.#message;
+      const pass = (): void => abort.abort(signal.reason);
+      if (this.#over !== undefined) abort.abort(this.#over.reason);
+      else if (signal.aborted) pass();
+      else signal.addEventListener("abort", pass);
+    }
+    return this.#abort.signal;
+  }
+
+  get remainingMs(): number | undefined {
+    return this.#message.remainingMs;
+  }
+
+  get traceParent(): string | undefined {
+    return this.#message.head.traceParent;
+  }
+
+  get state(): Record<PropertyKey, unknown> {
+    this.#state ??= Object.create(null) as Record<PropertyKey, unknown>;
+    return this.#state;
+  }
+
+  /** Nobody takes what the call still gives. */
+  abandon(reason: unknown): void {
+    if (this.#over !== undefined) return;
+    this.#over = { reason };
+    this.#abort?.abort(reason);
+  }
+}

@@ -1,0 +1,148 @@
+// One call of a method, from its arguments to its one answer.
+
+import { SealwireError } from "../base/errors.ts";
+import type { Message } from "../rpc/peer.ts";
+import type { AnswerWriter } from "./answerWriter.ts";
+import { ServedCall } from "./callContext.ts";
+import type { MethodDefinition } from "./method.ts";
+import type { MethodEntry } from "./methodTable.ts";
+import { ownError, partsOfError } from "./rpcError.ts";
+import { ServedScope } from "./servedScope.ts";
+import type { SchemaIssue } from "./standardSchema.ts";
+import { type TypedHead, What } from "./typedHead.ts";
+import { badInput, issueText, validated } from "./validation.ts";
+
+export class CallInProgress {
+  readonly #message: Message;
+  readonly #writer: AnswerWriter;
+  readonly #entry: MethodEntry;
+  #context: ServedCall | undefined = undefined;
+  #scope: ServedScope | undefined = undefined;
+
+  constructor(message: Message, writer: AnswerWriter, entry: MethodEntry) {
+    this.#message = message;
+    this.#writer = writer;
+    this.#entry = entry;
+  }
+
+  get context(): ServedCall {
+    if (this.#context === undefined) {
+      this.#context = new ServedCall(this.#entry.name, this.#message);
+      if (this.#scope !== undefined) this.#scope.context = this.#context;
+    }
+    return this.#context;
+  }
+
+  /** What belongs to its streams; made when there are some. */
+  get scope(): ServedScope {
+    this.#scope ??= new ServedScope(this.#entry.name, this.#context);
+    return this.#scope;
+  }
+
+  /** @throws RpcError ERR_BAD_INPUT, ERR_NO_STREAM */
+  readArguments(head: TypedHead): unknown[] {
+    return this.#writer.readArguments(this.#message, head, this);
+  }
+
+  /** What the method gives: its result or a promise of it. */
+  run(args: unknown[], what: number): unknown {
+    const { plain, owner, definition, name } = this.#entry;
+    if (plain === undefined) return this.#runMethod(definition!, args);
+    if (what === What.callWithOptions) throw optionsForPlain(name);
+    return Reflect.apply(plain, owner, args);
+  }
+
+  #runMethod({ schema, handler }: MethodDefinition, args: unknown[]): unknown {
+    if (args.length > 1 && !isNothing(args[1])) {
+      const text = `the method takes one input, ${args.length} arguments came`;
+      throw ownError("ERR_BAD_INPUT", text, { issues: [] });
+    }
+    const { context } = this;
+    if (schema === undefined) return handler(args[0], context);
+    const input = validated(schema, args[0], badInput);
+    return input instanceof Promise
+      ? input.then((value) => handler(value, context))
+      : handler(input, context);
+  }
+
+  /** Answers with the result, or with what it rejects with. Returns a promise if it has to be waited for. */
+  settle(result: unknown): unknown {
+    if (typeof result !== "object" || result === null) {
+      if (typeof result !== "function") return this.#finish(result);
+    } else if (!(result instanceof Promise) && typeof (result as PromiseLike<unknown>).then !== "function") {
+      return this.#finish(result);
+    }
+    return Promise.resolve(result).then(
+      (value) => this.#finish(value),
+      (error) => this.fail(error),
+    );
+  }
+
+  #finish(value: unknown): unknown {
+    const schema = this.#entry.definition?.answer;
+    if (schema === undefined) return this.#answer(value);
+    try {
+      const checked = validated(schema, value, badAnswer);
+      if (!(checked instanceof Promise)) return this.#answer(checked);
+      return checked.then(
+        (kept) => this.#answer(kept),
+        (error) => this.fail(error),
+      );
+    } catch (error) {
+      return this.fail(error);
+    }
+  }
+
+  #answer(value: unknown): unknown {
+    if (this.#message.expectsReply) {
+      try {
+        const idempotent = this.#entry.definition?.idempotent ?? false;
+        this.#writer.result(this.#message, value, idempotent, this);
+      } catch (error) {
+        return this.fail(error);
+      }
+    }
+    this.#scope?.answered();
+  }
+
+  /** Answers with what was thrown; throws what is nobody's business but this side's. */
+  fail(error: unknown): unknown {
+    try {
+      return this.#answerError(error);
+    } finally {
+      this.#scope?.answered();
+    }
+  }
+
+  #answerError(error: unknown): unknown {
+    const { name, definition } = this.#entry;
+    const parts = definition?.errors === undefined ? undefined : partsOfError(error);
+    const schema = parts === undefined ? undefined : definition?.errors?.get(parts.code);
+    if (parts === undefined || schema === undefined) return this.#writer.error(this.#message, error, name);
+    const { code, message } = parts;
+    const send = (data: unknown): void => this.#writer.sendError(this.#message, { code, message, data });
+    const failed = (wrong: unknown): void => this.#writer.error(this.#message, wrong, name);
+    try {
+      const data = validated(schema, parts.data, badAnswer);
+      return data instanceof Promise ? data.then(send, failed) : send(data);
+    } catch (wrong) {
+      return failed(wrong);
+    }
+  }
+}
+
+/** What stands for options that were left out. */
+function isNothing(value: unknown): boolean {
+  if (value === undefined || value === null) return true;
+  return typeof value === "object" && Object.keys(value).length === 0;
+}
+
+function optionsForPlain(name: string): Error {
+  const text = `${name} is a plain function: options of its calls, and arguments that look like some, go through $with`;
+  return ownError("ERR_BAD_INPUT", text, { issues: [] });
+}
+
+/** What a method gave is not what its own schema says: the caller learns that, the rest is this side's business. */
+function badAnswer(issues: readonly SchemaIssue[]): Error {
+  return new SealwireError("ERR_ENCODE", `the answer is not what its schema says${issueText(issues)}`);
+}

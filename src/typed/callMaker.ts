@@ -1,0 +1,157 @@
+// Calls of one `typed` object: arguments become a body, a call of the core is made, and its answer becomes a value or an
+// error that names the method.
+
+import { invalidArgument, isSealwireError } from "../base/errors.ts";
+import type { Call, CallOptions } from "../rpc/peer.ts";
+import { failed, named, readAnswer } from "./answerReader.ts";
+import type { Codec } from "./codec/codec.ts";
+import { type Interceptor, intercepted, type MadeCallInfo } from "./interceptor.ts";
+import type { RemoteOptions } from "./remote.ts";
+import type { RemoteTarget } from "./remoteTarget.ts";
+import { openStreams, StreamingCall } from "./streamingCall.ts";
+import type { TypedCaller } from "./typedCaller.ts";
+import { headOfAnswer, typedHead, What } from "./typedHead.ts";
+import { type FoundStream, findStreams, isStream } from "./valueStreams.ts";
+
+const NO_BYTES = new Uint8Array(0);
+
+export class CallMaker {
+  readonly caller: TypedCaller;
+  readonly codec: Codec;
+  readonly #use: readonly Interceptor<MadeCallInfo>[];
+
+  constructor(caller: TypedCaller, codec: Codec, use: readonly Interceptor<MadeCallInfo>[]) {
+    this.caller = caller;
+    this.codec = codec;
+    this.#use = use;
+  }
+
+  /** Everything that can go wrong rejects. */
+  call(
+    target: RemoteTarget,
+    args: unknown[],
+    what: number,
+    options: RemoteOptions | undefined,
+  ): Promise<unknown> {
+    if (this.#use.length === 0) return this.#make(target, args, what, options);
+    const info = new MadeCall(target, args, options, false);
+    return intercepted(this.#use, info, () => this.#make(target, args, what, info.options, info));
+  }
+
+  oneWay(target: RemoteTarget, args: unknown[]): Promise<void> {
+    const send = async (): Promise<void> => {
+      const head = target.headFor(What.call);
+      await this.caller.send(this.#encode(args), { head }).catch((error) => failed(error, target.name));
+    };
+    if (this.#use.length === 0) return send();
+    return intercepted(this.#use, new MadeCall(target, args, undefined, true), send) as Promise<void>;
+  }
+
+  #make(
+    target: RemoteTarget,
+    args: unknown[],
+    what: number,
+    options: RemoteOptions | undefined,
+    info?: MadeCall,
+  ): Promise<unknown> {
+    for (const arg of args) if (isStream(arg)) return this.#makeStreaming(target, args, what, options, info);
+    let call: Call;
+    try {
+      const body = this.#encode(args);
+      call = this.caller.call(
+        body,
+        options === undefined ? target.plainCall : this.#callOptions(target, what, options),
+      );
+    } catch (error) {
+      const hasStreams =
+        isSealwireError(error) && error.code === "ERR_ENCODE" && findStreams(args)?.length !== 0;
+      if (hasStreams) return this.#makeStreaming(target, args, what, options, info);
+      return Promise.reject(named(error, target.name));
+    }
+    return call.answer.then(
+      (body) => this.#read(target, call, body, options, undefined),
+      (error) => failed(error, target.name),
+    );
+  }
+
+  #callOptions(target: RemoteTarget, what: number, options: RemoteOptions): CallOptions {
+    const { timeoutMs, signal, traceParent } = options;
+    const method = target.name;
+    const head =
+      traceParent === undefined ? target.headFor(what) : typedHead(this.codec, what, { method, traceParent });
+    return { head, streams: false, timeoutMs, signal };
+  }
+
+  #encode(args: unknown[]): Uint8Array {
+    let { length } = args;
+    while (length > 0 && args[length - 1] === undefined) length--;
+    if (length === 0) return NO_BYTES;
+    return this.codec.encode(length === args.length ? args : args.slice(0, length));
+  }
+
+  async #makeStreaming(
+    target: RemoteTarget,
+    args: unknown[],
+    what: number,
+    options: RemoteOptions | undefined,
+    info: MadeCall | undefined,
+  ): Promise<unknown> {
+    if (info !== undefined) info.hasStreams = true;
+    const found: FoundStream[] | undefined = findStreams(args);
+    if (found === undefined) throw invalidArgument(`the arguments of ${target.name}`, "with fewer streams");
+    const streaming = new StreamingCall(this.codec, target.name, found, options);
+    try {
+      const { call, body } = await streaming.make(this.caller, (bare) => this.#encode(bare), args, what);
+      return await this.#read(target, call, body, options, streaming);
+    } catch (error) {
+      streaming.end();
+      throw named(streaming.failure ?? error, target.name);
+    }
+  }
+
+  /** The value of an answer. Throws the error that it says, or why it is none. */
+  #read(
+    target: RemoteTarget,
+    call: Call,
+    body: Uint8Array,
+    options: RemoteOptions | undefined,
+    streaming: StreamingCall | undefined,
+  ): unknown {
+    const head = headOfAnswer(call);
+    const value = readAnswer(this.codec, target.name, head, body);
+    if (head!.what === What.idempotentValue) target.isIdempotent = true;
+    if (head!.streams === undefined) {
+      streaming?.end();
+      return value;
+    }
+    return openStreams(this.codec, target.name, call, head!.streams, value, options, streaming);
+  }
+}
+
+class MadeCall implements MadeCallInfo {
+  readonly #target: RemoteTarget;
+  readonly args: readonly unknown[];
+  readonly isOneWay: boolean;
+  options: RemoteOptions;
+  hasStreams = false;
+
+  constructor(
+    target: RemoteTarget,
+    args: readonly unknown[],
+    options: RemoteOptions | undefined,
+    isOneWay: boolean,
+  ) {
+    this.#target = target;
+    this.args = args;
+    this.options = { ...options };
+    this.isOneWay = isOneWay;
+  }
+
+  get method(): string {
+    return this.#target.name;
+  }
+
+  get isIdempotent(): boolean {
+    return this.#target.isIdempotent;
+  }
+}

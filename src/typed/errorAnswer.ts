@@ -1,0 +1,46 @@
+// The body of an answer that says why there is none: u8 n ‖ code (ASCII) ‖ u16be m ‖ text (UTF-8) ‖ data. Code and text
+// are the same in every codec, so that a peer without this side's codec still reads them.
+
+import { copyOf, viewOf } from "../core/bytes.ts";
+import { decodeText, encodeText } from "../core/text.ts";
+import { MAX_TEXT_BYTES } from "../protocol/errorBody.ts";
+import type { Codec } from "./codec/codec.ts";
+import { type ErrorParts, isCode, type RpcError, receivedError } from "./rpcError.ts";
+
+const NO_BYTES = new Uint8Array(0);
+
+/** @throws what the codec does for data that it can't carry */
+export function encodeErrorAnswer(codec: Codec, { code, message, data }: ErrorParts): Uint8Array {
+  const codeBytes = encodeText(code);
+  const text = encodeText(message.slice(0, MAX_TEXT_BYTES)).slice(0, MAX_TEXT_BYTES);
+  const dataBytes = data === undefined ? NO_BYTES : codec.encode(data);
+  const body = new Uint8Array(3 + codeBytes.length + text.length + dataBytes.length);
+  body[0] = codeBytes.length;
+  body.set(codeBytes, 1);
+  const at = 1 + codeBytes.length;
+  body[at] = text.length >>> 8;
+  body[at + 1] = text.length;
+  body.set(text, at + 2);
+  body.set(dataBytes, at + 2 + text.length);
+  return body;
+}
+
+/** The error that a caller gets. `codec`: undefined if data can't be read, being of another codec. */
+export function decodeErrorAnswer(body: Uint8Array, codec: Codec | undefined, method: string): RpcError {
+  const codeEnd = 1 + (body[0] ?? 0);
+  const textEnd = codeEnd + 2 + (((body[codeEnd] ?? 0) << 8) | (body[codeEnd + 1] ?? 0));
+  if (textEnd > body.length)
+    return receivedError("ERR_BAD_ANSWER", "the answer is malformed", undefined, method);
+  const code = decodeText(viewOf(body, 1, codeEnd));
+  const text = decodeText(viewOf(body, codeEnd + 2, textEnd));
+  if (!isCode(code)) return receivedError("ERR_BAD_ANSWER", "the answer is malformed", undefined, method);
+  let data: unknown;
+  if (textEnd < body.length && codec !== undefined) {
+    try {
+      data = codec.decode(copyOf(body, textEnd, body.length));
+    } catch {
+      // The error itself matters more than what was to be said about it.
+    }
+  }
+  return receivedError(code, text, data, method);
+}

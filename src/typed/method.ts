@@ -1,0 +1,118 @@
+// A method that takes one input, checked by a schema, and is told of its call.
+
+import { invalidArgument } from "../base/errors.ts";
+import { checkOptionNames } from "../base/options.ts";
+import type { CallContext } from "./callContext.ts";
+import type { InputOf, OutputOf, StandardSchema } from "./standardSchema.ts";
+
+/** Schemas of the data of a method's errors, by code. */
+export type ErrorSchemas = Readonly<Record<string, StandardSchema>>;
+
+/** What else a method says of itself. */
+export interface MethodOptions<
+  Answer extends StandardSchema = StandardSchema,
+  Errors extends ErrorSchemas = ErrorSchemas,
+> {
+  /** Checks what the handler gives, before it is sent; ERR_BAD_ANSWER if it is not that. Not for streams. */
+  answer?: Answer;
+  /** The errors that the handler throws as RpcError, by code; their data go through these schemas. */
+  errors?: Errors;
+  /**
+   * Running it twice does no more than running it once: `retry` may call it again where nobody knows whether it ran.
+   * Default false.
+   */
+  idempotent?: boolean;
+}
+
+/** What `method` makes. */
+export interface Method<Input, Result, Errors> {
+  /** For types only. */
+  readonly "~types"?: { readonly input: Input; readonly result: Result; readonly errors: Errors };
+}
+
+/** No error is declared. */
+export type NoErrors = Readonly<Record<never, StandardSchema>>;
+/** The data of declared errors, by code. */
+export type ErrorData<Errors extends ErrorSchemas> = {
+  readonly [Code in keyof Errors]: OutputOf<Errors[Code]>;
+};
+/** What a handler may return where `Value` is sent. */
+export type Returned<Value> = Value | Promise<Value>;
+
+/** What is known of a method where it is served. */
+export interface MethodDefinition {
+  readonly schema: StandardSchema | undefined;
+  readonly handler: (input: unknown, context: CallContext) => unknown;
+  readonly answer: StandardSchema | undefined;
+  readonly errors: ReadonlyMap<string, StandardSchema> | undefined;
+  readonly idempotent: boolean;
+}
+
+const definitions = new WeakMap<object, MethodDefinition>();
+
+/** What `method` was told; undefined for everything that it did not make. */
+export function definitionOf(made: object): MethodDefinition | undefined {
+  return definitions.get(made);
+}
+
+/**
+ * A method with one input and a context: `method(schema, (input, context) => …)`. The input is what the schema made of
+ * what the caller sent; the context is of this side alone. Without a schema the input is whatever the caller sent.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT
+ */
+export function method<
+  Schema extends StandardSchema,
+  Answer extends StandardSchema,
+  Errors extends ErrorSchemas = NoErrors,
+>(
+  schema: Schema,
+  handler: (input: OutputOf<Schema>, context: CallContext) => Returned<InputOf<Answer>>,
+  options: MethodOptions<Answer, Errors> & { answer: Answer },
+): Method<InputOf<Schema>, OutputOf<Answer>, ErrorData<Errors>>;
+/** A method with a schema for its input. */
+export function method<Schema extends StandardSchema, Result, Errors extends ErrorSchemas = NoErrors>(
+  schema: Schema,
+  handler: (input: OutputOf<Schema>, context: CallContext) => Result,
+  options?: MethodOptions<never, Errors>,
+): Method<InputOf<Schema>, Result, ErrorData<Errors>>;
+/** A method that takes whatever the caller sends: nothing checks that it is what the type says. */
+export function method<Input, Result, Errors extends ErrorSchemas = NoErrors>(
+  handler: (input: Input, context: CallContext) => Result,
+  options?: MethodOptions<never, Errors>,
+): Method<Input, Result, ErrorData<Errors>>;
+export function method(...given: unknown[]): Method<unknown, unknown, unknown> {
+  const schema = typeof given[0] === "function" && !("~standard" in given[0]) ? undefined : given[0];
+  const [handler, options = {}] = schema === undefined ? given : given.slice(1);
+  if (schema !== undefined) checkSchema("schema", schema);
+  if (typeof handler !== "function") throw invalidArgument("handler", "a function");
+  const { answer, errors, idempotent = false } = checkMethodOptions(options);
+  const made = Object.freeze({});
+  definitions.set(made, {
+    schema: schema as StandardSchema | undefined,
+    handler: handler as MethodDefinition["handler"],
+    answer,
+    errors: errors === undefined ? undefined : new Map(Object.entries(errors)),
+    idempotent,
+  });
+  return made;
+}
+
+function checkMethodOptions(options: unknown): MethodOptions {
+  checkOptionNames(options as object, ["answer", "errors", "idempotent"]);
+  const { answer, errors, idempotent } = options as MethodOptions;
+  if (answer !== undefined) checkSchema("answer", answer);
+  if (idempotent !== undefined && typeof idempotent !== "boolean")
+    throw invalidArgument("idempotent", "a boolean");
+  if (errors !== undefined) {
+    if (typeof errors !== "object" || errors === null)
+      throw invalidArgument("errors", "an object of schemas");
+    for (const [code, schema] of Object.entries(errors)) checkSchema(`errors.${code}`, schema);
+  }
+  return options as MethodOptions;
+}
+
+function checkSchema(name: string, schema: unknown): void {
+  const props = (schema as { "~standard"?: { validate?: unknown } } | null | undefined)?.["~standard"];
+  if (typeof props?.validate !== "function") throw invalidArgument(name, "a Standard Schema");
+}

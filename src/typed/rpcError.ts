@@ -1,0 +1,94 @@
+// Errors of typed calls: what a method tells its caller, and what this layer says for it.
+
+import { invalidArgument } from "../base/errors.ts";
+import { MAX_CODE_LENGTH } from "../protocol/reason.ts";
+
+/** What this layer says of a call. No method can say it: the codes of methods don't begin with ERR_. */
+export type RpcErrorCode =
+  | "ERR_NO_METHOD" // the other side has no method of that name
+  | "ERR_BAD_INPUT" // the arguments are not what the method takes; `data.issues` has what its schema says
+  | "ERR_BAD_ANSWER" // what the method gave can't be sent, or is no answer of a typed call
+  | "ERR_INTERNAL" // the method failed; why stays at its side
+  | "ERR_CODEC" // the two sides speak another codec, or another version of one, or of typed calls
+  | "ERR_NO_STREAM"; // a stream that is not there (any more)
+
+/** Errors that came from a peer. They are passed on to nobody as they are. */
+const received = new WeakSet<object>();
+
+/** An error that crosses the wire: a method throws it, its caller gets it. */
+export class RpcError<Code extends string = string, Data = unknown> extends Error {
+  /** What happened; the method's own, or an `RpcErrorCode`. */
+  readonly code: Code;
+  /** Anything that the codec carries. */
+  readonly data: Data;
+  /** At the caller: the method that was called. */
+  readonly method: string | undefined;
+
+  /**
+   * An error for the caller of a method.
+   *
+   * @param code 1 to 64 visible characters of ASCII; not beginning with "ERR_", which this package's own do
+   * @param message for people; it reaches the caller. Default: the code
+   * @param data for the caller's program
+   * @throws SealwireError ERR_INVALID_ARGUMENT
+   */
+  constructor(code: Code, message: string = code, data?: Data) {
+    if (!isCode(code) || code.startsWith("ERR_")) {
+      throw invalidArgument("code", `1 to ${MAX_CODE_LENGTH} characters of ASCII, not beginning with "ERR_"`);
+    }
+    if (typeof message !== "string") throw invalidArgument("message", "a string");
+    super(message);
+    this.name = "RpcError";
+    this.code = code;
+    this.data = data as Data;
+    this.method = undefined;
+  }
+}
+
+/** Whether text can be the code of an error. */
+export function isCode(code: unknown): code is string {
+  return typeof code === "string" && code.length <= MAX_CODE_LENGTH && /^[\x21-\x7e]+$/.test(code);
+}
+
+/** An error as its caller has it. */
+export function receivedError(code: string, message: string, data: unknown, method: string): RpcError {
+  const error = ownError(code, message, data, method);
+  received.add(error);
+  return error;
+}
+
+/** An error with a code of this layer's, or of a peer. */
+export function ownError(code: string, message: string, data?: unknown, method?: string): RpcError {
+  const error = Object.create(RpcError.prototype) as RpcError;
+  const { stack } = new Error(message);
+  const hidden = { writable: true, configurable: true };
+  Object.defineProperties(error, {
+    message: { value: message, ...hidden },
+    name: { value: "RpcError", ...hidden },
+    stack: { value: stack, ...hidden },
+  });
+  return Object.assign(error, { code, data, method });
+}
+
+/** What a caller is told of something that was thrown. */
+export interface ErrorParts {
+  readonly code: string;
+  readonly message: string;
+  readonly data: unknown;
+}
+
+/**
+ * What an RpcError says, undefined for everything else. Never throws, whatever was thrown. Of an error that came from
+ * another peer only the code is passed on, and nothing of what this package says there: it is about another call.
+ */
+export function partsOfError(thrown: unknown): ErrorParts | undefined {
+  try {
+    if (!(thrown instanceof RpcError)) return undefined;
+    const { code, message, data } = thrown;
+    if (!isCode(code) || typeof message !== "string") return undefined;
+    if (!received.has(thrown)) return { code, message, data };
+    return code.startsWith("ERR_") ? undefined : { code, message: code, data: undefined };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,77 @@
+// The consuming end of a stream, at either side: items as the codec gives them, and whoever leaves tells the producer.
+
+import type { Codec } from "./codec/codec.ts";
+
+/** A stream of the other side. To leave its loop ends the producer, whose `finally` runs. Only one loop. */
+export interface RemoteStream<Item, Result = undefined> extends AsyncIterableIterator<Item> {
+  /** The next item; when there is none, what the producer returned. Rejects with what ended it badly. */
+  next(): Promise<IteratorResult<Item, Result>>;
+  /** Leaves. */
+  return(): Promise<IteratorResult<Item, Result>>;
+  /** This stream. */
+  [Symbol.asyncIterator](): RemoteStream<Item, Result>;
+  /** Leaves, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** What a reader reads from. */
+export interface StreamEnds {
+  /** The items' bytes. */
+  readonly items: AsyncIterator<Uint8Array, unknown>;
+  /** The items are over: what the producer returned. Rejects with what it threw. */
+  finish(): Promise<unknown>;
+  /** Nobody reads on. */
+  leave(): void;
+  /** What whoever reads is told of an error of the items. */
+  explain(error: unknown): unknown;
+}
+
+const LEFT = { done: true, value: undefined } as const;
+
+export class StreamReader implements RemoteStream<unknown, unknown> {
+  readonly #ends: StreamEnds;
+  readonly #codec: Codec;
+  #over = false;
+
+  constructor(ends: StreamEnds, codec: Codec) {
+    this.#ends = ends;
+    this.#codec = codec;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<unknown, unknown>> {
+    if (this.#over) return LEFT;
+    try {
+      const step = await this.#ends.items.next();
+      if (!step.done) return { done: false, value: this.#codec.decode(step.value) };
+      if (this.#over) return LEFT;
+      const value = await this.#ends.finish();
+      this.#over = true;
+      return { done: true, value };
+    } catch (error) {
+      // It ended because this side left, meanwhile.
+      if (this.#over) return LEFT;
+      this.leave();
+      throw this.#ends.explain(error);
+    }
+  }
+
+  async return(): Promise<IteratorResult<unknown, unknown>> {
+    this.leave();
+    return LEFT;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.leave();
+  }
+
+  /** Nobody reads on. Idempotent. */
+  leave(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#ends.leave();
+  }
+}

@@ -1,0 +1,238 @@
+// A call with streams as its caller has it. Each stream of the arguments is announced with a call of its own, before the
+// call that has it; each stream of the answer is opened with one. All go over one connection.
+
+import { SealwireError } from "../base/errors.ts";
+import { now } from "../core/eventLoop.ts";
+import { type AbortWatcher, unwatchSignal, watchSignal } from "../rpc/abortWatchers.ts";
+import type { Call, Connection } from "../rpc/peer.ts";
+import { named, readAnswer } from "./answerReader.ts";
+import type { Codec } from "./codec/codec.ts";
+import { Producer } from "./producer.ts";
+import type { RemoteOptions } from "./remote.ts";
+import { receivedError } from "./rpcError.ts";
+import { StreamReader } from "./streamReader.ts";
+import type { TypedCaller } from "./typedCaller.ts";
+import { decodePlaces, encodePlaces, headOfAnswer, type StreamPlace, typedHead, What } from "./typedHead.ts";
+import { type FoundStream, placed, withoutStreams } from "./valueStreams.ts";
+
+const NO_BYTES = new Uint8Array(0);
+/** Numbers of announced streams: of a connection, whichever `typed` object uses it. */
+const lastNumbers = new WeakMap<Connection, number>();
+
+function nextNumber(connection: Connection): number {
+  const number = ((lastNumbers.get(connection) ?? 0) + 1) >>> 0;
+  lastNumbers.set(connection, number);
+  return number;
+}
+
+/** An AbortController that follows the caller's signal until it is released. */
+class LinkedAbort implements AbortWatcher {
+  readonly #controller = new AbortController();
+  #followed: AbortSignal | undefined;
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#followed = signal;
+    if (signal?.aborted) this.abort(signal.reason);
+    else if (signal !== undefined) watchSignal(signal, this);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** AbortWatcher: the caller's signal. */
+  aborted({ reason }: AbortSignal): void {
+    this.abort(reason);
+  }
+
+  abort(reason?: unknown): void {
+    this.release();
+    this.#controller.abort(reason);
+  }
+
+  release(): void {
+    if (this.#followed !== undefined && !this.#followed.aborted) unwatchSignal(this.#followed, this);
+    this.#followed = undefined;
+  }
+}
+
+export class StreamingCall {
+  readonly #codec: Codec;
+  readonly #name: string;
+  readonly #found: readonly FoundStream[];
+  readonly #producers: readonly Producer[];
+  readonly #options: RemoteOptions | undefined;
+  readonly #endsAt: number;
+  readonly #announced: AbortController[] = [];
+  readonly #abort: LinkedAbort;
+  #openStreams = 0;
+  #over = false;
+  /** What a stream of the arguments threw: the call fails with it. */
+  failure: unknown;
+
+  constructor(codec: Codec, name: string, found: readonly FoundStream[], options: RemoteOptions | undefined) {
+    this.#codec = codec;
+    this.#name = name;
+    this.#found = found;
+    this.#options = options;
+    this.#producers = found.map(({ stream }) => new Producer(stream, codec));
+    this.#endsAt = now() + (options?.timeoutMs || Number.POSITIVE_INFINITY);
+    this.#abort = new LinkedAbort(options?.signal);
+  }
+
+  /** Makes the call; its answer. */
+  async make(
+    caller: TypedCaller,
+    encode: (args: unknown[]) => Uint8Array,
+    args: unknown[],
+    what: number,
+  ): Promise<{ readonly call: Call; readonly body: Uint8Array }> {
+    const body = encode(withoutStreams(args, this.#found) as unknown[]);
+    const connection = await connectionOf(caller, this.#options?.timeoutMs);
+    const places: StreamPlace[] = [];
+    for (const [i, { path }] of this.#found.entries()) {
+      places.push({ number: this.#announce(connection, this.#producers[i]!), path });
+    }
+    const { timeoutMs, traceParent } = this.#options ?? {};
+    const call = connection.call(body, {
+      head: typedHead(this.#codec, what, { method: this.#name, traceParent, streams: encodePlaces(places) }),
+      streams: false,
+      timeoutMs: timeoutMs === undefined ? undefined : leftOf(this.#endsAt),
+      signal: this.#abort.signal,
+    });
+    return { call, body: await call.answer };
+  }
+
+  #announce(connection: Connection, producer: Producer): number {
+    const number = nextNumber(connection);
+    const abort = new AbortController();
+    this.#announced.push(abort);
+    const stream = connection.call(NO_BYTES, {
+      head: typedHead(this.#codec, What.sendStream, { number }),
+      timeoutMs: leftOf(this.#endsAt),
+      signal: abort.signal,
+    });
+    producer
+      .run((item) => stream.write(item))
+      .then(
+        () => stream.end(),
+        (error) => this.#fail(error),
+      );
+    // Answered: the method reads no more of it.
+    stream.answer.then(
+      () => void producer.leave(),
+      (error) => {
+        void producer.leave();
+        if (!abort.signal.aborted) this.#fail(error);
+      },
+    );
+    return number;
+  }
+
+  #fail(error: unknown): void {
+    if (this.#over) return;
+    this.failure ??= error;
+    this.#abort.abort(error);
+    this.end();
+  }
+
+  /** A stream of the answer is open; `ended` is to be called when it is over. */
+  streamOpened(): void {
+    this.#openStreams++;
+  }
+
+  streamEnded(): void {
+    this.#openStreams--;
+    if (this.#openStreams === 0) this.end();
+  }
+
+  /** The call and the streams of its answer are over: nothing is streamed to it any more. */
+  end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#abort.release();
+    for (const producer of this.#producers) void producer.leave();
+    for (const abort of this.#announced) abort.abort();
+  }
+}
+
+/** A connection for a call and its streams. */
+function connectionOf(caller: TypedCaller, timeoutMs: number | undefined): Promise<Connection> | Connection {
+  if (caller.connected !== undefined) return caller.connected(timeoutMs ? { timeoutMs } : {});
+  if ("state" in caller) return caller as Connection;
+  throw new SealwireError("ERR_UNSUPPORTED", "streams go through a client or a connection");
+}
+
+/** Milliseconds until then, as the core takes them: 0 for no end. */
+function leftOf(endsAt: number): number {
+  return endsAt === Number.POSITIVE_INFINITY ? 0 : Math.max(Math.ceil(endsAt - now()), 1);
+}
+
+/**
+ * Opens the streams of an answer and puts them into its value.
+ *
+ * @throws RpcError ERR_BAD_ANSWER
+ */
+export function openStreams(
+  codec: Codec,
+  name: string,
+  call: Call,
+  bytes: Uint8Array,
+  value: unknown,
+  options: RemoteOptions | undefined,
+  streaming: StreamingCall | undefined,
+): unknown {
+  const places = decodePlaces(bytes);
+  const { connection } = call;
+  if (places === undefined || connection === undefined) throw badPlaces(name);
+  const readers: StreamReader[] = [];
+  let whole = value;
+  try {
+    for (const { number, path } of places) {
+      const reader = openStream(codec, name, connection, number, options, streaming);
+      readers.push(reader);
+      whole = placed(whole, path, reader);
+      if (whole === undefined) throw badPlaces(name);
+    }
+  } catch (error) {
+    for (const reader of readers) reader.leave();
+    throw error;
+  }
+  return whole;
+}
+
+function badPlaces(name: string): Error {
+  return receivedError("ERR_BAD_ANSWER", "the list of the answer's streams is malformed", undefined, name);
+}
+
+function openStream(
+  codec: Codec,
+  name: string,
+  connection: Connection,
+  number: number,
+  options: RemoteOptions | undefined,
+  streaming: StreamingCall | undefined,
+): StreamReader {
+  const abort = new LinkedAbort(options?.signal);
+  const stream = connection.call(NO_BYTES, {
+    head: typedHead(codec, What.openStream, { number, method: name }),
+    timeoutMs: options?.timeoutMs ?? 0,
+    signal: abort.signal,
+  });
+  streaming?.streamOpened();
+  const items = stream[Symbol.asyncIterator]();
+  const over = (): void => {
+    abort.release();
+    streaming?.streamEnded();
+  };
+  stream.answer.then(over, over);
+  return new StreamReader(
+    {
+      items,
+      finish: async () => readAnswer(codec, name, headOfAnswer(stream), await stream.answer),
+      leave: () => abort.abort(),
+      explain: (error) => named(error, name),
+    },
+    codec,
+  );
+}

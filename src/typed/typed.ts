@@ -1,0 +1,118 @@
+// `typed`: the caller's side of an API. Names are looked up as they are used, so nothing is generated, and the type alone
+// says what there is.
+
+import { invalidArgument } from "../base/errors.ts";
+import { checkOptionNames } from "../base/options.ts";
+import { CallMaker } from "./callMaker.ts";
+import type { Codec } from "./codec/codec.ts";
+import { checkCodec, defaultCodec } from "./codecChoice.ts";
+import { checkInterceptors, type Interceptor, type MadeCallInfo } from "./interceptor.ts";
+import { isReachable } from "./methodTable.ts";
+import type { DeclaredError, Remote, RemoteOptions } from "./remote.ts";
+import { looksLikeOptions, RemoteTarget, remoteOptionNames } from "./remoteTarget.ts";
+import { RpcError } from "./rpcError.ts";
+import type { TypedCaller } from "./typedCaller.ts";
+import { What } from "./typedHead.ts";
+
+/** Options of `typed`. */
+export interface TypedOptions {
+  /** Run around every call, the first one outermost. */
+  use?: readonly Interceptor<MadeCallInfo>[];
+  /** How arguments are sent and answers come back; the other side has to serve it. Default: JSON with byte segments. */
+  codec?: Codec;
+}
+
+/** Names of remote objects that are kept for the next look-up. */
+const MAX_KEPT_NAMES = 1_024;
+const targets = new WeakMap<object, RemoteTarget>();
+
+/**
+ * The API that the other side of a client or connection serves: `typed<typeof api>(client)`. Every method gives a promise
+ * that rejects with an RpcError of the method's or this package's, or with a SealwireError of the connection. It is no
+ * promise itself, however deep: awaiting it calls nothing.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the option
+ */
+export function typed<Api extends object>(caller: TypedCaller, options: TypedOptions = {}): Remote<Api> {
+  if (typeof caller?.call !== "function" || typeof caller.send !== "function") {
+    throw invalidArgument("caller", "a client or a connection");
+  }
+  checkOptionNames(options, ["use", "codec"]);
+  const maker = new CallMaker(
+    caller,
+    options.codec === undefined ? defaultCodec() : checkCodec(options.codec),
+    checkInterceptors(options.use),
+  );
+  return remoteObject(maker, "") as Remote<Api>;
+}
+
+/** A method or a group of methods: only its use tells which. */
+function remoteObject(maker: CallMaker, name: string): object {
+  const target = new RemoteTarget(maker.codec, name);
+  const call = name === "" ? {} : (...args: unknown[]): Promise<unknown> => callDirectly(maker, target, args);
+  const kept = new Map<PropertyKey, unknown>();
+  const remote = new Proxy(call, {
+    get(_call, key) {
+      let part = kept.get(key);
+      if (part === undefined) {
+        part = partOf(maker, target, name, key);
+        if (part !== undefined && kept.size < MAX_KEPT_NAMES) kept.set(key, part);
+      }
+      return part;
+    },
+    has: (_call, key) => typeof key === "string" && isReachable(key),
+    set: () => false,
+    defineProperty: () => false,
+    deleteProperty: () => false,
+    setPrototypeOf: () => false,
+  });
+  targets.set(remote, target);
+  return remote;
+}
+
+function partOf(maker: CallMaker, target: RemoteTarget, name: string, key: PropertyKey): unknown {
+  if (typeof key !== "string") return undefined;
+  if (name !== "" && key === "$with") return (options: RemoteOptions) => withOptions(maker, target, options);
+  if (name !== "" && key === "$oneWay") return (...args: unknown[]) => callOneWay(maker, target, args);
+  return isReachable(key) ? remoteObject(maker, name === "" ? key : `${name}.${key}`) : undefined;
+}
+
+/** A second and last argument that can only be options is taken for options; the server refuses it for a plain function. */
+function callDirectly(maker: CallMaker, target: RemoteTarget, args: unknown[]): Promise<unknown> {
+  const options = args.length === 2 ? args[1] : undefined;
+  if (!looksLikeOptions(options)) return maker.call(target, args, What.call, undefined);
+  return maker.call(target, [args[0]], What.callWithOptions, options);
+}
+
+/** @throws SealwireError ERR_INVALID_ARGUMENT */
+function withOptions(
+  maker: CallMaker,
+  target: RemoteTarget,
+  options: RemoteOptions,
+): (...args: unknown[]) => Promise<unknown> {
+  checkOptionNames(options, remoteOptionNames);
+  const kept = { ...options };
+  return (...args) => maker.call(target, args, What.call, kept);
+}
+
+function callOneWay(maker: CallMaker, target: RemoteTarget, args: unknown[]): Promise<void> {
+  if (args.length !== 2 || !looksLikeOptions(args[1])) return maker.oneWay(target, args);
+  return Promise.reject(invalidArgument("options", "left out of one-way calls"));
+}
+
+/**
+ * Whether an error is one that this method declares: `if (isErrorOf(remote.planet.find, error)) error.data.id`. Never
+ * throws, whatever the error is.
+ */
+export function isErrorOf<Errors>(
+  remote: { readonly "~errors"?: Errors },
+  error: unknown,
+): error is DeclaredError<Errors> {
+  const target = targets.get(remote);
+  if (target === undefined) throw invalidArgument("remote", "a method of what typed() gives");
+  try {
+    return error instanceof RpcError && error.method === target.name && !error.code.startsWith("ERR_");
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,7 @@
+// What typed calls go through.
+
+import type { Client } from "../rpc/client.ts";
+import type { Connection } from "../rpc/peer.ts";
+
+/** A client, a connection, or what `client.sticky(key)` gives. */
+export type TypedCaller = Pick<Client | Connection, "call" | "send"> & Partial<Pick<Client, "connected">>;

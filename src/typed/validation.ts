@@ -1,0 +1,63 @@
+// Values through schemas: what a schema says becomes an error of the call, cut to what an error should hold.
+
+import { ownError, type RpcError } from "./rpcError.ts";
+import type { SchemaIssue, SchemaResult, StandardSchema } from "./standardSchema.ts";
+
+const MAX_ISSUES = 32;
+const MAX_ISSUE_LENGTH = 1_024;
+const MAX_PATH_STEPS = 32;
+
+/** `data` of ERR_BAD_INPUT. */
+export interface BadInput {
+  /** What the method's schema says, at most 32 of them. */
+  readonly issues: readonly BadInputIssue[];
+}
+
+/** One of them. */
+export interface BadInputIssue {
+  /** For people, at most 1,024 characters. */
+  readonly message: string;
+  /** Where in the input. */
+  readonly path: readonly (string | number)[];
+}
+
+/** The value as the schema gives it, or a promise of it. Throws the error that the caller gets. */
+export function validated<Output>(
+  schema: StandardSchema<unknown, Output>,
+  value: unknown,
+  refusal: (issues: readonly SchemaIssue[]) => unknown,
+): Output | Promise<Output> {
+  const result = schema["~standard"].validate(value);
+  return result instanceof Promise
+    ? result.then((done) => valueFrom(done, refusal))
+    : valueFrom(result, refusal);
+}
+
+function valueFrom<Output>(
+  result: SchemaResult<Output>,
+  refusal: (issues: readonly SchemaIssue[]) => unknown,
+): Output {
+  if (result.issues) throw refusal(result.issues);
+  return (result as { value: Output }).value;
+}
+
+/** Why the input of a method was not taken. */
+export function badInput(issues: readonly SchemaIssue[]): RpcError {
+  const data: BadInput = { issues: issues.slice(0, MAX_ISSUES).map(issueOf) };
+  return ownError("ERR_BAD_INPUT", `the input is not what the method takes${issueText(issues)}`, data);
+}
+
+/** The first issue, as the end of a sentence. */
+export function issueText([first]: readonly SchemaIssue[]): string {
+  if (first === undefined) return "";
+  const { message, path } = issueOf(first);
+  return path.length === 0 ? `: ${message}` : ` at ${path.join(".")}: ${message}`;
+}
+
+function issueOf({ message, path = [] }: SchemaIssue): BadInputIssue {
+  const steps = path.slice(0, MAX_PATH_STEPS).map((step) => {
+    const key = typeof step === "object" ? step.key : step;
+    return typeof key === "number" ? key : String(key).slice(0, MAX_ISSUE_LENGTH);
+  });
+  return { message: String(message).slice(0, MAX_ISSUE_LENGTH), path: steps };
+}

@@ -1,0 +1,80 @@
+// Streams within values. The codec never sees one: each is taken out before, and stands beside the value by its path, so
+// that nothing that a value holds can pass for a stream.
+
+import { MAX_STREAM_DEPTH, MAX_VALUE_STREAMS } from "./typedHead.ts";
+
+/** Objects and arrays that are looked through for streams at most. */
+const MAX_LOOKED_AT = 65_536;
+
+/** A stream in a value. */
+export interface FoundStream {
+  readonly path: readonly string[];
+  readonly stream: AsyncIterable<unknown>;
+}
+
+/** Whether a value is something that is sent as a stream. May run the value's own code. */
+export function isStream(value: unknown): value is AsyncIterable<unknown> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    typeof (value as { [Symbol.asyncIterator]?: unknown })[Symbol.asyncIterator] === "function"
+  );
+}
+
+/** The streams in plain objects and arrays, at any place. Undefined when there are more than a value may have. */
+export function findStreams(value: unknown): FoundStream[] | undefined {
+  const found: FoundStream[] = [];
+  let left = MAX_LOOKED_AT;
+  const look = (at: unknown, path: readonly string[]): boolean => {
+    if (isStream(at)) return found.push({ path, stream: at }) <= MAX_VALUE_STREAMS;
+    if (!isContainer(at) || path.length === MAX_STREAM_DEPTH) return true;
+    for (const key of Object.keys(at)) {
+      if (left-- === 0) return true;
+      if (!look(at[key], [...path, key])) return false;
+    }
+    return true;
+  };
+  return look(value, []) ? found : undefined;
+}
+
+/** The value with null where its streams were; what holds none is the same object as before. */
+export function withoutStreams(value: unknown, found: readonly FoundStream[]): unknown {
+  let without = value;
+  for (const { path } of found) without = replaced(without, path, 0);
+  return without;
+}
+
+function replaced(value: unknown, path: readonly string[], at: number): unknown {
+  if (at === path.length) return at === 0 ? undefined : null;
+  const container = value as Record<string, unknown>;
+  const copy: Record<string, unknown> = Array.isArray(value)
+    ? ([...value] as unknown as Record<string, unknown>)
+    : Object.assign(Object.create(Object.getPrototypeOf(value) as object | null), container);
+  const key = path[at]!;
+  copy[key] = replaced(container[key], path, at + 1);
+  return copy;
+}
+
+/**
+ * Puts what arrives as a stream where it belongs: into an own property that is null, and nowhere else. Returns the value,
+ * which is the stream itself for an empty path; undefined where there is no such place.
+ */
+export function placed(value: unknown, path: readonly string[], stream: unknown): unknown {
+  if (path.length === 0) return value === undefined ? stream : undefined;
+  let at: unknown = value;
+  for (const key of path.slice(0, -1)) {
+    if (!isContainer(at) || !Object.hasOwn(at, key)) return undefined;
+    at = at[key];
+  }
+  const last = path.at(-1)!;
+  if (!isContainer(at) || !Object.hasOwn(at, last) || at[last] !== null) return undefined;
+  at[last] = stream;
+  return value;
+}
+
+function isContainer(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  if (Array.isArray(value)) return true;
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
