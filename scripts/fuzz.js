@@ -1,27 +1,56 @@
-// npm run fuzz -- --minutes N [--seed S] [--rounds R] [--level NAME] [--runtime node20,bun]: the five levels of
-// test/fuzz. A round that fails is told with its seed: --seed THAT --rounds 1 --level ITS runs it again.
+// npm run fuzz -- --minutes N [--seed S] [--runs R] [--level NAME] [--runtime node20,bun] [--keep] [--tape BASE64]: the
+// levels of test/fuzz, guided by the blocks of the library that inputs reach. An input that fails is told with what plays
+// it again. --keep writes what reached something new to test/fuzz/corpus, shortened.
 import { spawnSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { bundle } from "./bundleSuites.js";
+import { bundleFuzzer } from "./fuzz/bundles.js";
 import { isNamed, runtimes } from "./runtimes.js";
 
 const { values } = parseArgs({
   options: {
     minutes: { type: "string", default: "1" },
     seed: { type: "string", default: "1" },
-    rounds: { type: "string", default: "0" },
-    level: { type: "string" },
+    runs: { type: "string", default: "0" },
+    level: { type: "string", multiple: true, default: [] },
     runtime: { type: "string", default: "node" },
+    keep: { type: "boolean", default: false },
+    tape: { type: "string" },
   },
 });
 const folder = fileURLToPath(new URL("../build/fuzz", import.meta.url));
-await bundle(["test/fuzz/main.ts"], folder);
-const names = values.runtime.split(",");
-const seconds = values.rounds === "0" ? String(60 * Number(values.minutes)) : "0";
-const level = values.level === undefined ? [] : [values.level];
-for (const runtime of runtimes().filter((one) => names.some((name) => isNamed(one, name)))) {
-  console.log(`${runtime.label} ${runtime.version}`);
-  const args = [...runtime.args, `${folder}/fuzz/main.js`, values.seed, seconds, values.rounds, ...level];
-  if (spawnSync(runtime.path, args, { stdio: "inherit" }).status !== 0) process.exitCode = 1;
+const corpus = fileURLToPath(new URL("../test/fuzz/corpus", import.meta.url));
+mkdirSync(folder, { recursive: true });
+const bundles = await bundleFuzzer(folder);
+const all = bundles.flatMap(({ levels }) => levels);
+const unknown = values.level.filter((name) => !all.includes(name));
+if (unknown.length > 0) {
+  console.error(`no level ${unknown.join(", ")}; there are: ${all.join(", ")}`);
+  process.exit(2);
+}
+const chosen = values.level.length === 0 ? all : values.level;
+const seconds = values.runs === "0" ? 60 * Number(values.minutes) : 0;
+for (const runtime of runtimes().filter((one) =>
+  values.runtime.split(",").some((name) => isNamed(one, name)),
+)) {
+  console.log(`${runtime.label} ${runtime.version}, ${new Date().toISOString()}`);
+  for (const { path, levels, blocks } of bundles) {
+    const here = levels.filter((name) => chosen.includes(name));
+    if (here.length === 0) continue;
+    const options = {
+      seed: Number(values.seed),
+      seconds: (seconds * here.length) / chosen.length,
+      runs: Number(values.runs),
+      levels: here,
+      // What real sockets do can't be played again.
+      ...(path === bundles[0].path ? { corpus, keep: values.keep } : {}),
+      tape: values.tape,
+      blocks,
+    };
+    const { status } = spawnSync(runtime.path, [...runtime.args, path, JSON.stringify(options)], {
+      stdio: "inherit",
+    });
+    if (status !== 0) process.exitCode = 1;
+  }
 }

@@ -1,53 +1,55 @@
-// A short part of the fuzzer (npm run fuzz): some rounds of each level, and planted faults that it has to find.
+// A short part of the fuzzer (npm run fuzz): its corpus and some new inputs of each level, and planted faults that it has
+// to find.
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
 import { describe, expect, test } from "vitest";
-import { bundleOptions } from "../scripts/bundleSuites.js";
+import { bundleExact, bundleFuzzer, type Edit } from "../scripts/fuzz/bundles.js";
+import { BlockCounter } from "../scripts/fuzz/coverage.js";
 import { runtimes } from "../scripts/runtimes.js";
 
-interface Edit {
-  file: string;
-  find: string;
-  replace: string;
+interface Bundle {
+  path: string;
+  levels: string[];
+  blocks: number;
 }
 
-/** Bundles the fuzzer, with a fault where one is given, and runs so many rounds. */
-async function fuzz(name: string, rounds: number, level?: string, edit?: Edit) {
-  const folder = fileURLToPath(new URL(`../build/fuzz-${name}`, import.meta.url));
-  const planted = {
-    name: "planted",
-    setup({ onLoad }: import("esbuild").PluginBuild) {
-      if (edit === undefined) return;
-      onLoad({ filter: new RegExp(`${edit.file}$`) }, ({ path }) => {
-        const text = readFileSync(path, "utf8");
-        expect(text.split(edit.find)).toHaveLength(2);
-        return { contents: text.replace(edit.find, () => edit.replace), loader: "ts" };
-      });
-    },
-  };
-  await build({ ...bundleOptions(["test/fuzz/main.ts"], folder), plugins: [planted] });
-  const { path, args } = runtimes()[0]!;
-  const options = [
-    `${folder}/fuzz/main.js`,
-    "1",
-    "0",
-    String(rounds),
-    ...(level === undefined ? [] : [level]),
-  ];
-  const { stdout, stderr } = spawnSync(path, [...args, ...options], { encoding: "utf8", timeout: 100_000 });
+const corpus = fileURLToPath(new URL("./fuzz/corpus", import.meta.url));
+
+function folderOf(name: string): string {
+  const folder = fileURLToPath(new URL(`../build/fuzz-${name.replaceAll(" ", "-")}`, import.meta.url));
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
+/** Plays the corpus and so many new inputs of these levels. */
+function fuzz({ path, blocks }: Bundle, levels: string[], runs: number, also: object = {}) {
+  const options = { seed: 1, seconds: 0, runs, levels, corpus, blocks, ...also };
+  const [runtime] = runtimes();
+  const { stdout, stderr } = spawnSync(runtime!.path, [...runtime!.args, path, JSON.stringify(options)], {
+    encoding: "utf8",
+    timeout: 100_000,
+  });
   const last = stdout.trimEnd().split("\n").at(-1)!;
   if (!last.startsWith("{")) throw new Error(`${stdout}\n${stderr}`);
   return { told: stdout, ...(JSON.parse(last) as { failures: number; inputs: Record<string, number> }) };
 }
 
 describe("the fuzzer", () => {
-  test("finds nothing in some rounds of each level", async () => {
-    const { told, failures, inputs } = await fuzz("clean", 8);
-    expect(failures, told).toBe(0);
-    expect(Object.keys(inputs)).toHaveLength(5);
-    for (const count of Object.values(inputs)) expect(count).toBeGreaterThan(50);
+  test("finds nothing in its corpus and some new inputs of each level", async () => {
+    const bundles = await bundleFuzzer(folderOf("clean"));
+    expect(bundles.flatMap(({ levels }) => levels)).toHaveLength(6);
+    for (const bundle of bundles) {
+      const { told, failures, inputs } = fuzz(bundle, bundle.levels, 40);
+      expect(failures, told).toBe(0);
+      expect(Object.keys(inputs)).toEqual(bundle.levels);
+      for (const count of Object.values(inputs)) expect(count).toBeGreaterThan(50);
+    }
+    // The same decisions reach the same blocks, and give the same inputs.
+    const [exact] = bundles;
+    expect(fuzz(exact!, ["protocol"], 20).told.replace(/"perSecond":\d+/, "")).toBe(
+      fuzz(exact!, ["protocol"], 20).told.replace(/"perSecond":\d+/, ""),
+    );
   });
 
   test.each<[string, string, Edit]>([
@@ -80,7 +82,47 @@ describe("the fuzzer", () => {
       "codecs",
       { file: "msgpackCodec.ts", find: "hasBytes ? copyBytes(value) : value", replace: "value" },
     ],
+    [
+      "messages that are sent without credit",
+      "protocol",
+      {
+        file: "protocol/credit.ts",
+        find: "return this.#bytes > 0;",
+        replace: "return this.#bytes > -100_000;",
+      },
+    ],
+    [
+      "a handler that is not told of the end",
+      "protocol",
+      { file: "rpc/handlers.ts", find: "    this.#others.add(earlier);\n", replace: "" },
+    ],
   ])("finds %s", async (name, level, edit) => {
-    expect((await fuzz(name.replaceAll(" ", "-"), 40, level, edit)).failures).toBeGreaterThan(0);
+    const exact = await bundleExact(folderOf(name), [edit]);
+    const { told, failures } = fuzz(exact, [level], 300, { first: true });
+    expect(failures).toBeGreaterThan(0);
+    // What is told plays the failure again.
+    const [, tape] = /--tape (\S+)/.exec(told)!;
+    expect(fuzz(exact, [level], 0, { tape }).failures).toBe(1);
+  });
+
+  test("every block, branch and short circuit is counted, and the program stays the same", () => {
+    const source = `
+      const f = (a?: number) => a ?? 7;
+      function g(a: number): string {
+        if (a > 1) return "more";
+        else if (a === 1) return "one";
+        for (let i = 0; i < 3; i++) a += i;
+        switch (a) { case 3: return a > 2 && f() === 7 ? "three" : "odd"; default: return "none"; }
+      }
+      [0, 1, 2].map((a) => g(a)).join()`;
+    const counter = new BlockCounter();
+    const counted = counter.instrument(source);
+    expect(counter.blocks).toBe(13);
+    const plain = counted.replaceAll(/: (number|string)\b/g, "").replace("a?", "a");
+    const fuzzHits = new Array(counter.blocks).fill(0);
+    expect(new Function("fuzzHits", plain.replace(/\[0, 1, 2\]/, "return [0, 1, 2]"))(fuzzHits)).toBe(
+      "three,one,more",
+    );
+    expect(fuzzHits.filter((hits) => hits === 0)).toHaveLength(2);
   });
 });

@@ -41,14 +41,16 @@ export function withCountedLoops(text) {
  * @param {string} entry relative to the repository
  * @param {string} outfile
  * @param {{ file: string, find: string, replace: string }[]} [edits] faults to plant; each must be found exactly once
+ * @param {{ inject: string, rewrite: (text: string) => string }} [also] done to all of the library's sources
  */
-export async function bundleWorld(entry, outfile, edits = []) {
+export async function bundleWorld(entry, outfile, edits = [], also = undefined) {
   const planted = new Set();
   const plugin = {
     name: "world",
     setup({ onResolve, onLoad }) {
       onResolve({ filter: /\/eventLoop\.ts$/ }, () => ({ path: virtualLoop }));
-      onLoad({ filter: /\/src\/(rpc|protocol)\/.*\.ts$/ }, ({ path }) => {
+      const sources = also === undefined ? /\/src\/(rpc|protocol)\/.*\.ts$/ : /\/src\/.*\.ts$/;
+      onLoad({ filter: sources }, ({ path }) => {
         let text = readFileSync(path, "utf8");
         for (const edit of edits.filter(({ file }) => path.endsWith(file))) {
           if (text.split(edit.find).length !== 2)
@@ -56,7 +58,8 @@ export async function bundleWorld(entry, outfile, edits = []) {
           text = text.replace(edit.find, () => edit.replace);
           planted.add(edit);
         }
-        return { contents: withCountedLoops(text), loader: "ts" };
+        if (/\/src\/(rpc|protocol)\//.test(path)) text = withCountedLoops(text);
+        return { contents: also === undefined ? text : also.rewrite(text), loader: "ts" };
       });
     },
   };
@@ -76,7 +79,7 @@ export async function bundleWorld(entry, outfile, edits = []) {
       "Math.random": "virtualRandom",
       "crypto.getRandomValues": "virtualBytes",
     },
-    inject: [virtualLoop],
+    inject: also === undefined ? [virtualLoop] : [virtualLoop, also.inject],
     plugins: [plugin],
   });
   if (planted.size !== edits.length)

@@ -112,7 +112,7 @@ async function oneAttacker(random: Random): Promise<number> {
 
 export const liveLevel: Level = {
   name: "live server",
-  async round(random) {
+  async run(random) {
     started ??= start();
     await started;
     const before = client.connections[0];

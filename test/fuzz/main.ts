@@ -1,50 +1,107 @@
-// fuzz/main.js SEED SECONDS ROUNDS [LEVEL]: rounds of each level in turn, for so long or so many (0: no limit), each with
-// a seed of its own. A round that fails is told with its level and seed; SEED of that round and ROUNDS 1 replay it.
+// fuzz/main.js OPTIONS, as JSON: inputs of each level in turn, for so long or so many runs (0: no limit). An input that
+// fails is told with its level and its decisions, which `tape` plays again.
 
-import { Random } from "../simulation/random.ts";
-import { codecsLevel } from "./codecsLevel.ts";
-import { exportsLevel } from "./exportsLevel.ts";
-import { framesLevel } from "./framesLevel.ts";
-import { handshakeLevel } from "./handshakeLevel.ts";
+import { readFileSync, writeFileSync } from "node:fs";
+import { type Found, Guide, textOf } from "./guide.ts";
 import type { Level } from "./level.ts";
-import { liveLevel } from "./liveLevel.ts";
+import { decodeTape, encodeTape } from "./tape.ts";
 
-const [seed, seconds, rounds] = process.argv.slice(2, 5).map(Number) as [number, number, number];
-const named = process.argv[5];
-const levels = [exportsLevel, framesLevel, handshakeLevel, liveLevel, codecsLevel].filter(
-  ({ name }) => named === undefined || name === named,
-);
-const inputs = Object.fromEntries(levels.map(({ name }) => [name, 0]));
-let failures = 0;
-
-function failed(level: string, at: number, error: unknown): void {
-  failures++;
-  console.log(`${level}, seed ${at}: ${(error as Error)?.stack ?? error}`);
+export interface FuzzOptions {
+  readonly seed: number;
+  readonly seconds: number;
+  readonly runs: number;
+  readonly levels: readonly string[];
+  /** Where the corpus is, one file per level. */
+  readonly corpus?: string;
+  /** Writes the corpus at the end. */
+  readonly keep?: boolean;
+  /** Plays one input. */
+  readonly tape?: string;
+  /** Ends at the first failure. */
+  readonly first?: boolean;
+  /** Blocks that the library's sources have. */
+  readonly blocks: number;
 }
-process.on("unhandledRejection", (error) => failed("an unhandled rejection", -1, error));
-process.on("uncaughtException", (error) => failed("an uncaught exception", -1, error));
 
-async function runLevel(level: Level): Promise<void> {
-  const until = performance.now() + (seconds * 1_000) / levels.length;
-  for (
-    let round = 0;
-    (rounds === 0 || round < rounds) && (seconds === 0 || performance.now() < until);
-    round++
-  ) {
+const MOST_FAILURES = 10;
+const TELL_EVERY_MS = 300_000;
+
+export async function fuzz(levels: readonly Level[], options: FuzzOptions): Promise<void> {
+  // Errors are a large part of what happens here: stacks would cost more than everything else.
+  Error.stackTraceLimit = options.tape === undefined ? 0 : 50;
+  const chosen = levels.filter(({ name }) => options.levels.length === 0 || options.levels.includes(name));
+  const inputs: Record<string, number> = {};
+  const details: Record<string, object> = {};
+  const mostFailures = options.first ? 1 : MOST_FAILURES;
+  let failures = 0;
+  const known = new Set<string>();
+
+  const tell = (level: string, error: unknown, decisions: readonly number[]): void => {
+    failures++;
+    if (known.has(textOf(error))) return;
+    known.add(textOf(error));
+    console.log(`${level}: ${(error as Error)?.stack || error}`);
+    if (decisions.length > 0)
+      console.log(`  again with --level ${JSON.stringify(level)} --tape ${encodeTape(decisions)}`);
+  };
+  process.on("unhandledRejection", (error) => tell("an unhandled rejection", error, []));
+  process.on("uncaughtException", (error) => tell("an uncaught exception", error, []));
+  const told = (level: Level, found: Found | undefined): void => {
+    if (found !== undefined) tell(level.name, found.error, found.decisions);
+  };
+
+  const runLevel = async (level: Level): Promise<void> => {
+    const guide = new Guide(level, options.seed, options.blocks);
+    const file = `${options.corpus}/${level.name.replaceAll(" ", "-")}.txt`;
+    if (options.tape !== undefined) return told(level, await guide.replay(decodeTape(options.tape)));
+    const began = Date.now();
+    for (const line of options.corpus === undefined ? [] : linesOf(file)) {
+      if (failures < mostFailures) told(level, await guide.replay(decodeTape(line)));
+    }
+    const until =
+      options.seconds === 0 ? Number.POSITIVE_INFINITY : began + (options.seconds * 1_000) / chosen.length;
+    const most = options.runs === 0 ? Number.POSITIVE_INFINITY : options.runs;
+    let lastTold = began;
+    for (let run = 0; run < most && Date.now() < until && failures < mostFailures; run++) {
+      told(level, await guide.next());
+      if (Date.now() - lastTold < TELL_EVERY_MS) continue;
+      lastTold = Date.now();
+      console.log(`${new Date().toISOString()} ${level.name}: ${guide.inputs} inputs`);
+    }
+    const perSecond = Math.round(guide.inputs / ((Date.now() - began) / 1_000));
+    inputs[level.name] = guide.inputs;
+    details[level.name] = {
+      runs: guide.runs,
+      perSecond,
+      blocks: guide.coverage.blocks,
+      corpus: guide.corpus.length,
+    };
+    console.log(`${level.name}: ${JSON.stringify({ inputs: guide.inputs, ...details[level.name] })}`);
+    if (options.keep)
+      writeFileSync(file, (await guide.smallest()).map((tape) => `${encodeTape(tape)}\n`).join(""));
+  };
+
+  for (const level of chosen) {
+    await runLevel(level);
     try {
-      inputs[level.name]! += await level.round(new Random(seed + round));
+      await level.end?.();
     } catch (error) {
-      failed(level.name, seed + round, error);
-      if (failures >= 10) return;
+      tell(`${level.name}, at its end`, error, []);
     }
   }
+  console.log(JSON.stringify({ seed: options.seed, failures, blocks: options.blocks, inputs }));
+  process.exit(failures === 0 ? 0 : 1);
+}
+
+function linesOf(file: string): string[] {
   try {
-    await level.end?.();
-  } catch (error) {
-    failed(`${level.name}, at its end`, seed, error);
+    return readFileSync(file, "utf8").split("\n").filter(Boolean);
+  } catch {
+    return [];
   }
 }
 
-for (const level of levels) await runLevel(level);
-console.log(JSON.stringify({ seed, failures, inputs }));
-process.exit(failures === 0 ? 0 : 1);
+/** As scripts/fuzz.js gives them. */
+export function givenOptions(): FuzzOptions {
+  return JSON.parse(process.argv[2]!) as FuzzOptions;
+}

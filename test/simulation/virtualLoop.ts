@@ -165,7 +165,7 @@ export const virtualNow = now;
 export const virtualRandom = (): number => loop.random.next();
 
 export function virtualBytes<T extends Uint8Array>(bytes: T): T {
-  for (let i = 0; i < bytes.length; i++) bytes[i] = loop.random.between(0, 255);
+  bytes.set(loop.random.bytes(bytes.length));
   return bytes;
 }
 

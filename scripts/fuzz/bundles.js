@@ -1,0 +1,61 @@
+// Bundles the fuzzer (test/fuzz), with the library's blocks counted: the levels that are played again exactly in virtual
+// time, and the live one as it is. A fault may be planted by rewriting a source.
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { bundleWorld } from "../simulation/bundle.js";
+import { BlockCounter } from "./coverage.js";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const coverage = fileURLToPath(new URL("../../test/fuzz/coverage.ts", import.meta.url));
+
+/**
+ * @typedef {{ file: string, find: string, replace: string }} Edit
+ * @param {string} folder
+ * @param {Edit[]} [edits]
+ * @returns {Promise<{ path: string, levels: string[], blocks: number }[]>}
+ */
+export async function bundleFuzzer(folder, edits = []) {
+  return [await bundleExact(folder, edits), await bundleLive(folder, edits)];
+}
+
+/** The levels that are played again exactly. */
+export async function bundleExact(folder, edits = []) {
+  const virtual = new BlockCounter();
+  const exact = `${folder}/exact.js`;
+  const also = { inject: coverage, rewrite: (text) => virtual.instrument(text) };
+  await bundleWorld("test/fuzz/deterministicLevels.ts", exact, edits, also);
+  return { path: exact, levels: ["exports", "frames", "handshakes", "protocol", "codecs"], blocks: virtual.blocks };
+}
+
+async function bundleLive(folder, edits) {
+  const outfile = `${folder}/live.js`;
+  const counter = new BlockCounter();
+  const plugin = {
+    name: "covered",
+    setup({ onLoad }) {
+      onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => {
+        let text = readFileSync(path, "utf8");
+        for (const { file, find, replace } of edits) {
+          if (path.endsWith(file)) text = text.replace(find, () => replace);
+        }
+        return { contents: counter.instrument(text), loader: "ts" };
+      });
+    },
+  };
+  await build({
+    absWorkingDir: root,
+    entryPoints: ["test/fuzz/live.ts"],
+    outfile,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "es2022",
+    sourcemap: "inline",
+    sourcesContent: false,
+    logLevel: "warning",
+    inject: [coverage],
+    plugins: [plugin],
+  });
+  return { path: outfile, levels: ["live server"], blocks: counter.blocks };
+}

@@ -1,0 +1,122 @@
+// Which inputs come next: new ones, and changed ones of those that reached something new (a corpus, kept in
+// test/fuzz/corpus). What a tape reaches decides, not who wrote it.
+
+import { Random } from "../simulation/random.ts";
+import { Coverage } from "./coverage.ts";
+import type { Level } from "./level.ts";
+import { mutatedTape, Tape } from "./tape.ts";
+
+/** Longer ones are not kept: they hide what it was that mattered. */
+const LONGEST_KEPT = 3_000;
+const MOST_KEPT = 2_000;
+const FRESH = 0.3;
+const SHORTENINGS = 60;
+
+export interface Found {
+  readonly error: unknown;
+  readonly decisions: readonly number[];
+}
+
+/** What an error says, numbers left out: two of the same kind say the same. */
+export const textOf = (error: unknown): string =>
+  String((error as Error)?.message ?? error).replace(/\d+/g, "#");
+
+export class Guide {
+  readonly #level: Level;
+  readonly #random: Random;
+  readonly #seed: number;
+  readonly coverage: Coverage;
+  readonly corpus: number[][] = [];
+  inputs = 0;
+  runs = 0;
+
+  /** `blocks`: how many there are in the library. */
+  constructor(level: Level, seed: number, blocks: number) {
+    this.coverage = new Coverage(blocks);
+    this.#level = level;
+    this.#seed = seed;
+    this.#random = new Random(seed);
+  }
+
+  /** Plays a tape of the corpus. */
+  replay(decisions: readonly number[]): Promise<Found | undefined> {
+    return this.#play(new Tape(decisions, 0));
+  }
+
+  /** The next input. */
+  next(): Promise<Found | undefined> {
+    const { corpus } = this;
+    if (corpus.length === 0 || this.#random.chance(FRESH))
+      return this.#play(new Tape([], this.#seed + this.runs));
+    const tape = mutatedTape(this.#random, this.#random.pick(corpus), this.#random.pick(corpus));
+    return this.#play(new Tape(tape, this.#seed + this.runs));
+  }
+
+  async #play(tape: Tape): Promise<Found | undefined> {
+    this.runs++;
+    this.coverage.reset();
+    try {
+      const inputs = this.#level.run(tape);
+      this.inputs += typeof inputs === "number" ? inputs : await inputs;
+    } catch (error) {
+      return this.#shortenedFailure({ error, decisions: tape.decisions });
+    }
+    if (this.coverage.add() && tape.decisions.length <= LONGEST_KEPT && this.corpus.length < MOST_KEPT)
+      this.corpus.push(tape.decisions);
+    return undefined;
+  }
+
+  /** Fewer decisions that fail in the same way, where there are. */
+  async #shortenedFailure(found: Found): Promise<Found> {
+    let best = found;
+    for (let tries = 0; tries < 4 * SHORTENINGS; tries++) {
+      const decisions = this.#shorter(best.decisions);
+      try {
+        await this.#level.run(new Tape(decisions, 0));
+      } catch (error) {
+        if (textOf(error) === textOf(found.error)) best = { error, decisions };
+      }
+    }
+    return best;
+  }
+
+  #shorter(tape: readonly number[]): number[] {
+    const length = Math.max(1, Math.floor(tape.length / this.#random.pick([2, 4, 8, 16, 64])));
+    const at = this.#random.between(0, tape.length - length);
+    return this.#random.chance(0.3) ? tape.slice(0, tape.length - length) : tape.toSpliced(at, length);
+  }
+
+  /** A part of the corpus, shortened, that reaches every block that the whole reaches. */
+  async smallest(): Promise<number[][]> {
+    const kept: number[][] = [];
+    const reached = new Set<number>();
+    for (const tape of this.corpus.toSorted((a, b) => a.length - b.length)) {
+      const news = (await this.#blocksOf(tape)).filter((block) => !reached.has(block));
+      if (news.length === 0) continue;
+      const short = await this.#shortened(tape, news);
+      for (const block of await this.#blocksOf(short)) reached.add(block);
+      kept.push(short);
+    }
+    return kept;
+  }
+
+  async #shortened(tape: number[], wanted: readonly number[]): Promise<number[]> {
+    let best = tape;
+    for (let tries = 0; tries < SHORTENINGS; tries++) {
+      const shorter = this.#shorter(best);
+      const blocks = new Set(await this.#blocksOf(shorter));
+      if (wanted.every((block) => blocks.has(block))) best = shorter;
+    }
+    return best;
+  }
+
+  async #blocksOf(tape: readonly number[]): Promise<number[]> {
+    this.coverage.reset();
+    try {
+      await this.#level.run(new Tape(tape, 0));
+    } catch {
+      return [];
+    }
+    return this.coverage.blocksNow();
+  }
+}
