@@ -39,6 +39,17 @@ export const faults = {
     text: "a handler that goes on after its answer is not told of the end once its request's number is used again",
     edits: [{ file: "/src/rpc/handlers.ts", find: "    this.#others.add(earlier);\n", replace: "" }],
   },
+  "deadlock of two busy ends": {
+    text: "an end that is at its limits stops reading, also what it waits for itself: two of them wait for each other",
+    edits: [
+      { file: "/src/rpc/intake.ts", find: "this.#pauses = !withKind;", replace: "this.#pauses = true;" },
+      {
+        file: "/src/rpc/inbox.ts",
+        find: "return this.#speaksV2 || this.#arrivals.ready;",
+        replace: "return this.#arrivals.ready;",
+      },
+    ],
+  },
   "a write's memory is reused": {
     text: "a segment's slot is free before the socket has taken it",
     edits: [

@@ -1,5 +1,6 @@
 // Runs worlds: main.js FROM SEEDS. Tells of each world that broke a promise, then what was tried, as a line of JSON.
 
+import { type FaultCounts, faultKinds } from "./network.ts";
 import { runWorld } from "./world.ts";
 
 const [from, seeds, stopAtFirst] = process.argv.slice(2).map(Number) as [number, number, number | undefined];
@@ -11,7 +12,12 @@ const total = {
   steps: 0,
   failed: [] as number[],
   fingerprint: 0,
+  kinds: Object.fromEntries(faultKinds.map((kind) => [kind, 0])) as FaultCounts,
 };
+// Errors are a large part of what happens here, and their stacks would cost as much: one world alone shows them.
+Error.stackTraceLimit = seeds === 1 ? 30 : 0;
+const TELL_EVERY_MS = 300_000;
+let lastTold = Date.now();
 
 const stray: string[] = [];
 process.on("unhandledRejection", (error) => stray.push(`an unhandled rejection: ${(error as Error)?.stack}`));
@@ -22,6 +28,11 @@ for (let seed = from; seed < from + seeds; seed++) {
   const violations = [...report.violations, ...stray.splice(0)];
   total.worlds++;
   for (const name of ["faults", "delivered", "calls", "steps"] as const) total[name] += report[name];
+  for (const kind of faultKinds) total.kinds[kind] += report.kinds[kind];
+  if (Date.now() - lastTold > TELL_EVERY_MS) {
+    lastTold = Date.now();
+    console.log(`${new Date().toISOString()} seed ${seed}: ${total.worlds} worlds, ${total.faults} faults`);
+  }
   total.fingerprint = (Math.imul(total.fingerprint, 31) + report.fingerprint) | 0;
   if (process.env.SEALWIRE_WORLDS !== undefined) console.log(JSON.stringify({ ...report, violations }));
   if (violations.length === 0) continue;

@@ -20,6 +20,12 @@ export interface Weather {
   reset: number;
   blackHole: number;
   stall: number;
+  /** How often that chance is given. */
+  misfortunes: number;
+  /** When in a connection's life, at most. */
+  withinMs: number;
+  /** Sockets that the process may have, both ends of each connection; beyond, dials fail and connections are turned away. */
+  descriptors: number;
   /** Chance of a piece to go through the receive window, as Node's client has it, instead of memory of its own. */
   window: number;
 }
@@ -27,6 +33,25 @@ export interface Weather {
 class ResetError extends Error {
   readonly code = "ECONNRESET";
 }
+
+class DescriptorError extends Error {
+  readonly code = "EMFILE";
+}
+
+/** What was done to a world, by kind. */
+export const faultKinds = [
+  "reset",
+  "blackHole",
+  "stall",
+  "dialFailure",
+  "descriptors",
+  "loopStall",
+  "clockLeap",
+  "poolExhausted",
+  "replay",
+] as const;
+export type FaultKind = (typeof faultKinds)[number];
+export type FaultCounts = Record<FaultKind, number>;
 
 /** Bytes on their way, in order. */
 interface Flight {
@@ -122,7 +147,7 @@ export class End implements Transport {
 
   /** Nothing comes in for a while. */
   stall(ms: number): void {
-    this.#stalledUntil = loop.time + ms;
+    this.#stalledUntil = Math.max(this.#stalledUntil, loop.time + ms);
   }
 
   /** Nothing comes in any more, and nobody is told. */
@@ -260,7 +285,7 @@ export class Network implements Adapter {
   readonly #listeners = new Map<number, (transport: Transport) => TransportEvents>();
   readonly #random: Random;
   #ports = 1;
-  faults = 0;
+  readonly faults = Object.fromEntries(faultKinds.map((kind) => [kind, 0])) as FaultCounts;
 
   constructor(weather: Weather, random: Random) {
     this.weather = weather;
@@ -289,23 +314,32 @@ export class Network implements Adapter {
 
   dial(address: Address, events: DialEvents): () => void {
     let state: "dialling" | "open" | "over" = "dialling";
-    const fail = (): void => {
+    const fail = (error = new Error("the dial failed")): void => {
       if (state !== "dialling") return;
       state = "over";
-      this.later(() => events.onClose(new Error("the dial failed")));
+      this.later(() => events.onClose(error));
     };
     this.later(() => {
       if (state !== "dialling") return;
       if (this.#random.chance(this.weather.dialFailure)) {
-        this.faults++;
+        this.faults.dialFailure++;
         return fail();
+      }
+      if (this.#openSockets() >= this.weather.descriptors) {
+        this.faults.descriptors++;
+        return fail(new DescriptorError("no descriptor for a socket"));
       }
       const end = this.connect(address.port ?? 0, events);
       if (end === undefined) return fail();
       state = "open";
       events.onConnected(end);
     });
-    return fail;
+    return () => fail();
+  }
+
+  #openSockets(): number {
+    // Pairs that are over are at the front, mostly.
+    return this.pairs.reduce((sum, pair) => sum + pair.filter(({ closed }) => !closed).length, 0);
   }
 
   /** A connection to whoever listens there; its client's end. */
@@ -320,6 +354,11 @@ export class Network implements Adapter {
     this.pairs.push([client, server]);
     this.later(() => {
       if (server.closed) return;
+      // The listener has none left: the connection is made by the kernel and closed at once.
+      if (this.#openSockets() > this.weather.descriptors) {
+        this.faults.descriptors++;
+        return server.destroy();
+      }
       server.events = accept(server);
       if (client.closed) server.close(undefined);
     });
@@ -328,15 +367,22 @@ export class Network implements Adapter {
   }
 
   #misfortune(...ends: End[]): void {
-    const { reset, blackHole, stall } = this.weather;
-    const some = (run: (end: End) => void): void => {
-      this.faults++;
+    const { reset, blackHole, stall, misfortunes, withinMs } = this.weather;
+    const some = (kind: FaultKind, run: (end: End) => void): void => {
       const end = this.#random.pick(ends);
       // Early as often as late: a handshake is over in a few round trips.
-      loop.after(this.#random.next() ** 3 * 3_000, () => run(end));
+      loop.after(this.#random.next() ** 3 * withinMs, () => {
+        if (end.closed) return;
+        this.faults[kind]++;
+        run(end);
+      });
     };
-    if (this.#random.chance(reset)) some((end) => end.reset());
-    if (this.#random.chance(blackHole)) some((end) => end.lose());
-    if (this.#random.chance(stall)) some((end) => end.stall(this.#random.between(1, 20_000)));
+    if (this.#random.chance(reset)) some("reset", (end) => end.reset());
+    if (this.#random.chance(blackHole)) some("blackHole", (end) => end.lose());
+    for (let i = 0; i < misfortunes; i++) {
+      if (!this.#random.chance(stall)) continue;
+      const ms = this.#random.chance(0.1) ? this.#random.between(1, 20_000) : this.#random.between(1, 200);
+      some("stall", (end) => end.stall(ms));
+    }
   }
 }

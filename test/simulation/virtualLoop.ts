@@ -15,6 +15,7 @@ interface Task {
 
 /** A world begins at a multiple of this, so that the timer wheel stands at the same place in each. */
 const WORLD_MS = 2 ** 24;
+const LONGEST_LEAP_MS = 4_000_000;
 
 class VirtualLoop {
   time = 0;
@@ -24,8 +25,11 @@ class VirtualLoop {
   /** Chance of a step that the loop stands still before it, and for how long at most. */
   stallChance = 0;
   stallMs = 0;
+  /** Chance of a step that the clock leaps before it, as when a machine was suspended. */
+  leapChance = 0;
   steps = 0;
   stalls = 0;
+  leaps = 0;
   /** Iterations of loops in src/, counted by what the bundle puts into them. */
   work = 0;
   /** Changes with everything that happens: two runs of one seed must agree. */
@@ -38,6 +42,7 @@ class VirtualLoop {
     this.#heap = [];
     this.steps = 0;
     this.stalls = 0;
+    this.leaps = 0;
     this.work = 0;
     this.fingerprint = 0;
   }
@@ -85,6 +90,10 @@ class VirtualLoop {
     if (this.random.chance(this.stallChance)) {
       this.stalls++;
       this.time += this.random.between(1, this.stallMs);
+    }
+    if (this.leapChance > 0 && this.random.chance(this.leapChance)) {
+      this.leaps++;
+      this.time += this.random.between(60_000, LONGEST_LEAP_MS);
     }
     this.note(this.time * 4);
     task.run?.();

@@ -11,7 +11,7 @@ import { memoryBudget } from "../../src/rpc/memoryBudget.ts";
 import type { Connection, Message } from "../../src/rpc/peer.ts";
 import type { Server } from "../../src/rpc/serverInterface.ts";
 import { CallbackDeadline, timers } from "../../src/rpc/timers.ts";
-import { type End, Network, type Weather } from "./network.ts";
+import { type End, type FaultCounts, Network, type Weather } from "./network.ts";
 import { Oracle, type Stream } from "./oracle.ts";
 import type { Random } from "./random.ts";
 import { loop } from "./virtualLoop.ts";
@@ -23,6 +23,8 @@ const WORK_PER_STEP = 100;
 
 const REPLAYER = "10.9.9.9";
 const impossible = new Set(["ERR_DECRYPT", "ERR_PROTOCOL", "ERR_FRAME_TOO_LARGE", "ERR_FRAME_TOO_SHORT"]);
+/** What no connection between ends that read may end with. */
+const tooSlow = new Set(["ERR_WRITE_TIMEOUT", "ERR_READ_TIMEOUT"]);
 
 /** What a handler does with a message; for requests. */
 const behaviours = [
@@ -37,11 +39,15 @@ const behaviours = [
   "goes on",
 ] as const;
 
+/** What keeps both ends busy: "call back" and "large". */
+const BUSY = [4, 5] as const;
+
 export interface WorldReport {
   readonly seed: number;
   readonly violations: string[];
   readonly fingerprint: number;
   readonly faults: number;
+  readonly kinds: FaultCounts;
   readonly delivered: number;
   readonly calls: number;
   readonly steps: number;
@@ -49,20 +55,30 @@ export interface WorldReport {
   readonly work: number;
 }
 
-function weatherOf(random: Random): Weather {
-  const bad = random.chance(0.6);
+function weatherOf(random: Random, calm: boolean): Weather {
+  const bad = !calm && random.chance(0.8);
+  /** Faults everywhere, all the time: connections live for parts of a second. */
+  const storm = bad && random.chance(0.6);
   const pieceBytes = random.pick([60, 300, 16_384, 65_536, 300_000]);
   return {
-    latencyMs: random.pick([0, 1, 20, 200]),
+    latencyMs: random.pick(storm ? [0, 1, 20] : [0, 1, 20, 200]),
     bufferBytes: pieceBytes < 1_000 ? random.pick([200, 4_096]) : random.pick([16_384, 65_536, 1_048_576]),
     pieceBytes,
     dialFailure: bad ? random.pick([0, 0.1, 0.5]) : 0,
-    reset: bad ? random.pick([0, 0.3]) : 0,
-    blackHole: bad ? random.pick([0, 0.2]) : 0,
-    stall: bad ? random.pick([0, 0.5]) : 0,
+    reset: storm ? 0.7 : bad ? random.pick([0, 0.3]) : 0,
+    blackHole: storm ? 0.1 : bad ? random.pick([0, 0.2]) : 0,
+    stall: storm ? 0.8 : bad ? random.pick([0, 0.5]) : 0,
+    misfortunes: storm ? random.between(2, 40) : 1,
+    withinMs: storm ? random.pick([100, 600]) : 3_000,
+    descriptors: bad ? random.pick([2, 4, 8, 1_000, 1_000]) : 1_000,
     window: random.pick([0, 0.5, 1]),
   };
 }
+
+/** What bodies are cut from: each byte is three more than the one before it. */
+const PATTERN = Uint8Array.from({ length: 256 + 70_000 }, (_, i) => 3 * i);
+/** 3 · 171 ≡ 1 mod 256: where a byte of this value stands. */
+const placeOf = (byte: number): number => (byte * 171) & 0xff;
 
 class World {
   readonly #random = loop.random;
@@ -70,17 +86,27 @@ class World {
   readonly #network: Network;
   readonly #v1: boolean;
   readonly #psk: Uint8Array;
+  /** ML-KEM costs more than a connection's story. */
+  readonly #postQuantum = loop.random.chance(0.1);
   /**
    * Numbers of requests begin again, as after 2^31 of them. Then nobody gives up on a request: its late answer would
    * be taken for the answer to the next one of that number, which 2^31 requests within one time-out are not.
    */
   readonly #reusesNumbers: boolean;
+  /**
+   * Both ends are busy, with calls back and large answers, and nobody gives up: whatever waits has to come. Nothing
+   * fails in such a world, and clients take any number of handlers: two ends that are both at their limits, and call each
+   * other, would wait for each other by what the limits say.
+   */
+  readonly #busy: boolean;
   #server!: Server;
   #clients: Client[] = [];
   /** Ends of connections, as their owners were told: undefined in good order. */
   readonly #ends = new Map<Connection, SealwireError | undefined>();
   readonly #signals: { signal: AbortSignal; message: Message; done: boolean }[] = [];
   readonly #replays = new Set<End>();
+  /** Connections as the server has them. */
+  readonly #ofServer = new Set<Connection>();
   #running = 0;
   #flows: Promise<void>[] = [];
   #quiet = true;
@@ -89,10 +115,13 @@ class World {
     loop.deferHops = this.#random.between(0, 3);
     loop.stallChance = this.#random.pick([0, 0, 0.001, 0.01]);
     loop.stallMs = this.#random.pick([20, 400, 30_000]);
-    this.#network = new Network(weatherOf(this.#random), this.#random);
-    this.#v1 = this.#random.chance(0.2);
-    this.#reusesNumbers = this.#random.chance(0.25);
-    this.#psk = Uint8Array.from({ length: 32 }, () => this.#random.between(0, 255));
+    this.#v1 = this.#random.chance(0.15);
+    this.#busy = !this.#v1 && this.#random.chance(0.15);
+    this.#network = new Network(weatherOf(this.#random, this.#busy), this.#random);
+    this.#reusesNumbers = !this.#busy && this.#random.chance(0.2);
+    loop.leapChance = this.#busy ? 0 : this.#random.pick([0, 0, 0, 0.0003]);
+    if (this.#busy) loop.stallChance = 0;
+    this.#psk = this.#random.bytes(32);
   }
 
   async run(): Promise<void> {
@@ -135,7 +164,10 @@ class World {
   #options(role: "client" | "server") {
     const random = this.#random;
     const maxFrameBytes = random.pick([70_000, 300_000]);
-    const security = this.#v1 ? { handshake: monteV1() } : { psk: this.#psk.slice() };
+    const security = this.#v1
+      ? { handshake: monteV1() }
+      : { psk: this.#psk.slice(), postQuantum: this.#postQuantum };
+    const waits = this.#reusesNumbers || this.#busy;
     return {
       ...security,
       engine: random.pick(["wasm", "wasm", "auto"] as const),
@@ -144,10 +176,10 @@ class World {
       highWaterMarkBytes: random.pick([1_000, 65_536, 1_048_576]),
       maxPendingBytes: random.pick([300_000, 1_200_000, 8_000_000]) + maxFrameBytes,
       maxInFlightRequests: random.pick([4, 64, 1_024]),
-      maxConcurrentHandlers: random.pick([1, 4, 256]),
-      maxHandlers: random.pick([2, 64, 16_384]),
+      maxConcurrentHandlers: this.#busy && role === "client" ? 65_536 : random.pick([1, 4, 256]),
+      maxHandlers: this.#busy && role === "client" ? 65_536 : random.pick([2, 64, 16_384]),
       handshakeTimeoutMs: random.pick([500, 10_000]),
-      requestTimeoutMs: this.#reusesNumbers ? 0 : random.pick([50, 3_000, 30_000]),
+      requestTimeoutMs: waits ? 0 : random.pick([50, 3_000, 30_000]),
       readTimeoutMs: this.#v1 ? 60_000 : 0,
       writeTimeoutMs: random.pick([1_000, 60_000]),
       heartbeatIntervalMs: random.pick([300, 15_000]),
@@ -161,6 +193,7 @@ class World {
         this.#oracle.inHandler(`onConnectionState (${state})`, () => {});
         loop.note(state.length);
         if (state === "open" && role === "server") this.#opened(connection);
+        if (role === "server") this.#ofServer.add(connection);
         if (state === "closed") this.#closed(connection, error);
       },
     };
@@ -176,6 +209,8 @@ class World {
   #closed(connection: Connection, error: SealwireError | undefined): void {
     this.#ends.set(connection, error);
     // The network of this world loses bytes, it does not change them.
+    if (this.#busy && error !== undefined && tooSlow.has(error.code))
+      this.#oracle.violated(`a connection without a fault closed with ${error.code}: ${error.message}`);
     if (error !== undefined && impossible.has(error.code) && connection.remoteAddress !== REPLAYER)
       this.#oracle.violated(`a connection between honest ends closed with ${error.code}: ${error.message}`);
     const running = this.#signals.filter(({ message, done }) => message.connection === connection && !done);
@@ -194,7 +229,8 @@ class World {
     view.setUint32(4, number);
     view.setUint32(8, behaviour);
     view.setUint32(12, length);
-    for (let i = 0; i < length; i++) body[HEADER_BYTES + i] = id + number * 7 + i * 3;
+    const from = placeOf(id + number * 7);
+    body.set(PATTERN.subarray(from, from + length), HEADER_BYTES);
     return body;
   }
 
@@ -210,9 +246,9 @@ class World {
     if (body.length < HEADER_BYTES) return this.#damaged();
     const [id, number, behaviour, length] = [0, 4, 8, 12].map((at) => view.getUint32(at)) as number[];
     if (body.length !== HEADER_BYTES + length!) return this.#damaged();
-    for (let i = 0; i < length!; i++) {
-      if (body[HEADER_BYTES + i] !== ((id! + number! * 7 + i * 3) & 0xff)) return this.#damaged();
-    }
+    const from = placeOf(id! + number! * 7);
+    if (Buffer.compare(body.subarray(HEADER_BYTES), PATTERN.subarray(from, from + length!)) !== 0)
+      return this.#damaged();
     return { id: id!, number: number!, behaviour: behaviour! };
   }
 
@@ -251,14 +287,15 @@ class World {
     const number = this.#oracle.calls.push(call) - 1;
     const body = this.#body(0, number, behaviour, this.#length());
     const expected = body.slice();
-    const abort = !this.#reusesNumbers && random.chance(0.15) ? new AbortController() : undefined;
+    const abort =
+      !this.#reusesNumbers && !this.#busy && random.chance(0.15) ? new AbortController() : undefined;
     const answer = this.#oracle.inCall("request", () => target.request(body, { signal: abort?.signal }));
     body.fill(0xdd);
     if (abort !== undefined) loop.after(random.next() * 500, () => abort.abort(new Error("given up")));
     await answer.then(
       (bytes) => {
         call.settled++;
-        const same = bytes.length === expected.length && bytes.every((byte, i) => byte === expected[i]);
+        const same = Buffer.compare(bytes, expected) === 0;
         if (behaviours[behaviour] !== "large")
           this.#oracle.expect(same, `request ${number}: another's answer`);
         else this.#read(bytes);
@@ -294,11 +331,13 @@ class World {
       case "throw":
         throw new Error("on purpose");
       case "wait":
-        if (this.#reusesNumbers) return reply();
+        if (this.#reusesNumbers || this.#busy) return reply();
         return this.#untilAborted(message);
       case "call back":
-        // Both ends at their limits, each with an answer that waits behind the other's pause: time-outs end that.
-        if (this.#reusesNumbers) return reply();
+        // In protocol v1 each answer would wait behind the other end's pause: time-outs end that.
+        if (this.#reusesNumbers && !this.#busy) return reply();
+        // A server's limit counts for what its clients call back.
+        if (this.#busy && connection !== undefined && !this.#ofServer.has(connection)) return reply();
         this.#flows.push(this.#send(connection, true));
         return this.#request(connection, 0).then(() => reply());
       case "large":
@@ -343,7 +382,7 @@ class World {
   #alternate(): void {
     const { connections } = this.#server;
     if (connections.length < 2 || this.#network.weather.pieceBytes < 1_000) return;
-    for (let i = 0; i < 3_000; i++) this.#send(connections[i % 2]!, false, 20);
+    for (let i = 0; i < 1_500; i++) this.#send(connections[i % 2]!, false, 20);
   }
 
   #watch(message: Message): { signal: AbortSignal; message: Message; done: boolean } {
@@ -359,7 +398,7 @@ class World {
       await new Promise<void>((resolve) => {
         watched.signal.addEventListener("abort", () => resolve());
         // Nobody gives up on a request: handlers that wait would take all places for ever.
-        if (this.#reusesNumbers) loop.after(this.#random.next() * 2_000, resolve);
+        if (this.#reusesNumbers || this.#busy) loop.after(this.#random.next() * 2_000, resolve);
         // Nor does anybody cancel what is answered; in v2, messages that wait for the credit behind it have no time-out.
         else if (!this.#v1 && !message.expectsReply) loop.after(this.#random.next() * 10_000, resolve);
       });
@@ -380,7 +419,7 @@ class World {
     });
     this.#clients[index] = client;
     const calls: Promise<void>[] = [];
-    const rounds = random.between(3, 25);
+    const rounds = random.between(3, this.#network.weather.misfortunes > 1 ? 60 : 25);
     for (let round = 0; round < rounds; round++) {
       let connection: Connection | undefined;
       await client.connected().then(
@@ -390,10 +429,12 @@ class World {
         () => {},
       );
       for (let i = random.between(0, 20); i > 0; i--) {
-        if (random.chance(0.5)) calls.push(this.#request(client, random.between(0, behaviours.length - 1)));
+        const behaviour =
+          this.#busy && random.chance(0.7) ? random.pick(BUSY) : random.between(0, behaviours.length - 1);
+        if (random.chance(0.5)) calls.push(this.#request(client, behaviour));
         else if (connection !== undefined) calls.push(this.#send(connection, random.chance(0.7)));
       }
-      if (connection !== undefined && random.chance(0.15)) this.#flood(connection, calls);
+      if (connection !== undefined && random.chance(0.05)) this.#flood(connection, calls);
       if (connection !== undefined && this.#reusesNumbers) reuseNumbers(connection);
       if (connection !== undefined && random.chance(0.03)) connection.close();
       if (random.chance(0.7)) await loop.sleep(random.next() * 200);
@@ -404,7 +445,7 @@ class World {
 
   /** More than the socket takes at once. */
   #flood(connection: Connection, calls: Promise<void>[]): void {
-    const most = this.#network.weather.pieceBytes < 1_000 ? 20 : 1_500;
+    const most = this.#network.weather.pieceBytes < 1_000 ? 20 : 700;
     for (let i = this.#random.between(10, most); i > 0; i--) calls.push(this.#send(connection, i % 2 === 0));
   }
 
@@ -413,6 +454,7 @@ class World {
     for (let round = 0; round < 8; round++) {
       await loop.sleep(this.#random.next() * 200);
       const taken: number[] = [];
+      this.#network.faults.poolExhausted++;
       const left = this.#random.pick([0, 0, 1, 3, 100]);
       for (let slot = acquireSlot(); slot !== 0; slot = acquireSlot()) taken.push(slot);
       for (let i = 0; i < left; i++) releaseSlot(taken.pop()!);
@@ -439,6 +481,7 @@ class World {
       const end = this.#network.connect(this.#server.port, nothing, REPLAYER);
       if (end === undefined) return;
       this.#replays.add(end);
+      this.#network.faults.replay++;
       end.resume();
       for (const bytes of victim.sent.slice(0, this.#random.between(1, 4))) {
         if (end.closed || busy) break;
@@ -453,7 +496,8 @@ class World {
   // ---- The end ----------------------------------------------------------------------------------------------
 
   async #close(): Promise<void> {
-    this.#quiet = this.#network.faults === 0;
+    const { replay: _, poolExhausted: __, ...harmful } = this.#network.faults;
+    this.#quiet = Object.values(harmful).every((count) => count === 0);
     const closing = [...this.#clients.filter(Boolean), this.#server].map((side) => side.close());
     await Promise.all(closing);
     await Promise.all(this.#flows);
@@ -478,17 +522,19 @@ class World {
   /** Streams of connections without a fault that both ends ended in good order. */
   #untroubled(): Set<Stream> {
     const untroubled = new Set<Stream>();
-    if (!this.#quiet || loop.stalls > 0) return untroubled;
+    if (!this.#quiet || loop.stalls > 0 || loop.leaps > 0) return untroubled;
     const clean = [...this.#ends.values()].every((error) => error === undefined);
     if (clean) for (const stream of this.#oracle.streams) untroubled.add(stream);
     return untroubled;
   }
 
   get report() {
+    const kinds = { ...this.#network.faults, loopStall: loop.stalls, clockLeap: loop.leaps };
     return {
+      kinds,
       violations: this.#oracle.violations,
       fingerprint: loop.fingerprint,
-      faults: this.#network.faults + loop.stalls,
+      faults: Object.values(kinds).reduce((sum, count) => sum + count, 0),
       delivered: this.#oracle.delivered,
       calls: this.#oracle.calls.length,
       steps: loop.steps,
