@@ -25,7 +25,11 @@ export async function bundleExact(folder, edits = []) {
   const exact = `${folder}/exact.js`;
   const also = { inject: coverage, rewrite: (text) => virtual.instrument(text) };
   await bundleWorld("test/fuzz/deterministicLevels.ts", exact, edits, also);
-  return { path: exact, levels: ["exports", "frames", "handshakes", "protocol", "codecs"], blocks: virtual.blocks };
+  return {
+    path: exact,
+    levels: ["exports", "frames", "handshakes", "protocol", "codecs"],
+    blocks: virtual.blocks,
+  };
 }
 
 async function bundleLive(folder, edits) {

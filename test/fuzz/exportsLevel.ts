@@ -1,4 +1,4 @@
-// Level 1: the primitives as the API offers them, with any bytes of any length, and what must hold whatever they are.
+// The primitives as the API offers them, with any bytes of any length, and what must hold whatever they are.
 
 import assert from "node:assert/strict";
 import { expandedKeys } from "../../src/core/cachedKey.ts";

@@ -1,4 +1,4 @@
-// Level 2: frames as a peer that holds the keys may make them, and as somebody on the way may change them, in any
+// Frames as a peer that holds the keys may make them, and as somebody on the way may change them, in any
 // pieces. A parser of its own says which records have to come of them, byte for byte.
 
 import assert from "node:assert/strict";

@@ -1,4 +1,4 @@
-// Level 3: both ends of a handshake, with somebody between them who changes, drops, doubles or replaces messages. Ends
+// Both ends of a handshake, with somebody between them who changes, drops, doubles or replaces messages. Ends
 // with the same keys at both ends or with a typed error, and never finishes where a message was changed.
 
 import assert from "node:assert/strict";

@@ -1,4 +1,4 @@
-// Level 4: a live server, fed by a live attacker who holds the psk, or does not: any records in any order, bundles,
+// A live server, fed by a live attacker who holds the psk, or does not: any records in any order, bundles,
 // numbers that are used twice, floods of controls, bytes that are no frames, streams that end anywhere. A good client
 // is served meanwhile, on the connection that it has had from the beginning.
 

@@ -1,4 +1,4 @@
-// Level 4: the state machines above the handshake: any records in any order, plausible ones and impossible ones, credit,
+// The state machines above the handshake: any records in any order, plausible ones and impossible ones, credit,
 // streams, ends of connections and of time, against an application that does anything. Time is virtual.
 
 import assert from "node:assert/strict";
