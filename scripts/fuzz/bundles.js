@@ -9,6 +9,20 @@ import { BlockCounter } from "./coverage.js";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const coverage = fileURLToPath(new URL("../../test/fuzz/coverage.ts", import.meta.url));
 
+// One count for all bundles of a process, so that a source is read once.
+const counter = new BlockCounter();
+/** @type {Map<string, string>} */
+const instrumented = new Map();
+
+function instrument(text) {
+  let output = instrumented.get(text);
+  if (output === undefined) {
+    output = counter.instrument(text);
+    instrumented.set(text, output);
+  }
+  return output;
+}
+
 /**
  * @typedef {{ file: string, find: string, replace: string }} Edit
  * @param {string} folder
@@ -21,20 +35,18 @@ export async function bundleFuzzer(folder, edits = []) {
 
 /** The levels that are played again exactly. */
 export async function bundleExact(folder, edits = []) {
-  const virtual = new BlockCounter();
   const exact = `${folder}/exact.js`;
-  const also = { inject: coverage, rewrite: (text) => virtual.instrument(text) };
+  const also = { inject: coverage, rewrite: instrument };
   await bundleWorld("test/fuzz/deterministicLevels.ts", exact, edits, also);
   return {
     path: exact,
     levels: ["exports", "frames", "handshakes", "protocol", "codecs"],
-    blocks: virtual.blocks,
+    blocks: counter.blocks,
   };
 }
 
 async function bundleLive(folder, edits) {
   const outfile = `${folder}/live.js`;
-  const counter = new BlockCounter();
   const plugin = {
     name: "covered",
     setup({ onLoad }) {
@@ -43,7 +55,7 @@ async function bundleLive(folder, edits) {
         for (const { file, find, replace } of edits) {
           if (path.endsWith(file)) text = text.replace(find, () => replace);
         }
-        return { contents: counter.instrument(text), loader: "ts" };
+        return { contents: instrument(text), loader: "ts" };
       });
     },
   };
