@@ -15,6 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { connect } from "../dist/index.js";
 import { runtimes } from "../scripts/runtimes.js";
 import { repositoryRoot } from "./support/vectors.ts";
 
@@ -62,9 +63,13 @@ describe.each(runtimes())("sealwire in $label ($version)", (runtime) => {
   }
 
   /** Runs a server until it listens; its port, and how to end it. */
-  async function serve(
-    args: string[],
-  ): Promise<{ port: number; output: () => string; stop: () => Promise<number | null> }> {
+  async function serve(args: string[]): Promise<{
+    port: number;
+    output: () => string;
+    /** Sends SIGHUP, and waits for the event that it makes the server tell. */
+    hangUp: () => Promise<{ event: string; drained?: number; error?: string }>;
+    stop: () => Promise<number | null>;
+  }> {
     const child = spawn(
       runtime.path,
       [...runtime.args, cli, "serve", "--echo", "--listen", "127.0.0.1:0", "--json", ...args],
@@ -94,6 +99,14 @@ describe.each(runtimes())("sealwire in $label ($version)", (runtime) => {
     return {
       port,
       output: () => text,
+      hangUp: async () => {
+        const told = () => text.split("\n").filter((line) => line.includes('"event":"reload'));
+        const before = told().length;
+        child.kill("SIGHUP");
+        for (let i = 0; i < 1_000 && told().length === before; i++)
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        return JSON.parse(told()[before]!);
+      },
       stop: async () => {
         child.kill("SIGTERM");
         const [code] = await exited;
@@ -279,6 +292,30 @@ describe.each(runtimes())("sealwire in $label ($version)", (runtime) => {
     expect(await shut.stop()).toBe(0);
   });
 
+  test.skipIf(process.platform === "win32")("SIGHUP makes serve read its keys again", async () => {
+    const keys = ["11", "22", "33"].map((byte) => byte.repeat(32)) as [string, string, string];
+    const [first, other] = [name("rotated.psk"), name("next.psk")];
+    const write = (file: string, text: string) => writeFileSync(file, `${text}\n`, { mode: 0o600 });
+    write(first, keys[0]);
+    write(other, keys[1]);
+    const server = await serve(["--psk", first, "--other-psk", other]);
+    const accepted = async () => {
+      const clients = keys.map((psk) => connect({ port: server.port, psk }));
+      const outcomes = await Promise.allSettled(clients.map((client) => client.request(new Uint8Array(1))));
+      await Promise.all(clients.map((client) => client.close()));
+      return outcomes.map(({ status }) => status === "fulfilled");
+    };
+    expect(await accepted()).toEqual([true, true, false]);
+    write(other, "nothing that is a key");
+    expect((await server.hangUp()).event).toBe("reload failed");
+    expect(await accepted()).toEqual([true, true, false]);
+    write(first, keys[1]);
+    write(other, keys[2]);
+    expect(await server.hangUp()).toEqual({ event: "reloaded", drained: 0 });
+    expect(await accepted()).toEqual([false, true, true]);
+    expect(await server.stop()).toBe(0);
+  });
+
   test("serve and ping with keys of both sides, and a server that is written down when first met", async () => {
     const [serverKey, clientKey, strangerKey] = ["mutual-server", "mutual-client", "stranger"].map((file) =>
       name(`${file}.key`),
@@ -303,6 +340,9 @@ describe.each(runtimes())("sealwire in $label ($version)", (runtime) => {
     expect(sealwire(["ping", target, ...known, "--trust", "-c", "1"]).code).toBe(0);
     expect(readFileSync(peers, "utf8")).toContain(`${target} ${serverPublic}`);
     expect(sealwire(["ping", target, ...known, "-c", "1"]).code).toBe(0);
+    // By a name that is not its address, as behind a balancer.
+    writeFileSync(peers, `sealwire.internal ${serverPublic}\n`, { mode: 0o600 });
+    expect(sealwire(["ping", target, ...known, "--name", "sealwire.internal", "-c", "1"]).code).toBe(0);
     expect(await server.stop()).toBe(0);
     expect(server.output()).toContain(`"peer":"${clientPublic}"`);
   });

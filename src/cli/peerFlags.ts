@@ -17,6 +17,7 @@ export interface PeerFlags extends OutputFlags {
   readonly peer?: readonly string[];
   readonly psk?: string;
   readonly knownPeers?: string;
+  readonly name?: string;
   readonly trust: boolean;
   readonly anonymous: boolean;
   readonly timeout: number;
@@ -47,6 +48,10 @@ export const peerFlags = {
   },
   psk: optionalText(`A key that both sides share: ${sourceBrief} (default: $SEALWIRE_PSK)`, "SOURCE"),
   knownPeers: optionalText("Accept the peers of this file only (peers list); default: 'default'", "FILE"),
+  name: optionalText(
+    "The peer's name in the file, in place of its address: for servers behind a balancer (with --known-peers)",
+    "NAME",
+  ),
   trust: {
     kind: "boolean",
     brief: "Write down a server's key when it is first met (with --known-peers)",
@@ -78,11 +83,13 @@ export function peerOptions(flags: PeerFlags, read: (source: string) => Uint8Arr
   if (key !== undefined) options.staticKey = read(key);
   if (psk !== undefined) options.psk = read(psk);
   if (flags.knownPeers !== undefined) {
+    const { name } = flags;
     options.authorize = knownPeers(peersFileOf(flags.knownPeers), {
       firstUse: flags.trust ? "trust" : "refuse",
+      ...(name !== undefined && { name }),
     }).authorize;
-  } else if (flags.trust) {
-    throw new CommandError("usage", "--trust needs --known-peers, the file to write to");
+  } else if (flags.trust || flags.name !== undefined) {
+    throw new CommandError("usage", `--${flags.trust ? "trust" : "name"} needs --known-peers, the file`);
   }
   const proven = options.psk ?? options.remoteStatic ?? options.authorize;
   if (proven === undefined && !flags.anonymous) {
