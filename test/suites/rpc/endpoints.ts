@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { nodeAdapter } from "../../../src/adapters/nodeSockets.ts";
+import { resolveName } from "../../../src/adapters/resolveName.ts";
 import { type ClientOptions, type Endpoint, generateKeyPair, type Server } from "../../../src/index.ts";
 import { createApi } from "../../../src/rpc/api.ts";
 import { interleave, type Target } from "../../../src/rpc/endpointResolver.ts";
@@ -357,9 +358,32 @@ test("an attempt that fails does not wait for the delay of the next one", async 
   for (let i = 0; i < 10; i++) assert.equal(await ask(client), "a");
 });
 
-test("localhost is reached whichever family its server has", async () => {
-  const server = await named("v4");
-  assert.equal(await ask(clientOf({ endpoints: [{ host: "localhost", port: server.port }] })), "v4");
+/** A server on the IPv6 loopback address, where the system has one. */
+async function onIpv6(name: string): Promise<Server | undefined> {
+  try {
+    return await startServer({ ...options, host: "::1", onMessage: (message) => message.reply(text(name)) });
+  } catch (error) {
+    if ((error as { code?: string }).code === "ERR_LISTEN_FAILED") return undefined;
+    throw error;
+  }
+}
+
+test("localhost is reached whichever family its server has, as an endpoint and as the one address", async () => {
+  const servers = { "127.0.0.1": await named("v4"), "::1": await onIpv6("v6") };
+  const known = await resolveName("localhost");
+  for (const [address, server] of Object.entries(servers)) {
+    if (server === undefined) continue;
+    const { port } = server;
+    const name = address === "::1" ? "v6" : "v4";
+    const endpoints = [{ host: "localhost", port }];
+    for (const resolve of [() => ["::1", "127.0.0.1"], () => ["127.0.0.1", "::1"]])
+      assert.equal(await ask(clientOf({ endpoints, resolve })), name);
+    // What the system says of localhost holds: many have no IPv6 address for it.
+    if (!known.includes(address)) continue;
+    assert.equal(await ask(clientOf({ endpoints })), name);
+    const plain = startClient({ ...options, host: "localhost", port });
+    assert.equal(fromText(await plain.request(text("who?"))), name);
+  }
 });
 
 test("sticky calls go to one endpoint per key, elsewhere when it fails, and back", async () => {
