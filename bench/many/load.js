@@ -1,0 +1,50 @@
+// The clients of a measurement: `node bench/many/load.js '<JSON>'`. `requests`: so many, over `connections`, each with
+// `inFlight` at once. `handshakes`: so many connections one after another, eight at a time, each with one request.
+// `idle`: so many connections that stay until the standard input ends. Prints when it is done.
+import process from "node:process";
+import { connect } from "../../dist/index.js";
+
+const {
+  port,
+  psk,
+  requests = 0,
+  connections = 1,
+  inFlight = 1,
+  handshakes = 0,
+  idle = 0,
+} = JSON.parse(process.argv[2]);
+const body = new Uint8Array(64);
+const print = (entry) => console.log(JSON.stringify(entry));
+const client = () => connect({ port, psk, maxConnections: 1, requestTimeoutMs: 60_000 });
+
+async function each(count, atOnce, work) {
+  let left = count;
+  const loop = async () => {
+    while (left-- > 0) await work();
+  };
+  await Promise.all(Array.from({ length: atOnce }, loop));
+}
+
+const clients = Array.from({ length: Math.max(connections, idle) }, client);
+if (requests > 0 || idle > 0) {
+  let next = 0;
+  await each(clients.length, 16, () => clients[next++].request(body));
+}
+print({ ready: true });
+process.stdin.resume();
+await new Promise((resolve) => process.stdin.once("data", resolve));
+
+const began = performance.now();
+if (requests > 0) {
+  const share = Math.floor(requests / clients.length);
+  await Promise.all(clients.map((each_) => each(share, inFlight, () => each_.request(body))));
+}
+await each(handshakes, 8, async () => {
+  const one = client();
+  await one.request(body);
+  await one.close();
+});
+print({ doneMs: performance.now() - began });
+await new Promise((resolve) => process.stdin.once("data", resolve));
+await Promise.all(clients.map((each_) => each_.close()));
+process.exit(0);
