@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import esbuild from "rollup-plugin-esbuild";
 
-const entryPoints = ["index", "node", "bun", "deno", "crypto", "noise", "rpc", "wasm"].filter((name) =>
+const entryPoints = ["index", "node", "bun", "deno", "crypto", "noise", "otel", "rpc", "wasm"].filter((name) =>
   existsSync(new URL(`src/${name}.ts`, import.meta.url)),
 );
 
@@ -29,8 +29,8 @@ export default {
     // The sources are in the package, too.
     sourcemapExcludeSources: true,
   },
-  // Node's own modules only: the package has no runtime dependencies, so anything else is a mistake.
-  external: /^node:/,
+  // Node's own modules, and the optional peer of sealwire/otel: anything else is a mistake.
+  external: /^(node:|@opentelemetry\/api$)/,
   plugins: [
     resolveBundled,
     esbuild({

@@ -23,7 +23,18 @@ import {
 import { repositoryRoot } from "./support/vectors.ts";
 
 /** The folders of src/, lower layers first: a file imports from its own layer and from those before it. */
-const layers = ["base", "core", "protocol", "rpc", "typed", "adapters", "peers", "entry", "cli"] as const;
+const layers = [
+  "base",
+  "core",
+  "protocol",
+  "rpc",
+  "typed",
+  "adapters",
+  "peers",
+  "otel",
+  "entry",
+  "cli",
+] as const;
 type Layer = (typeof layers)[number];
 
 /** Modules of the runtime that a layer may use; everything else in src/ is plain JavaScript. */
@@ -35,6 +46,7 @@ const allowedNodeModules: Record<Layer, RegExp | undefined> = {
   typed: undefined,
   adapters: /^node:/,
   peers: /^node:/,
+  otel: /^(node:diagnostics_channel|@opentelemetry\/api)$/,
   entry: /^node:/,
   cli: /^(node:.*|@stricli\/core)$/,
 };

@@ -47,13 +47,18 @@ afterAll(() => rmSync(workFolder, { recursive: true, force: true }));
 test("has no runtime dependencies", () => {
   expect(manifest.dependencies).toBeUndefined();
   expect(manifest.optionalDependencies).toBeUndefined();
-  // Only for those who pass the library to msgpackCodec; npm installs none of them by itself.
-  expect(manifest.peerDependencies).toEqual({ "@msgpack/msgpack": "^3.1.3" });
-  expect(manifest.peerDependenciesMeta).toEqual({ "@msgpack/msgpack": { optional: true } });
+  // Only for those who pass the library to msgpackCodec, or import sealwire/otel; npm installs none of them by itself.
+  expect(manifest.peerDependencies).toEqual({ "@msgpack/msgpack": "^3.1.3", "@opentelemetry/api": "^1.9.0" });
+  const optional = { optional: true };
+  expect(manifest.peerDependenciesMeta).toEqual({
+    "@msgpack/msgpack": optional,
+    "@opentelemetry/api": optional,
+  });
 });
 
 test("no peer is installed by itself", () => {
-  expect(existsSync(join(consumer, "node_modules/@msgpack"))).toBe(false);
+  for (const scope of ["@msgpack", "@opentelemetry"])
+    expect(existsSync(join(consumer, "node_modules", scope))).toBe(false);
 });
 
 test("the lock file names the platform packages of every system, or npm ci refuses it", () => {

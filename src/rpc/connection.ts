@@ -141,10 +141,13 @@ export class RpcConnection implements Connection {
   call(body: Uint8Array, options?: CallOptions): PendingCall {
     if (!tracesRequests()) return this.#call(body, options);
     let call!: PendingCall;
+    // Whoever is told of the start may put another head here, with a trace context in it.
+    const context = { ...this.#traced(body), head: options?.head };
     const traced = traceRequest(() => {
-      call = this.#call(body, options);
+      const { head } = context;
+      call = this.#call(body, head === undefined ? options : { ...options, head });
       return call.settling;
-    }, this.#traced(body));
+    }, context);
     traced.catch(() => {}); // the caller is told by the call
     return call;
   }

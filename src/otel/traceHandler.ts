@@ -1,0 +1,102 @@
+// Spans and durations of the messages that a handler takes.
+
+import {
+  type Attributes,
+  type Context,
+  context,
+  type Link,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  trace,
+} from "@opentelemetry/api";
+import type { Connection, Message, MessageHandler } from "../rpc/peer.ts";
+import { KnownNames, peerAttributes, quietly, Telemetry, type TelemetryOptions } from "./telemetry.ts";
+import { parseTraceParent } from "./traceContext.ts";
+
+/** Options of `traceHandler`. */
+export interface HandlerTelemetryOptions extends TelemetryOptions {
+  /**
+   * Whose traces go on here. Default: those of peers that the handshake proved; the trace of another one becomes a link
+   * of a new trace, because whoever decides about traces decides what is recorded.
+   */
+  continues?: (connection: Connection) => boolean;
+  /**
+   * Names of methods, for metrics. A name that is not listed counts as `_OTHER` until a call of it has succeeded: names
+   * are the peer's, and each is a series of its own. 1,000 are told apart at most.
+   */
+  methods?: Iterable<string>;
+}
+
+interface Begun {
+  readonly span: Span;
+  readonly active: Context;
+  readonly startedAt: number;
+}
+
+/**
+ * The handler, with a span of kind SERVER around each message, which is active while the handler runs, and with the
+ * histogram `rpc.server.call.duration`. A handler that continues after its return returns its promise: that ends the
+ * span.
+ */
+export function traceHandler(handler: MessageHandler, options: HandlerTelemetryOptions = {}): MessageHandler {
+  const { continues = (connection) => connection.authenticated, methods = [] } = options;
+  const telemetry = new Telemetry("server", options);
+  const known = new KnownNames(methods);
+
+  const begin = ({ connection, head }: Message): Begun => {
+    const remote = parseTraceParent(head.traceParent);
+    const follows = remote !== undefined && continues(connection) === true;
+    const parent = follows ? trace.setSpanContext(ROOT_CONTEXT, remote) : ROOT_CONTEXT;
+    const links: Link[] = remote !== undefined && !follows ? [{ context: remote }] : [];
+    const attributes = { "rpc.system.name": "sealwire", ...peerAttributes(connection) };
+    const span = telemetry.tracer.startSpan("sealwire", { kind: SpanKind.SERVER, attributes, links }, parent);
+    return { span, active: trace.setSpan(parent, span), startedAt: performance.now() };
+  };
+
+  const finish = (
+    { span, startedAt }: Begun,
+    method: string | undefined,
+    failed?: { error: unknown },
+  ): void => {
+    const attributes: Attributes = { "rpc.system.name": "sealwire" };
+    if (method !== undefined) {
+      if (failed === undefined) known.add(method);
+      const shown = known.shown(method);
+      attributes["rpc.method"] = shown;
+      span.setAttribute("rpc.method", shown);
+      if (shown === method) span.updateName(shown);
+      else span.setAttribute("rpc.method_original", method);
+    }
+    telemetry.end(span, startedAt, attributes, failed);
+  };
+
+  return (message) => {
+    const begun = quietly(() => begin(message));
+    if (begun === undefined) return handler(message);
+    // Not asked for later: one-way messages whose bodies are views are used again.
+    const { method } = message.head;
+    const end = (failed?: { error: unknown }): void => void quietly(() => finish(begun, method, failed));
+    let result: unknown;
+    try {
+      result = context.with(begun.active, handler, undefined, message);
+    } catch (error) {
+      end({ error });
+      throw error;
+    }
+    if (typeof (result as PromiseLike<unknown> | undefined)?.then !== "function") {
+      end();
+      return result;
+    }
+    return Promise.resolve(result).then(
+      (value) => {
+        end();
+        return value;
+      },
+      (error) => {
+        end({ error });
+        throw error;
+      },
+    );
+  };
+}

@@ -1,0 +1,250 @@
+// sealwire/otel with the real SDK: one trace over all runtimes, metrics by the conventions, and what a peer can't do.
+
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+} from "@opentelemetry/sdk-metrics";
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  SimpleSpanProcessor,
+} from "@opentelemetry/sdk-trace-base";
+import { build } from "esbuild";
+import { afterEach, beforeAll, expect, test } from "vitest";
+import { connect, listen } from "../dist/index.js";
+import { traceCalls, traceHandler } from "../dist/otel.js";
+import { runtimes } from "../scripts/runtimes.js";
+import type { Message, SealwireError } from "../src/index.ts";
+import type { HandlerTelemetryOptions } from "../src/otel.ts";
+import { JsonProcess } from "./support/childProcess.ts";
+import { repositoryRoot } from "./support/vectors.ts";
+
+/** One file for all runtimes, because Deno finds no packages here. */
+const peer = join(repositoryRoot, "build/tracedPeer.mjs");
+beforeAll(async () => {
+  await build({
+    entryPoints: [fileURLToPath(new URL("support/tracedPeer.js", import.meta.url))],
+    outfile: peer,
+    bundle: true,
+    logLevel: "error",
+    platform: "node",
+    format: "esm",
+    // The SDK for Node has a module or two that call require().
+    banner: {
+      js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+    },
+  });
+});
+const psk = "5e".repeat(32);
+const [CLIENT, SERVER] = [2, 1];
+const ERROR = 2;
+
+interface Told {
+  spans: {
+    name: string;
+    kind: number;
+    traceId: string;
+    spanId: string;
+    parent?: string;
+    attributes: Record<string, unknown>;
+    status: number;
+    links: number;
+  }[];
+  metrics: {
+    name: string;
+    unit: string;
+    points: { attributes: Record<string, unknown>; value: number }[];
+  }[];
+}
+
+const running: JsonProcess[] = [];
+afterEach(async () => {
+  for (const child of running.splice(0)) await child.stop();
+});
+
+function start(runtime: ReturnType<typeof runtimes>[number], options: object): JsonProcess {
+  const child = new JsonProcess(runtime, peer, [JSON.stringify({ psk, ...options })]);
+  running.push(child);
+  return child;
+}
+
+test("one trace goes through every runtime, and each counts its calls", async () => {
+  const order = runtimes();
+  let next: number | undefined;
+  const servers: JsonProcess[] = [];
+  for (const runtime of order.slice(1).reverse()) {
+    const server = start(runtime, next === undefined ? {} : { next });
+    servers.unshift(server);
+    next = (await server.entryWith("port")).port as number;
+  }
+  const first = start(order[0]!, { next, call: ["api.first", "api.second", "api.fails"] });
+  const told: Told[] = [(await first.entryWith("spans")) as unknown as Told];
+  for (const server of servers) {
+    server.kill("SIGTERM");
+    told.push((await server.entryWith("spans")) as unknown as Told);
+  }
+
+  const [origin, ...others] = told as [Told, ...Told[]];
+  const root = origin.spans.find(({ name }) => name === "root")!;
+  // The plain request outside of the root has no head, and so no trace of its own at the far side's.
+  const calls = origin.spans.filter(({ kind, traceId }) => kind === CLIENT && traceId === root.traceId);
+  expect(calls.map(({ name, parent, status }) => [name, parent, status])).toEqual([
+    ["api.first", root.spanId, 0],
+    ["api.second", root.spanId, 0],
+    ["api.fails", root.spanId, ERROR],
+  ]);
+  let above = calls;
+  for (const [i, { spans }] of others.entries()) {
+    const inTrace = spans.filter(({ traceId }) => traceId === root.traceId);
+    const handled = inTrace.filter(({ kind }) => kind === SERVER);
+    const reached = i === 0 ? 3 : 2;
+    expect(handled.map(({ parent }) => parent)).toEqual(above.map(({ spanId }) => spanId).slice(0, reached));
+    expect(handled.map(({ name }) => name).slice(0, 2)).toEqual(["api.first", "api.second"]);
+    above = inTrace.filter(({ kind }) => kind === CLIENT);
+    if (i < others.length - 1)
+      expect(above.map(({ parent }) => parent)).toEqual(handled.map(({ spanId }) => spanId).slice(0, 2));
+  }
+
+  const failed = calls[2]!;
+  expect(failed.attributes).toMatchObject({
+    "rpc.system.name": "sealwire",
+    "rpc.method": "api.fails",
+    "error.type": "E_NO",
+    "rpc.response.status_code": "E_NO",
+    "network.peer.address": "127.0.0.1",
+  });
+  // A name whose calls never succeed is the peer's word only.
+  const [refused] = others[0]!.spans.filter(({ status }) => status === ERROR);
+  expect(refused).toMatchObject({
+    name: "sealwire",
+    attributes: { "rpc.method": "_OTHER", "rpc.method_original": "api.fails", "error.type": "E_NO" },
+  });
+  const plain = others[0]!.spans.filter(({ traceId, kind }) => traceId !== root.traceId && kind === SERVER);
+  expect(plain).toHaveLength(1);
+  expect(plain[0]!.links).toBe(0);
+
+  const points = ({ metrics }: Told, name: string) => metrics.find((metric) => metric.name === name);
+  const client = points(origin, "rpc.client.call.duration")!;
+  expect(client.unit).toBe("s");
+  const counted = (method: string) =>
+    client.points.find(({ attributes }) => attributes["rpc.method"] === method)!;
+  expect(counted("api.first").value).toBe(1);
+  expect(counted("api.fails").attributes).toMatchObject({ "error.type": "E_NO" });
+  expect(
+    points(others[0]!, "rpc.server.call.duration")!
+      .points.map(({ value }) => value)
+      .sort(),
+  ).toEqual([1, 1, 1, 1]);
+  const opened = points(others[0]!, "sealwire.opened_connections")!;
+  expect(opened.points).toEqual([{ attributes: { "sealwire.name": "server" }, value: 1 }]);
+});
+
+const TRACE = "0af7651916cd43dd8448eb211c80319c";
+const TRACE_PARENT = `00-${TRACE}-b7ad6b7169203331-01`;
+
+/** What a server with this handler records of calls with these trace fields and methods. */
+async function recorded(
+  calls: { traceParent?: string; method?: string }[],
+  handler: (message: Message) => unknown,
+  options: HandlerTelemetryOptions & { psk?: string } = {},
+) {
+  const { psk: shared, ...rest } = options;
+  const exporter = new InMemorySpanExporter();
+  const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+  const metricExporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
+  const reader = new PeriodicExportingMetricReader({
+    exporter: metricExporter,
+    exportIntervalMillis: 3_600_000,
+  });
+  const meterProvider = new MeterProvider({ readers: [reader] });
+  const who = shared === undefined ? {} : { psk: shared };
+  const onMessage = traceHandler(handler, { tracerProvider, meterProvider, ...rest });
+  const server = await listen({ port: 0, ...who, onMessage, onHandlerError: () => {} });
+  const client = connect({ port: server.port, ...who });
+  const outcomes: string[] = [];
+  for (const head of calls) {
+    const call = client.call(new Uint8Array(1), { head });
+    call.end();
+    outcomes.push(
+      await call.answer.then(
+        () => "answered",
+        ({ remoteCode }: SealwireError) => remoteCode!,
+      ),
+    );
+  }
+  await client.close();
+  await server.close();
+  await reader.forceFlush();
+  const series = metricExporter
+    .getMetrics()
+    .flatMap(({ scopeMetrics }) => scopeMetrics.flatMap(({ metrics }) => metrics))
+    .flatMap(({ dataPoints }) => dataPoints.map(({ attributes }) => attributes["rpc.method"]));
+  await meterProvider.shutdown();
+  return { spans: exporter.getFinishedSpans(), outcomes, series };
+}
+
+const answer = (message: Message): void => void message.reply(message.body);
+
+test("the trace of a peer that could be anyone is a link, unless it is trusted by name", async () => {
+  const [stranger] = (await recorded([{ traceParent: TRACE_PARENT }], answer)).spans;
+  expect(stranger!.spanContext().traceId).not.toBe(TRACE);
+  expect(stranger!.parentSpanContext).toBeUndefined();
+  expect(stranger!.links.map(({ context }) => context.traceId)).toEqual([TRACE]);
+  for (const options of [{ psk }, { continues: () => true }]) {
+    const [span] = (await recorded([{ traceParent: TRACE_PARENT }], answer, options)).spans;
+    expect(span!.spanContext().traceId).toBe(TRACE);
+    expect(span!.parentSpanContext).toMatchObject({ spanId: "b7ad6b7169203331", isRemote: true });
+  }
+});
+
+test("a trace field that is none begins a new trace", async () => {
+  const fields = [
+    "",
+    "00",
+    "x".repeat(55),
+    `01${TRACE_PARENT.slice(2)}`,
+    `00-${"0".repeat(32)}-b7ad6b7169203331-01`,
+  ];
+  const { spans } = await recorded(
+    fields.map((traceParent) => ({ traceParent })),
+    answer,
+    { psk },
+  );
+  expect(spans).toHaveLength(fields.length);
+  for (const span of spans) {
+    expect(span.parentSpanContext).toBeUndefined();
+    expect(span.links).toEqual([]);
+  }
+});
+
+test("names that a peer makes up are one series; those that are known, or have succeeded, have their own", async () => {
+  const calls = ["listed", "made up", "made up 2", "works", "works"].map((method) => ({ method }));
+  const handler = (message: Message): void => {
+    if (message.head.method === "works") answer(message);
+    else throw Object.assign(new Error("no such method"), { code: "E_METHOD" });
+  };
+  const { series, outcomes } = await recorded(calls, handler, { psk, methods: ["listed"] });
+  expect(outcomes).toEqual(["E_METHOD", "E_METHOD", "E_METHOD", "answered", "answered"]);
+  expect(series.sort()).toEqual(["_OTHER", "listed", "works"]);
+});
+
+test("telemetry that throws harms no call, in either direction", async () => {
+  const broken = {
+    getTracer: () => ({
+      startSpan: () => {
+        throw new Error("a tracer that is out of order");
+      },
+    }),
+  } as unknown as NonNullable<HandlerTelemetryOptions["tracerProvider"]>;
+  const stop = traceCalls({ tracerProvider: broken });
+  try {
+    const { outcomes } = await recorded([{ method: "a" }, {}], answer, { psk, tracerProvider: broken });
+    expect(outcomes).toEqual(["answered", "answered"]);
+  } finally {
+    stop();
+  }
+});
