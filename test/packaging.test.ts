@@ -15,9 +15,13 @@ const workFolder = mkdtempSync(join(tmpdir(), "sealwire-package-"));
 const consumer = join(workFolder, "consumer");
 let packedFiles: string[] = [];
 
-/** Entry points that are JavaScript, as a program names them. */
+/** The entry point that asks for an optional peer. */
+const PEER_ENTRY = "./otel";
+const PEER = "@opentelemetry/api";
+
+/** Entry points that are JavaScript and ask for no peer, as a program names them. */
 const modules = Object.keys(manifest.exports)
-  .filter((path) => !path.endsWith(".wasm") && !path.endsWith(".json"))
+  .filter((path) => !path.endsWith(".wasm") && !path.endsWith(".json") && path !== PEER_ENTRY)
   .map((path) => path.replace(/^\./, manifest.name));
 
 function npm(args: string[], cwd: string): string {
@@ -86,6 +90,7 @@ test("the modules import nothing but the runtime's own modules", () => {
   for (const file of scripts) {
     const text = readFileSync(join(consumer, "node_modules", manifest.name, file), "utf8");
     for (const [, specifier] of text.matchAll(/^(?:import|export)\s[^;"']*?["']([^"']+)["']/gm)) {
+      if (file === "dist/otel.js" && specifier === PEER) continue;
       expect(specifier, file).toMatch(/^(\.|node:)/);
     }
   }
@@ -110,6 +115,13 @@ describe.each(runtimes())("installed, in $label ($version)", (runtime) => {
       expect(names[name], name).toEqual(names.sealwire);
     }
     expect(names["sealwire/crypto"]).toEqual(expect.arrayContaining(["x25519", "blake2b", "aes256gcm"]));
+  });
+
+  test("what asks for a peer says which one is missing", () => {
+    const program = `await import("sealwire/otel").catch((error) => console.log(error.message));`;
+    writeFileSync(join(consumer, "peer.js"), program);
+    const output = execFileSync(runtime.path, [...args, "peer.js"], { cwd: consumer, encoding: "utf8" });
+    expect(output).toContain(PEER);
   });
 
   test("a server and a client talk", () => {

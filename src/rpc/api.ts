@@ -311,7 +311,7 @@ export function createApi(adapter: Adapter): Api {
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
         ...resolveContext("server", options, queues),
       };
-      const server = new RpcServer(withStat(context, () => server.statAnswer));
+      const server: RpcServer = new RpcServer(withStat(context, () => server.statAnswer));
       return server.start();
     },
   };
