@@ -22,9 +22,9 @@ const consumer = installPackage();
 afterAll(() => consumer.remove());
 
 /** Everything that a process loads of sealwire/node, both wasm builds included, minified. The aim is 100 kB. */
-const BUDGET_BYTES = 240_000;
+const BUDGET_BYTES = 260_000;
 /** The wasm builds' part of it. */
-const WASM_BUDGET_BYTES = 41_000;
+const WASM_BUDGET_BYTES = 46_000;
 
 const TALK = `
   async function talk() {
