@@ -11,6 +11,8 @@ export interface Appender {
 }
 
 export interface Controls {
+  /** Close was said: nothing may follow it. */
+  readonly closed: boolean;
   /** This side no longer waits for the answer to its request. */
   cancel(sequence: number): void;
   /** The peer's request failed. False where the protocol can't say so. */
@@ -39,8 +41,7 @@ const SHORT_CODE_LENGTH = 16;
 class SpokenControls implements Controls {
   readonly #to: Appender;
   readonly #longestBody: () => number;
-  /** Close was said: it is the last of this direction, whoever still has something to say. */
-  #closed = false;
+  closed = false;
 
   constructor(to: Appender, longestBody: () => number) {
     this.#to = to;
@@ -88,15 +89,16 @@ class SpokenControls implements Controls {
 
   close(reason: Reason): void {
     this.#say(0, Kind.close, encodeReason(reason));
-    this.#closed = true;
+    this.closed = true;
   }
 
   #say(sequence: number, kind: number, body: Uint8Array): void {
-    if (!this.#closed) this.#to.append(sequence, kind, body);
+    if (!this.closed) this.#to.append(sequence, kind, body);
   }
 }
 
 const silentControls: Controls = {
+  closed: false,
   cancel() {},
   error: () => false,
   credit() {},

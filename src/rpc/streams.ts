@@ -128,6 +128,8 @@ export class Streams {
   }
 
   #pull(): boolean {
+    // An unanswered call may still have items when the connection says its last word.
+    if (this.controls.closed) return false;
     let sent = 0;
     while (sent < TURN_BYTES && this.#ready.length > 0) {
       const stream = this.#ready.shift()!;

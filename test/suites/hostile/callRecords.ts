@@ -41,6 +41,38 @@ function startVictim(): Promise<Victim> {
   });
 }
 
+test("nothing follows a close, also where items of a stream have credit again", async () => {
+  const writes: Promise<unknown>[] = [];
+  const victim = await Victim.start(v2, {
+    onMessage: (message: Message) => {
+      if (message.head.method === undefined) return message.reply(message.body);
+      message.write(new Uint8Array(2_000));
+      writes.push(message.write(new Uint8Array(2_000)).catch((error: { code: string }) => error.code));
+    },
+  });
+  const credit = (s: RawSession) => s.seal(1, u32Value(10_000), Kind.credit);
+  // Credit for the rest of the item comes in the read that ends the connection, and behind the orderly close.
+  const ends: ((s: RawSession) => Uint8Array[])[] = [
+    (s) => [credit(s), s.seal(0, EMPTY, 127), s.seal(0, EMPTY, Kind.stop)],
+    (s) => [s.seal(0, EMPTY, Kind.drain), credit(s), credit(s)],
+  ];
+  for (const end of ends) {
+    const session = await RawSession.v2(await victim.connect(), "client", PSK);
+    session.peer.write(session.seal(1, gate(down(1)), Kind.call));
+    while ((await session.receiveRecord()).kind !== Kind.chunk);
+    session.peer.write(concat(...end(session)));
+    const kinds: number[] = [];
+    while (kinds.at(-1) !== Kind.close) kinds.push((await session.receiveRecord()).kind);
+    assert.ok(!kinds.includes(Kind.chunk), `records of kinds ${kinds}`);
+    session.peer.write(session.seal(0, EMPTY, Kind.close));
+    session.peer.socket.end();
+    await assert.rejects(session.receiveRecord(), "a record came behind the close");
+    session.destroy();
+  }
+  assert.deepEqual(await Promise.all(writes), ["ERR_CONNECTION_LOST", "ERR_CLOSED"]);
+  await victim.checkServing();
+});
+
 const gate = (...more: [tag: number, value: Uint8Array][]): Uint8Array =>
   callBody([[Tag.method, text(GATE)], ...more]);
 
