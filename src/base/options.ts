@@ -61,7 +61,10 @@ export interface ConnectionLimits {
   readTimeoutMs?: number;
   /** Closes a connection whose peer takes no bytes for so long while some wait. 0: never. Default 60,000. */
   writeTimeoutMs?: number;
-  /** A request without an answer rejects after so long; each request can set its own. 0: never. Default 30,000. */
+  /**
+   * A request without an answer rejects after so long, as does a `send` that the peer gives no credit for; each can set its
+   * own. 0: never. Default 30,000.
+   */
   requestTimeoutMs?: number;
   /** Protocol v2: after so long without any byte from the peer it is asked for a sign of life. 0: never. Default 15,000. */
   heartbeatIntervalMs?: number;

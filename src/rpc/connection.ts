@@ -2,12 +2,12 @@
 // and what follows from it is the link's (link.ts).
 
 import { type ErrorCode, invalidArgument, SealwireError } from "../base/errors.ts";
-import { integerOption, type PeerIdentity } from "../base/options.ts";
+import { integerOption, MAX_MS, type PeerIdentity } from "../base/options.ts";
 import { isAbortSignal } from "../core/abortSignal.ts";
 import { requireBytes } from "../core/bytes.ts";
 import { channels, traceRequest, tracesRequests } from "../core/diagnostics.ts";
 import type { Role } from "../protocol/handshake.ts";
-import { checkHead } from "../protocol/head.ts";
+import { type CallHead, checkHead } from "../protocol/head.ts";
 import { PreparedHead } from "../protocol/preparedHead.ts";
 import type { PendingCall } from "./call.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
@@ -98,10 +98,13 @@ export class RpcConnection implements Connection {
   send(body: Uint8Array, options?: SendOptions): Promise<void> {
     const { outbox } = this.link;
     outbox.checkBody(body);
-    const head = options === undefined ? undefined : checkSendOptions(options).head;
+    let head: CallHead | undefined;
+    let timeoutMs: number | undefined;
+    if (options !== undefined) ({ head, timeoutMs } = checkSendOptions(options));
+    timeoutMs ??= this.#requestTimeoutMs;
     const refusal = outbox.refusal(body.length);
     if (refusal !== undefined) return this.#refused(refusal);
-    return head === undefined ? outbox.send(body) : outbox.sendWithHead(body, head);
+    return head === undefined ? outbox.send(body, timeoutMs) : outbox.sendWithHead(body, head, timeoutMs);
   }
 
   sendNoWait(body: Uint8Array): boolean {
@@ -232,7 +235,8 @@ export function checkCallOptions(options: CallOptions): CallOptions {
 /** @throws SealwireError ERR_INVALID_ARGUMENT naming the option */
 export function checkSendOptions(options: SendOptions): SendOptions {
   if (typeof options !== "object" || options === null) throw invalidArgument("options", "an object");
-  const { head } = options;
+  const { head, timeoutMs } = options;
   if (head !== undefined && !(head instanceof PreparedHead)) checkHead(head);
+  if (timeoutMs !== undefined) integerOption("timeoutMs", timeoutMs, 0, MAX_MS);
   return options;
 }

@@ -54,6 +54,8 @@ export class Handlers {
   /** Messages that a cancel or the end of the connection has to reach: requests by number, and the others. */
   readonly #requests = new Map<number, IncomingMessage>();
   readonly #others = new Set<IncomingMessage>();
+  /** Why the connection is over. */
+  #ended: SealwireError | undefined;
 
   constructor(options: HandlersOptions, keepsUnanswered: boolean, events: HandlersEvents) {
     this.#options = options;
@@ -119,6 +121,8 @@ export class Handlers {
 
   hold(message: IncomingMessage): void {
     if (message.held) return;
+    // The connection ended while its handler was on the stack.
+    if (this.#ended !== undefined) return message.cancel(this.#ended);
     message.held = true;
     if (message.sequence === 0) this.#others.add(message);
     else this.#requests.set(message.sequence, message);
@@ -132,6 +136,7 @@ export class Handlers {
 
   /** The connection is over: every handler that still runs is told. */
   end(reason: SealwireError): void {
+    this.#ended ??= reason;
     const held = [...this.#requests.values(), ...this.#others];
     this.#requests.clear();
     this.#others.clear();

@@ -24,6 +24,7 @@ import { Sender, type SenderEvents } from "./sender.ts";
 import { Streams } from "./streams.ts";
 import { timers } from "./timers.ts";
 import type { TurnQueue } from "./turnQueue.ts";
+import { WaitingSend } from "./waitingSend.ts";
 import type { Writer } from "./writer.ts";
 
 export interface OutboxEvents extends SenderEvents {
@@ -176,7 +177,7 @@ export class Outbox {
   sendNoWait(body: Uint8Array): void {
     const paid = this.#paid;
     if (paid !== undefined && !paid.passes(body.length, false)) {
-      paid.add({ kind: Kind.message, body, request: undefined, sent: undefined, failed: undefined });
+      paid.add({ kind: Kind.message, body, request: undefined });
       return;
     }
     paid?.spend(body.length);
@@ -188,23 +189,22 @@ export class Outbox {
    *
    * @throws SealwireError ERR_MESSAGE_TOO_LARGE, ERR_UNSUPPORTED (protocol v1)
    */
-  sendWithHead(body: Uint8Array, head: CallHead): Promise<void> {
+  sendWithHead(body: Uint8Array, head: CallHead, timeoutMs: number): Promise<void> {
     if (this.#paid === undefined) throw new SealwireError("ERR_UNSUPPORTED", "protocol v1 has no heads");
-    return this.send(this.#withHead(body, head, 0), Kind.call);
+    return this.send(this.#withHead(body, head, 0), timeoutMs, Kind.call);
   }
 
-  /** A one-way message; resolves when the kernel has it. */
-  send(body: Uint8Array, kind: number = Kind.message): Promise<void> {
+  /** A one-way message; resolves when the kernel has it. `timeoutMs`: for how long it may wait for credit. */
+  send(body: Uint8Array, timeoutMs: number, kind: number = Kind.message): Promise<void> {
     const paid = this.#paid;
     if (paid === undefined || paid.passes(body.length, false)) {
       paid?.spend(body.length);
       this.sender.append(0, kind, body);
       return this.sender.handedToKernel();
     }
-    return new Promise((resolve, reject) => {
-      const sent = (): void => void this.sender.handedToKernel().then(resolve, reject);
-      paid.add({ kind, body, request: undefined, sent, failed: reject });
-    });
+    const waiting = new WaitingSend(kind, body, timeoutMs, this.#waitingSends);
+    paid.add(waiting);
+    return waiting.settling;
   }
 
   request(
@@ -279,7 +279,7 @@ export class Outbox {
     const paid = this.#paid;
     if (paid !== undefined && !paid.passes(body.length, true)) {
       this.#requests.admit();
-      paid.add({ kind, body, request, sent: undefined, failed: undefined });
+      paid.add({ kind, body, request });
       return;
     }
     paid?.spend(body.length);
@@ -291,6 +291,11 @@ export class Outbox {
     this.sender.append(sequence, kind, body);
     if (request instanceof PendingCall) request.started();
   }
+
+  readonly #waitingSends = {
+    handedToKernel: () => this.sender.handedToKernel(),
+    onExpired: () => this.#drainPaid(),
+  };
 
   #makePaidQueue(): PaidQueue {
     const outbox = this;

@@ -14,9 +14,11 @@ export interface Paid {
   body: Uint8Array;
   /** Undefined: a one-way message. */
   readonly request: PendingRequest | undefined;
+  /** Its sender waits no longer. */
+  readonly expired?: boolean;
   /** For a one-way message whose sender wants to know: it was appended, or won't be. */
-  readonly sent: (() => void) | undefined;
-  readonly failed: ((error: SealwireError) => void) | undefined;
+  sent?(): void;
+  failed?(error: SealwireError): void;
 }
 
 export interface PaidQueueEvents {
@@ -174,5 +176,5 @@ export class PaidQueue {
 
 /** Its caller has given up: nothing of it is sent. */
 function isOver(paid: Paid): boolean {
-  return paid.request?.settled ?? false;
+  return paid.request?.settled ?? paid.expired ?? false;
 }

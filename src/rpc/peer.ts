@@ -42,6 +42,12 @@ export interface CallOptions {
 export interface SendOptions {
   /** What is said beside the body (protocol v2). */
   head?: CallHead;
+  /**
+   * Milliseconds that it may wait until the peer gives credit for it (protocol v2); then it rejects with
+   * ERR_REQUEST_TIMEOUT, and nothing of it was or will be sent (`notBegun`). Behind that, `writeTimeoutMs` counts. 0: no
+   * limit. Default: the `requestTimeoutMs` of the connection.
+   */
+  timeoutMs?: number;
 }
 
 /** A call that was made: what its handler streams, what may be streamed to it, and its answer. */
@@ -118,7 +124,8 @@ export interface Connection {
    * The body is copied before this returns.
    *
    * @throws SealwireError at once: ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE, ERR_UNSUPPORTED (a head with protocol v1).
-   *   Rejects: ERR_CLOSED, ERR_BACKPRESSURE, ERR_CONNECTION_LOST and what ended the connection.
+   *   Rejects: ERR_CLOSED, ERR_BACKPRESSURE, ERR_REQUEST_TIMEOUT (no credit in time), ERR_CONNECTION_LOST and what ended
+   *   the connection.
    */
   send(body: Uint8Array, options?: SendOptions): Promise<void>;
   /**

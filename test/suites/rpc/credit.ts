@@ -237,6 +237,26 @@ test("a sender without credit says so once, sends no more, and goes on with a by
   await leave();
 });
 
+test("a send that gets no credit in time rejects, nothing of it is sent, and what follows it is", async () => {
+  const { client, session, say, leave } = await attackedClient();
+  await client.send(patternBytes(60_000));
+  for (let i = 0; i < 4; i++) await client.send(patternBytes(60_000));
+  for (let i = 0; i < 5; i++) assert.equal((await session.receive()).kind, Kind.message);
+  // Without credit a ping and its pong show that the peer lives: that is no reason to wait for ever.
+  const expired = [client.send(text("late"), { timeoutMs: 1 }), client.send(text("late"), { timeoutMs: 20 })];
+  const waiting = [client.send(text("patient"), { timeoutMs: 0 }), client.send(text("patient"))];
+  for (const send of expired) assert.equal((await rejectsWith(send, "ERR_REQUEST_TIMEOUT")).notBegun, true);
+  say(0, Kind.credit, u32Value(100_000));
+  const bodies: string[] = [];
+  while (bodies.length < 2) {
+    const { kind, body } = await session.receive();
+    if (kind === Kind.message) bodies.push(fromText(body));
+  }
+  assert.deepEqual(bodies, ["patient", "patient"]);
+  await Promise.all(waiting);
+  await leave();
+});
+
 test("impossible credit ends the connection", async () => {
   const most = 0x7fffffff;
   for (const [what, bodies] of [

@@ -8,6 +8,7 @@ import { Kind } from "../../../src/protocol/wire.ts";
 import { HandlerBudget } from "../../../src/rpc/handlerBudget.ts";
 import { Handlers } from "../../../src/rpc/handlers.ts";
 import { IncomingMessage, type MessageOwner } from "../../../src/rpc/message.ts";
+import { CallbackDeadline, timers } from "../../../src/rpc/timers.ts";
 import { test } from "../../support/harness.ts";
 import { protocols, v2 } from "../../support/protocols.ts";
 import { concat, RawPeer, u32 } from "../../support/rawPeer.ts";
@@ -239,6 +240,57 @@ test("the end reaches every handler that runs, of requests and of one-way messag
   assert.equal(new Set(told).size, 20);
   done.resolve();
   session.destroy();
+});
+
+test("a connection that ends while a handler is on the stack: the handler is told, and no deadline is left", async () => {
+  for (const takesSignal of ["before", "after", "never"]) {
+    let message!: IncomingMessage;
+    let signal: AbortSignal | undefined;
+    const work = deferred<void>();
+    const gone = new SealwireError("ERR_CONNECTION_LOST", "gone");
+    const handlers: Handlers = new Handlers(
+      {
+        exposeErrorMessages: false,
+        exposeStacks: false,
+        handlerBudget: new HandlerBudget(10),
+        onHandlerError: () => {},
+        onMessage: () => {
+          if (takesSignal === "before") signal = message.signal;
+          handlers.end(gone);
+          return work.promise;
+        },
+      },
+      true,
+      { onFailure: () => {}, onDone: () => {} },
+    );
+    const owner: MessageOwner = {
+      connection: {} as Connection,
+      reply: () => false,
+      hold: (held) => handlers.hold(held),
+      drop: (dropped) => handlers.drop(dropped),
+      endCancelled: () => {},
+    };
+    const noHead = { own: {}, streams: false, streamCredit: undefined, fault: undefined, memo: undefined };
+    const deadline = new CallbackDeadline(() => {});
+    timers.arm(deadline, 60_000);
+    const parts = {
+      head: {},
+      deadlineAt: 0,
+      deadline,
+      incoming: undefined,
+      outgoing: undefined,
+      hasStreams: false,
+    };
+    message = new IncomingMessage(owner, 1, new Uint8Array(0), 0, 0, parts);
+    handlers.run(message);
+    if (takesSignal === "after") signal = message.signal;
+    assert.equal(message.cancelReason, gone);
+    assert.equal(signal?.reason, takesSignal === "never" ? undefined : gone);
+    assert.equal(deadline.armed, false);
+    work.resolve();
+    await waitFor(() => handlers.running === 0, "the handler's end");
+    assert.equal(handlers.held, 0);
+  }
 });
 
 test("maxHandlers holds across connections, also for those whose connection is gone", async () => {

@@ -1,0 +1,57 @@
+// A one-way message that waits for credit (protocol v2), and whose sender wants to know what becomes of it. It waits for a
+// limited time: the peer's signs of life don't say that its handlers go on.
+
+import { SealwireError } from "../base/errors.ts";
+import type { Paid } from "./paidQueue.ts";
+import { Deadline, timers } from "./timers.ts";
+
+export interface WaitingSendEvents {
+  /** It was appended to what is being sent. Resolves when the kernel has it. */
+  handedToKernel(): Promise<void>;
+  /** Its time is over: whoever waits behind it may go on. */
+  onExpired(): void;
+}
+
+export class WaitingSend extends Deadline implements Paid {
+  readonly kind: number;
+  body: Uint8Array;
+  readonly request = undefined;
+  readonly settling: Promise<void>;
+  /** Nothing of it is sent. */
+  expired = false;
+  #resolve!: (result: Promise<void>) => void;
+  #reject!: (error: SealwireError) => void;
+  readonly #timeoutMs: number;
+  readonly #events: WaitingSendEvents;
+
+  /** `timeoutMs` 0: it waits as long as its connection lives. */
+  constructor(kind: number, body: Uint8Array, timeoutMs: number, events: WaitingSendEvents) {
+    super();
+    this.kind = kind;
+    this.body = body;
+    this.#timeoutMs = timeoutMs;
+    this.#events = events;
+    this.settling = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    if (timeoutMs > 0) timers.arm(this, timeoutMs);
+  }
+
+  sent(): void {
+    timers.cancel(this);
+    this.#resolve(this.#events.handedToKernel());
+  }
+
+  failed(error: SealwireError): void {
+    timers.cancel(this);
+    this.#reject(error);
+  }
+
+  override expire(): void {
+    this.expired = true;
+    const text = `the peer gave no credit for a message within ${this.#timeoutMs} ms`;
+    this.#reject(new SealwireError("ERR_REQUEST_TIMEOUT", text, { notBegun: true }));
+    this.#events.onExpired();
+  }
+}
