@@ -8,6 +8,7 @@
 
 import { SealwireError } from "../base/errors.ts";
 import type { ResolvedLimits } from "../base/options.ts";
+import type { ToldState } from "./announcements.ts";
 import { RpcConnection } from "./connection.ts";
 import { ConnectionLedger, type ConnectionTotals } from "./connectionStats.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
@@ -272,7 +273,6 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   onDraining(connection: RpcConnection): void {
     this.#remove(connection);
     this.#judge(connection, this.#members.get(connection)!);
-    callListener("onConnectionState", this.#context.onConnectionState, connection, "draining", undefined);
     this.#keepConnected();
   }
 
@@ -280,13 +280,15 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     this.onSocket(connection);
     this.#remove(connection);
     this.#judge(connection, this.#members.get(connection)!);
-    if (this.#usable.length === 0) {
-      const reason = error ?? new SealwireError("ERR_CLOSED", "the connection was closed");
-      for (const waiter of this.#waiters.splice(0)) waiter.reject(reason);
-    }
-    this.#ledger.closed(connection, this.#members.get(connection)!.openedAt >= 0, error);
-    callListener("onConnectionState", this.#context.onConnectionState, connection, "closed", error);
+    const reason = error ?? new SealwireError("ERR_CLOSED", "the connection was closed");
+    for (const waiter of this.#usable.length === 0 ? this.#waiters.splice(0) : []) waiter.reject(reason);
+    this.#ledger.closed(connection.identity !== undefined);
     this.#keepConnected();
+  }
+
+  tell(connection: RpcConnection, state: ToldState, error: SealwireError | undefined): void {
+    if (state === "closed") this.#ledger.tellClosed(connection, error);
+    callListener("onConnectionState", this.#context.onConnectionState, connection, state, error);
   }
 
   onGone(connection: RpcConnection): void {

@@ -47,14 +47,15 @@ export class ConnectionLedger {
   }
 
   /** `wasOpen`: it has been counted by `opened`. */
-  closed(connection: Connection, wasOpen: boolean, error: SealwireError | undefined): void {
+  closed(wasOpen: boolean): void {
     if (!wasOpen) this.#failed++;
-    if (wasOpen) {
-      if (channels.connectionClosed.hasSubscribers) channels.connectionClosed.publish({ connection, error });
-      return;
-    }
-    const { dialFailed, handshakeFailed } = channels;
-    const channel = error?.code.startsWith("ERR_DIAL") ? dialFailed : handshakeFailed;
+  }
+
+  /** Tells the subscribers of the channels. Not inside a call of the application. */
+  tellClosed(connection: Connection, error: SealwireError | undefined): void {
+    const { connectionClosed, dialFailed, handshakeFailed } = channels;
+    const failed = error?.code.startsWith("ERR_DIAL") ? dialFailed : handshakeFailed;
+    const channel = connection.identity === undefined ? failed : connectionClosed;
     if (channel.hasSubscribers) channel.publish({ connection, error });
   }
 

@@ -4,6 +4,7 @@ import type { SealwireError } from "../base/errors.ts";
 import type { ResolvedLimits } from "../base/options.ts";
 import type { Engine } from "../core/engine.ts";
 import type { HandshakeFactory } from "../protocol/handshake.ts";
+import type { ToldState } from "./announcements.ts";
 import type { HandlerBudget } from "./handlerBudget.ts";
 import type { ErrorExposure } from "./handlerErrors.ts";
 import type { Message, MessageHandler } from "./peer.ts";
@@ -38,6 +39,8 @@ export interface ConnectionObserver<Observed> {
   onDraining(connection: Observed): void;
   /** It takes and gives nothing any more. `error`: why, unless it ended in good order. */
   onClosed(connection: Observed, error: SealwireError | undefined): void;
+  /** Tells the application of a state, behind `onDraining` or `onClosed`. Never inside a call of the application. */
+  tell(connection: Observed, state: ToldState, error: SealwireError | undefined): void;
   /** Its socket is gone, too. Always after `onClosed`. */
   onGone(connection: Observed): void;
 }

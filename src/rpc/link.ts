@@ -9,6 +9,7 @@ import { wipeReceiveMemory } from "../protocol/receiveMemory.ts";
 import { Session } from "../protocol/session.ts";
 import { encodeSettings } from "../protocol/settings.ts";
 import { Kind } from "../protocol/wire.ts";
+import { Announcements } from "./announcements.ts";
 import { Arrivals } from "./arrivals.ts";
 import { callError, lostInHandshake, typedReason } from "./closeReason.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
@@ -44,6 +45,8 @@ export class Link<Owner extends Connection> implements DialEvents {
   readonly #liveness: Liveness;
   readonly #handshakeDeadline: CallbackDeadline;
 
+  readonly #announcements: Announcements;
+
   #cancelDial: (() => void) | undefined;
   #transport: Transport | undefined;
   #establishing: Establishing | undefined;
@@ -78,6 +81,7 @@ export class Link<Owner extends Connection> implements DialEvents {
     this.requests = new RequestTable(first, limits.maxInFlightRequests, this.#withKind, (sequence) =>
       this.#requestAbandoned(sequence),
     );
+    this.#announcements = new Announcements((state, error) => observer.tell(connection, state, error));
     this.#writer = new Writer(limits.writeTimeoutMs, {
       onIdle: () => this.#writerIdle(),
       onStall: () =>
@@ -104,7 +108,7 @@ export class Link<Owner extends Connection> implements DialEvents {
 
   /** Closes in good order; resolves when the socket is gone. */
   close(): Promise<void> {
-    this.#ending.begin();
+    this.#announcements.inCall(() => this.#ending.begin());
     return this.#whenGone;
   }
 
@@ -175,6 +179,7 @@ export class Link<Owner extends Connection> implements DialEvents {
   onClose(error?: unknown): void {
     if (this.lifecycle.state === "gone") return;
     if (!this.lifecycle.isOver) this.shutdown(this.#closeReason(error));
+    this.#announcements.tellAll();
     this.lifecycle.leave();
     this.#writer.releaseMemory();
     this.#resolveGone();
@@ -324,7 +329,10 @@ export class Link<Owner extends Connection> implements DialEvents {
     const link = this;
     const parts = { lifecycle, requests, outbox, arrivals, drainTimeoutMs, saysClose: this.#withKind };
     return new Ending(parts, {
-      onDraining: () => this.#observer.onDraining(this.#connection),
+      onDraining: () => {
+        this.#observer.onDraining(this.#connection);
+        this.#announcements.add("draining");
+      },
       onAllWritten: () => this.#transport?.end(),
       get reading() {
         // Protocol v2 reads on whatever waits for handlers, so that the end of the peer's stream is heard at once.
@@ -410,6 +418,7 @@ export class Link<Owner extends Connection> implements DialEvents {
     if (this.#transport !== undefined) this.#transport.destroy();
     else this.#cancelDial?.();
     this.#observer.onClosed(this.#connection, error);
+    this.#announcements.add("closed", error);
     // Last, since signals run the application's code.
     this.arrivals.end(forCalls);
   }

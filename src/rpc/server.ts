@@ -7,6 +7,7 @@ import { AcceptedSocket, type SocketOwner } from "./acceptedSocket.ts";
 import { addressGroup } from "./addressGroup.ts";
 import { Admission, type AdmissionEvents } from "./admission.ts";
 import type { AdmissionLimits } from "./admissionLimits.ts";
+import type { ToldState } from "./announcements.ts";
 import { RpcConnection } from "./connection.ts";
 import { ConnectionLedger } from "./connectionStats.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
@@ -299,17 +300,19 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     this.#admitSoon();
   }
 
-  onDraining(connection: RpcConnection): void {
-    callListener("onConnectionState", this.#context.onConnectionState, connection, "draining", undefined);
-  }
+  onDraining(): void {}
 
-  onClosed(connection: RpcConnection, error: SealwireError | undefined): void {
+  onClosed(connection: RpcConnection): void {
     const socket = this.#live.get(connection)!;
     socket.endAgeLimit();
     this.#admission.ended(socket);
-    this.#ledger.closed(connection, connection.identity !== undefined, error);
-    callListener("onConnectionState", this.#context.onConnectionState, connection, "closed", error);
+    this.#ledger.closed(connection.identity !== undefined);
     this.#admitSoon();
+  }
+
+  tell(connection: RpcConnection, state: ToldState, error: SealwireError | undefined): void {
+    if (state === "closed") this.#ledger.tellClosed(connection, error);
+    callListener("onConnectionState", this.#context.onConnectionState, connection, state, error);
   }
 
   onGone(connection: RpcConnection): void {

@@ -54,9 +54,7 @@ export class Oracle {
   /** A handler or listener of the application. */
   inHandler<T>(name: string, run: () => T): T {
     const inside = this.#stack.at(-1);
-    // Closing a connection says so at once.
-    const said = inside === "close" && name.startsWith("onConnectionState");
-    this.expect(inside === undefined || said, `${name} ran inside ${inside}`);
+    this.expect(inside === undefined, `${name} ran inside ${inside}`);
     return this.inCall(name, run);
   }
 

@@ -274,8 +274,9 @@ class World {
       () => {
         stream.fates[number] = "accepted";
       },
-      ({ code }: SealwireError) => {
-        stream.fates[number] = code === "ERR_BACKPRESSURE" ? "refused" : "unknown";
+      ({ notBegun }: SealwireError) => {
+        // What certainly was not sent must not come.
+        stream.fates[number] = notBegun ? "refused" : "unknown";
       },
     );
   }
@@ -436,7 +437,8 @@ class World {
       }
       if (connection !== undefined && random.chance(0.05)) this.#flood(connection, calls);
       if (connection !== undefined && this.#reusesNumbers) reuseNumbers(connection);
-      if (connection !== undefined && random.chance(0.03)) connection.close();
+      if (connection !== undefined && random.chance(0.03))
+        this.#oracle.inCall("close", () => connection!.close());
       if (random.chance(0.7)) await loop.sleep(random.next() * 200);
     }
     await Promise.all(calls);
@@ -498,7 +500,9 @@ class World {
   async #close(): Promise<void> {
     const { replay: _, poolExhausted: __, ...harmful } = this.#network.faults;
     this.#quiet = Object.values(harmful).every((count) => count === 0);
-    const closing = [...this.#clients.filter(Boolean), this.#server].map((side) => side.close());
+    const closing = [...this.#clients.filter(Boolean), this.#server].map((side) =>
+      this.#oracle.inCall("close", () => side.close()),
+    );
     await Promise.all(closing);
     await Promise.all(this.#flows);
   }

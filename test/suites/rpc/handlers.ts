@@ -274,7 +274,7 @@ test("a connection that ends while a handler is on the stack: the handler is tol
     const deadline = new CallbackDeadline(() => {});
     timers.arm(deadline, 60_000);
     const parts = {
-      head: {},
+      head: noHead,
       deadlineAt: 0,
       deadline,
       incoming: undefined,

@@ -187,6 +187,38 @@ for (const { name, options, withKinds } of protocols) {
     assert.deepEqual(of("server"), ["server open", "server draining", "server closed"]);
   });
 
+  test(`${name}: close tells nobody inside of its call, and everybody before it resolves`, async () => {
+    let inCall = false;
+    const told: string[] = [];
+    const note = (_connection: Connection, state: string): void => {
+      assert.equal(inCall, false, `told ${state} inside of close`);
+      told.push(state);
+    };
+    const close = async (closes: { close(): Promise<void> }): Promise<void> => {
+      inCall = true;
+      const closed = closes.close();
+      inCall = false;
+      await closed;
+    };
+    const server = await startServer({ ...options, onMessage: echo, onConnectionState: note });
+    const client = startClient({ ...options, port: server.port });
+    await client.request(text("x"));
+    await close(server.connections[0]!);
+    assert.deepEqual(told, ["open", "draining", "closed"]);
+    await close(server);
+    // One that is dialled, and has nothing to wait for.
+    told.length = 0;
+    const dialling = startClient({
+      ...options,
+      port: server.port,
+      onConnectionState: note,
+      keepConnected: true,
+    });
+    await waitFor(() => dialling.connections.length > 0 || told.length > 0, "a dial");
+    await close(dialling);
+    assert.ok(told.every((state) => state === "closed"));
+  });
+
   test(`${name}: a handler can close its connection; the caller still gets the answer`, async () => {
     const closed = deferred();
     const { client } = await startPair(

@@ -1,0 +1,38 @@
+// What the application is told of its connection's states. Never inside one of its own calls: what `close` leads to is told
+// right behind it, and everything in its order.
+
+import type { SealwireError } from "../base/errors.ts";
+import { runSoon } from "../core/eventLoop.ts";
+
+export type ToldState = "draining" | "closed";
+
+export class Announcements {
+  readonly #tell: (state: ToldState, error: SealwireError | undefined) => void;
+  #untold: [state: ToldState, error: SealwireError | undefined][] = [];
+  #inCall = false;
+
+  constructor(tell: (state: ToldState, error: SealwireError | undefined) => void) {
+    this.#tell = tell;
+  }
+
+  /** Runs what a call of the application does. */
+  inCall(run: () => void): void {
+    this.#inCall = true;
+    try {
+      run();
+    } finally {
+      this.#inCall = false;
+    }
+  }
+
+  add(state: ToldState, error?: SealwireError): void {
+    const first = this.#untold.push([state, error]) === 1;
+    if (!this.#inCall) this.tellAll();
+    else if (first) runSoon(() => this.tellAll());
+  }
+
+  /** Tells what was not told yet. Not inside a call of the application. */
+  tellAll(): void {
+    for (const [state, error] of this.#untold.splice(0)) this.#tell(state, error);
+  }
+}
