@@ -39,17 +39,42 @@ export class PreparedHead implements CallHead {
   }
 }
 
-/** Head ‖ body as `encodeWithHead` gives them, in memory of their own. `deadlineMs` 0: no deadline. */
-export function encodePrepared(head: PreparedHead, deadlineMs: number, body: Uint8Array): Uint8Array {
+/** Head and body of a short message are put together here. */
+const LONGEST_LENT = 1_024;
+const lentMemory = new Uint8Array(LONGEST_LENT);
+/** Its first bytes, by their number: a view costs more than the copy. */
+const lentViews: (Uint8Array | undefined)[] = new Array<Uint8Array | undefined>(LONGEST_LENT + 1).fill(
+  undefined,
+);
+
+function lent(length: number): Uint8Array {
+  const view = lentViews[length] ?? viewOf(lentMemory, 0, length);
+  lentViews[length] = view;
+  return view;
+}
+
+/**
+ * Head ‖ body as `encodeWithHead` gives them. `deadlineMs` 0: no deadline.
+ *
+ * @param mayLend the result may lie in memory that the next call of this function uses again
+ */
+export function encodePrepared(
+  head: PreparedHead,
+  deadlineMs: number,
+  body: Uint8Array,
+  mayLend: boolean,
+): Uint8Array {
   const { encoded } = head;
   const deadlineBytes = deadlineMs > 0 ? DEADLINE_FIELD_BYTES : 0;
   const headBytes = deadlineBytes + encoded.length;
-  const bytes = new Uint8Array(LENGTH_BYTES + headBytes + body.length);
+  const length = LENGTH_BYTES + headBytes + body.length;
+  const bytes = mayLend && length <= LONGEST_LENT ? lent(length) : new Uint8Array(length);
   bytes[0] = headBytes >>> 8;
   bytes[1] = headBytes;
   if (deadlineBytes > 0) {
     const ms = Math.ceil(deadlineMs);
     bytes[2] = Tag.deadline;
+    bytes[3] = 0;
     bytes[4] = 4;
     bytes[5] = ms >>> 24;
     bytes[6] = ms >>> 16;

@@ -220,8 +220,10 @@ export class Arrivals implements MessageOwner {
     }
     if (deadlineMs === 0) return this.#refuse(message, cost, "ERR_REQUEST_TIMEOUT", EXPIRED);
     if (hasStreams) this.#openCall(sequence, parts);
-    if (deadlineMs !== undefined) this.#armDeadline(message, parts, deadlineMs);
     this.#arrived(message, cost, this.#options.bodyViews && lent);
+    // Most are answered by now: only what goes on or waits has a deadline to be watched.
+    if (deadlineMs !== undefined && (message.expectsReply || message.answerWaits))
+      this.#armDeadline(message, parts, deadlineMs);
   }
 
   /**
@@ -405,7 +407,7 @@ export class Arrivals implements MessageOwner {
     parts.deadline = new CallbackDeadline(() => {
       this.#abandon(message, new SealwireError("ERR_REQUEST_TIMEOUT", EXPIRED));
     });
-    timers.arm(parts.deadline, Math.min(deadlineMs, MAX_MS));
+    timers.arm(parts.deadline, Math.max(Math.min(deadlineMs, MAX_MS, parts.deadlineAt! - now()), 1));
   }
 
   #openCall(sequence: number, parts: CallParts): void {
@@ -431,12 +433,13 @@ export class Arrivals implements MessageOwner {
   reply(message: IncomingMessage, body: Uint8Array, head: CallHead | undefined): boolean {
     const outbox = this.#outbox;
     outbox.checkBody(body);
-    const answer = head === undefined ? body : outbox.encodeAnswer(body, head);
+    const outgoing = message.callParts?.outgoing;
+    const isSentNow = outgoing === undefined || outgoing.isEmpty;
+    const answer = head === undefined ? body : outbox.encodeAnswer(body, head, isSentNow);
     const kind = head === undefined ? Kind.reply : Kind.answer;
     if (!this.#lifecycle.maySend) return false;
     const { sequence } = message;
-    const outgoing = message.callParts?.outgoing;
-    if (outgoing === undefined || outgoing.isEmpty) {
+    if (isSentNow) {
       outbox.sender.append(sequence, kind, answer);
       this.#ended(message);
       return true;

@@ -191,7 +191,7 @@ export class Outbox {
    */
   sendWithHead(body: Uint8Array, head: CallHead, timeoutMs: number): Promise<void> {
     if (this.#paid === undefined) throw new SealwireError("ERR_UNSUPPORTED", "protocol v1 has no heads");
-    return this.send(this.#withHead(body, head, 0), timeoutMs, Kind.call);
+    return this.send(this.#withHead(body, head, 0, true), timeoutMs, Kind.call);
   }
 
   /** A one-way message; resolves when the kernel has it. `timeoutMs`: for how long it may wait for credit. */
@@ -233,7 +233,8 @@ export class Outbox {
   ): PendingCall {
     if (this.#paid === undefined) throw new SealwireError("ERR_UNSUPPORTED", "protocol v1 has no calls");
     const streams = withStreams ? { streams: true, streamCredit: FIRST_STREAM_CREDIT } : undefined;
-    const encoded = this.#withHead(body, head ?? {}, timeoutMs, streams);
+    // A signal that is not the runtime's runs somebody else's code before the call is sent.
+    const encoded = this.#withHead(body, head ?? {}, timeoutMs, signal === undefined, streams);
     const call = new PendingCall(
       this.#requests,
       withStreams ? this.streams : undefined,
@@ -246,19 +247,25 @@ export class Outbox {
   }
 
   /**
-   * An answer's head and body, as they are sent.
+   * An answer's head and body, as they are sent. `isSentNow`: they may lie in memory that the next message uses again.
    *
    * @throws SealwireError ERR_MESSAGE_TOO_LARGE
    */
-  encodeAnswer(body: Uint8Array, head: CallHead): Uint8Array {
-    return this.#withHead(body, head, 0);
+  encodeAnswer(body: Uint8Array, head: CallHead, isSentNow: boolean): Uint8Array {
+    return this.#withHead(body, head, 0, isSentNow);
   }
 
-  /** `deadlineMs` 0: no deadline. */
-  #withHead(body: Uint8Array, head: CallHead, deadlineMs: number, streams?: Head): Uint8Array {
+  /** `deadlineMs` 0: no deadline. `mayLend`: it is sent, or copied, before anything else runs. */
+  #withHead(
+    body: Uint8Array,
+    head: CallHead,
+    deadlineMs: number,
+    mayLend: boolean,
+    streams?: Head,
+  ): Uint8Array {
     let encoded: Uint8Array;
     if (streams === undefined && head instanceof PreparedHead)
-      encoded = encodePrepared(head, deadlineMs, body);
+      encoded = encodePrepared(head, deadlineMs, body, mayLend);
     else {
       const deadline = deadlineMs > 0 ? { deadlineMs } : {};
       const { method, traceParent, contentType, fields } = head;

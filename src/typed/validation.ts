@@ -55,7 +55,8 @@ export function issueText([first]: readonly SchemaIssue[]): string {
 }
 
 function issueOf({ message, path = [] }: SchemaIssue): BadInputIssue {
-  const steps = path.slice(0, MAX_PATH_STEPS).map((step) => {
+  // A library's path may be of a class of its own, which no codec carries.
+  const steps = Array.from(path.slice(0, MAX_PATH_STEPS), (step) => {
     const key = typeof step === "object" ? step.key : step;
     return typeof key === "number" ? key : String(key).slice(0, MAX_ISSUE_LENGTH);
   });

@@ -181,11 +181,11 @@ test("a prepared head is sent as any other", () => {
   const prepared = new PreparedHead(head);
   for (const deadlineMs of [1, 255, 65_536, 0x7fffffff, 0.5]) {
     assert.deepEqual(
-      encodePrepared(prepared, deadlineMs, text("body")),
+      encodePrepared(prepared, deadlineMs, text("body"), deadlineMs > 255),
       encodeWithHead({ ...head, deadlineMs }, text("body")),
     );
   }
-  assert.deepEqual(encodePrepared(prepared, 0, EMPTY), encodeWithHead(head, EMPTY));
+  assert.deepEqual(encodePrepared(prepared, 0, EMPTY, true), encodeWithHead(head, EMPTY));
   throwsWith(() => new PreparedHead({ method: "x".repeat(1_025) }), "ERR_INVALID_ARGUMENT");
   const most = new Map([[200, new Uint8Array(65_535 - 3)]]);
   throwsWith(() => new PreparedHead({ fields: most }), "ERR_INVALID_ARGUMENT");
