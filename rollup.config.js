@@ -3,9 +3,18 @@ import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import esbuild from "rollup-plugin-esbuild";
 
-const entryPoints = ["index", "node", "bun", "deno", "crypto", "noise", "otel", "rpc", "wasm"].filter(
-  (name) => existsSync(new URL(`src/${name}.ts`, import.meta.url)),
-);
+const entryPoints = [
+  "index",
+  "node",
+  "bun",
+  "deno",
+  "crypto",
+  "noise",
+  "otel",
+  "rpc",
+  "testing",
+  "wasm",
+].filter((name) => existsSync(new URL(`src/${name}.ts`, import.meta.url)));
 
 /** Libraries that the command line is bundled with; no other entry point has any. */
 const bundled = ["@stricli/core"];

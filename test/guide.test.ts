@@ -29,7 +29,8 @@ describe.each(runtimes())("in $label ($version)", (runtime) => {
     const folder = join(repositoryRoot, "build/guide");
     mkdirSync(folder, { recursive: true });
     const file = join(folder, `${chapter.replace(/\W+/g, "-")}-${runtime.id}.mjs`);
-    writeFileSync(file, text.replace(/"sealwire"/, '"../../dist/index.js"'));
+    const built = (_: string, entry = "/index") => `"../../dist${entry}.js"`;
+    writeFileSync(file, text.replace(/"sealwire(\/\w+)?"/g, built));
     const { stdout } = await run(runtime.path, [...runtime.args, file], { cwd: folder, timeout: 60_000 });
     const expected = [...text.matchAll(/\/\/ prints: (.*)$/gm)].map((match) => match[1]!);
     expect(expected.length).toBeGreaterThan(0);

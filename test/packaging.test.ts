@@ -203,7 +203,12 @@ describe.each(["typescript", "typescript-5.4"])("a program compiles with %s", (c
       import { connect as connectDeno } from "sealwire/deno";
       import { aes256gcm, blake2b, hkdfBlake2b, x25519, x25519KeyPair } from "sealwire/crypto";
       import * as noise from "sealwire/noise";
+      import { type LinkedPair, linkedPair, memoryNetwork } from "sealwire/testing";
       import { usePrecompiledModule, wasmBuild } from "sealwire/wasm";
+      const pair: LinkedPair = await linkedPair({ server: { onMessage: (message) => message.reply(message.body) } });
+      const cut: number = await memoryNetwork({ latencyMs: 1 }).cut();
+      // @ts-expect-error a pair has its own address
+      void linkedPair({ client: { port: 1 } });
       const same: (typeof connect)[] = [connectNode, connectBun, connectDeno];
       const server = await listen({ port: 0, psk: new Uint8Array(32), onMessage: (message) => message.reply(message.body) });
       const client = same[0]!({ host: "127.0.0.1", port: server.port, psk: new Uint8Array(32) });
@@ -223,7 +228,7 @@ describe.each(["typescript", "typescript-5.4"])("a program compiles with %s", (c
       void client.request(answer, { signal: { aborted: false } });
       // @ts-expect-error a module is an object
       usePrecompiledModule("module");
-      export { accepted, build, code, noise, sealed, sent, x25519, x25519KeyPair };
+      export { accepted, build, code, cut, pair, noise, sealed, sent, x25519, x25519KeyPair };
     `;
     compile(compiler, program, environment);
   });

@@ -12,7 +12,7 @@ import type { SealwireError } from "../../src/base/errors.ts";
 import { acquireSlot, releaseSlot, slotsInUse } from "../../src/core/slotPool.ts";
 import { memory } from "../../src/core/wasmModule.ts";
 import type { Adapter, Address, Listener } from "../../src/rpc/transport.ts";
-import { onAfterEachTest, test } from "./harness.ts";
+import { onAfterEachTest, type TestOptions, test } from "./harness.ts";
 import { startHelper } from "./helperProcess.ts";
 import { acceptInto, SocketProbe, streamBytes } from "./socketProbe.ts";
 
@@ -132,9 +132,11 @@ async function expectReset(probe: SocketProbe, vanish: () => void): Promise<void
 }
 
 /**
- * Registers the contract's tests for this adapter. `wholeWritesOnly`: it sees no progress within a write.
+ * Registers the contract's tests for this adapter. `wholeWritesOnly`: it sees no progress within a write. `inMemory`: no
+ * socket, file and descriptor of a kernel stands behind it.
  */
-export function testAdapter(adapter: Adapter, { wholeWritesOnly = false } = {}): void {
+export function testAdapter(adapter: Adapter, { wholeWritesOnly = false, inMemory = false } = {}): void {
+  const ofKernel: TestOptions = inMemory ? { skip: "a network in memory has no kernel" } : {};
   onAfterEachTest(() => {
     assert.equal(slotsInUse(), 0, "pool slots are left");
   });
@@ -274,37 +276,45 @@ export function testAdapter(adapter: Adapter, { wholeWritesOnly = false } = {}):
     await pair.close();
   });
 
-  test("an accepted socket that the peer resets closes once, and its pending write with it", async () => {
-    const probe = new SocketProbe();
-    const listener = await adapter.listen({ host: "127.0.0.1", port: 0 }, (transport) =>
-      acceptInto(probe, transport),
-    );
-    const raw = net.connect({ host: "127.0.0.1", port: listener.port });
-    raw.on("error", () => {});
-    await new Promise<void>((resolve) => raw.once("connect", () => resolve()));
-    raw.write(streamBytes(0, 0, 1));
-    for (let turn = 0; turn < 1_000 && probe.transport === undefined; turn++) await pause();
-    probe.call((transport) => transport.resume());
-    await probe.until(() => probe.receivedBytes === 1, "the byte");
-    await expectReset(probe, () => raw.destroy());
-    await listener.close();
-  });
+  test(
+    "an accepted socket that the peer resets closes once, and its pending write with it",
+    ofKernel,
+    async () => {
+      const probe = new SocketProbe();
+      const listener = await adapter.listen({ host: "127.0.0.1", port: 0 }, (transport) =>
+        acceptInto(probe, transport),
+      );
+      const raw = net.connect({ host: "127.0.0.1", port: listener.port });
+      raw.on("error", () => {});
+      await new Promise<void>((resolve) => raw.once("connect", () => resolve()));
+      raw.write(streamBytes(0, 0, 1));
+      for (let turn = 0; turn < 1_000 && probe.transport === undefined; turn++) await pause();
+      probe.call((transport) => transport.resume());
+      await probe.until(() => probe.receivedBytes === 1, "the byte");
+      await expectReset(probe, () => raw.destroy());
+      await listener.close();
+    },
+  );
 
-  test("a dialled socket that the peer resets closes once, and its pending write with it", async () => {
-    let accepted: net.Socket | undefined;
-    const server = net.createServer((socket) => {
-      accepted = socket;
-      socket.on("error", () => {});
-    });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
-    const probe = new SocketProbe();
-    adapter.dial({ host: "127.0.0.1", port: (server.address() as net.AddressInfo).port }, probe);
-    await probe.until(() => probe.opens === 1, "onConnected");
-    probe.call((transport) => transport.resume());
-    for (let turn = 0; turn < 1_000 && accepted === undefined; turn++) await pause();
-    await expectReset(probe, () => accepted!.destroy());
-    await new Promise<void>((resolve) => server.close(() => resolve()));
-  });
+  test(
+    "a dialled socket that the peer resets closes once, and its pending write with it",
+    ofKernel,
+    async () => {
+      let accepted: net.Socket | undefined;
+      const server = net.createServer((socket) => {
+        accepted = socket;
+        socket.on("error", () => {});
+      });
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
+      const probe = new SocketProbe();
+      adapter.dial({ host: "127.0.0.1", port: (server.address() as net.AddressInfo).port }, probe);
+      await probe.until(() => probe.opens === 1, "onConnected");
+      probe.call((transport) => transport.resume());
+      for (let turn = 0; turn < 1_000 && accepted === undefined; turn++) await pause();
+      await expectReset(probe, () => accepted!.destroy());
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  );
 
   test("destroy() while a write is pending: onClose once, later, and the memory is free after it", async () => {
     const pair = await connectPair();
@@ -455,48 +465,52 @@ export function testAdapter(adapter: Adapter, { wholeWritesOnly = false } = {}):
     assert.deepEqual(order, ["now", "deferred", "timer"]);
   });
 
-  test("yieldToEventLoop runs its callback after what lies in the kernel was handed out, from any turn", async () => {
-    const probe = new SocketProbe();
-    const listener = await adapter.listen({ host: "127.0.0.1", port: 0 }, (transport) =>
-      acceptInto(probe, transport),
-    );
-    const raw = net.connect({ host: "127.0.0.1", port: listener.port, noDelay: true });
-    await once(raw, "connect");
-    for (let turn = 0; turn < 1_000 && probe.transport === undefined; turn++) await pause();
-    probe.call((transport) => transport.resume());
-    const starts: Record<string, (body: () => void) => void> = {
-      timer: (body) => setTimeout(body, 1),
-      microtask: (body) => queueMicrotask(body),
-      defer: (body) => adapter.defer(body),
-      yieldToEventLoop: (body) => adapter.yieldToEventLoop(body),
-      event: (body) => {
-        probe.onBytes = () => {
-          probe.onBytes = undefined;
-          body();
-        };
-        raw.write("y");
-      },
-    };
-    for (const [name, start] of Object.entries(starts)) {
-      let received = -1;
-      await new Promise<void>((resolve) =>
-        start(() => {
-          // Written on loopback in this call, in every runtime: it lies with the receiver when write returns.
-          raw.write("x");
-          const before = probe.receivedBytes;
-          adapter.yieldToEventLoop(() => {
-            received = probe.receivedBytes - before;
-            resolve();
-          });
-        }),
+  test(
+    "yieldToEventLoop runs its callback after what lies in the kernel was handed out, from any turn",
+    ofKernel,
+    async () => {
+      const probe = new SocketProbe();
+      const listener = await adapter.listen({ host: "127.0.0.1", port: 0 }, (transport) =>
+        acceptInto(probe, transport),
       );
-      assert.equal(received, 1, `from a callback of ${name}`);
-    }
-    raw.destroy();
-    probe.call((transport) => transport.destroy());
-    await probe.closed();
-    await listener.close();
-  });
+      const raw = net.connect({ host: "127.0.0.1", port: listener.port, noDelay: true });
+      await once(raw, "connect");
+      for (let turn = 0; turn < 1_000 && probe.transport === undefined; turn++) await pause();
+      probe.call((transport) => transport.resume());
+      const starts: Record<string, (body: () => void) => void> = {
+        timer: (body) => setTimeout(body, 1),
+        microtask: (body) => queueMicrotask(body),
+        defer: (body) => adapter.defer(body),
+        yieldToEventLoop: (body) => adapter.yieldToEventLoop(body),
+        event: (body) => {
+          probe.onBytes = () => {
+            probe.onBytes = undefined;
+            body();
+          };
+          raw.write("y");
+        },
+      };
+      for (const [name, start] of Object.entries(starts)) {
+        let received = -1;
+        await new Promise<void>((resolve) =>
+          start(() => {
+            // Written on loopback in this call, in every runtime: it lies with the receiver when write returns.
+            raw.write("x");
+            const before = probe.receivedBytes;
+            adapter.yieldToEventLoop(() => {
+              received = probe.receivedBytes - before;
+              resolve();
+            });
+          }),
+        );
+        assert.equal(received, 1, `from a callback of ${name}`);
+      }
+      raw.destroy();
+      probe.call((transport) => transport.destroy());
+      await probe.closed();
+      await listener.close();
+    },
+  );
 
   test("callbacks run in no caller's asynchronous context", async () => {
     const storage = new AsyncLocalStorage<string>();
@@ -631,7 +645,7 @@ export function testAdapter(adapter: Adapter, { wholeWritesOnly = false } = {}):
     }
   });
 
-  test("a path that the system would cut off is refused, the longest one works", async () => {
+  test("a path that the system would cut off is refused, the longest one works", ofKernel, async () => {
     if (process.platform === "win32") return;
     const limit = process.platform === "linux" ? 107 : 103;
     const folder = mkdtempSync(join(tmpdir(), "sealwire-"));
@@ -662,33 +676,40 @@ export function testAdapter(adapter: Adapter, { wholeWritesOnly = false } = {}):
     }
   });
 
-  test("a dial under way that is given up leaves nothing: no socket, nothing that keeps the process alive", async () => {
-    if (!existsSync("/proc/self/fd")) return;
-    const hole = await startHelper(HOLE);
-    const fillers = Array.from({ length: 4 }, () =>
-      net.connect(hole.port, "127.0.0.1").on("error", () => {}),
-    );
-    // Two of them fill the backlog of one; from then on a connect is not answered.
-    await once(fillers[0]!, "connect");
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const before = openSockets();
-    const probes = Array.from({ length: 3 }, () => new SocketProbe());
-    const giveUps = probes.map((probe) => adapter.dial({ host: "127.0.0.1", port: hole.port }, probe));
-    for (let turn = 0; turn < 1_000 && openSockets() < before + 3; turn++) await pause();
-    assert.equal(openSockets(), before + 3);
-    for (const giveUp of giveUps) giveUp();
-    for (const probe of probes) {
-      await probe.closed();
-      assert.equal(probe.opens, 0);
-      assert.deepEqual(probe.violations, []);
-    }
-    for (let turn = 0; turn < 1_000 && openSockets() > before; turn++) await pause();
-    assert.equal(openSockets(), before);
-    for (const filler of fillers) filler.destroy();
-    await hole.stop();
-  });
+  test(
+    "a dial under way that is given up leaves nothing: no socket, nothing that keeps the process alive",
+    ofKernel,
+    async () => {
+      if (!existsSync("/proc/self/fd")) return;
+      const hole = await startHelper(HOLE);
+      const fillers = Array.from({ length: 4 }, () =>
+        net.connect(hole.port, "127.0.0.1").on("error", () => {}),
+      );
+      // Two of them fill the backlog of one; from then on a connect is not answered.
+      await once(fillers[0]!, "connect");
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const before = openSockets();
+      const probes = Array.from({ length: 3 }, () => new SocketProbe());
+      const giveUps = probes.map((probe) => adapter.dial({ host: "127.0.0.1", port: hole.port }, probe));
+      for (let turn = 0; turn < 1_000 && openSockets() < before + 3; turn++) await pause();
+      assert.equal(openSockets(), before + 3);
+      for (const giveUp of giveUps) giveUp();
+      for (const probe of probes) {
+        await probe.closed();
+        assert.equal(probe.opens, 0);
+        assert.deepEqual(probe.violations, []);
+      }
+      for (let turn = 0; turn < 1_000 && openSockets() > before; turn++) await pause();
+      assert.equal(openSockets(), before);
+      for (const filler of fillers) filler.destroy();
+      await hole.stop();
+    },
+  );
 
-  test("a listener without descriptors does not spin, and recovers", { timeoutMs: 60_000 }, async () => {
+  test("a listener without descriptors does not spin, and recovers", {
+    ...ofKernel,
+    timeoutMs: 60_000,
+  }, async () => {
     const clients = await startHelper(CLIENTS);
     let accepted = 0;
     const probes: SocketProbe[] = [];

@@ -1,0 +1,10 @@
+// The entry point sealwire/testing: clients and servers without sockets, for tests.
+
+export {
+  type LinkedPair,
+  type LinkedPairOptions,
+  linkedPair,
+  type MemoryNetwork,
+  type MemoryNetworkOptions,
+  memoryNetwork,
+} from "./entry/memoryNetwork.ts";
