@@ -5,12 +5,20 @@ import { wasmBuild } from "../../src/core/instantiate.ts";
 import { aes256gcmRows } from "./aes256gcm.ts";
 import { blake2bRows } from "./blake2b.ts";
 import { chaCha20Poly1305Rows } from "./chaCha20Poly1305.ts";
+import { copyRows } from "./copy.ts";
 import { measure } from "./measure.ts";
 import { mlKem768Rows } from "./mlKem768.ts";
 import type { RowsOf } from "./rows.ts";
 import { x25519Rows } from "./x25519.ts";
 
-const primitives: RowsOf[] = [aes256gcmRows, chaCha20Poly1305Rows, x25519Rows, mlKem768Rows, blake2bRows];
+const primitives: RowsOf[] = [
+  aes256gcmRows,
+  chaCha20Poly1305Rows,
+  x25519Rows,
+  mlKem768Rows,
+  blake2bRows,
+  copyRows,
+];
 
 const [timeMs, quick, filter] = process.argv.slice(-3);
 const wanted = (filter ?? "").toLowerCase();

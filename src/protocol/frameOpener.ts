@@ -5,7 +5,7 @@
 
 import { SealwireError } from "../base/errors.ts";
 import { readU32, totalLength } from "../core/bytes.ts";
-import { copyInto } from "../core/copy.ts";
+import { COPY_HAZARD_BYTES, copyInto } from "../core/copy.ts";
 import { wipeAndDetach } from "../core/detach.ts";
 import { memory } from "../core/wasmModule.ts";
 import type { FrameSink } from "./frameSink.ts";
@@ -59,9 +59,12 @@ export interface OpenerOptions {
 /** Bodies of a bundle in a large frame are copied each for itself. */
 const NOT_SHARED = Number.NEGATIVE_INFINITY;
 
-/** A frame's first body byte then lies at a multiple of 8. */
+/**
+ * What is left free before the text of a large frame: its first body byte then lies at a multiple of 8, and copies of what
+ * the runtime opened to it are not slow (copy.ts).
+ */
 function alignment(headerBytes: number): number {
-  return -headerBytes & 7;
+  return COPY_HAZARD_BYTES + (-headerBytes & 7);
 }
 
 export class FrameOpener implements FrameSink {

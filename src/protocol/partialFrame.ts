@@ -2,6 +2,7 @@
 // piece, in a pool slot or in JavaScript memory, and every byte of it is copied once. A larger one lies in chunks
 // of JavaScript memory, which are taken as bytes arrive, never as announced.
 
+import { PIECE_BYTES } from "../core/aeadPieces.ts";
 import { writeU32 } from "../core/bytes.ts";
 import { copyInto } from "../core/copy.ts";
 import { detach } from "../core/detach.ts";
@@ -20,8 +21,8 @@ export const PARTIAL_SLOT_FROM_BYTES = 16_384;
 /** …while fewer than this many slots are taken so: the others are for what is sent. */
 export const PARTIAL_SLOTS = 64;
 
-/** Large frames are collected in chunks of this size, so that none is ever copied to grow. */
-export const CHUNK_BYTES = 65_536;
+/** Large frames are collected in chunks of this size, so that none is ever copied to grow; each is one piece to open. */
+export const CHUNK_BYTES = PIECE_BYTES;
 /** Chunks that wait for reuse: 4 MiB at most, in a process that receives large frames. */
 export const SPARE_CHUNKS = 64;
 

@@ -9,7 +9,7 @@
 //
 // A message that stays alone is sent as the frame that its record is: the 9 bytes in front are left out.
 
-import { copyInto } from "../core/copy.ts";
+import { COPY_HAZARD_BYTES, copyInto } from "../core/copy.ts";
 import { memory } from "../core/wasmModule.ts";
 import {
   KIND_HEADER_BYTES,
@@ -30,11 +30,8 @@ export const SEGMENT_BYTES = 65_536;
 /** Sealed frames up to this size go into segments; a larger one would fill them badly and is sealed in pieces. */
 export const SEGMENT_FRAME_BYTES = 32_768;
 
-/**
- * Where a frame begins in a pool slot: its text, behind the length, is aligned to 16 bytes, which makes copies of
- * long ones fast (core/copy.ts).
- */
-export const FIRST_FRAME_AT = 16 - LENGTH_BYTES;
+/** Where a frame begins in a pool slot: its text, behind the length, lies where copies of long ones are fast (copy.ts). */
+export const FIRST_FRAME_AT = COPY_HAZARD_BYTES - LENGTH_BYTES;
 
 /** Short bodies are copied by a loop: a call of TypedArray.prototype.set costs more up to about here. */
 const LOOP_COPY_BYTES = 32;

@@ -28,8 +28,8 @@ const BUNDLE_BYTES = 16_384;
 const MAX_BUNDLE_PLAINTEXT = BUNDLE_BYTES - TAG_BYTES;
 const MAX_RECORD = MAX_BUNDLE_PLAINTEXT / 2;
 
-/** The length of the first frame is here in a slot, so that what follows is aligned to 16 bytes. */
-const FIRST_FRAME_AT = 12;
+/** The length of the first frame is here in a slot, so that its text lies 64 bytes behind a page. */
+const FIRST_FRAME_AT = 60;
 
 const plainV2: Framing = { withKind: true, padding: 0, maxFrameBytes: 1_048_576, bundleBytes: BUNDLE_BYTES };
 

@@ -1,6 +1,7 @@
 // Sessions: rekeying at its boundary whatever the batches, refusal of wrong frames, counters.
 
 import assert from "node:assert/strict";
+import { PIECE_BYTES } from "../../../src/core/aeadPieces.ts";
 import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/slotPool.ts";
 import { memory } from "../../../src/core/wasmModule.ts";
 import type { HandshakeResult, TransportFormat } from "../../../src/protocol/handshake.ts";
@@ -155,6 +156,14 @@ test("the keys given to a session are wiped where they came from", () => {
   session.destroy();
 });
 
+/** Bodies whose frames (9 bytes before, 16 behind) end around one, two and many pieces, and others. */
+const LARGE_LENGTHS = [
+  ...[0, 1, 65_536, 300_001],
+  ...[1, 2].flatMap((pieces) =>
+    [-26, -25, -24, -10, -9, -8, -5, 0].map((from) => pieces * PIECE_BYTES + from),
+  ),
+];
+
 test("a large frame in pieces is the frame of node:crypto, and opens from chunks of any lengths, also into lent memory", () => {
   const key = crypto.getRandomValues(new Uint8Array(32));
   const result = (): HandshakeResult => ({ sendKey: key.slice(), receiveKey: key.slice(), identity });
@@ -162,7 +171,7 @@ test("a large frame in pieces is the frame of node:crypto, and opens from chunks
     const lent = new Uint8Array(400_000);
     const inPieces = new Session(result(), formatWith(0), engine);
     const receiver = new Session(result(), formatWith(0), engine);
-    for (const [n, length] of [0, 1, 65_000, 65_511, 65_536, 65_540, 131_047, 131_063, 300_001].entries()) {
+    for (const [n, length] of LARGE_LENGTHS.entries()) {
       const body = new Uint8Array(length);
       for (let at = 0; at < length; at += 65_536) crypto.getRandomValues(body.subarray(at, at + 65_536));
       const header = Uint8Array.of(0, 0, 0, 7, 0);
@@ -174,9 +183,9 @@ test("a large frame in pieces is the frame of node:crypto, and opens from chunks
       frame.set(sealed, LENGTH_BYTES);
       const pieces: Uint8Array[] = [];
       inPieces.sealPieces(header, body, (piece) => pieces.push(piece));
-      assert.ok(pieces.slice(0, -1).every((piece) => piece.length === 65_536));
+      assert.ok(pieces.slice(0, -1).every((piece) => piece.length === PIECE_BYTES));
       assert.ok(Buffer.concat(pieces).equals(frame), `${engine}, ${length} bytes`);
-      for (const chunkBytes of [65_536, 65_537, 40_000, 17]) {
+      for (const chunkBytes of [PIECE_BYTES, PIECE_BYTES + 1, 65_536, 40_000, 17]) {
         if (chunkBytes === 17 && length > 70_000) continue;
         const chunks: Uint8Array[] = [];
         for (let at = LENGTH_BYTES; at < frame.length; at += chunkBytes) {
@@ -190,7 +199,7 @@ test("a large frame in pieces is the frame of node:crypto, and opens from chunks
           lent.every((byte) => byte === 0),
           "no plaintext of a frame that does not authenticate",
         );
-        if (chunkBytes !== 65_536) continue;
+        if (chunkBytes !== PIECE_BYTES) continue;
         const into = n % 2 === 0 ? lent : undefined;
         const opened = receiver.openLarge(chunks, into);
         assert.ok(opened !== null && Buffer.from(opened.subarray(5)).equals(body));
