@@ -13,14 +13,16 @@ import { describeMachine } from "./machine.js";
 import { ProcessPool } from "./pool.js";
 import { allowedCores, canPin } from "./processes.js";
 import { Progress } from "./progress.js";
+import { aead } from "./sections/aead.js";
 import { handshakes, idle } from "./sections/connections.js";
 import { heap } from "./sections/heap.js";
+import { imports } from "./sections/imports.js";
 import { scaling } from "./sections/scaling.js";
 import { pairs, rows, sweep } from "./sections/throughput.js";
 import { parseArguments, usage, wanted } from "./settings.js";
 import { terminalTables } from "./table.js";
 
-const sections = { rows, sweep, pairs, heap, handshakes, idle, scaling };
+const sections = { imports, aead, rows, sweep, pairs, heap, handshakes, idle, scaling };
 
 async function main(settings) {
   const installed = runtimes();
@@ -48,7 +50,10 @@ async function main(settings) {
     ciphers = await observeCiphers(context);
     for (const [name, run] of Object.entries(sections)) {
       const { filters } = settings;
-      if (!wanted(filters.sections, name) || (filters.rows.length > 0 && !["rows", "heap"].includes(name)))
+      if (
+        !wanted(filters.sections, name) ||
+        (filters.rows.length > 0 && !["aead", "rows", "heap"].includes(name))
+      )
         continue;
       context.progress.enter(name);
       await run(context);

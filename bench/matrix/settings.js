@@ -10,11 +10,21 @@ export const usage = `npm run bench -- [options] [filter ...]
   --help
 
 A filter is a runtime (node20 and so on, bun, deno), a payload size in bytes, or a name: a contender
-(${contenders.map(({ id }) => id).join(", ")}), a section (rows, sweep, pairs, heap, handshakes, idle,
+(${contenders.map(({ id }) => id).join(", ")}), a section (imports, aead, rows, sweep, pairs, heap, handshakes, idle,
 scaling) or a row (Send, SendNoWait, Request, ParallelSend, ParallelSendNoWait, ParallelRequest).
 Filters of one kind add up, filters of different kinds narrow each other down.`;
 
-export const SECTIONS = ["rows", "sweep", "pairs", "heap", "handshakes", "idle", "scaling"];
+export const SECTIONS = [
+  "imports",
+  "aead",
+  "rows",
+  "sweep",
+  "pairs",
+  "heap",
+  "handshakes",
+  "idle",
+  "scaling",
+];
 
 /** The Go library's six rows. A "Parallel" row has 64 concurrent callers on one connection. */
 export const ROWS = [
@@ -32,6 +42,9 @@ export const ROW_SIZE = 1_400;
 // numbers of connections are compared with each other, the defaults alone run.
 const OURS = ["sealwire", "sealwire-views"];
 
+// What shows what one part brings; these run in the rows of 1,400 bytes alone.
+const PARTS = ["sealwire-chacha", "sealwire-wasm", "sealwire-unbundled"];
+
 const full = {
   quick: false,
   sliceMs: 80,
@@ -41,11 +54,11 @@ const full = {
   sweepWarmUpMs: 120,
   sweepSliceMs: 50,
   sizes: [16, 64, 256, 1_400, 4_096, 16_384, 65_536, 1_048_576],
-  sweepContenders: [...OURS, "raw", "tls", "tls-node", "ws"],
+  sweepContenders: [...OURS, "sealwire-chacha", "raw", "tls", "tls-node", "ws"],
   rowContenders: contenders.map(({ id }) => id),
   pinnedContenders: [...OURS, "raw", "tls", "tls-node"],
   idleContenders: ["sealwire", "raw", "tls"],
-  heapContenders: contenders.map(({ id }) => id),
+  heapContenders: contenders.map(({ id }) => id).filter((id) => !PARTS.includes(id)),
   heapRows: ["Send", "SendNoWait", "Request", "ParallelRequest"],
   handshakeCount: 128,
   idleSteps: [1_000, 5_000],
@@ -62,8 +75,8 @@ const quick = {
   sweepWarmUpMs: 40,
   sweepSliceMs: 15,
   sizes: [64, 1_400, 65_536, 1_048_576],
-  sweepContenders: [...OURS, "raw", "tls", "tls-node"],
-  rowContenders: [...OURS, "raw", "tls", "tls-node"],
+  sweepContenders: [...OURS, "sealwire-chacha", "raw", "tls", "tls-node"],
+  rowContenders: [...OURS, "sealwire-chacha", "raw", "tls", "tls-node"],
   heapRows: ["SendNoWait", "ParallelRequest"],
   heapContenders: OURS,
   idleContenders: ["sealwire", "raw"],

@@ -158,6 +158,33 @@ function handshakeTable(run) {
   return { title: "Handshakes per second: dial, handshake, one request, close", head, rows };
 }
 
+function limitTable(run) {
+  const ciphers = all(run, { section: "aead" });
+  const names = [...new Set(ciphers.map(({ cipher }) => cipher))];
+  const runtimes = runtimesOf(run, ciphers);
+  const rows = names.map((name) => [
+    name,
+    ...runtimes.map(({ id }) => {
+      const found = ciphers.find(({ cipher, client }) => cipher === name && client === id);
+      return found === undefined ? "–" : readable((1_000 * found.ns) / found.bytes);
+    }),
+  ]);
+  const head = ["sealing and opening, CPU ns per 1,000 B", ...runtimes.map(({ label }) => label)];
+  return { title: "The runtimes' own ciphers: with raw TCP's processor time, the limit", head, rows };
+}
+
+function startUpTable(run) {
+  const results = all(run, { section: "imports" });
+  const rows = results.map(({ client, bareMs, addedMs, addedCpuMs }) => [
+    run.machine.runtimes.find(({ id }) => id === client).label,
+    readable(bareMs),
+    readable(addedMs),
+    readable(addedCpuMs),
+  ]);
+  const head = ["runtime", "a program without imports, ms", "sealwire adds, ms", "of processor time, ms"];
+  return { title: "Start-up", head, rows };
+}
+
 function idleTable(run) {
   const results = all(run, { section: "idle" });
   const rows = results.map((r) => [
@@ -230,6 +257,8 @@ export function tablesOf(run) {
     heapTable(run),
     handshakeTable(run),
     idleTable(run),
+    limitTable(run),
+    startUpTable(run),
     ...scalingTables(run),
   ].filter(({ rows }) => rows.length > 0);
 }

@@ -50,39 +50,41 @@ const readers = {
   view: ({ bytes, start, end }, handlers) => handlers.onMessage(bytes, start, end),
 };
 
-async function dialler({ port, variant, dist, options }, maxConnections) {
-  const sealwire = await load(dist);
-  const client = { port, ...limits, ...security(variant, false, sealwire), maxConnections, ...options };
-  return sealwire.connect(client);
-}
-
-async function connect(endpoint) {
-  const client = await dialler(endpoint, 1);
-  await client.connected();
-  return client;
-}
-
 // A client dials another connection when every one it has waits for this many answers.
 const BUSY_REQUESTS = 128;
-
-async function connectPool(endpoint, count) {
-  const client = await dialler(endpoint, count);
-  const calls = Array.from({ length: (count - 1) * BUSY_REQUESTS + 1 }, () =>
-    client.request(new Uint8Array(16)),
-  );
-  await Promise.all(calls);
-  if (client.connections.length !== count)
-    throw new Error(`${client.connections.length} of ${count} connections`);
-  return client;
-}
 
 /**
  * @param {"copy" | "view"} messageBodies what the server asks for; the answers that a client gets are its to keep
  *   either way
+ * @param {object} [both] further options of both ends
  * @returns {import("./contender.js").Contender}
  */
-export function sealwireContender(messageBodies) {
+export function sealwireContender(messageBodies, both = {}) {
   const readMessage = readers[messageBodies];
+
+  async function dialler({ port, variant, dist, options }, maxConnections) {
+    const sealwire = await load(dist);
+    const secure = security(variant, false, sealwire);
+    return sealwire.connect({ port, ...limits, ...secure, maxConnections, ...both, ...options });
+  }
+
+  async function connect(endpoint) {
+    const client = await dialler(endpoint, 1);
+    await client.connected();
+    return client;
+  }
+
+  async function connectPool(endpoint, count) {
+    const client = await dialler(endpoint, count);
+    const calls = Array.from({ length: (count - 1) * BUSY_REQUESTS + 1 }, () =>
+      client.request(new Uint8Array(16)),
+    );
+    await Promise.all(calls);
+    if (client.connections.length !== count)
+      throw new Error(`${client.connections.length} of ${count} connections`);
+    return client;
+  }
+
   async function listen({ variant, dist, options }, handlers) {
     const sealwire = await load(dist);
     const server = await sealwire.listen({
@@ -97,6 +99,7 @@ export function sealwireContender(messageBodies) {
         readMessage(message, handlers);
         return undefined;
       },
+      ...both,
       ...options,
     });
     return { port: server.port, close: () => server.close() };

@@ -4,6 +4,7 @@
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { loadContender } from "../contenders/contender.js";
+import { measureAead } from "./aead.js";
 import { checkConnection } from "./check.js";
 import { CountingServer } from "./control.js";
 import { HeapMeter, heapMethod } from "./heap.js";
@@ -110,6 +111,9 @@ const commands = {
     const { user, system } = process.cpuUsage();
     return { cpuUs: user + system };
   },
+
+  /** What the runtime's own ciphers cost. */
+  aead: measureAead,
 
   heapStart() {
     meter.start();
