@@ -76,9 +76,14 @@ function compile(): WebAssembly.Module {
     ["relaxed", relaxedModuleBytes(plain)],
     ["plain", plain],
   ] as const) {
-    if (!WebAssembly.validate(bytes)) continue;
-    chosenBuild = build;
-    return new WebAssembly.Module(bytes);
+    try {
+      const module = new WebAssembly.Module(bytes);
+      chosenBuild = build;
+      return module;
+    } catch (error) {
+      // Asked only now, because compiling validates, too: what is valid was forbidden.
+      if (WebAssembly.validate(bytes)) throw error;
+    }
   }
   throw new SealwireError("ERR_UNSUPPORTED", "sealwire needs a runtime with WebAssembly SIMD (128-bit)");
 }
