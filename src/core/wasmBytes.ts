@@ -1,22 +1,26 @@
 // The two builds of the crypto core as bytes, from what scripts/buildWasm.js inlined: the plain one deflated, the
 // relaxed one as the difference to it (format: scripts/moduleDelta.js), which saves 107 of 147 kB.
 
-import type * as NodeBuffer from "node:buffer";
-import type * as NodeZlib from "node:zlib";
 import { decodeBase64 } from "./base64.ts";
 import { builtinModule } from "./builtin.ts";
 import type { OwnBytes } from "./bytes.ts";
 import { inflateRaw } from "./inflate.ts";
 import { deltaBytes, deltaDeflated, plainBytes, plainDeflated, relaxedBytes } from "./wasmBinary.ts";
 
+/** What is used here of node:buffer and node:zlib. */
+interface RuntimeDecoders {
+  readonly Buffer?: { from(text: string, encoding: "base64"): Uint8Array };
+  readonly inflateRawSync?: (deflated: Uint8Array) => Uint8Array;
+}
+
 /**
  * The runtime's own decoder of base64 and its zlib where it has them: what they decode here is no secret, and ours, which
  * runs only once and so without the compiler's help, took most of an import (docs/PERFORMANCE.md).
  */
 function inflated(deflated: string, length: number): OwnBytes {
-  const { Buffer } = (builtinModule("node:buffer") ?? {}) as Partial<typeof NodeBuffer>;
-  const { inflateRawSync } = (builtinModule("node:zlib") ?? {}) as Partial<typeof NodeZlib>;
-  if (typeof Buffer?.from !== "function" || typeof inflateRawSync !== "function") {
+  const { Buffer } = (builtinModule("node:buffer") ?? {}) as RuntimeDecoders;
+  const { inflateRawSync } = (builtinModule("node:zlib") ?? {}) as RuntimeDecoders;
+  if (Buffer === undefined || inflateRawSync === undefined) {
     return inflateRaw(decodeBase64(deflated)!, length);
   }
   return new Uint8Array(inflateRawSync(Buffer.from(deflated, "base64")));

@@ -12,7 +12,15 @@ export async function aead({ pool, progress, results }) {
       const { client } = await pool.connect(pair);
       const { ciphers, bytes } = await client.call("aead", { runs: RUNS });
       for (const { cipher, ns } of ciphers) {
-        results.push({ section: "aead", cipher, client: runtime.id, server: runtime.id, bytes, ns });
+        results.push({
+          section: "aead",
+          contender: "raw",
+          cipher,
+          client: runtime.id,
+          server: runtime.id,
+          bytes,
+          ns,
+        });
       }
     } catch (error) {
       pool.fail(`the ciphers of ${runtime.label}`, error);
