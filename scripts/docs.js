@@ -25,12 +25,16 @@ const pages = [
   ["README.md", "index.html", "sealwire"],
   ["docs/GUIDE.md", "guide.html", "Guide"],
   ["docs/API.md", "api.html", "Options and errors"],
+  ["docs/OPERATIONS.md", "operations.html", "Operations"],
   ["docs/CODECS.md", "codecs.html", "Codecs"],
   ["docs/KNOWN_PEERS.md", "known-peers.html", "Known peers"],
   ["docs/PROTOCOL.md", "protocol.html", "Protocol"],
   ["docs/PERFORMANCE.md", "performance.html", "Performance"],
   ["docs/BENCH.md", "bench.html", "Measurements"],
-  ["SECURITY.md", "security.html", "Security"],
+  ["docs/SECURITY.md", "security.html", "Security"],
+  ["docs/STABILITY.md", "stability.html", "What stays"],
+  ["SECURITY.md", "reporting.html", "Reporting a flaw"],
+  ["examples/README.md", "examples.html", "Examples"],
   ["CHANGELOG.md", "changelog.html", "Changes"],
 ].filter(([source]) => existsSync(join(root, source)));
 

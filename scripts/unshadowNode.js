@@ -1,4 +1,5 @@
-// Runs after `npm install` and `npm ci` (as "prepare"). The second Node (tools/node-current) brings a
+// Runs after `npm install` and `npm ci` (as "dependencies", which npm runs here and never where the package
+// is installed: a "prepare" in its package.json makes npm warn of install scripts). The second Node (tools/node-current) brings a
 // `node` binary that npm links into node_modules/.bin, where it would shadow the machine's own Node
 // inside npm scripts. Every runtime is resolved by path instead (scripts/runtimes.js), so the link goes.
 // In the same way the TypeScript that the packaging test compiles old consumers with would be `tsc`.

@@ -437,3 +437,40 @@ test("the licence texts of the bundled libraries ship", () => {
   expect(text).toContain("Apache License");
   expect(text).toContain("Copyright 2024 Bloomberg");
 });
+
+test("the command lines that documents print name commands and flags that exist", () => {
+  const [runtime] = runtimes();
+  const documents = [
+    "README.md",
+    "SECURITY.md",
+    "docs/GUIDE.md",
+    "docs/OPERATIONS.md",
+    "docs/KNOWN_PEERS.md",
+  ];
+  const printed = documents.flatMap((name) => {
+    const text = readFileSync(join(repositoryRoot, name), "utf8");
+    const blocks = [...text.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap((match) => match[1]!.split("\n"));
+    const inline = [...text.matchAll(/`((?:npx )?sealwire [a-z][^`]*)`/g)].map((match) => match[1]!);
+    return [...blocks, ...inline]
+      .filter((line) => /^(npx )?sealwire /.test(line))
+      .map((line) => ({ name, line }));
+  });
+  expect(printed.length).toBeGreaterThan(10);
+  const helps = new Map<string, string>();
+  for (const { name, line } of printed) {
+    const words = line
+      .replace(/\s#.*$/, "")
+      .replace(/^(npx )?sealwire /, "")
+      .split(/\s+/);
+    const command = words[0] === "peers" ? words.slice(0, 2) : words.slice(0, 1);
+    const key = command.join(" ");
+    if (!helps.has(key)) {
+      const args = [...runtime!.args, cli, ...command, "--help"];
+      const { status, stdout } = spawnSync(runtime!.path, args, { encoding: "utf8", timeout: 60_000 });
+      expect(status, `${name}: ${line}`).toBe(0);
+      helps.set(key, stdout);
+    }
+    for (const word of words.filter((text) => /^--?[a-z]/.test(text)))
+      expect(helps.get(key), `${name}: ${line}`).toMatch(new RegExp(`(^|\\s|\\[)${word}(\\s|\\]|/|$)`, "m"));
+  }
+});

@@ -190,9 +190,9 @@ describe("README.md", () => {
   for (const runtime of installed) {
     const entry = runtime.id.startsWith("node") ? "node" : runtime.id;
     for (const from of [`sealwire/${entry}`, "sealwire"]) {
-      test(`its ${entry} program runs on ${runtime.label} (${runtime.version}) from "${from}"`, async () => {
-        const program = programs.find((text) => text.includes(`"sealwire/${entry}"`))!;
-        const text = program.replace(`"sealwire/${entry}"`, `"${from}"`);
+      test(`its first program runs on ${runtime.label} (${runtime.version}) from "${from}"`, async () => {
+        const program = programs.find((text) => text.includes("client.sendNoWait("))!;
+        const text = program.replace('"sealwire"', `"${from}"`);
         const show = 'console.log("answer:", new TextDecoder().decode(answer));';
         expect(await runProgram(from.replace("/", "-"), `${text}\n${show}\n`, runtime)).toContain(
           "answer: hello",

@@ -60,6 +60,22 @@ test("has no runtime dependencies", () => {
   });
 });
 
+test("nothing runs when it is installed, or would: npm warns of packages with such scripts", () => {
+  const installed = JSON.parse(
+    readFileSync(join(consumer, "node_modules", manifest.name, "package.json"), "utf8"),
+  );
+  for (const name of [
+    "preinstall",
+    "install",
+    "postinstall",
+    "preprepare",
+    "prepare",
+    "postprepare",
+    "prepublish",
+  ])
+    expect(installed.scripts[name], name).toBeUndefined();
+});
+
 test("no peer is installed by itself", () => {
   for (const scope of ["@msgpack", "@opentelemetry"])
     expect(existsSync(join(consumer, "node_modules", scope))).toBe(false);

@@ -13,7 +13,6 @@ import type {
   Transport,
   TransportEvents,
 } from "../rpc/transport.ts";
-import { denoAdapter } from "./denoSockets.ts";
 import { checkPath, dialFailed } from "./failures.ts";
 import { listenByNode } from "./nodeListener.ts";
 import { attach, isNode, NodeTransport } from "./nodeTransport.ts";
@@ -109,7 +108,11 @@ async function listen(
   accept: (transport: Transport) => TransportEvents,
 ): Promise<Listener> {
   // A listener of Deno's node:net that ran out of descriptors once never accepts again, and tells nobody.
-  if (process.versions.deno !== undefined) return denoAdapter.listen(address, accept);
+  if (process.versions.deno !== undefined) {
+    // Loaded where it is needed: everybody else would carry it for nothing.
+    const { denoAdapter } = await import("./denoSockets.ts");
+    return denoAdapter.listen(address, accept);
+  }
   return listenByNode(address, accept);
 }
 
