@@ -30,6 +30,8 @@ const clients = Array.from({ length: count }, () =>
     psk,
     maxConnections: 1,
     keepConnected: true,
+    // A thousand handshakes of one process take their time on a busy machine.
+    handshakeTimeoutMs: 60_000,
     onConnectionState: (connection, state, error) => {
       if (state === "open") counted.add(connection);
       else if (counted.delete(connection)) open--;

@@ -10,7 +10,13 @@ const OUTAGE_MS = 1_000;
 const BAR = 60;
 
 function start(port, psk) {
-  const options = { port, psk, maxConnectionsPerAddress: 4_096 };
+  const options = {
+    port,
+    psk,
+    maxConnections: 4_096,
+    maxConnectionsPerAddress: 4_096,
+    handshakeTimeoutMs: 60_000,
+  };
   return new Program(runtimes()[0], path("../../test/support/echoServer.js"), [JSON.stringify(options)]);
 }
 

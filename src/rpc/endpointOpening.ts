@@ -1,7 +1,7 @@
 // An open endpoint for calls that found none: whoever waits starts races (RFC 8305) over what is known, and over what a
 // new lookup finds, until one opens or there is nothing left to try.
 
-import { SealwireError } from "../base/errors.ts";
+import { isSealwireError, SealwireError } from "../base/errors.ts";
 import type { EndpointMember } from "./endpointMember.ts";
 import { EndpointRace } from "./endpointRace.ts";
 import type { EndpointSet, EndpointsContext } from "./endpointSet.ts";
@@ -117,8 +117,14 @@ export function closedError(): SealwireError {
   return new SealwireError("ERR_CLOSED", "the client is closed", { notBegun: true });
 }
 
+/** Why nothing was found: what the application's function threw may be anything. */
 function notFound(cause: unknown): SealwireError {
-  if (cause instanceof SealwireError) return cause;
-  const why = cause instanceof Error ? cause.message : String(cause);
+  if (isSealwireError(cause)) return cause;
+  let why = "something that can't be told";
+  try {
+    why = cause instanceof Error ? cause.message : String(cause);
+  } catch {
+    // A revoked proxy, or an object whose methods throw.
+  }
   return new SealwireError("ERR_DIAL_FAILED", `the endpoints could not be found: ${why}`, { cause });
 }

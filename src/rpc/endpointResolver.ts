@@ -25,6 +25,11 @@ const LONGEST_PAUSE_MS = 30_000;
 /** Names that are looked up at once: a resolver takes them as a burst. */
 const MOST_LOOKUPS = 16;
 
+/** Of what the names of one lookup resolve to, so much is looked at: answers without end must not keep the event loop. */
+const MOST_LISTED = 16 * MOST_ENDPOINTS;
+/** An IPv6 address with a zone. */
+const MOST_ADDRESS_CHARACTERS = 80;
+
 /** One address of one endpoint. */
 export interface Target {
   /** Tells targets apart. */
@@ -47,6 +52,8 @@ export class EndpointResolver {
   #staleAt = Number.NEGATIVE_INFINITY;
   #notBefore = Number.NEGATIVE_INFINITY;
   #failuresInARow = 0;
+  /** Of MOST_LISTED, in the lookup under way. */
+  #listedLeft = 0;
   #endPause: (() => void) | undefined;
   readonly #pauseOver = new CallbackDeadline(() => this.#endPause?.());
   /** Why the last lookup failed; undefined when it did not. */
@@ -153,9 +160,12 @@ export class EndpointResolver {
     const endpoints = await this.#find(signal);
     const found = new Map<string, Target>();
     let firstError: unknown;
+    this.#listedLeft = MOST_LISTED;
     const queue = [...endpoints];
     const work = async (): Promise<void> => {
-      for (let next = queue.shift(); next !== undefined && !signal.aborted; next = queue.shift()) {
+      while (found.size < MOST_ENDPOINTS && !signal.aborted) {
+        const next = queue.shift();
+        if (next === undefined) return;
         try {
           for (const target of await this.#targetsOf(next, signal)) {
             if (found.size < MOST_ENDPOINTS && !found.has(target.key)) found.set(target.key, target);
@@ -178,9 +188,12 @@ export class EndpointResolver {
     const isAddress = addressGroups(host) !== undefined;
     const found = isAddress ? [host] : await this.#resolve(host, signal);
     if (!Array.isArray(found)) throw new TypeError("resolve() gave no list");
-    const valid = found.filter((text) => typeof text === "string" && addressGroups(text) !== undefined);
-    if (valid.length === 0) throw new Error(`${host} has no address`);
-    return valid.map((text) => ({
+    const valid = new Set<string>();
+    const listed = found.slice(0, this.#listedLeft);
+    this.#listedLeft -= listed.length;
+    for (const text of listed) if (isAddressText(text)) valid.add(text);
+    if (valid.size === 0) throw new Error(`${host} has no address`);
+    return [...valid].slice(0, MOST_ENDPOINTS).map((text) => ({
       // The name and the keys belong to it: two names may have other keys behind one address, and keys change.
       key: `${text} ${port} ${endpoint.name}${keysText(endpoint)}`,
       address: { host: text, port },
@@ -188,6 +201,12 @@ export class EndpointResolver {
       family: text.includes(":") ? 6 : 4,
     }));
   }
+}
+
+function isAddressText(text: unknown): text is string {
+  return (
+    typeof text === "string" && text.length <= MOST_ADDRESS_CHARACTERS && addressGroups(text) !== undefined
+  );
 }
 
 function keysText({ remoteStatic = [] }: CheckedEndpoint): string {

@@ -8,6 +8,7 @@ import { AddressRanges } from "../../../src/rpc/addressRange.ts";
 import { type ProxyHeader, readProxyHeader } from "../../../src/rpc/proxyHeader.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
+import { RawPeer } from "../../support/rawPeer.ts";
 import {
   checkLeaksAfterEachTest,
   echo,
@@ -225,6 +226,37 @@ for (const [name, header, address] of goodHeaders.filter(([, { length }]) => len
     assert.equal(server.connections[0]!.remoteAddress, seen);
   });
 }
+
+test("header and first message in two pieces, split at every byte of the header and behind it", async () => {
+  const server = await startServer({
+    ...v2.options,
+    ...trusting,
+    maxConnectionsPerAddress: 512,
+    onMessage: (message) => message.reply(text(message.connection.remoteAddress)),
+  });
+  const header = new TextEncoder().encode("PROXY TCP4 198.51.100.9 10.0.0.1 4711 443\r\n");
+  for (let split = 1; split <= header.length + 6; split++) {
+    const peer = await RawPeer.connect(server.port);
+    const { socket } = peer;
+    const write = socket.write.bind(socket);
+    // The session writes its first message in one piece: the header goes before it.
+    let first = true;
+    socket.write = ((bytes: Uint8Array) => {
+      if (!first) return write(bytes);
+      first = false;
+      const joined = new Uint8Array([...header, ...bytes]);
+      setTimeout(() => write(joined.subarray(split)), 2);
+      return write(joined.subarray(0, split));
+    }) as typeof socket.write;
+    const session = await v2.rawSession(peer, "client");
+    socket.write(session.seal(1, text("who am I?")));
+    const { body } = await session.receive();
+    assert.equal(new TextDecoder().decode(body), "198.51.100.9", `split at ${split}`);
+    session.destroy();
+    await peer.destroy();
+  }
+  assert.equal(server.badProxyHeaders, 0);
+});
 
 test("who is not trusted is a client like any other, and its header is no handshake", async () => {
   const server = await startServer({

@@ -1,0 +1,208 @@
+// What a client with several endpoints is told by resolvers, registries and servers that lie, flap, or say nothing.
+
+import assert from "node:assert/strict";
+import type { ClientOptions, Endpoint, ResolveName, Server } from "../../../src/index.ts";
+import type { StickyClient } from "../../../src/rpc/stickyClient.ts";
+import { onAfterEachTest, test } from "../../support/harness.ts";
+import { v2 } from "../../support/protocols.ts";
+import { RawListener } from "../../support/rawPeer.ts";
+import {
+  checkLeaksAfterEachTest,
+  fromText,
+  rejectsWith,
+  startClient,
+  startServer,
+  text,
+  waitFor,
+} from "../../support/rpcHarness.ts";
+
+const listeners: RawListener[] = [];
+onAfterEachTest(async () => {
+  await Promise.all(listeners.splice(0).map((listener) => listener.close()));
+});
+checkLeaksAfterEachTest();
+
+const { options } = v2;
+const named = (name: string, port = 0): Promise<Server> =>
+  startServer({ ...options, port, onMessage: (message) => message.reply(text(name)) });
+const ask = async (client: StickyClient) => fromText(await client.request(text("who?")));
+const clientOf = (more: ClientOptions) => startClient({ ...options, ...more }) as StickyClient;
+
+const revoked = () => {
+  const { proxy, revoke } = Proxy.revocable([], {});
+  revoke();
+  return proxy;
+};
+const untellable = {
+  get message() {
+    throw new Error("no");
+  },
+  toString() {
+    throw new Error("no");
+  },
+};
+
+test("answers that are none end in a typed error", async () => {
+  const answers: [string, () => unknown][] = [
+    ["nothing", () => []],
+    ["no list", () => "127.0.0.1"],
+    ["undefined", () => undefined],
+    [
+      "a list of nothing",
+      () => [null, undefined, {}, 7n, Symbol("x"), "", "localhost", "1.2.3", "1.2.3.4.5"],
+    ],
+    ["texts that are too long", () => [`${"0".repeat(10_000_000)}.1.1.1`, `::${":".repeat(1_000_000)}`]],
+    ["a list whose places throw", () => [revoked()]],
+    ["a revoked proxy", revoked],
+    [
+      "an error that can't be told",
+      () => {
+        throw untellable;
+      },
+    ],
+    [
+      "undefined, thrown",
+      () => {
+        throw undefined;
+      },
+    ],
+    ["an error that can't be told, later", () => Promise.reject(untellable)],
+    // biome-ignore lint/suspicious/noThenProperty: it is what is tested
+    ["a thenable that throws", () => ({ then: () => assert.fail("thrown by then") })],
+  ];
+  for (const [what, answer] of answers) {
+    const client = clientOf({ endpoints: [{ host: "a.test", port: 1 }], resolve: answer as ResolveName });
+    await rejectsWith(client.request(text("x")), "ERR_DIAL_FAILED").catch((error) => {
+      throw new Error(`${what}: ${error}`);
+    });
+    const other = clientOf({ endpoints: answer as () => Endpoint[] });
+    const error = await other.request(text("x")).then(
+      () => assert.fail(what),
+      (reason) => reason,
+    );
+    assert.equal(error.name, "SealwireError", what);
+  }
+});
+
+test("answers without end are bounded, in members, sockets and time", async () => {
+  const server = await named("a");
+  const endless = Array.from(
+    { length: 1_000_000 },
+    (_, i) => `127.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`,
+  );
+  let looked = 0;
+  const repeated = new Proxy(new Array(1_000_000).fill("127.0.0.1"), {
+    get: (list, name) => {
+      if (typeof name === "string" && /^\d+$/.test(name)) looked++;
+      return Reflect.get(list, name);
+    },
+  });
+  const { port } = server;
+  const client = clientOf({ endpoints: [{ host: "a.test", port }], resolve: () => endless });
+  // Only 127.0.0.1 of them has a server that listens there.
+  assert.equal(await ask(client), "a");
+  assert.ok(client.stats.endpoints!.length <= 1_024, `${client.stats.endpoints!.length} members`);
+  assert.ok(client.stats.connections <= 1_024);
+  const same = clientOf({
+    endpoints: Array.from({ length: 1_024 }, (_, i) => ({ host: `${i}.test`, port })),
+    resolve: () => repeated,
+  });
+  assert.equal(await ask(same), "a");
+  assert.ok(same.stats.endpoints!.length <= 1_024);
+  assert.ok(looked <= 2 * 16_384, `${looked} of a milliard answers were looked at`);
+  const many = clientOf({ endpoints: () => new Array(100_000).fill({ port }) });
+  await rejectsWith(many.request(text("x")), "ERR_INVALID_ARGUMENT");
+});
+
+test("answers that flap between servers lose no call, and nothing of the old ones stays", async () => {
+  const servers = [await named("a"), await named("b"), await named("c")];
+  let turn = 0;
+  const client = clientOf({
+    endpoints: () => {
+      turn++;
+      const server = servers[turn % servers.length]!;
+      return [{ port: server.port }, { port: server.port, host: `127.0.0.1` }];
+    },
+  });
+  const seen = new Set<string>();
+  const failures: unknown[] = [];
+  for (let i = 0; i < 4_000 && seen.size < 3; i++) {
+    await ask(client).then(
+      (name) => seen.add(name),
+      (error) => failures.push(error),
+    );
+    // Whoever serves asks the client to go: the answers are old, and it looks again as soon as it may.
+    if (i % 50 === 0)
+      for (const server of servers) for (const connection of server.connections) void connection.close();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  assert.deepEqual(failures, []);
+  assert.ok(turn >= 2, `${turn} lookups`);
+  await waitFor(() => client.stats.endpoints!.length === 1, "the old ones to be forgotten");
+});
+
+test("an endpoint that accepts and never speaks holds no call up, and leaves the choice", async () => {
+  const silent = await RawListener.listen();
+  listeners.push(silent);
+  const server = await named("a");
+  const client = clientOf({
+    endpoints: [{ port: silent.port }, { port: server.port }],
+    handshakeTimeoutMs: 200,
+    requestTimeoutMs: 20_000,
+  });
+  const state = () => client.stats.endpoints![0]?.state;
+  for (let i = 0; i < 2_000 && state() !== "failing"; i++) {
+    assert.equal(await ask(client), "a");
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  assert.equal(state(), "failing");
+  assert.equal(client.stats.endpoints![0]!.lastError?.code, "ERR_HANDSHAKE_TIMEOUT");
+  await Promise.all(Array.from({ length: 100 }, async () => assert.equal(await ask(client), "a")));
+  // Nobody else: the call ends when the handshake does.
+  const alone = clientOf({ endpoints: [{ port: silent.port }], handshakeTimeoutMs: 50 });
+  await rejectsWith(alone.request(text("x")), "ERR_HANDSHAKE_TIMEOUT");
+});
+
+test("all endpoints down, then up: calls learn why, then go on, and probes come with growing pauses", async () => {
+  const servers = [await named("a"), await named("b")];
+  const client = clientOf({ endpoints: servers.map(({ port }) => ({ port })) });
+  await ask(client);
+  await Promise.all(servers.map((server) => server.close()));
+  await waitFor(() => client.connections.length === 0, "the drains to arrive");
+  const errors: (Error & { notBegun?: boolean })[] = [];
+  for (let i = 0; i < 4; i++)
+    await client.request(text("x"), { timeoutMs: 20_000 }).catch((error) => errors.push(error));
+  assert.equal(errors.length, 4);
+  for (const { notBegun, name } of errors) assert.deepEqual([name, notBegun], ["SealwireError", true]);
+  assert.deepEqual(
+    client.stats.endpoints!.map(({ state }) => state),
+    ["failing", "failing"],
+  );
+  assert.ok(client.stats.endpoints!.every(({ failures }) => failures >= 2));
+  for (const { port } of servers) await named("again", port);
+  assert.equal(await ask(client), "again");
+  await waitFor(() => {
+    ask(client).catch(() => {});
+    return client.stats.endpoints!.every(({ state }) => state === "open");
+  }, "both to be probed");
+  await waitFor(() => client.stats.inFlightRequests === 0, "the calls to end");
+});
+
+test("endpoints that close as soon as they are open settle every call", async () => {
+  const servers: Server[] = [];
+  for (let i = 0; i < 2; i++) {
+    servers.push(
+      await startServer({
+        ...options,
+        onConnectionState: (connection, state) => {
+          if (state === "open") void connection.close();
+        },
+        onMessage: (message) => message.reply(text("a")),
+      }),
+    );
+  }
+  const client = clientOf({ endpoints: servers.map(({ port }) => ({ port })), requestTimeoutMs: 3_000 });
+  const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => client.request(text("x"))));
+  for (const outcome of outcomes)
+    if (outcome.status === "rejected") assert.equal(outcome.reason.name, "SealwireError");
+});
