@@ -12,6 +12,18 @@ const run = promisify(execFile);
 
 const printed: Record<string, string[]> = {
   "echo.js": ["hello"],
+  "typed.js": [
+    "served echo",
+    "hello",
+    "Earth",
+    "planet.find NOT_FOUND 9",
+    'planet.find ERR_BAD_INPUT ["id"]',
+    "nobody watches any more",
+    "10000",
+    "the answer is 42",
+  ],
+  "orpc.js": ['{"id":3,"name":"Earth"}', "BAD_REQUEST", "1,2,3"],
+  "capnweb.js": ["hello capnweb", "2,5", "10,20"],
   "mutualKeys.js": ["hello alice", "the stranger is refused: true"],
   "firstUse.js": [
     "the first time: accepted",

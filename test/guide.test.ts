@@ -31,7 +31,9 @@ describe.each(runtimes())("in $label ($version)", (runtime) => {
     const file = join(folder, `${chapter.replace(/\W+/g, "-")}-${runtime.id}.mjs`);
     const built = (_: string, entry = "/index") => `"../../dist${entry}.js"`;
     writeFileSync(file, text.replace(/"sealwire(\/\w+)?"/g, built));
-    const { stdout } = await run(runtime.path, [...runtime.args, file], { cwd: folder, timeout: 60_000 });
+    // Deno finds packages through package.json, which this repository's tests otherwise keep from it.
+    const args = runtime.id === "deno" ? ["run", "-A"] : runtime.args;
+    const { stdout } = await run(runtime.path, [...args, file], { cwd: folder, timeout: 60_000 });
     const expected = [...text.matchAll(/\/\/ prints: (.*)$/gm)].map((match) => match[1]!);
     expect(expected.length).toBeGreaterThan(0);
     expect(stdout.trim().split("\n").sort()).toEqual(expected.sort());
