@@ -24,7 +24,7 @@ export const engineThresholds: Record<RuntimeName, EngineThresholds> = {
     keystreamFromBytes: 320, // 4 × 64 B: wasm 0.26-0.44, keystream 0.27-0.34; 4 × 16 B: 0.19, 0.23
     nativeFromBytes: 6000, // 4 × 4,096 B: keystream 4.2-4.6, native 5.1-5.7; 4 × 8,192 B: 7.7-10.4, 7.2-8.6
     nativeMessageFromBytes: 4096,
-    chaChaNativeFromBytes: 24_000, // one of 16,384 B: wasm 16.6-18.8, native 16.1-23.2; of 64 KiB: 66-79, 47-52 (Zen 3)
+    chaChaNativeFromBytes: 12_000, // one of 4,096 B: wasm 4.3-4.9, native 6.9-9.9; of 16,384 B: 16-19, 13-20 (Zen 3)
     aheadBelowBytes: 5000, // one of 4,096 B: ahead 4.4-5.8, native 6.0-6.5; of 6,000 B: native 5.2-5.4
   },
   bun: {
@@ -38,7 +38,7 @@ export const engineThresholds: Record<RuntimeName, EngineThresholds> = {
     keystreamFromBytes: 1000, // 4 × 256 B: wasm 1.14, keystream 1.14
     nativeFromBytes: NEVER, // 16 × 4,096 B: keystream 5.0, native 25
     nativeMessageFromBytes: NEVER,
-    chaChaNativeFromBytes: 8_000, // one of 4,096 B: wasm 4.5, native 5.9-8.3; of 16,384 B: 17.0, 14.5 (Zen 3)
+    chaChaNativeFromBytes: 8_000, // one of 4,096 B: wasm 4.5, native 5.9-8.3; of 16,384 B: 17.0, 13.8-14.5 (Zen 3)
     aheadBelowBytes: 5400, // one of 4,096 B: ahead 5.4, keystream 6.3; above, too few fit
   },
   other: {

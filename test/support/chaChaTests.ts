@@ -23,7 +23,7 @@ interface Wycheproof {
 
 const LARGE = 64_512;
 /** Where the code takes another way: blocks of 16 and 64, groups of 256 behind block 0, and what is hashed two groups back. */
-const BOUNDARIES = [16, 64, 128, 192, 256, 448, 512, 704, 768, 960, 1_024, 4_096, 8_000, 16_384, 24_000];
+const BOUNDARIES = [16, 64, 128, 192, 256, 448, 512, 704, 768, 960, 1_024, 4_096, 8_000, 12_000, 16_384];
 const around = (lengths: readonly number[], reach: number) =>
   lengths.flatMap((at) => Array.from({ length: 2 * reach + 1 }, (_, i) => at - reach + i));
 
