@@ -5,6 +5,7 @@ export type { ErrorCode } from "./base/errors.ts";
 export { SealwireError } from "./base/errors.ts";
 export type { NonceLayout } from "./core/nonceCounter.ts";
 export type {
+  CipherName,
   Handshake,
   HandshakeFactory,
   HandshakeInfo,

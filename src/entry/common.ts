@@ -13,6 +13,7 @@ export {
   knownPeers,
 } from "../peers/knownPeers.ts";
 export type {
+  CipherName,
   Handshake,
   HandshakeFactory,
   HandshakeInfo,

@@ -8,11 +8,14 @@ import type { NonceLayout } from "../core/nonceCounter.ts";
 /** Which end of a connection this is: the client dialled. */
 export type Role = "client" | "server";
 
+/** The ciphers of Noise (sections 12.3 and 12.4), by its names: AES-256-GCM and ChaCha20-Poly1305. */
+export type CipherName = "AESGCM" | "ChaChaPoly";
+
 /** How transport frames look after the handshake. Both ends must agree; it follows from the protocol. */
 export interface TransportFormat {
   /** "sequence": u32be sequence (protocol v1). "kind": u32be sequence ‖ u8 kind (protocol v2). */
   readonly header: "sequence" | "kind";
-  /** Where the counter stands in the nonce. */
+  /** Where AES-256-GCM has the counter in its nonce. */
   readonly nonceLayout: NonceLayout;
   /** Each direction's key is replaced (Noise section 11.3) after this many frames; 0: never. */
   readonly rekeyAfterFrames: number;
@@ -28,6 +31,8 @@ export interface HandshakeResult {
   readonly receiveKey: Uint8Array;
   /** Who the peer is, as far as the handshake proved it. */
   readonly identity: PeerIdentity;
+  /** What seals frames under these keys. Left out: "AESGCM". "ChaChaPoly" has Noise's nonces, whatever the format says. */
+  readonly cipher?: CipherName;
   /**
    * Whether this side sent the last message of the handshake. A server that did has proof of nothing recent: its
    * connection opens with the peer's first frame, which the side that spoke first in the session sends at once. Left

@@ -2,13 +2,30 @@
 // replace their keys after a fixed number of frames (Noise section 11.3) where the protocol says so.
 
 import { readU32 } from "../core/bytes.ts";
+import { ChaChaFrameCipher } from "../core/chaChaFrameCipher.ts";
 import { channels } from "../core/diagnostics.ts";
 import type { Engine } from "../core/engine.ts";
 import type { FrameCipher } from "../core/frameCipher.ts";
 import { GcmFrameCipher } from "../core/gcmFrameCipher.ts";
+import { hasNativeChaCha } from "../core/runtimeChaCha.ts";
 import { memory } from "../core/wasmModule.ts";
-import type { HandshakeResult, TransportFormat } from "./handshake.ts";
+import type { CipherName, HandshakeResult, TransportFormat } from "./handshake.ts";
 import { LENGTH_BYTES } from "./wire.ts";
+
+/**
+ * The cipher of one direction. An engine is named before it is known which cipher the client chooses: one that
+ * ChaCha20-Poly1305 does not have here is the automatic choice.
+ */
+function frameCipher(
+  key: Uint8Array,
+  cipher: CipherName,
+  format: TransportFormat,
+  engine: Engine,
+): FrameCipher {
+  if (cipher === "AESGCM") return new GcmFrameCipher(key, format.nonceLayout, engine);
+  const isThere = engine === "wasm" || (engine === "native" && hasNativeChaCha());
+  return new ChaChaFrameCipher(key, isThere ? engine : "auto");
+}
 
 /** One direction: its cipher and how many frames its key still serves. */
 class Direction {
@@ -17,9 +34,9 @@ class Direction {
   readonly #rekeyAfter: number;
   #left: number;
 
-  constructor(name: "send" | "receive", key: Uint8Array, format: TransportFormat, engine: Engine) {
+  constructor(name: "send" | "receive", cipher: FrameCipher, format: TransportFormat) {
     this.#name = name;
-    this.cipher = new GcmFrameCipher(key, format.nonceLayout, engine);
+    this.cipher = cipher;
     this.#rekeyAfter = format.rekeyAfterFrames === 0 ? Number.POSITIVE_INFINITY : format.rekeyAfterFrames;
     this.#left = this.#rekeyAfter;
   }
@@ -53,8 +70,9 @@ export class Session {
 
   /** Takes over the keys of `result` and wipes them there. */
   constructor(result: HandshakeResult, format: TransportFormat, engine: Engine) {
-    this.#send = new Direction("send", result.sendKey, format, engine);
-    this.#receive = new Direction("receive", result.receiveKey, format, engine);
+    const { sendKey, receiveKey, cipher = "AESGCM" } = result;
+    this.#send = new Direction("send", frameCipher(sendKey, cipher, format, engine), format);
+    this.#receive = new Direction("receive", frameCipher(receiveKey, cipher, format, engine), format);
     result.sendKey.fill(0);
     result.receiveKey.fill(0);
   }

@@ -64,6 +64,7 @@ export const REKEY_AFTER_FRAMES = 65_536;
 
 /**
  * The first handshake frame of protocol v2 is u16be suite ‖ u16be length ‖ message. This bit of the suite means the hybrid
- * key exchange; the next one is reserved for a second cipher, the others are for versions to come. All 0: X25519 alone.
+ * key exchange, the next one ChaChaPoly; the others are for versions to come. All 0: X25519 alone and AESGCM.
  */
 export const HYBRID_SUITE_BIT = 0x0001;
+export const CHACHAPOLY_SUITE_BIT = 0x0002;

@@ -86,10 +86,13 @@ export interface CommonOptions extends ConnectionLimits, PeerOptions {
   exposeStacks?: boolean;
   /**
    * Another key exchange than protocol v2 with `psk`, `staticKey`, `remoteStatic`, `authorize`, `pattern`,
-   * `postQuantum` and `prologue`, e.g. `monteV1()`. It stays the caller's, who may share it.
+   * `postQuantum`, `cipher` and `prologue`, e.g. `monteV1()`. It stays the caller's, who may share it.
    */
   handshake?: HandshakeFactory;
-  /** Forces one AES-GCM engine; "auto" (default) takes the fastest by size. "wasm" keeps everything in the module. */
+  /**
+   * Forces one engine of the cipher; "auto" (default) takes the fastest by size. "wasm" keeps everything in the module.
+   * One that ChaChaPoly does not have ("keystream", in Bun "native") is for it the automatic choice.
+   */
   engine?: Engine;
 }
 

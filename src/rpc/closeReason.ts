@@ -39,7 +39,7 @@ export function callError(error: SealwireError | undefined, notBegun: boolean): 
 /** The socket ended while the handshake ran. Nothing is sent to say why a handshake is refused. */
 export function lostInHandshake(cause: unknown): SealwireError {
   const text =
-    "the connection ended during the handshake: the peer may have other options (psk, keys, pattern, postQuantum), " +
+    "the connection ended during the handshake: the peer may have other options (psk, keys, pattern, postQuantum, cipher), " +
     "speak another protocol, or be lost";
   return new SealwireError("ERR_HANDSHAKE", text, { cause });
 }

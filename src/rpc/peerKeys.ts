@@ -10,14 +10,15 @@ type KeyOptions = PeerOptions & OtherKeys & { handshake?: HandshakeFactory };
 
 /** @throws SealwireError ERR_INVALID_ARGUMENT naming the option */
 export function resolveHandshake(role: Role, options: KeyOptions): HandshakeFactory {
-  const { handshake, psk, staticKey, remoteStatic, authorize, pattern, postQuantum, prologue } = options;
+  const { handshake, psk, staticKey, remoteStatic, authorize, pattern, postQuantum, cipher, prologue } =
+    options;
   // A missing environment variable must not make an anonymous connection out of one with a psk.
   for (const name of ["psk", "staticKey", "remoteStatic", "authorize"] as const) {
     if (name in options && options[name] === undefined) {
       throw invalidArgument(name, "left out rather than undefined where none is meant");
     }
   }
-  const peer = { psk, staticKey, remoteStatic, authorize, pattern, postQuantum, prologue };
+  const peer = { psk, staticKey, remoteStatic, authorize, pattern, postQuantum, cipher, prologue };
   if (handshake === undefined) return role === "server" ? serverKeys(peer, options) : noise(peer, role);
   if (typeof handshake?.create !== "function") throw invalidArgument("handshake", "a HandshakeFactory");
   const other = peerOptionNames.find((name) => options[name] !== undefined);
@@ -27,7 +28,7 @@ export function resolveHandshake(role: Role, options: KeyOptions): HandshakeFact
 }
 
 /** What `reload` leaves as it was: everything about the handshake but the keys. */
-export function fixedOptions({ handshake, pattern, postQuantum, prologue }: KeyOptions): KeyOptions {
+export function fixedOptions({ handshake, pattern, postQuantum, cipher, prologue }: KeyOptions): KeyOptions {
   if (handshake !== undefined) throw invalidArgument("reload", "left alone with the option handshake");
-  return { pattern, postQuantum, prologue };
+  return { pattern, postQuantum, cipher, prologue };
 }

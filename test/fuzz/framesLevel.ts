@@ -4,10 +4,11 @@
 import assert from "node:assert/strict";
 import { slotsInUse } from "../../src/core/slotPool.ts";
 import { memory, RECEIVE_WINDOW } from "../../src/core/wasmModule.ts";
-import { aes256gcm } from "../../src/crypto.ts";
+import { aes256gcm, chacha20poly1305 } from "../../src/crypto.ts";
 import { Backlog, type RecordHandler } from "../../src/protocol/backlog.ts";
 import { FrameOpener } from "../../src/protocol/frameOpener.ts";
 import { FrameReader } from "../../src/protocol/frameReader.ts";
+import type { CipherName } from "../../src/protocol/handshake.ts";
 import { noise } from "../../src/protocol/noise/noiseFactory.ts";
 import { wipeReceiveMemory } from "../../src/protocol/receiveMemory.ts";
 import { Session } from "../../src/protocol/session.ts";
@@ -123,12 +124,18 @@ interface Story {
   mustFail: boolean;
 }
 
+/** Half of the keys are those of each cipher. */
+const cipherOf = (key: Uint8Array): CipherName => ((key[0]! & 1) === 0 ? "AESGCM" : "ChaChaPoly");
+
 function storyOf(random: Random, key: Uint8Array, count: number): Story {
-  const cipher = aes256gcm(key, "wasm");
+  const isChaCha = cipherOf(key) === "ChaChaPoly";
+  const cipher = isChaCha ? chacha20poly1305(key, "wasm") : aes256gcm(key, "wasm");
   const story: Story = { frames: [], expected: [], broken: false, mustFail: false };
   for (let i = 0; i < count; i++) {
     const text = plaintext(random, i === 0);
-    const sealed = cipher.seal(joined(u32(0), u32(0), u32(i)), text);
+    const nonce = joined(u32(0), u32(0), u32(i));
+    if (isChaCha) nonce.subarray(4).reverse();
+    const sealed = cipher.seal(nonce, text);
     const honest = joined(u32(sealed.length), sealed);
     const frame = random.chance(0.05) ? mutated(random, honest) : honest;
     story.frames.push(frame);
@@ -166,7 +173,7 @@ function oneStream(random: Random): number {
   const key = random.bytes(32);
   const count = random.between(1, 12);
   const story = storyOf(random, key, count);
-  const keys = { sendKey: new Uint8Array(32), receiveKey: key };
+  const keys = { sendKey: new Uint8Array(32), receiveKey: key, cipher: cipherOf(key) };
   // The runtime's ciphers cost more to make than all that is opened with them here.
   const engine = random.chance(0.9) ? "wasm" : random.pick(["auto", "native"] as const);
   const session = new Session(keys as never, format, engine);

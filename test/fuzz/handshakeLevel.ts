@@ -6,6 +6,7 @@ import { expandedKeys } from "../../src/core/cachedKey.ts";
 import { generateKeyPair } from "../../src/noise.ts";
 import type { Handshake } from "../../src/protocol/handshake.ts";
 import { noise } from "../../src/protocol/noise/noiseFactory.ts";
+import type { NoiseOptions } from "../../src/protocol/noise/noiseOptions.ts";
 import type { Random } from "../simulation/random.ts";
 import { codeOf, type Level, mutated, outcome, someBytes } from "./level.ts";
 
@@ -14,27 +15,29 @@ const [clientKeys, serverKeys] = [generateKeyPair(), generateKeyPair()];
 const info = { remoteAddress: "" };
 const authorize = () => true;
 
-const pairsWith = (postQuantum: boolean) => [
+type Suite = Pick<NoiseOptions, "postQuantum" | "cipher">;
+const pairsWith = (suite: Suite) => [
   [
-    { psk, postQuantum },
-    { psk, postQuantum },
+    { psk, ...suite },
+    { psk, ...suite },
   ],
-  [{ postQuantum }, { postQuantum }],
+  [{ ...suite }, { ...suite }],
   [
-    { staticKey: clientKeys.privateKey, remoteStatic: serverKeys.publicKey, postQuantum },
-    { staticKey: serverKeys.privateKey, remoteStatic: clientKeys.publicKey, postQuantum },
+    { staticKey: clientKeys.privateKey, remoteStatic: serverKeys.publicKey, ...suite },
+    { staticKey: serverKeys.privateKey, remoteStatic: clientKeys.publicKey, ...suite },
   ],
   [
-    { staticKey: clientKeys.privateKey, remoteStatic: serverKeys.publicKey, psk, postQuantum },
-    { staticKey: serverKeys.privateKey, authorize, psk, postQuantum },
+    { staticKey: clientKeys.privateKey, remoteStatic: serverKeys.publicKey, psk, ...suite },
+    { staticKey: serverKeys.privateKey, authorize, psk, ...suite },
   ],
 ];
-const factoriesWith = (postQuantum: boolean) =>
-  pairsWith(postQuantum).map(
-    ([client, server]) => [noise(client!, "client"), noise(server!, "server")] as const,
-  );
+const factoriesWith = (suite: Suite) =>
+  pairsWith(suite).map(([client, server]) => [noise(client!, "client"), noise(server!, "server")] as const);
+type Factories = ReturnType<typeof factoriesWith>;
 /** ML-KEM costs ten times what the rest does: most handshakes are without. */
-const [hybrid, classical] = [factoriesWith(true), factoriesWith(false)];
+const [hybrid, classical] = [true, false].map((postQuantum) =>
+  [{ postQuantum }, { postQuantum, cipher: "ChaChaPoly" } as const].flatMap(factoriesWith),
+) as [Factories, Factories];
 
 /** First messages of others, for replays. */
 const others = [...hybrid, ...classical].map(([client]) => {

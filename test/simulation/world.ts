@@ -4,6 +4,7 @@
 import type { SealwireError } from "../../src/base/errors.ts";
 import { expandedKeys } from "../../src/core/cachedKey.ts";
 import { acquireSlot, releaseSlot, slotsInUse } from "../../src/core/slotPool.ts";
+import type { CipherName } from "../../src/protocol/handshake.ts";
 import { monteV1 } from "../../src/protocol/v1.ts";
 import { createApi } from "../../src/rpc/api.ts";
 import type { Client } from "../../src/rpc/client.ts";
@@ -164,9 +165,12 @@ class World {
   #options(role: "client" | "server") {
     const random = this.#random;
     const maxFrameBytes = random.pick([70_000, 300_000]);
+    // By a byte of the psk, so that older seeds draw what they drew.
+    const named = ((this.#psk[0]! & 1) === 0 ? "AESGCM" : "ChaChaPoly") as CipherName;
+    const cipher = role === "client" ? named : (["AESGCM", "ChaChaPoly"] as const);
     const security = this.#v1
       ? { handshake: monteV1() }
-      : { psk: this.#psk.slice(), postQuantum: this.#postQuantum };
+      : { psk: this.#psk.slice(), postQuantum: this.#postQuantum, cipher };
     const waits = this.#reusesNumbers || this.#busy;
     return {
       ...security,

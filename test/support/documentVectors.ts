@@ -4,6 +4,7 @@ import { noiseTranscript, type VectorBlock, v1Block } from "./protocolVectors.ts
 import {
   bundleBlock,
   callBlocks,
+  chaChaBlocks,
   hybridBlocks,
   paddingBlock,
   recordsBlock,
@@ -14,7 +15,12 @@ import { toHex } from "./vectors.ts";
 
 /** Every block of the document by its identifier. */
 export function documentBlocks(): Record<string, VectorBlock> {
-  const sessions = { transport: transportBlocks(), call: callBlocks(), hybrid: hybridBlocks() };
+  const sessions = {
+    transport: transportBlocks(),
+    call: callBlocks(),
+    hybrid: hybridBlocks(),
+    ChaChaPoly: chaChaBlocks(),
+  };
   return {
     "v2-NNpsk0-steps": noiseTranscript("NNpsk0", true).block,
     "v2-NNhfs+psk0-steps": noiseTranscript("NNhfs+psk0", true).block,
@@ -34,6 +40,9 @@ export function documentBlocks(): Record<string, VectorBlock> {
     "v2-bundle": bundleBlock(),
     "v2-padding": paddingBlock(),
     "v2-rekey": rekeyBlock(),
+    "v2-NNpsk0-ChaChaPoly": noiseTranscript("NNpsk0", false, "ChaChaPoly").block,
+    "v2-XXhfs-ChaChaPoly": noiseTranscript("XXhfs", false, "ChaChaPoly").block,
+    "v2-ChaChaPoly-rekey": rekeyBlock("ChaChaPoly"),
     v1: v1Block(),
   };
 }

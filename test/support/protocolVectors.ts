@@ -3,6 +3,7 @@
 // machine: it writes the messages of both sides one after the other, with every intermediate value.
 
 import { gcm } from "@noble/ciphers/aes.js";
+import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { x25519 } from "@noble/curves/ed25519.js";
 import { blake2b } from "@noble/hashes/blake2.js";
 import { hmac } from "@noble/hashes/hmac.js";
@@ -49,6 +50,21 @@ function hkdf(ck: Uint8Array, ikm: Uint8Array, outputs: number): Uint8Array[] {
 
 /** Noise's nonce: 00000000 ‖ u64be n, for n < 2^32. */
 export const noiseNonce = (n: number): Uint8Array => concatBytes(u32be(0), u32be(0), u32be(n));
+
+export type Cipher = "AESGCM" | "ChaChaPoly";
+
+/** ENCRYPT of Noise with either cipher, n < 2^32; ChaChaPoly counts little-endian. */
+export function encrypt(
+  cipher: Cipher,
+  key: Uint8Array,
+  n: number,
+  ad: Uint8Array,
+  plaintext: Uint8Array,
+): Uint8Array {
+  if (cipher === "AESGCM") return gcm(key, noiseNonce(n), ad).encrypt(plaintext);
+  const nonce = concatBytes(u32be(0), u32be(n).reverse(), u32be(0));
+  return chacha20poly1305(key, nonce, ad).encrypt(plaintext);
+}
 
 export interface NoiseTranscript {
   block: VectorBlock;
@@ -101,9 +117,9 @@ function patternTokens(pattern: string): readonly [string, ...string[]] {
 }
 
 /** A whole handshake with the keys above and prologue "sealwire/2"; `steps` lists every state on the way. */
-export function noiseTranscript(pattern: string, steps: boolean): NoiseTranscript {
+export function noiseTranscript(pattern: string, steps: boolean, cipher: Cipher = "AESGCM"): NoiseTranscript {
   const isHybrid = pattern.includes("hfs");
-  const name = `Noise_${pattern}_25519${isHybrid ? "+MLKEM768" : ""}_AESGCM_BLAKE2b`;
+  const name = `Noise_${pattern}_25519${isHybrid ? "+MLKEM768" : ""}_${cipher}_BLAKE2b`;
   const [preMessages, ...messagePatterns] = patternTokens(pattern);
   const { clientEphemeral, serverEphemeral, clientStatic, serverStatic, psk } = vectorKeys;
   const { kemSeed, kemRandomness } = vectorKeys;
@@ -140,7 +156,7 @@ export function noiseTranscript(pattern: string, steps: boolean): NoiseTranscrip
     note(`k after ${why}`, k);
   };
   const encryptAndHash = (why: string, plaintext: Uint8Array): Uint8Array => {
-    const ciphertext = k === undefined ? plaintext : gcm(k, noiseNonce(n++), h).encrypt(plaintext);
+    const ciphertext = k === undefined ? plaintext : encrypt(cipher, k, n++, h, plaintext);
     mixHash(why, ciphertext);
     return ciphertext;
   };
@@ -195,7 +211,8 @@ export function noiseTranscript(pattern: string, steps: boolean): NoiseTranscrip
     parts.push(encryptAndHash("the empty payload", EMPTY));
     const message = concatBytes(...parts);
     messages.push(message);
-    const bytes = i === 0 && isHybrid ? firstFrame(1, message) : frame(message);
+    const suite = (isHybrid ? 1 : 0) + (cipher === "ChaChaPoly" ? 2 : 0);
+    const bytes = i === 0 ? firstFrame(suite, message) : frame(message);
     lines.push([`frame ${i + 1}, from the ${sender}`, bytes]);
   }
   const [first, second] = hkdf(ck, EMPTY, 2) as [Uint8Array, Uint8Array];

@@ -2,12 +2,14 @@
 // sessions. Written from the document, as all of protocolVectors.ts: it shares no code with src/.
 
 import { gcm } from "@noble/ciphers/aes.js";
+import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { concatBytes } from "@noble/hashes/utils.js";
 import {
   ascii,
+  type Cipher,
   EMPTY,
+  encrypt,
   frame,
-  noiseNonce,
   noiseTranscript,
   u32be,
   type VectorBlock,
@@ -52,8 +54,8 @@ function bundleV2(plaintexts: Uint8Array[], padding = 0): Uint8Array {
   return plaintextV2(0, "bundle", concatBytes(...entries), padding);
 }
 
-const sealV2 = (key: Uint8Array, n: number, plaintext: Uint8Array): Uint8Array =>
-  frame(gcm(key, noiseNonce(n)).encrypt(plaintext));
+const sealV2 = (key: Uint8Array, n: number, plaintext: Uint8Array, cipher: Cipher = "AESGCM"): Uint8Array =>
+  frame(encrypt(cipher, key, n, EMPTY, plaintext));
 
 /** A list of fields, written in the order given. */
 const fields = (...list: [tag: number, value: Uint8Array][]): Uint8Array =>
@@ -86,12 +88,13 @@ function sessionBlocks(
   pattern: string,
   client: [string, Uint8Array][],
   server: [string, Uint8Array][],
+  cipher: Cipher = "AESGCM",
 ): SessionBlocks {
-  const [clientKey, serverKey] = noiseTranscript(pattern, false).keys;
+  const [clientKey, serverKey] = noiseTranscript(pattern, false, cipher).keys;
   const lines = (key: Uint8Array, frames: [string, Uint8Array][]): VectorBlock =>
     frames.flatMap(([what, plaintext], n): VectorLine[] => [
       [`plaintext ${n}, ${what}`, plaintext],
-      [`frame ${n}`, sealV2(key, n, plaintext)],
+      [`frame ${n}`, sealV2(key, n, plaintext, cipher)],
     ]);
   return { client: lines(clientKey, client), server: lines(serverKey, server) };
 }
@@ -117,10 +120,10 @@ export function transportBlocks(): SessionBlocks {
   );
 }
 
-/** The same after the hybrid handshake, shorter. */
-export function hybridBlocks(): SessionBlocks {
-  return sessionBlocks(
-    "NNhfs+psk0",
+/** A shorter one. */
+const shortSession = (pattern: string, cipher?: Cipher): SessionBlocks =>
+  sessionBlocks(
+    pattern,
     [
       settings,
       ["request 1", plaintextV2(1, "message", ascii("hello"))],
@@ -128,8 +131,13 @@ export function hybridBlocks(): SessionBlocks {
       ["close", close(0)],
     ],
     [settings, ["reply to request 1", plaintextV2(1, "reply", ascii("hello"))], bundleOfEnd(1)],
+    cipher,
   );
-}
+
+/** After the hybrid handshake. */
+export const hybridBlocks = (): SessionBlocks => shortSession("NNhfs+psk0");
+/** After a handshake with ChaChaPoly, and with it. */
+export const chaChaBlocks = (): SessionBlocks => shortSession("NNpsk0", "ChaChaPoly");
 
 export const callVectors = {
   timeoutMs: 30_000,
@@ -280,10 +288,12 @@ export function paddingBlock(): VectorBlock {
 }
 
 /** The client's keys after the first two changes, and a frame under each. */
-export function rekeyBlock(): VectorBlock {
-  const [clientKey] = noiseTranscript("NNpsk0", false).keys;
+export function rekeyBlock(cipher: Cipher = "AESGCM"): VectorBlock {
+  const [clientKey] = noiseTranscript("NNpsk0", false, cipher).keys;
+  // n = 2^64 - 1 is the same in either order of bytes.
   const nonce = concatBytes(u32be(0), u32be(0xffffffff), u32be(0xffffffff));
-  const next = (key: Uint8Array): Uint8Array => gcm(key, nonce).encrypt(new Uint8Array(32)).slice(0, 32);
+  const aead = cipher === "AESGCM" ? gcm : chacha20poly1305;
+  const next = (key: Uint8Array): Uint8Array => aead(key, nonce).encrypt(new Uint8Array(32)).slice(0, 32);
   const second = next(clientKey);
   const third = next(second);
   const plaintext = plaintextV2(0, "message", ascii("hello"));
@@ -292,7 +302,7 @@ export function rekeyBlock(): VectorBlock {
     ["key of frames 65,536 to 131,071", second],
     ["key of frames 131,072 to 196,607", third],
     ["plaintext", plaintext],
-    ["frame 65,536", sealV2(second, 65_536, plaintext)],
-    ["frame 131,072", sealV2(third, 131_072, plaintext)],
+    ["frame 65,536", sealV2(second, 65_536, plaintext, cipher)],
+    ["frame 131,072", sealV2(third, 131_072, plaintext, cipher)],
   ];
 }

@@ -9,6 +9,8 @@
 //   staticKey, one remoteStatic, psk IKpsk2            staticKey, psk            XXpsk3 and IKpsk2
 //   pattern: P                       P                 pattern: P                P only
 //
+// The cipher is AESGCM unless `cipher` names another: a client names one, a server accepts those of its list.
+//
 // Each name stands for its hybrid form (XXhfs, NNhfs+psk0 …) unless `postQuantum` changes that. A client with false
 // speaks the classical form. A server accepts the hybrid form only, both with "accept", and the classical one with
 // false. The suite in the first frame tells a server which of the two it is.
@@ -18,10 +20,10 @@
 // KK.
 
 import { invalidArgument } from "../../base/errors.ts";
-import type { Role } from "../handshake.ts";
-import { HYBRID_SUITE_BIT } from "../wire.ts";
-import { type HandshakePattern, isHybrid } from "./pattern.ts";
-import { fundamentalPatternNames, messageLengths, parsePattern } from "./patterns.ts";
+import type { CipherName, Role } from "../handshake.ts";
+import type { HandshakePattern } from "./pattern.ts";
+import { fundamentalPatternNames, parsePattern } from "./patterns.ts";
+import type { NoiseProtocol } from "./suites.ts";
 
 /** See `PeerOptions.postQuantum`. */
 export type PostQuantum = boolean | "accept";
@@ -35,6 +37,8 @@ export interface Credentials {
   readonly hasAuthorize: boolean;
   readonly pattern: string | undefined;
   readonly postQuantum: PostQuantum;
+  /** What `cipher` names, without repetition. */
+  readonly ciphers: readonly CipherName[];
 }
 
 /** Where the psk goes when the options give one and the pattern's name doesn't say (section 10.2's advice). */
@@ -54,11 +58,20 @@ const defaultPskPosition: Readonly<Record<string, number>> = {
 };
 
 /**
- * The patterns that this side can run, the client exactly one.
+ * The protocols that this side can run, the client exactly one.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT that says what is missing or has no place
  */
-export function choosePatterns(role: Role, credentials: Credentials): HandshakePattern[] {
+export function chooseProtocols(role: Role, credentials: Credentials): NoiseProtocol[] {
+  const { ciphers } = credentials;
+  if (ciphers.length > 1 && role === "client") {
+    throw invalidArgument("cipher", "one name on a client; a list of several is for servers");
+  }
+  const patterns = choosePatterns(role, credentials);
+  return ciphers.flatMap((cipher) => patterns.map((pattern) => ({ pattern, cipher })));
+}
+
+function choosePatterns(role: Role, credentials: Credentials): HandshakePattern[] {
   const { postQuantum } = credentials;
   if (postQuantum === "accept" && role === "client") {
     throw invalidArgument(
@@ -144,18 +157,4 @@ function usesStatic(pattern: HandshakePattern, role: Role): boolean {
 /** Whether this role must know the other's static key before the first message. */
 export function peerStaticKnown(pattern: HandshakePattern, role: Role): boolean {
   return role === "client" ? pattern.responderStaticKnown : pattern.initiatorStaticKnown;
-}
-
-/** The suite that the first frame of a handshake names (HYBRID_SUITE_BIT). */
-export function suiteOf(pattern: HandshakePattern): number {
-  return isHybrid(pattern) ? HYBRID_SUITE_BIT : 0;
-}
-
-/** The pattern among `patterns` of this suite whose first message has this length, or undefined. */
-export function patternByFirstFrame(
-  patterns: readonly HandshakePattern[],
-  suite: number,
-  length: number,
-): HandshakePattern | undefined {
-  return patterns.find((pattern) => suiteOf(pattern) === suite && messageLengths(pattern)[0] === length);
 }

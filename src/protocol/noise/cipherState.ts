@@ -1,17 +1,25 @@
-// CipherState: Noise (revision 34) section 5.1 with AESGCM of section 12.4.
+// CipherState: Noise (revision 34) section 5.1 with ChaChaPoly of section 12.3 or AESGCM of section 12.4.
 //
 // k is secret, 32 bytes. n is two u32 halves, 2^64 - 1 is reserved for Rekey. The nonce of AES-GCM is
-// 00000000 ‖ u64be n. A failed decryption leaves n as it was.
+// 00000000 ‖ u64be n, that of ChaChaPoly 00000000 ‖ u64le n. A failed decryption leaves n as it was.
 //
 //   no key (bytes pass as they are) ──initializeKey()──▶ keyed ⟲ initializeKey(), rekey()
 //      └──────────────── destroy() ──▶ destroyed ◀── destroy() ──┘   nothing passes any more
 
 import { invalidArgument, SealwireError } from "../../base/errors.ts";
 import { requireBytes, requireBytesOf } from "../../core/bytes.ts";
+import {
+  type ChaCha20Poly1305,
+  type ChaChaEngine,
+  chacha20poly1305,
+  checkChaChaEngine,
+} from "../../core/chaCha20Poly1305.ts";
 import { checkEngine, type Engine } from "../../core/engine.ts";
 import { type Aes256Gcm, aes256gcm } from "../../core/gcm.ts";
 import { KEYLEN } from "../../core/noiseHash.ts";
 import { secretCopy } from "../../core/wipe.ts";
+import type { CipherName } from "../handshake.ts";
+import { checkCipher } from "./patterns.ts";
 
 const NONCE_BYTES = 12;
 const MAX_U32 = 0xffffffff;
@@ -21,23 +29,28 @@ const NO_AD = new Uint8Array(0);
 export class CipherState {
   #k: Uint8Array | undefined;
   /** The expanded key, made at first use: of the keys of a handshake, half encrypt nothing. */
-  #cipher: Aes256Gcm | undefined;
+  #cipher: Aes256Gcm | ChaCha20Poly1305 | undefined;
   readonly #nonce = new Uint8Array(NONCE_BYTES);
   #nHigh = 0;
   #nLow = 0;
   #destroyed = false;
 
   readonly #engine: Engine;
+  readonly #name: CipherName;
 
   /**
    * Without a key.
    *
-   * @param engine what does the work, see `aes256gcm`; the bytes are the same
+   * @param engine what does the work, see `aes256gcm` and `chacha20poly1305`; the bytes are the same
+   * @param cipher "AESGCM" (default) or "ChaChaPoly"
    * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED for an engine that this runtime does not have
    */
-  constructor(engine: Engine = "auto") {
-    checkEngine(engine);
+  constructor(engine: Engine = "auto", cipher: CipherName = "AESGCM") {
+    checkCipher(cipher);
+    if (cipher === "AESGCM") checkEngine(engine);
+    else checkChaChaEngine(engine);
     this.#engine = engine;
+    this.#name = cipher;
   }
 
   /**
@@ -142,8 +155,13 @@ export class CipherState {
     if (this.#destroyed) throw new SealwireError("ERR_CLOSED", "this CipherState was destroyed");
   }
 
-  #expanded(): Aes256Gcm | undefined {
-    if (this.#cipher === undefined && this.#k !== undefined) this.#cipher = aes256gcm(this.#k, this.#engine);
+  #expanded(): Aes256Gcm | ChaCha20Poly1305 | undefined {
+    if (this.#cipher === undefined && this.#k !== undefined) {
+      this.#cipher =
+        this.#name === "AESGCM"
+          ? aes256gcm(this.#k, this.#engine)
+          : chacha20poly1305(this.#k, this.#engine as ChaChaEngine);
+    }
     return this.#cipher;
   }
 
@@ -152,8 +170,9 @@ export class CipherState {
       throw new SealwireError("ERR_COUNTER_EXHAUSTED", "2^64 - 1 messages under one key");
     }
     const view = new DataView(this.#nonce.buffer);
-    view.setUint32(4, this.#nHigh);
-    view.setUint32(8, this.#nLow);
+    const isLittle = this.#name === "ChaChaPoly";
+    view.setUint32(isLittle ? 8 : 4, this.#nHigh, isLittle);
+    view.setUint32(isLittle ? 4 : 8, this.#nLow, isLittle);
     return this.#nonce;
   }
 

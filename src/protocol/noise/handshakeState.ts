@@ -54,7 +54,7 @@ export class HandshakeState {
   constructor(options: HandshakeStateOptions) {
     if (options === null || typeof options !== "object") throw invalidArgument("options", "an object");
     // Read once: what is used is what was checked, also where the options are getters.
-    const { initiator, prologue = EMPTY, s, rs, psks = [], pattern: given } = options;
+    const { initiator, prologue = EMPTY, s, rs, psks = [], pattern: given, cipher } = options;
     const { unsafeEphemeralForTests, unsafeKemForTests } = options;
     if (typeof initiator !== "boolean") throw invalidArgument("initiator", "true or false");
     requireBytesUpTo("prologue", prologue, MAX_PROLOGUE_BYTES);
@@ -70,7 +70,7 @@ export class HandshakeState {
     this.pattern = pattern;
     this.initiator = initiator;
     this.#lengths = messageLengths(pattern);
-    this.#tokens = new HandshakeTokens(pattern, initiator, prologue, keys);
+    this.#tokens = new HandshakeTokens(pattern, initiator, prologue, keys, cipher);
   }
 
   /** True when `writeMessage` is the next step, false when `readMessage` is or the handshake is over. */

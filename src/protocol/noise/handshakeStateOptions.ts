@@ -3,6 +3,7 @@
 import { invalidArgument } from "../../base/errors.ts";
 import { isBytes, requireBytes, requireBytesOf } from "../../core/bytes.ts";
 import { MLKEM768_RANDOMNESS_BYTES, MLKEM768_SEED_BYTES } from "../../core/mlKem768.ts";
+import type { CipherName } from "../handshake.ts";
 import type { KeyPair } from "./dh.ts";
 import { type HandshakePattern, isHybrid } from "./pattern.ts";
 import { DHLEN, PSKLEN } from "./patterns.ts";
@@ -13,6 +14,8 @@ export interface HandshakeStateOptions {
   pattern: string | HandshakePattern;
   /** Whether this side writes the first message. */
   initiator: boolean;
+  /** "AESGCM" (default) or "ChaChaPoly". */
+  cipher?: CipherName;
   /** Data that both sides must agree on, at most 131,072 bytes; empty by default. */
   prologue?: Uint8Array;
   /** The static key: 32 private bytes, or the pair (which saves a multiplication). Copied. */

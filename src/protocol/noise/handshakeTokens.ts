@@ -6,6 +6,7 @@
 import { isBytes } from "../../core/bytes.ts";
 import type { MlKem768KeyPair } from "../../core/mlKem768.ts";
 import { secretCopy } from "../../core/wipe.ts";
+import type { CipherName } from "../handshake.ts";
 import { dhFunctions, type KeyPair } from "./dh.ts";
 import type { CheckedKeys } from "./handshakeStateOptions.ts";
 import { kemFunctions } from "./kem.ts";
@@ -30,10 +31,16 @@ export class HandshakeTokens {
   #nextPsk = 0;
 
   /** @param keys checked; copied here */
-  constructor(pattern: HandshakePattern, initiator: boolean, prologue: Uint8Array, keys: CheckedKeys) {
+  constructor(
+    pattern: HandshakePattern,
+    initiator: boolean,
+    prologue: Uint8Array,
+    keys: CheckedKeys,
+    cipher: CipherName | undefined,
+  ) {
     this.#initiator = initiator;
     this.#mixesEphemerals = pattern.pskCount > 0;
-    this.symmetric = new SymmetricState(protocolName(pattern));
+    this.symmetric = new SymmetricState(protocolName(pattern, cipher));
     this.symmetric.mixHash(prologue);
 
     const { s, rs, psks, unsafeEphemeralForTests, unsafeKemForTests } = keys;

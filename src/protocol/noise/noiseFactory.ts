@@ -4,18 +4,17 @@ import { invalidArgument, SealwireError } from "../../base/errors.ts";
 import { readU32 } from "../../core/bytes.ts";
 import type { HandshakeFactory, Role, TransportFormat } from "../handshake.ts";
 import { LENGTH_BYTES, REKEY_AFTER_FRAMES } from "../wire.ts";
-import { patternByFirstFrame } from "./choosePattern.ts";
 import { NoiseHandshake } from "./noiseHandshake.ts";
 import {
   type AnonymousOptions,
   type NoiseOptions,
   type NoiseSettings,
-  patternsFor,
+  protocolsFor,
   resolveNoiseOptions,
   wipeSettings,
 } from "./noiseOptions.ts";
-import type { HandshakePattern } from "./pattern.ts";
 import { protocolName } from "./patterns.ts";
+import { type NoiseProtocol, protocolByFirstFrame } from "./suites.ts";
 
 /** A factory of Noise handshakes. It holds copies of psk and static key until `destroy`; then `create` throws ERR_CLOSED. */
 export interface NoiseFactory extends HandshakeFactory {
@@ -33,7 +32,7 @@ export interface AnonymousNoiseFactory extends NoiseFactory {
  * Protocol v2, the default: Noise_<pattern>_25519+MLKEM768_AESGCM_BLAKE2b with the pattern that the options ask for
  * (see docs/PROTOCOL.md): nothing: NNhfs, anonymous; `psk`: NNhfs+psk0; `staticKey`: XXhfs; `staticKey` and one
  * `remoteStatic` on the client: IKhfs; with `psk` besides: XXhfs+psk3, IKhfs+psk2; or an explicit `pattern`. With
- * `postQuantum: false` the same without "hfs" and "+MLKEM768".
+ * `postQuantum: false` the same without "hfs" and "+MLKEM768", with `cipher: "ChaChaPoly"` that for "AESGCM".
  *
  * @param role check the options for this role now; left out, they must fit at least one role, and `create`
  *   throws for the other
@@ -65,23 +64,23 @@ export function noise(options: NoiseOptions = {}, role?: Role): NoiseFactory {
   const named = choices[role ?? "client"] ?? choices.server!;
   let destroyed = false;
   return {
-    name: named.map(protocolName).join(" or "),
+    name: named.map(({ pattern, cipher }) => protocolName(pattern, cipher)).join(" or "),
     format,
-    anonymous: settings.psk === undefined && named.every((pattern) => /^NN(hfs)?$/.test(pattern.name)),
+    anonymous: settings.psk === undefined && named.every(({ pattern }) => /^NN(hfs)?$/.test(pattern.name)),
     create(handshakeRole, info) {
       if (destroyed) throw new SealwireError("ERR_CLOSED", "this handshake factory was destroyed");
       requireRole(handshakeRole);
       if (typeof info?.remoteAddress !== "string") throw invalidArgument("info.remoteAddress", "a string");
       // Asking again gives the error that says what this role lacks.
-      const patterns = choices[handshakeRole] ?? patternsFor(handshakeRole, settings);
-      return new NoiseHandshake(handshakeRole, patterns, settings, info);
+      const protocols = choices[handshakeRole] ?? protocolsFor(handshakeRole, settings);
+      return new NoiseHandshake(handshakeRole, protocols, settings, info);
     },
     firstMessageBytes(received) {
       if (received.length < LENGTH_BYTES) return LENGTH_BYTES;
       const announced = readU32(received, 0);
       const length = announced & 0xffff;
-      const pattern = patternByFirstFrame(choices.server ?? [], announced >>> 16, length);
-      return pattern === undefined ? LENGTH_BYTES : LENGTH_BYTES + length;
+      const protocol = protocolByFirstFrame(choices.server ?? [], announced >>> 16, length);
+      return protocol === undefined ? LENGTH_BYTES : LENGTH_BYTES + length;
     },
     destroy() {
       destroyed = true;
@@ -94,16 +93,16 @@ function requireRole(role: Role): void {
   if (role !== "client" && role !== "server") throw invalidArgument("role", '"client" or "server"');
 }
 
-type Choices = Partial<Record<Role, HandshakePattern[]>>;
+type Choices = Partial<Record<Role, NoiseProtocol[]>>;
 
-/** The patterns of the wanted role, or of every role that the options fit; throws when that is none. */
+/** The protocols of the wanted role, or of every role that the options fit; throws when that is none. */
 function choose(settings: NoiseSettings, role: Role | undefined): Choices {
-  if (role !== undefined) return { [role]: patternsFor(role, settings) };
+  if (role !== undefined) return { [role]: protocolsFor(role, settings) };
   const choices: Choices = {};
   let error: unknown;
   for (const candidate of ["server", "client"] as const) {
     try {
-      choices[candidate] = patternsFor(candidate, settings);
+      choices[candidate] = protocolsFor(candidate, settings);
     } catch (reason) {
       error = reason;
     }

@@ -11,42 +11,40 @@
 import { isSealwireError, SealwireError } from "../../base/errors.ts";
 import { requireBytes, writeU32 } from "../../core/bytes.ts";
 import type { Handshake, HandshakeInfo, HandshakeResult, Role } from "../handshake.ts";
-import { HYBRID_SUITE_BIT, LENGTH_BYTES } from "../wire.ts";
-import { patternByFirstFrame, peerStaticKnown, suiteOf } from "./choosePattern.ts";
+import { LENGTH_BYTES } from "../wire.ts";
+import { peerStaticKnown } from "./choosePattern.ts";
 import { HandshakeState } from "./handshakeState.ts";
 import { encodeKey, equalKeys } from "./keys.ts";
 import { copySettings, type NoiseSettings, wipeSettings } from "./noiseOptions.ts";
-import type { HandshakePattern } from "./pattern.ts";
+import { isHybrid } from "./pattern.ts";
 import { messageLengths, protocolName } from "./patterns.ts";
+import { type NoiseProtocol, protocolByFirstFrame, suiteDifferences, suiteOf } from "./suites.ts";
 
 type State = "write" | "length" | "message" | "authorizing" | "done" | "consumed" | "destroyed";
 
 export class NoiseHandshake implements Handshake {
   readonly #role: Role;
-  readonly #patterns: readonly HandshakePattern[];
+  readonly #protocols: readonly NoiseProtocol[];
   readonly #settings: NoiseSettings;
   readonly #info: HandshakeInfo;
   #noise: HandshakeState | undefined;
+  /** What `#noise` runs. */
+  #protocol: NoiseProtocol | undefined;
   #state: State;
   #expectedLength = 0;
   /** Of a server: what the first frame announced. */
-  #announced: HandshakePattern | undefined;
+  #announced: NoiseProtocol | undefined;
   #hasSent = false;
   #checkedPeer = false;
 
   /** `settings` stay the factory's, which may wipe them at any time; the handshake works on copies. */
-  constructor(
-    role: Role,
-    patterns: readonly HandshakePattern[],
-    settings: NoiseSettings,
-    info: HandshakeInfo,
-  ) {
+  constructor(role: Role, protocols: readonly NoiseProtocol[], settings: NoiseSettings, info: HandshakeInfo) {
     this.#role = role;
-    this.#patterns = patterns;
+    this.#protocols = protocols;
     this.#settings = copySettings(settings);
     this.#info = info;
     this.#state = role === "client" ? "write" : "length";
-    if (role === "client") this.#noise = this.#start(patterns[0]!);
+    if (role === "client") this.#noise = this.#start(protocols[0]!);
   }
 
   send(): Uint8Array | undefined {
@@ -58,7 +56,7 @@ export class NoiseHandshake implements Handshake {
       const message = noise.writeMessage();
       const frame = new Uint8Array(LENGTH_BYTES + message.length);
       // A Noise message has at most 65,535 bytes, so the upper half of a length is 0: room for the suite.
-      const suite = isFirst ? suiteOf(noise.pattern) : 0;
+      const suite = isFirst ? suiteOf(this.#protocol!) : 0;
       writeU32(frame, 0, suite * 0x10000 + message.length);
       frame.set(message, LENGTH_BYTES);
       this.#state = noise.isFinished ? "done" : "length";
@@ -105,9 +103,10 @@ export class NoiseHandshake implements Handshake {
     this.#end("consumed");
     return {
       ...keys,
+      cipher: this.#protocol!.cipher,
       spokeLast: initiatorSpokeLast === (this.#role === "client"),
       identity: {
-        protocol: protocolName(noise.pattern),
+        protocol: this.#name(),
         authenticated: noise.pattern.pskCount > 0 || remoteStaticKey !== undefined,
         remoteStaticKey,
         handshakeHash,
@@ -129,18 +128,26 @@ export class NoiseHandshake implements Handshake {
     if (this.#state === "destroyed") throw new SealwireError("ERR_CLOSED", "the handshake was destroyed");
   }
 
-  #start(pattern: HandshakePattern): HandshakeState {
+  #name(): string {
+    const { pattern, cipher } = this.#protocol!;
+    return protocolName(pattern, cipher);
+  }
+
+  #start(protocol: NoiseProtocol): HandshakeState {
+    this.#protocol = protocol;
+    const { pattern, cipher } = protocol;
     const { psk, s, remoteStatics, prologue, ephemeralForTests, kemForTests } = this.#settings;
     try {
       return new HandshakeState({
         pattern: pattern.name,
+        cipher,
         initiator: this.#role === "client",
         prologue,
         s,
         rs: peerStaticKnown(pattern, this.#role) ? remoteStatics[0] : undefined,
         psks: pattern.pskCount > 0 ? [psk!] : [],
         unsafeEphemeralForTests: ephemeralForTests,
-        unsafeKemForTests: suiteOf(pattern) === 0 ? undefined : kemForTests,
+        unsafeKemForTests: isHybrid(pattern) ? kemForTests : undefined,
       });
     } finally {
       // The HandshakeState has copies of its own.
@@ -153,7 +160,7 @@ export class NoiseHandshake implements Handshake {
     // Only a server can have more than one pattern, and only until its first message.
     if (this.#noise === undefined) {
       this.#expectedLength = view.getUint16(2);
-      this.#announced = this.#patternNamed(view.getUint16(0), this.#expectedLength);
+      this.#announced = this.#protocolNamed(view.getUint16(0), this.#expectedLength);
     } else {
       this.#expectedLength = view.getUint32(0);
       if (this.#expectedLength !== this.#noise.nextMessageBytes) throw this.#mismatch(this.#expectedLength);
@@ -161,20 +168,17 @@ export class NoiseHandshake implements Handshake {
     this.#state = "message";
   }
 
-  /** The pattern that the client's first frame stands for. */
-  #patternNamed(suite: number, length: number): HandshakePattern {
-    const pattern = patternByFirstFrame(this.#patterns, suite, length);
-    if (pattern !== undefined) return pattern;
-    const isKnown = (suite & ~HYBRID_SUITE_BIT) === 0;
-    if (isKnown && !this.#patterns.some((own) => suiteOf(own) === suite)) {
-      const [its, own] = suite === 0 ? ["X25519 alone", "hybrid"] : ["hybrid", "X25519 alone"];
-      throw new SealwireError(
-        "ERR_HANDSHAKE",
-        `the client's key exchange is ${its}, this side's ${own}: the option postQuantum differs, ` +
-          "or the peer speaks another protocol",
-      );
-    }
-    throw this.#mismatch(isKnown ? length : suite * 0x10000 + length);
+  /** The protocol that the client's first frame stands for. */
+  #protocolNamed(suite: number, length: number): NoiseProtocol {
+    const protocol = protocolByFirstFrame(this.#protocols, suite, length);
+    if (protocol !== undefined) return protocol;
+    const differences = suiteDifferences(this.#protocols, suite);
+    if (differences === undefined) throw this.#mismatch(suite * 0x10000 + length);
+    if (differences.length === 0) throw this.#mismatch(length);
+    throw new SealwireError(
+      "ERR_HANDSHAKE",
+      `${differences.join(", and ")}, or the peer speaks another protocol`,
+    );
   }
 
   #mismatch(length: number): SealwireError {
@@ -193,7 +197,7 @@ export class NoiseHandshake implements Handshake {
     } catch (error) {
       throw new SealwireError(
         "ERR_HANDSHAKE",
-        `a handshake message of ${protocolName(noise.pattern)} is not authentic: ` +
+        `a handshake message of ${this.#name()} is not authentic: ` +
           "the peer has another key, psk or prologue, or the message was altered",
         { cause: error },
       );
@@ -219,7 +223,7 @@ export class NoiseHandshake implements Handshake {
     const info = {
       role: this.#role,
       remoteAddress: this.#info.remoteAddress,
-      protocol: protocolName(this.#noise!.pattern),
+      protocol: this.#name(),
     };
     let answer: boolean | Promise<boolean>;
     try {
@@ -255,8 +259,11 @@ export class NoiseHandshake implements Handshake {
   }
 
   #allowedLengths(): string {
-    const names = this.#patterns.map((pattern) => `${pattern.name} (${messageLengths(pattern).join(", ")})`);
-    return names.join(" or ");
+    const names = this.#protocols.map(
+      ({ pattern }) => `${pattern.name} (${messageLengths(pattern).join(", ")})`,
+    );
+    // Of several ciphers each pattern is named once.
+    return [...new Set(names)].join(" or ");
   }
 }
 

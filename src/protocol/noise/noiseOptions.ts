@@ -6,11 +6,12 @@ import { requireBytes, requireBytesUpTo } from "../../core/bytes.ts";
 import { MLKEM768_RANDOMNESS_BYTES, MLKEM768_SEED_BYTES } from "../../core/mlKem768.ts";
 import { encodeText } from "../../core/text.ts";
 import { secretCopy } from "../../core/wipe.ts";
-import type { Role } from "../handshake.ts";
-import { type Credentials, choosePatterns, type PostQuantum } from "./choosePattern.ts";
+import type { CipherName, Role } from "../handshake.ts";
+import { type Credentials, chooseProtocols, type PostQuantum } from "./choosePattern.ts";
 import type { KeyPair } from "./dh.ts";
 import { decodeKey, type KeyInput, keyPairOf } from "./keys.ts";
-import type { HandshakePattern } from "./pattern.ts";
+import { cipherNames } from "./patterns.ts";
+import type { NoiseProtocol } from "./suites.ts";
 
 /** What `authorize` learns besides the key. */
 export interface AuthorizeInfo {
@@ -52,6 +53,12 @@ export interface PeerOptions {
    * client names. Static keys are X25519 in any case: what this protects and what it doesn't is in docs/PROTOCOL.md.
    */
   postQuantum?: boolean | "accept";
+  /**
+   * What encrypts: "AESGCM" (default), AES-256-GCM, or "ChaChaPoly", ChaCha20-Poly1305, which is faster where AES has no
+   * instructions of the processor, or the runtime makes little of them (Deno). A client names one and never falls back; a
+   * server may have a list, of which it takes what each client names.
+   */
+  cipher?: CipherName | readonly CipherName[];
   /** Whatever both ends must agree on: up to 65,535 bytes, or text. */
   prologue?: Uint8Array | string;
 }
@@ -94,6 +101,7 @@ export interface NoiseSettings extends Readonly<Secrets> {
   readonly authorize: Authorize | undefined;
   readonly pattern: string | undefined;
   readonly postQuantum: PostQuantum;
+  readonly ciphers: readonly CipherName[];
   /** "sealwire/2" ‖ the option. */
   readonly prologue: Uint8Array;
 }
@@ -106,6 +114,7 @@ export const peerOptionNames = [
   "authorize",
   "pattern",
   "postQuantum",
+  "cipher",
   "prologue",
 ] as const satisfies readonly (keyof PeerOptions)[];
 
@@ -142,6 +151,7 @@ export function resolveNoiseOptions(options: NoiseOptions): NoiseSettings {
     authorize,
     pattern,
     postQuantum,
+    ciphers: decodeCiphers(options.cipher),
   };
   const secrets: Secrets = {
     psk: undefined,
@@ -183,8 +193,8 @@ export function wipeSettings(settings: Secrets): void {
   settings.kemForTests?.fill(0);
 }
 
-/** The patterns that these settings mean for a role. */
-export function patternsFor(role: Role, settings: NoiseSettings): HandshakePattern[] {
+/** The protocols that these settings mean for a role. */
+export function protocolsFor(role: Role, settings: NoiseSettings): NoiseProtocol[] {
   const credentials: Credentials = {
     hasPsk: settings.psk !== undefined,
     hasStaticKey: settings.s !== undefined,
@@ -192,8 +202,18 @@ export function patternsFor(role: Role, settings: NoiseSettings): HandshakePatte
     hasAuthorize: settings.authorize !== undefined,
     pattern: settings.pattern,
     postQuantum: settings.postQuantum,
+    ciphers: settings.ciphers,
   };
-  return choosePatterns(role, credentials);
+  return chooseProtocols(role, credentials);
+}
+
+function decodeCiphers(cipher: NoiseOptions["cipher"] = "AESGCM"): CipherName[] {
+  const names: readonly unknown[] = Array.isArray(cipher) ? cipher : [cipher];
+  const known = cipherNames.filter((name) => names.includes(name));
+  if (known.length === 0 || !names.every((name) => known.includes(name as CipherName))) {
+    throw invalidArgument("cipher", '"AESGCM", "ChaChaPoly" or, on a server, a list of them');
+  }
+  return known;
 }
 
 function copyKemBytes(bytes: Uint8Array | undefined): Uint8Array | undefined {

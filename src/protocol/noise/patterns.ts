@@ -7,11 +7,12 @@
 
 import { invalidArgument } from "../../base/errors.ts";
 import { MLKEM768_CIPHERTEXT_BYTES, MLKEM768_ENCAPSULATION_KEY_BYTES } from "../../core/mlKem768.ts";
+import type { CipherName } from "../handshake.ts";
 import { KEY_BYTES, TAG_BYTES } from "../wire.ts";
 import { checkedPattern, type HandshakePattern, isDh, isHybrid, type Token, wellFormed } from "./pattern.ts";
 
 export { HASHLEN, KEYLEN } from "../../core/noiseHash.ts";
-/** Lengths in bytes (sections 4.1, 4.2 and 9.1) for 25519 and AESGCM. */
+/** Lengths in bytes (sections 4.1, 4.2 and 9.1) for 25519 and either cipher. */
 export const DHLEN = KEY_BYTES;
 export const TAGLEN = TAG_BYTES;
 export const PSKLEN = KEY_BYTES;
@@ -151,14 +152,25 @@ function applyPskModifiers(modifiers: string, pattern: HandshakePattern): Handsh
   return { ...pattern, messages, pskCount: positions.length };
 }
 
+/** The names that a cipher can have, the default first. */
+export const cipherNames: readonly CipherName[] = ["AESGCM", "ChaChaPoly"];
+
 /**
  * "Noise_<pattern>_25519_AESGCM_BLAKE2b" (section 8), with "25519+MLKEM768" where it is hybrid (HFS section 5).
  *
+ * @param cipher "AESGCM" (default) or "ChaChaPoly"
  * @throws SealwireError ERR_INVALID_ARGUMENT
  */
-export function protocolName(pattern: HandshakePattern): string {
+export function protocolName(pattern: HandshakePattern, cipher: CipherName = "AESGCM"): string {
   const { name, messages } = wellFormed(pattern);
-  return `Noise_${name}_25519${isHybrid({ messages }) ? "+MLKEM768" : ""}_AESGCM_BLAKE2b`;
+  checkCipher(cipher);
+  return `Noise_${name}_25519${isHybrid({ messages }) ? "+MLKEM768" : ""}_${cipher}_BLAKE2b`;
+}
+
+/** @throws SealwireError ERR_INVALID_ARGUMENT */
+export function checkCipher(cipher: unknown): asserts cipher is CipherName {
+  if (!cipherNames.includes(cipher as CipherName))
+    throw invalidArgument("cipher", '"AESGCM" or "ChaChaPoly"');
 }
 
 /**

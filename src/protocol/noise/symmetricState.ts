@@ -8,13 +8,15 @@ import { requireBytesUpTo } from "../../core/bytes.ts";
 import { MAX_MIX_BYTES, mixHash, mixKey, mixKeyAndHash, split } from "../../core/noiseHash.ts";
 import { encodeText } from "../../core/text.ts";
 import { secretBytes, secretCopy } from "../../core/wipe.ts";
+import type { CipherName } from "../handshake.ts";
 import { CipherState } from "./cipherState.ts";
 import { HASHLEN, KEYLEN, TAGLEN } from "./patterns.ts";
 
 /** SymmetricState of Noise (section 5.2). */
 export class SymmetricState {
   /** Its keys live for a message or two: not worth setting up the runtime's own AES. */
-  readonly #cipher = new CipherState("wasm");
+  readonly #cipher: CipherState;
+  readonly #cipherName: CipherName;
   readonly #ck: Uint8Array;
   readonly #h: Uint8Array;
   /** On its way to the CipherState; zeros between calls. */
@@ -22,13 +24,16 @@ export class SymmetricState {
   #destroyed = false;
 
   /**
-   * InitializeSymmetric: a name of up to 64 bytes (ASCII) is padded with zeros, a longer one hashed.
+   * InitializeSymmetric: a name of up to 64 bytes (ASCII) is padded with zeros, a longer one hashed. The cipher is the
+   * one that its fourth part names: ChaChaPoly, otherwise AESGCM.
    *
    * @throws SealwireError ERR_INVALID_ARGUMENT
    */
   constructor(protocolName: string) {
     if (typeof protocolName !== "string") throw invalidArgument("protocolName", "a string");
     const name = encodeText(protocolName);
+    this.#cipherName = protocolName.split("_")[3] === "ChaChaPoly" ? "ChaChaPoly" : "AESGCM";
+    this.#cipher = new CipherState("wasm", this.#cipherName);
     this.#h = new Uint8Array(HASHLEN);
     this.#h.set(name.length <= HASHLEN ? name : blake2b(name));
     this.#ck = secretCopy(this.#h);
@@ -133,7 +138,10 @@ export class SymmetricState {
    */
   split(): [CipherState, CipherState] {
     const keys = this.splitKeys();
-    const ciphers: [CipherState, CipherState] = [new CipherState(), new CipherState()];
+    const ciphers: [CipherState, CipherState] = [
+      new CipherState("auto", this.#cipherName),
+      new CipherState("auto", this.#cipherName),
+    ];
     for (const [i, key] of keys.entries()) {
       ciphers[i]!.initializeKey(key);
       key.fill(0);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { gcm } from "@noble/ciphers/aes.js";
+import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { CipherState } from "../../../src/protocol/noise/cipherState.ts";
 import { SymmetricState } from "../../../src/protocol/noise/symmetricState.ts";
 import { test } from "../../support/harness.ts";
@@ -141,4 +142,52 @@ test("SymmetricState checks its arguments and leaves its state alone when they a
   }
   assert.deepEqual(one.getHandshakeHash(), other.getHandshakeHash());
   assert.deepEqual(one.splitKeys(), other.splitKeys());
+});
+
+test("ChaChaPoly: the nonce of section 12.3 counts in its low bytes first, and carries; rekey is section 11.3", () => {
+  const littleNonce = (high: number, low: number): Uint8Array => {
+    const nonce = new Uint8Array(12);
+    new DataView(nonce.buffer).setUint32(4, low, true);
+    new DataView(nonce.buffer).setUint32(8, high, true);
+    return nonce;
+  };
+  const ad = new TextEncoder().encode("ad");
+  const cipher = new CipherState("auto", "ChaChaPoly");
+  const back = new CipherState("wasm", "ChaChaPoly");
+  for (const end of [cipher, back]) {
+    end.initializeKey(key);
+    end.setNonce(0x01020304, 0xfffffffe);
+  }
+  for (const [high, low] of [
+    [0x01020304, 0xfffffffe] as const,
+    [0x01020304, 0xffffffff] as const,
+    [0x01020305, 0] as const,
+  ]) {
+    const sealed = cipher.encryptWithAd(ad, text);
+    assert.equal(toHex(sealed), toHex(chacha20poly1305(key, littleNonce(high, low), ad).encrypt(text)));
+    const damaged = sealed.slice();
+    damaged[0]! ^= 1;
+    assert.throws(() => back.decryptWithAd(ad, damaged), { code: "ERR_DECRYPT" });
+    assert.deepEqual(back.decryptWithAd(ad, sealed), text);
+  }
+  const reserved = littleNonce(0xffffffff, 0xffffffff);
+  const next = chacha20poly1305(key, reserved).encrypt(new Uint8Array(32)).subarray(0, 32);
+  cipher.rekey();
+  assert.equal(
+    toHex(cipher.encryptWithAd(NO_AD, text)),
+    toHex(chacha20poly1305(next, littleNonce(0x01020305, 1)).encrypt(text)),
+  );
+  cipher.setNonce(0xffffffff, 0xffffffff);
+  assert.throws(() => cipher.encryptWithAd(NO_AD, text), { code: "ERR_COUNTER_EXHAUSTED" });
+  for (const end of [cipher, back]) end.destroy();
+});
+
+test("a cipher that does not exist, and an engine that ChaChaPoly does not have, are named", () => {
+  for (const name of ["AES", "chachapoly", null, 1]) {
+    assert.throws(() => new CipherState("auto", name as "AESGCM"), {
+      code: "ERR_INVALID_ARGUMENT",
+      message: /^cipher/,
+    });
+  }
+  assert.throws(() => new CipherState("keystream", "ChaChaPoly"), { message: /^engine/ });
 });

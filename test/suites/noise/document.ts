@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { ChaChaFrameCipher } from "../../../src/core/chaChaFrameCipher.ts";
 import { GcmFrameCipher } from "../../../src/core/gcmFrameCipher.ts";
 import { x25519PublicKey } from "../../../src/core/x25519.ts";
 import {
@@ -106,6 +107,8 @@ const forms: { shared: NoiseOptions; bases: string[] }[] = [
   { shared: { ...classical, psk }, bases: Object.keys(staticKeys) },
   { shared: {}, bases: ["XX", "IK"] },
   { shared: { psk }, bases: ["NN"] },
+  { shared: { ...classical, psk, cipher: "ChaChaPoly" }, bases: ["NN"] },
+  { shared: { cipher: "ChaChaPoly" }, bases: ["XX"] },
 ];
 
 test("the package's handshakes are those of the document, with and without a psk", () => {
@@ -138,7 +141,14 @@ test("the package's handshakes are those of the document, with and without a psk
       const [atClient, atServer] = drive(client, server);
       const pattern = atClient.identity.protocol.split("_")[1]!;
       assert.equal(pattern.startsWith(base), true);
-      const block = inDocument.has(`v2-${pattern}`) ? `v2-${pattern}` : `v2-${pattern}-steps`;
+      const block =
+        shared.cipher === "ChaChaPoly"
+          ? `v2-${pattern}-ChaChaPoly`
+          : inDocument.has(`v2-${pattern}`)
+            ? `v2-${pattern}`
+            : `v2-${pattern}-steps`;
+      assert.equal(atClient.cipher, shared.cipher ?? "AESGCM");
+      assert.equal(atServer.cipher, atClient.cipher);
       const writers = ["client", "server", "client"];
       assert.deepEqual(
         frames,
@@ -153,7 +163,7 @@ test("the package's handshakes are those of the document, with and without a psk
       compared++;
     }
   }
-  assert.equal(compared, 11);
+  assert.equal(compared, 13);
 });
 
 /** Frames of the session that runs now, so far. */
@@ -450,6 +460,31 @@ test("the key changes are the document's", () => {
     cipher.counterLow = n;
     const frame = sealWhole(cipher, header, encoder.encode("hello"));
     assert.equal(toHex(frame), value("v2-rekey", `frame ${n.toLocaleString("en")}`));
+  }
+  cipher.destroy();
+});
+
+test("a session with ChaChaPoly on a socket is the document's, byte for byte, and so are its key changes", async () => {
+  const onMessage: MessageHandler = (message) => message.reply(message.body);
+  const shared = { ...classical, psk, cipher: "ChaChaPoly" } as const;
+  const frames = await recordSession(
+    { handshake: noise({ ...shared, unsafeEphemeralForTests: clientEphemeral }) },
+    { handshake: noise({ ...shared, unsafeEphemeralForTests: serverEphemeral }), onMessage },
+    0,
+    async (connection) => {
+      assert.equal(text(await connection.request(encoder.encode("hello"))), "hello");
+    },
+  );
+  assertSession("v2-ChaChaPoly", frames, 4, 3, "v2-NNpsk0-ChaChaPoly");
+
+  const block = "v2-ChaChaPoly-rekey";
+  const cipher = new ChaChaFrameCipher(bytesOf(value(block, "key of frames 0 to 65,535")));
+  const header = bytesOf(value(block, "plaintext").slice(0, 10));
+  for (const n of [65_536, 131_072]) {
+    cipher.rekey();
+    cipher.counterLow = n;
+    const frame = sealWhole(cipher, header, encoder.encode("hello"));
+    assert.equal(toHex(frame), value(block, `frame ${n.toLocaleString("en")}`));
   }
   cipher.destroy();
 });

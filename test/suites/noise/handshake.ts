@@ -79,12 +79,25 @@ const hybrid = (pattern: string): string => {
   return `Noise_${base}hfs${psk === undefined ? "" : `+${psk}`}_25519+MLKEM768_AESGCM_BLAKE2b`;
 };
 
-/** What both ends say about `postQuantum`, and which form that leads to. */
+/** The same with the other cipher. */
+const withChaCha =
+  (nameOf: (pattern: string) => string) =>
+  (pattern: string): string =>
+    nameOf(pattern).replace("AESGCM", "ChaChaPoly");
+const chacha = { cipher: "ChaChaPoly" } as const;
+const both = { cipher: ["ChaChaPoly", "AESGCM"] } as const;
+
+/** What both ends say about `postQuantum` and `cipher`, and which form that leads to. */
 const forms: [nameOf: (pattern: string) => string, client: NoiseOptions, server: NoiseOptions][] = [
   [hybrid, {}, {}],
   [hybrid, { postQuantum: true }, { postQuantum: "accept" }],
   [classical, { postQuantum: false }, { postQuantum: "accept" }],
   [classical, { postQuantum: false }, { postQuantum: false }],
+  [withChaCha(hybrid), chacha, chacha],
+  [withChaCha(hybrid), chacha, both],
+  [hybrid, { cipher: "AESGCM" }, both],
+  [withChaCha(classical), { postQuantum: false, ...chacha }, { postQuantum: "accept", ...both }],
+  [classical, { postQuantum: false, cipher: ["AESGCM"] }, { postQuantum: "accept", ...both }],
 ];
 const cases = matrix.flatMap(([pattern, clientOptions, serverOptions]) =>
   forms.map(
@@ -346,6 +359,82 @@ test("where only postQuantum differs, the error says so", () => {
     const { side, error } = failures(clientOptions, serverOptions);
     assert.equal(side, "server");
     assert.match((error as Error).message, message);
+  }
+});
+
+test("where only the cipher differs, the error says so; where both options do, it names both", () => {
+  for (const [clientOptions, serverOptions, message] of [
+    [chacha, {}, /^the client's cipher is ChaChaPoly, this side's AESGCM: the option cipher differs/],
+    [{}, chacha, /^the client's cipher is AESGCM, this side's ChaChaPoly: the option cipher differs/],
+    [{ postQuantum: false, ...chacha }, { postQuantum: "accept" }, /^the client's cipher is ChaChaPoly/],
+    [
+      { postQuantum: false, ...chacha },
+      both,
+      /^the client's key exchange is X25519 alone.*postQuantum differs/,
+    ],
+    [
+      { postQuantum: false, ...chacha },
+      {},
+      /key exchange is X25519 alone.* and the client's cipher is ChaChaPoly/,
+    ],
+  ] as const) {
+    const { side, error } = failures(clientOptions, serverOptions);
+    assert.equal(side, "server");
+    assert.match((error as Error).message, message);
+    assert.equal((error as { code?: string }).code, "ERR_HANDSHAKE");
+  }
+});
+
+test("the cipher is one of the names, of a client exactly one", () => {
+  for (const cipher of ["AES", "chachapoly", null, 3, [], ["AESGCM", "AES"], [undefined]]) {
+    assert.throws(() => noise({ cipher } as unknown as NoiseOptions, "server"), {
+      code: "ERR_INVALID_ARGUMENT",
+      message: /^cipher must be/,
+    });
+  }
+  assert.throws(() => noise(both, "client"), {
+    code: "ERR_INVALID_ARGUMENT",
+    message: /^cipher must be one name/,
+  });
+  assert.throws(() => noise(both).create("client", info), {
+    code: "ERR_INVALID_ARGUMENT",
+    message: /^cipher/,
+  });
+  assert.equal(noise({ cipher: ["AESGCM", "AESGCM"] }, "client").name, noise({}, "client").name);
+  assert.equal(
+    noise({ ...both, postQuantum: false }, "server").name,
+    "Noise_NN_25519_AESGCM_BLAKE2b or Noise_NN_25519_ChaChaPoly_BLAKE2b",
+  );
+});
+
+test("a cipher changed on the way fails, in either direction: the protocol's name is in the transcript", () => {
+  for (const [clientOptions, suite] of [
+    [{}, 3],
+    [chacha, 1],
+    [{ postQuantum: false }, 2],
+    [{ postQuantum: false, ...chacha }, 0],
+  ] as const) {
+    const client = noise(clientOptions).create("client", info);
+    const server = noise({ ...both, postQuantum: "accept" }).create("server", info);
+    const first = client.send()!;
+    assert.equal(first[1], suite ^ 2);
+    first[1] = suite;
+    server.receive(first.subarray(0, 4));
+    server.receive(first.subarray(4));
+    const answer = server.send()!;
+    client.receive(answer.subarray(0, 4));
+    assert.throws(() => client.receive(answer.subarray(4)), {
+      code: "ERR_HANDSHAKE",
+      message: /not authentic/,
+    });
+  }
+});
+
+test("suites of versions to come are refused by the first four bytes", () => {
+  for (const suite of [4, 5, 6, 7, 0x8000, 0xffff]) {
+    const server = noise({ ...both, postQuantum: "accept" }).create("server", info);
+    const first = Uint8Array.of(suite >> 8, suite & 0xff, 0, 32);
+    assert.throws(() => server.receive(first), { code: "ERR_HANDSHAKE" });
   }
 });
 

@@ -1,6 +1,8 @@
-// The 59 sessions of test/vectors/noise-25519-aesgcm-blake2b.json, byte for byte and from both sides.
+// The 59 sessions each of test/vectors/noise-25519-aesgcm-blake2b.json and noise-25519-chachapoly-blake2b.json, byte for
+// byte and from both sides.
 
 import assert from "node:assert/strict";
+import type { CipherName } from "../../../src/protocol/handshake.ts";
 import type { CipherState } from "../../../src/protocol/noise/cipherState.ts";
 import { HandshakeState } from "../../../src/protocol/noise/handshakeState.ts";
 import { messageLengths, protocolName } from "../../../src/protocol/noise/patterns.ts";
@@ -31,7 +33,9 @@ interface Vector {
   messages: { payload: string; ciphertext: string }[];
 }
 
-const { vectors } = readVectors<{ vectors: Vector[] }>("noise-25519-aesgcm-blake2b.json");
+const files = ["noise-25519-aesgcm-blake2b.json", "noise-25519-chachapoly-blake2b.json"];
+const vectors = files.flatMap((file) => readVectors<{ vectors: Vector[] }>(file).vectors);
+const cipherOf = (vector: Vector) => vector.protocol_name.split("_")[3] as CipherName;
 const NO_AD = new Uint8Array(0);
 
 function handshake(vector: Vector, initiator: boolean): HandshakeState {
@@ -53,6 +57,7 @@ function handshake(vector: Vector, initiator: boolean): HandshakeState {
   return new HandshakeState({
     pattern: vector.protocol_name.split("_")[1]!,
     initiator,
+    cipher: cipherOf(vector),
     prologue: fromHex(side.prologue),
     s: side.s === undefined ? undefined : fromHex(side.s),
     rs: side.rs === undefined ? undefined : fromHex(side.rs),
@@ -61,16 +66,17 @@ function handshake(vector: Vector, initiator: boolean): HandshakeState {
   });
 }
 
-test("the vectors are the 59 sessions of this suite", () => {
-  assert.equal(vectors.length, 59);
-  assert.equal(new Set(vectors.map((vector) => vector.protocol_name)).size, 59);
+test("the vectors are the 59 sessions of each suite", () => {
+  assert.equal(vectors.length, 118);
+  assert.equal(new Set(vectors.map((vector) => vector.protocol_name)).size, 118);
+  assert.equal(vectors.filter((vector) => cipherOf(vector) === "ChaChaPoly").length, 59);
 });
 
 for (const vector of vectors) {
   test(vector.protocol_name, () => {
     const initiator = handshake(vector, true);
     const responder = handshake(vector, false);
-    assert.equal(protocolName(initiator.pattern), vector.protocol_name);
+    assert.equal(protocolName(initiator.pattern, cipherOf(vector)), vector.protocol_name);
     const lengths = messageLengths(initiator.pattern);
     const handshakeMessages = vector.messages.slice(0, lengths.length);
     const transportMessages = vector.messages.slice(lengths.length);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { PIECE_BYTES } from "../../../src/core/aeadPieces.ts";
 import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/slotPool.ts";
 import { memory } from "../../../src/core/wasmModule.ts";
-import type { HandshakeResult, TransportFormat } from "../../../src/protocol/handshake.ts";
+import type { CipherName, HandshakeResult, TransportFormat } from "../../../src/protocol/handshake.ts";
 import { Session } from "../../../src/protocol/session.ts";
 import { LENGTH_BYTES, TAG_BYTES } from "../../../src/protocol/wire.ts";
 import { nodeSeal } from "../../support/gcmTests.ts";
@@ -24,14 +24,17 @@ function formatWith(rekeyAfterFrames: number): TransportFormat {
   return { header: "kind", nonceLayout: "counter-last", rekeyAfterFrames, peerMaxFrameBytes: 0 };
 }
 
+const CIPHERS: readonly CipherName[] = ["AESGCM", "ChaChaPoly"];
+
 /** Two ends of one session. */
-function pair(rekeyAfterFrames: number): { a: Session; b: Session } {
+function pair(rekeyAfterFrames: number, cipher: CipherName): { a: Session; b: Session } {
   const oneWay = crypto.getRandomValues(new Uint8Array(32));
   const otherWay = crypto.getRandomValues(new Uint8Array(32));
   const result = (sendKey: Uint8Array, receiveKey: Uint8Array): HandshakeResult => ({
     sendKey: sendKey.slice(),
     receiveKey: receiveKey.slice(),
     identity,
+    cipher,
   });
   const format = formatWith(rekeyAfterFrames);
   return {
@@ -57,42 +60,46 @@ function firstWord(slot: number, index: number): number {
   return new DataView(memory.buffer).getUint32(slot + index * (LENGTH_BYTES + 8 + TAG_BYTES) + LENGTH_BYTES);
 }
 
-test("rekeying happens at the same frame on both ends, however frames are batched", () => {
-  for (const rekeyAfter of [1, 2, 3, 5, 64]) {
-    const { a, b } = pair(rekeyAfter);
-    const slot = acquireSlot();
-    let sealedFrames = 0;
-    for (const batch of [1, 1, 2, 3, 7, 64, 1, 130, 5, 200]) {
-      const end = layOut(slot, sealedFrames, batch);
-      a.seal(slot, end, batch);
-      // The receiver sees the same bytes in two reads.
-      const half = batch >> 1;
-      const middle = slot + half * (LENGTH_BYTES + 8 + TAG_BYTES);
-      if (half > 0) assert.equal(b.open(slot, middle, half), half);
-      assert.equal(b.open(middle, end, batch - half), batch - half);
-      for (let i = 0; i < batch; i++) assert.equal(firstWord(slot, i), sealedFrames + i);
-      sealedFrames += batch;
+for (const cipher of CIPHERS) {
+  test(`${cipher}: rekeying happens at the same frame on both ends, however frames are batched`, () => {
+    for (const rekeyAfter of [1, 2, 3, 5, 64]) {
+      const { a, b } = pair(rekeyAfter, cipher);
+      const slot = acquireSlot();
+      let sealedFrames = 0;
+      for (const batch of [1, 1, 2, 3, 7, 64, 1, 130, 5, 200]) {
+        const end = layOut(slot, sealedFrames, batch);
+        a.seal(slot, end, batch);
+        // The receiver sees the same bytes in two reads.
+        const half = batch >> 1;
+        const middle = slot + half * (LENGTH_BYTES + 8 + TAG_BYTES);
+        if (half > 0) assert.equal(b.open(slot, middle, half), half);
+        assert.equal(b.open(middle, end, batch - half), batch - half);
+        for (let i = 0; i < batch; i++) assert.equal(firstWord(slot, i), sealedFrames + i);
+        sealedFrames += batch;
+      }
+      releaseSlot(slot);
+      a.destroy();
+      b.destroy();
     }
-    releaseSlot(slot);
+  });
+}
+
+for (const cipher of CIPHERS) {
+  test(`${cipher}: large frames count for rekeying`, () => {
+    const { a, b } = pair(3, cipher);
+    for (let i = 0; i < 10; i++) {
+      const body = crypto.getRandomValues(new Uint8Array(40_000 + i));
+      const header = Uint8Array.of(0, 0, 0, i, 0);
+      const frame = sealWhole(a, header, body);
+      const opened = b.openLarge([frame.slice(LENGTH_BYTES)]);
+      assert.ok(opened !== null);
+      assert.deepEqual(opened.subarray(0, 5), header);
+      assert.deepEqual(opened.subarray(5), body);
+    }
     a.destroy();
     b.destroy();
-  }
-});
-
-test("large frames count for rekeying", () => {
-  const { a, b } = pair(3);
-  for (let i = 0; i < 10; i++) {
-    const body = crypto.getRandomValues(new Uint8Array(40_000 + i));
-    const header = Uint8Array.of(0, 0, 0, i, 0);
-    const frame = sealWhole(a, header, body);
-    const opened = b.openLarge([frame.slice(LENGTH_BYTES)]);
-    assert.ok(opened !== null);
-    assert.deepEqual(opened.subarray(0, 5), header);
-    assert.deepEqual(opened.subarray(5), body);
-  }
-  a.destroy();
-  b.destroy();
-});
+  });
+}
 
 test("sessions that rekey at different frames do not understand each other after the first boundary", () => {
   const key = crypto.getRandomValues(new Uint8Array(32));
@@ -108,44 +115,46 @@ test("sessions that rekey at different frames do not understand each other after
   b.destroy();
 });
 
-test("a frame that was changed, repeated, skipped or reflected does not open; those before it do", () => {
-  const frameBytes = LENGTH_BYTES + 8 + TAG_BYTES;
-  const slot = acquireSlot();
-  const attacks: Record<string, (start: number) => void> = {
-    changed: (start) => {
-      memory[start + 2 * frameBytes + LENGTH_BYTES]! ^= 1;
-    },
-    "tag changed": (start) => {
-      memory[start + 3 * frameBytes - 1]! ^= 0x80;
-    },
-    repeated: (start) =>
-      memory.copyWithin(start + 2 * frameBytes, start + frameBytes, start + 2 * frameBytes),
-    skipped: (start) =>
-      memory.copyWithin(start + 2 * frameBytes, start + 3 * frameBytes, start + 5 * frameBytes),
-  };
-  for (const [name, attack] of Object.entries(attacks)) {
-    const { a, b } = pair(0);
-    const end = layOut(slot, 0, 5);
-    a.seal(slot, end, 5);
-    attack(slot);
-    const third = memory.slice(slot + 2 * frameBytes, slot + 3 * frameBytes);
-    assert.equal(b.open(slot, end, 5), 2, name);
-    assert.deepEqual(
-      memory.slice(slot + 2 * frameBytes, slot + 3 * frameBytes),
-      third,
-      "nothing was written",
-    );
+for (const cipher of CIPHERS) {
+  test(`${cipher}: a frame that was changed, repeated, skipped or reflected does not open; those before it do`, () => {
+    const frameBytes = LENGTH_BYTES + 8 + TAG_BYTES;
+    const slot = acquireSlot();
+    const attacks: Record<string, (start: number) => void> = {
+      changed: (start) => {
+        memory[start + 2 * frameBytes + LENGTH_BYTES]! ^= 1;
+      },
+      "tag changed": (start) => {
+        memory[start + 3 * frameBytes - 1]! ^= 0x80;
+      },
+      repeated: (start) =>
+        memory.copyWithin(start + 2 * frameBytes, start + frameBytes, start + 2 * frameBytes),
+      skipped: (start) =>
+        memory.copyWithin(start + 2 * frameBytes, start + 3 * frameBytes, start + 5 * frameBytes),
+    };
+    for (const [name, attack] of Object.entries(attacks)) {
+      const { a, b } = pair(0, cipher);
+      const end = layOut(slot, 0, 5);
+      a.seal(slot, end, 5);
+      attack(slot);
+      const third = memory.slice(slot + 2 * frameBytes, slot + 3 * frameBytes);
+      assert.equal(b.open(slot, end, 5), 2, name);
+      assert.deepEqual(
+        memory.slice(slot + 2 * frameBytes, slot + 3 * frameBytes),
+        third,
+        "nothing was written",
+      );
+      a.destroy();
+      b.destroy();
+    }
+    const { a, b } = pair(0, cipher);
+    const end = layOut(slot, 0, 1);
+    a.seal(slot, end, 1);
+    assert.equal(a.open(slot, end, 1), 0, "reflected");
+    releaseSlot(slot, 65_536);
     a.destroy();
     b.destroy();
-  }
-  const { a, b } = pair(0);
-  const end = layOut(slot, 0, 1);
-  a.seal(slot, end, 1);
-  assert.equal(a.open(slot, end, 1), 0, "reflected");
-  releaseSlot(slot, 65_536);
-  a.destroy();
-  b.destroy();
-});
+  });
+}
 
 test("the keys given to a session are wiped where they came from", () => {
   const sendKey = crypto.getRandomValues(new Uint8Array(32));
@@ -208,4 +217,35 @@ test("a large frame in pieces is the frame of node:crypto, and opens from chunks
     }
     for (const session of [inPieces, receiver]) session.destroy();
   }
+});
+
+test("an engine that ChaChaPoly does not have is its automatic choice; all engines speak the same", () => {
+  const key = crypto.getRandomValues(new Uint8Array(32));
+  const result = (): HandshakeResult => ({
+    sendKey: key.slice(),
+    receiveKey: key.slice(),
+    identity,
+    cipher: "ChaChaPoly",
+  });
+  const slot = acquireSlot();
+  const reference = new Session(result(), formatWith(0), "wasm");
+  const end = layOut(slot, 7, 3);
+  reference.seal(slot, end, 3);
+  const sealed = memory.slice(slot, end);
+  // ChaCha20-Poly1305, not AES-256-GCM, and with Noise's nonce whatever the layout of the format is.
+  assert.notDeepEqual(
+    sealed.subarray(4, 28),
+    nodeSeal(key, new Uint8Array(12), Uint8Array.of(0, 0, 0, 7, 0, 171, 205, 239)),
+  );
+  for (const engine of ["keystream", "native", "auto", "wasm"] as const) {
+    for (const nonceLayout of ["counter-first", "counter-last"] as const) {
+      const session = new Session(result(), { ...formatWith(0), nonceLayout }, engine);
+      memory.set(sealed, slot);
+      assert.equal(session.open(slot, end, 3), 3, engine);
+      assert.equal(firstWord(slot, 2), 9);
+      session.destroy();
+    }
+  }
+  reference.destroy();
+  releaseSlot(slot, 65_536);
 });

@@ -153,6 +153,47 @@ for (const [pattern, isHybrid, clientOptions, serverOptions] of inBothForms) {
   });
 }
 
+test("where only the cipher differs, both ends get an error that names the option", async () => {
+  await withPair({ psk }, { psk, cipher: "ChaChaPoly" }, async (client, _server, ends) => {
+    await assert.rejects(client.request(body), { code: "ERR_HANDSHAKE", message: /options \(.*cipher\)/ });
+    await until(() => ends.server.closed.length > 0);
+    const atServer = ends.server.closed[0]!;
+    assert.equal(atServer.code, "ERR_HANDSHAKE");
+    assert.match(atServer.message, /the option cipher differs/);
+  });
+});
+
+for (const postQuantum of [true, false]) {
+  test(`ChaChaPoly, ${postQuantum ? "hybrid" : "classical"}: bodies of all sizes, both ways, over changes of the key`, async () => {
+    const shared = { psk, postQuantum, unsafeRekeyAfterFramesForTests: 5 } as const;
+    const ofServer = noise({ ...shared, cipher: ["AESGCM", "ChaChaPoly"] }, "server");
+    const ofClients = (["ChaChaPoly", "AESGCM"] as const).map((cipher) =>
+      noise({ ...shared, cipher }, "client"),
+    );
+    for (const handshake of ofClients) {
+      await withPair(
+        {
+          handshake: ofServer,
+          onMessage: async (message) => void message.reply(await message.connection.request(message.body)),
+        },
+        { handshake, onMessage: (message) => void message.reply(message.body) },
+        async (client, _server, ends) => {
+          // Bundles, segments, frames for the runtime's own cipher, and large ones in pieces.
+          for (const length of [0, 1, 64, 1_400, 9_000, 30_000, 65_536, 300_000]) {
+            const sent = new Uint8Array(length).map((_, i) => (i * 7 + length) & 0xff);
+            const replies = await Promise.all([client.request(sent), client.request(sent)]);
+            for (const reply of replies) assert.ok(Buffer.compare(reply, sent) === 0, `${length} bytes`);
+          }
+          const { protocol } = ends.client.opened[0]!.identity!;
+          assert.equal(protocol, handshake.name);
+          assert.equal(ends.server.opened[0]!.identity!.protocol, protocol);
+        },
+      );
+    }
+    for (const factory of [ofServer, ...ofClients]) factory.destroy();
+  });
+}
+
 /**
  * The server's options, those of a client that fits it, those of one that does not, and the code that each end
  * of the failed connection sees.
