@@ -38,6 +38,10 @@ const pages = [
   ["CHANGELOG.md", "changelog.html", "Changes"],
 ].filter(([source]) => existsSync(join(root, source)));
 
+/** The last report of `npm run bench`, where there is one: a page of its own, with charts. */
+const benchReport = "bench/results/latest.html";
+const hasReport = existsSync(join(root, benchReport));
+
 const addressOf = new Map(pages.map(([source, address]) => [source, address]));
 const escaped = (text) =>
   text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
@@ -93,7 +97,11 @@ function render(source) {
 }
 
 function pageOf(title, address, body) {
-  const entries = [...pages.map(([, to, name]) => [to, name]), ["reference/index.html", "Reference"]];
+  const more = [
+    ...(hasReport ? [["report/index.html", "Charts"]] : []),
+    ["reference/index.html", "Reference"],
+  ];
+  const entries = [...pages.map(([, to, name]) => [to, name]), ...more];
   const menu = entries.map(
     ([to, name]) => `<a href="${to}"${to === address ? ' aria-current="page"' : ""}>${name}</a>`,
   );
@@ -124,6 +132,10 @@ for (const [source, address, title] of pages) {
 }
 for (const name of readdirSync(join(root, "docs"))) {
   if (name.endsWith(".svg")) copyFileSync(join(root, "docs", name), join(site, name));
+}
+if (hasReport) {
+  mkdirSync(join(site, "report"));
+  copyFileSync(join(root, benchReport), join(site, "report/index.html"));
 }
 copyFileSync(new URL("site/site.css", import.meta.url), join(site, "site.css"));
 buildSync({

@@ -5,6 +5,7 @@ import { wasmBuild } from "../../src/core/instantiate.ts";
 import { aes256gcmRows } from "./aes256gcm.ts";
 import { blake2bRows } from "./blake2b.ts";
 import { chaCha20Poly1305Rows } from "./chaCha20Poly1305.ts";
+import { channelRows } from "./channels.ts";
 import { copyRows } from "./copy.ts";
 import { measure } from "./measure.ts";
 import { mlKem768Rows } from "./mlKem768.ts";
@@ -18,6 +19,7 @@ const primitives: RowsOf[] = [
   mlKem768Rows,
   blake2bRows,
   copyRows,
+  channelRows,
 ];
 
 const [timeMs, quick, filter] = process.argv.slice(-3);
