@@ -4,4 +4,4 @@
 export { observeStats } from "./otel/observeStats.ts";
 export type { TelemetryOptions } from "./otel/telemetry.ts";
 export { traceCalls } from "./otel/traceCalls.ts";
-export { type HandlerTelemetryOptions, traceHandler } from "./otel/traceHandler.ts";
+export { type HandlerTelemetryOptions, noteFailures, traceHandler } from "./otel/traceHandler.ts";

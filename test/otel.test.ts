@@ -2,6 +2,8 @@
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { context } from "@opentelemetry/api";
+import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import {
   AggregationTemporality,
   InMemoryMetricExporter,
@@ -16,10 +18,12 @@ import {
 import { build } from "esbuild";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { connect, listen } from "../dist/index.js";
-import { traceCalls, traceHandler } from "../dist/otel.js";
+import { noteFailures, traceCalls, traceHandler } from "../dist/otel.js";
+import { RpcError, serve, typed } from "../dist/rpc.js";
 import { runtimes } from "../scripts/runtimes.js";
 import type { Message, SealwireError } from "../src/index.ts";
 import type { HandlerTelemetryOptions } from "../src/otel.ts";
+import type { Remote } from "../src/rpc.ts";
 import { JsonProcess } from "./support/childProcess.ts";
 import { repositoryRoot } from "./support/vectors.ts";
 
@@ -246,5 +250,56 @@ test("telemetry that throws harms no call, in either direction", async () => {
     expect(outcomes).toEqual(["answered", "answered"]);
   } finally {
     stop();
+  }
+});
+
+test("typed calls are spans by their methods, failures included, and their handlers' calls go on in the trace", async () => {
+  const exporter = new InMemorySpanExporter();
+  const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+  const manager = new AsyncLocalStorageContextManager().enable();
+  context.setGlobalContextManager(manager);
+  const stop = traceCalls({ tracerProvider });
+  const options = { tracerProvider, methods: ["double", "refuse", "count"] };
+  const api = {
+    double: (value: number) => value * 2,
+    refuse: () => {
+      throw new RpcError("FORBIDDEN", "not yours");
+    },
+    count: async function* (to: number) {
+      for (let i = 0; i < to; i++) yield i;
+    },
+  };
+  const server = await listen({
+    port: 0,
+    psk,
+    onMessage: traceHandler(serve(api, { use: [noteFailures] }), options),
+  });
+  const client = connect({ port: server.port, psk });
+  try {
+    const remote = typed(client) as unknown as Remote<typeof api>;
+    await tracerProvider.getTracer("test").startActiveSpan("root", async (root) => {
+      expect(await remote.double(4)).toBe(8);
+      await expect(remote.refuse()).rejects.toMatchObject({ code: "FORBIDDEN" });
+      const counted: number[] = [];
+      for await (const value of await remote.count(3)) counted.push(value);
+      expect(counted).toEqual([0, 1, 2]);
+      root.end();
+    });
+  } finally {
+    await client.close();
+    await server.close();
+    stop();
+    context.disable();
+  }
+  const spans = exporter.getFinishedSpans();
+  for (const method of ["double", "refuse", "count"]) {
+    const ofMethod = spans.filter(({ name }) => name === method);
+    expect(new Set(ofMethod.map(({ kind }) => kind)), method).toEqual(new Set([CLIENT, SERVER]));
+    const root = spans.find(({ name }) => name === "root")!;
+    for (const span of ofMethod) expect(span.spanContext().traceId, method).toBe(root.spanContext().traceId);
+    const statuses = new Set(ofMethod.map(({ status }) => status.code));
+    expect(statuses, method).toEqual(new Set([method === "refuse" ? ERROR : 0]));
+    for (const { attributes } of method === "refuse" ? ofMethod : [])
+      expect(attributes["error.type"]).toBe("FORBIDDEN");
   }
 });

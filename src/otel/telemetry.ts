@@ -49,6 +49,11 @@ export class KnownNames {
   }
 }
 
+/** Why a call failed. */
+export interface Failure {
+  readonly error: unknown;
+}
+
 export class Telemetry {
   readonly tracer: Tracer;
   readonly #duration: Histogram;
@@ -65,7 +70,7 @@ export class Telemetry {
   }
 
   /** Ends a span, and counts how long it took. `startedAt`: performance.now() then. */
-  end(span: Span, startedAt: number, attributes: Attributes, failed?: { readonly error: unknown }): void {
+  end(span: Span, startedAt: number, attributes: Attributes, failed?: Failure): void {
     const measured = { ...attributes };
     if (failed !== undefined) {
       const code = codeOf(failed.error);

@@ -3,8 +3,16 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { type Attributes, context, type Span, SpanKind } from "@opentelemetry/api";
 import type { CallHead } from "../protocol/head.ts";
-import type { Connection } from "../rpc/peer.ts";
-import { KnownNames, peerAttributes, quietly, Telemetry, type TelemetryOptions } from "./telemetry.ts";
+import type { Call, Connection } from "../rpc/peer.ts";
+import { codeOfAnswer } from "../typed/errorAnswer.ts";
+import {
+  type Failure,
+  KnownNames,
+  peerAttributes,
+  quietly,
+  Telemetry,
+  type TelemetryOptions,
+} from "./telemetry.ts";
 import { traceParentOf } from "./traceContext.ts";
 
 const CHANNEL = "tracing:sealwire.request";
@@ -15,6 +23,9 @@ interface Traced {
   readonly bodyBytes: number;
   /** There for calls, which have a head. What `start` puts here is sent. */
   head?: CallHead | undefined;
+  /** There for calls, once they are made. */
+  readonly call?: Call | undefined;
+  readonly result?: Uint8Array;
   readonly error?: unknown;
 }
 
@@ -61,7 +72,7 @@ export function traceCalls(options: TelemetryOptions = {}): () => void {
     const call = running.get(message);
     if (call === undefined) return;
     running.delete(message);
-    const failed = "error" in message ? { error: message.error } : undefined;
+    const failed = failureOf(message);
     telemetry.end(call.span, call.startedAt, call.attributes, failed);
   };
 
@@ -82,4 +93,11 @@ export function traceCalls(options: TelemetryOptions = {}): () => void {
   return () => {
     for (const stop of subscribed) stop();
   };
+}
+
+/** Why the call failed; undefined where it did not. A typed call fails by an answer of its own kind, too. */
+function failureOf({ call, result, ...rest }: Traced): Failure | undefined {
+  if ("error" in rest) return { error: rest.error };
+  const code = call === undefined || result === undefined ? undefined : codeOfAnswer(call, result);
+  return code === undefined ? undefined : { error: { code } };
 }

@@ -4,6 +4,7 @@ import {
   type Attributes,
   type Context,
   context,
+  createContextKey,
   type Link,
   ROOT_CONTEXT,
   type Span,
@@ -11,7 +12,15 @@ import {
   trace,
 } from "@opentelemetry/api";
 import type { Connection, Message, MessageHandler } from "../rpc/peer.ts";
-import { KnownNames, peerAttributes, quietly, Telemetry, type TelemetryOptions } from "./telemetry.ts";
+import type { Interceptor, ServedCallInfo } from "../typed/interceptor.ts";
+import {
+  type Failure,
+  KnownNames,
+  peerAttributes,
+  quietly,
+  Telemetry,
+  type TelemetryOptions,
+} from "./telemetry.ts";
 import { parseTraceParent } from "./traceContext.ts";
 
 /** Options of `traceHandler`. */
@@ -28,7 +37,28 @@ export interface HandlerTelemetryOptions extends TelemetryOptions {
   methods?: Iterable<string>;
 }
 
+/** Where an interceptor of typed calls notes that the answer is an error, for the message that is handled. */
+const NOTES = createContextKey("sealwire: how the handling of a message went");
+interface Notes {
+  failed: Failure | undefined;
+}
+
+/**
+ * An interceptor for `serve(api, { use: [noteFailures] })` of sealwire/rpc inside of `traceHandler`: a typed method that
+ * fails gives an answer of its own kind, which the handler around it can't tell from a success.
+ */
+export const noteFailures: Interceptor<ServedCallInfo> = async (_call, next) => {
+  try {
+    return await next();
+  } catch (error) {
+    const notes = context.active().getValue(NOTES) as Notes | undefined;
+    if (notes !== undefined) notes.failed = { error };
+    throw error;
+  }
+};
+
 interface Begun {
+  readonly notes: Notes;
   readonly span: Span;
   readonly active: Context;
   readonly startedAt: number;
@@ -51,14 +81,12 @@ export function traceHandler(handler: MessageHandler, options: HandlerTelemetryO
     const links: Link[] = remote !== undefined && !follows ? [{ context: remote }] : [];
     const attributes = { "rpc.system.name": "sealwire", ...peerAttributes(connection) };
     const span = telemetry.tracer.startSpan("sealwire", { kind: SpanKind.SERVER, attributes, links }, parent);
-    return { span, active: trace.setSpan(parent, span), startedAt: performance.now() };
+    const notes: Notes = { failed: undefined };
+    const active = trace.setSpan(parent, span).setValue(NOTES, notes);
+    return { notes, span, active, startedAt: performance.now() };
   };
 
-  const finish = (
-    { span, startedAt }: Begun,
-    method: string | undefined,
-    failed?: { error: unknown },
-  ): void => {
+  const finish = ({ span, startedAt }: Begun, method: string | undefined, failed?: Failure): void => {
     const attributes: Attributes = { "rpc.system.name": "sealwire" };
     if (method !== undefined) {
       if (failed === undefined) known.add(method);
@@ -76,7 +104,8 @@ export function traceHandler(handler: MessageHandler, options: HandlerTelemetryO
     if (begun === undefined) return handler(message);
     // Not asked for later: one-way messages whose bodies are views are used again.
     const { method } = message.head;
-    const end = (failed?: { error: unknown }): void => void quietly(() => finish(begun, method, failed));
+    const end = (failed?: Failure): void =>
+      void quietly(() => finish(begun, method, failed ?? begun.notes.failed));
     let result: unknown;
     try {
       result = context.with(begun.active, handler, undefined, message);

@@ -21,6 +21,13 @@ import type {
   SendOptions,
 } from "./peer.ts";
 
+/** What the channels of a request tell of a call beside what they tell of a request. */
+interface TracedCall {
+  head: CallOptions["head"];
+  /** There once it was made. */
+  call: PendingCall | undefined;
+}
+
 export class RpcConnection implements Connection {
   readonly #requestTimeoutMs: number;
   #requests = 0;
@@ -145,10 +152,11 @@ export class RpcConnection implements Connection {
     if (!tracesRequests()) return this.#call(body, options);
     let call!: PendingCall;
     // Whoever is told of the start may put another head here, with a trace context in it.
-    const context = { ...this.#traced(body), head: options?.head };
+    const context: TracedCall = { ...this.#traced(body), head: options?.head, call: undefined };
     const traced = traceRequest(() => {
       const { head } = context;
       call = this.#call(body, head === undefined ? options : { ...options, head });
+      context.call = call;
       return call.settling;
     }, context);
     traced.catch(() => {}); // the caller is told by the call

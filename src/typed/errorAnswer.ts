@@ -4,8 +4,10 @@
 import { copyOf, viewOf } from "../core/bytes.ts";
 import { decodeText, encodeText } from "../core/text.ts";
 import { MAX_TEXT_BYTES } from "../protocol/errorBody.ts";
+import type { Call } from "../rpc/peer.ts";
 import type { Codec } from "./codec/codec.ts";
 import { type ErrorParts, isCode, type RpcError, receivedError } from "./rpcError.ts";
+import { headOfAnswer, speaksTyped, What } from "./typedHead.ts";
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -43,4 +45,11 @@ export function decodeErrorAnswer(body: Uint8Array, codec: Codec | undefined, me
     }
   }
   return receivedError(code, text, data, method);
+}
+
+/** The code of the error that a call's answer stands for; undefined where it is none, or no typed answer. */
+export function codeOfAnswer(call: Call, body: Uint8Array): string | undefined {
+  const head = headOfAnswer(call);
+  if (head === null || !speaksTyped(head) || head.what !== What.error) return undefined;
+  return decodeErrorAnswer(body, undefined, "").code;
 }
