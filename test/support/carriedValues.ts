@@ -87,6 +87,7 @@ export const refused: Record<string, [value: unknown, path: string]> = {
   "a hole": [{ a: Object.assign([], { 0: 1, 2: 3 }) }, "$.a[1]"],
   "a long array of holes": [new Array(1_000), "$[0]"],
   "an array with a name": [{ found: "abc".match(/b/) }, "$.found"],
+  "a long array with a name": [[Object.assign(new Array(100).fill(1), { index: 1 })], "$[0]"],
   "a class instance": [{ at: new Point() }, "$.at"],
   "an array of a subclass": [Numbers.of(1), "$"],
   "bytes of a subclass": [[new Bytes(1)], "$[0]"],

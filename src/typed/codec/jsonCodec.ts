@@ -7,6 +7,7 @@ import { type Codec, type CodecLimits, type ResolvedCodecLimits, resolveCodecLim
 import { JsonRevival, refuseProto } from "./jsonRevival.ts";
 import { scanJson } from "./jsonScan.ts";
 import { JsonTree } from "./jsonTree.ts";
+import { NOT_PLAIN, plainCopy } from "./plainCopy.ts";
 import { FRAMED, frame, framedLength, unframe } from "./segmentFrame.ts";
 import { notDecodable, notEncodable } from "./valuePath.ts";
 
@@ -18,6 +19,12 @@ function checkLength(length: number, { maxBytes }: ResolvedCodecLimits): void {
 }
 
 function encode(value: unknown, limits: ResolvedCodecLimits): Uint8Array {
+  const plain = plainCopy(value, limits);
+  if (plain !== NOT_PLAIN) {
+    const body = encodeText(JSON.stringify(plain));
+    checkLength(body.length, limits);
+    return body;
+  }
   const tree = new JsonTree(limits);
   const text = encodeText(JSON.stringify(tree.of(value)));
   if (!tree.marked) {

@@ -4,6 +4,7 @@
 
 import { isSealwireError } from "../../base/errors.ts";
 import type { ResolvedCodecLimits } from "./codec.ts";
+import { isMatch } from "./plainCopy.ts";
 import { type BuiltIn, builtInOf, isArrayPrototype, isPlainPrototype } from "./valueKind.ts";
 import { notEncodable, type Step } from "./valuePath.ts";
 
@@ -140,6 +141,7 @@ export abstract class ValueWalk {
   #array(value: readonly unknown[]): unknown[] {
     if (!isArrayPrototype(getPrototypeOf(value))) this.refuse("it is of a subclass of Array");
     const { length } = value;
+    if (!Number.isInteger(length)) this.refuse("it is an array without a length");
     this.enter(value, 1);
     this.countItems(length);
     const tree = new Array<unknown>(length);
@@ -152,8 +154,7 @@ export abstract class ValueWalk {
       tree[i] = this.any(item);
     }
     this.#steps.pop();
-    if (keysOf(value).length !== length || getOwnPropertySymbols(value).length > 0)
-      this.refuse("it is an array with properties beside its elements");
+    if (isMatch(value)) this.refuse("it is an array with properties beside its elements");
     this.leave(1);
     return tree;
   }

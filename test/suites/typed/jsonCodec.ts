@@ -123,6 +123,28 @@ test("a getter or a proxy is read once, and what it said then is sent", () => {
   assert.equal(failure(() => codec.encode({ revoked })).path, "$.revoked");
 });
 
+test("a getter that calls the codec again changes no count", () => {
+  const tight = jsonCodec({ maxValues: 6 });
+  const nested = (): unknown => {
+    tight.encode([1, 2, 3]);
+    return 1;
+  };
+  const value = {
+    get a() {
+      return nested();
+    },
+    b: [1, 2],
+  };
+  assert.deepEqual(tight.decode(tight.encode(value)), { a: 1, b: [1, 2] });
+  const more = {
+    get a() {
+      return nested();
+    },
+    b: [1, 2, 3, 4],
+  };
+  assert.match(failure(() => tight.encode(more)).message, /maxValues/);
+});
+
 test("a proxy that lies about its length, and memory that goes away meanwhile", () => {
   for (const length of [-1, 1.5, "2", Number.NaN, 2 ** 40, undefined]) {
     const liar = new Proxy([], {

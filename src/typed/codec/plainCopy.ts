@@ -1,0 +1,101 @@
+// The fast way for what most values are: JSON and nothing else. It copies while it looks, so that what is written is what
+// was seen, and gives up at the first thing that is not plain: the walk of jsonTree.ts then says what that is.
+
+import type { ResolvedCodecLimits } from "./codec.ts";
+
+const { getPrototypeOf, getOwnPropertySymbols } = Object;
+const plainPrototype = Object.prototype;
+const arrayPrototype = Array.prototype;
+
+/** What is not plain JSON. */
+export const NOT_PLAIN: unique symbol = Symbol("not plain");
+
+/**
+ * Whether an array is what `match` and `exec` of a RegExp give. Other arrays are their elements: to look for more among them,
+ * engines make a text of each index, which takes longer than to write the array.
+ */
+export function isMatch(array: readonly unknown[]): boolean {
+  return "index" in array || "groups" in array;
+}
+
+/** Brackets and commas that are left. A getter may call another codec meanwhile, which puts it back as it was. */
+let left = 0;
+
+/** A copy of `value` that JSON.stringify writes unchanged, or NOT_PLAIN. */
+export function plainCopy(value: unknown, { maxDepth, maxValues }: ResolvedCodecLimits): unknown {
+  const before = left;
+  left = maxValues - 1;
+  try {
+    return copyAny(value, maxDepth);
+  } catch {
+    return NOT_PLAIN;
+  } finally {
+    left = before;
+  }
+}
+
+function copyAny(value: unknown, depth: number): unknown {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return value;
+    case "number":
+      return value - value === 0 && (value !== 0 || 1 / value > 0) ? value : NOT_PLAIN;
+    case "object":
+      if (value === null) return null;
+      return depth > 0 ? copyObject(value, depth - 1) : NOT_PLAIN;
+    default:
+      return NOT_PLAIN;
+  }
+}
+
+function copyObject(value: object, depth: number): unknown {
+  const prototype = getPrototypeOf(value);
+  if (prototype === plainPrototype) return copyProperties(value, depth);
+  return prototype === arrayPrototype && Array.isArray(value) ? copyElements(value, depth) : NOT_PLAIN;
+}
+
+function copyElements(value: readonly unknown[], depth: number): unknown {
+  const { length } = value;
+  // A proxy may say anything.
+  left -= Math.max(length, 1);
+  if (!(Number.isInteger(length) && left >= 0)) return NOT_PLAIN;
+  const copy = new Array<unknown>(length);
+  for (let i = 0; i < length; i++) {
+    const item = copyAny(value[i], depth);
+    if (item === NOT_PLAIN) return NOT_PLAIN;
+    copy[i] = item;
+  }
+  return isMatch(value) ? NOT_PLAIN : copy;
+}
+
+function copyProperties(value: object, depth: number): unknown {
+  const copy: Record<string, unknown> = { ...value };
+  left--;
+  let count = 0;
+  for (const name in copy) {
+    count++;
+    // Data to the walk, which knows what to do with them.
+    if (name === "$" || name === "__proto__") return NOT_PLAIN;
+    const property = copy[name];
+    switch (typeof property) {
+      case "string":
+      case "boolean":
+        continue;
+      case "number":
+        if (property - property === 0 && (property !== 0 || 1 / property > 0)) continue;
+        return NOT_PLAIN;
+      case "object": {
+        if (property === null) continue;
+        const item = depth > 0 ? copyObject(property, depth - 1) : NOT_PLAIN;
+        if (item === NOT_PLAIN) return NOT_PLAIN;
+        copy[name] = item;
+        continue;
+      }
+      default:
+        return NOT_PLAIN;
+    }
+  }
+  if (count > 1) left -= count - 1;
+  return left < 0 || Array.isArray(value) || getOwnPropertySymbols(value).length > 0 ? NOT_PLAIN : copy;
+}
