@@ -23,8 +23,8 @@ afterAll(() => consumer.remove());
 
 /** All that a process loads, minified, with both wasm builds: everything of sealwire/node, and what calls need alone. */
 const budgets: Record<string, { program: string; bytes: number }> = {
-  "everything of sealwire/node": { program: 'export * from "sealwire/node";', bytes: 250_000 },
-  "connect and listen": { program: 'export { connect, listen } from "sealwire/node";', bytes: 236_000 },
+  "everything of sealwire/node": { program: 'export * from "sealwire/node";', bytes: 255_000 },
+  "connect and listen": { program: 'export { connect, listen } from "sealwire/node";', bytes: 241_000 },
 };
 /** The wasm builds' part of it. */
 const WASM_BUDGET_BYTES = 46_000;
