@@ -1,6 +1,7 @@
 // Byte arrays: which values count as bytes, whatever realm they come from, and integers inside them.
 
 import { invalidArgument } from "../base/errors.ts";
+import { unfilledMemory } from "./unfilledMemory.ts";
 
 /**
  * A Uint8Array over an ArrayBuffer of its own. Written so that TypeScript before 5.7, where Uint8Array takes no
@@ -120,5 +121,7 @@ export function totalLength(parts: readonly Uint8Array[]): number {
 
 /** Bytes [start, end) as a copy with an ArrayBuffer of its own; `slice` of a runtime's subclass may be a view. */
 export function copyOf(bytes: Uint8Array, start = 0, end = bytes.length): Uint8Array {
-  return viewOf(bytes, start, end).slice();
+  const copy = new Uint8Array(unfilledMemory(end - start));
+  copy.set(viewOf(bytes, start, end));
+  return copy;
 }

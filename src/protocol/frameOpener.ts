@@ -7,6 +7,7 @@ import { SealwireError } from "../base/errors.ts";
 import { readU32, totalLength } from "../core/bytes.ts";
 import { COPY_HAZARD_BYTES, copyInto } from "../core/copy.ts";
 import { wipeAndDetach } from "../core/detach.ts";
+import { unfilledMemory } from "../core/unfilledMemory.ts";
 import { memory } from "../core/wasmModule.ts";
 import type { FrameSink } from "./frameSink.ts";
 import type { Role } from "./handshake.ts";
@@ -97,7 +98,9 @@ export class FrameOpener implements FrameSink {
   largeFrame(chunks: readonly Uint8Array[]): void {
     const total = totalLength(chunks) - TAG_BYTES;
     const front = alignment(this.#headerBytes);
-    const memoryForIt = this.#bodyViews ? lendMemory(front + total) : new Uint8Array(front + total);
+    const memoryForIt = this.#bodyViews
+      ? lendMemory(front + total)
+      : new Uint8Array(unfilledMemory(front + total)).fill(0, 0, front);
     const into = memoryForIt.subarray(front, front + total);
     if (this.#session.openLarge(chunks, into) === null) throw notAuthentic();
     this.#prove();

@@ -42,8 +42,13 @@ export interface ArrivalsEvents {
   onRoom(): void;
 }
 
-/** How long the handlers of one read may keep the event loop from everything else, and how often that is looked at. */
+/**
+ * How long the handlers of one read may keep the event loop from everything else, and how often that is looked at. Of
+ * the time between two looks only so much counts: on a busy machine another process may have had the rest, and
+ * messages that wait for that cost more than those that don't.
+ */
 const TURN_MS = 10;
+const LOOK_MS = 4;
 const LOOK_AT_CLOCK_MASK = 31;
 /** What a peer whose messages are begun at once may have on its way at most. */
 const MAX_MESSAGE_WINDOW = 16_777_216;
@@ -75,7 +80,8 @@ export class Arrivals implements MessageOwner {
   #pongAt = -1;
   /** Handlers have run for TURN_MS: before more do, the event loop should look for other events. */
   turnIsOver = false;
-  #turnBegan = 0;
+  #turnMs = 0;
+  #lookedAt = 0;
   #turnMessages = 0;
 
   constructor(
@@ -140,16 +146,25 @@ export class Arrivals implements MessageOwner {
 
   /** The handling of a read begins, or goes on after the event loop has run. */
   beginTurn(): void {
-    this.#turnBegan = now();
+    this.#turnMs = 0;
+    this.#lookedAt = now();
     this.#turnMessages = 0;
     this.turnIsOver = false;
+  }
+
+  #lookAtClock(): void {
+    const at = now();
+    this.#turnMs += Math.min(at - this.#lookedAt, LOOK_MS);
+    this.#lookedAt = at;
+    this.turnIsOver = this.#turnMs > TURN_MS;
   }
 
   /** Begins what waits, as far as there is room. */
   beginWaiting(): void {
     while (!this.#room.isEmpty && this.ready && !this.#lifecycle.isOver) {
-      const { message, cost } = this.#room.next();
-      this.#begin(message, cost);
+      const message = this.#room.take();
+      if (message === undefined) this.#beginPacked();
+      else this.#begin(message, message.waitingCost);
     }
   }
 
@@ -189,13 +204,13 @@ export class Arrivals implements MessageOwner {
     more: number,
   ): void {
     const cost = this.#pay(end - start);
-    if (sequence !== 0) this.#checkNumber(sequence);
-    const { bodyViews } = this.#options;
-    const message =
-      bodyViews && sequence === 0
-        ? this.#lentMessage(bytes, start, end)
-        : this.#newMessage(sequence, bytes, start, end, lent, more);
-    this.#arrived(message, cost, bodyViews && lent);
+    if (sequence === 0) {
+      this.#oneWay(bytes, start, end, lent, more, cost);
+      return;
+    }
+    this.#checkNumber(sequence);
+    const message = this.#newMessage(sequence, bytes, start, end, lent, more);
+    this.#arrived(message, cost, this.#options.bodyViews && lent);
   }
 
   call(sequence: number, bytes: Uint8Array, start: number, end: number, lent: boolean, more: number): void {
@@ -324,13 +339,44 @@ export class Arrivals implements MessageOwner {
 
   // ---- From arrival to handler --------------------------------------------------------------------------
 
+  /** A one-way message without a head. Until it begins, it is nothing but its bytes. */
+  #oneWay(bytes: Uint8Array, start: number, end: number, lent: boolean, more: number, cost: number): void {
+    if (this.#options.onMessage === undefined) this.#allowance.giveBack(cost);
+    else if (this.#speaksV2 && (!this.#room.oneWay.isEmpty || !this.ready))
+      this.#room.oneWay.push(bytes, start, end);
+    else this.#beginOneWay(bytes, start, end, lent, more, cost);
+  }
+
+  #beginOneWay(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    lent: boolean,
+    more: number,
+    cost: number,
+  ): void {
+    const message = this.#options.bodyViews
+      ? this.#lentMessage(bytes, start, end)
+      : this.#newMessage(0, bytes, start, end, lent, more);
+    this.#begin(message, cost);
+  }
+
+  /** The one-way message that was taken from the waiting room. */
+  #beginPacked(): void {
+    const { oneWay } = this.#room;
+    const { bytes, start, end, alone } = oneWay;
+    this.#beginOneWay(bytes, start, end, !alone, bytes.length - end, messageCost(end - start));
+    oneWay.done();
+  }
+
   /** `isLent`: its body is gone when the read has been handled. */
   #arrived(message: IncomingMessage, cost: number, isLent: boolean): void {
     if (this.#options.onMessage === undefined) {
       return this.#refuse(message, cost, "ERR_NO_HANDLER", "this side handles no messages");
     }
     const isRequest = message.sequence !== 0;
-    if (!this.#speaksV2 || (this.ready && !this.#room.mustWait(isRequest))) {
+    const mustWait = isRequest ? this.#room.hasRequests : !this.#room.oneWay.isEmpty;
+    if (!this.#speaksV2 || (!mustWait && this.ready)) {
       this.#begin(message, cost);
       return;
     }
@@ -343,8 +389,7 @@ export class Arrivals implements MessageOwner {
   }
 
   #begin(message: IncomingMessage, cost: number): void {
-    if ((++this.#turnMessages & LOOK_AT_CLOCK_MASK) === 0)
-      this.turnIsOver = now() - this.#turnBegan > TURN_MS;
+    if ((++this.#turnMessages & LOOK_AT_CLOCK_MASK) === 0) this.#lookAtClock();
     this.#allowance.giveBack(cost);
     if (message.sequence !== 0) this.lastBegun = message.sequence;
     const isFree = this.#handlers.run(message);

@@ -27,8 +27,18 @@ function findMark(): MarkAsUntransferable {
 
 const markAsUntransferable = findMark();
 
-let shared = new ArrayBuffer(0);
+/** Up to this size words are copied one by one: the view that `set` needs of its source costs more than they do. */
+const WORDS_COPY_BYTES = 128;
+
+const NOTHING = new Uint8Array(0);
+const NO_WORDS = new DataView(NOTHING.buffer);
+
+let shared = NOTHING.buffer;
+let sharedWords: DataView = NO_WORDS;
 let used = 0;
+/** Of what was copied from last: the bodies of a bundle follow each other. */
+let source: Uint8Array = NOTHING;
+let sourceWords: DataView = NO_WORDS;
 
 /** A copy of bytes [start, end), after which `more` bytes of the same read follow. */
 export function copyBody(bytes: Uint8Array, start: number, end: number, more: number): Uint8Array {
@@ -37,18 +47,35 @@ export function copyBody(bytes: Uint8Array, start: number, end: number, more: nu
   if (used + length > shared.byteLength) {
     if (more <= 0) return copyOf(bytes, start, end);
     shared = new ArrayBuffer(Math.min(SHARED_BYTES, length + more + ALIGNMENT));
+    sharedWords = new DataView(shared);
     markAsUntransferable(shared);
     used = 0;
   }
   const body = new Uint8Array(shared, used, length);
+  if (length > WORDS_COPY_BYTES) body.set(viewOf(bytes, start, end));
+  else copyWords(bytes, start, body, used);
   used = (used + length + ALIGNMENT - 1) & -ALIGNMENT;
-  body.set(viewOf(bytes, start, end));
   return body;
+}
+
+/** Fills a body that begins at `at` of the shared memory. */
+function copyWords(bytes: Uint8Array, start: number, body: Uint8Array, at: number): void {
+  if (bytes !== source) {
+    source = bytes;
+    sourceWords = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+  const { length } = body;
+  const words = length & -4;
+  for (let i = 0; i < words; i += 4) sharedWords.setInt32(at + i, sourceWords.getInt32(start + i));
+  for (let i = words; i < length; i++) body[i] = bytes[start + i]!;
 }
 
 /** A read was handled: the next one's bodies share nothing with this one's. */
 export function endSharing(): void {
   if (shared.byteLength === 0) return;
-  shared = new ArrayBuffer(0);
+  shared = NOTHING.buffer;
+  sharedWords = NO_WORDS;
   used = 0;
+  source = NOTHING;
+  sourceWords = NO_WORDS;
 }

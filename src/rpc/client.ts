@@ -99,7 +99,7 @@ export class RpcClient implements Client {
   }
 
   get connections(): readonly Connection[] {
-    return this.#pool.usable.filter((connection) => connection.state === "open");
+    return this.#pool.usable.filter(({ isOpen }) => isOpen);
   }
 
   get stats(): ClientStats {
@@ -172,7 +172,7 @@ export class RpcClient implements Client {
 
   /** A connection takes calls without waiting. */
   get hasOpenConnection(): boolean {
-    return this.#pool.usable.some((connection) => connection.state === "open");
+    return this.#pool.usable.some(({ isOpen }) => isOpen);
   }
 
   ref(): void {
@@ -194,7 +194,7 @@ export class RpcClient implements Client {
 
   /** A call on it has the best chance there is: the connection is open, or the only one. */
   #isCertain(connection: RpcConnection): boolean {
-    return connection.state === "open" || this.#pool.usable.length <= 1;
+    return connection.isOpen || this.#pool.usable.length <= 1;
   }
 
   /**
@@ -214,7 +214,7 @@ export class RpcClient implements Client {
       const neverOpened = connection.state === "closed" && connection.identity === undefined;
       const givenUp = error instanceof SealwireError && endedByCaller.has(error.code);
       if (!neverOpened || givenUp || this.#closed !== undefined) throw error;
-      if (!this.#pool.usable.some((other) => other.state === "open")) throw error;
+      if (!this.#pool.usable.some(({ isOpen }) => isOpen)) throw error;
       return await again(copy);
     } finally {
       copy.fill(0);

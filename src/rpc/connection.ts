@@ -88,6 +88,11 @@ export class RpcConnection implements Connection {
     };
   }
 
+  /** `state` is "open". */
+  get isOpen(): boolean {
+    return this.link.lifecycle.isOpen;
+  }
+
   /** May take new calls: not closing, not closed. */
   get usable(): boolean {
     return this.link.lifecycle.takesCalls;

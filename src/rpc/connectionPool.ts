@@ -94,13 +94,13 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   choose(kind: CallKind, bodyBytes: number): RpcConnection {
     // The first of equals, so that a quiet client uses one connection.
     const first = this.#usable[0];
-    if (first !== undefined && first.state === "open" && this.#load(first) < 1) return first;
+    if (first !== undefined && first.isOpen && this.#load(first) < 1) return first;
     return this.#chooseAmong(kind, bodyBytes);
   }
 
   /** Resolves when a connection is open; rejects when there is none and the one under way has failed. */
   connected(): Promise<Connection> {
-    const open = this.#usable.find((connection) => connection.state === "open");
+    const open = this.#usable.find(({ isOpen }) => isOpen);
     if (open !== undefined) return Promise.resolve(open);
     if (this.#usable.length === 0) this.#addNext(0);
     else this.#hurry();
@@ -147,7 +147,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     let anyOpen = false;
     for (const connection of this.#usable) {
       const load = this.#load(connection);
-      const isOpen = connection.state === "open";
+      const { isOpen } = connection;
       allLoad += load;
       anyOpen ||= isOpen;
       if (!this.#takes(connection, kind, bodyBytes)) continue;

@@ -54,6 +54,11 @@ export class Lifecycle {
     return publicStates[this.#state];
   }
 
+  /** New calls are sent at once. */
+  get isOpen(): boolean {
+    return this.#state === "open";
+  }
+
   /** `close` was called, however far the connection is. */
   get closeWanted(): boolean {
     return this.#closeWanted;

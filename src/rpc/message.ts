@@ -6,6 +6,7 @@ import { now } from "../core/eventLoop.ts";
 import { type CallHead, checkHead } from "../protocol/head.ts";
 import { copyHead, PreparedHead, type SharedHead } from "../protocol/preparedHead.ts";
 import { type IncomingStream, NO_ITEMS } from "./incomingStream.ts";
+import type { Position } from "./line.ts";
 import type { OutgoingStream } from "./outgoingStream.ts";
 import type { Connection, Message } from "./peer.ts";
 import { type Deadline, timers } from "./timers.ts";
@@ -56,6 +57,9 @@ export class IncomingMessage implements Message {
   held = false;
   /** Its handler returned a promise that has not settled. */
   running = false;
+  /** While it waits for its handler: where, and the credit that it holds. The waiting room's own notes. */
+  waiting: Position<IncomingMessage> | undefined = undefined;
+  waitingCost = 0;
   /** It was answered, and items that were written before are still to be sent: its end is not out yet. */
   answerWaits = false;
   /** Its handler has returned, or its promise has settled. */

@@ -177,7 +177,7 @@ export class Outbox {
   sendNoWait(body: Uint8Array): void {
     const paid = this.#paid;
     if (paid !== undefined && !paid.passes(body.length, false)) {
-      paid.add({ kind: Kind.message, body, request: undefined });
+      paid.addOneWay(body);
       return;
     }
     paid?.spend(body.length);
@@ -309,10 +309,9 @@ export class Outbox {
     return new PaidQueue(this.#balance, {
       send: (paid) => this.#sendPaid(paid),
       dropped: () => this.#requests.leaveUnsent(),
-      tooLong: ({ body }) =>
-        this.#peer !== BASE_SETTINGS && body.length > this.#longestNow
-          ? this.#tooLarge(body.length)
-          : undefined,
+      sendOneWay: (body) => this.sender.append(0, Kind.message, body),
+      tooLong: (bodyBytes) =>
+        this.#peer !== BASE_SETTINGS && bodyBytes > this.#longestNow ? this.#tooLarge(bodyBytes) : undefined,
       fits: (bodyBytes) => bodyBytes <= this.#longestNow,
       get requestsFull() {
         return outbox.#requests.occupied >= outbox.#peer.maxRequests;

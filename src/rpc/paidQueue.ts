@@ -3,12 +3,14 @@
 // being sent, so that answers, errors and credit never wait behind them.
 
 import { SealwireError } from "../base/errors.ts";
-import { copyOf } from "../core/bytes.ts";
+import { copyOf, viewOf } from "../core/bytes.ts";
 import { type Balance, messageCost } from "../protocol/credit.ts";
+import { Fifo } from "./fifo.ts";
 import { memoryBudget } from "./memoryBudget.ts";
+import { PackedQueue } from "./packedQueue.ts";
 import type { PendingRequest } from "./requests.ts";
 
-/** What is sent once the peer can take it. */
+/** A request, or a one-way message whose sender is told what becomes of it, until the peer can take it. */
 export interface Paid {
   readonly kind: number;
   body: Uint8Array;
@@ -24,10 +26,12 @@ export interface Paid {
 export interface PaidQueueEvents {
   /** Puts it into what is being sent. */
   send(paid: Paid): void;
+  /** The same for a one-way message whose sender is told nothing; the body is valid during the call. */
+  sendOneWay(body: Uint8Array): void;
   /** A request that its caller still waits for will not be sent. */
   dropped(): void;
   /** Why the peer will never take a body of this length, as far as that is known. */
-  tooLong(paid: Paid): SealwireError | undefined;
+  tooLong(bodyBytes: number): SealwireError | undefined;
   /** The peer takes a body of this length, as far as that is known. */
   fits(bodyBytes: number): boolean;
   /** All of the peer's places for requests are taken. */
@@ -39,13 +43,11 @@ export interface PaidQueueEvents {
 export class PaidQueue {
   readonly #balance: Balance;
   readonly #events: PaidQueueEvents;
-  /** Waits for credit, in order. */
-  #forCredit: Paid[] = [];
-  #creditHead = 0;
+  /** Waits for credit, in order; one-way messages whose senders are told nothing as their bytes. */
+  readonly #forCredit = new PackedQueue<Paid>();
   /** Requests that wait for a place, in order: messages may overtake them. */
-  #forPlace: Paid[] = [];
-  #placeHead = 0;
-  /** Bytes of the bodies that wait. */
+  readonly #forPlace = new Fifo<Paid>();
+  /** What waits costs so much. */
   bytes = 0;
   #draining = false;
 
@@ -55,13 +57,13 @@ export class PaidQueue {
   }
 
   get isEmpty(): boolean {
-    return this.#creditHead === this.#forCredit.length && this.#placeHead === this.#forPlace.length;
+    return this.#forCredit.isEmpty && this.#forPlace.isEmpty;
   }
 
   /** A body of this length can be sent at once, in its order. */
   passes(bodyBytes: number, isRequest: boolean): boolean {
-    if (!this.#balance.positive || this.#creditHead < this.#forCredit.length) return false;
-    if (isRequest && (this.#events.requestsFull || this.#placeHead < this.#forPlace.length)) return false;
+    if (!this.#balance.positive || !this.#forCredit.isEmpty) return false;
+    if (isRequest && (this.#events.requestsFull || !this.#forPlace.isEmpty)) return false;
     return this.#events.fits(bodyBytes);
   }
 
@@ -73,8 +75,18 @@ export class PaidQueue {
   /** Keeps a copy until it can be sent. */
   add(paid: Paid): void {
     paid.body = copyOf(paid.body);
-    this.#count(messageCost(paid.body.length));
-    this.#forCredit.push(paid);
+    this.#forCredit.pushItem(paid);
+    this.#added(paid.body.length);
+  }
+
+  /** The same for a one-way message whose sender is told nothing. */
+  addOneWay(body: Uint8Array): void {
+    this.#forCredit.push(body, 0, body.length);
+    this.#added(body.length);
+  }
+
+  #added(bodyBytes: number): void {
+    this.#count(messageCost(bodyBytes));
     if (!this.#balance.positive) this.#events.onBlocked();
     this.drain();
   }
@@ -93,58 +105,57 @@ export class PaidQueue {
 
   /** Nothing of it will be sent. */
   clear(error: SealwireError): void {
-    const all = [...this.#forPlace.slice(this.#placeHead), ...this.#forCredit.slice(this.#creditHead)];
-    this.#forPlace = [];
-    this.#forCredit = [];
-    this.#placeHead = 0;
-    this.#creditHead = 0;
-    for (const paid of all) this.#fail(paid, error);
+    const all = [...this.#forPlace.takeAll(), ...this.#forCredit.clear()];
+    this.#count(-this.bytes);
+    for (const paid of all) this.#reject(paid, error);
   }
 
   #drainPlaces(): void {
-    while (this.#placeHead < this.#forPlace.length) {
-      const paid = this.#forPlace[this.#placeHead]!;
+    for (let paid = this.#forPlace.first; paid !== undefined; paid = this.#forPlace.first) {
       if (!isOver(paid) && (this.#events.requestsFull || !this.#balance.positive)) return;
-      this.#placeHead++;
-      if (this.#placeHead === this.#forPlace.length) {
-        this.#forPlace = [];
-        this.#placeHead = 0;
-      }
+      this.#forPlace.shift();
       this.#leave(paid);
     }
   }
 
   #drainCredit(): void {
-    while (this.#creditHead < this.#forCredit.length) {
-      const paid = this.#forCredit[this.#creditHead]!;
-      if (!isOver(paid)) {
-        const error = this.#events.tooLong(paid);
-        if (error !== undefined) {
-          this.#shift();
-          this.#fail(paid, error);
-          continue;
-        }
-        if (paid.request !== undefined && this.#events.requestsFull) {
-          this.#shift();
-          this.#forPlace.push(paid);
-          continue;
-        }
-        if (!this.#balance.positive || !this.#events.fits(paid.body.length)) return;
-      }
-      this.#shift();
-      this.#leave(paid);
+    while (!this.#forCredit.isEmpty) {
+      const paid = this.#forCredit.firstItem;
+      if (paid === undefined ? !this.#oneWayLeaves() : !this.#leaves(paid)) return;
     }
   }
 
-  #shift(): void {
-    this.#creditHead++;
-    if (this.#creditHead === this.#forCredit.length) {
-      this.#forCredit = [];
-      this.#creditHead = 0;
-    } else if (this.#creditHead >= 256 && this.#creditHead * 2 >= this.#forCredit.length) {
-      this.#forCredit.splice(0, this.#creditHead);
-      this.#creditHead = 0;
+  /** The first, a one-way message whose sender is told nothing, leaves if it may. */
+  #oneWayLeaves(): boolean {
+    const { firstBytes } = this.#forCredit;
+    const isTooLong = this.#events.tooLong(firstBytes) !== undefined;
+    if (!isTooLong && !this.#mayLeave(firstBytes)) return false;
+    this.#forCredit.take();
+    this.#count(-messageCost(firstBytes));
+    if (!isTooLong) {
+      const { bytes, start, end } = this.#forCredit;
+      this.spend(firstBytes);
+      this.#events.sendOneWay(viewOf(bytes, start, end));
     }
+    this.#forCredit.done();
+    return true;
+  }
+
+  /** The first, this one, leaves if it may, or goes to wait for a place. */
+  #leaves(paid: Paid): boolean {
+    const error = isOver(paid) ? undefined : this.#events.tooLong(paid.body.length);
+    const waitsForPlace = !isOver(paid) && paid.request !== undefined && this.#events.requestsFull;
+    const goes = isOver(paid) || error !== undefined || waitsForPlace || this.#mayLeave(paid.body.length);
+    if (!goes) return false;
+    this.#forCredit.take();
+    if (error !== undefined) this.#fail(paid, error);
+    else if (waitsForPlace) this.#forPlace.push(paid);
+    else this.#leave(paid);
+    return true;
+  }
+
+  #mayLeave(bodyBytes: number): boolean {
+    return this.#balance.positive && this.#events.fits(bodyBytes);
   }
 
   #leave(paid: Paid): void {
@@ -159,6 +170,10 @@ export class PaidQueue {
 
   #fail(paid: Paid, error: SealwireError): void {
     this.#count(-messageCost(paid.body.length));
+    this.#reject(paid, error);
+  }
+
+  #reject(paid: Paid, error: SealwireError): void {
     paid.body.fill(0);
     const reason = new SealwireError(error.code, error.message, { cause: error.cause, notBegun: true });
     if (paid.request !== undefined && !paid.request.settled) {

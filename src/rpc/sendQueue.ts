@@ -1,6 +1,7 @@
 // What a connection has to write, in order, behind the write in flight. Segments wait in their pool slots for a
 // moment, and as copies outside of the pool for longer: a slot is a thing to pass through.
 
+import { copyOf } from "../core/bytes.ts";
 import { releaseSlot, SEALING_SLOT } from "../core/slotPool.ts";
 import { memory } from "../core/wasmModule.ts";
 import { wipe } from "../core/wipe.ts";
@@ -41,7 +42,7 @@ export class PlainSegment {
   readonly offset: number;
 
   constructor(segment: Segment) {
-    this.bytes = memory.slice(segment.start, segment.end);
+    this.bytes = copyOf(memory, segment.start, segment.end);
     this.frames = segment.frames;
     this.cost = segment.cost;
     this.offset = segment.start - segment.slot;
@@ -177,7 +178,7 @@ export function movedOut(segment: Segment): SealedPieces | PlainSegment {
   let chunk: SealedPieces | PlainSegment;
   if (segment.sealed) {
     chunk = new SealedPieces(segment.cost);
-    chunk.pieces.push(memory.slice(segment.start, segment.end));
+    chunk.pieces.push(copyOf(memory, segment.start, segment.end));
     chunk.complete = true;
   } else chunk = new PlainSegment(segment);
   releaseSegment(segment);
@@ -200,7 +201,7 @@ function sealPlain(session: Session, chunk: PlainSegment | PlainLarge): SealedPi
   wipe(chunk.bytes);
   try {
     session.seal(start, end, chunk.frames);
-    sealed.pieces.push(memory.slice(start, end));
+    sealed.pieces.push(copyOf(memory, start, end));
   } finally {
     memory.fill(0, start, end);
   }

@@ -397,7 +397,7 @@ export class Sender implements TurnTask, SlotHolder {
     segment.slot = 0;
     if (slotsAreScarce()) {
       // A write that takes its time would keep the slot from a connection that has something to seal.
-      const piece = memory.slice(start, end);
+      const piece = copyOf(memory, start, end);
       releaseSlot(slot);
       this.#writer.writePiece(piece, cost);
       return;

@@ -1,54 +1,62 @@
 // Messages and requests of the peer that have arrived and whose handlers have not begun (protocol v2). Requests and
 // one-way messages wait apart, each in their order, and are begun in turn: neither waits behind all of the other.
 
+import { Line, Position } from "./line.ts";
 import type { IncomingMessage } from "./message.ts";
-
-export interface WaitingMessage {
-  readonly message: IncomingMessage;
-  /** Credit that goes back when it begins, or never will. */
-  readonly cost: number;
-}
+import { PackedQueue } from "./packedQueue.ts";
 
 export class WaitingRoom {
-  readonly #requests = new Map<IncomingMessage, WaitingMessage>();
-  readonly #oneWay = new Map<IncomingMessage, WaitingMessage>();
+  readonly #requests = new Line<IncomingMessage>();
+  /** One-way messages as they came; those that have a head as objects. */
+  readonly oneWay = new PackedQueue<IncomingMessage>();
   #oneWayIsNext = false;
 
   get isEmpty(): boolean {
-    return this.#requests.size === 0 && this.#oneWay.size === 0;
+    return this.#requests.length === 0 && this.oneWay.isEmpty;
   }
 
-  /** Something of the same kind waits, before which this one must not begin. */
-  mustWait(isRequest: boolean): boolean {
-    return (isRequest ? this.#requests : this.#oneWay).size > 0;
+  /** A request waits, before which no other must begin. */
+  get hasRequests(): boolean {
+    return this.#requests.length > 0;
   }
 
+  /** `cost`: credit that goes back when it begins, or never will. */
   add(message: IncomingMessage, cost: number): void {
-    const line = message.sequence === 0 ? this.#oneWay : this.#requests;
-    line.set(message, { message, cost });
+    message.waitingCost = cost;
+    if (message.sequence === 0) {
+      this.oneWay.pushItem(message);
+      return;
+    }
+    message.waiting = new Position(message);
+    this.#requests.join(message.waiting);
   }
 
-  /** The next one to begin; it waits no more. Only while it is not empty. */
-  next(): WaitingMessage {
-    const preferred = this.#oneWayIsNext ? this.#oneWay : this.#requests;
-    const other = this.#oneWayIsNext ? this.#requests : this.#oneWay;
-    const line = preferred.size > 0 ? preferred : other;
-    this.#oneWayIsNext = line === this.#requests;
-    const [message, waiting] = line.entries().next().value!;
-    line.delete(message);
-    return waiting;
+  /**
+   * The next one to begin, with its cost as `waitingCost`; undefined: a one-way message, shown by `oneWay`. Only while
+   * the room is not empty.
+   */
+  take(): IncomingMessage | undefined {
+    const request = this.#requests.first;
+    if (request === undefined || (this.#oneWayIsNext && !this.oneWay.isEmpty)) {
+      this.#oneWayIsNext = false;
+      return this.oneWay.take();
+    }
+    this.#oneWayIsNext = true;
+    this.remove(request);
+    return request;
   }
 
-  /** It won't begin. Returns its cost; 0 when it did not wait. */
-  remove(message: IncomingMessage): number {
-    const line = message.sequence === 0 ? this.#oneWay : this.#requests;
-    const waiting = line.get(message);
-    line.delete(message);
-    return waiting?.cost ?? 0;
+  /** A request won't begin. Returns its cost; 0 when it did not wait. */
+  remove(request: IncomingMessage): number {
+    if (request.waiting === undefined) return 0;
+    request.waiting.leave();
+    request.waiting = undefined;
+    return request.waitingCost;
   }
 
   clear(): void {
-    this.#requests.clear();
-    this.#oneWay.clear();
+    for (let request = this.#requests.first; request !== undefined; request = this.#requests.first)
+      this.remove(request);
+    this.oneWay.clear();
   }
 }

@@ -1,0 +1,156 @@
+// Byte strings and objects that wait in one order. The strings lie packed in pages, so that many short ones cost
+// little more than their bytes, and the collector has a page to look at instead of an object for each. Work per item
+// is constant in every runtime.
+
+import { copyOf, viewOf } from "../core/bytes.ts";
+import { Fifo } from "./fifo.ts";
+
+const MIN_PAGE_BYTES = 1_024;
+const MAX_PAGE_BYTES = 65_536;
+/** Longer strings get a page of their own, which whoever takes them may keep. */
+const LONGEST_PACKED_BYTES = 4_096;
+/** In front of every string: its length, and room, so that it begins at a multiple of 8 and any typed array can view it. */
+const HEADER_BYTES = 8;
+/** In place of a length: an object, the next one of those that wait. */
+const AN_OBJECT = 0xffffffff;
+/** Shorter strings are copied by a loop: a view of the source costs more. */
+const LOOP_COPY_BYTES = 32;
+
+/** Entries [begin, end) that wait: header and string. With `alone`, one string without a header. */
+class Page {
+  readonly bytes: Uint8Array;
+  readonly headers: Uint32Array;
+  readonly alone: boolean;
+  begin = 0;
+  end: number;
+
+  constructor(bytes: Uint8Array, end: number, alone: boolean) {
+    this.bytes = bytes;
+    this.headers = alone ? NO_HEADERS : new Uint32Array(bytes.buffer);
+    this.alone = alone;
+    this.end = end;
+  }
+}
+
+export class PackedQueue<Item extends object> {
+  #pages = new Fifo<Page>();
+  #last: Page | undefined;
+  readonly #items = new Fifo<Item>();
+  #nextPageBytes = MIN_PAGE_BYTES;
+  #length = 0;
+
+  /** The string that was taken last is `bytes` [start, end), until `done` is called. */
+  bytes: Uint8Array = NOTHING;
+  start = 0;
+  end = 0;
+  /** Nothing else lies in its memory: it may be kept. */
+  alone = false;
+
+  get isEmpty(): boolean {
+    return this.#length === 0;
+  }
+
+  /** A copy of [start, end) joins the queue. */
+  push(bytes: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    this.#length++;
+    if (length > LONGEST_PACKED_BYTES) {
+      this.#add(new Page(copyOf(bytes, start, end), length, true));
+      return;
+    }
+    const page = this.#pageFor(length);
+    page.headers[page.end >>> 2] = length;
+    const at = page.end + HEADER_BYTES;
+    if (length > LOOP_COPY_BYTES) page.bytes.set(viewOf(bytes, start, end), at);
+    else for (let i = 0; i < length; i++) page.bytes[at + i] = bytes[start + i]!;
+    page.end += entryBytes(length);
+  }
+
+  pushItem(item: Item): void {
+    const page = this.#pageFor(0);
+    page.headers[page.end >>> 2] = AN_OBJECT;
+    page.end += HEADER_BYTES;
+    this.#items.push(item);
+    this.#length++;
+  }
+
+  /** The oldest, if it is an object. */
+  get firstItem(): Item | undefined {
+    return this.#firstLength === AN_OBJECT ? this.#items.first : undefined;
+  }
+
+  /** Bytes of the oldest, if it is a string; 0 for an object. */
+  get firstBytes(): number {
+    const length = this.#firstLength;
+    return length === AN_OBJECT ? 0 : length;
+  }
+
+  /** Removes the oldest. Undefined: it was a string, now [start, end). Only while it is not empty. */
+  take(): Item | undefined {
+    const page = this.#pages.first!;
+    this.#length--;
+    const length = this.#firstLength;
+    const isItem = length === AN_OBJECT;
+    if (!isItem) this.#show(page, page.alone ? 0 : page.begin + HEADER_BYTES, length);
+    page.begin += isItem ? HEADER_BYTES : entryBytes(length);
+    if (page.begin >= page.end) this.#removeFirst(page);
+    return isItem ? this.#items.shift() : undefined;
+  }
+
+  /** The string that was taken is not used any more, unless it was alone: it is wiped. */
+  done(): void {
+    if (!this.alone) this.bytes.fill(0, this.start, this.end);
+    this.bytes = NOTHING;
+  }
+
+  /** Empties it and wipes it; the objects that were in it, in order. */
+  clear(): Item[] {
+    for (const page of this.#pages.takeAll()) page.bytes.fill(0);
+    this.#last = undefined;
+    this.#length = 0;
+    this.#nextPageBytes = MIN_PAGE_BYTES;
+    return this.#items.takeAll();
+  }
+
+  get #firstLength(): number {
+    const page = this.#pages.first;
+    if (page === undefined) return 0;
+    return page.alone ? page.end : page.headers[page.begin >>> 2]!;
+  }
+
+  #show({ bytes, alone }: Page, start: number, length: number): void {
+    this.bytes = bytes;
+    this.start = start;
+    this.end = start + length;
+    this.alone = alone;
+  }
+
+  /** The page at the end, if it has room for a string of this length; else a new one. */
+  #pageFor(length: number): Page {
+    const last = this.#last;
+    if (last !== undefined && last.end + entryBytes(length) <= last.bytes.length) return last;
+    const pageBytes = Math.max(this.#nextPageBytes, entryBytes(length));
+    this.#nextPageBytes = Math.min(this.#nextPageBytes * 2, MAX_PAGE_BYTES);
+    const page = new Page(new Uint8Array(pageBytes), 0, false);
+    this.#add(page);
+    return page;
+  }
+
+  #add(page: Page): void {
+    this.#pages.push(page);
+    this.#last = page.alone ? undefined : page;
+  }
+
+  #removeFirst(page: Page): void {
+    this.#pages.shift();
+    if (this.#last === page) this.#last = undefined;
+    if (this.#pages.isEmpty) this.#nextPageBytes = MIN_PAGE_BYTES;
+  }
+}
+
+function entryBytes(length: number): number {
+  return (HEADER_BYTES + length + HEADER_BYTES - 1) & -HEADER_BYTES;
+}
+
+const NOTHING = new Uint8Array(0);
+const NO_HEADERS = new Uint32Array(0);

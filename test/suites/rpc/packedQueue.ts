@@ -1,0 +1,92 @@
+// What waits as bytes: strings and objects in one order, against an array as the model.
+
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { PackedQueue } from "../../../src/rpc/packedQueue.ts";
+import { test } from "../../support/harness.ts";
+
+interface Item {
+  readonly number: number;
+}
+
+/** Short strings, those at the edge of what is packed, and those that get a page of their own. */
+const length = fc.oneof(fc.nat(80), fc.integer({ min: 4_080, max: 4_110 }), fc.constant(70_000));
+const step = fc.oneof(
+  { weight: 6, arbitrary: length.map((bytes) => ({ push: bytes })) },
+  { weight: 2, arbitrary: fc.constant("item" as const) },
+  { weight: 5, arbitrary: fc.constant("take" as const) },
+  { weight: 1, arbitrary: fc.constant("clear" as const) },
+);
+
+function stringOf(bytes: number, seed: number): Uint8Array {
+  return Uint8Array.from({ length: bytes }, (_, i) => (i * 31 + seed) & 0xff);
+}
+
+test("gives what it was given, in order, whatever is mixed", () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+      const queue = new PackedQueue<Item>();
+      let model: (Uint8Array | Item)[] = [];
+      for (const [i, what] of steps.entries()) {
+        if (typeof what === "object") {
+          const given = stringOf(what.push, i);
+          const around = new Uint8Array(given.length + 7).fill(0xee);
+          around.set(given, 3);
+          queue.push(around, 3, 3 + given.length);
+          model.push(given);
+        } else if (what === "item") {
+          const item = { number: i };
+          queue.pushItem(item);
+          model.push(item);
+        } else if (what === "clear") {
+          const items = model.filter((each): each is Item => !(each instanceof Uint8Array));
+          assert.deepEqual(queue.clear(), items);
+          model = [];
+        } else if (model.length > 0) {
+          takeOne(queue, model.shift()!);
+        }
+        assert.equal(queue.isEmpty, model.length === 0);
+      }
+      for (const expected of model) takeOne(queue, expected);
+      assert.equal(queue.isEmpty, true);
+    }),
+    { numRuns: 150, seed: 20_261_126 },
+  );
+});
+
+function takeOne(queue: PackedQueue<Item>, expected: Uint8Array | Item): void {
+  if (!(expected instanceof Uint8Array)) {
+    assert.equal(queue.firstItem, expected);
+    assert.equal(queue.take(), expected);
+    return;
+  }
+  assert.equal(queue.firstItem, undefined);
+  assert.equal(queue.firstBytes, expected.length);
+  assert.equal(queue.take(), undefined);
+  const { bytes, start, end, alone } = queue;
+  assert.deepEqual(bytes.slice(start, end), expected);
+  assert.equal((bytes.byteOffset + start) % 8, 0, "any typed array can view it");
+  assert.equal(alone, expected.length > 4_096);
+  queue.done();
+  if (alone) assert.deepEqual(bytes, expected, "what may be kept stays");
+  else
+    assert.ok(
+      bytes.subarray(start, end).every((byte) => byte === 0),
+      "what was taken is wiped",
+    );
+}
+
+test("many short strings cost little more than their bytes", () => {
+  const queue = new PackedQueue<Item>();
+  const string = stringOf(64, 1);
+  const buffers = new Set<ArrayBufferLike>();
+  const count = 20_000;
+  for (let i = 0; i < count; i++) queue.push(string, 0, 64);
+  for (let i = 0; i < count; i++) {
+    queue.take();
+    buffers.add(queue.bytes.buffer);
+    queue.done();
+  }
+  const held = [...buffers].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  assert.ok(held <= count * 72 + 65_536, `${held} bytes for ${count} strings of 64`);
+});
