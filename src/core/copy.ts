@@ -27,6 +27,9 @@ export function isSlowDistance(targetOffset: number, sourceOffset: number): bool
   return distance !== 0 && distance < COPY_HAZARD_BYTES;
 }
 
+/** Up to here bytes are copied by a loop: a call of TypedArray.prototype.set costs more. */
+export const LOOP_COPY_BYTES = 32;
+
 /** `target.set(source, offset)`. Allocates a view per 2 KiB in Bun where the distance of the two makes copies slow. */
 export function copyInto(target: Uint8Array, offset: number, source: Uint8Array): void {
   if (

@@ -9,7 +9,10 @@
 //
 // A message that stays alone is sent as the frame that its record is: the 9 bytes in front are left out.
 
-import { COPY_HAZARD_BYTES, copyInto } from "../core/copy.ts";
+
+import { COPY_HAZARD_BYTES, copyInto, LOOP_COPY_BYTES } from "../core/copy.ts";
+
+
 import { memory } from "../core/wasmModule.ts";
 import {
   KIND_HEADER_BYTES,
@@ -33,8 +36,6 @@ export const SEGMENT_FRAME_BYTES = 32_768;
 /** Where a frame begins in a pool slot: its text, behind the length, lies where copies of long ones are fast (copy.ts). */
 export const FIRST_FRAME_AT = COPY_HAZARD_BYTES - LENGTH_BYTES;
 
-/** Short bodies are copied by a loop: a call of TypedArray.prototype.set costs more up to about here. */
-const LOOP_COPY_BYTES = 32;
 /** What stands before the first record of a bundle. */
 const BUNDLE_FRONT_BYTES = LENGTH_BYTES + KIND_HEADER_BYTES;
 

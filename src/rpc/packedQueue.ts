@@ -3,6 +3,7 @@
 // is constant in every runtime.
 
 import { copyOf, viewOf } from "../core/bytes.ts";
+import { LOOP_COPY_BYTES } from "../core/copy.ts";
 import { Fifo } from "./fifo.ts";
 
 const MIN_PAGE_BYTES = 1_024;
@@ -13,8 +14,6 @@ const LONGEST_PACKED_BYTES = 4_096;
 const HEADER_BYTES = 8;
 /** In place of a length: an object, the next one of those that wait. */
 const AN_OBJECT = 0xffffffff;
-/** Shorter strings are copied by a loop: a view of the source costs more. */
-const LOOP_COPY_BYTES = 32;
 
 /** Entries [begin, end) that wait: header and string. With `alone`, one string without a header. */
 class Page {
