@@ -94,7 +94,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   choose(kind: CallKind, bodyBytes: number): RpcConnection {
     // The first of equals, so that a quiet client uses one connection.
     const first = this.#usable[0];
-    if (first !== undefined && first.isOpen && this.#load(first) < 1) return first;
+    if (first?.isOpen && this.#load(first) < 1) return first;
     return this.#chooseAmong(kind, bodyBytes);
   }
 

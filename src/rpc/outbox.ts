@@ -118,6 +118,7 @@ export class Outbox {
     this.#peer = peer;
     this.#longestNow = longestBody(this.#framing, peer.maxFrameBytes);
     this.#longestBody = this.#longestNow;
+    if (this.#paid !== undefined) this.#paid.longestBody = this.#longestNow;
     if (more > 0) this.#balance.add(more);
     this.#drainPaid();
   }
@@ -306,13 +307,12 @@ export class Outbox {
 
   #makePaidQueue(): PaidQueue {
     const outbox = this;
-    return new PaidQueue(this.#balance, {
+    return new PaidQueue(this.#balance, this.#longestNow, {
       send: (paid) => this.#sendPaid(paid),
       dropped: () => this.#requests.leaveUnsent(),
       sendOneWay: (body) => this.sender.append(0, Kind.message, body),
       tooLong: (bodyBytes) =>
         this.#peer !== BASE_SETTINGS && bodyBytes > this.#longestNow ? this.#tooLarge(bodyBytes) : undefined,
-      fits: (bodyBytes) => bodyBytes <= this.#longestNow,
       get requestsFull() {
         return outbox.#requests.occupied >= outbox.#peer.maxRequests;
       },

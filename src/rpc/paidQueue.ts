@@ -32,8 +32,6 @@ export interface PaidQueueEvents {
   dropped(): void;
   /** Why the peer will never take a body of this length, as far as that is known. */
   tooLong(bodyBytes: number): SealwireError | undefined;
-  /** The peer takes a body of this length, as far as that is known. */
-  fits(bodyBytes: number): boolean;
   /** All of the peer's places for requests are taken. */
   readonly requestsFull: boolean;
   /** Something begins to wait for credit. */
@@ -49,10 +47,13 @@ export class PaidQueue {
   readonly #forPlace = new Fifo<Paid>();
   /** What waits costs so much. */
   bytes = 0;
+  /** The longest body that the peer takes, as far as that is known. */
+  longestBody: number;
   #draining = false;
 
-  constructor(balance: Balance, events: PaidQueueEvents) {
+  constructor(balance: Balance, longestBody: number, events: PaidQueueEvents) {
     this.#balance = balance;
+    this.longestBody = longestBody;
     this.#events = events;
   }
 
@@ -64,7 +65,7 @@ export class PaidQueue {
   passes(bodyBytes: number, isRequest: boolean): boolean {
     if (!this.#balance.positive || !this.#forCredit.isEmpty) return false;
     if (isRequest && (this.#events.requestsFull || !this.#forPlace.isEmpty)) return false;
-    return this.#events.fits(bodyBytes);
+    return bodyBytes <= this.longestBody;
   }
 
   /** It was sent without waiting. */
@@ -155,7 +156,7 @@ export class PaidQueue {
   }
 
   #mayLeave(bodyBytes: number): boolean {
-    return this.#balance.positive && this.#events.fits(bodyBytes);
+    return this.#balance.positive && bodyBytes <= this.longestBody;
   }
 
   #leave(paid: Paid): void {
