@@ -9,9 +9,7 @@
 //
 // A message that stays alone is sent as the frame that its record is: the 9 bytes in front are left out.
 
-
 import { COPY_HAZARD_BYTES, copyInto, LOOP_COPY_BYTES } from "../core/copy.ts";
-
 
 import { memory } from "../core/wasmModule.ts";
 import {
