@@ -219,9 +219,17 @@ describe.each(["typescript", "typescript-5.4"])("a program compiles with %s", (c
       import { connect as connectDeno } from "sealwire/deno";
       import { aes256gcm, blake2b, hkdfBlake2b, x25519, x25519KeyPair } from "sealwire/crypto";
       import * as noise from "sealwire/noise";
+      import { type Codec, jsonCodec, serve, typed } from "sealwire/rpc";
       import { type LinkedPair, linkedPair, memoryNetwork } from "sealwire/testing";
       import { usePrecompiledModule, wasmBuild } from "sealwire/wasm";
       const pair: LinkedPair = await linkedPair({ server: { onMessage: (message) => message.reply(message.body) } });
+      const api = { find: (id: number) => ({ id, data: new Uint8Array(1) }) };
+      const codec: Codec = jsonCodec({ maxDepth: 10 });
+      const remote = typed<typeof api>(pair.client, { codec });
+      void linkedPair({ server: { onMessage: serve(api, { codec }) } });
+      const found: Uint8Array = (await remote.find(1)).data;
+      // @ts-expect-error an id is a number
+      void remote.find("1");
       const cut: number = await memoryNetwork({ latencyMs: 1 }).cut();
       // @ts-expect-error a pair has its own address
       void linkedPair({ client: { port: 1 } });
@@ -244,7 +252,7 @@ describe.each(["typescript", "typescript-5.4"])("a program compiles with %s", (c
       void client.request(answer, { signal: { aborted: false } });
       // @ts-expect-error a module is an object
       usePrecompiledModule("module");
-      export { accepted, build, code, cut, pair, noise, sealed, sent, x25519, x25519KeyPair };
+      export { accepted, build, code, cut, found, pair, noise, sealed, sent, x25519, x25519KeyPair };
     `;
     compile(compiler, program, environment);
   });

@@ -2,11 +2,16 @@
 // slow, silent and broken.
 
 import assert from "node:assert/strict";
+import * as msgpack from "@msgpack/msgpack";
 import { SealwireError } from "../../../src/base/errors.ts";
 import { linkedPair, memoryNetwork } from "../../../src/entry/memoryNetwork.ts";
 import { generateKeyPair } from "../../../src/protocol/noise/keys.ts";
 import { monteV1 } from "../../../src/protocol/v1.ts";
 import type { Message } from "../../../src/rpc/peer.ts";
+import { jsonCodec } from "../../../src/typed/codec/jsonCodec.ts";
+import { msgpackCodec } from "../../../src/typed/codec/msgpackCodec.ts";
+import { serve } from "../../../src/typed/serve.ts";
+import { typed } from "../../../src/typed/typed.ts";
 import { test } from "../../support/harness.ts";
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
@@ -221,6 +226,28 @@ test("latency and rate: nothing is faster than the network", async () => {
   await pending;
   assert.ok(performance.now() - began >= 70, "100,000 bytes at 1,000,000 bytes a second");
   await thin.close();
+});
+
+test("typed calls work over a linked pair as over any client, with every codec", async () => {
+  const api = {
+    double: (bytes: Uint8Array) => ({ bytes, at: new Date(5), of: 2n ** 40n }),
+    count: async function* (to: number) {
+      for (let i = 0; i < to; i++) yield i;
+    },
+  };
+  for (const codec of [jsonCodec(), msgpackCodec(msgpack)]) {
+    const pair = await linkedPair({
+      server: { onMessage: serve(api, { codec }) },
+      network: { latencyMs: 1 },
+    });
+    const remote = typed<typeof api>(pair.client, { codec });
+    const bytes = Uint8Array.of(1, 2);
+    assert.deepEqual(await remote.double(bytes), { bytes, at: new Date(5), of: 2n ** 40n });
+    const seen: number[] = [];
+    for await (const item of await remote.count(3)) seen.push(item);
+    assert.deepEqual(seen, [0, 1, 2]);
+    await pair.close();
+  }
 });
 
 test("options are checked", async () => {
