@@ -6,8 +6,7 @@ import { memory, RECEIVE_WINDOW } from "../core/wasmModule.ts";
 import type { AddressShare } from "./addressShare.ts";
 import type { RpcConnection } from "./connection.ts";
 import { type Line, Position } from "./line.ts";
-import { ProxiedTransport } from "./proxiedTransport.ts";
-import { readProxyHeader } from "./proxyHeader.ts";
+import type { ProxyReader } from "./proxyReader.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
@@ -55,7 +54,7 @@ export class AcceptedSocket implements TransportEvents {
   #ageLimit: CallbackDeadline | undefined;
   #received = EMPTY;
   /** A trusted proxy dialled: its header comes before the client's bytes. */
-  #awaitsHeader: boolean;
+  #awaitedBy: ProxyReader | undefined;
   #heard = false;
   #connection: RpcConnection | undefined;
 
@@ -63,12 +62,12 @@ export class AcceptedSocket implements TransportEvents {
     owner: SocketOwner,
     transport: Transport,
     share: AddressShare<AcceptedSocket>,
-    awaitsHeader = false,
+    awaitedBy?: ProxyReader,
   ) {
     this.#owner = owner;
     this.#transport = transport;
     this.share = share;
-    this.#awaitsHeader = awaitsHeader;
+    this.#awaitedBy = awaitedBy;
   }
 
   get transport(): Transport {
@@ -160,7 +159,7 @@ export class AcceptedSocket implements TransportEvents {
     joined.set(this.#received);
     joined.set(bytes, this.#received.length);
     this.#received = joined;
-    if (this.#awaitsHeader && !this.#takeHeader()) return;
+    if (this.#awaitedBy !== undefined && !this.#takeHeader(this.#awaitedBy)) return;
     this.#heard = true;
     const received = this.#received;
     if (this.stage !== "silent" || received.length < this.#owner.firstMessageBytes(received)) return;
@@ -169,8 +168,8 @@ export class AcceptedSocket implements TransportEvents {
   }
 
   /** True when the header is over and something follows it. */
-  #takeHeader(): boolean {
-    const header = readProxyHeader(this.#received);
+  #takeHeader(reader: ProxyReader): boolean {
+    const header = reader.read(this.#received);
     if (header === "more") return false;
     if (header === "invalid") {
       this.#heard = true;
@@ -178,10 +177,10 @@ export class AcceptedSocket implements TransportEvents {
       this.#leave();
       return false;
     }
-    this.#awaitsHeader = false;
+    this.#awaitedBy = undefined;
     this.#received = this.#received.slice(header.bytes);
     if (header.address !== undefined) {
-      this.#transport = new ProxiedTransport(this.#transport, header.address);
+      this.#transport = reader.through(this.#transport, header.address);
       if (!this.#owner.addressTold(this, header.address)) return false;
     }
     return this.#received.length > 0;

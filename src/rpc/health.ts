@@ -1,85 +1,20 @@
-// Whether a server should be given new connections, and the tiny HTTP server that says so. A port that speaks Noise
-// can't answer HTTP probes.
+// Whether a server should be given new connections. A port that speaks Noise can't answer HTTP probes: healthProbes.ts
+// does, on a port of its own.
 //
 //   ready ──close──▶ draining ──the last socket is gone──▶ stopped
 
-import { memory, RECEIVE_WINDOW } from "../core/wasmModule.ts";
+import type { HealthProbes } from "./healthProbes.ts";
 import { callListener } from "./listeners.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
-import type { Adapter, Address, Listener, Transport, TransportEvents } from "./transport.ts";
+import type { Adapter, Address } from "./transport.ts";
 
 /** Whether a server takes calls: ready until it closes, then draining, then stopped. */
 export type Health = "ready" | "draining" | "stopped";
 /** Told when the health of a server changes. */
 export type HealthListener = (health: Health) => unknown;
 
-/** A probe's request with its headers is shorter, and comes within this time; another one is cut off. */
-const LONGEST_REQUEST_BYTES = 4_096;
-const PROBE_TIMEOUT_MS = 5_000;
-/** Probes at once; more are closed unanswered. */
-const MOST_PROBES = 64;
-const HEADER_END = "\r\n\r\n";
-
-/** What answers one request. Responses are short enough for the kernel to take them whole. */
-class Probe implements TransportEvents {
-  readonly #transport: Transport;
-  readonly #answer: (requestLine: string) => Uint8Array;
-  readonly #onGone: (probe: Probe) => void;
-  readonly #deadline = new CallbackDeadline(() => this.drop());
-  #received = "";
-  #answered = false;
-
-  constructor(
-    transport: Transport,
-    answer: (requestLine: string) => Uint8Array,
-    onGone: (probe: Probe) => void,
-  ) {
-    this.#transport = transport;
-    this.#answer = answer;
-    this.#onGone = onGone;
-    timers.arm(this.#deadline, PROBE_TIMEOUT_MS);
-  }
-
-  drop(): void {
-    this.#transport.destroy();
-  }
-
-  onWindow(length: number): void {
-    this.onData(memory.subarray(RECEIVE_WINDOW, RECEIVE_WINDOW + length));
-  }
-
-  onData(bytes: Uint8Array): void {
-    if (this.#answered) return;
-    if (this.#received.length + bytes.length > LONGEST_REQUEST_BYTES) {
-      this.drop();
-      return;
-    }
-    for (const byte of bytes) this.#received += String.fromCharCode(byte);
-    if (!this.#received.includes(HEADER_END)) return;
-    this.#answered = true;
-    const response = this.#answer(this.#received.slice(0, this.#received.indexOf("\r")));
-    if (this.#transport.write(response)) this.#transport.end();
-  }
-
-  onWritten(): void {
-    this.#transport.end();
-  }
-
-  onEnd(): void {
-    // The answer, if there is one, has left; a deadline sees to it that nobody waits for a kernel that keeps it.
-    this.drop();
-  }
-
-  onClose(): void {
-    timers.cancel(this.#deadline);
-    this.#onGone(this);
-  }
-}
-
 export class HealthReport {
   readonly #onHealth: HealthListener | undefined;
-  readonly #probes = new Set<Probe>();
-  #listener: Listener | undefined;
+  #probes: HealthProbes | undefined;
   #health: Health | undefined;
 
   constructor(onHealth: HealthListener | undefined) {
@@ -93,17 +28,19 @@ export class HealthReport {
 
   /** The port on which probes are answered; 0 without one. */
   get port(): number {
-    return this.#listener?.port ?? 0;
+    return this.#probes?.port ?? 0;
   }
 
   /** Rejects with ERR_LISTEN_FAILED. */
   async listen(adapter: Adapter, address: Address): Promise<void> {
-    this.#listener = await adapter.listen(address, (transport) => this.#accept(transport));
+    const { HealthProbes } = await import("./healthProbes.ts");
+    this.#probes = new HealthProbes(() => this.health);
+    await this.#probes.listen(adapter, address);
   }
 
   /** Whether listening for probes keeps the process alive. A probe has an end of its own. */
   keepAlive(on: boolean): void {
-    this.#listener?.keepAlive?.(on);
+    this.#probes?.keepAlive(on);
   }
 
   become(health: Health): void {
@@ -114,53 +51,6 @@ export class HealthReport {
 
   /** Answers nobody any more. */
   async close(): Promise<void> {
-    const stopped = this.#listener?.close();
-    for (const probe of this.#probes) probe.drop();
-    await stopped;
+    await this.#probes?.close();
   }
-
-  #accept(transport: Transport): TransportEvents {
-    const probe = new Probe(
-      transport,
-      (requestLine) => this.#answer(requestLine),
-      (gone) => this.#probes.delete(gone),
-    );
-    if (this.#probes.size >= MOST_PROBES) probe.drop();
-    else transport.resume();
-    this.#probes.add(probe);
-    return probe;
-  }
-
-  /** GET or HEAD of /livez (the process answers) or anything else but unknown paths (new connections are welcome). */
-  #answer(requestLine: string): Uint8Array {
-    const [method, target = "", version = ""] = requestLine.split(" ");
-    if (!/^HTTP\/1\.[01]$/.test(version)) return response(400, "bad request", true);
-    if (method !== "GET" && method !== "HEAD" && method !== "OPTIONS")
-      return response(405, "method not allowed", true);
-    const withBody = method === "GET";
-    const path = target.split("?", 1)[0];
-    if (path === "/livez") return response(200, this.health, withBody);
-    if (path !== "/" && path !== "/readyz") return response(404, "not found", withBody);
-    return response(this.health === "ready" ? 200 : 503, this.health, withBody);
-  }
-}
-
-const reasons: Record<number, string> = {
-  200: "OK",
-  400: "Bad Request",
-  404: "Not Found",
-  405: "Method Not Allowed",
-  503: "Service Unavailable",
-};
-
-function response(status: number, text: string, withBody: boolean): Uint8Array {
-  const body = `${text}\n`;
-  const head = [
-    `HTTP/1.1 ${status} ${reasons[status]}`,
-    "Content-Type: text/plain",
-    `Content-Length: ${body.length}`,
-    "Cache-Control: no-store",
-    "Connection: close",
-  ].join("\r\n");
-  return Uint8Array.from(head + HEADER_END + (withBody ? body : ""), (letter) => letter.charCodeAt(0));
 }

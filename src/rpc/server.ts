@@ -15,6 +15,7 @@ import { Grace } from "./grace.ts";
 import { type Health, HealthReport } from "./health.ts";
 import { callListener } from "./listeners.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
+import type { ProxyReader } from "./proxyReader.ts";
 import { keepsKeys, knowsKeys, reloadedContext } from "./reload.ts";
 import type { CloseOptions, ReloadedKeys, Server, ServerStats } from "./serverInterface.ts";
 import type { Serving } from "./servingOptions.ts";
@@ -55,6 +56,8 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
   #badProxyHeaders = 0;
   #keepsAlive = true;
   readonly #ledger = new ConnectionLedger();
+  /** There, before anything is accepted, where proxies are trusted. */
+  #proxyReader: ProxyReader | undefined;
   readonly #startedAt = performance.now();
 
   constructor(context: ServerContext) {
@@ -67,6 +70,8 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
   async start(): Promise<this> {
     const { adapter, address, serving } = this.#context;
     try {
+      if (serving.proxies !== undefined)
+        ({ proxyReader: this.#proxyReader } = await import("./proxyReader.ts"));
       if (serving.healthAddress !== undefined) await this.#report.listen(adapter, serving.healthAddress);
       this.#listener = await adapter.listen(address, (transport) => this.#accept(transport));
     } catch (cause) {
@@ -223,7 +228,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     const { remoteAddress } = transport;
     const share = this.#admission.shareOf(addressGroup(remoteAddress));
     const isProxy = this.#context.serving.proxies?.includes(remoteAddress) ?? false;
-    const socket = new AcceptedSocket(this, transport, share, isProxy);
+    const socket = new AcceptedSocket(this, transport, share, isProxy ? this.#proxyReader : undefined);
     this.#waiting.add(socket);
     if (!this.#keepsAlive) transport.keepAlive?.(false);
     if (this.#admission.arrived(socket)) transport.resume();
