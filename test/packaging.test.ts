@@ -219,7 +219,7 @@ describe.each(["typescript", "typescript-5.4"])("a program compiles with %s", (c
       import { connect as connectDeno } from "sealwire/deno";
       import { aes256gcm, blake2b, hkdfBlake2b, x25519, x25519KeyPair } from "sealwire/crypto";
       import * as noise from "sealwire/noise";
-      import { type Codec, jsonCodec, serve, typed } from "sealwire/rpc";
+      import { type Codec, jsonCodec, method, type Remote, RpcError, serve, type StandardSchema, typed } from "sealwire/rpc";
       import { type LinkedPair, linkedPair, memoryNetwork } from "sealwire/testing";
       import { usePrecompiledModule, wasmBuild } from "sealwire/wasm";
       const pair: LinkedPair = await linkedPair({ server: { onMessage: (message) => message.reply(message.body) } });
@@ -233,6 +233,13 @@ describe.each(["typescript", "typescript-5.4"])("a program compiles with %s", (c
       const cut: number = await memoryNetwork({ latencyMs: 1 }).cut();
       // @ts-expect-error a pair has its own address
       void linkedPair({ client: { port: 1 } });
+      declare const schema: StandardSchema<{ id: string }, { id: number }>;
+      const service = {
+        echo: (text: string) => text,
+        bytes: async (parts: AsyncIterable<Uint8Array>) => parts,
+        find: method(schema, async ({ id }, context) => { if (id > 1) throw new RpcError("NO", "no", { id }); return { id, key: context.peerKey }; }),
+        count: async function* () { yield 1; },
+      };
       const same: (typeof connect)[] = [connectNode, connectBun, connectDeno];
       const server = await listen({ port: 0, psk: new Uint8Array(32), onMessage: (message) => message.reply(message.body) });
       const client = same[0]!({ host: "127.0.0.1", port: server.port, psk: new Uint8Array(32) });
@@ -240,6 +247,12 @@ describe.each(["typescript", "typescript-5.4"])("a program compiles with %s", (c
       const accepted: boolean = client.sendNoWait(answer);
       const sent: Promise<void> = client.send(answer);
       const build: "plain" | "relaxed" | "precompiled" = wasmBuild();
+      const far: Remote<typeof service> = typed<typeof service>(client);
+      const id: number = (await far.find({ id: "1" }, { timeoutMs: 5 })).id;
+      for await (const n of await far.count()) { const one: number = n; void one; }
+      void listen({ port: 0, psk: new Uint8Array(32), onMessage: serve(service, { use: [(call, next) => call.method === "find" ? next() : 1] }) });
+      // @ts-expect-error the schema takes a text
+      void far.find({ id: 1 });
       const code: ErrorCode = new SealwireError("ERR_CLOSED", "closed").code;
       const digest: Uint8Array = blake2b(hkdfBlake2b(new Uint8Array(64), answer, 2)[0]!);
       const sealed: Uint8Array = aes256gcm(new Uint8Array(32)).seal(new Uint8Array(12), digest);
@@ -252,7 +265,7 @@ describe.each(["typescript", "typescript-5.4"])("a program compiles with %s", (c
       void client.request(answer, { signal: { aborted: false } });
       // @ts-expect-error a module is an object
       usePrecompiledModule("module");
-      export { accepted, build, code, cut, found, pair, noise, sealed, sent, x25519, x25519KeyPair };
+      export { id, accepted, build, code, cut, found, pair, noise, sealed, sent, x25519, x25519KeyPair };
     `;
     compile(compiler, program, environment);
   });

@@ -1,0 +1,179 @@
+// What the types of typed calls say, and what they cost a compiler: an API of 500 methods is a small program.
+import { execFileSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { type } from "arktype";
+import * as v from "valibot";
+import { describe, expect, expectTypeOf, test } from "vitest";
+import { z } from "zod";
+import {
+  isErrorOf,
+  method,
+  type Remote,
+  type RemoteFunction,
+  type RemoteOptions,
+  type RemoteStream,
+  RpcError,
+  typed,
+} from "../src/rpc.ts";
+import { repositoryRoot } from "./support/vectors.ts";
+
+const schema = z.object({ id: z.string().transform(Number), limit: z.number().default(5) });
+const api = {
+  echo: (text: string) => text,
+  add: async (a: number, b?: number) => a + (b ?? 0),
+  log: (..._lines: string[]) => {},
+  count: async function* (to: number) {
+    for (let i = 0; i < to; i++) yield i;
+    return "done" as const;
+  },
+  changes: async (): Promise<AsyncIterable<{ at: Date }>> => (async function* () {})(),
+  upload: async (parts: AsyncIterable<Uint8Array>, name: string) => `${name} ${parts}`,
+  planet: {
+    find: method(schema, async ({ id, limit }, context) => {
+      expectTypeOf(id).toEqualTypeOf<number>();
+      expectTypeOf(limit).toEqualTypeOf<number>();
+      expectTypeOf(context.peerKey).toEqualTypeOf<string | undefined>();
+      return { id, born: new Date(0), tags: new Set(["a"]) };
+    }),
+    watch: method(v.string(), async function* (since) {
+      yield { since, n: 1n };
+    }),
+    move: method(type({ to: "number" }), ({ to }) => to > 0),
+    free: method((input: { raw: boolean }, { signal }) => [input.raw, signal.aborted] as const),
+    nothing: method((_: undefined, context) => context.method),
+    checked: method(z.string(), (text) => ({ length: text.length, more: 1 }), {
+      answer: z.object({ length: z.number() }),
+    }),
+    guarded: method(z.number(), (n) => n, {
+      errors: { FORBIDDEN: z.object({ id: z.number() }), GONE: z.string() },
+    }),
+  },
+};
+const caller = { call: () => undefined as never, send: () => Promise.resolve() };
+const remote = typed<typeof api>(caller);
+
+describe("types of a remote API", () => {
+  test("plain functions: their arguments, and a promise of their result", () => {
+    expectTypeOf(remote.echo).parameters.toEqualTypeOf<[text: string]>();
+    expectTypeOf(remote.echo).returns.toEqualTypeOf<Promise<string>>();
+    expectTypeOf(remote.add).parameters.toEqualTypeOf<[a: number, b?: number]>();
+    expectTypeOf(remote.log).returns.toEqualTypeOf<Promise<void>>();
+    expectTypeOf(remote.log.$oneWay).parameters.toEqualTypeOf<string[]>();
+    expectTypeOf(remote.echo.$with).parameter(0).toEqualTypeOf<RemoteOptions>();
+    expectTypeOf(remote.echo).toEqualTypeOf<RemoteFunction<[text: string], string>>();
+  });
+
+  test("streams, in results and arguments", () => {
+    expectTypeOf(remote.count).returns.toEqualTypeOf<Promise<RemoteStream<number, "done">>>();
+    expectTypeOf(remote.changes).returns.toEqualTypeOf<Promise<RemoteStream<{ at: Date }, unknown>>>();
+    expectTypeOf(remote.upload).parameter(0).toEqualTypeOf<AsyncIterable<Uint8Array>>();
+    expectTypeOf(remote.planet.watch).returns.toEqualTypeOf<
+      Promise<RemoteStream<{ since: string; n: bigint }, void>>
+    >();
+  });
+
+  test("methods: the input is what the schema takes, whatever library it is of", () => {
+    expectTypeOf(remote.planet.find).parameters.toEqualTypeOf<
+      [input: { id: string; limit?: number | undefined }, options?: RemoteOptions]
+    >();
+    expectTypeOf(remote.planet.find).returns.toEqualTypeOf<
+      Promise<{ id: number; born: Date; tags: Set<string> }>
+    >();
+    expectTypeOf(remote.planet.move).parameter(0).toEqualTypeOf<{ to: number }>();
+    expectTypeOf(remote.planet.move).returns.toEqualTypeOf<Promise<boolean>>();
+    expectTypeOf(remote.planet.free).returns.toEqualTypeOf<Promise<readonly [boolean, boolean]>>();
+    expectTypeOf(remote.planet.nothing).parameters.toEqualTypeOf<
+      [input?: undefined, options?: RemoteOptions]
+    >();
+    expectTypeOf(remote.planet.checked).returns.toEqualTypeOf<Promise<{ length: number }>>();
+    expectTypeOf(remote).toEqualTypeOf<Remote<typeof api>>();
+  });
+
+  test("declared errors: each code with its data", () => {
+    const error: unknown = new RpcError("FORBIDDEN");
+    if (isErrorOf(remote.planet.guarded, error)) {
+      expectTypeOf(error.code).toEqualTypeOf<"FORBIDDEN" | "GONE">();
+      if (error.code === "GONE") expectTypeOf(error.data).toEqualTypeOf<string>();
+      else expectTypeOf(error.data).toEqualTypeOf<{ id: number }>();
+    }
+    // It was thrown here, by no method.
+    expect(isErrorOf(remote.planet.guarded, error)).toBe(false);
+  });
+
+  test("what is not there, or given wrongly, is an error", () => {
+    const wrong = (): unknown[] => [
+      // @ts-expect-error there is no such method
+      remote.planet.missing,
+      // @ts-expect-error a number is no text
+      remote.echo(5),
+      // @ts-expect-error a plain function takes no options behind its arguments
+      remote.echo("a", { timeoutMs: 5 }),
+      // @ts-expect-error the schema takes a text
+      remote.planet.find({ id: 5 }),
+      // @ts-expect-error a time limit is a number
+      remote.planet.find({ id: "5" }, { timeoutMs: "5" }),
+      // @ts-expect-error there is no such option
+      remote.planet.find({ id: "5" }, { timeout: 5 }),
+      // @ts-expect-error the answer's schema wants a number
+      method(z.string(), () => ({ length: "x" }), { answer: z.object({ length: z.number() }) }),
+      // @ts-expect-error the handler's input is a number
+      method(z.number(), (text: string) => text),
+    ];
+    expect(wrong).toBeTypeOf("function");
+  });
+});
+
+/** An API of so many methods, in groups of ten, and a call of each. */
+function program(methods: number): string {
+  const groups = Array.from({ length: methods / 10 }, (_, g) => {
+    const members = Array.from({ length: 10 }, (_, m) =>
+      m % 2 === 0
+        ? `m${m}: method((input: { id: number; name${g}: string }) => ({ ...input, at: new Date(), n: ${m} }))`
+        : `m${m}: async (a: string, b: { c: number[] }) => ({ a, b, g: ${g} as const })`,
+    );
+    return `g${g}: { ${members.join(", ")} }`;
+  });
+  const calls = Array.from({ length: methods }, (_, i) => {
+    const [g, m] = [Math.floor(i / 10), i % 10];
+    return m % 2 === 0
+      ? `export const r${i} = (await remote.g${g}.m${m}({ id: ${i}, name${g}: "x" }, { timeoutMs: 5 })).at.getTime();`
+      : `export const r${i} = (await remote.g${g}.m${m}("a", { c: [${i}] })).b.c;`;
+  });
+  return `import { method, typed } from "../../../src/rpc.ts";
+    const api = { ${groups.join(", ")} };
+    const remote = typed<typeof api>({} as never);
+    ${calls.join("\n")}`;
+}
+
+/** What a compiler counts for a program. */
+function compile(methods: number): { instantiations: number; types: number; checkSeconds: number } {
+  const folder = join(repositoryRoot, "build/types", String(methods));
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "program.ts"), program(methods));
+  const options = { extends: "../../../tsconfig.json", include: [], files: ["program.ts"] };
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(options));
+  const require = createRequire(import.meta.url);
+  const tsc = join(dirname(require.resolve("typescript/package.json")), "bin/tsc");
+  const output = execFileSync(process.execPath, [tsc, "-p", folder, "--extendedDiagnostics"], {
+    encoding: "utf8",
+  });
+  const count = (name: string): number => Number(new RegExp(`^${name}:\\s+([\\d.]+)`, "m").exec(output)?.[1]);
+  return {
+    instantiations: count("Instantiations"),
+    types: count("Types"),
+    checkSeconds: count("Check time"),
+  };
+}
+
+test("500 methods and a call of each cost a compiler little more than their lines", () => {
+  const [few, many] = [compile(10), compile(500)];
+  const perMethod = (many.instantiations - few.instantiations) / 490;
+  console.log(
+    `${perMethod.toFixed(0)} instantiations and ${((many.types - few.types) / 490).toFixed(0)} types per method; ` +
+      `checked in ${many.checkSeconds} s, ${few.checkSeconds} s of them for ten methods`,
+  );
+  expect(few.instantiations).toBeGreaterThan(0);
+  expect(perMethod).toBeLessThan(200);
+});
