@@ -26,6 +26,8 @@ const budgets: Record<string, { program: string; bytes: number }> = {
   "everything of sealwire/node": { program: 'export * from "sealwire/node";', bytes: 255_000 },
   "connect and listen": { program: 'export { connect, listen } from "sealwire/node";', bytes: 241_000 },
 };
+/** What typed calls with both codecs add to it. */
+const TYPED_BUDGET_BYTES = 48_000;
 /** The wasm builds' part of it. */
 const WASM_BUDGET_BYTES = 46_000;
 
@@ -379,6 +381,32 @@ describe("size", () => {
     const inputs = [...loaded].flatMap((path) => Object.keys(outputs[path]!.inputs));
     const late = /denoSockets|healthProbes|proxyReader/;
     expect(inputs.filter((path) => late.test(path))).toEqual([]);
+  });
+
+  test(`sealwire/rpc adds at most ${TYPED_BUDGET_BYTES / 1_000} kB to it, minified`, async () => {
+    const sizeOf = async (program: string): Promise<number> => {
+      const file = consumer.write("sizeTyped.js", program);
+      const result = await esbuild({
+        entryPoints: [file],
+        bundle: true,
+        minify: true,
+        platform: "node",
+        format: "esm",
+        write: false,
+        outdir: consumer.folder,
+      });
+      return result.outputFiles[0]!.contents.length;
+    };
+    const node = 'export * from "sealwire/node";';
+    const before = await sizeOf(node);
+    const all = await sizeOf(`${node} export * from "sealwire/rpc";`);
+    const usual = await sizeOf(`${node} export { method, RpcError, serve, typed } from "sealwire/rpc";`);
+    console.log(
+      `sealwire/rpc adds ${all - before} bytes minified, without MessagePack and retry ${usual - before}`,
+    );
+    expect(all - before).toBeGreaterThan(0);
+    expect(all - before).toBeLessThan(TYPED_BUDGET_BYTES);
+    expect(usual).toBeLessThan(all);
   });
 
   test("both wasm builds are in it once, and small", () => {

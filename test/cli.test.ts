@@ -272,6 +272,54 @@ describe.each(runtimes())("sealwire in $label ($version)", (runtime) => {
     expect(sealwire(["ping", target, "--psk", psk]).code).toBe(4);
   });
 
+  test("call calls a method of a typed server, and prints values, streams and errors", async () => {
+    const psk = name("typed.psk");
+    expect(sealwire(["genpsk", "-o", psk]).code).toBe(0);
+    const program = `
+      import { readFileSync } from "node:fs";
+      import { listen } from ${JSON.stringify(join(repositoryRoot, "dist/node.js"))};
+      import { RpcError, serve } from ${JSON.stringify(join(repositoryRoot, "dist/rpc.js"))};
+      const api = {
+        add: (a, b) => a + b,
+        nothing: () => {},
+        planet: { find: ({ id }) => ({ id, bytes: Uint8Array.of(1, 2), big: 5n, tags: new Set(["a"]) }) },
+        count: async function* (to) { for (let i = 0; i < to; i++) yield { i }; },
+        fail: () => { throw new RpcError("FORBIDDEN", "not yours", { id: 3 }); },
+      };
+      const server = await listen({ port: 0, psk: readFileSync(${JSON.stringify(psk)}, "utf8").trim(), onMessage: serve(api) });
+      console.log(server.port);
+    `;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    try {
+      const port = await new Promise<string>((resolve, reject) => {
+        child.stdout.once("data", (text) => resolve(String(text).trim()));
+        child.once("exit", (code) => reject(new Error(`the server ended with ${code}`)));
+      });
+      const call = (...args: string[]) => sealwire(["call", `127.0.0.1:${port}`, ...args, "--psk", psk]);
+      const found = call("planet.find", "-d", '{"id":3}', "--json");
+      expect(found).toEqual({
+        code: 0,
+        stdout: '{"id":3,"bytes":{"base64":"AQI="},"big":"5","tags":["a"]}\n',
+        stderr: "",
+      });
+      expect(JSON.parse(call("planet.find", "-d", '{"id":3}').stdout)).toEqual(JSON.parse(found.stdout));
+      expect(call("add", "--args", "-d", "[2,3]").stdout).toBe("5\n");
+      expect(call("nothing")).toEqual({ code: 0, stdout: "", stderr: "" });
+      expect(call("count", "-d", "3").stdout).toBe('{"i":0}\n{"i":1}\n{"i":2}\n');
+      const failed = call("fail");
+      expect(failed).toMatchObject({ code: 6, stdout: "" });
+      expect(failed.stderr).toContain('fail: FORBIDDEN: not yours {"id":3}');
+      expect(call("missing")).toMatchObject({ code: 2, stdout: "" });
+      expect(call("a.constructor")).toMatchObject({ code: 2, stdout: "" });
+      expect(call("add", "-d", "{")).toMatchObject({ code: 2, stdout: "" });
+      expect(call("add", "--args", "-d", "{}")).toMatchObject({ code: 2, stdout: "" });
+    } finally {
+      child.kill();
+    }
+  });
+
   test("stat shows a server's counters where it allows that", async () => {
     const psk = name("stat.psk");
     expect(sealwire(["genpsk", "-o", psk]).code).toBe(0);
@@ -389,6 +437,7 @@ describe.each(runtimes())("sealwire in $label ($version)", (runtime) => {
       "ping",
       "stat",
       "send",
+      "call",
       "bench",
       "doctor",
     ]) {

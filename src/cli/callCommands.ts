@@ -97,7 +97,8 @@ interface SendFlags extends PeerFlags {
   readonly request: boolean;
 }
 
-function dataOf(source: string): Uint8Array {
+/** What the flag --data means. */
+export function dataOf(source: string): Uint8Array {
   try {
     if (source === "-") return readFileSync(0);
     if (source.startsWith("@")) return readFileSync(source.slice(1));

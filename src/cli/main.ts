@@ -5,6 +5,7 @@ import process from "node:process";
 import { type ApplicationText, buildApplication, buildRouteMap, run, text_en } from "@stricli/core";
 import { bench } from "./benchCommand.ts";
 import { ping, send } from "./callCommands.ts";
+import { call } from "./callMethod.ts";
 import { doctor } from "./doctorCommand.ts";
 import { exitCodeOf, exitCodes } from "./exitCodes.ts";
 import { fingerprint, genpsk, keygen, pubkey } from "./keyCommands.ts";
@@ -39,6 +40,7 @@ const root = buildRouteMap({
     ping,
     stat,
     send,
+    call,
     bench,
     doctor,
   },
