@@ -54,7 +54,7 @@ export class HandshakeState {
   constructor(options: HandshakeStateOptions) {
     if (options === null || typeof options !== "object") throw invalidArgument("options", "an object");
     // Read once: what is used is what was checked, also where the options are getters.
-    const { initiator, prologue = EMPTY, s, rs, psks = [], pattern: given, cipher } = options;
+    const { initiator, prologue = EMPTY, s, rs, psks = [], otherPsks = [], pattern: given, cipher } = options;
     const { unsafeEphemeralForTests, unsafeKemForTests } = options;
     if (typeof initiator !== "boolean") throw invalidArgument("initiator", "true or false");
     requireBytesUpTo("prologue", prologue, MAX_PROLOGUE_BYTES);
@@ -63,6 +63,7 @@ export class HandshakeState {
       s: s === undefined || isBytes(s) ? s : { privateKey: s?.privateKey, publicKey: s?.publicKey },
       rs,
       psks: Array.isArray(psks) ? [...psks] : psks,
+      otherPsks: Array.isArray(otherPsks) ? [...otherPsks] : otherPsks,
       unsafeEphemeralForTests,
       unsafeKemForTests,
     };
@@ -95,6 +96,11 @@ export class HandshakeState {
    */
   get remoteStaticKey(): Uint8Array | undefined {
     return this.#tokens.remoteStaticKey;
+  }
+
+  /** Which psk the peer has, once that is known: 0 that of `psks`, from 1 on those of `otherPsks`. */
+  get usedPsk(): number {
+    return this.#tokens.usedPsk;
   }
 
   /** The handshake hash (section 11.2), 64 bytes: equal on both ends and unique to this session. */
@@ -155,7 +161,12 @@ export class HandshakeState {
         at += length;
         return new Uint8Array(viewOf(message, at - length, at));
       };
-      for (const token of this.#nextTokens()) this.#tokens.read(token, take);
+      const tokens = this.#nextTokens();
+      for (const [i, token] of tokens.entries()) {
+        if (token === "psk" && i === tokens.length - 1)
+          this.#tokens.choosePsk(viewOf(message, at, messageBytes));
+        this.#tokens.read(token, take);
+      }
       const payload = this.#tokens.symmetric.decryptAndHash(take(messageBytes - at));
       this.#turn += 1;
       return payload;

@@ -24,6 +24,11 @@ export interface HandshakeStateOptions {
   rs?: Uint8Array;
   /** One 32-byte key per psk token, in the order of the tokens. Copied. */
   psks?: readonly Uint8Array[];
+  /**
+   * Keys that the peer may have in place of that of `psks`, 32 bytes each. Only where the pattern has one psk token, and
+   * that ends a message which this side reads, as the responder's of XXpsk3. All are tried. Copied.
+   */
+  otherPsks?: readonly Uint8Array[];
   /** The ephemeral private key, 32 bytes. For test vectors only: a repeated ephemeral gives away everything. */
   unsafeEphemeralForTests?: Uint8Array;
   /**
@@ -37,6 +42,14 @@ export interface HandshakeStateOptions {
 export interface CheckedKeys
   extends Pick<HandshakeStateOptions, "s" | "rs" | "unsafeEphemeralForTests" | "unsafeKemForTests"> {
   readonly psks: readonly Uint8Array[];
+  readonly otherPsks: readonly Uint8Array[];
+}
+
+/** Whether the one psk of a pattern comes into play at the end of a message that this side reads. */
+export function readsPskLast({ messages, pskCount }: HandshakePattern, initiator: boolean): boolean {
+  return (
+    pskCount === 1 && messages.some((tokens, i) => i % 2 === (initiator ? 1 : 0) && tokens.at(-1) === "psk")
+  );
 }
 
 /**
@@ -45,7 +58,7 @@ export interface CheckedKeys
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option
  */
 export function checkKeys(pattern: HandshakePattern, initiator: boolean, keys: CheckedKeys): void {
-  const { s, rs, psks, unsafeEphemeralForTests, unsafeKemForTests } = keys;
+  const { s, rs, psks, otherPsks, unsafeEphemeralForTests, unsafeKemForTests } = keys;
   const role = initiator ? "initiator" : "responder";
   const writesS = pattern.messages.some((tokens, i) => (i % 2 === 0) === initiator && tokens.includes("s"));
   const needsS = writesS || (initiator ? pattern.initiatorStaticKnown : pattern.responderStaticKnown);
@@ -67,10 +80,14 @@ export function checkKeys(pattern: HandshakePattern, initiator: boolean, keys: C
   if (!Array.isArray(psks) || psks.length !== pattern.pskCount) {
     throw invalidArgument("psks", `${pattern.pskCount} keys for ${pattern.name}`);
   }
-  for (const psk of psks) {
-    requireBytes("psks", psk, "keys of 32 bytes");
-    if (psk.length !== PSKLEN) throw invalidArgument("psks", "keys of 32 bytes");
-  }
+  requirePsks("psks", psks);
+  if (!Array.isArray(otherPsks)) throw invalidArgument("otherPsks", "a list of keys");
+  if (otherPsks.length > 0 && !readsPskLast(pattern, initiator))
+    throw invalidArgument(
+      "otherPsks",
+      `left out: the ${role} of ${pattern.name} reads no psk at a message's end`,
+    );
+  requirePsks("otherPsks", otherPsks);
   if (unsafeEphemeralForTests !== undefined) {
     requireBytesOf("unsafeEphemeralForTests", unsafeEphemeralForTests, DHLEN);
   }
@@ -78,4 +95,11 @@ export function checkKeys(pattern: HandshakePattern, initiator: boolean, keys: C
   const bytes = initiator ? MLKEM768_SEED_BYTES : MLKEM768_RANDOMNESS_BYTES;
   requireBytesOf("unsafeKemForTests", unsafeKemForTests, bytes);
   if (!isHybrid(pattern)) throw invalidArgument("unsafeKemForTests", "left out: the pattern has no hfs");
+}
+
+function requirePsks(name: string, psks: readonly Uint8Array[]): void {
+  for (const psk of psks) {
+    requireBytes(name, psk, "keys of 32 bytes");
+    if (psk.length !== PSKLEN) throw invalidArgument(name, "keys of 32 bytes");
+  }
 }

@@ -20,6 +20,9 @@ export class HandshakeTokens {
   /** Section 9.2: a psk handshake mixes ephemerals into the key, so that it differs every time. */
   readonly #mixesEphemerals: boolean;
   readonly #psks: readonly Uint8Array[];
+  readonly #otherPsks: readonly Uint8Array[];
+  /** Which psk the peer has: 0 that of `psks`, from 1 on those of `otherPsks`. */
+  usedPsk = 0;
   readonly #ephemeralForTests: Uint8Array | undefined;
   readonly #kemForTests: Uint8Array | undefined;
   #s: KeyPair | undefined;
@@ -52,6 +55,7 @@ export class HandshakeTokens {
     }
     if (rs !== undefined) this.#rs = new Uint8Array(rs);
     this.#psks = psks.map(secretCopy);
+    this.#otherPsks = keys.otherPsks.map(secretCopy);
     const [initiatorStatic, responderStatic] = initiator
       ? [this.#s?.publicKey, this.#rs]
       : [this.#rs, this.#s?.publicKey];
@@ -82,6 +86,18 @@ export class HandshakeTokens {
     else this.#mix(token);
   }
 
+  /**
+   * Before a psk token that ends a message which is read: which of the psks opens what follows? All are tried, whichever
+   * fits. The first one stays where none does: reading fails then, as with one psk.
+   */
+  choosePsk(sealedPayload: Uint8Array): void {
+    if (this.#otherPsks.length === 0) return;
+    const opens = [this.#psks[0]!, ...this.#otherPsks].map((psk) =>
+      this.symmetric.wouldOpen(psk, sealedPayload),
+    );
+    this.usedPsk = Math.max(opens.indexOf(true), 0);
+  }
+
   /** Wipes every secret. The handshake hash and the peer's static key stay readable. Idempotent. */
   wipe(): void {
     this.symmetric.destroy();
@@ -92,7 +108,7 @@ export class HandshakeTokens {
     this.#ephemeralForTests?.fill(0);
     this.#wipeE1();
     this.#kemForTests?.fill(0);
-    for (const psk of this.#psks) psk.fill(0);
+    for (const psk of [...this.#psks, ...this.#otherPsks]) psk.fill(0);
   }
 
   #open(take: (length: number) => Uint8Array, length: number): Uint8Array {
@@ -149,7 +165,7 @@ export class HandshakeTokens {
   /** The tokens that put nothing on the wire. In "es" the initiator's key is the ephemeral, in "se" the static. */
   #mix(token: DhToken | "psk"): void {
     if (token === "psk") {
-      const psk = this.#psks[this.#nextPsk++]!;
+      const psk = this.usedPsk === 0 ? this.#psks[this.#nextPsk++]! : this.#otherPsks[this.usedPsk - 1]!;
       this.symmetric.mixKeyAndHash(psk);
       return;
     }

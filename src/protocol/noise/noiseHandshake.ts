@@ -14,6 +14,7 @@ import type { Handshake, HandshakeInfo, HandshakeResult, Role } from "../handsha
 import { LENGTH_BYTES } from "../wire.ts";
 import { peerStaticKnown } from "./choosePattern.ts";
 import { HandshakeState } from "./handshakeState.ts";
+import { readsPskLast } from "./handshakeStateOptions.ts";
 import { encodeKey, equalKeys } from "./keys.ts";
 import { copySettings, type NoiseSettings, wipeSettings } from "./noiseOptions.ts";
 import { isHybrid } from "./pattern.ts";
@@ -91,6 +92,11 @@ export class NoiseHandshake implements Handshake {
     return this.#state === "done";
   }
 
+  /** Which psk the peer has, once that is known: 0 the option `psk`, from 1 on those of `otherPsks`. */
+  get usedPsk(): number {
+    return this.#noise?.usedPsk ?? 0;
+  }
+
   finish(): HandshakeResult {
     this.#requireAlive();
     if (this.#state !== "done")
@@ -136,16 +142,18 @@ export class NoiseHandshake implements Handshake {
   #start(protocol: NoiseProtocol): HandshakeState {
     this.#protocol = protocol;
     const { pattern, cipher } = protocol;
-    const { psk, s, remoteStatics, prologue, ephemeralForTests, kemForTests } = this.#settings;
+    const { psk, otherPsks, s, remoteStatics, prologue, ephemeralForTests, kemForTests } = this.#settings;
+    const initiator = this.#role === "client";
     try {
       return new HandshakeState({
         pattern: pattern.name,
         cipher,
-        initiator: this.#role === "client",
+        initiator,
         prologue,
         s,
         rs: peerStaticKnown(pattern, this.#role) ? remoteStatics[0] : undefined,
         psks: pattern.pskCount > 0 ? [psk!] : [],
+        otherPsks: readsPskLast(pattern, initiator) ? otherPsks : [],
         unsafeEphemeralForTests: ephemeralForTests,
         unsafeKemForTests: isHybrid(pattern) ? kemForTests : undefined,
       });

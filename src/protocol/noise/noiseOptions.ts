@@ -79,6 +79,11 @@ export interface AnonymousOptions {
 
 /** Options of `noise`. */
 export interface NoiseOptions extends PeerOptions {
+  /**
+   * Psks that the peer may have besides `psk`, at most three. They count where the pattern has the psk at the end of a
+   * message that this side reads, as a server's XXpsk3.
+   */
+  otherPsks?: readonly KeyInput[];
   /** 32 bytes. For test vectors only: a repeated ephemeral key gives away everything. */
   unsafeEphemeralForTests?: Uint8Array;
   /** The KEM's seed on a client (64 bytes), its randomness on a server (32). For test vectors only. */
@@ -90,6 +95,7 @@ export interface NoiseOptions extends PeerOptions {
 /** What settings hold that is wiped. */
 interface Secrets {
   psk: Uint8Array | undefined;
+  otherPsks: Uint8Array[];
   s: KeyPair | undefined;
   ephemeralForTests: Uint8Array | undefined;
   kemForTests: Uint8Array | undefined;
@@ -120,6 +126,7 @@ export const peerOptionNames = [
 
 const noiseOptionNames: readonly string[] = [
   ...peerOptionNames,
+  "otherPsks",
   "unsafeEphemeralForTests",
   "unsafeKemForTests",
   "unsafeRekeyAfterFramesForTests",
@@ -127,6 +134,7 @@ const noiseOptionNames: readonly string[] = [
 
 /** Begins every prologue, so that no other use of Noise can be mistaken for this one. */
 const PROLOGUE_PREFIX = "sealwire/2";
+const MOST_OTHER_PSKS = 3;
 const MAX_OWN_PROLOGUE_BYTES = 65_535;
 
 /**
@@ -155,12 +163,17 @@ export function resolveNoiseOptions(options: NoiseOptions): NoiseSettings {
   };
   const secrets: Secrets = {
     psk: undefined,
+    otherPsks: [],
     s: undefined,
     ephemeralForTests: undefined,
     kemForTests: undefined,
   };
   try {
     if (psk !== undefined) secrets.psk = decodeKey("psk", psk);
+    const { otherPsks = [] } = options;
+    if (!Array.isArray(otherPsks) || otherPsks.length > MOST_OTHER_PSKS)
+      throw invalidArgument("otherPsks", `a list of at most ${MOST_OTHER_PSKS} keys`);
+    for (const [i, other] of otherPsks.entries()) secrets.otherPsks.push(decodeKey(`otherPsks[${i}]`, other));
     if (staticKey !== undefined) secrets.s = keyPairOf("staticKey", staticKey);
     if (unsafeEphemeralForTests !== undefined) {
       secrets.ephemeralForTests = decodeKey("unsafeEphemeralForTests", unsafeEphemeralForTests);
@@ -175,10 +188,11 @@ export function resolveNoiseOptions(options: NoiseOptions): NoiseSettings {
 
 /** A copy with secrets of its own, for who may outlive the factory. */
 export function copySettings(settings: NoiseSettings): NoiseSettings {
-  const { psk, s, ephemeralForTests, kemForTests } = settings;
+  const { psk, otherPsks, s, ephemeralForTests, kemForTests } = settings;
   return {
     ...settings,
     psk: psk && secretCopy(psk),
+    otherPsks: otherPsks.map(secretCopy),
     s: s && { privateKey: secretCopy(s.privateKey), publicKey: s.publicKey },
     ephemeralForTests: ephemeralForTests && new Uint8Array(ephemeralForTests),
     kemForTests: kemForTests && new Uint8Array(kemForTests),
@@ -188,6 +202,7 @@ export function copySettings(settings: NoiseSettings): NoiseSettings {
 /** Wipes the secrets of settings that are not used any more. Idempotent. */
 export function wipeSettings(settings: Secrets): void {
   settings.psk?.fill(0);
+  for (const psk of settings.otherPsks) psk.fill(0);
   settings.s?.privateKey.fill(0);
   settings.ephemeralForTests?.fill(0);
   settings.kemForTests?.fill(0);

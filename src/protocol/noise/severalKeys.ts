@@ -1,9 +1,9 @@
 // A server that accepts several psks and static keys, so that keys can change without an outage. Every one is tried on
 // a client's first message, whichever fits: how long it takes does not tell which.
 //
-// A first message without authentication (XX) fits all of them: then the first keys speak, the current ones. So
-// several psks need a pattern that proves the psk in the first message (psk0), and several static keys help clients
-// that know the server's key (IK); in XX the server shows its first one.
+// A first message without authentication (XX) fits all of them: then the first static key speaks, the current one. Psks
+// are told by the first message where that proves one (psk0, psk1), by the client's last one in XXpsk3, and not at all where
+// the server uses its own before (IKpsk2): there the first one is used.
 
 import { invalidArgument, SealwireError } from "../../base/errors.ts";
 import type { PeerIdentity } from "../../base/options.ts";
@@ -11,6 +11,7 @@ import { blake2b } from "../../core/blake2b.ts";
 import type { Handshake, HandshakeFactory, HandshakeInfo, HandshakeResult } from "../handshake.ts";
 import { decodeKey, encodeKey, equalKeys, type KeyInput, keyPairOf } from "./keys.ts";
 import { noise } from "./noiseFactory.ts";
+import type { NoiseHandshake } from "./noiseHandshake.ts";
 import type { Authorize, NoiseOptions } from "./noiseOptions.ts";
 
 /** Of each kind, the first one included. */
@@ -43,8 +44,17 @@ export interface ServerKeys extends HandshakeFactory {
   readonly authorize: Authorize | undefined;
 }
 
-interface Candidate extends UsedKeys {
+/** One static key, with one psk, or with all that are tried when the client proves its own. */
+interface Candidate {
   readonly factory: HandshakeFactory & { destroy(): void };
+  readonly psks: readonly string[];
+  readonly staticKey: string;
+}
+
+/** When a client proves which psk it has: in its first message, in its last one, or after the server has used one. */
+function pskIsProven(names: readonly string[]): "first" | "last" | "tooLate" {
+  if (names.every((name) => /psk[01]/.test(name))) return "first";
+  return names.some((name) => name.includes("psk3")) ? "last" : "tooLate";
 }
 
 /** @throws SealwireError ERR_INVALID_ARGUMENT naming the option */
@@ -70,24 +80,28 @@ export function serverKeys(
       otherStaticKeys,
       (name, key) => keyPairOf(name, key).privateKey,
     );
-    for (const ownPsk of psks) {
-      for (const ownStatic of statics) {
-        const own: NoiseOptions = { ...options };
-        if (ownPsk !== undefined) own.psk = ownPsk;
-        if (ownStatic !== undefined) own.staticKey = ownStatic;
-        candidates.push({
-          factory: noise(own, "server"),
-          psk: ownPsk === undefined ? "" : encodeKey(blake2b(ownPsk, { length: ID_BYTES })),
-          staticKey: ownStatic === undefined ? "" : encodeKey(keyPairOf("staticKey", ownStatic).publicKey),
-        });
-      }
+    const add = (ownPsks: readonly (Uint8Array | undefined)[], ownStatic: Uint8Array | undefined): void => {
+      const own: NoiseOptions = { ...options };
+      const [ownPsk, ...others] = ownPsks.filter((one) => one !== undefined);
+      if (ownPsk !== undefined) own.psk = ownPsk;
+      if (others.length > 0) own.otherPsks = others;
+      if (ownStatic !== undefined) own.staticKey = ownStatic;
+      candidates.push({
+        factory: noise(own, "server"),
+        psks: ownPsks.map((one) => (one === undefined ? "" : encodeKey(blake2b(one, { length: ID_BYTES })))),
+        staticKey: ownStatic === undefined ? "" : encodeKey(keyPairOf("staticKey", ownStatic).publicKey),
+      });
+    };
+    add(psks, statics[0]);
+    const proven = pskIsProven(candidates[0]!.factory.name.split(" or "));
+    if (psks.length > 1 && proven === "tooLate")
+      throw invalidArgument("otherPsks", "left out: with this pattern the server uses its psk first");
+    if (proven === "last") for (const ownStatic of statics.slice(1)) add(psks, ownStatic);
+    else {
+      destroy();
+      candidates.length = 0;
+      for (const ownPsk of psks) for (const ownStatic of statics) add([ownPsk], ownStatic);
     }
-    const first = candidates[0]!;
-    if (psks.length > 1 && first.factory.name.split(" or ").some((name) => !name.includes("psk0")))
-      throw invalidArgument(
-        "otherPsks",
-        "left out: this pattern does not prove the psk in its first message",
-      );
     return factoryOf(candidates, options, destroy);
   } catch (error) {
     destroy();
@@ -114,7 +128,9 @@ function factoryOf(candidates: readonly Candidate[], options: NoiseOptions, dest
       const used = usedKeys.get(identity);
       if (used === undefined) return false;
       const { remoteStaticKey } = identity;
-      const has = candidates.some(({ psk, staticKey }) => psk === used.psk && staticKey === used.staticKey);
+      const has = candidates.some(
+        ({ psks, staticKey }) => psks.includes(used.psk) && staticKey === used.staticKey,
+      );
       if (!has || pinned === undefined) return has;
       return remoteStaticKey !== undefined && pinned.some((key) => equalKeys(key, remoteStaticKey));
     },
@@ -206,9 +222,10 @@ class TrialHandshake implements Handshake {
   finish(): HandshakeResult {
     const chosen = this.#chosen;
     if (chosen === undefined) throw new SealwireError("ERR_HANDSHAKE", "the handshake is not done");
+    const { usedPsk } = chosen.handshake as NoiseHandshake;
     const result = chosen.handshake.finish();
-    const { psk, staticKey } = chosen.candidate;
-    usedKeys.set(result.identity, { psk, staticKey });
+    const { psks, staticKey } = chosen.candidate;
+    usedKeys.set(result.identity, { psk: psks[usedPsk]!, staticKey });
     return result;
   }
 

@@ -117,6 +117,33 @@ export class SymmetricState {
   }
 
   /**
+   * Whether MixKeyAndHash with this psk and DecryptAndHash after it would open a ciphertext. The state stays as it is.
+   *
+   * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_CLOSED after destroy()
+   */
+  wouldOpen(psk: Uint8Array, ciphertext: Uint8Array): boolean {
+    this.#requireAlive();
+    requireBytesUpTo("ciphertext", ciphertext, MAX_MIX_BYTES);
+    const ck = secretCopy(this.#ck);
+    const h = new Uint8Array(this.#h);
+    const key = secretBytes(KEYLEN);
+    const cipher = new CipherState("wasm", this.#cipherName);
+    try {
+      mixKeyAndHash(ck, h, key, psk);
+      cipher.initializeKey(key);
+      cipher.decryptWithAd(h, new Uint8Array(ciphertext)).fill(0);
+      return true;
+    } catch (error) {
+      if (error instanceof SealwireError && error.code === "ERR_DECRYPT") return false;
+      throw error;
+    } finally {
+      ck.fill(0);
+      key.fill(0);
+      cipher.destroy();
+    }
+  }
+
+  /**
    * Split, as keys: 32 bytes each, for what the initiator sends and for what the responder sends. The caller
    * owns and wipes them. The state is destroyed.
    *

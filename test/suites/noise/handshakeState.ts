@@ -279,3 +279,50 @@ test("the caller's keys are copied: they may be wiped after construction and sta
   initiator.split();
   assert.notDeepEqual(initiatorKeys.privateKey, new Uint8Array(32));
 });
+
+test("whoever reads a psk at a message's end may have several: each fits, no other does, and nothing else differs", () => {
+  const psks = [1, 2, 3, 4, 5].map((byte) => new Uint8Array(32).fill(byte));
+  for (const name of ["XXpsk3", "XXhfs+psk3", "IKpsk2", "NNpsk0", "NXpsk2", "KKhfs+psk2"]) {
+    const [initiatorOptions, responderOptions] = optionsOf(name);
+    const { messages } = parsePattern(name);
+    const last = messages.findIndex((tokens) => tokens.at(-1) === "psk");
+    const several = [psks[0]!, psks.slice(1, 4)] as const;
+    const cipher = name.startsWith("N") || name === "XXhfs+psk3" ? "ChaChaPoly" : "AESGCM";
+    const make = (options: HandshakeStateOptions, reads: boolean, own: Uint8Array) =>
+      new HandshakeState(
+        reads
+          ? { ...options, cipher, psks: [several[0]], otherPsks: several[1] }
+          : { ...options, cipher, psks: [own] },
+      );
+    if (last < 0) {
+      for (const options of [initiatorOptions, responderOptions])
+        assert.throws(() => make(options, true, psks[0]!), /otherPsks/, name);
+      continue;
+    }
+    const initiatorReads = last % 2 === 1;
+    assert.throws(
+      () => make(initiatorReads ? responderOptions : initiatorOptions, true, psks[0]!),
+      /otherPsks/,
+    );
+    for (const [i, own] of psks.entries()) {
+      const initiator = make(initiatorOptions, initiatorReads, own);
+      const responder = make(responderOptions, !initiatorReads, own);
+      const run = () => {
+        for (let turn = 0; turn < messages.length; turn++) {
+          const [writer, reader] = turn % 2 === 0 ? [initiator, responder] : [responder, initiator];
+          reader.readMessage(writer.writeMessage());
+        }
+      };
+      if (i === 4) {
+        assert.throws(run, (error) => (error as { code: string }).code === "ERR_DECRYPT", name);
+        continue;
+      }
+      run();
+      assert.equal((initiatorReads ? initiator : responder).usedPsk, i, name);
+      assert.deepEqual(initiator.handshakeHash, responder.handshakeHash);
+      const [one, other] = [initiator.splitKeys(), responder.splitKeys()];
+      assert.deepEqual(one.sendKey, other.receiveKey);
+      assert.deepEqual(one.receiveKey, other.sendKey);
+    }
+  }
+});

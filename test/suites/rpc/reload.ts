@@ -76,11 +76,69 @@ test("options that are none are refused, and the message names them", async () =
     [{ psk: p0, otherPsks: p1 as never }, /otherPsks/],
     [{ psk: p0, otherStaticKeys: [pairs[0]!.privateKey] }, /otherStaticKeys/],
     [{ staticKey: pairs[0]!, otherStaticKeys: ["x"] }, /otherStaticKeys\[0\]/],
-    [{ staticKey: pairs[0]!, psk: p0, otherPsks: [p1] }, /otherPsks/],
+    // The server uses its psk before a client shows which one it has.
+    [{ pattern: "IKpsk2", staticKey: pairs[0]!, psk: p0, otherPsks: [p1] }, /otherPsks/],
+    [{ staticKey: pairs[0]!, psk: p0, otherPsks: psks.slice(1) }, /otherPsks/],
   ];
   for (const [options, message] of wrong) {
     assert.match((await rejectsWith(startServer(options), "ERR_INVALID_ARGUMENT")).message, message);
   }
+});
+
+test("with static keys besides, four psks are accepted: XXpsk3 by the last message, IKpsk1 by the first", async () => {
+  for (const postQuantum of [true, false]) {
+    const [serverKey, other, pinned] = pairs as [(typeof pairs)[0], (typeof pairs)[0], (typeof pairs)[0]];
+    const keys = { staticKey: serverKey, otherStaticKeys: [other.privateKey] };
+    const server = await startServer({
+      psk: p0,
+      otherPsks: [p1, p2, p3],
+      ...keys,
+      postQuantum,
+      onMessage: echo,
+    });
+    const { port } = server;
+    const client = { port, staticKey: pinned, postQuantum };
+    for (const psk of psks.slice(0, 4)) await request({ ...client, psk });
+    for (const psk of psks.slice(0, 4))
+      await request({ ...client, psk, remoteStatic: [serverKey.publicKey, pairs[4]!.publicKey] });
+    await rejectsWith(request({ ...client, psk: psks[4]! }), "ERR_HANDSHAKE");
+    // IKpsk2: the server uses its psk before the client has shown which one it has. That is the first one.
+    for (const { publicKey } of [serverKey, other]) {
+      await request({ ...client, psk: p0, remoteStatic: publicKey });
+      await rejectsWith(request({ ...client, psk: p1, remoteStatic: publicKey }), "ERR_HANDSHAKE");
+    }
+    const pattern = "IKpsk1";
+    const early = await startServer({
+      psk: p0,
+      otherPsks: [p1, p2, p3],
+      ...keys,
+      pattern,
+      postQuantum,
+      onMessage: echo,
+    });
+    for (const psk of psks.slice(0, 4))
+      for (const { publicKey } of [serverKey, other])
+        await request({ ...client, port: early.port, psk, pattern, remoteStatic: publicKey });
+    await rejectsWith(
+      request({ ...client, port: early.port, psk: psks[4]!, pattern, remoteStatic: other.publicKey }),
+      "ERR_HANDSHAKE",
+    );
+  }
+});
+
+test("with XXpsk3, too, reload drains those whose psk is gone, and nobody else", async () => {
+  const [serverKey, clientKey] = pairs as [(typeof pairs)[0], (typeof pairs)[0]];
+  const server = await startServer({ psk: p0, otherPsks: [p1, p2], staticKey: serverKey, onMessage: echo });
+  const clients = [p0, p1, p2].map((psk) => startClient({ port: server.port, psk, staticKey: clientKey }));
+  for (const client of clients) await client.request(text("x"));
+  const before = clients.map((client) => client.connections[0]);
+  assert.equal(await server.reload({ psk: p2, otherPsks: [p0], staticKey: serverKey }), 1);
+  await waitFor(() => clients[1]!.connections.length === 0, "the one to be drained");
+  for (const i of [0, 2]) {
+    await clients[i]!.request(text("x"));
+    assert.equal(clients[i]!.connections[0], before[i]);
+  }
+  await rejectsWith(clients[1]!.request(text("x")), "ERR_HANDSHAKE");
 });
 
 test("a psk is rotated: nobody is refused on the way, and those with the old one are drained at the end", async () => {
