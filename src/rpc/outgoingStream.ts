@@ -10,7 +10,7 @@ import type { SendingEnd, Streams } from "./streams.ts";
 /** Chunks of a stream are at most this long, so that four of them share a segment. */
 const MAX_CHUNK_BYTES = 16_000;
 /** What a chunk costs beside its bytes. */
-const CHUNK_COST = 16;
+const CHUNK_COST = 64;
 
 interface Item {
   readonly bytes: Uint8Array;

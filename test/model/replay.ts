@@ -12,7 +12,7 @@ import type { Action, Scenario } from "./flowModel.ts";
 
 const UNIT = 131_072;
 const MESSAGE_COST = 64;
-const CHUNK_COST = 16;
+const CHUNK_COST = 64;
 const ONE_WAY = 255;
 /** A message whose handler runs for as long as the trace lasts: a connection begins handlers up to one above its limit. */
 const PLUG = 254;

@@ -30,7 +30,7 @@ checkLeaksAfterEachTest();
 const EMPTY = new Uint8Array(0);
 const WINDOW = 262_144;
 const MESSAGE_COST = 64;
-const CHUNK_COST = 16;
+const CHUNK_COST = 64;
 const STREAM_WINDOW = 16_384;
 const creditOf = (frame: RawFrame): number =>
   new DataView(frame.body.buffer, frame.body.byteOffset).getUint32(0);

@@ -27,7 +27,7 @@ checkLeaksAfterEachTest();
 const EMPTY = new Uint8Array(0);
 const WINDOW = 262_144;
 const MESSAGE_COST = 64;
-const CHUNK_COST = 16;
+const CHUNK_COST = 64;
 const STREAM_WINDOW = 16_384;
 const GIVEN_ITEMS = 6;
 const GIVEN_BYTES = 9_000;
