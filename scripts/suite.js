@@ -1,6 +1,7 @@
-// Runs suites by hand: npm run suite -- [part of a suite's name …] [--runtime node,bun] [--test text]
+// Runs suites by hand: npm run suite -- [part of a suite's name …] [--runtime node,bun] [--test text] [--every]
 //
 // --runtime takes ids (node20, bun, deno) or roles (node: the machine's, node-current: the newest); all without it.
+// --every: every offset, seed and process, where the tests otherwise try a sample (test/support/every.ts).
 // --watch takes one suite and one runtime (the machine's Node) and runs them again whenever a source changes.
 import { parseArgs } from "node:util";
 import { bundleSuites, suiteNames, suitePath } from "./bundleSuites.js";
@@ -14,8 +15,11 @@ const { values, positionals } = parseArgs({
     runtime: { type: "string" },
     test: { type: "string" },
     watch: { type: "boolean", default: false },
+    every: { type: "boolean", default: false },
   },
 });
+
+if (values.every) process.env.SEALWIRE_EVERY = "1";
 
 function giveUp(message) {
   console.error(message);

@@ -105,8 +105,7 @@ export class MemorySocket implements Transport {
     if (this.closed) return;
     const unread = this.#inboundBytes;
     this.close(undefined);
-    if (this.#conditions.resets(unread))
-      this.#later(() => this.peer.close(new ResetError("reset by the peer")));
+    if (this.#conditions.resets(unread)) this.#resetPeer();
     else this.#sendFin();
   }
 
@@ -149,6 +148,10 @@ export class MemorySocket implements Transport {
     this.#conditions.after(this.#conditions.delayMs(), run);
   }
 
+  #resetPeer(): void {
+    this.#later(() => this.peer.close(new ResetError("reset by the peer")));
+  }
+
   #sendFin(): void {
     if (this.#finSent) return;
     this.#finSent = true;
@@ -183,6 +186,8 @@ export class MemorySocket implements Transport {
 
   #arrive(bytes: Uint8Array | undefined): void {
     if (this.closed || this.#lost) {
+      // A kernel answers what comes for a socket that is closed with a reset.
+      if (bytes !== undefined && this.closed && !this.#lost) this.#resetPeer();
       if (bytes !== undefined && this.#lost) this.#inboundBytes += bytes.length;
       return;
     }

@@ -97,8 +97,8 @@ export class Network implements Adapter {
       pieceBytes: () => random.between(1, weather.pieceBytes),
       restMs: () => 0,
       tellsLater: () => random.chance(0.3),
-      // With unread bytes a kernel resets the connection, otherwise it ends the stream; both are tried with both.
-      resets: () => random.chance(0.5),
+      // With unread bytes a kernel resets the connection; without, both are tried.
+      resets: (unreadBytes) => unreadBytes > 0 || random.chance(0.5),
       closingMs: () => (random.chance(0.5) ? 0 : 1),
       give: (events, piece) => this.#give(events, piece),
       onSent: (end, bytes) => (end as End).sent.push(bytes),

@@ -31,6 +31,7 @@ import { type KnownPeersOptions, knownPeers } from "../../../src/peers/knownPeer
 import { type Edit, KnownPeersFile, MAX_FILE_BYTES } from "../../../src/peers/knownPeersFile.ts";
 import { encodeKey, generateKeyPair } from "../../../src/protocol/noise/keys.ts";
 import type { AuthorizeInfo } from "../../../src/protocol/noise/noiseOptions.ts";
+import { runsEvery } from "../../support/every.ts";
 import { test } from "../../support/harness.ts";
 import { isWriter, runWriter, runWriters, type WriterStep } from "../../support/knownPeersWriter.ts";
 
@@ -44,7 +45,8 @@ const stranger: AuthorizeInfo = { ...asClient, remoteAddress: "new:1" };
 const invalid = { code: "ERR_INVALID_ARGUMENT" };
 const unauthorized = { code: "ERR_UNAUTHORIZED" };
 const isRoot = process.getuid?.() === 0;
-const WRITERS = 8;
+/** Processes at a time. */
+const WRITERS = runsEvery ? 8 : 3;
 
 async function withFolder(body: (folder: string, path: string) => Promise<void>): Promise<void> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), "sealwire-")));
@@ -86,7 +88,7 @@ const freshKey = () => encodeKey(generateKeyPair().publicKey);
 const linesOf = async (path: string) =>
   (await readFile(path, "utf8")).split("\n").filter((line) => line !== "");
 
-test("eight processes that add at once lose nothing, whatever an old lock says", async () => {
+test("processes that add at once lose nothing, whatever an old lock says", async () => {
   for (const begin of ["nothing", "a file", "a torn line"])
     await withFolder(async (_folder, path) => {
       if (begin !== "nothing") await writeFile(path, begin === "a file" ? "# ours\n" : "# ours\nweb:1 8Bt");
@@ -125,7 +127,7 @@ test("processes that remove beside others that add take nothing of theirs", () =
     assert.deepEqual(names.sort(), kept.map((step) => step.name).sort());
   }));
 
-test("of eight processes that meet a name with eight keys one trusts its key, for good", () =>
+test("of processes that meet a name, each with a key of its own, one trusts its key, for good", () =>
   withFolder(async (folder) => {
     for (const begin of [undefined, "# ours\n", "# ours"]) {
       const path = join(folder, `known_peers ${begin?.length}`);
@@ -143,7 +145,10 @@ test("of eight processes that meet a name with eight keys one trusts its key, fo
       ).map(String);
       const winners = steps.filter((_, i) => outcomes[i] === "done,done");
       assert.equal(winners.length, 1, outcomes.join(" "));
-      assert.equal(outcomes.filter((outcome) => outcome === "ERR_UNAUTHORIZED,ERR_UNAUTHORIZED").length, 7);
+      assert.equal(
+        outcomes.filter((outcome) => outcome === "ERR_UNAUTHORIZED,ERR_UNAUTHORIZED").length,
+        WRITERS - 1,
+      );
       const peers = await knownPeers(path).list();
       assert.deepEqual(
         peers.map((peer) => encodeKey(peer.key)),
@@ -152,7 +157,7 @@ test("of eight processes that meet a name with eight keys one trusts its key, fo
     }
   }));
 
-test("eight processes that meet a name with one key all trust it", () =>
+test("processes that meet a name with one key all trust it", () =>
   withFolder(async (_folder, path) => {
     const step: WriterStep = { call: "firstUse", name: "db:7000", key: text };
     for (const round of ["no file", "a file"]) {
@@ -176,6 +181,7 @@ test("a line that was cut short anywhere costs nobody else anything", () =>
     for (const line of [`wéb:1 ${otherText}\n`, `wéb:1~${otherText}\n`, `@client wéb:1 ${otherText}\n`]) {
       const bytes = Buffer.from(line);
       for (let length = 1; length <= bytes.length; length++) {
+        if (!runsEvery && length % 7 !== 1 && length < bytes.length - 2) continue;
         const whole = length >= bytes.length - 1;
         await writeFile(path, Buffer.concat([Buffer.from(`db:7000 ${text}\n`), bytes.subarray(0, length)]));
         assert.equal(await ask(path, key, asClient), true);
