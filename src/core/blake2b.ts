@@ -3,6 +3,7 @@
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { type OwnBytes, requireBytes, requireBytesOf, requireBytesUpTo, viewOf } from "./bytes.ts";
 import { BLAKE2B_STATE_BYTES, core, memory, STAGING, STAGING_BYTES } from "./wasmModule.ts";
+import { secretCopy } from "./wipe.ts";
 
 /** The longest digest, Noise's HASHLEN. */
 export const BLAKE2B_BYTES = 64;
@@ -81,7 +82,7 @@ export function blake2b(input: Uint8Array, options: Blake2bOptions = {}): OwnByt
       absorb(input);
       core.blake2bFinal(STATE, OUT);
     }
-    return memory.slice(OUT, OUT + length);
+    return secretCopy(memory.subarray(OUT, OUT + length));
   } finally {
     wipeStaging(inputLength);
   }
@@ -141,7 +142,7 @@ export class Blake2b {
     try {
       memory.set(state, STATE);
       core.blake2bFinal(STATE, OUT);
-      return memory.slice(OUT, OUT + this.#length);
+      return secretCopy(memory.subarray(OUT, OUT + this.#length));
     } finally {
       this.destroy();
       wipeStaging(0);
@@ -179,7 +180,7 @@ export function hmacBlake2b(key: Uint8Array, data: Uint8Array): OwnBytes {
     keyArgument.set(shortKey);
     inputArgument.set(data);
     core.hmacBlake2b(OUT, KEY, shortKey.length, INPUT, dataLength);
-    return memory.slice(OUT, OUT + BLAKE2B_BYTES);
+    return secretCopy(memory.subarray(OUT, OUT + BLAKE2B_BYTES));
   } finally {
     if (shortKey !== key) shortKey.fill(0);
     wipeStaging(dataLength);
@@ -228,7 +229,7 @@ export function hkdfBlake2b(
     core.hkdfBlake2b(OUT, KEY, INPUT, materialLength, outputs);
     const keys: OwnBytes[] = [];
     for (let i = 0; i < outputs; i++) {
-      keys.push(memory.slice(OUT + i * BLAKE2B_BYTES, OUT + (i + 1) * BLAKE2B_BYTES));
+      keys.push(secretCopy(memory.subarray(OUT + i * BLAKE2B_BYTES, OUT + (i + 1) * BLAKE2B_BYTES)));
     }
     return keys;
   } finally {

@@ -4,6 +4,7 @@ import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { type OwnBytes, requireBytesOf } from "./bytes.ts";
 import { randomBytes } from "./random.ts";
 import { core, memory, STAGING } from "./wasmModule.ts";
+import { secretCopy } from "./wipe.ts";
 
 /** Bytes of the seed of a key pair: d ‖ z (FIPS 203 section 7.1). */
 export const MLKEM768_SEED_BYTES = 64;
@@ -39,7 +40,7 @@ const RANDOM = SHARED_SECRET + MLKEM768_SHARED_SECRET_BYTES;
 const END = RANDOM + MLKEM768_SEED_BYTES;
 
 function take(from: number, length: number): OwnBytes {
-  return memory.slice(from, from + length);
+  return secretCopy(memory.subarray(from, from + length));
 }
 
 /** Puts secret bytes at RANDOM: a copy of `given`, or fresh ones. */

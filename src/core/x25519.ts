@@ -46,7 +46,7 @@ export function x25519(privateKey: Uint8Array, publicKey: Uint8Array): OwnBytes 
     privateKeyArgument.set(privateKey);
     publicKeyArgument.set(publicKey);
     valid = core.x25519(RESULT, PRIVATE_KEY, PUBLIC_KEY);
-    shared = memory.slice(RESULT, RESULT + X25519_BYTES);
+    shared = secretCopy(memory.subarray(RESULT, RESULT + X25519_BYTES));
   } finally {
     memory.fill(0, CURVE_ARGS, END);
   }

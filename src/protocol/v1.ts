@@ -6,6 +6,7 @@
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { blake2b } from "../core/blake2b.ts";
 import { requireBytesOf } from "../core/bytes.ts";
+import { secretCopy } from "../core/wipe.ts";
 import { x25519, x25519KeyPair } from "../core/x25519.ts";
 import type { Handshake, HandshakeFactory, HandshakeResult, Role, TransportFormat } from "./handshake.ts";
 import { KEY_BYTES } from "./wire.ts";
@@ -123,7 +124,7 @@ class V1Handshake implements Handshake {
     this.#key = undefined;
     return {
       sendKey: key,
-      receiveKey: key.slice(),
+      receiveKey: secretCopy(key),
       identity: {
         protocol: "v1",
         authenticated: false,

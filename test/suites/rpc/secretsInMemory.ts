@@ -1,10 +1,11 @@
-// After everything is closed, nothing of keys or plaintext is left in any memory that the process can write. With the
-// module's own AES: what the runtime's objects hold is theirs until they are collected (docs/SECURITY.md).
+// After everything is closed, nothing of keys or plaintext is left in any memory that the process can write: after good
+// ends and bad ones, changes of keys, evictions from the memory of the module, and handshakes that fail, in both protocols.
+// With the module's own AES: what the runtime's objects hold is theirs until they are collected (docs/SECURITY.md).
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { secretCopy } from "../../../src/core/wipe.ts";
-import { type Client, connect, listen, type Message, type Server } from "../../../src/index.ts";
+import { type Client, connect, listen, type Message, monteV1, type Server } from "../../../src/index.ts";
 import { noise } from "../../../src/noise.ts";
 import type { HandshakeFactory } from "../../../src/protocol/handshake.ts";
 import { runtimeId, type TestOptions, test } from "../../support/harness.ts";
@@ -12,8 +13,12 @@ import { findSecrets, HiddenSecret } from "../../support/processMemory.ts";
 import { sleep } from "../../support/rpcHarness.ts";
 
 const options: TestOptions = existsSync("/proc/self/mem")
-  ? { only: ["node20", "node22", "node24", "node26"], timeoutMs: 120_000 }
+  ? // Bun and Deno keep copies of their own: of a planted secret one is found after it was wiped.
+    { only: ["node20", "node22", "node24", "node26"], timeoutMs: 120_000 }
   : { skip: "no /proc/self/mem" };
+
+/** More connections than the module has places for expanded keys. */
+const EXPANDED_KEYS = 40;
 
 const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
 
@@ -38,7 +43,7 @@ function noting(factory: HandshakeFactory, secrets: HiddenSecret[]): HandshakeFa
   };
 }
 
-/** A server and its client, whose keys are noted in `secrets`. */
+/** A server and its client, whose keys are noted in `secrets`; with v1, which has no psk, where there is none among them. */
 async function start(
   secrets: HiddenSecret[],
   onMessage: (message: Message) => void,
@@ -46,6 +51,7 @@ async function start(
 ) {
   const [psk] = secrets;
   const make = (role: "client" | "server") => {
+    if (psk === undefined) return monteV1();
     const revealed = psk!.reveal();
     const factory = noise({ psk: revealed }, role);
     revealed.fill(0);
@@ -124,3 +130,45 @@ test("nothing is left of keys after sessions that ended badly", options, async (
   await stop(client, server, factories);
   assert.deepEqual(findSecrets(secrets).found, {}, `left in memory (${runtimeId})`);
 });
+
+test("nothing is left of keys of protocol v1", options, async () => {
+  const secrets: HiddenSecret[] = [];
+  const { server, client, factories } = await start(secrets, (message) => message.reply(message.body));
+  for (let i = 0; i < 20; i++) await client.request(random(100));
+  assert.equal(secrets.length, 2);
+  await stop(client, server, factories);
+  assert.deepEqual(findSecrets(secrets).found, {}, `left in memory (${runtimeId})`);
+});
+
+test(
+  "nothing is left of keys that were replaced, or that more connections than places in the module pushed out",
+  options,
+  async () => {
+    const secrets = newSecrets();
+    const { server, client, factories } = await start(secrets, (message) => {
+      if (message.expectsReply) message.reply(message.body);
+    });
+    const others: Client[] = [];
+    const otherFactories: HandshakeFactory[] = [];
+    const [psk] = secrets;
+    // More keys than the module keeps expanded: each use pushes another one out.
+    for (let i = 0; i < EXPANDED_KEYS; i++) {
+      const revealed = psk!.reveal();
+      const factory = noting(noise({ psk: revealed }, "client"), secrets);
+      otherFactories.push(factory);
+      revealed.fill(0);
+      others.push(connect({ port: server.port, engine: "wasm", handshake: factory }));
+    }
+    for (let round = 0; round < 3; round++) for (const other of others) await other.request(random(50));
+    // A key of a direction serves 65,536 frames.
+    const connection = await client.connected();
+    const body = random(8);
+    for (let i = 0; i < 66_000; i++) {
+      while (!connection.sendNoWait(body)) await sleep(1);
+      if (i % 500 === 0) await connection.request(body);
+    }
+    for (const other of others) await other.close();
+    await stop(client, server, [...factories, ...otherFactories]);
+    assert.deepEqual(findSecrets(secrets).found, {}, `left in memory (${runtimeId})`);
+  },
+);
