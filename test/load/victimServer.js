@@ -1,0 +1,35 @@
+// The server of `npm run attack`, in a process of its own: echoes, answers "large" with 1 MB, and writes down how late its
+// event loop is. `<runtime> test/load/victimServer.js PSK`; prints its port, and for each line of input its lateness since
+// the last one in milliseconds: the longest and the 99th percentile.
+import process from "node:process";
+import { listen } from "../../dist/index.js";
+
+const TICK_MS = 5;
+let late = [];
+let last = performance.now();
+setInterval(() => {
+  const now = performance.now();
+  late.push(Math.max(now - last - TICK_MS, 0));
+  last = now;
+}, TICK_MS);
+
+const large = new Uint8Array(1_000_000);
+const server = await listen({
+  port: 0,
+  psk: process.argv.at(-1),
+  maxFrameBytes: 2_000_000,
+  onHandlerError() {},
+  onMessage(message) {
+    if (!message.expectsReply) return;
+    message.reply(message.body.length === 5 && message.body[0] === 108 ? large : message.body);
+  },
+});
+console.log(server.port);
+process.stdin.on("data", () => {
+  const sorted = late.sort((a, b) => a - b);
+  console.log(
+    JSON.stringify({ worst: sorted.at(-1) ?? 0, p99: sorted[Math.floor(sorted.length * 0.99)] ?? 0 }),
+  );
+  late = [];
+});
+process.stdin.on("end", () => process.exit(0));
