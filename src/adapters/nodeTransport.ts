@@ -31,10 +31,14 @@ export class NodeTransport implements Transport {
   }
 
   write(bytes: Uint8Array): boolean {
+    const socket = this.#socket;
+    // A socket that is gone buffers nothing either, and takes nothing: whoever has more to send must not go on sealing
+    // until `onClose` comes.
+    if (socket.destroyed) return false;
     this.#callbacks++;
-    this.#socket.write(bytes, this.#onWrite);
+    socket.write(bytes, this.#onWrite);
     // Nothing buffered directly after the call: the kernel took it all and the memory is free.
-    this.#pending = this.#socket.writableLength > 0;
+    this.#pending = socket.writableLength > 0 || socket.destroyed;
     return !this.#pending;
   }
 

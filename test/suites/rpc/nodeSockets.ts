@@ -2,6 +2,9 @@
 // Deno, too. (The other suites run on the runtime's own sockets.)
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createConnection, createServer } from "node:net";
+import { NodeTransport } from "../../../src/adapters/nodeTransport.ts";
 import { SealwireError } from "../../../src/index.ts";
 import { connect, listen } from "../../../src/node.ts";
 import { test } from "../../support/harness.ts";
@@ -71,3 +74,26 @@ for (const { name, options } of protocols) {
     await client.close();
   });
 }
+
+test("what is written to a socket that is gone is not taken, and nobody is told that it was", async () => {
+  const server = createServer((peer) => peer.on("error", () => {}).resume()).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const socket = createConnection((server.address() as AddressInfo).port, "127.0.0.1");
+  await once(socket, "connect");
+  let written = 0;
+  const onWritten = (): void => {
+    written++;
+  };
+  const events = { onWindow() {}, onData() {}, onWritten, onEnd() {}, onClose() {} };
+  const transport = new NodeTransport(socket, () => events);
+  socket.on("error", () => {});
+  const closed = once(socket, "close");
+  assert.equal(transport.write(new Uint8Array(10)), true);
+  socket.destroy();
+  // Otherwise a connection with much to send would seal all of it for nobody before it hears of the end.
+  for (let i = 0; i < 3; i++) assert.equal(transport.write(new Uint8Array(1_000)), false);
+  await closed;
+  assert.equal(written, 0);
+  server.close();
+  await once(server, "close");
+});
