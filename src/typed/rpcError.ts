@@ -59,14 +59,14 @@ export function receivedError(code: string, message: string, data: unknown, meth
 
 /** An error with a code of this layer's, or of a peer. */
 export function ownError(code: string, message: string, data?: unknown, method?: string): RpcError {
-  const error = Object.create(RpcError.prototype) as RpcError;
-  const { stack } = new Error(message);
+  // An error as the language makes them, without the constructor, which takes no code of this package.
+  const error = Reflect.construct(Error, [message], RpcError) as RpcError;
   const hidden = { writable: true, configurable: true };
-  Object.defineProperties(error, {
-    message: { value: message, ...hidden },
-    name: { value: "RpcError", ...hidden },
-    stack: { value: stack, ...hidden },
-  });
+  Object.defineProperty(error, "name", { value: "RpcError", ...hidden });
+  // Bun gives such an error no stack.
+  if (typeof error.stack !== "string") {
+    Object.defineProperty(error, "stack", { value: new Error(message).stack, ...hidden });
+  }
   return Object.assign(error, { code, data, method });
 }
 

@@ -223,6 +223,8 @@ test("errors: an RpcError crosses as it is, all else stays at home", async () =>
   });
   const forbidden = await rejectsWithRpc(remote.forbidden(3), "FORBIDDEN", "forbidden");
   assert.deepEqual([forbidden.message, forbidden.data, forbidden.name], ["not yours", { id: 3 }, "RpcError"]);
+  assert.equal(Object.prototype.toString.call(forbidden), "[object Error]");
+  assert.match(String(forbidden.stack), /not yours/);
   const later = await rejectsWithRpc(remote.later(), "LATER", "later");
   assert.deepEqual([later.message, later.data], ["LATER", undefined]);
   assert.equal(failures.length, 0);
