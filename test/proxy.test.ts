@@ -358,6 +358,40 @@ describe.each(pairs)("$sealing.label seals, $opening.label opens", ({ sealing, o
     }, "service once more");
   });
 
+  test("SIGHUP at the sealing side: other keys for new connections, those that are open go on", async () => {
+    const keys = { server: generateKeyPair(), before: generateKeyPair(), after: generateKeyPair() };
+    const file = join(folder, `key-${sealing.id}`);
+    writeFileSync(file, encodeKey(keys.before.privateKey), { mode: 0o600 });
+    const peers = [keys.before, keys.after].flatMap(({ publicKey }) => ["--peer", encodeKey(publicKey)]);
+    const server = await served(echo);
+    const open = await started(opening, ["--open", "-l", at(0), "-t", at(server.port), ...peers], {
+      SEALWIRE_KEY: encodeKey(keys.server.privateKey),
+    });
+    const trust = ["--key", file, "--peer", encodeKey(keys.server.publicKey)];
+    const seal = await started(sealing, ["--seal", "-l", at(0), "-t", at(open.port), ...trust], {});
+    const stays = dial(seal.port);
+    stays.write("before");
+    await until(() => stays.received === "before", "an echo");
+    const events = (name: string): number =>
+      seal.process.entries.filter((entry) => entry.event === name).length;
+    writeFileSync(file, "no key\n");
+    seal.process.kill("SIGHUP");
+    await until(() => events("reload-failed") === 1, "the refusal of the key");
+    writeFileSync(file, encodeKey(keys.after.privateKey));
+    seal.process.kill("SIGHUP");
+    await until(() => events("reloaded") === 1, "the reload");
+    const next = dial(seal.port);
+    next.write("after");
+    await until(() => next.received === "after", "an echo with the other key");
+    const seen = open.process.entries.filter(({ event }) => event === "open").map(({ peer }) => peer);
+    expect(seen).toEqual([encodeKey(keys.before.publicKey), encodeKey(keys.after.publicKey)]);
+    stays.write(", and on");
+    await until(() => stays.received === "before, and on", "an echo on what was open");
+    for (const client of [stays, next]) client.end();
+    await Promise.all([stays.closed, next.closed]);
+    expect([stays.error, next.error, stays.ended, next.ended]).toEqual([undefined, undefined, true, true]);
+  });
+
   test("Unix sockets on the plain sides, for their user alone", async () => {
     const [target, listen] = ["target", "listen"].map((name) => join(folder, `${name}-${sealing.id}.sock`));
     await served(echo, target);

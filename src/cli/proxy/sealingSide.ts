@@ -91,8 +91,8 @@ export class SealingSide {
   reload(keys: PeerOptions): void {
     const before = this.#client;
     this.#client = this.#connect(keys);
-    // It ends with its calls, or when the grace is over.
-    before.close();
+    // It ends when the last of those is over that it may carry, however long that takes.
+    Promise.all(this.#running).then(() => before.close());
   }
 
   /** Lets connections end for as long as the client drains, then cuts them. */
