@@ -211,7 +211,7 @@ describe.each(runtimes())("sealwire in $label ($version)", (runtime) => {
   test("doctor finds every known answer right", () => {
     const checks = lines(sealwire(["doctor", "--json"]));
     const answers = checks.filter(({ text }) => text === "right").map(({ check }) => check);
-    expect(answers).toEqual(["X25519", "BLAKE2b", "AES-256-GCM"]);
+    expect(answers).toEqual(["X25519", "BLAKE2b", "AES-256-GCM", "ChaCha20-Poly1305"]);
   });
 
   test("peers are added, listed and removed", () => {
@@ -318,6 +318,25 @@ describe.each(runtimes())("sealwire in $label ($version)", (runtime) => {
     } finally {
       child.kill();
     }
+  });
+
+  test("--cipher names one at a client, and all that a server takes", async () => {
+    const psk = name("cipher.psk");
+    expect(sealwire(["genpsk", "-o", psk]).code).toBe(0);
+    const both = await serve(["--psk", psk, "--cipher", "AESGCM", "--cipher", "ChaChaPoly"]);
+    const one = await serve(["--psk", psk, "--cipher", "ChaChaPoly"]);
+    const ping = (port: number, ...cipher: string[]) =>
+      sealwire([
+        ...["ping", `127.0.0.1:${port}`, "--psk", psk, "-c", "1"],
+        ...cipher.flatMap((value) => ["--cipher", value]),
+      ]);
+    for (const cipher of ["AESGCM", "ChaChaPoly"]) expect(ping(both.port, cipher).code).toBe(0);
+    expect(ping(one.port, "ChaChaPoly").code).toBe(0);
+    const refused = ping(one.port);
+    expect(refused).toMatchObject({ code: 5, stderr: expect.stringContaining("cipher") });
+    expect(ping(both.port, "AES").code).toBe(2);
+    expect(ping(both.port, "AESGCM", "ChaChaPoly").code).toBe(2);
+    for (const server of [both, one]) expect(await server.stop()).toBe(0);
   });
 
   test("stat shows a server's counters where it allows that", async () => {

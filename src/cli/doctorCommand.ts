@@ -6,6 +6,7 @@ import { arch, platform, release } from "node:os";
 import process from "node:process";
 import { buildCommand } from "@stricli/core";
 import { blake2b } from "../core/blake2b.ts";
+import { chacha20poly1305 } from "../core/chaCha20Poly1305.ts";
 import { aes256gcm } from "../core/gcm.ts";
 import { wasmBuild } from "../core/instantiate.ts";
 import { nodeCrypto } from "../core/runtimeAes.ts";
@@ -24,7 +25,10 @@ interface DoctorFlags extends OutputFlags {
   readonly key?: readonly string[];
 }
 
-/** Known answers: RFC 7748 section 6.1, RFC 7693 appendix A, the GCM specification's test case 14. */
+/**
+ * Known answers: RFC 7748 section 6.1, RFC 7693 appendix A, the GCM specification's test case 14, and RFC 8439 appendix A.1,
+ * test vector 2, whose keystream is the ciphertext of zeros, with the tag that others compute.
+ */
 const answers = {
   x25519: {
     scalar: "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
@@ -34,6 +38,7 @@ const answers = {
   blake2b:
     "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d17d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923",
   gcm: "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919",
+  chaCha: "9f07e7be5551387a98ba977c732d080dc34a88047320f52aa2c6683ef8084d2f",
 };
 
 const fromHex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "hex"));
@@ -85,6 +90,11 @@ const checks: Record<string, () => Found> = {
   BLAKE2b: () => isRight(blake2b(Buffer.from("abc")), answers.blake2b),
   "AES-256-GCM": () =>
     isRight(aes256gcm(new Uint8Array(32)).seal(new Uint8Array(12), new Uint8Array(16)), answers.gcm),
+  "ChaCha20-Poly1305": () =>
+    isRight(
+      chacha20poly1305(new Uint8Array(32)).seal(new Uint8Array(12), new Uint8Array(16)),
+      answers.chaCha,
+    ),
   "open files": openFiles,
   clock,
 };

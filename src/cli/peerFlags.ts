@@ -2,6 +2,7 @@
 
 import process from "node:process";
 import { knownPeers } from "../peers/knownPeers.ts";
+import type { CipherName } from "../protocol/handshake.ts";
 import { encodeKey } from "../protocol/noise/keys.ts";
 import type { PeerOptions } from "../protocol/noise/noiseOptions.ts";
 import type { Connection } from "../rpc/peer.ts";
@@ -19,6 +20,7 @@ export interface PeerFlags extends OutputFlags {
   readonly knownPeers?: string;
   readonly name?: string;
   readonly trust: boolean;
+  readonly cipher?: readonly CipherName[];
   readonly anonymous: boolean;
   readonly timeout: number;
 }
@@ -57,6 +59,13 @@ export const peerFlags = {
     brief: "Write down a server's key when it is first met (with --known-peers)",
     default: false,
   },
+  cipher: {
+    kind: "enum",
+    values: ["AESGCM", "ChaChaPoly"],
+    brief: "What encrypts; may be repeated by a server that takes both (default: AESGCM)",
+    optional: true,
+    variadic: true,
+  },
   anonymous: { kind: "boolean", brief: "Accept a peer that could be anyone", default: false },
   timeout: {
     kind: "parsed",
@@ -79,6 +88,7 @@ export function peerOptions(flags: PeerFlags, read: (source: string) => Uint8Arr
   const options: PeerOptions = {};
   const key = flags.key ?? (SEALWIRE_KEY === undefined ? undefined : "env:SEALWIRE_KEY");
   const psk = flags.psk ?? (SEALWIRE_PSK === undefined ? undefined : "env:SEALWIRE_PSK");
+  if (flags.cipher !== undefined) options.cipher = flags.cipher;
   if (flags.peer !== undefined) options.remoteStatic = flags.peer.map(publicKeyOf);
   if (key !== undefined) options.staticKey = read(key);
   if (psk !== undefined) options.psk = read(psk);
