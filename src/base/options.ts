@@ -49,7 +49,15 @@ export interface ConnectionLimits {
    * 64 bytes more than its body). It is raised, up to 16 MiB, while handlers keep up. At least 256 KiB. Default 1 MiB.
    */
   messageCreditBytes?: number;
-  /** Handlers that have returned a promise and still run, per connection; at the limit reading pauses. Default 1,024. */
+  /**
+   * Protocol v2: the longest deadline that a call of the peer gets here, whatever it says, and what one without a deadline
+   * gets. 0: as the peer says. Default 0. Requests without a head have no deadline.
+   */
+  maxDeadlineMs?: number;
+  /**
+   * Handlers that have returned a promise and still run, per connection. At the limit messages and requests wait for their
+   * handlers, and the peer gets no more credit; with protocol v1 reading pauses. Default 1,024.
+   */
   maxConcurrentHandlers?: number;
   /**
    * From the open socket to the complete handshake, `authorize` included; on a server also how long a socket may take
@@ -100,6 +108,7 @@ export const defaultLimits: ResolvedLimits = {
   maxRequests: 1_024,
   maxStreams: 128,
   messageCreditBytes: MEBIBYTE,
+  maxDeadlineMs: 0,
   maxConcurrentHandlers: 1_024,
   handshakeTimeoutMs: 10_000,
   readTimeoutMs: 0,
@@ -123,6 +132,7 @@ const ranges: Record<keyof ConnectionLimits, readonly [min: number, max: number]
   maxRequests: [128, 1_048_576],
   maxStreams: [128, 1_048_576],
   messageCreditBytes: [262_144, 0x7fffffff],
+  maxDeadlineMs: [0, MAX_MS],
   maxConcurrentHandlers: [1, 1_048_576],
   handshakeTimeoutMs: [0, MAX_MS],
   readTimeoutMs: [0, MAX_MS],

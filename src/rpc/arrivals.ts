@@ -30,6 +30,7 @@ export interface ArrivalsOptions extends HandlersOptions {
   readonly maxConcurrentHandlers: number;
   readonly maxRequests: number;
   readonly maxStreams: number;
+  readonly maxDeadlineMs: number;
   readonly messageCreditBytes: number;
   readonly maxItemBytes: number;
   readonly maxPendingBytes: number;
@@ -218,7 +219,7 @@ export class Arrivals implements MessageOwner {
     if (sequence !== 0) this.#checkNumber(sequence);
     const head = this.#heads.read(bytes, start, end);
     // A one-way message has neither an end to wait for nor streams: what its head says of them means nothing.
-    const deadlineMs = sequence === 0 ? undefined : this.#heads.deadlineMs;
+    const deadlineMs = sequence === 0 ? undefined : this.#capped(this.#heads.deadlineMs);
     const parts = this.#callParts(sequence, head, deadlineMs);
     const message = this.#newMessage(sequence, bytes, this.#heads.bodyStart, end, lent, more, parts);
     const { fault } = head;
@@ -239,6 +240,11 @@ export class Arrivals implements MessageOwner {
     // Most are answered by now: only what goes on or waits has a deadline to be watched.
     if (deadlineMs !== undefined && (message.expectsReply || message.answerWaits))
       this.#armDeadline(message, parts, deadlineMs);
+  }
+
+  #capped(deadlineMs: number | undefined): number | undefined {
+    const { maxDeadlineMs } = this.#options;
+    return maxDeadlineMs === 0 ? deadlineMs : Math.min(deadlineMs ?? maxDeadlineMs, maxDeadlineMs);
   }
 
   /**
@@ -524,10 +530,11 @@ export class Arrivals implements MessageOwner {
 
   endCancelled(message: IncomingMessage): void {
     if (this.#speaksV2 && this.#lifecycle.maySend && message.sequence !== 0) {
-      this.#outbox.controls.error(message.sequence, Origin.library, "ERR_ABORTED", "");
+      const { code, message: text } = message.cancelReason!;
+      this.#outbox.controls.error(message.sequence, Origin.library, code, text);
     }
     this.#ended(message);
   }
 }
 
-const EXPIRED = "the caller's deadline has passed";
+const EXPIRED = "the deadline of the call has passed";

@@ -215,3 +215,39 @@ test("connections that end leave no deadline behind, of calls that run, that wai
   await waitFor(() => timers.size === 0, "the deadlines to go");
   hold.resolve();
 });
+
+test("maxDeadlineMs: no call lasts longer here than the server says, whatever its caller says", async () => {
+  const remaining: (number | undefined)[] = [];
+  const { client } = await startPair(
+    {
+      ...v2.options,
+      maxDeadlineMs: 60,
+      onMessage: async (message) => {
+        remaining.push(message.remainingMs);
+        if (fromText(message.body) === "answer") message.reply(EMPTY);
+        else if (message.remainingMs !== undefined)
+          await new Promise<void>((resolve) => message.signal.addEventListener("abort", () => resolve()));
+        else message.reply(EMPTY);
+      },
+    },
+    v2.options,
+  );
+  for (const timeoutMs of [60_000, 0]) {
+    const reason = { code: "ERR_REMOTE", remoteCode: "ERR_REQUEST_TIMEOUT", notBegun: false };
+    await assert.rejects(client.call(text("wait"), { timeoutMs }).answer, reason);
+  }
+  await client.call(text("answer"), { timeoutMs: 20 }).answer;
+  assert.equal(remaining.length, 3);
+  for (const each of remaining.slice(0, 2)) assert.ok(each! > 0 && each! <= 60, String(each));
+  assert.ok(remaining[2]! <= 20, "a shorter deadline stays");
+  // A request without a head has none.
+  await client.request(text("request"));
+  assert.equal(remaining[3], undefined);
+});
+
+test("maxDeadlineMs is checked", async () => {
+  await assert.rejects(async () => await startServer({ ...v2.options, maxDeadlineMs: -1 }), {
+    code: "ERR_INVALID_ARGUMENT",
+    message: /maxDeadlineMs/,
+  });
+});
