@@ -27,7 +27,7 @@ const budgets: Record<string, { program: string; bytes: number }> = {
   "connect and listen": { program: 'export { connect, listen } from "sealwire/node";', bytes: 241_000 },
 };
 /** What typed calls with both codecs add to it. */
-const TYPED_BUDGET_BYTES = 48_000;
+const TYPED_BUDGET_BYTES = 52_000;
 /** The wasm builds' part of it. */
 const WASM_BUDGET_BYTES = 46_000;
 
