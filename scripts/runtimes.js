@@ -132,6 +132,18 @@ export function runtimes() {
 }
 
 /**
+ * One of each kind: the first Node, Bun, Deno. For tests whose cost is the start of processes; what differs between two
+ * versions of Node, the suites look at.
+ *
+ * @returns {Runtime[]}
+ */
+export function runtimeKinds() {
+  const all = runtimes();
+  const firstNode = all.find(({ id }) => id.startsWith("node"));
+  return all.filter((runtime) => runtime === firstNode || !runtime.id.startsWith("node"));
+}
+
+/**
  * The runtimes that have no rows here, with the reason to print.
  *
  * @returns {MissingRuntime[]}

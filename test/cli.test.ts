@@ -16,7 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { connect } from "../dist/index.js";
-import { runtimes } from "../scripts/runtimes.js";
+import { runtimeKinds, runtimes } from "../scripts/runtimes.js";
 import { repositoryRoot } from "./support/vectors.ts";
 
 const cli = join(repositoryRoot, "dist/cli.js");
@@ -33,7 +33,7 @@ interface Outcome {
   readonly stderr: string;
 }
 
-describe.each(runtimes())("sealwire in $label ($version)", (runtime) => {
+describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
   const name = (file: string): string => at(`${runtime.id}-${file}`);
   const environment = {
     ...process.env,

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import { runtimes } from "../scripts/runtimes.js";
+import { runtimeKinds } from "../scripts/runtimes.js";
 import { installPackage } from "./support/installedPackage.ts";
 import { repositoryRoot } from "./support/vectors.ts";
 
@@ -92,7 +92,7 @@ test("every example has its expected output here and a line in examples/README.m
   for (const name of programs) expect(text).toContain(`| \`${name}\` |`);
 });
 
-describe.each(runtimes())("in $label ($version)", (runtime) => {
+describe.each(runtimeKinds())("in $label ($version)", (runtime) => {
   test.each(Object.entries(printed))("%s, in this repository", async (name, lines) => {
     const args = runtime.id === "deno" ? ["run", "-A"] : runtime.args;
     const { stdout } = await run(runtime.path, [...args, `examples/${name}`], {

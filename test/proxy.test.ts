@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { connect, encodeKey, generateKeyPair } from "../dist/index.js";
-import { runtimes } from "../scripts/runtimes.js";
+import { runtimeKinds } from "../scripts/runtimes.js";
 import { readProxyHeader } from "../src/rpc/proxyHeader.ts";
 import { until } from "./support/childProcess.ts";
 import { PlainClient, plainServer, type RunningProxy, startProxy, statusOf } from "./support/proxyPair.ts";
@@ -25,7 +25,7 @@ const folder = mkdtempSync(join(tmpdir(), "sealwire-proxy-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 const env = { SEALWIRE_PSK: "5e".repeat(32) };
 
-const all = runtimes();
+const all = runtimeKinds();
 /** Each runtime seals for the next one, so that each is on both sides once. */
 const pairs = all.map((sealing, i) => ({ sealing, opening: all[(i + 1) % all.length]! }));
 
