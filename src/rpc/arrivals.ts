@@ -530,8 +530,8 @@ export class Arrivals implements MessageOwner {
 
   endCancelled(message: IncomingMessage): void {
     if (this.#speaksV2 && this.#lifecycle.maySend && message.sequence !== 0) {
-      const { code, message: text } = message.cancelReason!;
-      this.#outbox.controls.error(message.sequence, Origin.library, code, text);
+      const { code } = message.cancelReason!;
+      this.#outbox.controls.error(message.sequence, Origin.library, code, "");
     }
     this.#ended(message);
   }
