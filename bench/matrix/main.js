@@ -18,11 +18,12 @@ import { handshakes, idle } from "./sections/connections.js";
 import { heap } from "./sections/heap.js";
 import { imports } from "./sections/imports.js";
 import { scaling } from "./sections/scaling.js";
+import { streams } from "./sections/streams.js";
 import { pairs, rows, sweep } from "./sections/throughput.js";
 import { parseArguments, usage, wanted } from "./settings.js";
 import { terminalTables } from "./table.js";
 
-const sections = { imports, aead, rows, sweep, pairs, heap, handshakes, idle, scaling };
+const sections = { imports, aead, rows, sweep, pairs, heap, handshakes, idle, scaling, streams };
 
 async function main(settings) {
   const installed = runtimes();

@@ -10,10 +10,11 @@ const MAX_COUNT = 2_000_000;
 /**
  * @typedef {object} TimedRow
  * @property {{ contender: object, client: object, server: object }} pair
- * @property {"send" | "sendNoWait" | "request"} kind
+ * @property {"send" | "sendNoWait" | "request" | "upload" | "download"} kind
  * @property {number} size bytes of one payload
  * @property {number} outstanding concurrent callers
  * @property {number} [burst] messages one of several sendNoWait loops sends before the next one's turn
+ * @property {{ streams: number, size: number }} [bulk] streams that run beside requests
  * @property {number} [countUnit] the count of messages is a multiple of this
  * @property {string} [group] name of the connections to use; the pair's one connection by default
  * @property {boolean} [pinned] both processes on one core
@@ -35,7 +36,8 @@ export async function timeRows(rows, context, { sliceMs, warmUpMs, rounds, maxCo
     await attempt(row, context, async (ends) => {
       await usePins(row, ends, context);
       const count = await warmUp(ends, row, { sliceMs, warmUpMs, maxCount });
-      ready.push({ row, count, elapsed: [], clientCpu: [], serverCpu: [], p50: [], p90: [], p99: [] });
+      const samples = { elapsed: [], clientCpu: [], serverCpu: [], p50: [], p90: [], p99: [], bulk: [] };
+      ready.push({ row, count, ...samples });
     });
   }
   for (let round = 0; round < rounds; round++) {
@@ -61,7 +63,7 @@ function inUnits(count, { countUnit = 1 }) {
  * @param {{ name: string, client: object, server: object }} ends the name is that of the group of connections
  * @param {TimedRow} row
  * @returns {Promise<{ ns: number, clientCpuNs: number, serverCpuNs: number, p50Us?: number, p90Us?: number,
- *   p99Us?: number }>} nanoseconds per operation, elapsed and of processor time
+ *   p99Us?: number, bulkMbPerS?: number }>} nanoseconds per operation, elapsed and of processor time
  */
 export async function timeSlice(ends, row, count) {
   // Both processes have slept since their last turn: caches, page tables and compiled code come back untimed.
@@ -84,14 +86,15 @@ async function runOnce(measured, ends, context) {
   measured.elapsed.push(slice.ns);
   measured.clientCpu.push(slice.clientCpuNs);
   measured.serverCpu.push(slice.serverCpuNs);
+  if (slice.bulkMbPerS !== undefined) measured.bulk.push(slice.bulkMbPerS);
   if (slice.p50Us === undefined) return;
   measured.p50.push(slice.p50Us);
   measured.p90.push(slice.p90Us);
   measured.p99.push(slice.p99Us);
 }
 
-function parameters({ kind, size, outstanding, burst, group }, ends) {
-  return { name: group ?? ends.name, kind, size, outstanding, burst };
+function parameters({ kind, size, outstanding, burst, bulk, group }, ends) {
+  return { name: group ?? ends.name, kind, size, outstanding, burst, bulk };
 }
 
 // Two ends on one core pay no wake-up of another core, so latency rows with [s] compare software only.
@@ -119,10 +122,11 @@ async function attempt(row, context, step) {
   }
 }
 
-async function checkOnce({ pair, group, size }, ends, context) {
-  const key = `${pair.contender.id} ${pair.client.id} ${pair.server.id} ${size}`;
+async function checkOnce({ pair, group, kind, size }, ends, context) {
+  const streams = kind === "upload" || kind === "download";
+  const key = `${pair.contender.id} ${pair.client.id} ${pair.server.id} ${size}${streams ? " streams" : ""}`;
   if (context.checked.has(key)) return;
-  await ends.client.call("check", { name: group ?? ends.name, sizes: [size] });
+  await ends.client.call("check", { name: group ?? ends.name, sizes: [size], streams });
   context.checked.add(key);
 }
 
@@ -132,7 +136,7 @@ function describe({ pair, labels, size, pinned }) {
   return `${pair.contender.label}, ${where}, ${labels.row ?? labels.section} ${size} B${pinned ? " [s]" : ""}`;
 }
 
-function resultOf({ row, count, elapsed, clientCpu, serverCpu, p50, p90, p99 }) {
+function resultOf({ row, count, elapsed, clientCpu, serverCpu, p50, p90, p99, bulk }) {
   const ns = summary(elapsed);
   const latency = p50.length > 0 ? { p50Us: summary(p50), p90Us: summary(p90), p99Us: summary(p99) } : {};
   return {
@@ -150,5 +154,6 @@ function resultOf({ row, count, elapsed, clientCpu, serverCpu, p50, p90, p99 }) 
     serverCpuNs: summary(serverCpu),
     mbPerS: Number(((row.size * 1_000) / ns.median).toPrecision(4)),
     ...latency,
+    ...(bulk.length > 0 ? { bulkMbPerS: summary(bulk) } : {}),
   };
 }

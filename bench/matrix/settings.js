@@ -11,7 +11,7 @@ export const usage = `npm run bench -- [options] [filter ...]
 
 A filter is a runtime (node20 and so on, bun, deno), a payload size in bytes, or a name: a contender
 (${contenders.map(({ id }) => id).join(", ")}), a section (imports, aead, rows, sweep, pairs, heap, handshakes, idle,
-scaling) or a row (Send, SendNoWait, Request, ParallelSend, ParallelSendNoWait, ParallelRequest).
+scaling, streams) or a row (Send, SendNoWait, Request, ParallelSend, ParallelSendNoWait, ParallelRequest).
 Filters of one kind add up, filters of different kinds narrow each other down.`;
 
 export const SECTIONS = [
@@ -24,6 +24,7 @@ export const SECTIONS = [
   "handshakes",
   "idle",
   "scaling",
+  "streams",
 ];
 
 /** The Go library's six rows. A "Parallel" row has 64 concurrent callers on one connection. */
@@ -65,6 +66,11 @@ const full = {
   scalingMessages: [10_000, 100_000, 1_000_000, 10_000_000],
   scalingConnections: [1, 10, 100, 1_000],
   scalingInFlight: [1, 4, 16, 64, 256, 1_024],
+  streamContenders: ["sealwire", "raw", "grpc"],
+  streamSizes: [1_400, 65_536],
+  besideSliceMs: 600, // of requests: a hundred of them at least, beside bulk streams
+  delayedSliceMs: 2_500,
+  delayedRuns: 3,
 };
 
 const quick = {
@@ -85,6 +91,11 @@ const quick = {
   scalingMessages: [10_000, 100_000, 1_000_000],
   scalingConnections: [1, 10, 100],
   scalingInFlight: [1, 16, 128, 1_024],
+  streamContenders: ["sealwire", "raw"],
+  streamSizes: [1_400],
+  besideSliceMs: 200,
+  delayedSliceMs: 1_200,
+  delayedRuns: 1,
 };
 
 const RUNTIME = /^(?:node\d\d|bun|deno)$/;

@@ -2,6 +2,7 @@
 // the HTML report print the same ones.
 import { readable } from "../matrix/statistics.js";
 import { all, contendersOf, find, runtimesOf } from "./query.js";
+import { streamTables } from "./streamTables.js";
 import { evaluateTargets } from "./targets.js";
 
 const spread = ({ median, min, max }) => `${readable(median)} (${readable(min)}–${readable(max)})`;
@@ -260,6 +261,7 @@ export function tablesOf(run) {
     limitTable(run),
     startUpTable(run),
     ...scalingTables(run),
+    ...streamTables(run),
   ].filter(({ rows }) => rows.length > 0);
 }
 

@@ -8,6 +8,15 @@
  *   bytes[start, end) until the call returns
  * @property {(body: Uint8Array) => Uint8Array | Promise<Uint8Array>} onRequest the body is valid until the
  *   call returns; a promise resolves to bytes of its own
+ * @property {(body: Uint8Array) => FarStream | undefined} openStream the stream that the body of a call orders;
+ *   undefined where it is a request. The body is read before it returns
+ */
+
+/**
+ * @typedef {object} FarStream
+ * @property {() => Iterable<Uint8Array>} items what the server sends, first
+ * @property {(item: Uint8Array) => void} take what the client sends, then
+ * @property {() => Uint8Array} report the end of a stream that the client sends
  */
 
 /**
@@ -24,7 +33,16 @@
  * @property {(body: Uint8Array) => Promise<Uint8Array>} request
  * @property {(body: Uint8Array) => Promise<void>} send resolves when the contender takes the next one
  * @property {(body: Uint8Array) => boolean} sendNoWait false, and nothing sent, above the high-water mark
+ * @property {(order: Uint8Array) => Upload} [upload] a stream of its own to the server, where there are streams
+ * @property {(order: Uint8Array) => AsyncIterable<Uint8Array>} [download] one from it
  * @property {() => Promise<void> | void} close
+ */
+
+/**
+ * @typedef {object} Upload
+ * @property {(item: Uint8Array) => Promise<void> | undefined} write as the contender's users wait: for the promise, or
+ *   not at all where there is none
+ * @property {() => Promise<Uint8Array>} end resolves with the server's report when it has all items
  */
 
 /**

@@ -1,5 +1,6 @@
 // Control row: @grpc/grpc-js over TLS. Requests are unary calls, one-way messages ride on one client
-// stream; bodies are passed as bytes, without protobuf on top.
+// stream; bodies are passed as bytes, without protobuf on top. A stream of the bench is a call that streams both ways:
+// the first message orders, and the last one of an upload's answer is the report.
 import grpc from "@grpc/grpc-js";
 
 const bytes = {
@@ -7,11 +8,11 @@ const bytes = {
   parse: (body) => body,
 };
 
-function method(path, requestStream) {
+function method(path, requestStream, responseStream = false) {
   return {
     path,
     requestStream,
-    responseStream: false,
+    responseStream,
     requestSerialize: bytes.serialize,
     requestDeserialize: bytes.parse,
     responseSerialize: bytes.serialize,
@@ -22,10 +23,36 @@ function method(path, requestStream) {
 const service = {
   Request: method("/bench.Bench/Request", false),
   Messages: method("/bench.Bench/Messages", true),
+  Stream: method("/bench.Bench/Stream", true, true),
 };
 const limits = { "grpc.max_receive_message_length": 16 << 20, "grpc.max_send_message_length": 16 << 20 };
 // Newer runtimes refuse an address as TLS server name, and grpc-js would pass 127.0.0.1.
 const channelOptions = { ...limits, "grpc.ssl_target_name_override": "localhost" };
+
+/** Writes, and resolves when the next one has room; undefined where there is room already. */
+function writeOrWait(call, body) {
+  if (call.write(body)) return undefined;
+  return new Promise((resolve) => call.once("drain", resolve));
+}
+
+function serveStream(call, handlers) {
+  let stream;
+  call.on("data", async (body) => {
+    if (stream !== undefined) {
+      stream.take(body);
+      return;
+    }
+    stream = handlers.openStream(body);
+    for (const item of stream.items()) await writeOrWait(call, item);
+    if (stream.count > 0) call.end();
+  });
+  call.on("end", () => {
+    if (stream.count > 0) return;
+    call.write(stream.report());
+    call.end();
+  });
+  call.on("error", () => {});
+}
 
 export function listen({ credentials }, handlers) {
   const server = new grpc.Server(limits);
@@ -36,6 +63,7 @@ export function listen({ credentials }, handlers) {
       call.on("end", () => callback(null, new Uint8Array(0)));
       call.on("error", () => {});
     },
+    Stream: (call) => serveStream(call, handlers),
   });
   const tls = grpc.ServerCredentials.createSsl(
     null,
@@ -81,6 +109,27 @@ export function connect({ port, credentials }) {
       if (!room) return false;
       room = messages.write(body);
       return true;
+    },
+    upload: (order) => {
+      const call = client.Stream();
+      const report = new Promise((resolve, reject) => {
+        call.on("data", resolve);
+        call.on("error", reject);
+      });
+      call.write(order);
+      return {
+        write: (item) => writeOrWait(call, item),
+        end: () => {
+          call.end();
+          return report;
+        },
+      };
+    },
+    download: (order) => {
+      const call = client.Stream();
+      call.write(order);
+      call.end();
+      return call;
     },
     close: () => client.close(),
   };

@@ -44,6 +44,32 @@ function echo(message, handlers) {
   return answer.then((later) => message.reply(later));
 }
 
+async function serveStream(message, stream) {
+  for (const item of stream.items()) await message.write(item);
+  for await (const item of message) stream.take(item);
+  message.reply(stream.report());
+}
+
+/** A client of the built package with the bench's streams on it. */
+function withStreams(client) {
+  client.upload = (order) => {
+    const call = client.call(order);
+    return {
+      write: (item) => call.write(item),
+      end: () => {
+        call.end();
+        return call.answer;
+      },
+    };
+  };
+  client.download = (order) => {
+    const call = client.call(order);
+    call.end();
+    return call;
+  };
+  return client;
+}
+
 // What a handler reads where it keeps the default, and where it asks for views, as the documentation advises each.
 const readers = {
   copy: ({ body }, handlers) => handlers.onMessage(body, 0, body.length),
@@ -71,7 +97,7 @@ export function sealwireContender(messageBodies, both = {}) {
   async function connect(endpoint) {
     const client = await dialler(endpoint, 1);
     await client.connected();
-    return client;
+    return withStreams(client);
   }
 
   async function connectPool(endpoint, count) {
@@ -95,7 +121,10 @@ export function sealwireContender(messageBodies, both = {}) {
       maxHandshakes: 1_024,
       messageBodies,
       onMessage: (message) => {
-        if (message.expectsReply) return echo(message, handlers);
+        if (message.expectsReply) {
+          const stream = handlers.openStream(message.body);
+          return stream === undefined ? echo(message, handlers) : serveStream(message, stream);
+        }
         readMessage(message, handlers);
         return undefined;
       },

@@ -1,6 +1,14 @@
 // Correctness before speed: random bytes at each size that will be timed, echoed and compared byte for
 // byte, and one-way messages whose checksum the far end must reach. A contender that fails has no row.
-import { fnv1a, resetCounter, whenCounted } from "./control.js";
+import {
+  fnv1a,
+  giveOrder,
+  payloadBytes,
+  readReport,
+  resetCounter,
+  takeOrder,
+  whenCounted,
+} from "./control.js";
 
 const CONCURRENT_REQUESTS = 16;
 const MESSAGES = 24;
@@ -45,9 +53,31 @@ async function checkMessages(connection, size) {
   }
 }
 
+/** Items to the far end, whose checksum it must reach, and items from there, which are known. */
+async function checkStreams(connection, size) {
+  const upload = connection.upload(takeOrder(true));
+  let hash = 0;
+  for (let i = 0; i < MESSAGES; i++) {
+    const item = randomPayload(size);
+    hash = (hash + fnv1a(item, 0, size)) >>> 0;
+    await upload.write(item);
+  }
+  const report = readReport(await upload.end());
+  if (report.count !== MESSAGES || report.bytes !== MESSAGES * size || report.hash !== hash)
+    throw new Error(`${MESSAGES} items of ${size} bytes did not arrive as they were sent`);
+  const expected = payloadBytes(size);
+  let count = 0;
+  for await (const item of connection.download(giveOrder(MESSAGES, size))) {
+    count += 1;
+    if (differs(item, expected)) throw new Error(`item ${count} of ${size} bytes arrived changed`);
+  }
+  if (count !== MESSAGES) throw new Error(`${count} of ${MESSAGES} items of ${size} bytes arrived`);
+}
+
 /** @throws when one byte differs */
-export async function checkConnection(connection, sizes) {
+export async function checkConnection(connection, sizes, streams) {
   for (const size of sizes) {
+    if (streams) await checkStreams(connection, size);
     await checkRequests(connection, size);
     await checkMessages(connection, size);
   }

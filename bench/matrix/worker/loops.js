@@ -1,18 +1,33 @@
 // The measured loops, the same for every contender. Each sends or asks `count` times in all, from
 // `outstanding` concurrent loops over the given connections, and resolves when everything is delivered.
 import { resetCounter, whenCounted } from "./control.js";
+import { downloads, startBulk, uploads } from "./streams.js";
 
 const LATENCY_SAMPLES = 32_768;
 
+const STREAM_LOOPS = { upload: uploads, download: downloads };
+
 /**
- * @param {"send" | "sendNoWait" | "request"} kind
+ * @param {"send" | "sendNoWait" | "request" | "upload" | "download"} kind
  * @param {import("../contenders/contender.js").Connection[]} connections
  * @param {Uint8Array} payload
- * @param {number} burst messages that one of several sendNoWait loops sends before the next one's turn
- * @returns {Promise<{ elapsedMs: number, p50Us?: number, p99Us?: number }>}
+ * @param {number} outstanding concurrent loops; streams, where the loop is one
+ * @param {object} [how]
+ * @param {number} [how.burst] messages that one of several sendNoWait loops sends before the next one's turn
+ * @param {{ streams: number, size: number }} [how.bulk] streams that run beside requests
+ * @returns {Promise<{ elapsedMs: number, p50Us?: number, p99Us?: number, bulkMbPerS?: number }>}
  */
-export async function runLoop(kind, connections, payload, count, outstanding, burst = 1) {
-  if (kind === "request") return requests(connections, payload, count, outstanding);
+export async function runLoop(kind, connections, payload, count, outstanding, { burst = 1, bulk } = {}) {
+  if (kind === "request") {
+    if (bulk === undefined) return requests(connections, payload, count, outstanding);
+    const load = await startBulk(connections[0], bulk);
+    try {
+      return { ...(await requests(connections, payload, count, outstanding)), ...load.rate() };
+    } finally {
+      await load.stop();
+    }
+  }
+  if (STREAM_LOOPS[kind] !== undefined) return streams(kind, connections, payload, count, outstanding);
   await resetCounter(connections[0]);
   const start = performance.now();
   const delivered = whenCounted(connections[0], count);
@@ -25,6 +40,13 @@ export async function runLoop(kind, connections, payload, count, outstanding, bu
     throw new Error(`sent ${count} messages, the far end has ${report.count} with ${report.bytes} bytes`);
   }
   return { elapsedMs };
+}
+
+async function streams(kind, connections, payload, count, outstanding) {
+  const start = performance.now();
+  const loop = STREAM_LOOPS[kind];
+  await Promise.all(shares(connections, count, outstanding).map((share) => loop(share, payload)));
+  return { elapsedMs: performance.now() - start };
 }
 
 /** Splits `count` into `outstanding` shares that differ by one at most, dealt over the connections. */
@@ -77,12 +99,12 @@ export async function calibrate(
   kind,
   connections,
   payload,
-  { outstanding, burst, sliceMs, warmUpMs, maxCount },
+  { outstanding, burst, bulk, sliceMs, warmUpMs, maxCount },
 ) {
   const warmAt = performance.now() + warmUpMs;
   let count = Math.max(8, outstanding);
   for (;;) {
-    const { elapsedMs } = await runLoop(kind, connections, payload, count, outstanding, burst);
+    const { elapsedMs } = await runLoop(kind, connections, payload, count, outstanding, { burst, bulk });
     if (performance.now() < warmAt) {
       count = Math.min(maxCount, Math.ceil((count * sliceMs) / Math.max(elapsedMs, sliceMs / 4)));
     } else if (elapsedMs >= sliceMs / 2 || count >= maxCount) {

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { loadContender } from "../contenders/contender.js";
 import { measureAead } from "./aead.js";
 import { checkConnection } from "./check.js";
-import { CountingServer } from "./control.js";
+import { CountingServer, payloadBytes } from "./control.js";
 import { HeapMeter, heapMethod } from "./heap.js";
 import { calibrate, runLoop } from "./loops.js";
 
@@ -20,7 +20,7 @@ const payloads = new Map();
 function payloadOf(size) {
   let payload = payloads.get(size);
   if (payload === undefined) {
-    payload = new Uint8Array(size).map((_, i) => i % 251);
+    payload = payloadBytes(size);
     payloads.set(size, payload);
   }
   return payload;
@@ -61,8 +61,8 @@ const commands = {
     return {};
   },
 
-  async check({ name, sizes }) {
-    await checkConnection(groups.get(name)[0], sizes);
+  async check({ name, sizes, streams }) {
+    await checkConnection(groups.get(name)[0], sizes, streams);
     return {};
   },
 
@@ -70,10 +70,11 @@ const commands = {
     return { count: await calibrate(kind, groups.get(name), payloadOf(size), how) };
   },
 
-  async run({ name, kind, size, outstanding, burst, count, heap }) {
+  async run({ name, kind, size, outstanding, burst, bulk, count, heap }) {
     if (heap) meter.start();
     const before = process.cpuUsage();
-    const result = await runLoop(kind, groups.get(name), payloadOf(size), count, outstanding, burst);
+    const how = { burst, bulk };
+    const result = await runLoop(kind, groups.get(name), payloadOf(size), count, outstanding, how);
     const { user, system } = process.cpuUsage(before);
     const measured = { ...result, cpuUs: user + system };
     return heap ? { ...measured, heapBytes: meter.stop() } : measured;
