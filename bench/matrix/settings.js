@@ -68,9 +68,11 @@ const full = {
   scalingInFlight: [1, 4, 16, 64, 256, 1_024],
   streamContenders: ["sealwire", "raw", "grpc"],
   streamSizes: [1_400, 65_536],
-  besideSliceMs: 600, // of requests: a hundred of them at least, beside bulk streams
-  delayedSliceMs: 2_500,
-  delayedRuns: 3,
+  // Each slice of a stream opens it, lets its credit grow and waits for its end.
+  streamSliceMs: 200,
+  besideSliceMs: 500,
+  delayedSliceMs: 2_000,
+  delayedRuns: 2,
 };
 
 const quick = {
@@ -93,6 +95,7 @@ const quick = {
   scalingInFlight: [1, 16, 128, 1_024],
   streamContenders: ["sealwire", "raw"],
   streamSizes: [1_400],
+  streamSliceMs: 80,
   besideSliceMs: 200,
   delayedSliceMs: 1_200,
   delayedRuns: 1,

@@ -46,7 +46,8 @@ async function throughput(pairs, context) {
       })),
     ),
   );
-  await timeRows(plan, context, settings);
+  const { streamSliceMs } = settings;
+  await timeRows(plan, context, { ...settings, sliceMs: streamSliceMs, warmUpMs: 2 * streamSliceMs });
 }
 
 /** One small request after the other: alone, and while bulk streams run on the same connection. */
@@ -82,7 +83,7 @@ async function overDelay(pair, context) {
       endpoint: { port: proxy.port, credentials: pool.credentials },
       name: group,
     });
-    for (const [kind, how] of KINDS[contender.id]) {
+    for (const [kind, how] of KINDS[contender.id].filter(([kind]) => kind !== "download")) {
       progress.step(`${contender.label}, ${runtime.label}, ${how} over ${2 * ONE_WAY_MS} ms`);
       const run = { name: group, kind, size: BULK.size, outstanding: 1 };
       const sliceMs = settings.delayedSliceMs;
