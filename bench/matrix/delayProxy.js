@@ -25,7 +25,8 @@ class DelayedDirection {
       this.ended = true;
       this.arm();
     });
-    source.on("close", () => clearTimeout(this.timer));
+    // The source may close before what it said last is due.
+    target.on("close", () => clearTimeout(this.timer));
     target.on("drain", this.tick);
   }
 
@@ -53,7 +54,7 @@ class DelayedDirection {
 
   /** The next tick: when the oldest bytes are due, or their acknowledgement. */
   arm() {
-    if (this.timer !== undefined) return;
+    if (this.timer !== undefined || this.target.destroyed) return;
     const next = this.waiting[0] ?? this.unacknowledged[0];
     if (next === undefined && !this.ended) return;
     // A target that is full says so itself; meanwhile acknowledgements are looked at now and then.

@@ -50,6 +50,8 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
   #part = EMPTY;
   #partBytes = 0;
   #partCost = 0;
+  /** How long the last item of several chunks was. */
+  #lastItemBytes = 0;
   #waiters: Waiter[] = [];
   /**
    * `ended`: the sender's end arrived, and no chunk may follow. `discarding`: nobody takes what comes. `over`: the call is
@@ -244,11 +246,16 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     this.#giveBack(cost);
   }
 
-  /** The memory of an item grows with it: many short chunks must not cost more than their bytes. */
+  /**
+   * The memory of an item grows with it: many short chunks must not cost more than their bytes. It begins with as much as
+   * the last item took, if the window has that left: the sender may make this side hold it anyway.
+   */
   #addPart(bytes: Uint8Array): void {
     const needed = this.#partBytes + bytes.length;
     if (needed > this.#part.length) {
-      const larger = new Uint8Array(Math.min(Math.max(needed, this.#part.length * 2), this.#maxItemBytes));
+      const expected = Math.min(this.#lastItemBytes, this.#allowance.window - this.#heldCost);
+      const length = Math.max(needed, this.#part.length * 2, this.#partBytes === 0 ? expected : 0);
+      const larger = new Uint8Array(Math.min(length, this.#maxItemBytes));
       larger.set(this.#part.subarray(0, this.#partBytes));
       this.#part = larger;
     }
@@ -264,6 +271,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
       const { length } = this.#part;
       bytes = this.#part.subarray(0, this.#partBytes);
       if (bytes.length !== length) bytes = bytes.slice();
+      this.#lastItemBytes = bytes.length;
     }
     const cost = this.#partCost;
     this.#forgetParts();
