@@ -15,8 +15,8 @@ import type { ReceivingEnd, Streams } from "./streams.ts";
 export const FIRST_STREAM_CREDIT = 16_384;
 /** Flags and bytes: every peer takes frames of that length. A balance above 0 permits one, so it is what a stream overdraws. */
 const MAX_CHUNK_BODY_BYTES = BASE_SETTINGS.maxFrameBytes - KIND_HEADER_BYTES - TAG_BYTES;
-/** What a stream whose consumer keeps up may come to have. */
-const MAX_STREAM_WINDOW = 4_194_304;
+/** What a stream whose consumer keeps up may come to have: with half of it, a path of 50 ms got 70 % of what TCP takes. */
+const MAX_STREAM_WINDOW = 8_388_608;
 
 interface Waiter {
   resolve(result: IteratorResult<Uint8Array, undefined>): void;

@@ -108,9 +108,9 @@ export class Streams {
     this.#sender.owe();
   }
 
-  /** Room for a stream whose consumer keeps up; 0 when there is none. */
+  /** Room for a stream whose consumer keeps up, at most half of what is left: the next one gets some, too. */
   takeShared(bytes: number): number {
-    const taken = Math.min(bytes, this.#sharedWindow);
+    const taken = Math.min(bytes, Math.floor(this.#sharedWindow / 2));
     this.#sharedWindow -= taken;
     return taken;
   }
