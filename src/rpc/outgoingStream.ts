@@ -12,9 +12,6 @@ const MAX_CHUNK_BYTES = 16_000;
 /** What a chunk costs beside its bytes. */
 const CHUNK_COST = 64;
 
-/** Flags and bytes of the chunk that is being sent: the sender copies them before it returns. */
-const chunk = new Uint8Array(1 + MAX_CHUNK_BYTES);
-
 interface Item {
   readonly bytes: Uint8Array;
   at: number;
@@ -143,7 +140,8 @@ export class OutgoingStream implements SendingEnd {
     }
     const left = item.bytes.length - item.at;
     const length = Math.min(left, MAX_CHUNK_BYTES, Math.max(this.#balance.bytes - CHUNK_COST, 1));
-    const body = viewOf(chunk, 0, 1 + length);
+    // Of its own: the sender may send chunks of other streams before it copies this one.
+    const body = new Uint8Array(1 + length);
     body[0] = length < left ? CHUNK_CONTINUES : 0;
     body.set(viewOf(item.bytes, item.at, item.at + length), 1);
     const cost = chunkCost(length);
