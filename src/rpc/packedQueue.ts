@@ -96,9 +96,15 @@ export class PackedQueue<Item extends object> {
     return isItem ? this.#items.shift() : undefined;
   }
 
-  /** The string that was taken is not used any more, unless it was alone: it is wiped. */
+  /** The string that was taken is not used any more, unless it was alone, and then may be kept: it is wiped. */
   done(): void {
-    if (!this.alone) this.bytes.fill(0, this.start, this.end);
+    if (this.alone) this.bytes = NOTHING;
+    else this.wipe();
+  }
+
+  /** The string that was taken is kept by nobody, alone or not: it is wiped. */
+  wipe(): void {
+    this.bytes.fill(0, this.start, this.end);
     this.bytes = NOTHING;
   }
 

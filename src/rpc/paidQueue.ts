@@ -138,7 +138,7 @@ export class PaidQueue {
       this.spend(firstBytes);
       this.#events.sendOneWay(viewOf(bytes, start, end));
     }
-    this.#forCredit.done();
+    this.#forCredit.wipe();
     return true;
   }
 

@@ -90,3 +90,16 @@ test("many short strings cost little more than their bytes", () => {
   const held = [...buffers].reduce((sum, { byteLength }) => sum + byteLength, 0);
   assert.ok(held <= count * 72 + 65_536, `${held} bytes for ${count} strings of 64`);
 });
+
+test("what nobody keeps is wiped, also where it lies alone", () => {
+  for (const bytes of [64, 5_000]) {
+    const queue = new PackedQueue<Item>();
+    queue.push(stringOf(bytes, 1), 0, bytes);
+    queue.take();
+    const { bytes: memory, start, end } = queue;
+    assert.deepEqual(memory.slice(start, end), stringOf(bytes, 1));
+    queue.wipe();
+    assert.ok(memory.every((byte, i) => i < start || i >= end || byte === 0));
+    assert.equal(queue.bytes.length, 0);
+  }
+});
