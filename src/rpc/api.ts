@@ -12,23 +12,21 @@ import {
 } from "../base/options.ts";
 import { type Engine, engines } from "../core/engine.ts";
 import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
-import { decodeKey, keyPairOf } from "../protocol/noise/keys.ts";
+import type { KeyInput } from "../protocol/noise/keys.ts";
 import { type AnonymousOptions, type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
 import type { OtherKeys } from "../protocol/noise/severalKeys.ts";
 import { BASE_SETTINGS, MAX_FRAME_BYTES } from "../protocol/settings.ts";
 import { TAG_BYTES } from "../protocol/wire.ts";
 import { type AdmissionOptions, admissionOptionNames, resolveAdmission } from "./admissionLimits.ts";
 import { type Client, RpcClient } from "./client.ts";
-import type { ClientContext } from "./connectionPool.ts";
 import type { ConnectionContext } from "./context.ts";
+import { createEndpointsClient } from "./endpointKeys.ts";
 import {
-  type CheckedEndpoint,
   type EndpointSource,
   type EndpointsOptions,
   endpointsOptionNames,
   resolveEndpointsOptions,
 } from "./endpointOptions.ts";
-import { EndpointsClient } from "./endpointsClient.ts";
 import { HandlerBudget } from "./handlerBudget.ts";
 import { ConsoleReport } from "./listeners.ts";
 import type { ConnectionStateListener, Message, MessageHandler } from "./peer.ts";
@@ -104,6 +102,11 @@ export interface ClientOptions extends CommonOptions, EndpointsOptions {
   dialTimeoutMs?: number;
   /** Dial at once and again whenever the last connection is lost, with growing pauses. Default false. */
   keepConnected?: boolean;
+  /**
+   * Up to three psks that the server may have besides `psk`, to change it without an outage. All are tried, where the
+   * server shows its psk first: with `staticKey` and one `remoteStatic` (IKpsk2). Elsewhere the server takes several.
+   */
+  otherPsks?: readonly KeyInput[];
 }
 
 /** Options of `listen`. */
@@ -131,6 +134,7 @@ const clientNames = [
   "maxConnections",
   "dialTimeoutMs",
   "keepConnected",
+  "otherPsks",
 ];
 const serverNames = [
   ...commonNames,
@@ -235,45 +239,6 @@ function resolveSource(adapter: Adapter, options: ClientOptions): EndpointSource
       throw new SealwireError("ERR_UNSUPPORTED", "names can't be resolved here");
     return adapter.resolve(host);
   });
-}
-
-/** The keys of endpoints that have some of their own. It holds copies of the client's until the client is closed. */
-function endpointKeys(options: ClientOptions, context: ConnectionContext) {
-  const { psk, staticKey, handshake: _given, remoteStatic: _replaced, ...rest } = options;
-  const secrets: Pick<ClientOptions, "psk" | "staticKey"> = {};
-  if (psk !== undefined) secrets.psk = decodeKey("psk", psk);
-  if (staticKey !== undefined) secrets.staticKey = keyPairOf("staticKey", staticKey).privateKey;
-  const contextOf = ({ remoteStatic }: CheckedEndpoint) => {
-    if (remoteStatic === undefined) return { handshake: context.handshake, wipeKeys: () => {} };
-    if (options.handshake !== undefined)
-      throw invalidArgument("remoteStatic", "left out of endpoints with the option handshake");
-    const handshake = resolveHandshake("client", { ...rest, ...secrets, remoteStatic });
-    return { handshake, wipeKeys: () => handshake.destroy?.() };
-  };
-  const wipe = (): void => {
-    for (const secret of Object.values(secrets)) (secret as Uint8Array).fill(0);
-  };
-  return { contextOf, wipe };
-}
-
-function createEndpointsClient(
-  source: EndpointSource,
-  options: ClientOptions,
-  context: Omit<ClientContext, "address">,
-): Client {
-  const { contextOf, wipe } = endpointKeys(options, context);
-  const wipeKeys = (): void => {
-    wipe();
-    context.wipeKeys();
-  };
-  try {
-    // A mistake in the keys of a list shows now.
-    for (const endpoint of source.listed) contextOf(endpoint).wipeKeys();
-    return new EndpointsClient({ ...context, ...source, contextOf, wipeKeys });
-  } catch (error) {
-    wipeKeys();
-    throw error;
-  }
 }
 
 /** `connect` and `listen` on one runtime's sockets. */

@@ -6,7 +6,8 @@ import { noise } from "../protocol/noise/noiseFactory.ts";
 import { type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
 import { type OtherKeys, serverKeys } from "../protocol/noise/severalKeys.ts";
 
-type KeyOptions = PeerOptions & OtherKeys & { handshake?: HandshakeFactory };
+/** The options that a handshake is made of. */
+export type KeyOptions = PeerOptions & OtherKeys & { handshake?: HandshakeFactory };
 
 /** @throws SealwireError ERR_INVALID_ARGUMENT naming the option */
 export function resolveHandshake(role: Role, options: KeyOptions): HandshakeFactory {
@@ -19,12 +20,20 @@ export function resolveHandshake(role: Role, options: KeyOptions): HandshakeFact
     }
   }
   const peer = { psk, staticKey, remoteStatic, authorize, pattern, postQuantum, cipher, prologue };
-  if (handshake === undefined) return role === "server" ? serverKeys(peer, options) : noise(peer, role);
+  if (handshake === undefined)
+    return role === "server" ? serverKeys(peer, options) : clientKeys(peer, options);
   if (typeof handshake?.create !== "function") throw invalidArgument("handshake", "a HandshakeFactory");
-  const other = peerOptionNames.find((name) => options[name] !== undefined);
+  const names = [...peerOptionNames, "otherPsks", "otherStaticKeys"] as const;
+  const other = names.find((name) => options[name] !== undefined);
   if (other !== undefined)
     throw invalidArgument(other, "left out, or given to the handshake, with the option handshake");
   return handshake;
+}
+
+function clientKeys(peer: PeerOptions, { otherPsks }: OtherKeys): HandshakeFactory {
+  if (otherPsks === undefined) return noise(peer, "client");
+  if (peer.psk === undefined) throw invalidArgument("otherPsks", "given with psk");
+  return noise({ ...peer, otherPsks }, "client");
 }
 
 /** What `reload` leaves as it was: everything about the handshake but the keys. */

@@ -9,6 +9,7 @@ import { secretCopy } from "../../core/wipe.ts";
 import type { CipherName, Role } from "../handshake.ts";
 import { type Credentials, chooseProtocols, type PostQuantum } from "./choosePattern.ts";
 import type { KeyPair } from "./dh.ts";
+import { readsPskLast } from "./handshakeStateOptions.ts";
 import { decodeKey, type KeyInput, keyPairOf } from "./keys.ts";
 import { cipherNames } from "./patterns.ts";
 import type { NoiseProtocol } from "./suites.ts";
@@ -80,8 +81,8 @@ export interface AnonymousOptions {
 /** Options of `noise`. */
 export interface NoiseOptions extends PeerOptions {
   /**
-   * Psks that the peer may have besides `psk`, at most three. They count where the pattern has the psk at the end of a
-   * message that this side reads, as a server's XXpsk3.
+   * Psks that the peer may have besides `psk`, at most three, all of which are tried. Only where the pattern has the psk
+   * at the end of a message that this side reads: the last one of a client's IKpsk2, or of a server's XXpsk3.
    */
   otherPsks?: readonly KeyInput[];
   /** 32 bytes. For test vectors only: a repeated ephemeral key gives away everything. */
@@ -208,7 +209,11 @@ export function wipeSettings(settings: Secrets): void {
   settings.kemForTests?.fill(0);
 }
 
-/** The protocols that these settings mean for a role. */
+/**
+ * The protocols that these settings mean for a role.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT
+ */
 export function protocolsFor(role: Role, settings: NoiseSettings): NoiseProtocol[] {
   const credentials: Credentials = {
     hasPsk: settings.psk !== undefined,
@@ -219,7 +224,11 @@ export function protocolsFor(role: Role, settings: NoiseSettings): NoiseProtocol
     postQuantum: settings.postQuantum,
     ciphers: settings.ciphers,
   };
-  return chooseProtocols(role, credentials);
+  const protocols = chooseProtocols(role, credentials);
+  const triesPsks = protocols.some(({ pattern }) => readsPskLast(pattern, role === "client"));
+  if (settings.otherPsks.length > 0 && !triesPsks)
+    throw invalidArgument("otherPsks", `left out: with this pattern the ${role} does not read the psk last`);
+  return protocols;
 }
 
 function decodeCiphers(cipher: NoiseOptions["cipher"] = "AESGCM"): CipherName[] {

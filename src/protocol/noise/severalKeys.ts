@@ -3,11 +3,12 @@
 //
 // A first message without authentication (XX) fits all of them: then the first static key speaks, the current one. Psks
 // are told by the first message where that proves one (psk0, psk1), by the client's last one in XXpsk3, and not at all where
-// the server uses its own before (IKpsk2): there the first one is used.
+// the server uses its own before (IKpsk2): there the server uses the first one, and clients try several (peerKeys.ts).
 
 import { invalidArgument, SealwireError } from "../../base/errors.ts";
 import type { PeerIdentity } from "../../base/options.ts";
 import { blake2b } from "../../core/blake2b.ts";
+import { x25519PublicKey } from "../../core/x25519.ts";
 import type { Handshake, HandshakeFactory, HandshakeInfo, HandshakeResult } from "../handshake.ts";
 import { decodeKey, encodeKey, equalKeys, type KeyInput, keyPairOf } from "./keys.ts";
 import { noise } from "./noiseFactory.ts";
@@ -89,19 +90,20 @@ export function serverKeys(
       candidates.push({
         factory: noise(own, "server"),
         psks: ownPsks.map((one) => (one === undefined ? "" : encodeKey(blake2b(one, { length: ID_BYTES })))),
-        staticKey: ownStatic === undefined ? "" : encodeKey(keyPairOf("staticKey", ownStatic).publicKey),
+        staticKey: ownStatic === undefined ? "" : encodeKey(x25519PublicKey(ownStatic)),
       });
     };
-    add(psks, statics[0]);
+    add([psks[0]], statics[0]);
     const proven = pskIsProven(candidates[0]!.factory.name.split(" or "));
     if (psks.length > 1 && proven === "tooLate")
-      throw invalidArgument("otherPsks", "left out: with this pattern the server uses its psk first");
-    if (proven === "last") for (const ownStatic of statics.slice(1)) add(psks, ownStatic);
-    else {
-      destroy();
-      candidates.length = 0;
-      for (const ownPsk of psks) for (const ownStatic of statics) add([ownPsk], ownStatic);
-    }
+      throw invalidArgument(
+        "otherPsks",
+        "given to the clients: with this pattern the server uses its psk first",
+      );
+    destroy();
+    candidates.length = 0;
+    if (proven === "last") for (const ownStatic of statics) add(psks, ownStatic);
+    else for (const ownPsk of psks) for (const ownStatic of statics) add([ownPsk], ownStatic);
     return factoryOf(candidates, options, destroy);
   } catch (error) {
     destroy();

@@ -12,6 +12,7 @@ import {
   startClient,
   startServer,
   text,
+  throwsWith,
   waitFor,
 } from "../../support/rpcHarness.ts";
 
@@ -79,6 +80,8 @@ test("options that are none are refused, and the message names them", async () =
     // The server uses its psk before a client shows which one it has.
     [{ pattern: "IKpsk2", staticKey: pairs[0]!, psk: p0, otherPsks: [p1] }, /otherPsks/],
     [{ staticKey: pairs[0]!, psk: p0, otherPsks: psks.slice(1) }, /otherPsks/],
+    [{ ...v1.options, otherPsks: [p1] }, /otherPsks/],
+    [{ ...v1.options, otherStaticKeys: [pairs[0]!.privateKey] }, /otherStaticKeys/],
   ];
   for (const [options, message] of wrong) {
     assert.match((await rejectsWith(startServer(options), "ERR_INVALID_ARGUMENT")).message, message);
@@ -123,6 +126,68 @@ test("with static keys besides, four psks are accepted: XXpsk3 by the last messa
       request({ ...client, port: early.port, psk: psks[4]!, pattern, remoteStatic: other.publicKey }),
       "ERR_HANDSHAKE",
     );
+  }
+});
+
+test("IKpsk2: the client tries several psks, whichever the server has, so that it changes without an outage", async () => {
+  const [serverKey, clientKey, other] = pairs as [(typeof pairs)[0], (typeof pairs)[0], (typeof pairs)[0]];
+  for (const postQuantum of [true, false]) {
+    const client = {
+      psk: p0,
+      otherPsks: [p1, p2, p3],
+      staticKey: clientKey,
+      remoteStatic: serverKey.publicKey,
+      postQuantum,
+    };
+    for (const psk of psks) {
+      const { port } = await startServer({ psk, staticKey: serverKey, postQuantum, onMessage: echo });
+      if (psk === psks[4]) await rejectsWith(request({ ...client, port }), "ERR_HANDSHAKE");
+      else await request({ ...client, port });
+      // An endpoint with keys of its own tries them as well.
+      const { remoteStatic, ...rest } = { ...client, remoteStatic: other.publicKey };
+      const endpoints = [{ port, remoteStatic: serverKey.publicKey }];
+      const several = request({ ...rest, remoteStatic, endpoints });
+      if (psk === psks[4]) await rejectsWith(several, "ERR_HANDSHAKE");
+      else await several;
+    }
+  }
+  // The rotation: clients learn the next psk, the server changes, clients forget the old one.
+  const server = await startServer({ psk: p0, staticKey: serverKey, onMessage: echo });
+  const pinned = { port: server.port, staticKey: clientKey, remoteStatic: serverKey.publicKey };
+  const prepared = startClient({ ...pinned, psk: p0, otherPsks: [p1], maxConnections: 1 });
+  await prepared.request(text("x"));
+  const [before] = prepared.connections;
+  assert.equal(await server.reload({ psk: p1, otherPsks: [p0], staticKey: serverKey }), 0);
+  await prepared.request(text("x"));
+  assert.equal(prepared.connections[0], before, "its connection goes on with the psk that it has");
+  await request({ ...pinned, psk: p0, otherPsks: [p1] });
+  await request({ ...pinned, psk: p1 });
+  await rejectsWith(request({ ...pinned, psk: p0 }), "ERR_HANDSHAKE");
+  // The one of before, the prepared one that came later has the next psk already.
+  assert.equal(await server.reload({ psk: p1, staticKey: serverKey }), 1);
+  await waitFor(() => !prepared.connections.includes(before!), "the one with the old psk to be drained");
+  await prepared.connected({ timeoutMs: 20_000 });
+  await prepared.request(text("x"));
+});
+
+test("a client's otherPsks are refused where they could not be tried, and the message names them", () => {
+  const { publicKey } = pairs[0]!;
+  const staticKey = pairs[1]!;
+  const wrong: ClientOptions[] = [
+    { psk: p0, otherPsks: [p1] },
+    { psk: p0, otherPsks: [p1], staticKey },
+    { otherPsks: [p1], staticKey, remoteStatic: publicKey },
+    { psk: p0, otherPsks: [p1], staticKey, remoteStatic: publicKey, pattern: "IKpsk1" },
+    { psk: p0, otherPsks: psks.slice(1), staticKey, remoteStatic: publicKey },
+    { psk: p0, otherPsks: ["short"], staticKey, remoteStatic: publicKey },
+    { psk: p0, otherPsks: p1 as never, staticKey, remoteStatic: publicKey },
+    { handshake: v1.options.handshake!, otherPsks: [p1] },
+  ];
+  for (const options of wrong) {
+    for (const where of [{ port: 1 }, { endpoints: [{ port: 1 }] }]) {
+      const error = throwsWith(() => startClient({ ...options, ...where }), "ERR_INVALID_ARGUMENT");
+      assert.match(error.message, /otherPsks/);
+    }
   }
 });
 

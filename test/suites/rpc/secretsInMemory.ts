@@ -5,7 +5,15 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { secretCopy } from "../../../src/core/wipe.ts";
-import { type Client, connect, listen, type Message, monteV1, type Server } from "../../../src/index.ts";
+import {
+  type Client,
+  connect,
+  generateKeyPair,
+  listen,
+  type Message,
+  monteV1,
+  type Server,
+} from "../../../src/index.ts";
 import { noise } from "../../../src/noise.ts";
 import type { HandshakeFactory } from "../../../src/protocol/handshake.ts";
 import { runtimeId, type TestOptions, test } from "../../support/harness.ts";
@@ -129,6 +137,74 @@ test("nothing is left of keys after sessions that ended badly", options, async (
   await stranger.close();
   await stop(client, server, factories);
   assert.deepEqual(findSecrets(secrets).found, {}, `left in memory (${runtimeId})`);
+});
+
+test("nothing is left of any psk where several are accepted or tried, replaced or not", options, async () => {
+  const all = Array.from({ length: 8 }, (_, i) => new HiddenSecret(`psk ${i}`, random(32)));
+  const statics = [
+    new HiddenSecret("static key 0", random(32)),
+    new HiddenSecret("static key 1", random(32)),
+  ];
+  const [server0, client0] = [generateKeyPair(), generateKeyPair()];
+  /** Calls `use` with copies of some secrets, which are wiped when it has returned. */
+  const revealed = <T>(secrets: readonly HiddenSecret[], use: (keys: Uint8Array[]) => T): T => {
+    const keys = secrets.map((secret) => secret.reveal());
+    try {
+      return use(keys);
+    } finally {
+      for (const key of keys) key.fill(0);
+    }
+  };
+  const common = { engine: "wasm", onHandlerError() {}, onConnectionState() {} } as const;
+  const onMessage = (message: Message) => message.reply(message.body);
+  // Tried by the server, on the first message (NNpsk0) and on the last one (XXpsk3, with two static keys).
+  for (const staticKeys of [[], statics]) {
+    const server = await revealed([...all.slice(0, 4), ...staticKeys], ([psk, a, b, c, staticKey, other]) =>
+      listen({
+        port: 0,
+        ...common,
+        psk: psk!,
+        otherPsks: [a!, b!, c!],
+        ...(other && { staticKey: staticKey!, otherStaticKeys: [other] }),
+        onMessage,
+      }),
+    );
+    const own = staticKeys.length > 0 ? { staticKey: client0, authorize: () => true } : {};
+    const clients = [0, 3, 7].map((i) =>
+      revealed([all[i]!], ([psk]) => connect({ port: server.port, ...common, ...own, psk: psk! })),
+    );
+    await clients[0]!.request(random(10));
+    await clients[1]!.request(random(10));
+    await assert.rejects(clients[2]!.request(random(10)));
+    // What it accepts is there while it lives: the search sees what it has to see.
+    if (staticKeys.length > 0) assert.ok(Object.keys(findSecrets([...all, ...statics]).found).length >= 6);
+    await revealed([...all.slice(4, 8), ...staticKeys], ([psk, a, b, c, staticKey, other]) =>
+      server.reload({
+        psk: psk!,
+        otherPsks: [a!, b!, c!],
+        ...(other && { staticKey: staticKey!, otherStaticKeys: [other] }),
+      }),
+    );
+    await Promise.all(clients.map((client) => client.close()));
+    await server.close();
+  }
+  // Tried by the client (IKpsk2), at its one server and at an endpoint with a key of its own.
+  const server = await revealed(all.slice(3, 4), ([psk]) =>
+    listen({ port: 0, ...common, psk: psk!, staticKey: server0, onMessage }),
+  );
+  const { port } = server;
+  const remoteStatic = server0.publicKey;
+  for (const where of [{ port }, { endpoints: [{ port, remoteStatic }] }]) {
+    const client = revealed(all.slice(0, 4), ([psk, ...otherPsks]) =>
+      connect({ ...where, ...common, staticKey: client0, remoteStatic, psk: psk!, otherPsks }),
+    );
+    await client.request(random(10));
+    await client.close();
+  }
+  await server.close();
+  await sleep(50);
+  const { found } = findSecrets([...all, ...statics]);
+  assert.deepEqual(found, {}, `left in memory (${runtimeId})`);
 });
 
 test("nothing is left of keys of protocol v1", options, async () => {

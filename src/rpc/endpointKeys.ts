@@ -1,0 +1,52 @@
+// A client with several endpoints, and the keys that it has for those which have some of their own.
+
+import { invalidArgument } from "../base/errors.ts";
+import { decodeKey, keyPairOf } from "../protocol/noise/keys.ts";
+import type { Client } from "./client.ts";
+import type { ClientContext } from "./connectionPool.ts";
+import type { ConnectionContext } from "./context.ts";
+import type { CheckedEndpoint, EndpointSource } from "./endpointOptions.ts";
+import { EndpointsClient } from "./endpointsClient.ts";
+import { type KeyOptions, resolveHandshake } from "./peerKeys.ts";
+
+/** The keys of endpoints that have some of their own. It holds copies of the client's until the client is closed. */
+function endpointKeys(options: KeyOptions, context: ConnectionContext) {
+  const { psk, otherPsks, staticKey, handshake: _given, remoteStatic: _replaced, ...rest } = options;
+  const secrets: Pick<KeyOptions, "psk" | "otherPsks" | "staticKey"> = {};
+  if (psk !== undefined) secrets.psk = decodeKey("psk", psk);
+  if (otherPsks !== undefined)
+    secrets.otherPsks = otherPsks.map((other, i) => decodeKey(`otherPsks[${i}]`, other));
+  if (staticKey !== undefined) secrets.staticKey = keyPairOf("staticKey", staticKey).privateKey;
+  const contextOf = ({ remoteStatic }: CheckedEndpoint) => {
+    if (remoteStatic === undefined) return { handshake: context.handshake, wipeKeys: () => {} };
+    if (options.handshake !== undefined)
+      throw invalidArgument("remoteStatic", "left out of endpoints with the option handshake");
+    const handshake = resolveHandshake("client", { ...rest, ...secrets, remoteStatic });
+    return { handshake, wipeKeys: () => handshake.destroy?.() };
+  };
+  const wipe = (): void => {
+    for (const secret of Object.values(secrets).flat()) (secret as Uint8Array).fill(0);
+  };
+  return { contextOf, wipe };
+}
+
+/** @throws SealwireError ERR_INVALID_ARGUMENT naming the option; the keys of `context` are wiped then */
+export function createEndpointsClient(
+  source: EndpointSource,
+  options: KeyOptions,
+  context: Omit<ClientContext, "address">,
+): Client {
+  const { contextOf, wipe } = endpointKeys(options, context);
+  const wipeKeys = (): void => {
+    wipe();
+    context.wipeKeys();
+  };
+  try {
+    // A mistake in the keys of a list shows now.
+    for (const endpoint of source.listed) contextOf(endpoint).wipeKeys();
+    return new EndpointsClient({ ...context, ...source, contextOf, wipeKeys });
+  } catch (error) {
+    wipeKeys();
+    throw error;
+  }
+}
