@@ -30,6 +30,7 @@ const pages = [
   ["docs/KNOWN_PEERS.md", "known-peers.html", "Known peers"],
   ["docs/PROTOCOL.md", "protocol.html", "Protocol"],
   ["docs/PERFORMANCE.md", "performance.html", "Performance"],
+  ["docs/PERFORMANCE-LOG.md", "performance-log.html", "Performance log"],
   ["docs/BENCH.md", "bench.html", "Measurements"],
   ["docs/SECURITY.md", "security.html", "Security"],
   ["docs/STABILITY.md", "stability.html", "What stays"],

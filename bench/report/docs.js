@@ -1,6 +1,6 @@
 // `npm run bench:docs -- <run.json>`: puts a run into the documentation: docs/BENCH.md (every table),
-// docs/throughput.svg (one chart), and the parts of README.md and docs/PERFORMANCE.md between
-// `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`. The chart is drawn by the report's own code in a headless
+// docs/throughput.svg (one chart), and the parts of README.md, docs/PERFORMANCE.md and docs/PERFORMANCE-LOG.md
+// between `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`. The chart is drawn by the report's own code in a headless
 // browser (Debian's chromium), because the library needs a DOM.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
@@ -29,6 +29,28 @@ function readmeTable(run) {
     head: ["one-way MB/s, requests per second", ...runtimes.map(({ label }) => label)],
     rows: run.contenders.map(({ id, label }) => [label, ...runtimes.map((runtime) => cell(id, runtime.id))]),
   });
+}
+
+/** What one operation takes, the runtimes in columns: what docs/PERFORMANCE.md shows. */
+function usersTable(run) {
+  const { runtimes } = run.machine;
+  const chosen = [
+    { name: "a message, one way", row: "SendNoWait", pinned: false },
+    { name: "a request, 64 at once", row: "ParallelRequest", pinned: false },
+    { name: "a request alone, both ends on one core", row: "Request", pinned: true },
+  ];
+  const rows = chosen.flatMap(({ name, row, pinned }) =>
+    run.contenders
+      .filter(({ id }) => ["sealwire", "sealwire-views", "raw", "tls"].includes(id))
+      .flatMap(({ id: contender, label }) => {
+        const cells = runtimes.map(({ id: client }) => {
+          const result = find(run, { section: "rows", row, contender, client, pinned });
+          return result === undefined ? "–" : readable(result.ns.median / 1_000);
+        });
+        return cells.every((cell) => cell === "–") ? [] : [[name, label, ...cells]];
+      }),
+  );
+  return markdownTable({ head: ["µs", "", ...runtimes.map(({ label }) => label)], rows });
 }
 
 /** The rows of 1,400 bytes that the targets are about, the contenders that they compare. */
@@ -118,6 +140,7 @@ writeFileSync(fromRoot("docs/BENCH.md"), markdownSummary(run));
 writeFileSync(fromRoot("docs/throughput.svg"), await drawChart(run));
 console.log("written: docs/BENCH.md, docs/throughput.svg");
 replacePart("README.md", "table", `${notes.slice(0, 2).join("\n")}\n\n${readmeTable(run)}`);
-replacePart("docs/PERFORMANCE.md", "machine", notes.join("\n"));
-replacePart("docs/PERFORMANCE.md", "targets", table("Targets"));
-replacePart("docs/PERFORMANCE.md", "cost", costTable(run));
+replacePart("docs/PERFORMANCE.md", "operations", `${notes.slice(0, 2).join("\n")}\n\n${usersTable(run)}`);
+replacePart("docs/PERFORMANCE-LOG.md", "machine", notes.join("\n"));
+replacePart("docs/PERFORMANCE-LOG.md", "targets", table("Targets"));
+replacePart("docs/PERFORMANCE-LOG.md", "cost", costTable(run));

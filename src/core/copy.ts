@@ -2,7 +2,7 @@
 //
 // From 2 to 3 KiB on, memmove of the C libraries uses `rep movsb`, which some processors do slowly when the target lies a
 // little behind the source, page for page: 0 < (target - source) mod 4,096 < 32 makes it ten to thirty times slower, below
-// 64 still twice. docs/PERFORMANCE.md has what was measured on a Zen 3, and `npm run bench:core -- --filter copy` measures
+// 64 still twice. docs/PERFORMANCE-LOG.md has what was measured on a Zen 3, and `npm run bench:core -- --filter copy` measures
 // it again.
 //
 // Linear memory begins on a page, and so do the buffers of 16 KiB and more that Bun allocates, such as a cipher's output;

@@ -1,5 +1,5 @@
 // Frees memory that the runtime allocated for one result (a cipher's output, a read) at once, instead of when the
-// collector comes. The next result then lies in memory that is mapped and warm (docs/PERFORMANCE.md).
+// collector comes. The next result then lies in memory that is mapped and warm (docs/PERFORMANCE-LOG.md).
 
 import { runtimeName } from "./runtimeName.ts";
 import { wipe } from "./wipe.ts";

@@ -25,7 +25,7 @@ function createAes(crypto: typeof NodeCrypto, key: Uint8Array): Cipher {
 
 /**
  * Deno appends the input of every call to what the last call left over, which costs a copy. Whole blocks leave nothing
- * over, so this switches the copy off (docs/PERFORMANCE.md). The switch is not documented: where it is missing, or
+ * over, so this switches the copy off (docs/PERFORMANCE-LOG.md). The switch is not documented: where it is missing, or
  * where it changes the result, nothing is switched.
  */
 function withoutBlockCache(cipher: Cipher): Cipher {

@@ -15,7 +15,7 @@ interface RuntimeDecoders {
 
 /**
  * The runtime's own decoder of base64 and its zlib where it has them: what they decode here is no secret, and ours, which
- * runs only once and so without the compiler's help, took most of an import (docs/PERFORMANCE.md).
+ * runs only once and so without the compiler's help, took most of an import (docs/PERFORMANCE-LOG.md).
  */
 function inflated(deflated: string, length: number): OwnBytes {
   const { Buffer } = (builtinModule("node:buffer") ?? {}) as RuntimeDecoders;

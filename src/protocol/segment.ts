@@ -2,7 +2,7 @@
 //
 // Protocol v1: every message is a frame.   u32be length ‖ u32be sequence ‖ body ‖ tag
 // Protocol v2: what leaves together shares frames, because sealing one long frame costs a third of sealing its
-// messages one by one (docs/PERFORMANCE.md). The plaintext of a bundle is a header and a list of records:
+// messages one by one (docs/PERFORMANCE-LOG.md). The plaintext of a bundle is a header and a list of records:
 //
 //   u32be length ‖ u32be 0 ‖ u8 bundle ‖ ( u32be n ‖ u32be sequence ‖ u8 kind ‖ body )… ‖ tag
 //   └──── 9 bytes in front ────────────┘ └ has the shape of a frame by itself ────┘
@@ -23,7 +23,7 @@ import {
 } from "./wire.ts";
 
 /**
- * A segment is one pool slot. 64 KiB per write: less costs more calls, and more gains nothing (docs/PERFORMANCE.md,
+ * A segment is one pool slot. 64 KiB per write: less costs more calls, and more gains nothing (docs/PERFORMANCE-LOG.md,
  * transport).
  */
 export const SEGMENT_BYTES = 65_536;
