@@ -1,18 +1,32 @@
 // Random bytes from the operating system, through Web Crypto or, where that global is missing, node:crypto.
 
 import { SealwireError } from "../base/errors.ts";
-import type { OwnBytes } from "./bytes.ts";
+import { type OwnBytes, viewOf } from "./bytes.ts";
 import { nodeCrypto } from "./runtimeAes.ts";
-import { secretBytes } from "./wipe.ts";
+import { secretBytes, secretCopy, wipe } from "./wipe.ts";
 
 /**
- * `length` random bytes, at most 65,536.
+ * Bun keeps a copy of what it gives where that is short (up to 256 bytes of a store of 2 KiB), and Deno keeps the last
+ * 256 bytes. A longer draw goes past the one and overwrites the other.
+ */
+const PASSED_BYTES = 1_024;
+
+/**
+ * `length` random bytes, at most 64,512, of which the runtime keeps no copy.
  *
  * @throws SealwireError ERR_UNSUPPORTED where there is no source: nothing weaker is ever taken
  */
 export function randomBytes(length: number): OwnBytes {
-  const bytes = secretBytes(length);
-  if (typeof globalThis.crypto?.getRandomValues === "function") return crypto.getRandomValues(bytes);
-  if (nodeCrypto !== undefined) return nodeCrypto.randomFillSync(bytes);
-  throw new SealwireError("ERR_UNSUPPORTED", "keys need crypto.getRandomValues, which this runtime lacks");
+  const drawn = secretBytes(length + PASSED_BYTES);
+  fillRandomly(drawn);
+  const bytes = secretCopy(viewOf(drawn, 0, length));
+  wipe(drawn);
+  return bytes;
+}
+
+function fillRandomly(bytes: OwnBytes): void {
+  if (typeof globalThis.crypto?.getRandomValues === "function") crypto.getRandomValues(bytes);
+  else if (nodeCrypto !== undefined) nodeCrypto.randomFillSync(bytes);
+  else
+    throw new SealwireError("ERR_UNSUPPORTED", "keys need crypto.getRandomValues, which this runtime lacks");
 }

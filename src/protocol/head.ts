@@ -3,6 +3,7 @@
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { requireBytes, totalLength, viewOf } from "../core/bytes.ts";
 import { decodeText, encodeText } from "../core/text.ts";
+import { secretBytes } from "../core/wipe.ts";
 import {
   decodeFields,
   encodeFields,
@@ -82,7 +83,11 @@ function checkText(name: string, text: string | undefined, maxBytes: number): vo
   }
 }
 
-/** Head ‖ body, in memory of its own. Throws ERR_INVALID_ARGUMENT when the head is longer than a head may be. */
+/**
+ * Head ‖ body, in memory of its own, which stays where it is until the caller wipes it.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT when the head is longer than a head may be
+ */
 export function encodeWithHead(head: Head, body: Uint8Array): Uint8Array {
   const fields: Fields = new Map();
   const { deadlineMs, method, traceParent, contentType, streams, streamCredit } = head;
@@ -95,7 +100,7 @@ export function encodeWithHead(head: Head, body: Uint8Array): Uint8Array {
   for (const [tag, value] of head.fields ?? []) fields.set(tag, value);
   const encoded = encodeFields(fields);
   if (encoded.length > MAX_HEAD_BYTES) throw invalidArgument("head", "of at most 65,535 bytes in all");
-  const bytes = new Uint8Array(totalLength([encoded, body]) + LENGTH_BYTES);
+  const bytes = secretBytes(totalLength([encoded, body]) + LENGTH_BYTES);
   bytes[0] = encoded.length >>> 8;
   bytes[1] = encoded.length;
   bytes.set(encoded, LENGTH_BYTES);

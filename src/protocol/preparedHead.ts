@@ -54,7 +54,7 @@ function lent(length: number): Uint8Array {
 }
 
 /**
- * Head ‖ body as `encodeWithHead` gives them. `deadlineMs` 0: no deadline.
+ * Head ‖ body as `encodeWithHead` gives them, for the caller to wipe. `deadlineMs` 0: no deadline.
  *
  * @param mayLend the result may lie in memory that the next call of this function uses again
  */

@@ -6,6 +6,7 @@ import { SealwireError } from "../base/errors.ts";
 import { MAX_MS } from "../base/options.ts";
 import { copyOf } from "../core/bytes.ts";
 import { now } from "../core/eventLoop.ts";
+import { wipe } from "../core/wipe.ts";
 import { Allowance, messageCost } from "../protocol/credit.ts";
 import { Origin } from "../protocol/errorBody.ts";
 import type { Role } from "../protocol/handshake.ts";
@@ -488,10 +489,14 @@ export class Arrivals implements MessageOwner {
     const isSentNow = outgoing === undefined || outgoing.isEmpty;
     const answer = head === undefined ? body : outbox.encodeAnswer(body, head, isSentNow);
     const kind = head === undefined ? Kind.reply : Kind.answer;
-    if (!this.#lifecycle.maySend) return false;
+    if (!this.#lifecycle.maySend) {
+      if (answer !== body) wipe(answer);
+      return false;
+    }
     const { sequence } = message;
     if (isSentNow) {
       outbox.sender.append(sequence, kind, answer);
+      if (answer !== body) wipe(answer);
       this.#ended(message);
       return true;
     }

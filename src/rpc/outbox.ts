@@ -6,6 +6,7 @@ import { SealwireError } from "../base/errors.ts";
 import type { ResolvedLimits } from "../base/options.ts";
 import { requireBytes } from "../core/bytes.ts";
 import { now } from "../core/eventLoop.ts";
+import { wipe } from "../core/wipe.ts";
 import { type Controls, controlsFor } from "../protocol/controls.ts";
 import { Balance } from "../protocol/credit.ts";
 import type { TransportFormat } from "../protocol/handshake.ts";
@@ -192,7 +193,10 @@ export class Outbox {
    */
   sendWithHead(body: Uint8Array, head: CallHead, timeoutMs: number): Promise<void> {
     if (this.#paid === undefined) throw new SealwireError("ERR_UNSUPPORTED", "protocol v1 has no heads");
-    return this.send(this.#withHead(body, head, 0, true), timeoutMs, Kind.call);
+    const encoded = this.#withHead(body, head, 0, true);
+    const sent = this.send(encoded, timeoutMs, Kind.call);
+    wipe(encoded);
+    return sent;
   }
 
   /** A one-way message; resolves when the kernel has it. `timeoutMs`: for how long it may wait for credit. */
@@ -242,13 +246,19 @@ export class Outbox {
       timeoutMs,
       this.#items,
     );
-    if (refusal === undefined) this.#begin(call, Kind.call, encoded, signal);
-    else call.reject(refusal);
+    try {
+      if (refusal === undefined) this.#begin(call, Kind.call, encoded, signal);
+      else call.reject(refusal);
+    } finally {
+      // It was appended, or copied to wait.
+      wipe(encoded);
+    }
     return call;
   }
 
   /**
    * An answer's head and body, as they are sent. `isSentNow`: they may lie in memory that the next message uses again.
+   * The caller wipes them.
    *
    * @throws SealwireError ERR_MESSAGE_TOO_LARGE
    */
@@ -272,7 +282,10 @@ export class Outbox {
       const { method, traceParent, contentType, fields } = head;
       encoded = encodeWithHead({ method, traceParent, contentType, fields, ...deadline, ...streams }, body);
     }
-    if (encoded.length > this.#longestBody) throw this.#tooLarge(encoded.length);
+    if (encoded.length > this.#longestBody) {
+      wipe(encoded);
+      throw this.#tooLarge(encoded.length);
+    }
     return encoded;
   }
 

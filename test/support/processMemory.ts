@@ -38,11 +38,23 @@ export class HiddenSecret {
 }
 
 const CHUNK_BYTES = 1_048_576;
+/** A secret may begin in what was read before. */
 const OVERLAP_BYTES = 15;
-const chunk = new Uint8Array(CHUNK_BYTES);
+const chunk = new Uint8Array(CHUNK_BYTES + OVERLAP_BYTES);
+
+const PAGE_BYTES = 4_096;
+/** A page's entry in /proc/self/pagemap. The upper bits of its last byte: it is in memory, or swapped out. */
+const ENTRY_BYTES = 8;
+const IS_THERE = 0xc0;
+const entries = new Uint8Array((CHUNK_BYTES / PAGE_BYTES) * ENTRY_BYTES);
+
+interface Range {
+  readonly start: number;
+  readonly end: number;
+}
 
 /** The writable mappings of this process, without those of devices. */
-function writableMappings(): { start: number; end: number }[] {
+function writableMappings(): Range[] {
   return readFileSync("/proc/self/maps", "latin1")
     .split("\n")
     .flatMap((line) => {
@@ -50,6 +62,27 @@ function writableMappings(): { start: number; end: number }[] {
       if (start === undefined || name!.startsWith("/dev/") || name!.startsWith("[v")) return [];
       return [{ start: Number.parseInt(start, 16), end: Number.parseInt(end!, 16) }];
     });
+}
+
+/** The pages of a mapping that exist, as ranges of a chunk at most: runtimes reserve gigabytes that they never touch. */
+function* touchedRanges(pagemap: number, { start, end }: Range): Generator<Range> {
+  for (let from = start; from < end; from += CHUNK_BYTES) {
+    const pages = Math.min(CHUNK_BYTES, end - from) / PAGE_BYTES;
+    const length = readSync(pagemap, entries, 0, pages * ENTRY_BYTES, (from / PAGE_BYTES) * ENTRY_BYTES);
+    const isThere = (page: number) => (entries[(page + 1) * ENTRY_BYTES - 1]! & IS_THERE) !== 0;
+    const known = length / ENTRY_BYTES;
+    for (let page = 0; page < known; page++) {
+      if (!isThere(page)) continue;
+      const first = page;
+      while (page < known && isThere(page)) page++;
+      yield { start: from + first * PAGE_BYTES, end: from + page * PAGE_BYTES };
+    }
+  }
+}
+
+/** Memory that is this process's own and in use. */
+export function ownBytes(): number {
+  return Number(/RssAnon:\s+(\d+)/.exec(readFileSync("/proc/self/status", "latin1"))![1]) * 1_024;
 }
 
 /** How often each secret (half of it: 16 bytes) is in memory, by name, and how many bytes were looked at. */
@@ -64,28 +97,34 @@ export function findSecrets(secrets: readonly HiddenSecret[]): {
     byFirst.set(secret.firstByte, [...same, secret]);
   }
   const wanted = Array.from({ length: 256 }, (_, byte) => byFirst.get(byte));
+  const lookAt = (length: number): void => {
+    for (let i = 0; i + 16 <= length; i++) {
+      const candidates = wanted[chunk[i]!];
+      if (candidates === undefined) continue;
+      for (const secret of candidates)
+        if (secret.isAt(chunk, i)) found[secret.name] = (found[secret.name] ?? 0) + 1;
+    }
+  };
   let bytes = 0;
   const file = openSync("/proc/self/mem", "r");
+  const pagemap = openSync("/proc/self/pagemap", "r");
   try {
-    for (const { start, end } of writableMappings()) {
-      for (let at = start; at < end; at += CHUNK_BYTES - OVERLAP_BYTES) {
+    for (const mapping of writableMappings()) {
+      for (const { start, end } of touchedRanges(pagemap, mapping)) {
+        const from = Math.max(start - OVERLAP_BYTES, mapping.start);
         let length = 0;
         try {
-          length = readSync(file, chunk, 0, Math.min(CHUNK_BYTES, end - at), at);
+          length = readSync(file, chunk, 0, end - from, from);
         } catch {
           break; // gone meanwhile
         }
         bytes += length;
-        for (let i = 0; i + 16 <= length; i++) {
-          const candidates = wanted[chunk[i]!];
-          if (candidates === undefined) continue;
-          for (const secret of candidates)
-            if (secret.isAt(chunk, i)) found[secret.name] = (found[secret.name] ?? 0) + 1;
-        }
+        lookAt(length);
       }
     }
   } finally {
     closeSync(file);
+    closeSync(pagemap);
     chunk.fill(0);
   }
   return { found, bytes };

@@ -18,17 +18,9 @@ import {
   startServer,
   waitFor,
 } from "../../support/rpcHarness.ts";
+import { generator } from "../../support/seeded.ts";
 
 checkLeaksAfterEachTest();
-
-/** Integers from 0 up to, not including, `limit`; the same in every run. */
-function generator(seed: number): (limit: number) => number {
-  let state = seed >>> 0;
-  return (limit) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * limit);
-  };
-}
 
 function u32At(body: Uint8Array, at: number): number {
   return new DataView(body.buffer, body.byteOffset).getUint32(at);
