@@ -4,6 +4,7 @@ import { isSealwireError, type SealwireError } from "../base/errors.ts";
 import type { PreparedHead } from "../protocol/preparedHead.ts";
 import type { Message } from "../rpc/peer.ts";
 import type { Codec } from "./codec/codec.ts";
+import { shortLivedEncoder } from "./codec/jsonCodec.ts";
 import { encodeErrorAnswer } from "./errorAnswer.ts";
 import { Producer } from "./producer.ts";
 import { type ErrorParts, ownError, partsOfError } from "./rpcError.ts";
@@ -26,6 +27,7 @@ const NO_BYTES = new Uint8Array(0);
 
 export class AnswerWriter {
   readonly codec: Codec;
+  readonly #encode: Codec["encode"];
   readonly #exposeStacks: boolean;
   readonly #streams: ServedStreams;
   readonly #value: PreparedHead;
@@ -34,6 +36,7 @@ export class AnswerWriter {
 
   constructor(codec: Codec, exposeStacks: boolean, streams: ServedStreams) {
     this.codec = codec;
+    this.#encode = shortLivedEncoder(codec);
     this.#exposeStacks = exposeStacks;
     this.#streams = streams;
     this.#value = prepareTypedHead(codec, What.value);
@@ -91,7 +94,7 @@ export class AnswerWriter {
 
   /** Answers with a value that has no streams. Throws what the codec or the connection does. */
   value(message: Message, value: unknown, idempotent: boolean): void {
-    const body = value === undefined ? NO_BYTES : this.codec.encode(value);
+    const body = value === undefined ? NO_BYTES : this.#encode(value);
     message.reply(body, idempotent ? this.#idempotentValue : this.#value);
   }
 

@@ -5,6 +5,7 @@ import { invalidArgument, isSealwireError } from "../base/errors.ts";
 import type { Call, CallOptions } from "../rpc/peer.ts";
 import { failed, named, readAnswer } from "./answerReader.ts";
 import type { Codec } from "./codec/codec.ts";
+import { shortLivedEncoder } from "./codec/jsonCodec.ts";
 import { type Interceptor, intercepted, type MadeCallInfo } from "./interceptor.ts";
 import type { RemoteOptions } from "./remote.ts";
 import type { RemoteTarget } from "./remoteTarget.ts";
@@ -18,11 +19,13 @@ const NO_BYTES = new Uint8Array(0);
 export class CallMaker {
   readonly caller: TypedCaller;
   readonly codec: Codec;
+  readonly #encodeValue: Codec["encode"];
   readonly #use: readonly Interceptor<MadeCallInfo>[];
 
   constructor(caller: TypedCaller, codec: Codec, use: readonly Interceptor<MadeCallInfo>[]) {
     this.caller = caller;
     this.codec = codec;
+    this.#encodeValue = shortLivedEncoder(codec);
     this.#use = use;
   }
 
@@ -86,7 +89,7 @@ export class CallMaker {
     let { length } = args;
     while (length > 0 && args[length - 1] === undefined) length--;
     if (length === 0) return NO_BYTES;
-    return this.codec.encode(length === args.length ? args : args.slice(0, length));
+    return this.#encodeValue(length === args.length ? args : args.slice(0, length));
   }
 
   async #makeStreaming(

@@ -88,6 +88,25 @@ export const refused: Record<string, [value: unknown, path: string]> = {
   "a long array of holes": [new Array(1_000), "$[0]"],
   "an array with a name": [{ found: "abc".match(/b/) }, "$.found"],
   "a long array with a name": [[Object.assign(new Array(100).fill(1), { index: 1 })], "$[0]"],
+  "an array with any name": [{ list: Object.assign([1, 2], { page: 3 }) }, "$.list"],
+  "an empty array with a name": [[Object.assign([], { more: true })], "$[0]"],
+  ...Object.fromEntries(
+    ["-1", "1.5", "01", "1e0", "4294967295", "", " 0", "length2"].map((name) => [
+      `an array with the name ${JSON.stringify(name)}`,
+      [{ list: Object.assign([1, 2], { [name]: 1 }) }, "$.list"] as [unknown, string],
+    ]),
+  ),
+  "an array with a symbol": [{ list: Object.assign([1], { [Symbol("x")]: 1 }) }, "$.list"],
+  "a name in the place of an element that is not enumerable": [
+    [Object.assign(Object.defineProperty([1, 2], 0, { value: 1, enumerable: false }), { a: 1 })],
+    "$[0]",
+  ],
+  "short bytes with a name": [{ data: Object.assign(new Uint8Array(4), { mime: "x" }) }, "$.data"],
+  "short bytes with a symbol": [[Object.assign(new Uint8Array(64), { [Symbol("x")]: 1 })], "$[0]"],
+  "short bytes that lie about their length": [
+    Object.defineProperty(new Uint8Array(4), "length", { value: 1_000, enumerable: true }),
+    "$",
+  ],
   "a class instance": [{ at: new Point() }, "$.at"],
   "an array of a subclass": [Numbers.of(1), "$"],
   "bytes of a subclass": [[new Bytes(1)], "$[0]"],

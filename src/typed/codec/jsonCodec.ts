@@ -9,6 +9,7 @@ import { scanJson } from "./jsonScan.ts";
 import { JsonTree } from "./jsonTree.ts";
 import { NOT_PLAIN, plainCopy } from "./plainCopy.ts";
 import { FRAMED, frame, framedLength, unframe } from "./segmentFrame.ts";
+import { bytesOfText, shortLivedBytesOfText } from "./shortBodies.ts";
 import { notDecodable, notEncodable } from "./valuePath.ts";
 
 const CONTENT_TYPE = 1;
@@ -18,13 +19,19 @@ function checkLength(length: number, { maxBytes }: ResolvedCodecLimits): void {
   if (length > maxBytes) throw notEncodable([], `a body has at most ${maxBytes} bytes (maxBytes)`);
 }
 
-function encode(value: unknown, limits: ResolvedCodecLimits): Uint8Array {
+function encode(
+  value: unknown,
+  limits: ResolvedCodecLimits,
+  bytesOf: (text: string) => Uint8Array,
+): Uint8Array {
   const plain = plainCopy(value, limits);
-  if (plain !== NOT_PLAIN) {
-    const body = encodeText(JSON.stringify(plain));
-    checkLength(body.length, limits);
-    return body;
-  }
+  if (plain === NOT_PLAIN) return encodeMarked(value, limits);
+  const body = bytesOf(JSON.stringify(plain));
+  checkLength(body.length, limits);
+  return body;
+}
+
+function encodeMarked(value: unknown, limits: ResolvedCodecLimits): Uint8Array {
   const tree = new JsonTree(limits);
   const text = encodeText(JSON.stringify(tree.of(value)));
   if (!tree.marked) {
@@ -36,12 +43,16 @@ function encode(value: unknown, limits: ResolvedCodecLimits): Uint8Array {
   return frame(tree.segments, text, length);
 }
 
-function parse(bytes: Uint8Array, limits: ResolvedCodecLimits): { text: string; tree: unknown } {
+function textOf(bytes: Uint8Array, limits: ResolvedCodecLimits): string {
   scanJson(bytes, limits);
   const text = decodeStrictText(bytes);
   if (text === undefined) throw notDecodable("its text is not UTF-8");
+  return text;
+}
+
+function parse(text: string): unknown {
   try {
-    return { text, tree: JSON.parse(text) };
+    return JSON.parse(text);
   } catch {
     // The parser's words quote what the peer sent.
     throw notDecodable("its text is not JSON");
@@ -54,12 +65,21 @@ function decode(bytes: Uint8Array, limits: ResolvedCodecLimits): unknown {
     throw notDecodable(`it has ${bytes.length} bytes, and at most ${limits.maxBytes} may be (maxBytes)`);
   if (bytes[0] === FRAMED) {
     const { segments, text } = unframe(bytes, limits);
-    return new JsonRevival(segments, limits).of(parse(text, limits).tree);
+    return new JsonRevival(segments, limits).of(parse(textOf(text, limits)));
   }
-  const { text, tree } = parse(bytes, limits);
+  const text = textOf(bytes, limits);
+  const tree = parse(text);
   // An escape may hide it.
   if (text.includes("__proto__") || text.includes("\\u")) refuseProto(tree);
   return tree;
+}
+
+/** How codecs of this file encode what is copied before long. */
+const shortLived = new WeakMap<Codec, Codec["encode"]>();
+
+/** `codec.encode` for bodies that are copied before long: they may lie in an ArrayBuffer with others. */
+export function shortLivedEncoder(codec: Codec): Codec["encode"] {
+  return shortLived.get(codec) ?? ((value) => codec.encode(value));
 }
 
 /**
@@ -71,11 +91,13 @@ function decode(bytes: Uint8Array, limits: ResolvedCodecLimits): unknown {
  */
 export function jsonCodec(options: CodecLimits = {}): Codec {
   const limits = resolveCodecLimits(options);
-  return Object.freeze({
+  const codec: Codec = Object.freeze({
     contentType: CONTENT_TYPE,
     name: "json",
     version: VERSION,
-    encode: (value: unknown) => encode(value, limits),
+    encode: (value: unknown) => encode(value, limits, bytesOfText),
     decode: (bytes: Uint8Array) => decode(bytes, limits),
   });
+  shortLived.set(codec, (value) => encode(value, limits, shortLivedBytesOfText));
+  return codec;
 }

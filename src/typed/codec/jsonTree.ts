@@ -1,6 +1,7 @@
 // A value as a tree that JSON.stringify writes as it stands, with a mark for everything that JSON does not have
 // (docs/CODECS.md, "JSON with byte segments"), and the bytes beside it.
 
+import { nameBesideTypedElements } from "./arrayNames.ts";
 import { errorParts } from "./errorValue.ts";
 import type { BuiltIn } from "./valueKind.ts";
 import { type Step, stepOfKey, stepToKey, stepToMember } from "./valuePath.ts";
@@ -89,9 +90,9 @@ export class JsonTree extends ValueWalk {
     });
   }
 
-  #bytes(value: object, { element, bytes }: BuiltIn & { kind: "bytes" }): unknown {
-    // The elements of a typed array are properties, too: to look for others among them would take too long.
-    if (element === "ArrayBuffer" || element === "DataView") this.refuseProperties(value);
+  #bytes(value: object, { element, bytes, elements }: BuiltIn & { kind: "bytes" }): unknown {
+    if (elements === undefined) this.refuseProperties(value);
+    else this.refuseNames(nameBesideTypedElements(value, elements));
     const number = this.segments.push(bytes) - 1;
     if (number >= this.limits.maxSegments)
       this.refuse(`a body has at most ${this.limits.maxSegments} byte segments (maxSegments)`);

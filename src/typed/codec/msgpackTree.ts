@@ -1,5 +1,6 @@
 // A value as a tree that @msgpack/msgpack writes unchanged. What the library would write as something else is refused.
 
+import { nameBesideTypedElements } from "./arrayNames.ts";
 import type { BuiltIn } from "./valueKind.ts";
 import { type Properties, ValueWalk } from "./valueWalk.ts";
 
@@ -47,7 +48,10 @@ export class MsgpackTree extends ValueWalk {
   }
 
   protected builtIn(value: object, builtIn: BuiltIn): unknown {
-    if (builtIn.kind === "bytes" && builtIn.element === "Uint8Array") return this.#bytes(builtIn.bytes);
+    if (builtIn.kind === "bytes" && builtIn.element === "Uint8Array") {
+      this.refuseNames(nameBesideTypedElements(value, builtIn.elements ?? 0));
+      return this.#bytes(builtIn.bytes);
+    }
     if (builtIn.kind === "date") {
       this.refuseProperties(value);
       if (Number.isNaN(builtIn.time)) this.refuse("it is an invalid Date");

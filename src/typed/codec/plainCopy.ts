@@ -1,6 +1,7 @@
 // The fast way for what most values are: JSON and nothing else. It copies while it looks, so that what is written is what
 // was seen, and gives up at the first thing that is not plain: the walk of jsonTree.ts then says what that is.
 
+import { nameBesideElements } from "./arrayNames.ts";
 import type { ResolvedCodecLimits } from "./codec.ts";
 
 const { getPrototypeOf, getOwnPropertySymbols } = Object;
@@ -9,14 +10,6 @@ const arrayPrototype = Array.prototype;
 
 /** What is not plain JSON. */
 export const NOT_PLAIN: unique symbol = Symbol("not plain");
-
-/**
- * Whether an array is what `match` and `exec` of a RegExp give. Other arrays are their elements: to look for more among them,
- * engines make a text of each index, which takes longer than to write the array.
- */
-export function isMatch(array: readonly unknown[]): boolean {
-  return "index" in array || "groups" in array;
-}
 
 /** Brackets and commas that are left. A getter may call another codec meanwhile, which puts it back as it was. */
 let left = 0;
@@ -66,7 +59,7 @@ function copyElements(value: readonly unknown[], depth: number): unknown {
     if (item === NOT_PLAIN) return NOT_PLAIN;
     copy[i] = item;
   }
-  return isMatch(value) ? NOT_PLAIN : copy;
+  return nameBesideElements(value, length) === undefined ? copy : NOT_PLAIN;
 }
 
 function copyProperties(value: object, depth: number): unknown {

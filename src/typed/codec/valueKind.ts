@@ -55,7 +55,13 @@ export type BuiltIn =
   | { readonly kind: "date"; readonly time: number }
   | { readonly kind: "map"; readonly size: number }
   | { readonly kind: "set"; readonly size: number }
-  | { readonly kind: "bytes"; readonly element: string; readonly bytes: Uint8Array }
+  | {
+      readonly kind: "bytes";
+      readonly element: string;
+      readonly bytes: Uint8Array;
+      /** Of a typed array, how many it has; undefined for what has none. */
+      readonly elements: number | undefined;
+    }
   | { readonly kind: "error"; readonly name: string };
 
 /** The classes of errors that the language has. */
@@ -95,10 +101,10 @@ function typedArray(value: object, prototype: object, element: string): BuiltIn 
   if (!known) return `it is an instance of ${classOf(value)}, a subclass of ${element}`;
   const memory = typedArrayBuffer.call(value) as ArrayBuffer;
   const byteLength = typedArrayBytes.call(value) as number;
-  if ((typedArrayLength.call(value) as number) === 0 && isGone(memory))
-    return "its memory was transferred away";
+  const elements = typedArrayLength.call(value) as number;
+  if (elements === 0 && isGone(memory)) return "its memory was transferred away";
   const bytes = new Uint8Array(memory, typedArrayOffset.call(value) as number, byteLength);
-  return { kind: "bytes", element, bytes };
+  return { kind: "bytes", element, bytes, elements };
 }
 
 function isBufferPrototype(prototype: object): boolean {
@@ -122,14 +128,16 @@ function buffer(value: object): BuiltIn | string {
     const byteLength = slot<number>(viewBytes, value);
     const offset = slot<number>(viewOffset, value);
     if (byteLength === undefined || offset === undefined) return "its memory was transferred away";
-    return { kind: "bytes", element: "DataView", bytes: new Uint8Array(memory, offset, byteLength) };
+    const bytes = new Uint8Array(memory, offset, byteLength);
+    return { kind: "bytes", element: "DataView", bytes, elements: undefined };
   }
   const byteLength = slot<number>(bufferBytes, value);
   if (byteLength === undefined) return `it is an instance of ${classOf(value)}`;
   const own = value as ArrayBuffer & { readonly resizable?: boolean };
   if (own.resizable === true) return "it is a resizable ArrayBuffer";
   if (byteLength === 0 && isGone(own)) return "its memory was transferred away";
-  return { kind: "bytes", element: "ArrayBuffer", bytes: viewOf(new Uint8Array(own), 0, byteLength) };
+  const bytes = viewOf(new Uint8Array(own), 0, byteLength);
+  return { kind: "bytes", element: "ArrayBuffer", bytes, elements: undefined };
 }
 
 /** The name of the class of an error that is of one of the language's own classes, and of no subclass. */

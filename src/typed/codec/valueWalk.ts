@@ -3,8 +3,8 @@
 // checks, and what writes the tree never meets an object of the caller's.
 
 import { isSealwireError } from "../../base/errors.ts";
+import { nameBesideElements, refusalOfName } from "./arrayNames.ts";
 import type { ResolvedCodecLimits } from "./codec.ts";
-import { isMatch } from "./plainCopy.ts";
 import { type BuiltIn, builtInOf, isArrayPrototype, isPlainPrototype } from "./valueKind.ts";
 import { notEncodable, type Step } from "./valuePath.ts";
 
@@ -154,7 +154,7 @@ export abstract class ValueWalk {
       tree[i] = this.any(item);
     }
     this.#steps.pop();
-    if (isMatch(value)) this.refuse("it is an array with properties beside its elements");
+    this.refuseNames(nameBesideElements(value, length));
     this.leave(1);
     return tree;
   }
@@ -186,6 +186,10 @@ export abstract class ValueWalk {
     if (getOwnPropertySymbols(value).length > 0) this.refuse("it has a symbol for a key");
     this.leave(1);
     return copy;
+  }
+
+  protected refuseNames(name: PropertyKey | undefined): void {
+    if (name !== undefined) this.refuse(refusalOfName(name));
   }
 
   protected refuseProperties(value: object): void {

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import vm from "node:vm";
 import fc from "fast-check";
 import { SealwireError } from "../../../src/base/errors.ts";
-import { jsonCodec } from "../../../src/typed/codec/jsonCodec.ts";
+import { jsonCodec, shortLivedEncoder } from "../../../src/typed/codec/jsonCodec.ts";
 import { anyValue, carried, refused, same } from "../../support/carriedValues.ts";
 import { test } from "../../support/harness.ts";
 
@@ -85,6 +85,30 @@ test("bytes go beside the JSON as they are, and what comes back lies in memory o
   assert.notEqual(back.data.buffer, body.buffer);
   // A Buffer is bytes.
   assert.ok(same(codec.decode(codec.encode(Buffer.from("abc"))), text("abc")));
+});
+
+test("bodies that share memory are not written over, whatever their lengths, and encode gives memory of its own", () => {
+  const encoders = [shortLivedEncoder(codec), (value: unknown) => codec.encode(value)];
+  for (const encode of encoders) {
+    const values = Array.from({ length: 3_000 }, (_, i) => ["ä".repeat((i * 37) % 1_100), i]);
+    // A getter that encodes meanwhile changes nothing.
+    const nested = values.map((value) => ({
+      get a() {
+        encode(value);
+        return value;
+      },
+    }));
+    const bodies = values.flatMap((value, i) => [encode(value), encode(nested[i])]);
+    for (const [i, body] of bodies.entries()) {
+      const value = values[i >> 1];
+      assert.equal(new TextDecoder().decode(body), JSON.stringify(i % 2 === 0 ? value : { a: value }));
+    }
+  }
+  for (const value of ["", "short", "x".repeat(500), "x".repeat(5_000)])
+    assert.equal(codec.encode(value).byteLength, codec.encode(value).buffer.byteLength);
+  // A codec of another kind has only its own way.
+  const other = { ...codec, encode: () => Uint8Array.of(7) };
+  assert.deepEqual(shortLivedEncoder(other)("x"), Uint8Array.of(7));
 });
 
 test("a getter or a proxy is read once, and what it said then is sent", () => {

@@ -1,0 +1,30 @@
+// What an array has beside its elements. No format carries it, so it is looked for and refused.
+
+const { getOwnPropertySymbols, keys: keysOf } = Object;
+
+/** Engines make a text of each index to answer, which takes some 20 ns: a long typed array is its bytes, and no more. */
+const MOST_TYPED_ELEMENTS = 64;
+
+function isIndex(key: string, length: number): boolean {
+  const index = Number(key);
+  return Number.isInteger(index) && index >= 0 && index < length && String(index) === key;
+}
+
+/** A property of an array that is no element; undefined where there is none. May run traps of a proxy. */
+export function nameBesideElements(array: object, length: number): PropertyKey | undefined {
+  const keys = keysOf(array);
+  const last = keys[keys.length - 1];
+  // Indices come first, whatever was there first.
+  if (last !== undefined && !isIndex(last, length)) return last;
+  return getOwnPropertySymbols(array)[0];
+}
+
+/** The same for a typed array of so many elements, if it is short. */
+export function nameBesideTypedElements(array: object, elements: number): PropertyKey | undefined {
+  return elements <= MOST_TYPED_ELEMENTS ? nameBesideElements(array, elements) : undefined;
+}
+
+/** Why such an array is refused. */
+export function refusalOfName(name: PropertyKey): string {
+  return `it is an array with the property ${String(name).slice(0, 64)} beside its elements`;
+}
