@@ -24,6 +24,7 @@ export type {
   RemoteMethod,
   RemoteOptions,
   RemotePart,
+  Settled,
 } from "./typed/remote.ts";
 export { type RetryOptions, retry } from "./typed/retry.ts";
 export { RpcError, type RpcErrorCode } from "./typed/rpcError.ts";

@@ -17,13 +17,20 @@ export interface RemoteOptions {
   traceParent?: string | undefined;
 }
 
+/**
+ * What a promise gives, or what is none. `Awaited` says the same of more, and made a compiler do twice as much for an API.
+ */
+export type Settled<Result> =
+  Result extends Promise<infer Value> ? Value : Result extends PromiseLike<infer Value> ? Value : Result;
+
 /** What a result is at the caller: streams become streams of the other side, all else is what it is. */
 export type Received<Result> =
-  Result extends AsyncGenerator<infer Item, infer Returned, infer _Next>
-    ? RemoteStream<Item, Returned>
-    : Result extends AsyncIterable<infer Item>
-      ? RemoteStream<Item, unknown>
-      : Result;
+  Result extends AsyncIterable<infer Item>
+    ? RemoteStream<
+        Item,
+        Result extends AsyncGenerator<Item, infer Returned, infer _Next> ? Returned : unknown
+      >
+    : Result;
 
 /** A plain function at the caller. */
 export interface RemoteFunction<Args extends readonly unknown[], Result> {
@@ -53,9 +60,9 @@ export interface RemoteMethod<Input, Result, Errors> {
 /** A part of an API at the caller. */
 export type RemotePart<Part> =
   Part extends Method<infer Input, infer Result, infer Errors>
-    ? RemoteMethod<Input, Received<Awaited<Result>>, Errors>
+    ? RemoteMethod<Input, Received<Settled<Result>>, Errors>
     : Part extends (...args: infer Args) => infer Result
-      ? RemoteFunction<Args, Received<Awaited<Result>>>
+      ? RemoteFunction<Args, Received<Settled<Result>>>
       : Remote<Part>;
 
 /** An API at the caller: each method gives a promise. */

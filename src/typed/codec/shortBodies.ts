@@ -8,8 +8,8 @@ import { unfilledMemory } from "../../core/unfilledMemory.ts";
 /** Longer texts get memory of their own. */
 const LONGEST_BODY = 1_024;
 /** A short body that somebody keeps holds so much alive. */
-const SHARED_BYTES = 16_384;
-const ALIGNMENT = 8;
+const SHORT_BODIES_BYTES = 16_384;
+const WORD_BYTES = 8;
 
 /** Where a text is written first, as its length is not known before; and its first bytes, by their number. */
 const draft = new Uint8Array(LONGEST_BODY);
@@ -41,11 +41,11 @@ export function shortLivedBytesOfText(text: string): Uint8Array {
   if (bytes === undefined) return encodeText(text);
   const { length } = bytes;
   if (used + length > shared.byteLength) {
-    shared = unfilledMemory(SHARED_BYTES);
+    shared = unfilledMemory(SHORT_BODIES_BYTES);
     used = 0;
   }
   const body = new Uint8Array(shared, used, length);
   body.set(bytes);
-  used += (length + ALIGNMENT - 1) & -ALIGNMENT;
+  used += (length + WORD_BYTES - 1) & -WORD_BYTES;
   return body;
 }
