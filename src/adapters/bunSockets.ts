@@ -15,7 +15,7 @@ import { DescriptorGuard } from "./descriptors.ts";
 import { checkPath, listenFailed } from "./failures.ts";
 import { listenByNode } from "./nodeListener.ts";
 import { dialByNode } from "./nodeSockets.ts";
-import { resolveName } from "./resolveName.ts";
+import { names } from "./resolveName.ts";
 
 /** The part of Bun's socket API that is used here. */
 interface BunSocket {
@@ -252,7 +252,7 @@ export const bunAdapter: Adapter = {
   name: "bun",
   dial: (address, events) => outOfContext(() => dial(address, events)),
   listen: (address, accept) => outOfContext(() => listen(address, accept)),
-  resolve: (host) => outOfContext(() => resolveName(host)),
+  ...names,
   defer: runAtEndOfTurn,
   yieldToEventLoop,
 };

@@ -14,7 +14,7 @@ import type {
 import { ReadBuffer } from "./denoReadBuffer.ts";
 import { ACCEPT_PAUSE_MS } from "./descriptors.ts";
 import { checkPath, dialFailed, listenFailed } from "./failures.ts";
-import { resolveName } from "./resolveName.ts";
+import { names } from "./resolveName.ts";
 
 /** The part of Deno's socket API that is used here. */
 interface DenoConn {
@@ -294,7 +294,7 @@ export const denoAdapter: Adapter = {
   name: "deno",
   dial: (address, events) => outOfContext(() => dial(address, events)),
   listen: (address, accept) => outOfContext(() => listen(address, accept)),
-  resolve: (host) => outOfContext(() => resolveName(host)),
+  ...names,
   defer: runAtEndOfTurn,
   yieldToEventLoop,
 };

@@ -16,7 +16,7 @@ import type {
 import { checkPath, dialFailed } from "./failures.ts";
 import { listenByNode } from "./nodeListener.ts";
 import { attach, isNode, NodeTransport } from "./nodeTransport.ts";
-import { resolveName } from "./resolveName.ts";
+import { names } from "./resolveName.ts";
 
 /** Dialled sockets read straight into linear memory. One window serves all: each read is handled at once. */
 const window = memory.subarray(RECEIVE_WINDOW, RECEIVE_WINDOW + RECEIVE_WINDOW_BYTES);
@@ -120,7 +120,7 @@ export const nodeAdapter: Adapter = {
   name: "node",
   dial: (address, events) => outOfContext(() => dialByNode(address, events)),
   listen: (address, accept) => outOfContext(() => listen(address, accept)),
-  resolve: (host) => outOfContext(() => resolveName(host)),
+  ...names,
   defer: runAtEndOfTurn,
   yieldToEventLoop,
 };

@@ -41,7 +41,13 @@ export type {
 export type { Client, ClientStats } from "../rpc/client.ts";
 export type { ConnectedOptions } from "../rpc/connectedWithin.ts";
 export type { ConnectionTotals } from "../rpc/connectionStats.ts";
-export type { Endpoint, EndpointsOptions, FindEndpoints, ResolveName } from "../rpc/endpointOptions.ts";
+export type {
+  Endpoint,
+  EndpointsOptions,
+  FindEndpoints,
+  ResolveName,
+  ResolveService,
+} from "../rpc/endpointOptions.ts";
 export type { EndpointState, EndpointStats } from "../rpc/endpointStats.ts";
 export type { Health, HealthListener } from "../rpc/health.ts";
 export { type ProcessLimits, setProcessLimits } from "../rpc/memoryBudget.ts";
@@ -61,4 +67,5 @@ export type { CloseOptions, ReloadedKeys, Server, ServerStats } from "../rpc/ser
 export type { ProxyProtocolOptions, ServingOptions } from "../rpc/servingOptions.ts";
 export type { AllowStat, StatAnswer } from "../rpc/statMethod.ts";
 export type { Caller, StickyClient } from "../rpc/stickyClient.ts";
+export type { ServiceRecord } from "../rpc/transport.ts";
 export { type CloseOnSignalOptions, closeOnSignal } from "./closeOnSignal.ts";

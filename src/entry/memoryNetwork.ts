@@ -72,7 +72,7 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
 }
 
 /** Where things are is the pair's own matter. */
-type Place = "host" | "port" | "path" | "fd" | "reusePort" | "endpoints" | "resolve";
+type Place = "host" | "port" | "path" | "fd" | "reusePort" | "endpoints" | "resolve" | "resolveSrv";
 
 /** Options of `linkedPair`. */
 export interface LinkedPairOptions {

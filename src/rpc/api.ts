@@ -234,10 +234,10 @@ export interface Api {
 }
 
 function resolveSource(adapter: Adapter, options: ClientOptions): EndpointSource {
-  return resolveEndpointsOptions(options, (host) => {
-    if (adapter.resolve === undefined)
-      throw new SealwireError("ERR_UNSUPPORTED", "names can't be resolved here");
-    return adapter.resolve(host);
+  const unsupported = () => new SealwireError("ERR_UNSUPPORTED", "such names can't be resolved here");
+  return resolveEndpointsOptions(options, {
+    resolve: (host) => adapter.resolve?.(host) ?? Promise.reject(unsupported()),
+    resolveSrv: (name) => adapter.resolveService?.(name) ?? Promise.reject(unsupported()),
   });
 }
 
@@ -248,8 +248,9 @@ export function createApi(adapter: Adapter): Api {
     connect(options: ClientOptions): Client {
       checkOptionNames(options, clientNames);
       const { maxConnections = 4, dialTimeoutMs = 5_000, endpoints } = options;
-      if (options.resolve !== undefined && endpoints === undefined)
-        throw invalidArgument("resolve", "given with endpoints");
+      for (const name of ["resolve", "resolveSrv"] as const)
+        if (options[name] !== undefined && endpoints === undefined)
+          throw invalidArgument(name, "given with endpoints");
       const several = endpoints === undefined ? undefined : resolveSource(adapter, options);
       const own = {
         adapter,

@@ -16,6 +16,10 @@ export interface ClientStats extends ConnectionTotals {
   readonly connections: number;
   /** With the option `endpoints`: each address that is one now. */
   readonly endpoints?: readonly EndpointStats[];
+  /** With the option `endpoints`: counter: how often they were looked up. */
+  readonly lookups?: number;
+  /** With the option `endpoints`: why the last lookup, or a part of it, failed; undefined when none did. */
+  readonly lookupError?: unknown;
 }
 
 /** A client of one server; `connect` makes it. */
@@ -228,5 +232,5 @@ export class RpcClient implements Client {
 }
 
 function closedError(): SealwireError {
-  return new SealwireError("ERR_CLOSED", "the client is closed");
+  return new SealwireError("ERR_CLOSED", "the client is closed", { notBegun: true });
 }

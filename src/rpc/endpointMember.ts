@@ -7,11 +7,12 @@
 // Pauses grow with every failure in a row, and an open connection alone ends no row: a server that refuses or drops
 // everybody after the handshake opens them all.
 
-import type { SealwireError } from "../base/errors.ts";
+import { SealwireError } from "../base/errors.ts";
 import { RpcClient } from "./client.ts";
 import type { ClientContext } from "./connectionPool.ts";
-import type { Target } from "./endpointResolver.ts";
+import type { EndpointNews } from "./endpointNews.ts";
 import type { EndpointState, EndpointStats } from "./endpointStats.ts";
+import type { Target } from "./endpointTargets.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
 import { USEFUL_LIFE_MS } from "./redial.ts";
 
@@ -36,8 +37,10 @@ const FULL_LOAD = 1_024;
 const REFUSAL_MS = 1_000;
 
 export class EndpointMember {
-  readonly target: Target;
+  /** Its priority and weight may change. */
+  target: Target;
   readonly client: RpcClient;
+  readonly #news: EndpointNews;
   readonly #events: MemberEvents;
   readonly #random: () => number;
   #attempt: Promise<SealwireError | undefined> | undefined;
@@ -55,10 +58,12 @@ export class EndpointMember {
     target: Target,
     context: ClientContext,
     events: MemberEvents,
+    news: EndpointNews,
     random: () => number = Math.random,
   ) {
     this.target = target;
     this.#events = events;
+    this.#news = news;
     this.#random = random;
     const tell = context.onConnectionState;
     const onConnectionState: ConnectionStateListener = (connection, state, error) => {
@@ -84,6 +89,10 @@ export class EndpointMember {
     return this.#notBefore;
   }
 
+  get weight(): number {
+    return this.target.weight;
+  }
+
   /** In requests that wait for answers, or as much as those. */
   get load(): number {
     const { inFlightRequests, pendingBytes } = this.client;
@@ -104,34 +113,45 @@ export class EndpointMember {
   }
 
   get stats(): EndpointStats {
-    const { address, endpoint } = this.target;
+    const { address, endpoint, priority, weight } = this.target;
     const { connections, inFlightRequests, pendingBytes } = this.client.stats;
+    const { state } = this;
+    const probeInMs = state === "failing" ? Math.max(0, Math.ceil(this.#notBefore - performance.now())) : 0;
     return {
       name: endpoint.name,
       address: address.path ?? address.host,
-      state: this.state,
+      port: address.port ?? 0,
+      priority,
+      weight,
+      state,
       connections,
       inFlightRequests,
       pendingBytes,
       failures: this.#failures,
+      probeInMs,
       lastError: this.#lastError,
     };
   }
 
   /** Dials unless a connection is open. Resolves with the error when that fails. */
   connect(): Promise<SealwireError | undefined> {
-    this.#attempt ??= this.client.connected().then(
-      () => {
-        this.#attempt = undefined;
-        return undefined;
-      },
-      (error: SealwireError) => {
-        this.#attempt = undefined;
-        this.#failed(error);
-        return error;
-      },
-    );
+    this.#attempt ??= this.#connect(this.state === "failing");
     return this.#attempt;
+  }
+
+  async #connect(isProbe: boolean): Promise<SealwireError | undefined> {
+    let failure: SealwireError | undefined;
+    try {
+      await this.client.connected();
+    } catch (error) {
+      failure = error as SealwireError;
+      // Its own client was closed, not the one that has it.
+      if (this.#isClosed) failure = new SealwireError("ERR_DIAL_FAILED", "it is no endpoint any more");
+    }
+    this.#attempt = undefined;
+    if (failure !== undefined) this.#failed(failure);
+    if (isProbe && !this.#isClosed) this.#news.probed(this, failure);
+    return failure;
   }
 
   close(): Promise<void> {
@@ -167,7 +187,9 @@ export class EndpointMember {
     this.#lastError = error;
     const longestMs = Math.min(FIRST_PAUSE_MS * 2 ** this.#failures, LONGEST_PAUSE_MS);
     this.#failures = Math.min(this.#failures + 1, MOST_DOUBLINGS);
-    this.#notBefore = performance.now() + longestMs * (0.5 + this.#random() / 2);
+    const pauseMs = longestMs * (0.5 + this.#random() / 2);
+    this.#notBefore = performance.now() + pauseMs;
+    this.#news.failed(this, error, pauseMs);
     this.#events.onChange(this);
     this.#events.onFailure(this);
   }

@@ -5,7 +5,7 @@ import { checkOptionNames, functionOption } from "../base/options.ts";
 import { decodeKey, type KeyInput } from "../protocol/noise/keys.ts";
 import { addressGroups } from "./addressRange.ts";
 import { resolveAddress } from "./servingOptions.ts";
-import type { Address } from "./transport.ts";
+import type { Address, ServiceRecord } from "./transport.ts";
 
 /** A server, or a name that stands for several: each of its addresses is one. */
 export interface Endpoint {
@@ -15,6 +15,11 @@ export interface Endpoint {
   port?: number;
   /** A Unix socket instead of `host` and `port`. */
   path?: string;
+  /**
+   * A name of SRV records (RFC 2782) instead, such as "_sealwire._tcp.example.net": they tell hosts, ports, priorities
+   * and weights. `authorize` and known peers go by this name.
+   */
+  srv?: string;
   /** The static public key of this server, or all that are accepted; in place of the client's `remoteStatic`. */
   remoteStatic?: KeyInput | readonly KeyInput[];
 }
@@ -28,6 +33,12 @@ export type ResolveName = (
   signal: AbortSignal,
 ) => readonly string[] | Promise<readonly string[]>;
 
+/** Looks up the SRV records of a name, in any order. */
+export type ResolveService = (
+  name: string,
+  signal: AbortSignal,
+) => readonly ServiceRecord[] | Promise<readonly ServiceRecord[]>;
+
 /** Options of `connect` for several servers. */
 export interface EndpointsOptions {
   /**
@@ -37,17 +48,26 @@ export interface EndpointsOptions {
   endpoints?: readonly Endpoint[] | FindEndpoints;
   /** Resolves the names of `endpoints`. Default: the system's resolver. */
   resolve?: ResolveName;
+  /** Looks up the SRV records of `endpoints`; their hosts go to `resolve`. Default: the system's DNS servers. */
+  resolveSrv?: ResolveService;
 }
 
-export const endpointsOptionNames: readonly (keyof EndpointsOptions)[] = ["endpoints", "resolve"];
+export const endpointsOptionNames: readonly (keyof EndpointsOptions)[] = [
+  "endpoints",
+  "resolve",
+  "resolveSrv",
+];
 
 /** Endpoints at most, and addresses in all. */
 export const MOST_ENDPOINTS = 1_024;
+/** Names in DNS are shorter (RFC 1035 section 2.3.4). */
+export const MOST_NAME_CHARACTERS = 255;
 
 /** An endpoint, checked. */
 export interface CheckedEndpoint {
-  readonly address: Address;
-  /** "host:port" or the path, as the application gave it: what `authorize` and known peers go by. */
+  /** Undefined: SRV records of `name` tell. */
+  readonly address: Address | undefined;
+  /** "host:port", the path or the name of SRV records, as the application gave it: what `authorize` goes by. */
   readonly name: string;
   /** Copies. */
   readonly remoteStatic: readonly Uint8Array[] | undefined;
@@ -72,22 +92,32 @@ export function checkEndpoints(endpoints: unknown): CheckedEndpoint[] {
 }
 
 function checkEndpoint(endpoint: Endpoint): CheckedEndpoint {
-  checkOptionNames(endpoint, ["host", "port", "path", "remoteStatic"]);
+  checkOptionNames(endpoint, ["host", "port", "path", "srv", "remoteStatic"]);
   if ("remoteStatic" in endpoint && endpoint.remoteStatic === undefined)
     throw invalidArgument("remoteStatic", "left out rather than undefined where none is meant");
-  const address = resolveAddress(endpoint, 1);
-  const name = address.path ?? `${address.host}:${address.port}`;
-  const { remoteStatic } = endpoint;
+  const { srv, remoteStatic } = endpoint;
+  const address = srv === undefined ? resolveAddress(endpoint, 1) : undefined;
+  const name =
+    address === undefined ? serviceName(endpoint) : (address.path ?? `${address.host}:${address.port}`);
   if (remoteStatic === undefined) return { address, name, remoteStatic };
   const keys = Array.isArray(remoteStatic) ? remoteStatic : [remoteStatic];
   if (keys.length === 0) throw invalidArgument("remoteStatic", "a key or a list of at least one");
   return { address, name, remoteStatic: keys.map((key) => decodeKey("remoteStatic", key)) };
 }
 
+function serviceName({ srv, host, port, path }: Endpoint): string {
+  if (typeof srv !== "string" || srv === "" || srv.length > MOST_NAME_CHARACTERS)
+    throw invalidArgument("srv", `a name of 1 to ${MOST_NAME_CHARACTERS} characters`);
+  if (host !== undefined || port !== undefined || path !== undefined)
+    throw invalidArgument("srv", "given without host, port and path");
+  return srv;
+}
+
 /** What finds the endpoints of a client, and what resolves their names. */
 export interface EndpointSource {
   readonly find: FindChecked;
   readonly resolve: ResolveName;
+  readonly resolveSrv: ResolveService;
   /** Those of a list, which are known now. */
   readonly listed: readonly CheckedEndpoint[];
   /** Another lookup may find others: it is a function, or there are names. */
@@ -97,26 +127,29 @@ export interface EndpointSource {
 /** @throws SealwireError ERR_INVALID_ARGUMENT naming the option */
 export function resolveEndpointsOptions(
   options: EndpointsOptions & { host?: unknown; port?: unknown; path?: unknown },
-  defaultResolve: ResolveName,
+  defaults: Required<Pick<EndpointsOptions, "resolve" | "resolveSrv">>,
 ): EndpointSource {
   for (const name of ["host", "port", "path"] as const) {
     if (options[name] !== undefined) throw invalidArgument(name, "left out with the option endpoints");
   }
-  const resolve = functionOption("resolve", options.resolve) ?? defaultResolve;
+  const resolve = functionOption("resolve", options.resolve) ?? defaults.resolve;
+  const resolveSrv = functionOption("resolveSrv", options.resolveSrv) ?? defaults.resolveSrv;
   const { endpoints } = options;
   if (typeof endpoints === "function") {
     return {
       find: async (signal) => checkEndpoints(await endpoints(signal)),
       resolve,
+      resolveSrv,
       listed: [],
       canChange: true,
     };
   }
   const listed = checkEndpoints(endpoints);
   const canChange = listed.some(
-    ({ address: { host } }) => host !== undefined && addressGroups(host) === undefined,
+    ({ address }) =>
+      address === undefined || (address.host !== undefined && addressGroups(address.host) === undefined),
   );
-  return { find: () => Promise.resolve(listed), resolve, listed, canChange };
+  return { find: () => Promise.resolve(listed), resolve, resolveSrv, listed, canChange };
 }
 
 export type FindChecked = (signal: AbortSignal) => Promise<readonly CheckedEndpoint[]>;

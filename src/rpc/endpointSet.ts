@@ -3,9 +3,12 @@
 import type { RpcClient } from "./client.ts";
 import type { ClientContext } from "./connectionPool.ts";
 import { type ConnectionTotals, sumTotals } from "./connectionStats.ts";
+import { attemptOrder, Choice, firstPriority, lessLoaded } from "./endpointChoice.ts";
 import { EndpointMember, type MemberEvents } from "./endpointMember.ts";
+import { EndpointNews, type LeavingReason } from "./endpointNews.ts";
 import type { CheckedEndpoint, EndpointSource } from "./endpointOptions.ts";
-import { EndpointResolver, interleave, type Target } from "./endpointResolver.ts";
+import { EndpointResolver } from "./endpointResolver.ts";
+import { type Target, TargetFinder } from "./endpointTargets.ts";
 import { byRendezvous } from "./rendezvous.ts";
 
 export interface EndpointsContext extends Omit<ClientContext, "address">, EndpointSource {
@@ -19,23 +22,35 @@ const LOOKUP_TIMEOUT_MS = 15_000;
 export class EndpointSet implements MemberEvents {
   readonly #context: EndpointsContext;
   readonly #onOpen: () => void;
+  readonly #news: EndpointNews;
   readonly resolver: EndpointResolver;
   readonly #members = new Map<string, EndpointMember>();
   /** Closed since they are no endpoints any more; their calls finish. */
   readonly #leaving = new Map<EndpointMember, Promise<void>>();
-  /** Those that calls may go to, and those of them that are open. */
-  #choice: EndpointMember[] = [];
-  #open: EndpointMember[] = [];
+  /** Those that have not failed, and of them those of the first priority, which calls are to go to. */
+  #well = 0;
+  #choice = new Choice<EndpointMember>([]);
+  /** Those that are open: of the first priority that has some. */
+  #open = new Choice<EndpointMember>([]);
   /** Of members that are gone. */
   #gone: ConnectionTotals = sumTotals([]);
   #keepsAlive = true;
 
-  /** @param onOpen told when a connection opened */
-  constructor(context: EndpointsContext, onOpen: () => void) {
+  /**
+   * @param client that the subscribers of channels are told
+   * @param onOpen told when a connection opened
+   */
+  constructor(context: EndpointsContext, client: object, onOpen: () => void) {
     this.#context = context;
     this.#onOpen = onOpen;
-    const { find, resolve } = context;
-    this.resolver = new EndpointResolver(find, resolve, LOOKUP_TIMEOUT_MS, (targets) => this.#take(targets));
+    this.#news = new EndpointNews(client);
+    const finder = new TargetFinder(context);
+    this.resolver = new EndpointResolver(
+      (signal) => finder.find(signal),
+      LOOKUP_TIMEOUT_MS,
+      this.#news,
+      (targets) => this.#take(targets),
+    );
   }
 
   get members(): readonly EndpointMember[] {
@@ -47,12 +62,12 @@ export class EndpointSet implements MemberEvents {
   }
 
   get anyOpen(): boolean {
-    return this.#open.length > 0;
+    return this.#open.members.length > 0;
   }
 
   /** Of those that calls may go to, any. */
   get any(): EndpointMember | undefined {
-    return pick(this.#choice) ?? pick(this.members);
+    return this.#choice.pick() ?? new Choice(this.members).pick();
   }
 
   /** Of all members there have been. */
@@ -76,7 +91,8 @@ export class EndpointSet implements MemberEvents {
   /** Closes all, and waits until those that left are gone, too. */
   async close(): Promise<void> {
     this.resolver.close();
-    await Promise.all([...this.members.map((member) => member.close()), ...this.#leaving.values()]);
+    const closed = this.members.map((member) => this.#closeMember(member, "closed"));
+    await Promise.all([...closed, ...this.#leaving.values()]);
     await this.resolver.underWay;
   }
 
@@ -90,29 +106,37 @@ export class EndpointSet implements MemberEvents {
       const first = this.byKey(key);
       return first?.state === "open" ? first : undefined;
     }
-    const [first, second] = pickTwo(this.#choice);
+    const [first, second] = this.#choice.pickTwo();
     if (first === undefined || second === undefined) return undefined;
-    for (const picked of [first, second])
-      if (picked.state === "idle" && this.#open.length > 0) picked.connect();
+    for (const picked of [first, second]) if (picked.state === "idle" && this.anyOpen) picked.connect();
     if (first.state === "open" && second.state === "open") return lessLoaded(first, second);
-    return lessLoaded(...pickTwo(this.#open));
+    return lessLoaded(...this.#open.pickTwo());
   }
 
   /** An open member that is none of `tried`; with a key, the one that the key belongs to, if it is none of them. */
   elsewhere(key: string | undefined, tried: readonly EndpointMember[]): EndpointMember | undefined {
-    if (key === undefined) return lessLoaded(...pickTwo(this.#open.filter((open) => !tried.includes(open))));
+    if (key === undefined) {
+      const others = this.members.filter((one) => one.state === "open" && !tried.includes(one));
+      return lessLoaded(...new Choice(firstPriority(others)).pickTwo());
+    }
     const first = this.byKey(key);
     return first?.state === "open" && !tried.includes(first) ? first : undefined;
   }
 
   /** The first one by rendezvous that has not failed. */
   byKey(key: string): EndpointMember | undefined {
-    return byRendezvous(key, this.#choice, ({ target }) => target.key)[0];
+    const { members } = this.#choice;
+    return byRendezvous(
+      key,
+      members,
+      ({ target }) => target.key,
+      ({ weight }) => weight,
+    )[0];
   }
 
   /** A failing member whose pause is over is dialled, without a call: one at a time. */
   #probe(): void {
-    if (this.#choice.length === this.#members.size) return;
+    if (this.#well === this.#members.size) return;
     const now = performance.now();
     for (const member of this.#members.values()) {
       if (member.state === "failing" && member.notBefore <= now) {
@@ -123,24 +147,32 @@ export class EndpointSet implements MemberEvents {
   }
 
   #sort(): void {
-    this.#choice = [...this.#members.values()].filter((member) => member.isInChoice);
-    this.#open = this.#choice.filter((member) => member.state === "open");
+    const well = this.members.filter((member) => member.isInChoice);
+    this.#well = well.length;
+    this.#choice = new Choice(firstPriority(well));
+    this.#open = new Choice(firstPriority(well.filter((member) => member.state === "open")));
   }
 
   // ---- What is found, and what members tell ---------------------------------------------------------------
 
   #take(targets: readonly Target[]): void {
     const keys = new Set(targets.map(({ key }) => key));
-    for (const target of targets) if (!this.#members.has(target.key)) this.#add(target);
+    const before = new Set(this.#members.keys());
+    for (const target of targets) {
+      const member = this.#members.get(target.key);
+      if (member === undefined) this.#add(target);
+      else member.target = target;
+    }
     for (const [key, member] of [...this.#members]) if (!keys.has(key)) this.#leave(key, member);
     this.#sort();
+    for (const [key, member] of [...this.#members]) if (!before.has(key)) this.#news.joined(member);
   }
 
   #add(target: Target): void {
     const { endpoint, address } = target;
     const keys = this.#context.contextOf(endpoint);
     const context = { ...this.#context, ...keys, address, dialledAddress: endpoint.name };
-    const member = new EndpointMember(target, context, this);
+    const member = new EndpointMember(target, context, this, this.#news);
     if (!this.#keepsAlive) member.client.unref();
     this.#members.set(target.key, member);
   }
@@ -148,18 +180,23 @@ export class EndpointSet implements MemberEvents {
   /** It is no endpoint any more: what it has finishes, as with `close`. */
   #leave(key: string, member: EndpointMember): void {
     this.#members.delete(key);
-    const left = member.close().then(() => {
+    const left = this.#closeMember(member, "unlisted").then(() => {
       this.#gone = sumTotals([this.#gone, member.client.stats]);
       this.#leaving.delete(member);
     });
     this.#leaving.set(member, left);
   }
 
+  async #closeMember(member: EndpointMember, reason: LeavingReason): Promise<void> {
+    await member.close();
+    this.#news.left(member, reason);
+  }
+
   /** Those that have not failed in front; the others by when they may be tried again. */
   order(tried: ReadonlySet<EndpointMember>): EndpointMember[] {
     const untried = [...this.#members.values()].filter((member) => !tried.has(member));
     const [well, failing] = [untried.filter((m) => m.isInChoice), untried.filter((m) => !m.isInChoice)];
-    const ordered = interleave(well.map(({ target }) => target)).map(({ key }) => this.#members.get(key)!);
+    const ordered = attemptOrder(well.map(({ target }) => target)).map(({ key }) => this.#members.get(key)!);
     return [...ordered, ...failing.sort((a, b) => a.notBefore - b.notBefore)];
   }
 
@@ -180,23 +217,4 @@ export class EndpointSet implements MemberEvents {
 function keepAlive(client: RpcClient, on: boolean): void {
   if (on) client.ref();
   else client.unref();
-}
-
-function pick<T>(list: readonly T[]): T | undefined {
-  return list[Math.floor(Math.random() * list.length)];
-}
-
-/** Two different ones, as far as there are two. */
-function pickTwo<T>(list: readonly T[]): [T | undefined, T | undefined] {
-  const { length } = list;
-  const first = Math.floor(Math.random() * length);
-  const after = 1 + Math.floor(Math.random() * (length - 1));
-  return [list[first], length > 1 ? list[(first + after) % length] : list[first]];
-}
-
-function lessLoaded(
-  one: EndpointMember | undefined,
-  other: EndpointMember | undefined,
-): EndpointMember | undefined {
-  return other !== one && other !== undefined && one !== undefined && other.load < one.load ? other : one;
 }

@@ -7,10 +7,16 @@ export type EndpointState = "idle" | "connecting" | "open" | "failing";
 
 /** One address of a client's endpoints, in `stats`. */
 export interface EndpointStats {
-  /** "host:port" or the path, as it was given. */
+  /** "host:port", the path or the name of SRV records, as it was given. */
   readonly name: string;
   /** The IP address or the path. */
   readonly address: string;
+  /** 0 for a Unix socket. */
+  readonly port: number;
+  /** Of its SRV record: those with the lowest number get the calls as long as one of them works. Otherwise 0. */
+  readonly priority: number;
+  /** Of its SRV record: its part of the calls among those of its priority. Otherwise 1. */
+  readonly weight: number;
   /** What the client has with it now. */
   readonly state: EndpointState;
   /** Connections that are open or begin. */
@@ -21,6 +27,8 @@ export interface EndpointStats {
   readonly pendingBytes: number;
   /** In a row, up to now. */
   readonly failures: number;
+  /** While it is failing: until it may be probed, in milliseconds; the next call does that then. Otherwise 0. */
+  readonly probeInMs: number;
   /** Why it failed last, if it ever did. */
   readonly lastError: SealwireError | undefined;
 }

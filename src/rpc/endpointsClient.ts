@@ -31,7 +31,7 @@ export class EndpointsClient implements StickyClient {
   constructor(context: EndpointsContext) {
     const { limits, keepConnected } = context;
     this.#context = context;
-    this.#endpoints = new EndpointSet(context, () => this.#opening.opened());
+    this.#endpoints = new EndpointSet(context, this, () => this.#opening.opened());
     this.#opening = new EndpointOpening(context, this.#endpoints);
     this.#kept = new KeptBodies(limits.maxPendingBytes);
     const client = this;
@@ -60,6 +60,8 @@ export class EndpointsClient implements StickyClient {
       inFlightRequests: totals.inFlightRequests + this.#opening.waitingCalls,
       pendingBytes: totals.pendingBytes + this.#opening.waitingBytes,
       endpoints: this.#endpoints.members.map((member) => member.stats),
+      lookups: this.#endpoints.resolver.lookups,
+      lookupError: this.#endpoints.resolver.error,
     };
   }
 
@@ -91,8 +93,12 @@ export class EndpointsClient implements StickyClient {
 
   connected(options?: ConnectedOptions): Promise<Connection> {
     return connectedWithin(async () => {
-      const member = await this.#opening.wait(undefined, 0, 0, undefined);
-      return member.client.connected();
+      for (;;) {
+        const member = await this.#opening.wait(undefined, 0, 0, undefined);
+        const [connection] = member.client.connections;
+        // It may have been lost, or be no endpoint any more, since it opened.
+        if (connection !== undefined) return connection;
+      }
     }, options);
   }
 
@@ -148,7 +154,6 @@ export class EndpointsClient implements StickyClient {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     const member = this.#endpoints.choose(key);
     const answer = member?.client.request(body, options);
-    if (answer !== undefined && !this.#canMove) return answer;
     const { signal, timeoutMs = this.#context.limits.requestTimeoutMs } =
       options === undefined ? {} : checkRequestOptions(options);
     const route = this.#route(key, body, timeoutMs, signal);
@@ -172,7 +177,6 @@ export class EndpointsClient implements StickyClient {
     if (this.#closed !== undefined) throw closedError();
     const member = this.#endpoints.choose(key);
     const call = member?.client.call(body, options);
-    if (call !== undefined && !this.#canMove) return call;
     const { signal, timeoutMs = this.#context.limits.requestTimeoutMs } = checkCallOptions(options);
     const route = this.#route(key, body, timeoutMs, signal);
     const again: Again<PendingCall> = (client, copy) =>
@@ -184,11 +188,6 @@ export class EndpointsClient implements StickyClient {
     return new LaterCall(
       this.#later(route, body, (client, copy) => this.#movable(again(client, copy), route, copy, again)),
     );
-  }
-
-  /** A call that was not begun may find another endpoint. */
-  get #canMove(): boolean {
-    return this.#context.canChange || this.#endpoints.size > 1;
   }
 
   #route(

@@ -10,14 +10,26 @@ function hash(text: string): number {
   return (value ^ (value >>> 16)) >>> 0;
 }
 
+/**
+ * The score by which a server of this weight gets its part of all keys (Schindelhauer and Schomaker 2005). Among servers of
+ * one weight the order is that of the hashes.
+ */
+function score(value: number, weight: number): number {
+  return -weight / Math.log((value + 0.5) / 2 ** 32);
+}
+
 /** `servers`, the one that `key` belongs to in front, then who takes it when that one is gone, and so on. */
 export function byRendezvous<Server>(
   key: string,
   servers: readonly Server[],
   nameOf: (server: Server) => string,
+  weightOf: (server: Server) => number = () => 1,
 ): Server[] {
   return servers
-    .map((server) => ({ server, name: nameOf(server), score: hash(`${key}\0${nameOf(server)}`) }))
+    .map((server) => {
+      const name = nameOf(server);
+      return { server, name, score: score(hash(`${key}\0${name}`), weightOf(server)) };
+    })
     .sort((a, b) => b.score - a.score || (a.name < b.name ? -1 : 1))
     .map(({ server }) => server);
 }

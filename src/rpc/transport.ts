@@ -92,6 +92,18 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** An SRV record (RFC 2782), as `resolveSrv` of node:dns gives it. */
+export interface ServiceRecord {
+  /** The host: a name, or an IP address. */
+  readonly name: string;
+  /** 1 to 65,535. */
+  readonly port: number;
+  /** 0 to 65,535: those with the lowest number are used as long as one of them works. */
+  readonly priority: number;
+  /** 0 to 65,535: the part of the calls that it gets among those of its priority. */
+  readonly weight: number;
+}
+
 /** What a runtime offers. */
 export interface Adapter {
   /** "node", "bun" or "deno". */
@@ -108,6 +120,8 @@ export interface Adapter {
    * names can't be resolved.
    */
   resolve?(host: string): Promise<string[]>;
+  /** The SRV records of a name. Left out: they can't be looked up. */
+  resolveService?(name: string): Promise<ServiceRecord[]>;
   /** Runs `callback` when the current turn ends: after the promise reactions that are already due. */
   defer(callback: () => void): void;
   /**

@@ -1,9 +1,12 @@
-// A small DNS server (RFC 1035) on 127.0.0.1 whose answers a test changes: A and AAAA records, or a failure.
+// A small DNS server (RFC 1035) on 127.0.0.1 whose answers a test changes: A, AAAA and SRV records (RFC 2782), or a failure.
 
 import { createSocket, type Socket } from "node:dgram";
+import { Resolver } from "node:dns/promises";
+import type { ResolveName, ResolveService, ServiceRecord } from "../../src/index.ts";
 
 const TYPE_A = 1;
 const TYPE_AAAA = 28;
+const TYPE_SRV = 33;
 const CLASS_IN = 1;
 const SERVFAIL = 2;
 const NXDOMAIN = 3;
@@ -14,6 +17,10 @@ export class DnsServer {
   readonly #socket: Socket;
   /** Addresses by name, in lower case. */
   readonly records = new Map<string, readonly string[]>();
+  /** SRV records by name, in lower case. */
+  readonly services = new Map<string, readonly ServiceRecord[]>();
+  /** Names whose questions get SERVFAIL. */
+  readonly failingNames = new Set<string>();
   /** Every question gets SERVFAIL. */
   failing = false;
   /** Questions since it was started. */
@@ -34,6 +41,22 @@ export class DnsServer {
     return new DnsServer(socket);
   }
 
+  /** Options of `connect` that ask this server. */
+  get resolvers(): { resolve: ResolveName; resolveSrv: ResolveService } {
+    const resolver = new Resolver({ timeout: 1_000, tries: 1 });
+    resolver.setServers([`127.0.0.1:${this.port}`]);
+    return {
+      resolve: async (host) => {
+        const found = await Promise.allSettled([resolver.resolve6(host), resolver.resolve4(host)]);
+        const addresses = found.flatMap((outcome) => (outcome.status === "fulfilled" ? outcome.value : []));
+        if (addresses.length === 0)
+          throw (found[1] as PromiseRejectedResult).reason ?? new Error("no address");
+        return addresses;
+      },
+      resolveSrv: (name) => resolver.resolveSrv(name),
+    };
+  }
+
   get port(): number {
     return this.#socket.address().port;
   }
@@ -52,19 +75,30 @@ export class DnsServer {
     const end = at + 5;
     if (query.length < end) return undefined;
     const type = query[at + 1]! * 256 + query[at + 2]!;
-    const known = this.records.get(labels.join(".").toLowerCase());
+    const name = labels.join(".").toLowerCase();
+    const [known, services] = [this.records.get(name), this.services.get(name)];
     const wanted = (known ?? []).filter((address) => (address.includes(":") ? TYPE_AAAA : TYPE_A) === type);
-    const code = this.failing ? SERVFAIL : known === undefined ? NXDOMAIN : 0;
-    const answers = code === 0 ? wanted.flatMap((address) => record(type, address)) : [];
-    const count = code === 0 ? wanted.length : 0;
+    const data =
+      type === TYPE_SRV
+        ? (services ?? []).map(serviceBytes)
+        : wanted.map((address) => (type === TYPE_A ? address.split(".").map(Number) : ipv6Bytes(address)));
+    const isUnknown = known === undefined && services === undefined;
+    const code = this.failing || this.failingNames.has(name) ? SERVFAIL : isUnknown ? NXDOMAIN : 0;
+    const answers = code === 0 ? data.flatMap((bytes) => record(type, bytes)) : [];
+    const count = code === 0 ? data.length : 0;
     const head = [query[0]!, query[1]!, 0x84 | (query[2]! & 1), 0x80 | code, 0, 1, 0, count, 0, 0, 0, 0];
     return Uint8Array.from([...head, ...query.subarray(HEADER_BYTES, end), ...answers]);
   }
 }
 
-function record(type: number, address: string): number[] {
-  const data = type === TYPE_A ? address.split(".").map(Number) : ipv6Bytes(address);
+function record(type: number, data: readonly number[]): number[] {
   return [NAME_POINTER >>> 8, NAME_POINTER & 0xff, 0, type, 0, CLASS_IN, 0, 0, 0, 0, 0, data.length, ...data];
+}
+
+function serviceBytes({ name, port, priority, weight }: ServiceRecord): number[] {
+  const labels = name.split(".").filter((label) => label !== "");
+  const target = labels.flatMap((label) => [label.length, ...Buffer.from(label)]);
+  return [priority, weight, port].flatMap((value) => [value >>> 8, value & 0xff]).concat(target, 0);
 }
 
 function ipv6Bytes(address: string): number[] {

@@ -6,7 +6,8 @@ import { nodeAdapter } from "../../../src/adapters/nodeSockets.ts";
 import { resolveName } from "../../../src/adapters/resolveName.ts";
 import { type ClientOptions, type Endpoint, generateKeyPair, type Server } from "../../../src/index.ts";
 import { createApi } from "../../../src/rpc/api.ts";
-import { interleave, type Target } from "../../../src/rpc/endpointResolver.ts";
+import { attemptOrder } from "../../../src/rpc/endpointChoice.ts";
+import type { Target } from "../../../src/rpc/endpointTargets.ts";
 import { byRendezvous } from "../../../src/rpc/rendezvous.ts";
 import type { StickyClient } from "../../../src/rpc/stickyClient.ts";
 import type { Adapter, DialEvents } from "../../../src/rpc/transport.ts";
@@ -434,11 +435,11 @@ test("rendezvous: a server that goes moves its own keys only, and keys spread", 
 });
 
 test("the order of attempts: families in turn, the first one's in front, by chance within one", () => {
-  const target = (key: string, family: 4 | 6): Target => ({ key, family }) as Target;
+  const target = (key: string, family: 4 | 6): Target => ({ key, family, priority: 0, weight: 1 }) as Target;
   const targets = [target("a6", 6), target("b6", 6), target("c6", 6), target("a4", 4)];
   const firsts = new Set<string>();
   for (let i = 0; i < 200; i++) {
-    const order = interleave(targets);
+    const order = attemptOrder(targets);
     assert.deepEqual(
       order.map(({ family }) => family),
       [6, 4, 6, 6],

@@ -1,7 +1,6 @@
 // Endpoints by a name whose DNS answers change: servers come and go as in a headless Service.
 
 import assert from "node:assert/strict";
-import { Resolver } from "node:dns/promises";
 import type { ResolveName, Server } from "../../../src/index.ts";
 import { DnsServer } from "../../support/dnsServer.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
@@ -30,15 +29,7 @@ const elsewhere = process.platform === "linux" ? {} : { skip: "needs several loo
 async function startDns(): Promise<{ dns: DnsServer; resolve: ResolveName }> {
   const dns = await DnsServer.start();
   started.push(dns);
-  const resolver = new Resolver({ timeout: 1_000, tries: 1 });
-  resolver.setServers([`127.0.0.1:${dns.port}`]);
-  const resolve: ResolveName = async (host) => {
-    const found = await Promise.allSettled([resolver.resolve6(host), resolver.resolve4(host)]);
-    const addresses = found.flatMap((outcome) => (outcome.status === "fulfilled" ? outcome.value : []));
-    if (addresses.length === 0) throw (found[1] as PromiseRejectedResult).reason ?? new Error("no address");
-    return addresses;
-  };
-  return { dns, resolve };
+  return { dns, resolve: dns.resolvers.resolve };
 }
 
 const named = (name: string, host: string, port: number): Promise<Server> =>

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { ClientOptions, Endpoint, ResolveName, Server } from "../../../src/index.ts";
+import { orAborted, withinTime } from "../../../src/rpc/boundedWork.ts";
 import type { StickyClient } from "../../../src/rpc/stickyClient.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
@@ -205,4 +206,87 @@ test("endpoints that close as soon as they are open settle every call", async ()
   const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => client.request(text("x"))));
   for (const outcome of outcomes)
     if (outcome.status === "rejected") assert.equal(outcome.reason.name, "SealwireError");
+});
+
+test("functions that call the client again are asked in a turn of their own", async () => {
+  const server = await named("a");
+  const answers: Promise<unknown>[] = [];
+  let inCall = false;
+  let asked = 0;
+  const calling = <T>(result: T): T => {
+    asked++;
+    assert.equal(inCall, false, "not inside of a call");
+    answers.push(client.request(text("x")), client.connected(), client.send(text("x")));
+    return result;
+  };
+  const client = clientOf({
+    endpoints: () => calling([{ host: "a.test", port: server.port }]),
+    resolve: () => calling(["127.0.0.1"]),
+  });
+  inCall = true;
+  const first = ask(client);
+  inCall = false;
+  assert.equal(await first, "a");
+  await Promise.all(answers);
+  assert.equal(asked, 2);
+});
+
+test("endpoints that are replaced during a race: those who wait go on with the new ones, sticky or not", async () => {
+  const silent = await RawListener.listen();
+  listeners.push(silent);
+  const server = await named("a");
+  const gone = await named("b");
+  await gone.close();
+  let list: Endpoint[] = [{ port: gone.port }, { port: silent.port }];
+  // The handshake with the silent one outlasts the test.
+  const client = clientOf({ endpoints: () => list, handshakeTimeoutMs: 100_000, requestTimeoutMs: 50_000 });
+  const waiting = [
+    ask(client),
+    ask(client.sticky("x") as StickyClient),
+    ask(client.sticky("y") as StickyClient),
+  ];
+  const connected = client.connected();
+  await waitFor(() => client.stats.endpoints!.some(({ state }) => state === "failing"), "the one to fail");
+  list = [{ port: server.port }];
+  await waitFor(() => {
+    client.request(text("x"), { timeoutMs: 5_000 }).catch(() => {});
+    return client.stats.endpoints!.length === 1;
+  }, "the new list");
+  assert.deepEqual(await Promise.all(waiting), ["a", "a", "a"]);
+  assert.equal((await connected).state, "open");
+  await waitFor(() => client.stats.inFlightRequests === 0, "the calls to end");
+});
+
+test("sticky calls settle while the endpoints they belong to leave and come", async () => {
+  const servers = [await named("0"), await named("1"), await named("2")];
+  let turn = 0;
+  const client = clientOf({ endpoints: () => [turn, turn + 1].map((i) => ({ port: servers[i % 3]!.port })) });
+  const outcomes: string[] = [];
+  const keys = Array.from({ length: 12 }, (_, i) => `${i}`);
+  const firstTurns = client.stats.lookups!;
+  await waitFor(() => {
+    turn++;
+    for (const key of keys) {
+      ask(client.sticky(key) as StickyClient).then(
+        (name) => outcomes.push(name),
+        (error) => outcomes.push(error.code),
+      );
+    }
+    for (const server of servers) for (const connection of server.connections) void connection.close();
+    return client.stats.lookups! >= firstTurns + 3;
+  }, "three lists");
+  await waitFor(() => client.stats.inFlightRequests === 0, "all to settle");
+  assert.deepEqual(new Set(outcomes.filter((outcome) => !["0", "1", "2"].includes(outcome))), new Set());
+});
+
+test("what the application's functions promise is waited for so long, or until the signal", async () => {
+  const abort = new AbortController();
+  const never = new Promise<never>(() => {});
+  const late = () => new Error("late");
+  await assert.rejects(withinTime(never, abort.signal, 5, late), /late/);
+  assert.equal(await withinTime(Promise.resolve(7), abort.signal, 60_000, late), 7);
+  const waits = [withinTime(never, abort.signal, 60_000, late), orAborted(never, abort.signal)];
+  abort.abort(new Error("enough"));
+  for (const wait of waits) await assert.rejects(wait, /enough/);
+  await assert.rejects(orAborted(Promise.resolve(7), abort.signal), /enough/);
 });

@@ -320,6 +320,23 @@ test("what is kept for moving is bounded: a call beyond that ends where it is", 
 });
 const ofLong = (got: readonly string[]) => got.filter(({ length }) => length === 50_000).length;
 
+test("with one endpoint a call that was not begun goes to its next connection; with host and port its caller is told", async () => {
+  const once: Script = (session, frame, got) =>
+    got === 1 ? closeAfter(0)(session) : say(session, frame.sequence, Kind.reply, frame.body);
+  const several = await scripted(once);
+  const client = clientOf([several.port]);
+  assert.equal(fromText(await client.request(text("call"))), "call");
+  assert.deepEqual(several.got, ["call", "call"]);
+  const one = await scripted(once);
+  const plain = startClient({ ...options, port: one.port });
+  const error = await rejectsWith(plain.request(text("call")), "ERR_CONNECTION_LOST");
+  assert.equal(error.notBegun, true);
+  assert.equal(fromText(await plain.request(text("call again"))), "call again");
+  await plain.close();
+  const closed = await rejectsWith(plain.request(text("call")), "ERR_CLOSED");
+  assert.equal(closed.notBegun, true);
+});
+
 test("a call that moves keeps its deadline and its signal", async () => {
   const refusing = await scripted(closeAfter(0));
   const dead = await startServer(options);

@@ -182,6 +182,89 @@ test("calls that wait for one of several endpoints tell a full queue, too", asyn
   });
 });
 
+test("endpoints that join, fail, are probed and leave, and lookups that fail, each with its reason", async () => {
+  const names = ["joined", "failed", "probed", "left"].map((event) => `sealwire.endpoint.${event}`);
+  await watching([...names, "sealwire.lookup.failed"], async (told) => {
+    const [joined, failed, probed, left] = names.map((name) => told.get(name)!) as [
+      Told[],
+      Told[],
+      Told[],
+      Told[],
+    ];
+    const serving = (port: number) => startServer({ psk: PSK, port, onMessage: echo });
+    const [a, b] = [await serving(0), await serving(0)];
+    let list = [a, b];
+    let failure: Error | undefined;
+    const client = startClient({
+      psk: PSK,
+      endpoints: () => {
+        if (failure !== undefined) throw failure;
+        return list.map(({ port }) => ({ port }));
+      },
+    });
+    const call = () => client.request(new Uint8Array(1)).catch(() => {});
+    const portOf = ({ endpoint }: Told) => (endpoint as { port: number }).port;
+    await call();
+    assert.deepEqual(joined.map(portOf), [a.port, b.port]);
+    assert.ok(joined.every((message) => message.client === client));
+    assert.deepEqual(
+      client.stats.endpoints!.map(({ probeInMs }) => probeInMs),
+      [0, 0],
+    );
+    await b.close();
+    await waitFor(() => {
+      void call();
+      return failed.length > 0;
+    }, "the one to fail");
+    const { error, pauseMs, endpoint } = failed[0]!;
+    assert.equal(portOf(failed[0]!), b.port);
+    assert.match((error as { code: string }).code, /^ERR_(DIAL_FAILED|CONNECTION_LOST|HANDSHAKE)$/);
+    assert.ok((pauseMs as number) > 0);
+    assert.equal((endpoint as { state: string }).state, "failing");
+    assert.ok((endpoint as { probeInMs: number }).probeInMs > 0);
+    await waitFor(() => {
+      void call();
+      return probed.length > 0;
+    }, "a probe that fails");
+    assert.deepEqual(
+      [portOf(probed[0]!), (probed[0]!.error as { code: string }).code],
+      [b.port, "ERR_DIAL_FAILED"],
+    );
+    await serving(b.port);
+    await waitFor(() => {
+      void call();
+      return probed.at(-1)!.error === undefined;
+    }, "a probe that opens it");
+    assert.equal((probed.at(-1)!.endpoint as { state: string }).state, "open");
+    assert.equal(left.length, 0);
+    // A server that drains makes the client look again.
+    const lookAgain = () => {
+      for (const connection of a.connections) void connection.close();
+      void call();
+    };
+    failure = new Error("the registry is down");
+    await waitFor(() => {
+      lookAgain();
+      return told.get("sealwire.lookup.failed")!.length > 0;
+    }, "a lookup that fails");
+    assert.deepEqual(told.get("sealwire.lookup.failed")![0], { client, error: failure });
+    assert.equal(client.stats.lookupError, failure);
+    failure = undefined;
+    list = [a];
+    await waitFor(() => {
+      lookAgain();
+      return left.length > 0;
+    }, "the one that is not listed to leave");
+    assert.deepEqual([portOf(left[0]!), left[0]!.reason], [b.port, "unlisted"]);
+    await waitFor(() => client.stats.inFlightRequests === 0, "the calls to end");
+    const closed = client.close();
+    assert.equal(left.length, 1, "nothing is told inside of a call");
+    await closed;
+    assert.deepEqual([left.length, portOf(left[1]!), left[1]!.reason], [2, a.port, "closed"]);
+    assert.equal(joined.length, 2);
+  });
+});
+
 test("one subscriber of one of the five tracing channels is enough", async () => {
   for (const event of ["start", "asyncEnd"]) {
     const name = `tracing:sealwire.request:${event}`;

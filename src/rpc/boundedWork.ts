@@ -1,0 +1,34 @@
+// Waiting for functions of the application, which may ignore their signal or never settle.
+
+import { type AbortWatcher, unwatchSignal, watchSignal } from "./abortWatchers.ts";
+import { CallbackDeadline, timers } from "./timers.ts";
+
+/** What `work` gives, or the signal's reason when that comes first: what ignores the signal keeps nobody waiting. */
+export function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const watcher: AbortWatcher = { aborted: () => reject(signal.reason) };
+    if (signal.aborted) reject(signal.reason);
+    else watchSignal(signal, watcher);
+    work.then(resolve, reject).finally(() => unwatchSignal(signal, watcher));
+  });
+}
+
+/** The same, or `late()` when it takes so long. */
+export async function withinTime<T>(
+  work: Promise<T>,
+  signal: AbortSignal,
+  timeoutMs: number,
+  late: () => Error,
+): Promise<T> {
+  let expire!: (error: Error) => void;
+  const expired = new Promise<never>((_resolve, reject) => {
+    expire = reject;
+  });
+  const deadline = new CallbackDeadline(() => expire(late()));
+  timers.arm(deadline, timeoutMs);
+  try {
+    return await orAborted(Promise.race([work, expired]), signal);
+  } finally {
+    timers.cancel(deadline);
+  }
+}

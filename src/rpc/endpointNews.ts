@@ -1,0 +1,51 @@
+// What becomes of a client's endpoints, for the subscribers of node:diagnostics_channel. Never inside a call of the
+// application: endpoints are found, fail and leave in turns of their own.
+
+import type { SealwireError } from "../base/errors.ts";
+import { channels } from "../core/diagnostics.ts";
+import type { EndpointStats } from "./endpointStats.ts";
+
+/** Why a client has an endpoint no more. */
+export type LeavingReason = "closed" | "unlisted";
+
+interface Told {
+  readonly stats: EndpointStats;
+}
+
+export class EndpointNews {
+  readonly #client: object;
+
+  /** @param client that the endpoints belong to */
+  constructor(client: object) {
+    this.#client = client;
+  }
+
+  /** A lookup found it. */
+  joined(endpoint: Told): void {
+    this.#tell(channels.endpointJoined, endpoint, {});
+  }
+
+  /** The client was closed, or a lookup did not find it any more. */
+  left(endpoint: Told, reason: LeavingReason): void {
+    this.#tell(channels.endpointLeft, endpoint, { reason });
+  }
+
+  /** It gets no calls for `pauseMs`, and then a probe. */
+  failed(endpoint: Told, error: SealwireError, pauseMs: number): void {
+    this.#tell(channels.endpointFailed, endpoint, { error, pauseMs });
+  }
+
+  /** It was dialled again after a failure. Without an error it is in the choice again. */
+  probed(endpoint: Told, error: SealwireError | undefined): void {
+    this.#tell(channels.endpointProbed, endpoint, { error });
+  }
+
+  /** A lookup failed, or a part of it; what was found before stays in use. */
+  lookupFailed(error: unknown): void {
+    if (channels.lookupFailed.hasSubscribers) channels.lookupFailed.publish({ client: this.#client, error });
+  }
+
+  #tell(channel: (typeof channels)["endpointLeft"], { stats }: Told, more: object): void {
+    if (channel.hasSubscribers) channel.publish({ client: this.#client, endpoint: stats, ...more });
+  }
+}
