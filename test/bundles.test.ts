@@ -379,7 +379,7 @@ describe("size", () => {
     console.log(`${name}: ${total} bytes minified`);
     expect(total).toBeLessThan(bytes);
     const inputs = [...loaded].flatMap((path) => Object.keys(outputs[path]!.inputs));
-    const late = /denoSockets|healthProbes|proxyReader/;
+    const late = /denoSockets|endpointTargets|healthProbes|proxyReader/;
     expect(inputs.filter((path) => late.test(path))).toEqual([]);
   });
 

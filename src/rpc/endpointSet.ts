@@ -8,7 +8,7 @@ import { EndpointMember, type MemberEvents } from "./endpointMember.ts";
 import { EndpointNews, type LeavingReason } from "./endpointNews.ts";
 import type { CheckedEndpoint, EndpointSource } from "./endpointOptions.ts";
 import { EndpointResolver } from "./endpointResolver.ts";
-import { type Target, TargetFinder } from "./endpointTargets.ts";
+import type { Found, Target, TargetFinder } from "./endpointTargets.ts";
 import { byRendezvous } from "./rendezvous.ts";
 
 export interface EndpointsContext extends Omit<ClientContext, "address">, EndpointSource {
@@ -24,6 +24,7 @@ export class EndpointSet implements MemberEvents {
   readonly #onOpen: () => void;
   readonly #news: EndpointNews;
   readonly resolver: EndpointResolver;
+  #finder: TargetFinder | undefined;
   readonly #members = new Map<string, EndpointMember>();
   /** Closed since they are no endpoints any more; their calls finish. */
   readonly #leaving = new Map<EndpointMember, Promise<void>>();
@@ -44,9 +45,8 @@ export class EndpointSet implements MemberEvents {
     this.#context = context;
     this.#onOpen = onOpen;
     this.#news = new EndpointNews(client);
-    const finder = new TargetFinder(context);
     this.resolver = new EndpointResolver(
-      (signal) => finder.find(signal),
+      (signal) => this.#find(signal),
       LOOKUP_TIMEOUT_MS,
       this.#news,
       (targets) => this.#take(targets),
@@ -154,6 +154,15 @@ export class EndpointSet implements MemberEvents {
   }
 
   // ---- What is found, and what members tell ---------------------------------------------------------------
+
+  /** Loaded when it is needed: clients of one server are spared it. */
+  async #find(signal: AbortSignal): Promise<Found> {
+    if (this.#finder === undefined) {
+      const { TargetFinder } = await import("./endpointTargets.ts");
+      this.#finder = new TargetFinder(this.#context);
+    }
+    return this.#finder.find(signal);
+  }
 
   #take(targets: readonly Target[]): void {
     const keys = new Set(targets.map(({ key }) => key));
