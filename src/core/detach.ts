@@ -24,6 +24,11 @@ function findTransfer(): ((buffer: ArrayBuffer) => void) | undefined {
   return (buffer) => port1.postMessage(undefined, [buffer]);
 }
 
+/** Whether nothing else lies in the ArrayBuffer of these bytes, and they begin where it does. */
+export function ownsItsMemory({ buffer, byteOffset, length }: Uint8Array): boolean {
+  return byteOffset === 0 && buffer.byteLength - length <= SPARE_BYTES && buffer instanceof ArrayBuffer;
+}
+
 /**
  * Frees the memory of `bytes` if they have an ArrayBuffer to themselves. Nobody may use them afterwards; what they
  * held is not wiped.

@@ -38,15 +38,23 @@ export const channels = {
 
 /** Requests of this side: a TracingChannel, which is five channels by these names. */
 const REQUESTS = "sealwire.request";
-const requestChannels = ["start", "end", "asyncStart", "asyncEnd", "error"].map((event) =>
-  channel(`tracing:${REQUESTS}:${event}`),
-);
+const ofRequests = (event: string): Channel => channel(`tracing:${REQUESTS}:${event}`);
+const starts = ofRequests("start");
+const ends = ofRequests("end");
+const asyncStarts = ofRequests("asyncStart");
+const asyncEnds = ofRequests("asyncEnd");
+const errors = ofRequests("error");
 const requests = found?.tracingChannel?.(REQUESTS);
 
 /** Whether anybody traces requests. Not asked of the TracingChannel, whose `hasSubscribers` is undefined in Bun. */
 export function tracesRequests(): boolean {
-  for (const { hasSubscribers } of requestChannels) if (hasSubscribers) return true;
-  return false;
+  return (
+    starts.hasSubscribers ||
+    ends.hasSubscribers ||
+    asyncStarts.hasSubscribers ||
+    asyncEnds.hasSubscribers ||
+    errors.hasSubscribers
+  );
 }
 
 /** Runs a request; its start, its end and its outcome (`result` or `error` of the context) are published. */

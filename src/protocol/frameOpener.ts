@@ -9,6 +9,7 @@ import { COPY_HAZARD_BYTES, copyInto } from "../core/copy.ts";
 import { wipeAndDetach } from "../core/detach.ts";
 import { unfilledMemory } from "../core/unfilledMemory.ts";
 import { memory } from "../core/wasmModule.ts";
+import { frameIsShared, frameWasTaken, offerFrame } from "./bodies.ts";
 import type { FrameSink } from "./frameSink.ts";
 import type { Role } from "./handshake.ts";
 import { lendMemory } from "./receiveMemory.ts";
@@ -107,7 +108,10 @@ export class FrameOpener implements FrameSink {
     this.#frame(memoryForIt, front, front + total, this.#bodyViews, NOT_SHARED);
   }
 
-  /** The runtime's GCM gives each plaintext in memory of its own, which is free again when it was handled. */
+  /**
+   * The runtime opens each plaintext to memory of its own. Bodies that the application keeps may stay in it; without
+   * any, it is free again when it was handled.
+   */
   #openOneByOne(start: number, end: number, count: number): void {
     let frame = start;
     for (let i = 0; i < count && !this.#sink.stopped; i++) {
@@ -115,10 +119,11 @@ export class FrameOpener implements FrameSink {
       if (plaintext === undefined) throw notAuthentic();
       this.#prove();
       frame += LENGTH_BYTES + readU32(memory, frame);
+      if (!this.#bodyViews) offerFrame(plaintext);
       try {
         this.#frame(plaintext, 0, plaintext.length, true, end - frame);
       } finally {
-        wipeAndDetach(plaintext);
+        if (!frameWasTaken()) wipeAndDetach(plaintext);
       }
     }
   }
@@ -171,6 +176,7 @@ export class FrameOpener implements FrameSink {
     }
     if (this.#awaitsFirst) throw new SealwireError("ERR_PROTOCOL", "the first frame is a bundle");
     if (bodyStart === end) throw new SealwireError("ERR_PROTOCOL", "an empty bundle");
+    frameIsShared();
     this.#sink.bundle(bytes, bodyStart, end, more);
   }
 

@@ -7,6 +7,7 @@ import { MAX_MS } from "../base/options.ts";
 import { copyOf } from "../core/bytes.ts";
 import { now } from "../core/eventLoop.ts";
 import { wipe } from "../core/wipe.ts";
+import { placeBody, placed } from "../protocol/bodies.ts";
 import { Allowance, messageCost } from "../protocol/credit.ts";
 import { Origin } from "../protocol/errorBody.ts";
 import type { Role } from "../protocol/handshake.ts";
@@ -14,7 +15,6 @@ import type { CallHead } from "../protocol/head.ts";
 import { HeadReader, type SharedHead } from "../protocol/preparedHead.ts";
 import { BASE_SETTINGS } from "../protocol/settings.ts";
 import { Kind } from "../protocol/wire.ts";
-import { copyBody } from "./bodies.ts";
 import { Handlers, type HandlersOptions } from "./handlers.ts";
 import { IncomingStream } from "./incomingStream.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -331,8 +331,9 @@ export class Arrivals implements MessageOwner {
   ): IncomingMessage {
     if (this.#options.bodyViews || !lent)
       return new IncomingMessage(this, sequence, bytes, start, end, parts);
-    const body = copyBody(bytes, start, end, more);
-    return new IncomingMessage(this, sequence, body, 0, body.length, parts);
+    placeBody(bytes, start, end, more);
+    const at = placed.start;
+    return new IncomingMessage(this, sequence, placed.bytes, at, at + end - start, parts);
   }
 
   /** A one-way message with a view as its body ends when its handler returns: the next one is the same object. */
@@ -387,10 +388,9 @@ export class Arrivals implements MessageOwner {
       this.#begin(message, cost);
       return;
     }
-    if (isLent) {
-      const { bytes, start, end } = message;
-      message.reuse(copyOf(bytes, start, end), 0, end - start);
-    }
+    const { bytes, start, end } = message;
+    // What waits is counted by its length: it must not hold a whole frame alive.
+    if (isLent || bytes.length > end - start) message.reuse(copyOf(bytes, start, end), 0, end - start);
     if (isRequest) this.#handlers.hold(message);
     this.#room.add(message, cost);
   }

@@ -126,8 +126,8 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   // ---- Choosing -----------------------------------------------------------------------------------------
 
   /** 1 and more: busy. Requests in flight and bytes that wait are on one scale. */
-  #load(connection: RpcConnection): number {
-    return connection.inFlightRequests / this.#busyRequests + connection.pendingBytes / this.#busyBytes;
+  #load({ link }: RpcConnection): number {
+    return link.requests.size / this.#busyRequests + link.outbox.pendingBytes / this.#busyBytes;
   }
 
   #takes(connection: RpcConnection, kind: CallKind, bodyBytes: number): boolean {

@@ -42,6 +42,7 @@ export class FlushPromises {
 
   /** `writtenBytes` bytes in all have gone to the kernel. */
   settle(writtenBytes: number): void {
+    if (this.#waiting.length === 0) return;
     while (this.#head < this.#waiting.length && this.#waiting[this.#head]!.target <= writtenBytes) {
       const next = this.#waiting[this.#head]!;
       this.#waiting[this.#head++] = undefined;

@@ -5,6 +5,7 @@
 import { SealwireError } from "../base/errors.ts";
 import { readU32, viewOf } from "../core/bytes.ts";
 import type { RecordHandler } from "../protocol/backlog.ts";
+import { keepBody } from "../protocol/bodies.ts";
 import { decodeError, Origin } from "../protocol/errorBody.ts";
 import type { Role } from "../protocol/handshake.ts";
 import { HeadReader } from "../protocol/preparedHead.ts";
@@ -12,7 +13,6 @@ import { decodeReason, type Reason } from "../protocol/reason.ts";
 import { decodeSettings, type Settings } from "../protocol/settings.ts";
 import { FIRST_RESERVED_KIND, Kind, LAST_RESERVED_KIND } from "../protocol/wire.ts";
 import type { Arrivals } from "./arrivals.ts";
-import { copyBody } from "./bodies.ts";
 import { PendingCall } from "./call.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Outbox } from "./outbox.ts";
@@ -170,7 +170,7 @@ export class Inbox implements RecordHandler {
     if (request === undefined) return;
     const { into } = request;
     if (into === undefined) {
-      request.resolve(lent ? copyBody(bytes, start, end, more) : viewOf(bytes, start, end));
+      request.resolve(lent ? keepBody(bytes, start, end, more) : viewOf(bytes, start, end));
     } else if (end - start > into.length) {
       const text = `the answer has ${end - start} bytes, the caller's buffer ${into.length}`;
       request.reject(new SealwireError("ERR_MESSAGE_TOO_LARGE", text));

@@ -11,15 +11,22 @@
 
 import type { ConnectionState } from "./peer.ts";
 
-export type State =
-  | "dialing"
-  | "handshaking"
-  | "unproven"
-  | "open"
-  | "draining"
-  | "closing"
-  | "closed"
-  | "gone";
+/** The states in the order in which a connection goes through them; comparing numbers is what every message costs. */
+const Stage = {
+  dialing: 0,
+  handshaking: 1,
+  unproven: 2,
+  open: 3,
+  draining: 4,
+  closing: 5,
+  closed: 6,
+  gone: 7,
+} as const;
+
+type StageNumber = (typeof Stage)[keyof typeof Stage];
+export type State = keyof typeof Stage;
+
+const stateNames = Object.keys(Stage) as State[];
 
 /** What applications see of each state. */
 const publicStates: Record<State, ConnectionState> = {
@@ -34,7 +41,7 @@ const publicStates: Record<State, ConnectionState> = {
 };
 
 export class Lifecycle {
-  #state: State = "dialing";
+  #stage: StageNumber = Stage.dialing;
   /** Draining is said on the wire, so the peer's counts, too. */
   readonly #saysDrain: boolean;
   #closeWanted = false;
@@ -47,16 +54,16 @@ export class Lifecycle {
   }
 
   get state(): State {
-    return this.#state;
+    return stateNames[this.#stage]!;
   }
 
   get publicState(): ConnectionState {
-    return publicStates[this.#state];
+    return publicStates[this.state];
   }
 
   /** New calls are sent at once. */
   get isOpen(): boolean {
-    return this.#state === "open";
+    return this.#stage === Stage.open;
   }
 
   /** `close` was called, however far the connection is. */
@@ -66,22 +73,22 @@ export class Lifecycle {
 
   /** Takes and gives nothing any more. */
   get isOver(): boolean {
-    return this.#state === "closed" || this.#state === "gone";
+    return this.#stage >= Stage.closed;
   }
 
   /** New calls of this side are taken: they wait for the handshake, if need be. */
   get takesCalls(): boolean {
-    return !this.#closeWanted && !this.isOver && this.#state !== "draining" && this.#state !== "closing";
+    return this.#stage <= Stage.open && !this.#closeWanted;
   }
 
   /** Answers and control messages of this side may still be sent. */
   get maySend(): boolean {
-    return !this.isOver && this.#state !== "closing";
+    return this.#stage < Stage.closing;
   }
 
   /** The session is established and the peer proven, and neither side's end has been sent. */
   get isEstablished(): boolean {
-    return this.#state === "open" || this.#state === "draining" || this.#state === "closing";
+    return this.#stage >= Stage.open && this.#stage <= Stage.closing;
   }
 
   /** The peer said that nothing follows. */
@@ -95,18 +102,18 @@ export class Lifecycle {
   }
 
   connected(): void {
-    this.#state = "handshaking";
+    this.#stage = Stage.handshaking;
   }
 
   /** The keys are there. */
   keyed(): void {
-    this.#state = "unproven";
+    this.#stage = Stage.unproven;
   }
 
   /** The peer is proven, or the protocol proves nothing. False when it was before. */
   opened(): boolean {
-    if (this.#state !== "unproven") return false;
-    this.#state = "open";
+    if (this.#stage !== Stage.unproven) return false;
+    this.#stage = Stage.open;
     return true;
   }
 
@@ -116,8 +123,8 @@ export class Lifecycle {
 
   /** Nothing new from this side. True the first time: then it is to be said. */
   drain(): boolean {
-    if (this.#state !== "open") return false;
-    this.#state = "draining";
+    if (this.#stage !== Stage.open) return false;
+    this.#stage = Stage.draining;
     return true;
   }
 
@@ -135,22 +142,22 @@ export class Lifecycle {
 
   /** Nothing is in flight on this side. True once, when this side's end is to be sent. */
   finish(): boolean {
-    if (this.#state !== "draining" || (this.#saysDrain && this.#peer === "talking")) return false;
-    this.#state = "closing";
+    if (this.#stage !== Stage.draining || (this.#saysDrain && this.#peer === "talking")) return false;
+    this.#stage = Stage.closing;
     return true;
   }
 
   /** False when it was over before. */
   close(): boolean {
     if (this.isOver) return false;
-    this.#state = "closed";
+    this.#stage = Stage.closed;
     return true;
   }
 
   /** The socket is gone. False when it was before. */
   leave(): boolean {
-    if (this.#state === "gone") return false;
-    this.#state = "gone";
+    if (this.#stage === Stage.gone) return false;
+    this.#stage = Stage.gone;
     return true;
   }
 }

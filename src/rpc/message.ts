@@ -96,7 +96,10 @@ export class IncomingMessage implements Message {
   }
 
   get body(): Uint8Array {
-    this.#body ??= viewOf(this.bytes, this.start, this.end);
+    if (this.#body === undefined) {
+      const { bytes, start, end } = this;
+      this.#body = end - start === bytes.length ? bytes : viewOf(bytes, start, end);
+    }
     return this.#body;
   }
 

@@ -2,8 +2,8 @@
 // end of some later turn, when that is over.
 
 import { yieldToEventLoop } from "../core/eventLoop.ts";
+import { endSharing } from "../protocol/bodies.ts";
 import { enterRead, leaveRead } from "../protocol/receiveMemory.ts";
-import { endSharing } from "./bodies.ts";
 import type { HandlerBudget, HandlerWaiter } from "./handlerBudget.ts";
 import type { TurnQueue, TurnTask } from "./turnQueue.ts";
 

@@ -165,6 +165,43 @@ for (const { name, options, withKinds } of protocols) {
     });
   });
 
+  test(`${name}: bodies that came together in long frames are the handler's to keep, at multiples of 8`, async () => {
+    const kept: Uint8Array[] = [];
+    const onMessage = (message: Message) => {
+      kept.push(message.body);
+      if (message.expectsReply) message.reply(message.body);
+    };
+    const { client } = await startPair({ ...options, onMessage }, { ...options, maxConnections: 1 });
+    await client.connected();
+    const lengths = Array.from({ length: 400 }, (_, i) => [1_400 + i, i, 3_001, 600][i % 4]!);
+    for (let round = 0; round < 3; round++) {
+      const answers = await Promise.all(
+        lengths.map((length, i) => {
+          if (i % 3 === 0) return client.request(patternBytes(length, i));
+          client.sendNoWait(patternBytes(length, i));
+          return undefined;
+        }),
+      );
+      answers.forEach((answer, i) => {
+        if (answer === undefined) return;
+        assertSameBytes(answer, patternBytes(lengths[i]!, i), `answer ${i}`);
+        assert.equal(answer.byteOffset % 8, 0);
+      });
+    }
+    await waitFor(() => kept.length === 3 * lengths.length, "all messages");
+    const left = new Map<string, number>();
+    const nameOf = (bytes: Uint8Array) => `${bytes.length}:${bytes[0]}:${bytes.at(-1)}`;
+    lengths.forEach((length, i) => {
+      const body = nameOf(patternBytes(length, i));
+      left.set(body, (left.get(body) ?? 0) + 3);
+    });
+    for (const body of kept) {
+      assert.equal(body.byteOffset % 8, 0);
+      left.set(nameOf(body), left.get(nameOf(body))! - 1);
+    }
+    assert.ok([...left.values()].every((count) => count === 0));
+  });
+
   test(`${name}: bodies hold the bytes while the handler runs, as body and as bytes[start, end)`, async () => {
     const seen: number[] = [];
     const onMessage = (message: Message) => {

@@ -1,0 +1,108 @@
+// Bodies that the application keeps: they hold their bytes whatever comes next, any typed array fits on them, and what
+// they hold alive is no more than documented.
+
+import assert from "node:assert/strict";
+import {
+  endSharing,
+  frameIsShared,
+  frameWasTaken,
+  keepBody,
+  offerFrame,
+} from "../../../src/protocol/bodies.ts";
+import { test } from "../../support/harness.ts";
+import { assertSameBytes, patternBytes } from "../../support/rpcHarness.ts";
+
+const HEADER_BYTES = 9;
+const MAX_FRAME_SHARE = 64;
+const SHARED_BYTES = 16_384;
+
+/** A plaintext with these bodies, each behind a header, and where each begins. */
+function frameOf(lengths: readonly number[], front: number): { plaintext: Uint8Array; starts: number[] } {
+  const total = lengths.reduce((sum, length) => sum + HEADER_BYTES + length, front);
+  const plaintext = new Uint8Array(total).fill(0xee);
+  const starts: number[] = [];
+  let at = front;
+  lengths.forEach((length, i) => {
+    at += HEADER_BYTES;
+    starts.push(at);
+    plaintext.set(patternBytes(length, i), at);
+    at += length;
+  });
+  return { plaintext, starts };
+}
+
+/** Keeps all bodies of a frame, as the records of a bundle come. */
+function keepAll(lengths: readonly number[], front = 5): { bodies: Uint8Array[]; plaintext: Uint8Array } {
+  const { plaintext, starts } = frameOf(lengths, front);
+  offerFrame(plaintext);
+  frameIsShared();
+  const bodies = lengths.map((length, i) => {
+    const start = starts[i]!;
+    return keepBody(plaintext, start, start + length, plaintext.length - start - length);
+  });
+  return { bodies, plaintext };
+}
+
+const mixtures: [name: string, lengths: number[]][] = [
+  ["all long", Array.from({ length: 40 }, (_, i) => 1_400 + i)],
+  ["all short", Array.from({ length: 700 }, (_, i) => i % 70)],
+  ["short and long in turn", Array.from({ length: 60 }, (_, i) => (i % 2 === 0 ? i : 2_000 + i))],
+  ["every length up to 300", Array.from({ length: 300 }, (_, i) => i)],
+  ["longer than what is shared", [5_000, 30_000, 4_097, 4_096]],
+];
+
+for (const [name, lengths] of mixtures) {
+  test(`bodies of one frame, ${name}: whole, at multiples of 8, and none holds more than it may`, () => {
+    for (let front = 5; front < 13; front++) {
+      const { bodies, plaintext } = keepAll(lengths, front);
+      const stays = bodies.filter(({ buffer }) => buffer === plaintext.buffer);
+      assert.equal(frameWasTaken(), stays.length > 0);
+      // Whoever does not stay in a frame that nobody took: its memory is wiped, and used for the next one.
+      if (stays.length === 0) plaintext.fill(0);
+      keepAll([1_400, 1, 1_400]);
+      endSharing();
+      bodies.forEach((body, i) => {
+        const length = lengths[i]!;
+        assertSameBytes(body, patternBytes(length, i), `body ${i}`);
+        assert.equal(body.byteOffset % 8, 0, `body ${i} of ${length} bytes is aligned`);
+        assert.equal(body.constructor, Uint8Array);
+        const mayHold = Math.max(SHARED_BYTES, length, length * MAX_FRAME_SHARE);
+        assert.ok(body.buffer.byteLength <= mayHold, `${length} bytes hold ${body.buffer.byteLength}`);
+      });
+    }
+  });
+}
+
+test("a body that came alone can be transferred; neighbours can't take each other along", () => {
+  const { plaintext, starts } = frameOf([20_000], 0);
+  offerFrame(plaintext);
+  const alone = keepBody(plaintext, starts[0]!, plaintext.length, 0);
+  assert.equal(frameWasTaken(), true);
+  assertSameBytes(
+    structuredClone(alone, { transfer: [alone.buffer as ArrayBuffer] }),
+    patternBytes(20_000, 0),
+  );
+
+  const { bodies } = keepAll([2_000, 2_000]);
+  try {
+    structuredClone(bodies[0], { transfer: [bodies[0]!.buffer as ArrayBuffer] }); // Node 20 copies, the others throw
+  } catch {}
+  assertSameBytes(bodies[1]!, patternBytes(2_000, 1));
+  frameWasTaken();
+  endSharing();
+});
+
+test("memory that is used otherwise is copied from: another frame's, or one that is part of something", () => {
+  const { plaintext, starts } = frameOf([2_000], 5);
+  const whole = new Uint8Array(plaintext.length + 100);
+  const part = whole.subarray(100);
+  part.set(plaintext);
+  offerFrame(part);
+  const body = keepBody(part, starts[0]!, part.length, 0);
+  assert.equal(frameWasTaken(), false);
+  const later = keepBody(plaintext, starts[0]!, plaintext.length, 0);
+  whole.fill(0);
+  plaintext.fill(0);
+  assertSameBytes(body, patternBytes(2_000, 0));
+  assertSameBytes(later, patternBytes(2_000, 0));
+});
