@@ -16,6 +16,7 @@ import type { Arrivals } from "./arrivals.ts";
 import { PendingCall } from "./call.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Outbox } from "./outbox.ts";
+import { Pongs } from "./pongs.ts";
 import type { PendingRequest, RequestTable } from "./requests.ts";
 import type { ReceivingEnd } from "./streams.ts";
 
@@ -47,6 +48,7 @@ export class Inbox implements RecordHandler {
   readonly #speaksV2: boolean;
   /** Parity of the numbers of this side's requests. */
   readonly #ownParity: number;
+  readonly #pongs: Pongs;
   readonly #heads = new HeadReader();
   #settingsSeen = false;
   droppedReplies = 0;
@@ -63,6 +65,7 @@ export class Inbox implements RecordHandler {
     this.#requests = peers.requests;
     this.#outbox = peers.outbox;
     this.#arrivals = peers.arrivals;
+    this.#pongs = new Pongs(peers.lifecycle, peers.outbox);
   }
 
   /** Protocol v2 takes every record: what must wait waits behind this. */
@@ -133,7 +136,7 @@ export class Inbox implements RecordHandler {
         this.#arrivals.cancel(sequence);
         return;
       case Kind.ping:
-        this.#arrivals.ping(sequence);
+        this.#pongs.ping(sequence);
         return;
       case Kind.pong:
         return;

@@ -137,7 +137,7 @@ export class Intake implements GatedReader {
   }
 
   releaseOutput(): void {
-    this.#arrivals.grantCredit();
+    this.#arrivals.credit.grant();
     this.#outbox.sender.release();
   }
 

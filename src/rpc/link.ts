@@ -243,7 +243,7 @@ export class Link<Owner extends Connection> implements DialEvents {
       maxStreams,
       messageCredit: messageCreditBytes,
     });
-    this.arrivals.settingsSent();
+    this.arrivals.credit.settingsSent(messageCreditBytes);
     this.outbox.sender.start(session, { kind: Kind.settings, body });
   }
 
@@ -265,7 +265,7 @@ export class Link<Owner extends Connection> implements DialEvents {
       onNothingWaits: () => this.#ending.sayDrain(),
       onRelief: () => {
         this.#intake?.schedule();
-        this.arrivals.grantCredit();
+        this.arrivals.credit.grant();
       },
       // What failed may run inside a call of the application, which must not find its connection closed under it.
       onFailure: (error) =>

@@ -4,12 +4,12 @@ import { SealwireError } from "../base/errors.ts";
 import { viewOf } from "../core/bytes.ts";
 import { now } from "../core/eventLoop.ts";
 import { type CallHead, checkHead } from "../protocol/head.ts";
-import { copyHead, PreparedHead, type SharedHead } from "../protocol/preparedHead.ts";
-import { type IncomingStream, NO_ITEMS } from "./incomingStream.ts";
+import { copyHead, PreparedHead } from "../protocol/preparedHead.ts";
+import type { CallParts } from "./callParts.ts";
+import { NO_ITEMS } from "./incomingStream.ts";
 import type { Position } from "./line.ts";
-import type { OutgoingStream } from "./outgoingStream.ts";
 import type { Connection, Message } from "./peer.ts";
-import { type Deadline, timers } from "./timers.ts";
+import { timers } from "./timers.ts";
 
 /** The connection's side of its messages. */
 export interface MessageOwner {
@@ -25,20 +25,6 @@ export interface MessageOwner {
 }
 
 const NO_HEAD: CallHead = {};
-
-/** What a call has beyond a request. */
-export interface CallParts {
-  /** Other messages may share it. */
-  readonly head: SharedHead;
-  /** By the monotonic clock; undefined: the caller did not say. */
-  readonly deadlineAt: number | undefined;
-  incoming: IncomingStream | undefined;
-  outgoing: OutgoingStream | undefined;
-  /** Armed while the caller waits. */
-  deadline: Deadline | undefined;
-  /** It counts among the connection's streams; the owner's own note. */
-  hasStreams: boolean;
-}
 
 export class IncomingMessage implements Message {
   readonly #owner: MessageOwner;

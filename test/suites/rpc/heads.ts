@@ -103,6 +103,18 @@ test("one-way messages with heads", async () => {
   throwsWith(() => client.send(EMPTY, 1 as never), "ERR_INVALID_ARGUMENT");
 });
 
+test("with body views, a message without a head does not have that of the message before it", async () => {
+  const methods: (string | undefined)[] = [];
+  const { client } = await pair((message) => void methods.push(message.head.method), {
+    messageBodies: "view",
+  });
+  for (const method of ["first", undefined, "third", undefined, undefined]) {
+    await client.send(text("body"), method === undefined ? undefined : { head: { method } });
+  }
+  await waitFor(() => methods.length === 5, "all messages");
+  assert.deepEqual(methods, ["first", undefined, "third", undefined, undefined]);
+});
+
 test("protocol v1 has no heads", async () => {
   const { client } = await startPair({ ...v1.options }, { ...v1.options });
   throwsWith(() => client.call(EMPTY, { streams: false }), "ERR_UNSUPPORTED");

@@ -1,0 +1,74 @@
+// Credit for the peer's messages, requests and calls (protocol v2): each was paid for when it arrives, and the credit
+// goes back when its handler begins, or when it is certain that it never will.
+
+import { SealwireError } from "../base/errors.ts";
+import { Allowance, messageCost } from "../protocol/credit.ts";
+import { BASE_SETTINGS } from "../protocol/settings.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import type { Outbox } from "./outbox.ts";
+
+/** What a peer whose messages are begun at once may have on its way at most. */
+const MAX_WINDOW_BYTES = 16_777_216;
+
+export class MessageCredit {
+  readonly #speaksV2: boolean;
+  readonly #lifecycle: Lifecycle;
+  readonly #outbox: Outbox;
+  readonly #allowance = new Allowance(BASE_SETTINGS.messageCredit);
+
+  constructor(speaksV2: boolean, lifecycle: Lifecycle, outbox: Outbox) {
+    this.#speaksV2 = speaksV2;
+    this.#lifecycle = lifecycle;
+    this.#outbox = outbox;
+  }
+
+  /** This side's settings were sent: the peer may use them. */
+  settingsSent(windowBytes: number): void {
+    const more = windowBytes - this.#allowance.window;
+    if (more > 0) this.#allowance.raise(more);
+  }
+
+  /** What arrived and was not dealt with: 0 when nothing waits, or credit is lost. */
+  get held(): number {
+    return this.#allowance.outstanding - this.#allowance.returned;
+  }
+
+  /**
+   * Something arrived; what it cost.
+   *
+   * @throws SealwireError ERR_PROTOCOL when the peer had no credit
+   */
+  pay(bytes: number): number {
+    if (!this.#speaksV2) return 0;
+    const cost = messageCost(bytes);
+    if (!this.#allowance.receive(cost)) {
+      throw new SealwireError("ERR_PROTOCOL", "a message that the peer had no credit for");
+    }
+    return cost;
+  }
+
+  /** It was dealt with. */
+  giveBack(cost: number): void {
+    this.#allowance.giveBack(cost);
+  }
+
+  /** Tells the peer of the credit that is due; coalesced, at the end of a read. */
+  grant(): void {
+    const { due } = this.#allowance;
+    if (due === 0 || !this.#speaksV2 || !this.#lifecycle.maySend) return;
+    if (this.#outbox.blocked) {
+      // Not now, but as soon as the peer has taken enough: nothing else may remind this side.
+      this.#outbox.sender.wantsRelief = true;
+      return;
+    }
+    this.#allowance.given(due);
+    this.#outbox.controls.credit(0, due);
+  }
+
+  /** The peer has more to send than credit for it, and this side keeps up: it gets more. */
+  widen(): void {
+    const { window } = this.#allowance;
+    const more = Math.min(window, MAX_WINDOW_BYTES - window);
+    if (more > 0) this.#allowance.widen(more);
+  }
+}

@@ -1,0 +1,157 @@
+// The one end of each request of the peer: a reply, an answer or an error, and what goes on until then. Its number is free
+// for counting and reuse when the end is out.
+
+import { SealwireError } from "../base/errors.ts";
+import { copyOf } from "../core/bytes.ts";
+import { wipe } from "../core/wipe.ts";
+import { Origin } from "../protocol/errorBody.ts";
+import type { CallHead } from "../protocol/head.ts";
+import { Kind } from "../protocol/wire.ts";
+import type { CallParts } from "./callParts.ts";
+import type { Handlers } from "./handlers.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import type { IncomingMessage, MessageOwner } from "./message.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Connection } from "./peer.ts";
+import { timers } from "./timers.ts";
+
+/** The rest of the connection, as far as its peer's requests concern it. */
+export interface RequestPeers {
+  readonly connection: Connection;
+  readonly lifecycle: Lifecycle;
+  readonly outbox: Outbox;
+}
+
+export interface RequestEndsEvents {
+  /** A handler is done, or a request that waited is gone: there may be room, or nothing left in flight. */
+  onSettled(): void;
+  /** A message that was kept is kept no longer: there may be room. May be told inside a call of the application. */
+  onRoom(): void;
+}
+
+export class RequestEnds implements MessageOwner {
+  readonly #speaksV2: boolean;
+  readonly connection: Connection;
+  readonly #lifecycle: Lifecycle;
+  readonly #outbox: Outbox;
+  readonly #handlers: Handlers;
+  readonly #events: RequestEndsEvents;
+  /** Requests of the peer that have no end yet, as the peer counts them. */
+  open = 0;
+  /** Calls of the peer with streams that have no end yet. */
+  openStreams = 0;
+  /** Answers behind items that are still to be sent. */
+  waiting = 0;
+
+  constructor(speaksV2: boolean, peers: RequestPeers, handlers: Handlers, events: RequestEndsEvents) {
+    this.#speaksV2 = speaksV2;
+    this.connection = peers.connection;
+    this.#lifecycle = peers.lifecycle;
+    this.#outbox = peers.outbox;
+    this.#handlers = handlers;
+    this.#events = events;
+  }
+
+  /** A call with streams has arrived. */
+  openCall(sequence: number, parts: CallParts): void {
+    this.openStreams++;
+    parts.hasStreams = true;
+    this.#outbox.streams.add(sequence, { incoming: parts.incoming, outgoing: parts.outgoing });
+  }
+
+  withError(
+    message: IncomingMessage,
+    origin: Origin,
+    code: string,
+    text: string,
+    data: Uint8Array | undefined,
+  ): void {
+    if (message.answered || !this.#lifecycle.maySend) return;
+    message.callParts?.outgoing?.fail(
+      new SealwireError("ERR_ALREADY_ANSWERED", "the call was answered with an error"),
+    );
+    if (this.#outbox.controls.error(message.sequence, origin, code, text, data)) {
+      message.markAnswered();
+      this.#ended(message);
+    }
+  }
+
+  /** The request's end is out: nothing of it goes on, and its number is free. */
+  #ended(message: IncomingMessage): void {
+    this.open--;
+    this.#closeCall(message);
+  }
+
+  /** A call has its end: nothing of it goes on. */
+  #closeCall(message: IncomingMessage): void {
+    const parts = message.callParts;
+    if (parts === undefined) return;
+    if (parts.deadline !== undefined) timers.cancel(parts.deadline);
+    if (!parts.hasStreams) return;
+    parts.hasStreams = false;
+    this.openStreams--;
+    parts.incoming?.close();
+    this.#outbox.streams.remove(message.sequence);
+  }
+
+  // ---- MessageOwner -------------------------------------------------------------------------------------
+
+  reply(message: IncomingMessage, body: Uint8Array, head: CallHead | undefined): boolean {
+    const outbox = this.#outbox;
+    outbox.checkBody(body);
+    const outgoing = message.callParts?.outgoing;
+    const isSentNow = outgoing === undefined || outgoing.isEmpty;
+    const answer = head === undefined ? body : outbox.encodeAnswer(body, head, isSentNow);
+    const kind = head === undefined ? Kind.reply : Kind.answer;
+    if (!this.#lifecycle.maySend) {
+      if (answer !== body) wipe(answer);
+      return false;
+    }
+    const { sequence } = message;
+    if (isSentNow) {
+      outbox.sender.append(sequence, kind, answer);
+      if (answer !== body) wipe(answer);
+      this.#ended(message);
+      return true;
+    }
+    // Items that were written before leave before the answer. Until then the request has no end: a cancel finds it.
+    const copy = answer === body ? copyOf(body) : answer;
+    this.#handlers.hold(message);
+    message.answerWaits = true;
+    this.waiting++;
+    outgoing.whenEmpty(() => {
+      this.waiting--;
+      message.answerLeft();
+      if (!this.#lifecycle.maySend) this.#closeCall(message);
+      else if (message.cancelReason !== undefined) this.endCancelled(message);
+      else {
+        outbox.sender.append(sequence, kind, copy);
+        this.#ended(message);
+      }
+      copy.fill(0);
+      this.#events.onSettled();
+    });
+    return true;
+  }
+
+  hold(message: IncomingMessage): void {
+    if (this.#lifecycle.isOver) {
+      message.cancel(new SealwireError("ERR_CONNECTION_LOST", "the connection is gone"));
+      return;
+    }
+    this.#handlers.hold(message);
+  }
+
+  drop(message: IncomingMessage): void {
+    this.#handlers.drop(message);
+    this.#events.onRoom();
+  }
+
+  endCancelled(message: IncomingMessage): void {
+    if (this.#speaksV2 && this.#lifecycle.maySend && message.sequence !== 0) {
+      const { code } = message.cancelReason!;
+      this.#outbox.controls.error(message.sequence, Origin.library, code, "");
+    }
+    this.#ended(message);
+  }
+}
