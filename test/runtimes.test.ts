@@ -1,38 +1,9 @@
-// Every suite in every runtime that is here, each in a process of its own, two at a time. The cases are known only
-// once they ran, so they run while vitest collects this file, and each is then reported as a test. `npm test -- rpc`
-// (SEALWIRE_TEST_PARTS) runs the suites whose name contains "rpc".
+// The runtimes that have rows: which are here, that each is what its rows say, and that none is missing silently.
 import { readFileSync } from "node:fs";
-import { afterAll, describe, expect, test } from "vitest";
-import { suiteNames, suitePath } from "../scripts/bundleSuites.js";
-import { selectSuites } from "../scripts/parts.js";
-import { runSuite } from "../scripts/runSuite.js";
+import { describe, expect, test } from "vitest";
 import { missingRuntimes, probe, runtimes } from "../scripts/runtimes.js";
 
-const PARALLEL_PROCESSES = 2;
-
 const found = runtimes();
-const suites = selectSuites(suiteNames());
-const jobs = suites.flatMap((suite) => found.map((runtime) => ({ suite, runtime })));
-type Job = (typeof jobs)[number];
-const results = new Map<Job, Awaited<ReturnType<typeof runSuite>>>();
-
-async function work(queue: Job[]): Promise<void> {
-  for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
-    const startMs = performance.now();
-    const cases = await runSuite(job.runtime, suitePath(job.suite));
-    results.set(job, cases);
-    const count = (status: string) => cases.filter((result) => result.status === status).length;
-    const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
-    const progress = `[${results.size}/${jobs.length}]`;
-    const failed = count("fail") === 0 ? "" : `, ${count("fail")} FAILED`;
-    process.stderr.write(
-      `${progress} ${job.suite} · ${job.runtime.label} (${job.runtime.version}): ${count("pass")} passed${failed} in ${seconds} s\n`,
-    );
-  }
-}
-
-const queue = [...jobs];
-await Promise.all(Array.from({ length: PARALLEL_PROCESSES }, () => work(queue)));
 
 describe("the runtimes", () => {
   for (const { role, reason, packaged } of missingRuntimes()) {
@@ -84,22 +55,4 @@ describe("the runtimes", () => {
     expect(result.missing[0]!.reason).toContain("not installed");
     expect(result.missing[1]!.reason).toContain("does not start");
   });
-});
-
-for (const job of jobs) {
-  describe(`${job.suite} · ${job.runtime.label} (${job.runtime.version})`, () => {
-    for (const result of results.get(job)!) {
-      const run = result.status === "skip" ? test.skip : test;
-      run(result.name, () => {
-        if (result.status === "fail") throw new Error(result.error);
-      });
-    }
-    test("has cases", () => {
-      expect(results.get(job)!.length).toBeGreaterThan(0);
-    });
-  });
-}
-
-afterAll(() => {
-  console.log(found.map((runtime) => `${runtime.label}: ${runtime.version} (${runtime.path})`).join("\n"));
 });

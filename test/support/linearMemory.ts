@@ -3,22 +3,33 @@
 import assert from "node:assert/strict";
 import { GCM_SCRATCH, memory } from "../../src/core/wasmModule.ts";
 
-const words = new Int32Array(memory.buffer);
 /** The first two words of GCM_SCRATCH are results that a call returns beside its value: an address and a count. */
-const RESULTS_WORD = GCM_SCRATCH / 4;
+const RESULTS_ADDRESSES = [GCM_SCRATCH, GCM_SCRATCH + 4];
 /** Differences shown in a message. */
 const MAX_SHOWN = 5;
+const PAGE_BYTES = 65_536;
+const EMPTY_PAGE = Buffer.alloc(PAGE_BYTES);
 
-/** All of it as it is now. Only pages that hold anything are kept. */
+/** Linear memory page by page. A page is compared at once, as the runtime compares buffers: word by word costs 80 ms. */
+const pages = Array.from({ length: memory.length / PAGE_BYTES }, (_, i) =>
+  Buffer.from(memory.buffer, i * PAGE_BYTES, PAGE_BYTES),
+);
+
+/** All of it as it is now. Only pages that hold anything are kept: nearly all of it was never touched. */
 export class MemorySnapshot {
-  readonly #words = new Int32Array(words);
+  readonly #pages = pages.map((page) => (page.equals(EMPTY_PAGE) ? EMPTY_PAGE : Buffer.from(page)));
 
   /** Addresses of the first words that differ now, results of calls left out. */
   differences(): number[] {
-    const before = this.#words;
     const found: number[] = [];
-    for (let i = 0; i < before.length && found.length < MAX_SHOWN; i++) {
-      if (before[i] !== words[i] && i !== RESULTS_WORD && i !== RESULTS_WORD + 1) found.push(4 * i);
+    for (const [i, page] of pages.entries()) {
+      const before = this.#pages[i]!;
+      if (page.equals(before)) continue;
+      for (let at = 0; at < PAGE_BYTES && found.length < MAX_SHOWN; at += 4) {
+        const address = i * PAGE_BYTES + at;
+        if (page.readInt32LE(at) === before.readInt32LE(at) || RESULTS_ADDRESSES.includes(address)) continue;
+        found.push(address);
+      }
     }
     return found;
   }
@@ -32,17 +43,7 @@ export class MemorySnapshot {
   }
 }
 
-const PAGE_WORDS = 16_384;
-
-/** The parts of linear memory that are not all zero, joined: nearly all of it was never touched. */
+/** The parts of linear memory that are not all zero, joined. */
 export function usedMemory(): Buffer {
-  const pages: Uint8Array[] = [];
-  for (let page = 0; page < words.length; page += PAGE_WORDS) {
-    for (let i = page; i < page + PAGE_WORDS; i++) {
-      if (words[i] === 0) continue;
-      pages.push(memory.subarray(page * 4, (page + PAGE_WORDS) * 4));
-      break;
-    }
-  }
-  return Buffer.concat(pages);
+  return Buffer.concat(pages.filter((page) => !page.equals(EMPTY_PAGE)));
 }

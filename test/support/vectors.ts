@@ -30,7 +30,5 @@ export function fromHex(hex: string): Uint8Array<ArrayBuffer> {
 
 /** Lower-case hex of bytes. */
 export function toHex(bytes: Uint8Array): string {
-  let hex = "";
-  for (const byte of bytes) hex += byte.toString(16).padStart(2, "0");
-  return hex;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
 }

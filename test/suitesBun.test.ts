@@ -1,0 +1,4 @@
+// Every suite in Bun.
+import { registerSuites } from "./support/suiteRows.ts";
+
+await registerSuites("bun");

@@ -1,0 +1,4 @@
+// Every suite in Deno.
+import { registerSuites } from "./support/suiteRows.ts";
+
+await registerSuites("deno");

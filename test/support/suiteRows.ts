@@ -1,0 +1,53 @@
+// The rows of one runtime: every suite in it, each in a process of its own, one after another. Four test files stand
+// for the four runtimes, so that vitest spreads them over the cores beside the other files. The cases are known only
+// once they ran, so they run while vitest collects the file, and each is then reported as a test. `npm test -- rpc`
+// (SEALWIRE_TEST_PARTS) runs the suites whose name contains "rpc".
+
+import { afterAll, describe, expect, test } from "vitest";
+import { suiteNames, suitePath } from "../../scripts/bundleSuites.js";
+import { selectSuites } from "../../scripts/parts.js";
+import { runSuite } from "../../scripts/runSuite.js";
+import { isNamed, type Runtime, runtimes } from "../../scripts/runtimes.js";
+
+type Cases = Awaited<ReturnType<typeof runSuite>>;
+
+async function runEach(runtime: Runtime, suites: readonly string[]): Promise<Map<string, Cases>> {
+  const results = new Map<string, Cases>();
+  for (const suite of suites) {
+    const startMs = performance.now();
+    const cases = await runSuite(runtime, suitePath(suite));
+    results.set(suite, cases);
+    const count = (status: string) => cases.filter((result) => result.status === status).length;
+    const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
+    const failed = count("fail") === 0 ? "" : `, ${count("fail")} FAILED`;
+    process.stderr.write(
+      `[${results.size}/${suites.length}] ${suite} · ${runtime.label} (${runtime.version}): ${count("pass")} passed${failed} in ${seconds} s\n`,
+    );
+  }
+  return results;
+}
+
+/** Registers every case of every suite in the runtime of this role as a test. */
+export async function registerSuites(role: "node" | "node-current" | "bun" | "deno"): Promise<void> {
+  const runtime = runtimes().find((candidate) => isNamed(candidate, role));
+  // test/runtimes.test.ts says why a runtime is missing, and fails where it must not be.
+  if (runtime === undefined) return void test.skip(`${role} is not here`);
+  // The machine's Node is the current one: its rows stand in the file of its first role.
+  if (runtime.roles[0] !== role) return void test(`${role} is ${runtime.roles[0]}`, () => {});
+
+  const results = await runEach(runtime, selectSuites(suiteNames()));
+  for (const [suite, cases] of results) {
+    describe(`${suite} · ${runtime.label} (${runtime.version})`, () => {
+      for (const result of cases) {
+        const run = result.status === "skip" ? test.skip : test;
+        run(result.name, () => {
+          if (result.status === "fail") throw new Error(result.error);
+        });
+      }
+      test("has cases", () => {
+        expect(cases.length).toBeGreaterThan(0);
+      });
+    });
+  }
+  afterAll(() => console.log(`${runtime.label}: ${runtime.version} (${runtime.path})`));
+}
