@@ -4,7 +4,9 @@ import { readdirSync } from "node:fs";
 
 const VARIABLE = "SEALWIRE_TEST_PARTS";
 /** The test files that run the suites, each in one runtime. */
-const SUITES_FILES = ["suitesNode", "suitesNodeCurrent", "suitesBun", "suitesDeno"].map((name) => `${name}.test.ts`);
+const SUITES_FILES = ["suitesNode", "suitesNodeCurrent", "suitesBun", "suitesDeno"].map(
+  (name) => `${name}.test.ts`,
+);
 
 const named = (name, parts) => parts.some((part) => name.includes(part));
 
@@ -31,7 +33,8 @@ export function selectParts(parts, suites) {
   const all = readdirSync(new URL("../test/", import.meta.url)).filter((file) => file.endsWith(".test.ts"));
   const chosen = suites.filter((suite) => named(suite, parts));
   const files = all.filter(
-    (file) => named(file.slice(0, -".test.ts".length), parts) || (SUITES_FILES.includes(file) && chosen.length > 0),
+    (file) =>
+      named(file.slice(0, -".test.ts".length), parts) || (SUITES_FILES.includes(file) && chosen.length > 0),
   );
   const env = chosen.length > 0 ? { [VARIABLE]: parts.join(",") } : {};
   return { suites: chosen, files: files.map((file) => `test/${file}`), env };

@@ -10,27 +10,12 @@ import { type NoiseOptions, noise } from "../../../src/index.ts";
 import { HandshakeState } from "../../../src/protocol/noise/handshakeState.ts";
 import { drive } from "../../support/handshakePair.ts";
 import { test } from "../../support/harness.ts";
+import { usedMemory } from "../../support/linearMemory.ts";
 import { noiseTranscript, vectorKeys } from "../../support/protocolVectors.ts";
 
 const { clientEphemeral, serverEphemeral, clientStatic, serverStatic, psk } = vectorKeys;
 const { kemSeed, kemRandomness } = vectorKeys;
 const info = { remoteAddress: "" };
-
-const words = new BigUint64Array(memory.buffer, 0, memory.length / 8);
-const PAGE_WORDS = 8_192;
-
-/** The parts of linear memory that are not all zero, joined: nearly all of it was never touched. */
-function usedMemory(): Buffer {
-  const pages: Uint8Array[] = [];
-  for (let page = 0; page < words.length; page += PAGE_WORDS) {
-    for (let i = page; i < page + PAGE_WORDS; i++) {
-      if (words[i] === 0n) continue;
-      pages.push(memory.subarray(page * 8, (page + PAGE_WORDS) * 8));
-      break;
-    }
-  }
-  return Buffer.concat(pages);
-}
 
 /** Whether these bytes are in linear memory. */
 function isInMemory(secret: Uint8Array, used = usedMemory()): boolean {

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { memory } from "../../../src/core/wasmModule.ts";
 import { test } from "../../support/harness.ts";
-import { usedMemory } from "../../support/linearMemory.ts";
+import { SearchedBytes, usedMemory } from "../../support/linearMemory.ts";
 import { protocols } from "../../support/protocols.ts";
 import { RawListener } from "../../support/rawPeer.ts";
 import {
@@ -31,11 +31,10 @@ function secretBody(length: number): { body: Uint8Array; mark: Uint8Array } {
 }
 
 /** Looks for 16 bytes of the mark, at every place where a cut may have begun. */
-function assertGone(where: Uint8Array, marks: readonly Uint8Array[], what: string): void {
-  const bytes = Buffer.from(where.buffer, where.byteOffset, where.length);
+function assertGone(where: SearchedBytes, marks: readonly Uint8Array[], what: string): void {
   for (const [i, mark] of marks.entries()) {
     for (let at = 0; at + 16 <= 40; at += 8) {
-      const found = bytes.indexOf(mark.subarray(at, at + 16));
+      const found = where.indexOf(mark.subarray(at, at + 16));
       assert.equal(found, -1, `${what}: message ${i} is left at ${found}`);
     }
   }
@@ -44,7 +43,7 @@ function assertGone(where: Uint8Array, marks: readonly Uint8Array[], what: strin
 /** The same for what was lent; where the runtime opened a frame, its memory is gone (detached) altogether. */
 function assertLentIsGone(lent: ReadonlySet<ArrayBufferLike>, marks: readonly Uint8Array[]): void {
   for (const buffer of lent)
-    if (buffer.byteLength > 0) assertGone(new Uint8Array(buffer), marks, "lent memory");
+    if (buffer.byteLength > 0) assertGone(new SearchedBytes(new Uint8Array(buffer)), marks, "lent memory");
 }
 
 for (const { name, options } of protocols) {
