@@ -84,7 +84,8 @@ test("a line that no test looks at is found, and nothing else", async () => {
     entries: ["test/support/mutated/plantedSuite.ts"],
     runtime: runtimes()[0]!,
     jobs: 2,
-    timeoutAddedMs: 500,
+    // On a busy machine a start takes a second longer than the one that was measured; then all would be "timed out".
+    timeoutAddedMs: 2_000,
   });
   const found = (outcome: string) =>
     results.filter((result) => result.outcome === outcome).map((mutant) => describeMutant(file, mutant));
