@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { runtimeKinds } from "../scripts/runtimes.js";
 import { installPackage } from "./support/installedPackage.ts";
 import { repositoryRoot } from "./support/vectors.ts";
@@ -82,6 +82,13 @@ const runElsewhere: Record<string, string> = {
 
 const files = readdirSync(join(repositoryRoot, "examples"));
 
+const consumer = installPackage();
+const installedEcho = consumer.write(
+  "echo.js",
+  readFileSync(join(repositoryRoot, "examples/echo.js"), "utf8"),
+);
+afterAll(() => consumer.remove());
+
 test("every example has its expected output here and a line in examples/README.md", () => {
   const programs = files.filter((name) => name.endsWith(".js")).sort();
   expect(programs).toEqual([...Object.keys(printed), ...Object.keys(runElsewhere)].sort());
@@ -103,14 +110,11 @@ describe.each(runtimeKinds())("in $label ($version)", (runtime) => {
   });
 
   test("echo.js, in a project that has the package installed", async () => {
-    const consumer = installPackage();
-    try {
-      const file = consumer.write("echo.js", readFileSync(join(repositoryRoot, "examples/echo.js"), "utf8"));
-      const args = runtime.id === "deno" ? ["run", "-A"] : runtime.args;
-      const { stdout } = await run(runtime.path, [...args, file], { cwd: consumer.folder, timeout: 60_000 });
-      expect(stdout.trim()).toBe("hello");
-    } finally {
-      consumer.remove();
-    }
+    const args = runtime.id === "deno" ? ["run", "-A"] : runtime.args;
+    const { stdout } = await run(runtime.path, [...args, installedEcho], {
+      cwd: consumer.folder,
+      timeout: 60_000,
+    });
+    expect(stdout.trim()).toBe("hello");
   });
 });
