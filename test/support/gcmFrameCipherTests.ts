@@ -6,6 +6,7 @@ import nodeCrypto from "node:crypto";
 import { nodeSeal, randomBytes } from "./gcmTests.ts";
 import { test } from "./harness.ts";
 import { sealWhole } from "./sealWhole.ts";
+import { SearchedBytes } from "./searchedBytes.ts";
 
 type FrameCipherModule = typeof import("../../src/core/gcmFrameCipher.ts");
 type CoreModule = typeof import("../../src/core/wasmModule.ts");
@@ -314,10 +315,11 @@ export function registerGcmFrameCipherTests(
       assert.throws(() => cipher.rekey(), { code: "ERR_CLOSED" });
 
       const whole = Buffer.from(memory.buffer);
-      assert.equal(whole.indexOf(Buffer.from(key)), -1, `the key is gone (${engine})`);
-      assert.equal(whole.indexOf(Buffer.from(next)), -1, `the key after rekey is gone (${engine})`);
+      const searched = new SearchedBytes(whole);
+      assert.equal(searched.indexOf(key), -1, `the key is gone (${engine})`);
+      assert.equal(searched.indexOf(next), -1, `the key after rekey is gone (${engine})`);
       const hashKey = nodeCrypto.createCipheriv("aes-256-ecb", key, null).update(new Uint8Array(16));
-      assert.equal(whole.indexOf(hashKey), -1, `H is gone (${engine})`);
+      assert.equal(searched.indexOf(hashKey), -1, `H is gone (${engine})`);
       // All that depends on keys lies below the pool: nothing but the static tables may be left there.
       assert.ok(
         whole.subarray(KEYSTREAM, KEYSTREAM + KEYSTREAM_BYTES).every((byte) => byte === 0),

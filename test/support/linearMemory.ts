@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { GCM_SCRATCH, memory } from "../../src/core/wasmModule.ts";
+import { SearchedBytes } from "./searchedBytes.ts";
 
 /** The first two words of GCM_SCRATCH are results that a call returns beside its value: an address and a count. */
 const RESULTS_ADDRESSES = [GCM_SCRATCH, GCM_SCRATCH + 4];
@@ -40,23 +41,6 @@ export class MemorySnapshot {
     if (found.length === 0) return;
     const shown = found.map((address) => `0x${address.toString(16)}`).join(", ");
     assert.fail(`${what}: linear memory is not what it was, first at ${shown}`);
-  }
-}
-
-const latin1 = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
-
-/** Bytes to be searched, many times. As text, one character a byte: Deno compares buffers with a loop in JavaScript. */
-export class SearchedBytes {
-  readonly #text: string;
-
-  constructor(bytes: Uint8Array) {
-    this.#text = latin1(bytes);
-  }
-
-  /** Where these bytes stand first; -1 if nowhere. */
-  indexOf(part: Uint8Array): number {
-    return this.#text.indexOf(latin1(part));
   }
 }
 

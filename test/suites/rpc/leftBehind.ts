@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { memory } from "../../../src/core/wasmModule.ts";
 import { test } from "../../support/harness.ts";
-import { SearchedBytes, usedMemory } from "../../support/linearMemory.ts";
+import { usedMemory } from "../../support/linearMemory.ts";
 import { protocols } from "../../support/protocols.ts";
 import { RawListener } from "../../support/rawPeer.ts";
 import {
@@ -14,6 +14,7 @@ import {
   startServer,
   waitFor,
 } from "../../support/rpcHarness.ts";
+import { SearchedBytes } from "../../support/searchedBytes.ts";
 
 checkLeaksAfterEachTest();
 
