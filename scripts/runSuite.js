@@ -73,6 +73,7 @@ function spawnRunner(runtime, suitePath, reportPath, options) {
  * @param {string} [options.runner] the runner bundled together with the suite
  * @param {AbortSignal} [options.signal] kills the process
  * @param {number} [options.timeoutMs] kills the process after so long (300,000)
+ * @param {(ms: number) => void} [options.onCpuTime] is told the processor time that a process took which came to its end
  * @returns {Promise<CaseResult[]>}
  */
 export async function runSuite(runtime, suitePath, options = {}) {
@@ -83,7 +84,9 @@ export async function runSuite(runtime, suitePath, options = {}) {
     const entries = readReport(reportPath);
     const cases = entries.filter((entry) => entry.type === "test");
     const started = entries.find((entry) => entry.type === "start");
-    const finished = entries.some((entry) => entry.type === "end");
+    const end = entries.findLast((entry) => entry.type === "end");
+    if (end?.cpuMs !== undefined) options.onCpuTime?.(end.cpuMs);
+    const finished = end !== undefined;
     const anyFailed = cases.some((result) => result.status === "fail");
     const missing = options.filter === undefined && started !== undefined && cases.length < started.tests;
     if (!finished || missing || (exit !== 0 && !anyFailed)) {

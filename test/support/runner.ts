@@ -122,5 +122,6 @@ const graceTimer = setTimeout(() => {
 graceTimer.unref();
 process.on("exit", () => {
   for (const error of strayErrors) fail("nothing is left unhandled", describeError(error));
-  report({ type: "end" });
+  const { user, system } = process.cpuUsage();
+  report({ type: "end", cpuMs: Math.round((user + system) / 1_000) });
 });

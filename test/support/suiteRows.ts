@@ -15,13 +15,18 @@ async function runEach(runtime: Runtime, suites: readonly string[]): Promise<Map
   const results = new Map<string, Cases>();
   for (const suite of suites) {
     const startMs = performance.now();
-    const cases = await runSuite(runtime, suitePath(suite));
+    let cpuMs = 0;
+    const onCpuTime = (ms: number) => {
+      cpuMs = ms;
+    };
+    const cases = await runSuite(runtime, suitePath(suite), { onCpuTime });
     results.set(suite, cases);
     const count = (status: string) => cases.filter((result) => result.status === status).length;
-    const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
+    const seconds = (ms: number) => (ms / 1_000).toFixed(1);
+    const took = `${seconds(performance.now() - startMs)} s (processor: ${seconds(cpuMs)} s)`;
     const failed = count("fail") === 0 ? "" : `, ${count("fail")} FAILED`;
     process.stderr.write(
-      `[${results.size}/${suites.length}] ${suite} · ${runtime.label} (${runtime.version}): ${count("pass")} passed${failed} in ${seconds} s\n`,
+      `[${results.size}/${suites.length}] ${suite} · ${runtime.label} (${runtime.version}): ${count("pass")} passed${failed} in ${took}\n`,
     );
   }
   return results;
