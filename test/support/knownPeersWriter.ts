@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { knownPeers } from "../../src/peers/knownPeers.ts";
 import { decodeKey } from "../../src/protocol/noise/keys.ts";
@@ -21,11 +22,26 @@ const WRITER_TIMEOUT_MS = 50_000;
 
 export const isWriter = process.env[VARIABLE] !== undefined;
 
-/** What the child does: says that it is there, waits for the word, takes its steps, prints the outcomes. */
+/** What a writer is asked on one line; it answers "ready", waits for the word, takes its steps, prints the outcomes. */
+interface Job {
+  path: string;
+  steps: readonly WriterStep[];
+}
+
+/** What the child does: one job after another, until its input ends. */
 export async function runWriter(): Promise<void> {
-  const { path, steps } = JSON.parse(process.env[VARIABLE]!) as { path: string; steps: WriterStep[] };
-  process.stdout.write("ready\n");
-  await new Promise((resolve) => process.stdin.once("data", resolve));
+  let job: Job | undefined;
+  for await (const line of createInterface({ input: process.stdin })) {
+    if (line === "go") process.stdout.write(`${JSON.stringify(await outcomesOf(job!))}\n`);
+    else {
+      job = JSON.parse(line) as Job;
+      process.stdout.write("ready\n");
+    }
+  }
+  process.exit();
+}
+
+async function outcomesOf({ path, steps }: Job): Promise<string[]> {
   const peers = knownPeers(path);
   const outcomes: string[] = [];
   for (const { call, name, key } of steps) {
@@ -39,61 +55,65 @@ export async function runWriter(): Promise<void> {
       outcomes.push(String((error as { code?: unknown }).code ?? error));
     }
   }
-  process.stdout.write(`${JSON.stringify(outcomes)}\n`, () => process.exit());
+  return outcomes;
 }
 
-/**
- * Runs a process per list of steps, all from the same moment on. The outcomes: "done", or an error's code.
- *
- * @param launcher a command and arguments that start the command which follows them
- */
-export async function runWriters(
-  suite: string,
-  path: string,
-  lists: readonly (readonly WriterStep[])[],
-  launcher: readonly string[] = [],
-): Promise<string[][]> {
-  const runtime = runtimeId === "deno" ? ["run", "-A", "--no-config"] : [];
-  const [command, ...args] = [...launcher, process.execPath, ...runtime, fileURLToPath(suite)] as [string];
-  const children = lists.map((steps) =>
-    spawn(command, args, {
-      env: { ...process.env, [VARIABLE]: JSON.stringify({ path, steps }) },
+/** One child, and the lines that it prints. */
+class Writer {
+  readonly child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  constructor(command: string, args: readonly string[]) {
+    this.child = spawn(command, args, {
+      env: { ...process.env, [VARIABLE]: "1" },
       stdio: ["pipe", "pipe", "inherit"],
       timeout: WRITER_TIMEOUT_MS,
-    }),
-  );
-  try {
-    const outputs = children.map(collect);
-    await Promise.all(outputs.map((output) => output.firstLine));
-    for (const child of children) child.stdin!.write("go\n");
-    const texts = await Promise.all(outputs.map((output) => output.whole));
-    return texts.map((text) => JSON.parse(text.split("\n")[1] ?? "[]") as string[]);
-  } finally {
-    for (const child of children) child.kill("SIGKILL");
+    });
+    this.#lines = createInterface({ input: this.child.stdout! })[Symbol.asyncIterator]();
+  }
+
+  /** Writes a line; resolves with the one that is the answer. */
+  async ask(line: string): Promise<string> {
+    this.child.stdin!.write(`${line}\n`);
+    const { done, value } = await this.#lines.next();
+    if (done) throw new Error("a writer ended early");
+    return value;
   }
 }
 
-function collect(child: ChildProcess): { firstLine: Promise<void>; whole: Promise<string> } {
-  let text = "";
-  let onLine: () => void;
-  const firstLine = new Promise<void>((resolve) => {
-    onLine = resolve;
-  });
-  child.stdout!.setEncoding("utf8").on("data", (chunk: string) => {
-    text += chunk;
-    if (text.includes("\n")) onLine();
-  });
-  const whole = new Promise<string>((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", () => {
-      onLine();
-      try {
-        assert.match(text, /^ready\n\[/, "a writer ended early");
-        resolve(text);
-      } catch (error) {
-        reject(error);
-      }
+/**
+ * Processes that stay for several runs: a runtime takes longer to start than a writer to write.
+ *
+ * @param launcher a command and arguments that start the command which follows them
+ */
+export async function withWriters(
+  suite: string,
+  count: number,
+  body: (
+    run: (path: string, lists: readonly (readonly WriterStep[])[]) => Promise<string[][]>,
+  ) => Promise<void>,
+  launcher: readonly string[] = [],
+): Promise<void> {
+  const runtime = runtimeId === "deno" ? ["run", "-A", "--no-config"] : [];
+  const [command, ...args] = [...launcher, process.execPath, ...runtime, fileURLToPath(suite)] as [string];
+  const writers = Array.from({ length: count }, () => new Writer(command, args));
+  try {
+    // All take their steps from the same moment on. The outcomes: "done", or an error's code.
+    await body(async (path, lists) => {
+      assert.equal(lists.length, count);
+      const jobs = lists.map((steps): Job => ({ path, steps }));
+      await Promise.all(jobs.map((job, i) => writers[i]!.ask(JSON.stringify(job))));
+      const outcomes = await Promise.all(writers.map((writer) => writer.ask("go")));
+      return outcomes.map((line) => JSON.parse(line) as string[]);
     });
-  });
-  return { firstLine, whole };
+  } finally {
+    await Promise.all(writers.map(({ child }) => stopped(child)));
+  }
+}
+
+async function stopped(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGKILL");
+  await exited;
 }

@@ -33,7 +33,7 @@ import { encodeKey, generateKeyPair } from "../../../src/protocol/noise/keys.ts"
 import type { AuthorizeInfo } from "../../../src/protocol/noise/noiseOptions.ts";
 import { runsEvery } from "../../support/every.ts";
 import { test } from "../../support/harness.ts";
-import { isWriter, runWriter, runWriters, type WriterStep } from "../../support/knownPeersWriter.ts";
+import { isWriter, runWriter, type WriterStep, withWriters } from "../../support/knownPeersWriter.ts";
 
 if (isWriter) await runWriter();
 
@@ -88,29 +88,30 @@ const freshKey = () => encodeKey(generateKeyPair().publicKey);
 const linesOf = async (path: string) =>
   (await readFile(path, "utf8")).split("\n").filter((line) => line !== "");
 
-test("processes that add at once lose nothing, whatever an old lock says", async () => {
-  for (const begin of ["nothing", "a file", "a torn line"])
-    await withFolder(async (_folder, path) => {
-      if (begin !== "nothing") await writeFile(path, begin === "a file" ? "# ours\n" : "# ours\nweb:1 8Bt");
-      await writeFile(`${path}.lock`, "");
-      const lists = Array.from({ length: WRITERS }, (_, i) =>
-        Array.from(
-          { length: 12 },
-          (_, j): WriterStep => ({ call: "add", name: `p${i}-${j}`, key: freshKey() }),
-        ),
-      );
-      const outcomes = await runWriters(import.meta.url, path, lists);
-      assert.deepEqual(new Set(outcomes.flat()), new Set(["done"]));
-      const peers = await knownPeers(path).list();
-      const expected = lists.flat().map((step) => `${step.name} ${step.key}`);
-      assert.deepEqual(
-        peers.map((peer) => `${peer.name} ${encodeKey(peer.key)}`).sort(),
-        expected.sort(),
-        `beginning with ${begin}`,
-      );
-      assert.deepEqual((await readdir(join(path, ".."))).sort(), ["known_peers", "known_peers.lock"]);
-    });
-});
+test("processes that add at once lose nothing, whatever an old lock says", () =>
+  withWriters(import.meta.url, WRITERS, async (run) => {
+    for (const begin of ["nothing", "a file", "a torn line"])
+      await withFolder(async (_folder, path) => {
+        if (begin !== "nothing") await writeFile(path, begin === "a file" ? "# ours\n" : "# ours\nweb:1 8Bt");
+        await writeFile(`${path}.lock`, "");
+        const lists = Array.from({ length: WRITERS }, (_, i) =>
+          Array.from(
+            { length: 12 },
+            (_, j): WriterStep => ({ call: "add", name: `p${i}-${j}`, key: freshKey() }),
+          ),
+        );
+        const outcomes = await run(path, lists);
+        assert.deepEqual(new Set(outcomes.flat()), new Set(["done"]));
+        const peers = await knownPeers(path).list();
+        const expected = lists.flat().map((step) => `${step.name} ${step.key}`);
+        assert.deepEqual(
+          peers.map((peer) => `${peer.name} ${encodeKey(peer.key)}`).sort(),
+          expected.sort(),
+          `beginning with ${begin}`,
+        );
+        assert.deepEqual((await readdir(join(path, ".."))).sort(), ["known_peers", "known_peers.lock"]);
+      });
+  }));
 
 test("processes that remove beside others that add take nothing of theirs", () =>
   withFolder(async (_folder, path) => {
@@ -120,7 +121,10 @@ test("processes that remove beside others that add take nothing of theirs", () =
         return i % 2 === 0 ? [step] : [step, { ...step, call: "remove" }];
       }).flat(),
     );
-    const outcomes = await runWriters(import.meta.url, path, lists);
+    let outcomes: string[][] = [];
+    await withWriters(import.meta.url, WRITERS, async (run) => {
+      outcomes = await run(path, lists);
+    });
     assert.deepEqual(new Set(outcomes.flat()), new Set(["done"]));
     const kept = lists.filter((_, i) => i % 2 === 0).flat();
     const names = (await knownPeers(path).list()).map((peer) => peer.name);
@@ -128,53 +132,55 @@ test("processes that remove beside others that add take nothing of theirs", () =
   }));
 
 test("of processes that meet a name, each with a key of its own, one trusts its key, for good", () =>
-  withFolder(async (folder) => {
-    for (const begin of [undefined, "# ours\n", "# ours"]) {
-      const path = join(folder, `known_peers ${begin?.length}`);
-      if (begin !== undefined) await writeFile(path, begin);
-      const steps = Array.from(
-        { length: WRITERS },
-        (): WriterStep => ({ call: "firstUse", name: "db:7000", key: freshKey() }),
-      );
-      const outcomes = (
-        await runWriters(
-          import.meta.url,
-          path,
-          steps.map((step) => [step, step]),
-        )
-      ).map(String);
-      const winners = steps.filter((_, i) => outcomes[i] === "done,done");
-      assert.equal(winners.length, 1, outcomes.join(" "));
-      assert.equal(
-        outcomes.filter((outcome) => outcome === "ERR_UNAUTHORIZED,ERR_UNAUTHORIZED").length,
-        WRITERS - 1,
-      );
-      const peers = await knownPeers(path).list();
-      assert.deepEqual(
-        peers.map((peer) => encodeKey(peer.key)),
-        [winners[0]!.key],
-      );
-    }
-  }));
+  withWriters(import.meta.url, WRITERS, (run) =>
+    withFolder(async (folder) => {
+      for (const begin of [undefined, "# ours\n", "# ours"]) {
+        const path = join(folder, `known_peers ${begin?.length}`);
+        if (begin !== undefined) await writeFile(path, begin);
+        const steps = Array.from(
+          { length: WRITERS },
+          (): WriterStep => ({ call: "firstUse", name: "db:7000", key: freshKey() }),
+        );
+        const outcomes = (
+          await run(
+            path,
+            steps.map((step) => [step, step]),
+          )
+        ).map(String);
+        const winners = steps.filter((_, i) => outcomes[i] === "done,done");
+        assert.equal(winners.length, 1, outcomes.join(" "));
+        assert.equal(
+          outcomes.filter((outcome) => outcome === "ERR_UNAUTHORIZED,ERR_UNAUTHORIZED").length,
+          WRITERS - 1,
+        );
+        const peers = await knownPeers(path).list();
+        assert.deepEqual(
+          peers.map((peer) => encodeKey(peer.key)),
+          [winners[0]!.key],
+        );
+      }
+    }),
+  ));
 
 test("processes that meet a name with one key all trust it", () =>
-  withFolder(async (_folder, path) => {
-    const step: WriterStep = { call: "firstUse", name: "db:7000", key: text };
-    for (const round of ["no file", "a file"]) {
-      const outcomes = await runWriters(
-        import.meta.url,
-        path,
-        Array.from({ length: WRITERS }, () => [step]),
-      );
-      assert.deepEqual(
-        outcomes.flat(),
-        Array.from({ length: WRITERS }, () => "done"),
-        round,
-      );
-      for (const peer of await knownPeers(path).list()) assert.deepEqual(peer, { name: "db:7000", key });
-      await writeFile(path, "# ours\n");
-    }
-  }));
+  withWriters(import.meta.url, WRITERS, (run) =>
+    withFolder(async (_folder, path) => {
+      const step: WriterStep = { call: "firstUse", name: "db:7000", key: text };
+      for (const round of ["no file", "a file"]) {
+        const outcomes = await run(
+          path,
+          Array.from({ length: WRITERS }, () => [step]),
+        );
+        assert.deepEqual(
+          outcomes.flat(),
+          Array.from({ length: WRITERS }, () => "done"),
+          round,
+        );
+        for (const peer of await knownPeers(path).list()) assert.deepEqual(peer, { name: "db:7000", key });
+        await writeFile(path, "# ours\n");
+      }
+    }),
+  ));
 
 test("a line that was cut short anywhere costs nobody else anything", () =>
   withFolder(async (_folder, path) => {
@@ -212,24 +218,31 @@ test("a disk that is full takes nothing from others, and leaves a file that work
     const limit = (await stat(probe)).size;
     assert.ok(limit >= 262_144 && limit < MAX_FILE_BYTES, `the limit is ${limit}`);
     const line = `web:1 ${otherText}\n`;
-    for (const free of [0, 1, 5, 6, line.length - 1, line.length]) {
-      const head = `db:7000 ${text}\n`;
-      await writeFile(path, `${head}#${"x".repeat(limit - head.length - 2 - free)}\n`);
-      const steps: WriterStep[] = [
-        { call: "add", name: "web:1", key: otherText },
-        { call: "firstUse", name: "db:7000", key: text },
-      ];
-      const [outcomes] = await runWriters(import.meta.url, path, [steps], limited);
-      // A line that lacks its newline only is whole for whoever reads it; Deno reports the error all the same.
-      const isThere = free >= line.length - 1;
-      assert.equal(outcomes![1], "done");
-      if (free !== line.length - 1) {
-        assert.equal(outcomes![0], isThere ? "done" : "ERR_INVALID_ARGUMENT", `${free} bytes free`);
-      }
-      await knownPeers(path).add("next:1", key);
-      const names = (await knownPeers(path).list()).map((peer) => peer.name);
-      assert.deepEqual(names, ["db:7000", ...(isThere ? ["web:1"] : []), "next:1"]);
-    }
+    await withWriters(
+      import.meta.url,
+      1,
+      async (run) => {
+        for (const free of [0, 1, 5, 6, line.length - 1, line.length]) {
+          const head = `db:7000 ${text}\n`;
+          await writeFile(path, `${head}#${"x".repeat(limit - head.length - 2 - free)}\n`);
+          const steps: WriterStep[] = [
+            { call: "add", name: "web:1", key: otherText },
+            { call: "firstUse", name: "db:7000", key: text },
+          ];
+          const [outcomes] = await run(path, [steps]);
+          // A line that lacks its newline only is whole for whoever reads it; Deno reports the error all the same.
+          const isThere = free >= line.length - 1;
+          assert.equal(outcomes![1], "done");
+          if (free !== line.length - 1) {
+            assert.equal(outcomes![0], isThere ? "done" : "ERR_INVALID_ARGUMENT", `${free} bytes free`);
+          }
+          await knownPeers(path).add("next:1", key);
+          const names = (await knownPeers(path).list()).map((peer) => peer.name);
+          assert.deepEqual(names, ["db:7000", ...(isThere ? ["web:1"] : []), "next:1"]);
+        }
+      },
+      limited,
+    );
   }));
 
 test("zeros at the end, as a crash leaves them, and repeated cuts are passed over", () =>
@@ -621,8 +634,8 @@ test("Deno with permissions for the file alone is not asked for more", { only: [
       "--allow-env",
     ];
     const output = execFileSync(process.execPath, ["run", "--no-config", "--no-prompt", ...allowed, suite], {
-      env: { ...process.env, SEALWIRE_TEST_WRITER: JSON.stringify({ path, steps }) },
-      input: "go\n",
+      env: { ...process.env, SEALWIRE_TEST_WRITER: "1" },
+      input: `${JSON.stringify({ path, steps })}\ngo\n`,
       encoding: "utf8",
       timeout: 20_000,
     });
