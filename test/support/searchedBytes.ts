@@ -1,4 +1,4 @@
-// Bytes in which secrets are looked for.
+// Many bytes at once: what is looked for in them, and whether they were wiped.
 
 const latin1 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
@@ -15,4 +15,9 @@ export class SearchedBytes {
   indexOf(part: Uint8Array): number {
     return this.#text.indexOf(latin1(part));
   }
+}
+
+/** Whether all of these are zero; without a call per byte. */
+export function isZero(bytes: Uint8Array): boolean {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).equals(Buffer.alloc(bytes.length));
 }
