@@ -1,11 +1,11 @@
 // `npm test`: builds everything, checks format, lint and types, then runs all tests. Ends with the counts, and
 // leaves them in build/test-summary.json for continuous integration. A check that fails counts as one failure.
 // `npm test -- rpc docs` builds what they need and runs the suites and test files whose names contain "rpc" or "docs".
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { suiteNames } from "./bundleSuites.js";
-import { checks, runCheck } from "./check.js";
+import { checks } from "./check.js";
 import { selectParts } from "./parts.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -20,12 +20,31 @@ rmSync(summaryFile, { force: true });
 let failedSteps = 0;
 
 /** Counts a step that failed; where later ones need it, that ends the run. */
-function step(title, succeeds, { required = false } = {}) {
+async function step(title, succeeds, { required = false } = {}) {
   console.log(`\n> ${title}`);
-  if (succeeds()) return;
+  if (await succeeds()) return;
   failedSteps += 1;
   console.error(`${title}: failed`);
   if (required) finish();
+}
+
+/** A check that goes on beside the builds, which use one core; what it prints is shown when it is waited for. */
+function startCheck(name) {
+  const child = spawn(process.execPath, ["scripts/check.js", name], { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text) => {
+      output += text;
+    });
+  const ended = new Promise((resolve) => {
+    child.on("error", (error) => resolve({ status: error.message, output }));
+    child.on("close", (status) => resolve({ status, output }));
+  });
+  return async () => {
+    const { status, output: printed } = await ended;
+    if (printed !== "") console.log(printed.trimEnd());
+    return status === 0;
+  };
 }
 
 /** Runs a Node program. */
@@ -62,14 +81,19 @@ if (parts.length > 0 && files.length === 0) {
   process.exit(2);
 }
 
-step("compile assembly/ to wasm", runs(["scripts/buildWasm.js"]), { required: true });
-step("build dist/", runs(["scripts/buildDist.js"]), { required: true });
-step("bundle the suites", runs(["scripts/bundleSuites.js"]), { required: true });
-if (parts.length === 0) {
-  for (const name of ["format", "types"]) step(checks[name].title, () => runCheck(name));
+const isWhole = parts.length === 0;
+const format = isWhole ? startCheck("format") : undefined;
+await step("compile assembly/ to wasm", runs(["scripts/buildWasm.js"]), { required: true });
+await step("build dist/", runs(["scripts/buildDist.js"]), { required: true });
+// Tests import dist/, whose declarations are needed for their types.
+const types = isWhole ? startCheck("types") : undefined;
+await step("bundle the suites", runs(["scripts/bundleSuites.js"]), { required: true });
+if (isWhole) {
+  await step(checks.format.title, format);
+  await step(checks.types.title, types);
 }
 if (suites !== undefined) console.log(`\nsuites: ${suites.join(", ") || "none"}; files: ${files.join(", ")}`);
-step(
+await step(
   "tests in every runtime",
   runs(
     [
