@@ -161,6 +161,8 @@ export function patternBytes(length: number, seed = 0): Uint8Array {
 /** Compares without the cost of a deep-equality walk over megabytes. */
 export function assertSameBytes(actual: Uint8Array, expected: Uint8Array, what = "bytes"): void {
   assert.equal(actual.length, expected.length, `${what}: length`);
+  const { buffer, byteOffset, length } = actual;
+  if (Buffer.from(buffer, byteOffset, length).equals(expected)) return;
   for (let i = 0; i < actual.length; i++) {
     if (actual[i] !== expected[i]) assert.fail(`${what}: differ at ${i}`);
   }

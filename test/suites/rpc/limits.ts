@@ -173,6 +173,7 @@ for (const protocol of protocols) {
   // Protocol v2 goes on reading, whatever its handlers do: there it is the socket that nobody reads.
   test(`${name}: a peer that does not take its answers has no more of its requests handled`, async () => {
     let handled = 0;
+    const answer = patternBytes(500_000);
     const server = await startServer({
       ...options,
       maxPendingBytes: MEBIBYTE,
@@ -180,7 +181,7 @@ for (const protocol of protocols) {
       maxConcurrentHandlers: 4,
       onMessage: (message) => {
         handled++;
-        message.reply(patternBytes(500_000));
+        message.reply(answer);
       },
     });
     const session = await protocol.rawSession(await RawPeer.connect(server.port), "client");
@@ -198,7 +199,7 @@ for (const protocol of protocols) {
     for (let i = 0; i < 200; i++) {
       const { sequence, body } = await session.receive();
       assert.equal(sequence, 2 * i + 1);
-      assertSameBytes(body, patternBytes(500_000));
+      assertSameBytes(body, answer);
     }
     assert.equal(handled, 200);
     session.destroy();
