@@ -8,7 +8,10 @@ const WAIT_MS = 20_000;
 /** A bare socket with reads of exact length. */
 export class RawPeer {
   readonly socket: net.Socket;
-  #received = new Uint8Array(0);
+  /** What has arrived stands in it from #start to #end. It doubles, so that a long backlog is not copied for each chunk. */
+  #buffer = new Uint8Array(65_536);
+  #start = 0;
+  #end = 0;
   #ended = false;
   #wake: (() => void)[] = [];
 
@@ -16,10 +19,9 @@ export class RawPeer {
     this.socket = socket;
     socket.setNoDelay(true);
     socket.on("data", (chunk: Uint8Array) => {
-      const joined = new Uint8Array(this.#received.length + chunk.length);
-      joined.set(this.#received);
-      joined.set(chunk, this.#received.length);
-      this.#received = joined;
+      this.#makeRoom(chunk.length);
+      this.#buffer.set(chunk, this.#end);
+      this.#end += chunk.length;
       this.#wakeAll();
     });
     for (const event of ["end", "close", "error"]) {
@@ -45,27 +47,41 @@ export class RawPeer {
 
   /** Exactly `length` bytes; rejects when the stream ends before. */
   async read(length: number): Promise<Uint8Array> {
-    await this.#until(() => this.#received.length >= length || this.#ended, `${length} bytes`);
-    assert.ok(
-      this.#received.length >= length,
-      `the stream ended after ${this.#received.length} of ${length} bytes`,
-    );
-    const bytes = this.#received.slice(0, length);
-    this.#received = this.#received.slice(length);
+    await this.#until(() => this.#unread >= length || this.#ended, `${length} bytes`);
+    assert.ok(this.#unread >= length, `the stream ended after ${this.#unread} of ${length} bytes`);
+    const bytes = this.#buffer.slice(this.#start, this.#start + length);
+    this.#start += length;
     return bytes;
   }
 
   /** What has arrived and nobody has read yet; it counts as read. */
   takeReceived(): Uint8Array {
-    const bytes = this.#received;
-    this.#received = new Uint8Array(0);
+    const bytes = this.#buffer.slice(this.#start, this.#end);
+    this.#start = this.#end;
     return bytes;
   }
 
   /** Waits until the other end closed or half-closed; returns what it sent before that and nobody has read. */
   async ended(): Promise<Uint8Array> {
     await this.#until(() => this.#ended, "the end of the stream");
-    return this.#received;
+    return this.#buffer.slice(this.#start, this.#end);
+  }
+
+  get #unread(): number {
+    return this.#end - this.#start;
+  }
+
+  #makeRoom(length: number): void {
+    if (this.#end + length <= this.#buffer.length) return;
+    const unread = this.#buffer.subarray(this.#start, this.#end);
+    if (unread.length + length > this.#buffer.length / 2) {
+      this.#buffer = new Uint8Array(2 * (unread.length + length));
+      this.#buffer.set(unread);
+    } else {
+      this.#buffer.copyWithin(0, this.#start, this.#end);
+    }
+    this.#end = unread.length;
+    this.#start = 0;
   }
 
   async destroy(): Promise<void> {
