@@ -4,7 +4,6 @@
 
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -13,6 +12,7 @@ import { connect } from "../dist/index.js";
 import { haproxyConfig } from "../examples/haproxy/config.js";
 import { runtimes } from "../scripts/runtimes.js";
 import { JsonProcess, until } from "./support/childProcess.ts";
+import { freePorts } from "./support/freePorts.ts";
 
 const psk = "5e".repeat(32);
 const echoServer = fileURLToPath(new URL("support/echoServer.js", import.meta.url));
@@ -30,19 +30,6 @@ if (version === undefined && process.env.SEALWIRE_REQUIRE_HAPROXY) {
   test("haproxy is installed", () => {
     throw new Error("haproxy is required here and does not start");
   });
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
 }
 
 interface Backend {

@@ -8,6 +8,7 @@ import { connect } from "../dist/index.js";
 import { runtimes } from "../scripts/runtimes.js";
 import type { Client } from "../src/index.ts";
 import { JsonProcess, until } from "./support/childProcess.ts";
+import { freePorts } from "./support/freePorts.ts";
 
 const psk = "5e".repeat(32);
 const multiCore = fileURLToPath(new URL("../examples/multiCore.js", import.meta.url));
@@ -53,17 +54,10 @@ async function listening(): Promise<NetServer> {
 
 const close = (server: NetServer) => new Promise<void>((done) => server.close(() => done()));
 
-async function freePort(): Promise<number> {
-  const server = await listening();
-  const { port } = server.address() as AddressInfo;
-  await close(server);
-  return port;
-}
-
 for (const runtime of runtimes()) {
   describe(`${runtime.label} (${runtime.version})`, () => {
     test("two workers share a port: one is killed, nothing else notices, and it is replaced", async () => {
-      const port = await freePort();
+      const [port] = (await freePorts(1)) as [number];
       const supervisor = started(
         new JsonProcess(runtime, multiCore, ["2"], { env: { PORT: `${port}`, PSK: psk } }),
       );

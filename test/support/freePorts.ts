@@ -1,0 +1,26 @@
+// Ports for programs that have to be told one. The system hands out ports above 32,767 (Linux) or 49,151 to whoever
+// connects or listens on any, as tests in other processes do all the time: one that was free is taken a moment later.
+
+import { createServer } from "node:net";
+
+const [FIRST, LAST] = [12_000, 32_000];
+const MAX_TRIES = 1_000;
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen({ port, host: "127.0.0.1", exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}
+
+/** So many ports of 127.0.0.1 that nobody listens on, none twice. */
+export async function freePorts(count: number): Promise<number[]> {
+  const ports = new Set<number>();
+  for (let i = 0; i < MAX_TRIES && ports.size < count; i++) {
+    const port = FIRST + Math.floor(Math.random() * (LAST - FIRST));
+    if (!ports.has(port) && (await isFree(port))) ports.add(port);
+  }
+  if (ports.size < count) throw new Error(`no ${count} free ports in ${MAX_TRIES} tries`);
+  return [...ports];
+}
