@@ -7,8 +7,13 @@ import { copyHead, type SharedHead } from "../protocol/preparedHead.ts";
 import { FIRST_STREAM_CREDIT, IncomingStream, NO_ITEMS } from "./incomingStream.ts";
 import { OutgoingStream } from "./outgoingStream.ts";
 import type { Call, Connection } from "./peer.ts";
-import { PendingRequest, type RequestTable } from "./requests.ts";
+import { noAnswerWithin, PendingRequest, type RequestTable } from "./requests.ts";
 import type { Streams } from "./streams.ts";
+
+/** Timers of the peer may fire so early. */
+const EARLY_MS = 2;
+/** How much two clocks may differ, as a part of the time. */
+const CLOCK_DRIFT = 1e-4;
 
 export interface CallLimits {
   /** The longest item that this side puts together. */
@@ -75,6 +80,21 @@ export class PendingCall extends PendingRequest implements Call {
       });
     }
     return this.#answer;
+  }
+
+  override reject(error: SealwireError): void {
+    super.reject(this.#isTimedOut(error) ? this.#timedOut(error) : error);
+  }
+
+  /** The peer says that the deadline has passed, and so it has: this side's timer was only a little later than the peer's. */
+  #isTimedOut({ code, remoteCode }: SealwireError): boolean {
+    if (code !== "ERR_REMOTE" || remoteCode !== "ERR_REQUEST_TIMEOUT") return false;
+    return now() >= this.deadlineAt - EARLY_MS - this.timeoutMs * CLOCK_DRIFT;
+  }
+
+  #timedOut(cause: SealwireError): SealwireError {
+    const { notBegun } = cause;
+    return new SealwireError("ERR_REQUEST_TIMEOUT", noAnswerWithin(this.timeoutMs), { cause, notBegun });
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {

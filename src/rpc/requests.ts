@@ -18,6 +18,11 @@ const keepSettlers = (resolve: Resolve, reject: Reject): void => {
   lastReject = reject;
 };
 
+/** The text of ERR_REQUEST_TIMEOUT. */
+export function noAnswerWithin(timeoutMs: number): string {
+  return `no answer within ${timeoutMs} ms`;
+}
+
 /** One request in flight, its own deadline and abort listener. Settles exactly once. */
 export class PendingRequest extends Deadline implements AbortWatcher {
   /** 0 until it is sent. */
@@ -50,8 +55,7 @@ export class PendingRequest extends Deadline implements AbortWatcher {
   }
 
   override expire(): void {
-    const text = `no answer within ${this.timeoutMs} ms`;
-    this.#table.abandon(this, new SealwireError("ERR_REQUEST_TIMEOUT", text));
+    this.#table.abandon(this, new SealwireError("ERR_REQUEST_TIMEOUT", noAnswerWithin(this.timeoutMs)));
   }
 
   resolve(body: Uint8Array): void {

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { SealwireError } from "../../../src/index.ts";
+import { PendingCall } from "../../../src/rpc/call.ts";
 import { PendingRequest, RequestTable } from "../../../src/rpc/requests.ts";
 import { test } from "../../support/harness.ts";
 
@@ -141,4 +142,27 @@ test("one signal for many requests has one listener, and none when all are settl
   );
   assert.equal(counts.added, counts.removed);
   assert.equal(table.size, 0);
+});
+
+test("the peer says that a call's deadline has passed before this side's timer does: the same error as from the timer", async () => {
+  const { table } = makeTable(1);
+  const outcome = async (timeoutMs: number, waitMs: number, remoteCode: string, notBegun = false) => {
+    const call = new PendingCall(table, undefined, timeoutMs, { maxItemBytes: 1, maxPendingBytes: 1 });
+    table.add(call);
+    const end = performance.now() + waitMs;
+    while (performance.now() < end);
+    call.reject(new SealwireError("ERR_REMOTE", "theirs", { remoteCode, notBegun }));
+    const error = await call.settling.then(
+      () => assert.fail("resolved"),
+      (caught: SealwireError) => caught,
+    );
+    table.take(call.sequence);
+    return [error.code, error.notBegun];
+  };
+  assert.deepEqual(await outcome(10, 12, "ERR_REQUEST_TIMEOUT"), ["ERR_REQUEST_TIMEOUT", false]);
+  assert.deepEqual(await outcome(10, 12, "ERR_REQUEST_TIMEOUT", true), ["ERR_REQUEST_TIMEOUT", true]);
+  assert.deepEqual(await outcome(10, 12, "GONE"), ["ERR_REMOTE", false]);
+  // Too early: it is a limit of the peer's.
+  assert.deepEqual(await outcome(60_000, 0, "ERR_REQUEST_TIMEOUT"), ["ERR_REMOTE", false]);
+  assert.deepEqual(await outcome(0, 0, "ERR_REQUEST_TIMEOUT"), ["ERR_REMOTE", false]);
 });
