@@ -1,5 +1,5 @@
 // Bundles the fuzzer (test/fuzz), with the library's blocks counted: the levels that are played again exactly in virtual
-// time, and the live one as it is. A fault may be planted by rewriting a source.
+// time, and the live ones as they are. A fault may be planted by rewriting a source.
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -73,5 +73,5 @@ async function bundleLive(folder, edits) {
     inject: [coverage],
     plugins: [plugin],
   });
-  return { path: outfile, levels: ["live server"], blocks: counter.blocks };
+  return { path: outfile, levels: ["live server", "typed calls"], blocks: counter.blocks };
 }

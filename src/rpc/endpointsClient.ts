@@ -88,13 +88,18 @@ export class EndpointsClient implements StickyClient {
       sendNoWait: (body) => this.#sendNoWait(key, body),
       request: (body, options) => this.#request(key, body, options),
       call: (body, options) => this.#call(key, body, options),
+      connected: (options) => this.#connected(key, options),
     };
   }
 
   connected(options?: ConnectedOptions): Promise<Connection> {
+    return this.#connected(undefined, options);
+  }
+
+  #connected(key: string | undefined, options: ConnectedOptions | undefined): Promise<Connection> {
     return connectedWithin(async () => {
       for (;;) {
-        const member = await this.#opening.wait(undefined, 0, 0, undefined);
+        const member = await this.#opening.wait(key, 0, 0, undefined);
         const [connection] = member.client.connections;
         // It may have been lost, or be no endpoint any more, since it opened.
         if (connection !== undefined) return connection;

@@ -12,6 +12,7 @@ import { Kind } from "../protocol/wire.ts";
 import { Announcements } from "./announcements.ts";
 import { Arrivals } from "./arrivals.ts";
 import { callError, lostInHandshake, typedReason } from "./closeReason.ts";
+import { tellEnded } from "./connectionEnds.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { dialFailed } from "./dialError.ts";
 import { Ending } from "./ending.ts";
@@ -421,5 +422,6 @@ export class Link<Owner extends Connection> implements DialEvents {
     this.#announcements.add("closed", error);
     // Last, since signals run the application's code.
     this.arrivals.end(forCalls);
+    tellEnded(this.#connection);
   }
 }

@@ -2,8 +2,8 @@
 
 import type { Client } from "./client.ts";
 
-/** The part of a client that calls. */
-export type Caller = Pick<Client, "send" | "sendNoWait" | "request" | "call">;
+/** The part of a client that calls. `connected` gives the connection that a call would go to now. */
+export type Caller = Pick<Client, "send" | "sendNoWait" | "request" | "call" | "connected">;
 
 /** A client with the option `endpoints`. */
 export interface StickyClient extends Client {

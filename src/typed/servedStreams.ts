@@ -2,6 +2,7 @@
 // that a caller announced for the arguments of its next call. Each is a call of its own, so that each has its own credit
 // and its own end.
 
+import { whenEnded } from "../rpc/connectionEnds.ts";
 import type { Connection, Message } from "../rpc/peer.ts";
 import { CallbackDeadline, timers } from "../rpc/timers.ts";
 import type { Codec } from "./codec/codec.ts";
@@ -10,7 +11,10 @@ import { ownError } from "./rpcError.ts";
 import type { ServedScope } from "./servedScope.ts";
 import { StreamReader } from "./streamReader.ts";
 
-/** How long a stream of an answer waits for its caller to open it, which a caller does at once. */
+/**
+ * How long a stream of an answer waits for its caller to open it, which a caller does at once. One that gave up while the
+ * answer was on its way never does, and nothing else says so.
+ */
 const OPEN_WITHIN_MS = 10_000;
 /** Streams of answers that wait to be opened, per connection. */
 const MAX_OFFERED = 128;
@@ -145,8 +149,12 @@ export class ServedStreams {
   #of(connection: Connection): ConnectionStreams {
     let streams = this.#byConnection.get(connection);
     if (streams === undefined) {
-      streams = new ConnectionStreams();
-      this.#byConnection.set(connection, streams);
+      const made = new ConnectionStreams();
+      streams = made;
+      this.#byConnection.set(connection, made);
+      whenEnded(connection, () => {
+        for (const number of [...made.offered.keys()]) this.withdraw(connection, number);
+      });
     }
     return streams;
   }

@@ -10,7 +10,7 @@ import type { Codec } from "./codec/codec.ts";
 import { Producer } from "./producer.ts";
 import type { RemoteOptions } from "./remote.ts";
 import { receivedError } from "./rpcError.ts";
-import { StreamReader } from "./streamReader.ts";
+import { type StreamEnds, StreamReader } from "./streamReader.ts";
 import type { TypedCaller } from "./typedCaller.ts";
 import { decodePlaces, encodePlaces, headOfAnswer, type StreamPlace, typedHead, What } from "./typedHead.ts";
 import { type FoundStream, placed, withoutStreams } from "./valueStreams.ts";
@@ -221,18 +221,25 @@ function openStream(
   });
   streaming?.streamOpened();
   const items = stream[Symbol.asyncIterator]();
+  const leave = (): void => abort.abort();
   const over = (): void => {
+    forgotten.unregister(leave);
     abort.release();
     streaming?.streamEnded();
   };
   stream.answer.then(over, over);
-  return new StreamReader(
-    {
-      items,
-      finish: async () => readAnswer(codec, name, headOfAnswer(stream), await stream.answer),
-      leave: () => abort.abort(),
-      explain: (error) => named(error, name),
-    },
-    codec,
-  );
+  const finish = async (): Promise<unknown> =>
+    readAnswer(codec, name, headOfAnswer(stream), await stream.answer);
+  const ends = { items, finish, leave, explain: (error: unknown) => named(error, name) };
+  return leftWhenForgotten(ends, codec);
+}
+
+/** Readers that nobody has any more, and so nobody reads on: each leaves, or its producer would wait for ever. */
+const forgotten = new FinalizationRegistry<() => void>((leave) => leave());
+
+/** The reader must not be reachable from its ends, which the call keeps. */
+function leftWhenForgotten(ends: StreamEnds, codec: Codec): StreamReader {
+  const reader = new StreamReader(ends, codec);
+  forgotten.register(reader, ends.leave, ends.leave);
+  return reader;
 }

@@ -1,6 +1,7 @@
-// The level with real sockets, whose inputs can't be played again exactly.
+// The levels with real sockets, whose inputs can't be played again exactly.
 
 import { liveLevel } from "./liveLevel.ts";
 import { fuzz, givenOptions } from "./main.ts";
+import { typedLevel } from "./typedLevel.ts";
 
-await fuzz([liveLevel], givenOptions());
+await fuzz([liveLevel, typedLevel], givenOptions());

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Client } from "../../../src/index.ts";
+import type { Client, StickyClient } from "../../../src/index.ts";
 import { jsonCodec, method, RpcError, retry, serve, typed } from "../../../src/rpc.ts";
 import { test } from "../../support/harness.ts";
 import { v1, v2 } from "../../support/protocols.ts";
@@ -378,15 +378,15 @@ test("typed calls go through clients of several endpoints and through sticky one
     },
   };
   const server = await startServer({ ...v2.options, onMessage: serve(api) });
-  const client = startClient({ ...v2.options, endpoints: [{ host: "127.0.0.1", port: server.port }] });
+  const endpoints = [{ host: "127.0.0.1", port: server.port }];
+  const client = startClient({ ...v2.options, endpoints }) as StickyClient;
   assert.equal(await typed<typeof api>(client).name(), "one");
-  assert.equal(
-    await typed<typeof api>((client as never as { sticky(key: string): never }).sticky("key")).name(),
-    "one",
-  );
+  assert.equal(await typed<typeof api>(client.sticky("key")).name(), "one");
   async function* items() {
     yield 1;
     yield 2;
   }
   assert.equal(await typed<typeof api>(client).sum(items()), 3);
+  assert.equal(await typed<typeof api>(client.sticky("key")).sum(items()), 3);
+  assert.equal((await client.sticky("key").connected()).state, "open");
 });

@@ -434,3 +434,67 @@ test("sixteen streams in a value, and no more", async () => {
   const sticky = typed<typeof api>({ call: client.call.bind(client), send: client.send.bind(client) });
   await rejectsWith(sticky.take([count(0, 1)]), "ERR_UNSUPPORTED");
 });
+
+test("a stream that its caller never opens ends with the connection", async () => {
+  const closed = deferred();
+  const api = {
+    watch: () => ({
+      [Symbol.asyncIterator]: () => ({
+        next: () => new Promise<IteratorResult<number>>(() => {}),
+        return: async () => {
+          closed.resolve();
+          return { done: true, value: undefined } as const;
+        },
+      }),
+    }),
+  };
+  const { client } = await typedPair<typeof api>(api);
+  const head = { method: "watch", contentType: 1, fields: new Map([[255, Uint8Array.of(1, 1, 1)]]) };
+  await client.call(new Uint8Array(0), { head, streams: false }).answer;
+  await client.close();
+  await closed.promise;
+});
+
+/** Collects garbage; undefined where the runtime lets no program do so. */
+async function collector(): Promise<(() => void) | undefined> {
+  const { Bun } = globalThis as { Bun?: { gc(force: boolean): void } };
+  if (Bun !== undefined) return () => Bun.gc(true);
+  try {
+    const [v8, vm] = await Promise.all([import("node:v8"), import("node:vm")]);
+    v8.setFlagsFromString("--expose-gc");
+    const collect: unknown = vm.runInNewContext("gc");
+    return typeof collect === "function" ? (collect as () => void) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+test("a stream that nobody has any more is left, and its producer ends", async () => {
+  const collect = await collector();
+  if (collect === undefined) return;
+  const watched = [new Watched(), new Watched()];
+  const api = {
+    watch: async function* (index: number) {
+      yield* watched[index]!.items((i) => i);
+    },
+  };
+  const { client, remote } = await typedPair<typeof api>(api);
+  const kept = await remote.watch(1);
+  await (async () => {
+    const lost = await remote.watch(0);
+    assert.equal((await lost.next()).value, 0);
+  })();
+  let over = false;
+  void watched[0]!.closed.promise.then(() => {
+    over = true;
+  });
+  await waitFor(() => {
+    collect();
+    return over;
+  }, "the producer to end");
+  // What somebody has goes on.
+  assert.equal((await kept.next()).value, 0);
+  await kept.return();
+  await watched[1]!.closed.promise;
+  await waitFor(() => client.stats.inFlightRequests === 0, "the ends");
+});
