@@ -15,6 +15,7 @@ import { fileURLToPath } from "node:url";
 import { buildSync } from "esbuild";
 import { Marked } from "marked";
 import { runtimes } from "./runtimes.js";
+import { referenceEntries } from "./site/entries.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const site = join(root, "build/site");
@@ -151,8 +152,11 @@ const deno = runtimes().find(({ id }) => id === "deno");
 if (deno === undefined) {
   console.warn("no reference: Deno, whose `deno doc` makes it, is not installed");
 } else {
-  const entries = ["index", "rpc", "crypto", "noise", "wasm"].map((name) => `src/${name}.ts`);
-  const args = ["doc", "--html", "--name=sealwire", `--output=${join(site, "reference")}`, ...entries];
-  execFileSync(deno.path, args, { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
+  // Quiet, because Deno warns of each file of Node's types that it does not need.
+  const args = ["doc", "--quiet", "--html", "--name=sealwire", `--output=${join(site, "reference")}`];
+  execFileSync(deno.path, [...args, ...referenceEntries], {
+    cwd: root,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
 }
 console.log(`build/site: ${pages.length} pages, ${index.length} sections to search`);

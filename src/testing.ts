@@ -1,6 +1,7 @@
 // The entry point sealwire/testing: clients and servers without sockets, for tests.
 
 export {
+  type AddressOption,
   type LinkedPair,
   type LinkedPairOptions,
   linkedPair,

@@ -227,3 +227,21 @@ describe("README.md", () => {
     });
   }
 });
+
+describe("CHANGELOG.md", () => {
+  const [, ...versions] = read("CHANGELOG.md").split(/^## /m);
+
+  test("each version has sections by Keep a Changelog, and each section is a list", () => {
+    expect(versions[0]).toMatch(/^Unreleased\n/);
+    for (const version of versions) {
+      const [title, ...sections] = version.split(/^### /m);
+      expect(title!.trim()).toMatch(/^Unreleased$|^\d+\.\d+\.\d+ - \d{4}-\d\d-\d\d$/);
+      for (const section of sections) {
+        const [name, ...lines] = section.trim().split("\n");
+        expect(name).toMatch(/^(Added|Changed|Deprecated|Removed|Fixed|Security)$/);
+        // A list item, or a line that goes on with one.
+        expect(lines.filter((line) => !/^($| *- \S| {2,}\S)/.test(line))).toEqual([]);
+      }
+    }
+  });
+});

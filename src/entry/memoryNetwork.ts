@@ -71,22 +71,24 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
   });
 }
 
-/** Where things are is the pair's own matter. */
-type Place = "host" | "port" | "path" | "fd" | "reusePort" | "endpoints" | "resolve" | "resolveSrv";
+/** Options that say where a server is: `linkedPair` sets them itself. */
+export type AddressOption = "host" | "port" | "path" | "fd" | "reusePort" | "endpoints" | "resolve" | "resolveSrv";
 
 /** Options of `linkedPair`. */
 export interface LinkedPairOptions {
   /** Options of `connect`, but for the address. Default: one connection at most. */
-  client?: Omit<ClientOptions, Place>;
+  client?: Omit<ClientOptions, AddressOption>;
   /** Options of `listen`, but for the address. */
-  server?: Omit<ServerOptions, Place>;
+  server?: Omit<ServerOptions, AddressOption>;
   /** How the network between them behaves. */
   network?: MemoryNetworkOptions;
 }
 
 /** A client and a server that are connected. */
 export interface LinkedPair {
+  /** It has one connection, which is open. */
   readonly client: Client;
+  /** It has the same connection's other end. */
   readonly server: Server;
   /** The server's end of the connection: what its handlers see as `message.connection`, for calls to the client. */
   readonly connection: Connection;

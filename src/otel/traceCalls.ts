@@ -21,7 +21,7 @@ const CHANNEL = "tracing:sealwire.request";
 interface Traced {
   readonly connection: Connection;
   readonly bodyBytes: number;
-  /** There for calls, which have a head. What `start` puts here is sent. */
+  /** What `start` puts here is sent beside the body. Not there with protocol v1, which has no heads. */
   head?: CallHead | undefined;
   /** There for calls, once they are made. */
   readonly call?: Call | undefined;
@@ -37,8 +37,8 @@ interface Running {
 
 /**
  * From here on every call and request of this process is a span of kind CLIENT, and is counted in the histogram
- * `rpc.client.call.duration`. Calls carry their span to the far side in the head's trace field; plain requests have no
- * head and do not.
+ * `rpc.client.call.duration`, and carries its span to the far side in the head's trace field (55 bytes; protocol v1 has
+ * no heads). A plain request is sent as a call without streams for that, which handlers can't tell apart but by `head`.
  *
  * @returns stops it
  */

@@ -47,7 +47,7 @@ interface Notes {
  * An interceptor for `serve(api, { use: [noteFailures] })` of sealwire/rpc inside of `traceHandler`: a typed method that
  * fails gives an answer of its own kind, which the handler around it can't tell from a success.
  */
-export const noteFailures: Interceptor<ServedCallInfo> = async (_call, next) => {
+export const noteFailures: Interceptor<ServedCallInfo> = async (_call, next): Promise<unknown> => {
   try {
     return await next();
   } catch (error) {

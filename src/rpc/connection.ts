@@ -21,9 +21,16 @@ import type {
   SendOptions,
 } from "./peer.ts";
 
-/** What the channels of a request tell of a call beside what they tell of a request. */
-interface TracedCall {
-  head: CallOptions["head"];
+/** What the channels tell of a request. */
+interface TracedRequest {
+  readonly connection: Connection;
+  readonly bodyBytes: number;
+  /** What is sent beside the body. Not there with protocol v1, which has no heads. */
+  head?: CallHead | undefined;
+}
+
+/** What they tell of a call. */
+interface TracedCall extends TracedRequest {
   /** There once it was made. */
   call: PendingCall | undefined;
 }
@@ -133,10 +140,16 @@ export class RpcConnection implements Connection {
 
   request(body: Uint8Array, options?: RequestOptions): Promise<Uint8Array> {
     if (!tracesRequests()) return this.#request(body, options);
-    return traceRequest(() => this.#request(body, options), this.#traced(body));
+    const context: TracedRequest = this.#traced(body);
+    // Whoever is told of the start may put a head here, with a trace context in it.
+    if (this.link.outbox.takesHeads) context.head = undefined;
+    return traceRequest(() => {
+      const { head } = context;
+      return this.#request(body, options, head === undefined ? undefined : requestHead(head));
+    }, context);
   }
 
-  #request(body: Uint8Array, options?: RequestOptions): Promise<Uint8Array> {
+  #request(body: Uint8Array, options?: RequestOptions, head?: CallHead): Promise<Uint8Array> {
     const { outbox } = this.link;
     outbox.checkBody(body);
     let timeoutMs = this.#requestTimeoutMs;
@@ -148,7 +161,7 @@ export class RpcConnection implements Connection {
     }
     const refusal = aborted(signal) ?? outbox.refusal(body.length) ?? this.#tooMany();
     if (refusal !== undefined) return this.#refused(refusal);
-    const request = outbox.request(body, into, timeoutMs, signal);
+    const request = outbox.request(body, into, timeoutMs, signal, head);
     this.#requests++;
     return request.settling;
   }
@@ -194,7 +207,7 @@ export class RpcConnection implements Connection {
   }
 
   /** What a trace says of a request besides its outcome. */
-  #traced(body: Uint8Array): object {
+  #traced(body: Uint8Array): TracedRequest {
     return { connection: this, bodyBytes: body?.byteLength };
   }
 
@@ -217,6 +230,13 @@ export class RpcConnection implements Connection {
     const text = `${requests.size} requests are in flight on this connection`;
     return new SealwireError("ERR_TOO_MANY_REQUESTS", text, { notBegun: true });
   }
+}
+
+/** What a subscriber put beside a request, and nothing else that the object has. */
+function requestHead(given: CallHead): CallHead {
+  checkHead(given);
+  const { method, traceParent, contentType, fields } = given;
+  return { method, traceParent, contentType, fields };
 }
 
 function aborted(signal: AbortSignal | undefined): SealwireError | undefined {

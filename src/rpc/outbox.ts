@@ -105,6 +105,11 @@ export class Outbox {
     return sender.pendingBytes > this.#limits.maxPendingBytes || sender.overBudget;
   }
 
+  /** Requests may have heads: protocol v2. */
+  get takesHeads(): boolean {
+    return this.#paid !== undefined;
+  }
+
   /** `sendNoWait` takes nothing now. */
   get aboveHighWater(): boolean {
     const { pendingBytes } = this;
@@ -212,14 +217,20 @@ export class Outbox {
     return waiting.settling;
   }
 
+  /** `head`: what whoever observes requests has to say beside it; left out where it would not fit or is not known. */
   request(
     body: Uint8Array,
     into: Uint8Array | undefined,
     timeoutMs: number,
     signal: AbortSignal | undefined,
+    head?: CallHead,
   ): PendingRequest {
+    const encoded = head && this.takesHeads ? encodeWithHead(head, body) : undefined;
     const request = new PendingRequest(this.#requests, into, timeoutMs);
-    this.#begin(request, Kind.message, body, signal);
+    // Not the body's own limit: before the peer's settings are known, a head must not be what makes it too long.
+    if (encoded === undefined || encoded.length > this.#longestNow) {
+      this.#begin(request, Kind.message, body, signal);
+    } else this.#begin(request, Kind.call, encoded, signal);
     return request;
   }
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import diagnostics from "node:diagnostics_channel";
-import { noise } from "../../../src/index.ts";
+import { type CallHead, monteV1, noise } from "../../../src/index.ts";
 import { test } from "../../support/harness.ts";
 import {
   checkLeaksAfterEachTest,
@@ -136,6 +136,102 @@ test("requests are traced from start to outcome, answered or failed", async () =
     });
     assert.equal((only(told.get(names[4]!)).error as { code: string }).code, "ERR_ABORTED");
     assert.throws(() => client.request("text" as unknown as Uint8Array), { code: "ERR_INVALID_ARGUMENT" });
+  });
+});
+
+/** Runs `body` while each request that starts is given this head; what the traced contexts were. */
+async function adding(head: unknown, body: (contexts: Told[]) => Promise<void>): Promise<void> {
+  const name = "tracing:sealwire.request:start";
+  const contexts: Told[] = [];
+  const listener = (message: unknown): void => {
+    contexts.push(message as Told);
+    (message as Told).head = head;
+  };
+  diagnostics.subscribe(name, listener);
+  try {
+    await body(contexts);
+  } finally {
+    diagnostics.unsubscribe(name, listener);
+  }
+}
+
+test("what a subscriber puts beside a plain request is its head at the far side, and nothing else changes", async () => {
+  const heads: unknown[] = [];
+  const onMessage = (message: {
+    body: Uint8Array;
+    head: CallHead;
+    remainingMs: number | undefined;
+    reply(body: Uint8Array): boolean;
+  }): void => {
+    const { traceParent, method, contentType } = message.head;
+    heads.push([traceParent, method, contentType, message.remainingMs, message.body.length]);
+    message.reply(message.body);
+  };
+  const { client, server } = await startPair({ psk: PSK, onMessage }, { psk: PSK });
+  await client.connected();
+  const traceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const body = Uint8Array.of(1, 2, 3);
+  await adding({ traceParent, deadlineMs: 1, streams: true }, async (contexts) => {
+    assert.deepEqual(await client.request(body), body);
+    assert.equal("head" in contexts[0]!, true);
+    assert.deepEqual(await client.request(body, { into: new Uint8Array(3) }), body);
+    // The other way round, and from a server.
+    await assert.rejects(server.connections[0]!.request(body), { code: "ERR_REMOTE" });
+  });
+  assert.deepEqual(await client.request(body), body);
+  const none = undefined;
+  const told = [traceParent, none, none, none, 3];
+  assert.deepEqual(heads, [told, told, [none, none, none, none, 3]]);
+});
+
+test("a head never makes a request too long that fits without it", async () => {
+  const heads: (string | undefined)[] = [];
+  const onMessage = (message: {
+    body: Uint8Array;
+    head: CallHead;
+    reply(body: Uint8Array): boolean;
+  }): void => {
+    heads.push(message.head.traceParent);
+    message.reply(message.body.subarray(0, 1));
+  };
+  const { client } = await startPair({ psk: PSK, onMessage, maxFrameBytes: 300_000 }, { psk: PSK });
+  const traceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  // Before the peer's settings are known, and at its limit afterwards.
+  await adding({ traceParent }, async () => {
+    await client.request(new Uint8Array(290_000));
+    await client.request(new Uint8Array(290_000));
+    let longest = 300_000;
+    for (; longest > 299_900; longest--) {
+      try {
+        await client.request(new Uint8Array(longest));
+        break;
+      } catch (error) {
+        assert.equal((error as { code: string }).code, "ERR_MESSAGE_TOO_LARGE");
+      }
+    }
+    assert.ok(longest > 299_900, "the longest body was found");
+  });
+  assert.equal(heads.at(-1), undefined, "at the limit it goes without");
+  assert.equal(heads[1], traceParent);
+});
+
+test("a head that is none is the subscriber's mistake, told at once; protocol v1 sends none", async () => {
+  const { client } = await startPair({ psk: PSK, onMessage: echo }, { psk: PSK });
+  await adding({ traceParent: "x".repeat(300) }, async () => {
+    assert.throws(() => client.request(new Uint8Array(1)), { code: "ERR_INVALID_ARGUMENT" });
+  });
+  await client.request(new Uint8Array(1));
+  const handshake = monteV1();
+  const old = await startPair({ handshake, onMessage: echo }, { handshake });
+  const contexts = await new Promise<Told[]>((resolve, reject) => {
+    watching(["tracing:sealwire.request:start"], async (told) => {
+      await old.client.request(new Uint8Array(1));
+      resolve(told.get("tracing:sealwire.request:start")!);
+    }).catch(reject);
+  });
+  assert.equal("head" in only(contexts), false);
+  await adding({ traceParent: "any" }, async () => {
+    assert.deepEqual(await old.client.request(Uint8Array.of(9)), Uint8Array.of(9));
   });
 });
 
