@@ -150,6 +150,30 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     expect(sealwire(["pubkey"], { input: json.privateKey }).stdout.trim()).toBe(json.publicKey);
   });
 
+  test("a pipe that does not block, as npx leaves it, is waited for", async () => {
+    const { stdout: privateKey, stderr } = sealwire(["keygen"]);
+    const publicKey = /public key: (\S+)/.exec(stderr)![1];
+    // The first process makes its standard input non-blocking and hands it on.
+    const between =
+      "process.stdin.pause(); const [path, ...args] = process.argv.slice(1);" +
+      "require('child_process').spawn(path, args, { stdio: 'inherit' }).once('exit', (code) => process.exit(code));";
+    const child = spawn(process.execPath, ["-e", between, runtime.path, ...runtime.args, cli, "pubkey"], {
+      env: environment as NodeJS.ProcessEnv,
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    running.push(child);
+    let text = "";
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk;
+      });
+    const exited = once(child, "exit");
+    // Some time in which nothing is there to be read.
+    await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, 1_200))]);
+    child.stdin.end(privateKey);
+    expect([(await exited)[0], text]).toEqual([0, `${publicKey}\n`]);
+  });
+
   test("genpsk makes a key, each time another, in a file if asked", () => {
     const [first, second] = [sealwire(["genpsk"]), sealwire(["genpsk"])];
     expect(first.stdout.trim()).toMatch(KEY_LINE);
@@ -211,7 +235,7 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
   test("doctor finds every known answer right", () => {
     const checks = lines(sealwire(["doctor", "--json"]));
     const answers = checks.filter(({ text }) => text === "right").map(({ check }) => check);
-    expect(answers).toEqual(["X25519", "BLAKE2b", "AES-256-GCM", "ChaCha20-Poly1305"]);
+    expect(answers).toEqual(["X25519", "BLAKE2b", "AES-256-GCM", "ChaCha20-Poly1305", "ML-KEM-768"]);
   });
 
   test("peers are added, listed and removed", () => {

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import process from "node:process";
 import { buildCommand } from "@stricli/core";
 import { encodeKey } from "../protocol/noise/keys.ts";
+import { readToEnd } from "./descriptorInput.ts";
 import {
   msText,
   RoundTrips,
@@ -100,7 +101,7 @@ interface SendFlags extends PeerFlags {
 /** What the flag --data means. */
 export function dataOf(source: string): Uint8Array {
   try {
-    if (source === "-") return readFileSync(0);
+    if (source === "-") return readToEnd(0);
     if (source.startsWith("@")) return readFileSync(source.slice(1));
   } catch (cause) {
     throw new CommandError("file", `${source} can't be read`, { cause });

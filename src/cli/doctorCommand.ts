@@ -9,6 +9,12 @@ import { blake2b } from "../core/blake2b.ts";
 import { chacha20poly1305 } from "../core/chaCha20Poly1305.ts";
 import { aes256gcm } from "../core/gcm.ts";
 import { wasmBuild } from "../core/instantiate.ts";
+import {
+  MLKEM768_CIPHERTEXT_BYTES,
+  MLKEM768_SEED_BYTES,
+  mlKem768Decapsulate,
+  mlKem768KeyPair,
+} from "../core/mlKem768.ts";
 import { nodeCrypto } from "../core/runtimeAes.ts";
 import { runtimeName } from "../core/runtimeName.ts";
 import { x25519 } from "../core/x25519.ts";
@@ -27,7 +33,8 @@ interface DoctorFlags extends OutputFlags {
 
 /**
  * Known answers: RFC 7748 section 6.1, RFC 7693 appendix A, the GCM specification's test case 14, and RFC 8439 appendix A.1,
- * test vector 2, whose keystream is the ciphertext of zeros, with the tag that others compute.
+ * test vector 2, whose keystream is the ciphertext of zeros, with the tag that others compute. Of ML-KEM-768 the implicit
+ * rejection of a ciphertext of zeros by the key of a seed of zeros, as others compute it: both ways, and all hashes.
  */
 const answers = {
   x25519: {
@@ -39,6 +46,7 @@ const answers = {
     "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d17d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923",
   gcm: "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919",
   chaCha: "9f07e7be5551387a98ba977c732d080dc34a88047320f52aa2c6683ef8084d2f",
+  mlKem: "0419c6fa226891f68d792ae5e5a2929f2876ecf86dc7bb27ee0b3563320adb8f",
 };
 
 const fromHex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "hex"));
@@ -95,6 +103,13 @@ const checks: Record<string, () => Found> = {
       chacha20poly1305(new Uint8Array(32)).seal(new Uint8Array(12), new Uint8Array(16)),
       answers.chaCha,
     ),
+  "ML-KEM-768": () => {
+    const { decapsulationKey } = mlKem768KeyPair(new Uint8Array(MLKEM768_SEED_BYTES));
+    return isRight(
+      mlKem768Decapsulate(decapsulationKey, new Uint8Array(MLKEM768_CIPHERTEXT_BYTES)),
+      answers.mlKem,
+    );
+  },
   "open files": openFiles,
   clock,
 };

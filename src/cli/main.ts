@@ -18,9 +18,9 @@ import { packageVersion } from "./version.ts";
 
 const root = buildRouteMap({
   docs: {
-    brief: "Encrypted RPC over TCP: keys, a server to try, measurements",
+    brief: "Encrypted RPC over TCP: keys, calls, a server to try, a proxy for any service, measurements",
     fullDescription: [
-      "Encrypted RPC over TCP: keys, a server to try, measurements.",
+      "Encrypted RPC over TCP: keys, calls, a server to try, a proxy for any service, measurements.",
       "",
       "Secrets are read from files, descriptors (fd:3), standard input (-) or the environment (env:NAME), never from",
       "arguments. NO_COLOR switches colours off. --json gives one JSON value per line.",

@@ -2,9 +2,10 @@
 // which every user of the machine can read. To files that only their owner can read, never over one that exists.
 
 import { Buffer } from "node:buffer";
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, fsyncSync, openSync, writeSync } from "node:fs";
 import process from "node:process";
 import { decodeKey } from "../protocol/noise/keys.ts";
+import { readSome } from "./descriptorInput.ts";
 import { CommandError } from "./exitCodes.ts";
 
 /** A key file holds a few lines. */
@@ -19,14 +20,13 @@ function readDescriptor(descriptor: number, name: string): string {
   let length = 0;
   try {
     for (;;) {
-      const read = readSync(descriptor, buffer, length, buffer.length - length, null);
+      const read = readSome(descriptor, buffer, length);
       length += read;
       if (length > MAX_BYTES) throw new CommandError("file", `${name} is longer than any key file`);
       if (read === 0) return buffer.toString("utf8", 0, length);
     }
   } catch (cause) {
     if (cause instanceof CommandError) throw cause;
-    if ((cause as { code?: string }).code === "EOF") return buffer.toString("utf8", 0, length);
     throw new CommandError("file", `${name} can't be read`, { cause });
   } finally {
     buffer.fill(0);

@@ -1,0 +1,35 @@
+// Reading a descriptor to its end, also one that does not block: whoever started this process may have made it so (npx
+// does), and reads then fail with EAGAIN until something is there.
+
+import { Buffer } from "node:buffer";
+import { readSync } from "node:fs";
+
+const PAUSE_MS = 5;
+const CHUNK_BYTES = 65_536;
+const nobodyWakes = new Int32Array(new SharedArrayBuffer(4));
+
+/** How many bytes it read to `offset` and on; 0 at the end. Waits until there are some. */
+export function readSome(descriptor: number, buffer: Uint8Array, offset = 0): number {
+  for (;;) {
+    try {
+      return readSync(descriptor, buffer, offset, buffer.length - offset, null);
+    } catch (error) {
+      const { code } = error as { code?: string };
+      // Windows says so at the end of a pipe.
+      if (code === "EOF") return 0;
+      if (code !== "EAGAIN") throw error;
+      Atomics.wait(nobodyWakes, 0, 0, PAUSE_MS);
+    }
+  }
+}
+
+/** All of it. */
+export function readToEnd(descriptor: number): Uint8Array {
+  const chunks: Uint8Array[] = [];
+  for (;;) {
+    const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    const length = readSome(descriptor, chunk);
+    if (length === 0) return Buffer.concat(chunks);
+    chunks.push(chunk.subarray(0, length));
+  }
+}
