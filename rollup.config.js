@@ -34,6 +34,8 @@ export default {
     format: "es",
     entryFileNames: "[name].js",
     chunkFileNames: "chunks/[name]-[hash].js",
+    // Imports of chunks that only other chunks need make bundlers warn: they were said to have no side effects.
+    hoistTransitiveImports: false,
     sourcemap: true,
     // The sources are in the package, too.
     sourcemapExcludeSources: true,
