@@ -72,7 +72,15 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
 }
 
 /** Options that say where a server is: `linkedPair` sets them itself. */
-export type AddressOption = "host" | "port" | "path" | "fd" | "reusePort" | "endpoints" | "resolve" | "resolveSrv";
+export type AddressOption =
+  | "host"
+  | "port"
+  | "path"
+  | "fd"
+  | "reusePort"
+  | "endpoints"
+  | "resolve"
+  | "resolveSrv";
 
 /** Options of `linkedPair`. */
 export interface LinkedPairOptions {
