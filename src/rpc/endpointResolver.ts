@@ -106,6 +106,8 @@ export class EndpointResolver {
   }
 
   async #lookUp(): Promise<void> {
+    // Closed in the turn of the call that asked for it: there was nothing yet that `close` could abort.
+    if (this.#closed) return;
     const abort = new AbortController();
     this.#abort = abort;
     this.lookups++;

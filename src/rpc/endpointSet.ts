@@ -159,6 +159,8 @@ export class EndpointSet implements MemberEvents {
   async #find(signal: AbortSignal): Promise<Found> {
     if (this.#finder === undefined) {
       const { TargetFinder } = await import("./endpointTargets.ts");
+      // Closed meanwhile: the application's function is not asked any more.
+      signal.throwIfAborted();
       this.#finder = new TargetFinder(this.#context);
     }
     return this.#finder.find(signal);

@@ -219,22 +219,30 @@ test("stats count endpoints that left, and never go down", async () => {
   assert.ok(client.stats.sentBytes >= one.sentBytes);
 });
 
-test("closing rejects what waits, and ends a lookup that would not", async () => {
-  let signal: AbortSignal | undefined;
-  const client = clientOf({
-    endpoints: (given) => {
-      signal = given;
-      return new Promise<Endpoint[]>(() => {});
-    },
+for (const moment of ["before it began", "while it is under way"] as const) {
+  test(`closing rejects what waits, and ends a lookup that would not: ${moment}`, async () => {
+    const asked: AbortSignal[] = [];
+    const client = clientOf({
+      endpoints: (signal) => {
+        asked.push(signal);
+        return new Promise<Endpoint[]>(() => {});
+      },
+    });
+    const calls = [client.request(text("x")), client.send(text("x")), client.connected()];
+    const outcomes = Promise.all(calls.map((call) => rejectsWith(call, "ERR_CLOSED")));
+    if (moment === "while it is under way") await waitFor(() => asked.length > 0, "the lookup");
+    const closed = client.close();
+    await outcomes;
+    await closed;
+    // Nobody is asked for addresses that nobody will dial, and nobody waits until the lookup's time is over.
+    assert.deepEqual(
+      asked.map(({ aborted, reason }) => [aborted, reason.code]),
+      moment === "while it is under way" ? [[true, "ERR_CLOSED"]] : [],
+    );
+    await rejectsWith(client.request(text("x")), "ERR_CLOSED");
+    assert.equal(client.sendNoWait(text("x")), false);
   });
-  const calls = [client.request(text("x")), client.send(text("x")), client.connected()];
-  const closed = client.close();
-  for (const call of calls) await rejectsWith(call, "ERR_CLOSED");
-  await closed;
-  assert.equal(signal!.aborted, true);
-  await rejectsWith(client.request(text("x")), "ERR_CLOSED");
-  assert.equal(client.sendNoWait(text("x")), false);
-});
+}
 
 test("when no endpoint can be reached the call learns why, and names are looked up again, but no storm", async () => {
   const port = await deadPort();
