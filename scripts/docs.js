@@ -101,7 +101,7 @@ function render(source) {
 function pageOf(title, address, body) {
   const more = [
     ...(hasReport ? [["report/index.html", "Charts"]] : []),
-    ["reference/index.html", "Reference"],
+    ["reference/all_symbols.html", "Reference"],
   ];
   const entries = [...pages.map(([, to, name]) => [to, name]), ...more];
   const menu = entries.map(
