@@ -105,6 +105,7 @@ export class RequestEnds implements MessageOwner {
     const kind = head === undefined ? Kind.reply : Kind.answer;
     if (!this.#lifecycle.maySend) {
       if (answer !== body) wipe(answer);
+      this.#closeCall(message);
       return false;
     }
     const { sequence } = message;

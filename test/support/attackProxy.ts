@@ -28,6 +28,8 @@ export interface Link {
   end(direction: Direction): void;
   /** Cuts both sides. */
   cut(): void;
+  /** Cuts both sides with a reset, where the runtime can. */
+  reset(): void;
 }
 
 /** Clients and servers of these tests give up on each other long before. */
@@ -73,6 +75,13 @@ class ProxyLink implements Link {
   cut(): void {
     this.#ends.toServer.destroy();
     this.#ends.toClient.destroy();
+  }
+
+  reset(): void {
+    for (const socket of [this.#ends.toServer, this.#ends.toClient]) {
+      if (typeof socket.resetAndDestroy === "function") socket.resetAndDestroy();
+      else socket.destroy();
+    }
   }
 
   #take(direction: Direction, chunk: Buffer): void {

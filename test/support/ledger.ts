@@ -90,9 +90,10 @@ export class Ledger {
     this.oracle.arrived(connection, ...numbersOf(body));
   }
 
-  /** A request came. */
-  asked(body: Uint8Array): void {
-    const call = this.oracle.calls[numbersOf(body)[0]];
+  /** A request came: its body, or its number. */
+  asked(request: Uint8Array | number): void {
+    const id = typeof request === "number" ? request : numbersOf(request)[0];
+    const call = this.oracle.calls[id];
     if (call === undefined) this.oracle.violated("a request that was never made");
     else if (++call.delivered > 1) this.oracle.violated("a request came again");
   }

@@ -1,0 +1,50 @@
+// An end in a process of its own, for crashes: `<runtime> test/support/crashPeer.js '{"role", "port", "psk"}'`. The server
+// prints its port and then, at once and without a buffer, what reaches its handler: "m LINK STREAM NUMBER" for a one-way
+// message, "q LINK REQUEST" for a request. The client sends numbered messages on each of its connections, and asks.
+import { writeSync } from "node:fs";
+import process from "node:process";
+import { connect, listen } from "../../dist/index.js";
+
+const { role, port, psk } = JSON.parse(process.argv.at(-1));
+const common = { host: "127.0.0.1", psk, heartbeatIntervalMs: 300, heartbeatTimeoutMs: 300 };
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function serve() {
+  const links = new Map();
+  const server = await listen({
+    ...common,
+    port,
+    onMessage: async (message) => {
+      const { body, connection } = message;
+      if (!links.has(connection)) links.set(connection, links.size);
+      const view = new DataView(body.buffer, body.byteOffset, body.length);
+      const kind = message.expectsReply ? "q" : "m";
+      writeSync(1, `${kind} ${links.get(connection)} ${view.getUint32(0)} ${view.getUint32(4)}\n`);
+      if (!message.expectsReply) return;
+      if (body[3] % 2 === 0) await sleep(body[3] % 8);
+      message.reply(body);
+    },
+  });
+  writeSync(1, `${server.port}\n`);
+}
+
+async function ask() {
+  const client = connect({ ...common, port, maxConnections: 2, requestTimeoutMs: 2_000 });
+  const streams = new Map();
+  for (let i = 0; ; i++) {
+    const body = new Uint8Array(8 + (i % 500));
+    client.request(body).catch(() => {});
+    for (const connection of client.connections.filter(({ state }) => state === "open")) {
+      const stream = streams.get(connection) ?? { id: streams.size, next: 0 };
+      streams.set(connection, stream);
+      const message = new Uint8Array(8 + (i % 500));
+      const view = new DataView(message.buffer);
+      view.setUint32(0, stream.id);
+      view.setUint32(4, stream.next);
+      if (connection.sendNoWait(message)) stream.next++;
+    }
+    await sleep(1);
+  }
+}
+
+await (role === "server" ? serve() : ask());
