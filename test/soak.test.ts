@@ -38,7 +38,8 @@ test("a short soak, with faults between both ends: nothing is broken, nothing is
     const [json] = readdirSync(out).filter((name) => name.endsWith(".json"));
     const { last } = JSON.parse(readFileSync(join(out, json!), "utf8"));
     const { counts } = last.client;
-    for (const what of ["requests", "messages", "items", "typed"]) expect(counts[what]).toBeGreaterThan(10);
+    for (const what of ["requests", "messages", "items", "typed"])
+      expect(counts[what], what).toBeGreaterThan(0);
     expect(last.server.counts.messages).toBeLessThanOrEqual(counts.messages);
   } finally {
     rmSync(out, { recursive: true, force: true });
