@@ -17,6 +17,7 @@ const limits = {
   maxValues: 500,
   maxSegments: 8,
   maxEntries: 20,
+  maxNumberKeys: 10,
   maxBigIntBytes: 40,
 };
 const codecs: readonly Codec[] = [jsonCodec(limits), msgpackCodec(msgpack, limits)];

@@ -70,7 +70,13 @@ let remote: Remote<typeof api>;
 let started: Promise<void> | undefined;
 
 async function start(): Promise<void> {
-  const codec = jsonCodec({ maxDepth: 30, maxValues: 500, maxSegments: 8, maxEntries: 40 });
+  const codec = jsonCodec({
+    maxDepth: 30,
+    maxValues: 500,
+    maxSegments: 8,
+    maxEntries: 40,
+    maxNumberKeys: 20,
+  });
   server = await listen({
     port: 0,
     psk,

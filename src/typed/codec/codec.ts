@@ -37,11 +37,13 @@ export interface CodecLimits {
   maxValues?: number;
   /** Byte arrays, typed arrays, DataViews and ArrayBuffers of a body. Default 16,384. */
   maxSegments?: number;
-  /**
-   * Entries of all Maps and Sets of a body. Engines find numbers in them by a hash that anybody can compute, so that
-   * a peer may choose keys that all collide: the cost is the square of this. Default 16,384.
-   */
+  /** Entries of all Maps and Sets of a body. Default 16,384. */
   maxEntries?: number;
+  /**
+   * Numbers and bigints among the keys of all Maps and the members of all Sets of a body. Engines find them by a hash that
+   * anybody can compute, so that a peer may choose some that all collide: the cost is the square of this. Default 2,048.
+   */
+  maxNumberKeys?: number;
   /** Bytes of a bigint's magnitude. Default 1,024. */
   maxBigIntBytes?: number;
 }
@@ -54,6 +56,7 @@ export const defaultCodecLimits: ResolvedCodecLimits = {
   maxValues: 262_144,
   maxSegments: 16_384,
   maxEntries: 16_384,
+  maxNumberKeys: 2_048,
   maxBigIntBytes: 1_024,
 };
 
@@ -64,6 +67,7 @@ const ranges: Record<keyof CodecLimits, readonly [min: number, max: number]> = {
   maxValues: [1, 0x7fffffff],
   maxSegments: [0, 0x7fffffff],
   maxEntries: [0, 0x7fffffff],
+  maxNumberKeys: [0, 0x7fffffff],
   maxBigIntBytes: [1, 65_536],
 };
 

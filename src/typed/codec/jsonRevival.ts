@@ -6,6 +6,7 @@ import type { ResolvedCodecLimits } from "./codec.ts";
 import { elementArray, isElementArray } from "./elementArrays.ts";
 import { errorOf, isHiddenPart } from "./errorValue.ts";
 import { MARK } from "./jsonTree.ts";
+import { isNumberKey, tooManyNumberKeys } from "./numberKeys.ts";
 import { errorClasses } from "./valueKind.ts";
 import { notDecodable, type Step, stepOfKey, stepToKey, stepToMember } from "./valuePath.ts";
 
@@ -45,6 +46,7 @@ export class JsonRevival {
   /** A segment that two marks named would be copied twice, and so on: every one is taken once. */
   readonly #taken: Set<number> = new Set();
   #entries = 0;
+  #numberKeys = 0;
   readonly #steps: Step[] = [];
 
   constructor(segments: readonly Uint8Array[], limits: ResolvedCodecLimits) {
@@ -172,12 +174,19 @@ export class JsonRevival {
       this.#refuse(`a body has at most ${this.#limits.maxEntries} entries of Maps and Sets (maxEntries)`);
   }
 
+  /** Before the key is looked for. */
+  #countKey(key: unknown): void {
+    if (isNumberKey(key) && ++this.#numberKeys > this.#limits.maxNumberKeys)
+      this.#refuse(tooManyNumberKeys(this.#limits));
+  }
+
   #map(list: unknown[]): Map<unknown, unknown> {
     if (list.length % 2 !== 0) this.#refuse("it is a Map with half an entry");
     this.#countEntries(list.length / 2);
     const map = new Map<unknown, unknown>();
     for (let i = 0; i < list.length; i += 2) {
       const key = this.#at(stepToKey(i / 2), list[i]);
+      this.#countKey(key);
       map.set(key, this.#at(stepOfKey(key, i / 2), list[i + 1]));
     }
     if (map.size !== list.length / 2) this.#refuse("it is a Map with one key twice");
@@ -187,7 +196,11 @@ export class JsonRevival {
   #set(list: unknown[]): Set<unknown> {
     this.#countEntries(list.length);
     const set = new Set<unknown>();
-    for (const [i, member] of list.entries()) set.add(this.#at(stepToMember(i), member));
+    for (const [i, tree] of list.entries()) {
+      const member = this.#at(stepToMember(i), tree);
+      this.#countKey(member);
+      set.add(member);
+    }
     if (set.size !== list.length) this.#refuse("it is a Set with one member twice");
     return set;
   }

@@ -109,7 +109,7 @@ export class JsonTree extends ValueWalk {
     return this.#list(value, "Map", (list) => {
       let index = 0;
       forEachEntry.call(value, (item, key) => {
-        this.countEntry();
+        this.countEntry(key);
         list.push(this.#item(stepToKey(index), key));
         list.push(this.#item(stepOfKey(key, index++), item));
       });
@@ -120,7 +120,7 @@ export class JsonTree extends ValueWalk {
     return this.#list(value, "Set", (list) => {
       let index = 0;
       forEachMember.call(value, (member) => {
-        this.countEntry();
+        this.countEntry(member);
         list.push(this.#item(stepToMember(index++), member));
       });
     });

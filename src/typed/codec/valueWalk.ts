@@ -5,6 +5,7 @@
 import { isSealwireError } from "../../base/errors.ts";
 import { nameBesideElements, refusalOfName } from "./arrayNames.ts";
 import type { ResolvedCodecLimits } from "./codec.ts";
+import { isNumberKey, tooManyNumberKeys } from "./numberKeys.ts";
 import { type BuiltIn, builtInOf, isArrayPrototype, isPlainPrototype } from "./valueKind.ts";
 import { notEncodable, type Step } from "./valuePath.ts";
 
@@ -19,6 +20,7 @@ export abstract class ValueWalk {
   /** What the receiver counts before it builds anything: each codec says what it is. */
   #values = 1;
   #entries = 0;
+  #numberKeys = 0;
   #depth = 0;
   /** From the root to where the walk is. */
   readonly #steps: Step[] = [];
@@ -88,9 +90,12 @@ export abstract class ValueWalk {
       this.refuse(`a body has at most ${this.limits.maxValues} values (maxValues)`);
   }
 
-  protected countEntry(): void {
+  /** Counts an entry with this key, or a member. */
+  protected countEntry(key: unknown): void {
     if (++this.#entries > this.limits.maxEntries)
       this.refuse(`a body has at most ${this.limits.maxEntries} entries of Maps and Sets (maxEntries)`);
+    if (isNumberKey(key) && ++this.#numberKeys > this.limits.maxNumberKeys)
+      this.refuse(tooManyNumberKeys(this.limits));
   }
 
   protected checkDepth(more: number): void {

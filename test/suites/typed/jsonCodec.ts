@@ -192,7 +192,7 @@ test("a Map that grows while it is read is refused, not followed for ever", () =
   const map = new Map<unknown, unknown>();
   const grow = {
     get a() {
-      map.set(map.size, grow);
+      map.set(`key ${map.size}`, grow);
       return 1;
     },
   };
@@ -301,6 +301,7 @@ test("limits hold on both sides, at their value and one above", () => {
     ["maxBytes", 38, Uint8Array.of(1, 2, 3, 4, 5, 6, 7), new Uint8Array(8)],
     ["maxSegments", 2, [new Uint8Array(1), new ArrayBuffer(1)], [0, 1, 2].map((n) => new Int8Array(n))],
     ["maxEntries", 3, [new Map([[1, 2]]), new Set([1, 2])], [new Map([[1, 2]]), new Set([1, 2, 3])]],
+    ["maxNumberKeys", 2, [new Map([[1, 2]]), new Set([1n, "2"])], [new Map([[1, 2]]), new Set([1n, 2])]],
     ["maxBigIntBytes", 2, [0xffffn, -0xffffn], [0x10000n]],
   ];
   for (const [option, limit, fits, breaks] of cases) {
@@ -313,6 +314,32 @@ test("limits hold on both sides, at their value and one above", () => {
     assert.equal(broken.code, "ERR_DECODE");
     assert.match(broken.message, new RegExp(option));
   }
+});
+
+test("numbers as keys are few, since a peer can choose some that collide: the work for each byte has an end", () => {
+  const most = 2_048;
+  const numbers = (count: number) => Array.from({ length: count }, (_, i) => i + 0.5);
+  const free = jsonCodec({ maxNumberKeys: 100_000 });
+  const makes: ((count: number) => unknown)[] = [
+    (count) => new Set(numbers(count)),
+    (count) => new Map(numbers(count).map((n) => [n, 0])),
+    (count) => new Set(numbers(count).map((n) => BigInt(Math.trunc(n)))),
+    // Of all Maps and Sets together.
+    (count) => [new Set(numbers(count - 1_000)), { a: new Map(numbers(1_000).map((n) => [n, 0])) }],
+  ];
+  for (const make of makes) {
+    const body = codec.encode(make(most));
+    assert.ok(same(codec.decode(body), make(most)));
+    // Each key is compared with all before it at worst.
+    assert.ok((most * most) / 2 / body.length < 256, `${body.length} bytes`);
+    assert.match(failure(() => codec.encode(make(most + 1))).message, /maxNumberKeys/);
+    const refusal = failure(() => codec.decode(free.encode(make(most + 1))));
+    assert.equal(refusal.code, "ERR_DECODE");
+    assert.match(refusal.message, /maxNumberKeys/);
+  }
+  // Texts are hashed with a seed that no peer knows.
+  const texts = new Set(numbers(10_000).map(String));
+  assert.ok(same(codec.decode(codec.encode(texts)), texts));
 });
 
 test("what is encoded within limits is decoded within the same", () => {
