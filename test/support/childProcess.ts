@@ -58,9 +58,13 @@ export class JsonProcess {
   }
 }
 
-/** Waits until `ready` holds. */
-export async function until(ready: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const end = performance.now() + WAIT_MS;
+/** Waits until `ready` holds, for `withinMs` at most. */
+export async function until(
+  ready: () => boolean | Promise<boolean>,
+  what: string,
+  withinMs = WAIT_MS,
+): Promise<void> {
+  const end = performance.now() + withinMs;
   while (!(await ready())) {
     if (performance.now() > end) throw new Error(`waited too long for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
