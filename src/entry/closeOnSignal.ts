@@ -17,14 +17,15 @@ export interface CloseOnSignalOptions {
   graceMs?: number;
   /** Default SIGTERM and SIGINT. */
   signals?: readonly ("SIGHUP" | "SIGINT" | "SIGQUIT" | "SIGTERM")[];
-  /** Ends the process with status 0 when all are closed. Default true. */
+  /** Ends the process with status 0 (1 where one could not be closed) when all are closed. Default true. */
   exit?: boolean;
 }
 
 /**
  * Closes servers in good order when the process gets a signal: their health says "draining" at once; after `graceMs`
  * they accept nothing more and drain (within `drainTimeoutMs`); then the process ends. A second signal cuts the grace
- * short, a third one ends the process at once with 128 and the signal's number.
+ * short, a third one ends the process at once with 128 and the signal's number. May be called for several servers one by
+ * one: the process ends when the last of them is closed.
  *
  * @returns takes the handlers of the signals away again
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option; ERR_UNSUPPORTED where there are no signals
@@ -47,15 +48,10 @@ export function closeOnSignal(
     throw new SealwireError("ERR_UNSUPPORTED", "this runtime tells of no signals");
 
   let heard = 0;
-  const closeAll = async (wait: number): Promise<void> => {
-    await Promise.all(all.map((server) => server.close({ graceMs: wait })));
-    remove();
-    if (exit) process.exit(0);
-  };
   const onSignal = (signal: Signal): void => {
     heard++;
-    if (heard === 1) closeAll(graceMs);
-    else if (heard === 2) for (const server of all) server.close();
+    if (heard === 1) void closeInOrder(all, graceMs, exit, remove);
+    else if (heard === 2) for (const server of all) void close(server);
     else process.exit(128 + signalNumbers[signal]);
   };
   const handlers = signals.map((signal: Signal) => [signal, () => onSignal(signal)] as const);
@@ -64,4 +60,37 @@ export function closeOnSignal(
   };
   for (const [signal, handler] of handlers) process.on(signal, handler);
   return remove;
+}
+
+/** Of all calls of closeOnSignal: servers that are closing. The last one ends the process, so that it cuts no other short. */
+let closing = 0;
+let exits = false;
+let failed = false;
+
+async function closeInOrder(
+  servers: readonly Server[],
+  graceMs: number,
+  exit: boolean,
+  remove: () => void,
+): Promise<void> {
+  closing++;
+  const closed = await Promise.all(servers.map((server) => close(server, graceMs)));
+  remove();
+  closing--;
+  exits ||= exit;
+  failed ||= closed.includes(false);
+  if (closing > 0) return;
+  if (exits) process.exit(failed ? 1 : 0);
+  failed = false;
+}
+
+/** False, and the reason is reported, when it could not be closed: the others are all the same. */
+async function close(server: Server, graceMs?: number): Promise<boolean> {
+  try {
+    await (graceMs === undefined ? server.close() : server.close({ graceMs }));
+    return true;
+  } catch (error) {
+    console.error("sealwire: a server could not be closed", error);
+    return false;
+  }
 }

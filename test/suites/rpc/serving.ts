@@ -1,6 +1,7 @@
 // How a server lives: ready, draining, stopped, who is told and how; connections that get too old; signals.
 
 import assert from "node:assert/strict";
+import { closeSync, openSync } from "node:fs";
 import * as net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +10,7 @@ import {
   closeOnSignal,
   generateKeyPair,
   type Health,
+  listen,
   type Server,
   type ServerOptions,
 } from "../../../src/index.ts";
@@ -266,6 +268,51 @@ test("a signal closes every server, a second one cuts the grace short, and the h
   one.done.resolve();
   other.done.resolve();
   await waitFor(() => process.listenerCount("SIGTERM") === before, "the handler to go");
+});
+
+test("several calls of closeOnSignal: the process ends when the last server is closed, and tells a failure", async () => {
+  const { exit } = process;
+  const { error: report } = console;
+  const exits: unknown[] = [];
+  const reports: unknown[] = [];
+  process.exit = ((code: unknown) => void exits.push(code)) as typeof process.exit;
+  console.error = (...told: unknown[]) => void reports.push(told);
+  const before = process.listenerCount("SIGTERM");
+  try {
+    for (const fails of [false, true]) {
+      const [quick, slow] = [fakeServer(), fakeServer()];
+      // The same server twice, too: it is closed twice, which is closing it once.
+      for (const servers of [[quick.server], [quick.server, slow.server], [slow.server]])
+        closeOnSignal(servers, { signals: ["SIGTERM"], graceMs: 5 });
+      process.kill(process.pid, "SIGTERM");
+      await waitFor(() => slow.graces.length === 2 && quick.graces.length === 2, "the signal");
+      quick.done.resolve();
+      await waitFor(() => process.listenerCount("SIGTERM") === before + 2, "the first one to be closed");
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      assert.deepEqual(exits, [], "the other one still drains");
+      if (fails) slow.done.reject(new Error("not today"));
+      else slow.done.resolve();
+      await waitFor(() => exits.length > 0, "the end");
+      assert.deepEqual(exits.splice(0), [fails ? 1 : 0]);
+      assert.equal(reports.length, fails ? 2 : 0);
+      assert.equal(process.listenerCount("SIGTERM"), before);
+    }
+  } finally {
+    process.exit = exit;
+    console.error = report;
+  }
+});
+
+test("a descriptor that is no listening socket fails the start", async () => {
+  const file = openSync(tmpdir(), "r");
+  try {
+    for (const fd of [file, 987_654]) {
+      const error = await rejectsWith(listen({ ...v2.options, fd }), "ERR_LISTEN_FAILED");
+      assert.match(error.message, new RegExp(`descriptor ${fd}`));
+    }
+  } finally {
+    closeSync(file);
+  }
 });
 
 test("what closeOnSignal returns takes the handlers away, and wrong arguments are refused", () => {
