@@ -2,31 +2,22 @@
 // from a small DNS server and change. One is killed and comes back, one is drained and replaced at another address, under
 // load. Needs dist/ and several loopback addresses (Linux).
 
-import { type AddressInfo, createServer } from "node:net";
 import { expect, test } from "vitest";
 import { connect } from "../dist/index.js";
 import type { ClientStats } from "../src/index.ts";
 import { Load, psk, startEcho, threeRuntimes } from "./support/balancedServers.ts";
 import { type JsonProcess, until } from "./support/childProcess.ts";
 import { DnsServer } from "./support/dnsServer.ts";
+import { freePorts } from "./support/freePorts.ts";
 
 const isLinux = process.platform === "linux";
-
-/** A port that is free on all of 127.0.0.0/8. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "0.0.0.0", done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
-}
 
 const title = isLinux ? "" : " (skipped: needs several loopback addresses)";
 test.skipIf(!isLinux)(
   `endpoints by DNS: one server killed, one drained and replaced elsewhere, under load${title}`,
   async () => {
     const dns = await DnsServer.start();
-    const port = await freePort();
+    const [port] = (await freePorts(1)) as [number];
     const start = (i: number, host: string) =>
       startEcho(threeRuntimes[i % threeRuntimes.length]!, { host, port });
     const addresses = threeRuntimes.map((_, i) => `127.0.0.${i + 11}`);
