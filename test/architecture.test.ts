@@ -55,7 +55,6 @@ const MOST_LINES = 300;
 /** Files of src/ that may be longer, each with its reason. */
 const longerWithReason: Record<string, string> = {
   "rpc/admission.ts": "temporary: PROXY headers and the sockets that wait become files of their own",
-  "rpc/incomingStream.ts": "temporary: parts of items become a file of their own",
   "rpc/link.ts": "temporary: the life of the socket becomes a file of its own",
   "rpc/outbox.ts": "temporary: one-way messages become a file of their own",
   "rpc/sender.ts": "temporary: large frames become a file of their own",

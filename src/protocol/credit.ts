@@ -50,15 +50,23 @@ export class Allowance {
   /** Dealt with, and not given back yet. */
   #returned = 0;
   #window: number;
+  readonly #mostCollected: number;
 
-  constructor(window: number) {
+  /** `mostCollected`: credit is given when so much is owed, if half a window is more. */
+  constructor(window: number, mostCollected = Number.POSITIVE_INFINITY) {
     this.#left = window;
     this.#window = window;
+    this.#mostCollected = mostCollected;
   }
 
   /** What the peer may send at most before it gets more. */
   get window(): number {
     return this.#window;
+  }
+
+  /** What the peer may still send before it gets more; below 0 after a record that overdrew it. */
+  get left(): number {
+    return this.#left;
   }
 
   /** Bytes that arrived and have not been given back to the peer. */
@@ -90,14 +98,21 @@ export class Allowance {
     this.#returned += bytes;
   }
 
+  /** The peer may have less than before: so much of what was dealt with is not given back. At most `returned`. */
+  narrow(bytes: number): void {
+    this.#window -= bytes;
+    this.#returned -= bytes;
+  }
+
   /** What was dealt with and not given back. */
   get returned(): number {
     return this.#returned;
   }
 
-  /** Credit that should be given now: half a window, or anything for a peer that has none. 0: none. */
+  /** Credit that should be given now: half a window or what is collected at most, anything for a peer without. 0: none. */
   get due(): number {
-    const enough = this.#returned * 2 >= this.#window || this.#left <= 0;
+    const portion = Math.min(this.#window / 2, this.#mostCollected);
+    const enough = this.#returned >= portion || this.#left <= 0;
     return enough ? this.#returned : 0;
   }
 

@@ -4,10 +4,11 @@ import { SealwireError } from "../base/errors.ts";
 import { now, runSoon } from "../core/eventLoop.ts";
 import type { CallHead } from "../protocol/head.ts";
 import { copyHead, type SharedHead } from "../protocol/preparedHead.ts";
-import { FIRST_STREAM_CREDIT, IncomingStream, NO_ITEMS } from "./incomingStream.ts";
+import { IncomingStream, NO_ITEMS } from "./incomingStream.ts";
 import { OutgoingStream } from "./outgoingStream.ts";
 import type { Call, Connection } from "./peer.ts";
 import { noAnswerWithin, PendingRequest, type RequestTable } from "./requests.ts";
+import { FIRST_STREAM_CREDIT } from "./sharedWindow.ts";
 import type { Streams } from "./streams.ts";
 
 /** Timers of the peer may fire so early. */

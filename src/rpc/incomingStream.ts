@@ -4,19 +4,16 @@
 import { SealwireError } from "../base/errors.ts";
 import { viewOf } from "../core/bytes.ts";
 import { TAG_BYTES } from "../core/frameLayout.ts";
-import { Allowance } from "../protocol/credit.ts";
 import { BASE_SETTINGS } from "../protocol/settings.ts";
 import { CHUNK_CONTINUES, KIND_HEADER_BYTES } from "../protocol/wire.ts";
 import { Fifo } from "./fifo.ts";
+import { ItemParts } from "./itemParts.ts";
 import { chunkCost } from "./outgoingStream.ts";
 import type { ReceivingEnd, Streams } from "./streams.ts";
+import { StreamWindow } from "./streamWindow.ts";
 
-/** What every stream may have on its way at first. */
-export const FIRST_STREAM_CREDIT = 16_384;
 /** Flags and bytes: every peer takes frames of that length. A balance above 0 permits one, so it is what a stream overdraws. */
 const MAX_CHUNK_BODY_BYTES = BASE_SETTINGS.maxFrameBytes - KIND_HEADER_BYTES - TAG_BYTES;
-/** What a stream whose consumer keeps up may come to have: with half of it, a path of 50 ms got 70 % of what TCP takes. */
-const MAX_STREAM_WINDOW = 8_388_608;
 
 interface Waiter {
   resolve(result: IteratorResult<Uint8Array, undefined>): void;
@@ -40,18 +37,11 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
   readonly #streams: Streams;
   readonly #sequence: () => number;
   readonly #maxItemBytes: number;
-  readonly #allowance = new Allowance(FIRST_STREAM_CREDIT);
-  /** Widened beyond the first credit, out of what the streams of the connection share. */
-  #shared = 0;
+  readonly #window: StreamWindow;
   readonly #items = new Fifo<Received>();
   #heldCost = 0;
-  /** What has come of an item that is not complete: bytes at the front, and what of them was not given back. */
-  #insideItem = false;
-  #part = EMPTY;
-  #partBytes = 0;
-  #partCost = 0;
-  /** How long the last item of several chunks was. */
-  #lastItemBytes = 0;
+  /** What has come of an item that is not complete. */
+  readonly #parts: ItemParts;
   #waiters: Waiter[] = [];
   /**
    * `ended`: the sender's end arrived, and no chunk may follow. `discarding`: nobody takes what comes. `over`: the call is
@@ -67,8 +57,10 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
 
   constructor(streams: Streams, sequence: () => number, maxItemBytes: number) {
     this.#streams = streams;
+    this.#window = new StreamWindow(streams.windows);
     this.#sequence = sequence;
     this.#maxItemBytes = maxItemBytes;
+    this.#parts = new ItemParts(maxItemBytes);
   }
 
   [Symbol.asyncIterator](): this {
@@ -115,8 +107,8 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
   discard(): void {
     if (this.#state !== "open") return;
     this.#state = "discarding";
-    const cost = this.#heldCost + this.#partCost;
-    this.#forgetParts();
+    const cost = this.#heldCost + this.#parts.takeCost();
+    this.#parts.forget();
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE);
     this.#forgetItems();
     this.#giveBack(cost);
@@ -133,20 +125,18 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
       throw new SealwireError("ERR_PROTOCOL", "a chunk that is too long");
     const flags = bytes[start]!;
     const cost = chunkCost(end - start - 1);
-    if (!this.#allowance.receive(cost)) {
+    if (!this.#window.receive(cost)) {
       throw new SealwireError("ERR_PROTOCOL", "a chunk that its stream had no credit for");
     }
     if (this.#state === "ended")
       throw new SealwireError("ERR_PROTOCOL", "a chunk after the end of its stream");
     if (this.#state !== "open") return this.#giveBack(cost);
-    this.#partCost += cost;
-    if (this.#partBytes + end - start - 1 > this.#maxItemBytes) return this.#tooLong();
-    if ((flags & CHUNK_CONTINUES) === 0) this.#complete(viewOf(bytes, start + 1, end));
-    else {
-      this.#insideItem = true;
-      this.#addPart(viewOf(bytes, start + 1, end));
-      if (this.#waiters.length > 0) this.#giveBackParts();
-    }
+    const part = viewOf(bytes, start + 1, end);
+    this.#parts.cost += cost;
+    if (this.#parts.bytes + part.length > this.#maxItemBytes) return this.#tooLong();
+    if ((flags & CHUNK_CONTINUES) === 0) return this.#complete(part);
+    this.#parts.add(part, this.#window.bytes - this.#heldCost);
+    if (this.#waiters.length > 0) this.#giveBackParts();
   }
 
   /**
@@ -155,7 +145,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
    * @throws SealwireError ERR_PROTOCOL inside of an item, and when there was one before
    */
   end(): void {
-    if (this.#state === "ended" || (this.#state === "open" && this.#insideItem)) {
+    if (this.#state === "ended" || (this.#state === "open" && this.#parts.insideItem)) {
       throw new SealwireError("ERR_PROTOCOL", "the end of a stream where none can be");
     }
     if (this.#state !== "open") return;
@@ -170,14 +160,14 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
       this.#state = "over";
       this.#error ??= error;
     }
-    this.#forgetParts();
+    this.#parts.forget();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
   }
 
   /** This side's call has its end, and gets no credit any more. What has come of it is its caller's. */
   answered(error: SealwireError | undefined): void {
     if (error !== undefined) this.fail(error);
-    else if (this.#insideItem && this.#state === "open") {
+    else if (this.#parts.insideItem && this.#state === "open") {
       this.fail(new SealwireError("ERR_PROTOCOL", "the call was answered inside of an item"));
     }
     this.#state = "over";
@@ -203,14 +193,14 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
   /** The credit that its sender gets now. */
   takeCredit(): { readonly sequence: number; readonly bytes: number } {
     const isOpen = this.#state === "open" || this.#state === "discarding";
-    const bytes = isOpen ? this.#allowance.returned : 0;
-    this.#allowance.given(bytes);
+    const bytes = isOpen ? this.#window.takeCredit() : 0;
     return { sequence: this.#sequence(), bytes };
   }
 
   /** The sender has more than its credit. It gets more if what came was taken. */
   blocked(): void {
     this.#senderIsBlocked = true;
+    this.#window.senderWaits();
     if (this.#items.isEmpty) this.#widen();
   }
 
@@ -218,12 +208,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
   #widen(): void {
     if (!this.#senderIsBlocked || this.#state !== "open") return;
     this.#senderIsBlocked = false;
-    const wanted = Math.min(this.#allowance.window, MAX_STREAM_WINDOW - this.#allowance.window);
-    const more = wanted <= 0 ? 0 : this.#streams.takeShared(wanted);
-    if (more > 0) {
-      this.#shared += more;
-      this.#allowance.widen(more);
-    }
+    this.#window.widen();
     this.#sendCredit(true);
   }
 
@@ -238,43 +223,17 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     this.#stop();
     const text = `an item of a stream has more than ${this.#maxItemBytes} bytes`;
     const error = new SealwireError("ERR_MESSAGE_TOO_LARGE", text);
-    const cost = this.#partCost;
+    const cost = this.#parts.takeCost();
     this.#state = "discarding";
     this.#error = error;
-    this.#forgetParts();
+    this.#parts.forget();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
     this.#giveBack(cost);
   }
 
-  /**
-   * The memory of an item grows with it: many short chunks must not cost more than their bytes. It begins with as much as
-   * the last item took, if the window has that left: the sender may make this side hold it anyway.
-   */
-  #addPart(bytes: Uint8Array): void {
-    const needed = this.#partBytes + bytes.length;
-    if (needed > this.#part.length) {
-      const expected = Math.min(this.#lastItemBytes, this.#allowance.window - this.#heldCost);
-      const length = Math.max(needed, this.#part.length * 2, this.#partBytes === 0 ? expected : 0);
-      const larger = new Uint8Array(Math.min(length, this.#maxItemBytes));
-      larger.set(this.#part.subarray(0, this.#partBytes));
-      this.#part = larger;
-    }
-    this.#part.set(bytes, this.#partBytes);
-    this.#partBytes = needed;
-  }
-
   #complete(last: Uint8Array): void {
-    let bytes: Uint8Array;
-    if (this.#partBytes === 0) bytes = last.slice();
-    else {
-      this.#addPart(last);
-      const { length } = this.#part;
-      bytes = this.#part.subarray(0, this.#partBytes);
-      if (bytes.length !== length) bytes = bytes.slice();
-      this.#lastItemBytes = bytes.length;
-    }
-    const cost = this.#partCost;
-    this.#forgetParts();
+    const cost = this.#parts.takeCost();
+    const bytes = this.#parts.complete(last, this.#window.bytes - this.#heldCost);
     const waiter = this.#waiters.shift();
     if (waiter === undefined) {
       this.#items.push({ bytes, cost });
@@ -285,13 +244,6 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     this.#giveBack(cost);
   }
 
-  #forgetParts(): void {
-    this.#insideItem = false;
-    this.#part = EMPTY;
-    this.#partBytes = 0;
-    this.#partCost = 0;
-  }
-
   #forgetItems(): void {
     this.#items.takeAll();
     this.#heldCost = 0;
@@ -299,19 +251,18 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
   }
 
   #giveBackParts(): void {
-    const cost = this.#partCost;
-    this.#partCost = 0;
+    const cost = this.#parts.takeCost();
     if (cost > 0) this.#giveBack(cost);
   }
 
   #giveBack(cost: number): void {
-    this.#allowance.giveBack(cost);
+    this.#window.giveBack(cost);
     this.#sendCredit(false);
   }
 
   #sendCredit(all: boolean): void {
     if (this.#state === "ended" || this.#state === "over" || this.#sequence() === 0) return;
-    const due = all ? this.#allowance.returned : this.#allowance.due;
+    const due = all ? this.#window.returned : this.#window.due;
     if (due > 0) this.#streams.oweCredit(this);
   }
 
@@ -322,9 +273,6 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
 
   /** What the stream had of the shared window is free. */
   #release(): void {
-    this.#streams.giveShared(this.#shared);
-    this.#shared = 0;
+    this.#window.release();
   }
 }
-
-const EMPTY = new Uint8Array(0);

@@ -8,6 +8,7 @@ import type { SealwireError } from "../base/errors.ts";
 import type { Controls } from "../protocol/controls.ts";
 import { Kind } from "../protocol/wire.ts";
 import type { Sender } from "./sender.ts";
+import { SharedWindow } from "./sharedWindow.ts";
 
 /** What the connection does with a stream that the peer sends. Errors are ERR_PROTOCOL. */
 export interface ReceivingEnd {
@@ -40,9 +41,6 @@ export interface StreamPair {
 
 /** Bytes of chunks that are handed to the sender at a time: about a segment. */
 const TURN_BYTES = 49_152;
-/** Beyond what each stream gets at first, all of a connection together may have so much more. */
-const SHARED_WINDOW_BYTES = 8_388_608;
-
 export class Streams {
   readonly #sender: Sender;
   readonly controls: Controls;
@@ -51,7 +49,7 @@ export class Streams {
   #ready: SendingEnd[] = [];
   /** Streams of which the sender is to get credit: one record for each, with the next write. */
   readonly #owed = new Set<ReceivingEnd>();
-  #sharedWindow = SHARED_WINDOW_BYTES;
+  readonly windows = new SharedWindow();
 
   constructor(sender: Sender, controls: Controls) {
     this.#sender = sender;
@@ -106,17 +104,6 @@ export class Streams {
   oweCredit(stream: ReceivingEnd): void {
     this.#owed.add(stream);
     this.#sender.owe();
-  }
-
-  /** Room for a stream whose consumer keeps up, at most half of what is left: the next one gets some, too. */
-  takeShared(bytes: number): number {
-    const taken = Math.min(bytes, Math.floor(this.#sharedWindow / 2));
-    this.#sharedWindow -= taken;
-    return taken;
-  }
-
-  giveShared(bytes: number): void {
-    this.#sharedWindow += bytes;
   }
 
   #giveCredit(): void {

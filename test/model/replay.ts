@@ -4,8 +4,8 @@
 
 import { createApi } from "../../src/rpc/api.ts";
 import type { RpcConnection } from "../../src/rpc/connection.ts";
-import { FIRST_STREAM_CREDIT } from "../../src/rpc/incomingStream.ts";
 import type { Call, Connection, Message, MessageHandler } from "../../src/rpc/peer.ts";
+import { FIRST_STREAM_CREDIT } from "../../src/rpc/sharedWindow.ts";
 import { MemoryNetwork } from "../support/memoryNetwork.ts";
 import { type Deferred, deferred } from "../support/rpcHarness.ts";
 import type { Action, Scenario } from "./flowModel.ts";

@@ -1,0 +1,117 @@
+// How much the streams of one connection may have on their way to this side, all together and each.
+//
+// Every byte that is on its way beyond what the path holds waits in the buffers of the two kernels, and whatever else the
+// peer says waits behind it. So the receiver measures: how long its credit takes to come back as chunks that needed it
+// (the round trip), and the shortest time that this ever took (the path's own). Bytes on their way are the rate times the
+// round trip (Little's law): as long as the round trip stays near the shortest, more credit is more throughput; what
+// makes it longer only waits. This is what delay-based congestion control does at a sender (TCP Vegas, LEDBAT).
+//
+// A peer that delays what it sends can make this side give more than the path needs, up to the same bounds as ever.
+
+/** What every stream may have on its way at first, and always. */
+export const FIRST_STREAM_CREDIT = 16_384;
+/** What one stream may come to have. A path of 50 ms takes 4 MiB of it where Linux gives a socket as much to send. */
+const MAX_STREAM_WINDOW = 8_388_608;
+/** Beyond what each stream gets at first, all of a connection together may have so much more. */
+const SHARED_WINDOW_BYTES = 8_388_608;
+/** What all should have on their way at least, and before anything was measured: a few segments, so that both ends work at once. */
+const FIRST_WANTED_BYTES = 524_288;
+/** A round trip may be twice the path's own, or so much longer: a shorter queue would starve on a busy machine. */
+const MAX_QUEUE_MS = 4;
+/** Up to here nothing waits, and more may be wanted at once. */
+const NO_QUEUE = 1.5;
+/** In a round trip: until a queue showed for the first time, and later. */
+const FIRST_GROWTH = 4;
+const LATER_GROWTH = 1.5;
+const MAX_SHRINKAGE = 0.5;
+/** So long the shortest round trip is believed. Then a part is wanted for a moment, so that no queue hides a new one. */
+const SHORTEST_LIFE_MS = 10_000;
+const PART_TO_MEASURE = 0.25;
+
+export class SharedWindow {
+  #free = SHARED_WINDOW_BYTES;
+  /** Streams that wanted more than their first credit, and are not over. */
+  #sharers = 0;
+  /** What all of them together should have on their way. */
+  #wantedBytes = FIRST_WANTED_BYTES;
+  #shortestMs = Number.POSITIVE_INFINITY;
+  #shortestSince = Number.NEGATIVE_INFINITY;
+  #growth = FIRST_GROWTH;
+  /** While it is measured anew: when the queue is gone, and what was wanted for each millisecond of a round trip. */
+  #drainedAt: number | undefined;
+  #wantedPerMs = 0;
+
+  /** What each stream that wants more should have on its way. */
+  get share(): number {
+    const share = Math.floor(this.#wantedBytes / Math.max(this.#sharers, 1));
+    return Math.min(Math.max(share, FIRST_STREAM_CREDIT), MAX_STREAM_WINDOW);
+  }
+
+  /** What all that want more may have on their way now. */
+  get total(): number {
+    return SHARED_WINDOW_BYTES - this.#free + this.#sharers * FIRST_STREAM_CREDIT;
+  }
+
+  /** What a round trip may take: a queue as long as the path, or some milliseconds. */
+  get #longestMs(): number {
+    return Math.max(2 * this.#shortestMs, this.#shortestMs + MAX_QUEUE_MS);
+  }
+
+  join(): void {
+    this.#sharers++;
+  }
+
+  leave(): void {
+    this.#sharers--;
+  }
+
+  /** Room for a stream whose consumer keeps up, at most half of what is left: the next one gets some, too. */
+  take(bytes: number): number {
+    const taken = Math.min(bytes, Math.floor(this.#free / 2));
+    this.#free -= taken;
+    return taken;
+  }
+
+  giveBack(bytes: number): void {
+    this.#free += bytes;
+  }
+
+  /**
+   * Credit that was given at `from` to a sender which waited for it was used at `to` (both in ms), while all streams
+   * together had `total` bytes of window.
+   */
+  measured(from: number, to: number, total: number): void {
+    const roundTripMs = to - from;
+    if (to - this.#shortestSince > SHORTEST_LIFE_MS) this.#measureAnew(roundTripMs, to);
+    this.#shortestMs = Math.min(this.#shortestMs, roundTripMs);
+    if (this.#drainedAt !== undefined) this.#measuredAnew(from);
+    else if (roundTripMs <= NO_QUEUE * this.#shortestMs) {
+      this.#want(Math.max(this.#wantedBytes, total * this.#growth));
+    } else {
+      this.#growth = LATER_GROWTH;
+      this.#want(total * Math.min(Math.max(this.#longestMs / roundTripMs, MAX_SHRINKAGE), LATER_GROWTH));
+    }
+  }
+
+  #measureAnew(roundTripMs: number, at: number): void {
+    const before = this.#longestMs;
+    this.#shortestSince = at;
+    this.#shortestMs = roundTripMs;
+    if (before === Number.POSITIVE_INFINITY) return;
+    this.#wantedPerMs = this.#wantedBytes / before;
+    this.#drainedAt = at + roundTripMs;
+    this.#want(this.#wantedBytes * PART_TO_MEASURE);
+  }
+
+  /** As much for each millisecond as before, now that the path's own time is known again. */
+  #measuredAnew(from: number): void {
+    if (from < this.#drainedAt!) return;
+    this.#drainedAt = undefined;
+    this.#want(this.#wantedPerMs * this.#longestMs);
+  }
+
+  #want(bytes: number): void {
+    const most = MAX_STREAM_WINDOW * Math.max(this.#sharers, 1);
+    this.#wantedBytes = Math.min(Math.max(bytes, FIRST_WANTED_BYTES), most);
+  }
+}
