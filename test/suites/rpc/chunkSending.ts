@@ -84,7 +84,7 @@ class Line {
     );
     this.sender.start(this.#session, { kind: Kind.settings, body: encodeSettings(BASE_SETTINGS) });
     for (const [i, stream] of this.streams.entries()) {
-      const items = [0, 1, 15_999, 40_000, 3, 100_000, 16_001].map((length, j) =>
+      const items = [15_000, 0, 1, 40_000, 3, 100_000, 16_001].map((length, j) =>
         new Uint8Array(length).map((_, at) => seed + 16 * i + j + (at % 13)),
       );
       this.#sent.push(items);
