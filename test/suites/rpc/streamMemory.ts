@@ -1,0 +1,204 @@
+// What the streams of one connection make their receiver hold when nobody takes anything, in bytes of memory, beside the
+// sum that docs/API.md states: 16 KiB and one chunk for each stream, and 8 MiB for all that were widened.
+
+import assert from "node:assert/strict";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { encodeWithHead } from "../../../src/protocol/head.ts";
+import { Kind } from "../../../src/protocol/wire.ts";
+import { test } from "../../support/harness.ts";
+import { v2 } from "../../support/protocols.ts";
+import { RawPeer } from "../../support/rawPeer.ts";
+import type { RawSession } from "../../support/rawSession.ts";
+import { checkLeaksAfterEachTest, deferred, startServer, waitFor } from "../../support/rpcHarness.ts";
+
+checkLeaksAfterEachTest();
+
+const EMPTY = new Uint8Array(0);
+const STREAMS = 128;
+const FIRST_CREDIT = 16_384;
+const CHUNK_COST = 64;
+/** The longest chunk that fits a frame which every peer takes: its bytes. */
+const LONGEST_CHUNK = 65_514;
+const SHARED_BYTES = 8_388_608;
+const DOCUMENTED_BYTES = STREAMS * (FIRST_CREDIT + LONGEST_CHUNK) + SHARED_BYTES;
+/** What the collector leaves, and what the rest of the process takes meanwhile. */
+const TOLERANCE_BYTES = 16_777_216;
+const MIB = 1_048_576;
+
+const collect = findCollector();
+
+function findCollector(): () => void {
+  const { Bun } = globalThis as { Bun?: { gc(synchronously: boolean): void } };
+  if (Bun !== undefined) return () => Bun.gc(true);
+  try {
+    setFlagsFromString("--expose-gc");
+    const gc: () => void = runInNewContext("gc");
+    return () => gc();
+  } catch {
+    return () => {};
+  }
+}
+
+/** Live bytes: of the heap, and outside of it. */
+async function liveBytes(): Promise<number> {
+  for (let i = 0; i < 3; i++) {
+    collect();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+/** A peer that sends what it may, and counts it. */
+class Glutton {
+  readonly session: RawSession;
+  readonly #balances = new Map<number, number>();
+  sent = 0;
+
+  constructor(session: RawSession) {
+    this.session = session;
+  }
+
+  open(number: number): void {
+    this.#say(number, Kind.call, encodeWithHead({ streams: true }, EMPTY));
+    this.#balances.set(number, FIRST_CREDIT);
+  }
+
+  /** One short of its balance, and then the longest chunk on a balance of 1. */
+  fill(number: number): void {
+    for (let balance = this.#balances.get(number)!; balance > 0; ) {
+      const bytes =
+        balance > CHUNK_COST + 1 ? Math.min(balance - CHUNK_COST - 1, LONGEST_CHUNK) : LONGEST_CHUNK;
+      this.#chunk(number, bytes);
+      balance = this.#balances.get(number)!;
+    }
+  }
+
+  #chunk(number: number, bytes: number): void {
+    this.#balances.set(number, this.#balances.get(number)! - bytes - CHUNK_COST);
+    this.#say(number, Kind.chunk, new Uint8Array(1 + bytes));
+    this.sent += bytes;
+  }
+
+  /** Waits until the other side has taken in everything. What it gave counts. */
+  async settle(): Promise<void> {
+    this.#say(0, Kind.ping, EMPTY);
+    for (;;) {
+      const { kind, sequence, body } = await this.session.receiveRecord();
+      if (kind === Kind.pong) return;
+      if (kind !== Kind.credit || sequence === 0) continue;
+      const more = new DataView(body.buffer, body.byteOffset).getUint32(0);
+      this.#balances.set(sequence, this.#balances.get(sequence)! + more);
+    }
+  }
+
+  askForMore(number: number): void {
+    this.#say(number, Kind.blocked, EMPTY);
+  }
+
+  #say(number: number, kind: number, body: Uint8Array): void {
+    this.session.peer.write(this.session.seal(number, body, kind));
+  }
+}
+
+/** `before`: what the handler waits for before it takes an item. */
+async function attacked(before: () => Promise<void> | undefined) {
+  const ends: unknown[] = [];
+  let taken = 0;
+  const server = await startServer({
+    ...v2.options,
+    maxStreams: STREAMS,
+    maxConcurrentHandlers: STREAMS,
+    onConnectionState: (_connection, state, error) => state === "closed" && ends.push(error?.code),
+    onMessage: async (message) => {
+      await before();
+      for await (const item of message) {
+        taken += item.length;
+        await before();
+      }
+    },
+    onHandlerError: () => {},
+  });
+  const glutton = new Glutton(await v2.rawSession(await RawPeer.connect(server.port), "client"));
+  return {
+    glutton,
+    taken: () => taken,
+    ends,
+    async leave(): Promise<void> {
+      glutton.session.destroy();
+      await glutton.session.peer.destroy();
+      await waitFor(() => ends.length === 1, "the end");
+    },
+  };
+}
+
+test("128 streams that nobody reads are held within the documented sum, measured", async () => {
+  const hold = deferred();
+  const { glutton, taken, ends, leave } = await attacked(() => hold.promise);
+  for (let i = 0; i < STREAMS; i++) glutton.open(2 * i + 1);
+  await glutton.settle();
+  const before = await liveBytes();
+  for (let i = 0; i < STREAMS; i++) {
+    glutton.fill(2 * i + 1);
+    glutton.askForMore(2 * i + 1);
+    await glutton.settle();
+    // Asking brings nothing.
+    glutton.fill(2 * i + 1);
+  }
+  await glutton.settle();
+  const grown = (await liveBytes()) - before;
+  const held = glutton.sent - taken();
+  console.log(
+    `held ${(held / MIB).toFixed(1)} MiB of items, memory grew by ${(grown / MIB).toFixed(1)} MiB, documented ${(DOCUMENTED_BYTES / MIB).toFixed(1)} MiB`,
+  );
+  assert.deepEqual(ends, [], "the peer kept to its credit");
+  assert.ok(
+    held > STREAMS * (LONGEST_CHUNK + FIRST_CREDIT - 200) && held <= DOCUMENTED_BYTES,
+    `${held} of ${DOCUMENTED_BYTES} bytes`,
+  );
+  assert.ok(grown > held / 2, `${grown} bytes were measured, ${held} are held`);
+  assert.ok(
+    grown <= DOCUMENTED_BYTES + TOLERANCE_BYTES,
+    `${grown} bytes, ${DOCUMENTED_BYTES} are documented`,
+  );
+  hold.resolve();
+  await leave();
+});
+
+test("windows that were widened as far as they go, and then nobody reads: the same sum", async () => {
+  let hold: Promise<void> | undefined;
+  const stop = deferred();
+  const { glutton, taken, ends, leave } = await attacked(() => hold);
+  const before = await liveBytes();
+  // As many as share everything: each asks for more whenever it has used up what it had, until nothing grows.
+  const numbers = [1, 3, 5, 7];
+  for (const number of numbers) glutton.open(number);
+  for (let round = 0; round < 24; round++) {
+    for (const number of numbers) {
+      glutton.fill(number);
+      glutton.askForMore(number);
+    }
+    await glutton.settle();
+    // A path that is long: whoever lets others wait gets no more than the sum for it.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await glutton.settle();
+  }
+  hold = stop.promise;
+  const from = glutton.sent - taken();
+  for (let round = 0; round < 3; round++) {
+    for (const number of numbers) glutton.fill(number);
+    await glutton.settle();
+  }
+  const held = glutton.sent - taken();
+  const grown = (await liveBytes()) - before;
+  const documented = numbers.length * (FIRST_CREDIT + LONGEST_CHUNK) + SHARED_BYTES;
+  console.log(
+    `held ${(held / MIB).toFixed(1)} MiB of items, memory grew by ${(grown / MIB).toFixed(1)} MiB, documented ${(documented / MIB).toFixed(1)} MiB`,
+  );
+  assert.deepEqual(ends, [], "the peer kept to its credit");
+  assert.ok(held > from && held <= documented, `${held} of ${documented} bytes`);
+  assert.ok(grown <= documented + TOLERANCE_BYTES, `${grown} bytes, ${documented} are documented`);
+  stop.resolve();
+  await leave();
+});
