@@ -56,8 +56,6 @@ const MOST_LINES = 300;
 const longerWithReason: Record<string, string> = {
   "rpc/admission.ts": "temporary: PROXY headers and the sockets that wait become files of their own",
   "rpc/link.ts": "temporary: the life of the socket becomes a file of its own",
-  "rpc/outbox.ts": "temporary: one-way messages become a file of their own",
-  "rpc/sender.ts": "temporary: large frames become a file of their own",
   "rpc/server.ts": "temporary: reload becomes a file of its own",
 };
 

@@ -116,7 +116,7 @@ export class RpcConnection implements Connection {
 
   send(body: Uint8Array, options?: SendOptions): Promise<void> {
     const { outbox } = this.link;
-    outbox.checkBody(body);
+    outbox.bodies.check(body);
     let head: CallHead | undefined;
     let timeoutMs: number | undefined;
     if (options !== undefined) ({ head, timeoutMs } = checkSendOptions(options));
@@ -128,7 +128,7 @@ export class RpcConnection implements Connection {
 
   sendNoWait(body: Uint8Array): boolean {
     const { lifecycle, outbox } = this.link;
-    outbox.checkBody(body);
+    outbox.bodies.check(body);
     if (!lifecycle.takesCalls) return false;
     if (outbox.aboveHighWater) {
       this.#tellFull("ERR_BACKPRESSURE");
@@ -151,7 +151,7 @@ export class RpcConnection implements Connection {
 
   #request(body: Uint8Array, options?: RequestOptions, head?: CallHead): Promise<Uint8Array> {
     const { outbox } = this.link;
-    outbox.checkBody(body);
+    outbox.bodies.check(body);
     let timeoutMs = this.#requestTimeoutMs;
     let signal: AbortSignal | undefined;
     let into: Uint8Array | undefined;
@@ -183,7 +183,7 @@ export class RpcConnection implements Connection {
 
   #call(body: Uint8Array, options: CallOptions = {}): PendingCall {
     const { outbox } = this.link;
-    outbox.checkBody(body);
+    outbox.bodies.check(body);
     const { signal, head, timeoutMs = this.#requestTimeoutMs, streams = true } = checkCallOptions(options);
     const refusal = aborted(signal) ?? outbox.refusal(body.length) ?? this.#tooMany();
     const call = outbox.call(body, head, timeoutMs, signal, streams, refusal);

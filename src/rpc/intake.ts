@@ -133,12 +133,12 @@ export class Intake implements GatedReader {
   }
 
   holdOutput(): void {
-    this.#outbox.sender.hold();
+    this.#outbox.sender.readBegins();
   }
 
   releaseOutput(): void {
     this.#arrivals.credit.grant();
-    this.#outbox.sender.release();
+    this.#outbox.sender.readEnds();
   }
 
   wantRelief(): void {

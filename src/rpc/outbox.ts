@@ -4,20 +4,19 @@
 
 import { SealwireError } from "../base/errors.ts";
 import type { ResolvedLimits } from "../base/options.ts";
-import { requireBytes } from "../core/bytes.ts";
 import { now } from "../core/eventLoop.ts";
 import { wipe } from "../core/wipe.ts";
 import { type Controls, controlsFor } from "../protocol/controls.ts";
 import { Balance } from "../protocol/credit.ts";
 import type { TransportFormat } from "../protocol/handshake.ts";
-import { type CallHead, encodeWithHead, type Head, patchDeadline } from "../protocol/head.ts";
-import { encodePrepared, PreparedHead } from "../protocol/preparedHead.ts";
-import { type Framing, longestBody } from "../protocol/segment.ts";
+import { type CallHead, patchDeadline } from "../protocol/head.ts";
+import type { Framing } from "../protocol/segment.ts";
 import { BASE_SETTINGS, type Settings } from "../protocol/settings.ts";
-import { Kind, TAG_BYTES } from "../protocol/wire.ts";
+import { Kind } from "../protocol/wire.ts";
 import { type CallLimits, PendingCall } from "./call.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { memoryBudget } from "./memoryBudget.ts";
+import { OutgoingBodies } from "./outgoingBodies.ts";
 import { type Paid, PaidQueue } from "./paidQueue.ts";
 import { PendingRequest, type RequestTable } from "./requests.ts";
 import { Sender, type SenderEvents } from "./sender.ts";
@@ -39,7 +38,8 @@ export class Outbox {
   readonly #items: CallLimits;
   readonly #lifecycle: Lifecycle;
   readonly #requests: RequestTable;
-  readonly #framing: Framing;
+  /** What may be sent, and how it is put together. */
+  readonly bodies: OutgoingBodies;
   readonly sender: Sender;
   readonly controls: Controls;
   readonly streams: Streams;
@@ -48,9 +48,6 @@ export class Outbox {
   readonly #balance = new Balance(BASE_SETTINGS.messageCredit);
   /** What the peer takes; before its settings arrive, what everybody does. */
   #peer: Settings = BASE_SETTINGS;
-  /** The longest body that is taken from the application, and that may be sent now. */
-  #longestBody: number;
-  #longestNow: number;
   #blockedSaid = false;
 
   constructor(
@@ -69,17 +66,16 @@ export class Outbox {
     this.#items = { maxItemBytes: limits.maxFrameBytes, maxPendingBytes: limits.maxPendingBytes };
     this.#lifecycle = lifecycle;
     this.#requests = requests;
-    this.#framing = {
+    const framing: Framing = {
       withKind,
       padding: withKind ? limits.padding : 0,
       maxFrameBytes,
       bundleBytes: limits.bundleBytes,
     };
-    this.#longestBody = longestBody(this.#framing, maxFrameBytes);
-    this.#longestNow = withKind ? longestBody(this.#framing, BASE_SETTINGS.maxFrameBytes) : this.#longestBody;
-    const senderOptions = { ...this.#framing, lowWaterMarkBytes: limits.highWaterMarkBytes >>> 1 };
+    this.bodies = new OutgoingBodies(framing);
+    const senderOptions = { ...framing, lowWaterMarkBytes: limits.highWaterMarkBytes >>> 1 };
     this.sender = new Sender(flushes, writer, senderOptions, events);
-    this.controls = controlsFor(withKind, this.sender, () => this.#longestNow);
+    this.controls = controlsFor(withKind, this.sender, () => this.bodies.longestNow);
     this.streams = new Streams(this.sender, this.controls);
     if (withKind) this.#paid = this.#makePaidQueue();
   }
@@ -101,8 +97,8 @@ export class Outbox {
 
   /** So many unsent bytes wait that nothing should be handled that may add to them. */
   get blocked(): boolean {
-    const { sender } = this;
-    return sender.pendingBytes > this.#limits.maxPendingBytes || sender.overBudget;
+    const { bytes } = this.sender;
+    return bytes.pending > this.#limits.maxPendingBytes || bytes.overBudget;
   }
 
   /** Requests may have heads: protocol v2. */
@@ -122,9 +118,8 @@ export class Outbox {
   applySettings(peer: Settings): void {
     const more = peer.messageCredit - this.#peer.messageCredit;
     this.#peer = peer;
-    this.#longestNow = longestBody(this.#framing, peer.maxFrameBytes);
-    this.#longestBody = this.#longestNow;
-    if (this.#paid !== undefined) this.#paid.longestBody = this.#longestNow;
+    this.bodies.peerTakes(peer.maxFrameBytes);
+    if (this.#paid !== undefined) this.#paid.longestBody = this.bodies.longestNow;
     if (more > 0) this.#balance.add(more);
     this.#drainPaid();
   }
@@ -160,12 +155,6 @@ export class Outbox {
 
   // ---- What the application gives -----------------------------------------------------------------------
 
-  /** @throws SealwireError ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE */
-  checkBody(body: Uint8Array): void {
-    requireBytes("body", body);
-    if (body.length > this.#longestBody) throw this.#tooLarge(body.length);
-  }
-
   /** Why a call can't be taken now, if it can't. */
   refusal(bodyBytes: number): SealwireError | undefined {
     if (!this.#lifecycle.takesCalls) {
@@ -198,7 +187,7 @@ export class Outbox {
    */
   sendWithHead(body: Uint8Array, head: CallHead, timeoutMs: number): Promise<void> {
     if (this.#paid === undefined) throw new SealwireError("ERR_UNSUPPORTED", "protocol v1 has no heads");
-    const encoded = this.#withHead(body, head, 0, true);
+    const encoded = this.bodies.withHead(body, head, 0, true);
     const sent = this.send(encoded, timeoutMs, Kind.call);
     wipe(encoded);
     return sent;
@@ -212,7 +201,10 @@ export class Outbox {
       this.sender.append(0, kind, body);
       return this.sender.handedToKernel();
     }
-    const waiting = new WaitingSend(kind, body, timeoutMs, this.#waitingSends);
+    const waiting = new WaitingSend(kind, body, timeoutMs, {
+      handedToKernel: () => this.sender.handedToKernel(),
+      onExpired: () => this.#drainPaid(),
+    });
     paid.add(waiting);
     return waiting.settling;
   }
@@ -250,13 +242,9 @@ export class Outbox {
     if (this.#paid === undefined) throw new SealwireError("ERR_UNSUPPORTED", "protocol v1 has no calls");
     const streams = withStreams ? { streams: true, streamCredit: FIRST_STREAM_CREDIT } : undefined;
     // A signal that is not the runtime's runs somebody else's code before the call is sent.
-    const encoded = this.#withHead(body, head ?? {}, timeoutMs, signal === undefined, streams);
-    const call = new PendingCall(
-      this.#requests,
-      withStreams ? this.streams : undefined,
-      timeoutMs,
-      this.#items,
-    );
+    const encoded = this.bodies.withHead(body, head ?? {}, timeoutMs, signal === undefined, streams);
+    const ofStreams = withStreams ? this.streams : undefined;
+    const call = new PendingCall(this.#requests, ofStreams, timeoutMs, this.#items);
     try {
       if (refusal === undefined) this.#begin(call, Kind.call, encoded, signal);
       else call.reject(refusal);
@@ -267,55 +255,18 @@ export class Outbox {
     return call;
   }
 
-  /**
-   * An answer's head and body, as they are sent. `isSentNow`: they may lie in memory that the next message uses again.
-   * The caller wipes them.
-   *
-   * @throws SealwireError ERR_MESSAGE_TOO_LARGE
-   */
-  encodeAnswer(body: Uint8Array, head: CallHead, isSentNow: boolean): Uint8Array {
-    return this.#withHead(body, head, 0, isSentNow);
-  }
-
-  /** `deadlineMs` 0: no deadline. `mayLend`: it is sent, or copied, before anything else runs. */
-  #withHead(
-    body: Uint8Array,
-    head: CallHead,
-    deadlineMs: number,
-    mayLend: boolean,
-    streams?: Head,
-  ): Uint8Array {
-    let encoded: Uint8Array;
-    if (streams === undefined && head instanceof PreparedHead)
-      encoded = encodePrepared(head, deadlineMs, body, mayLend);
-    else {
-      const deadline = deadlineMs > 0 ? { deadlineMs } : {};
-      const { method, traceParent, contentType, fields } = head;
-      encoded = encodeWithHead({ method, traceParent, contentType, fields, ...deadline, ...streams }, body);
-    }
-    if (encoded.length > this.#longestBody) {
-      wipe(encoded);
-      throw this.#tooLarge(encoded.length);
-    }
-    return encoded;
-  }
-
   #begin(request: PendingRequest, kind: number, body: Uint8Array, signal: AbortSignal | undefined): void {
     // First, since a signal that is not the runtime's may throw.
     if (signal !== undefined) request.watch(signal);
-    this.#sendRequest(request, kind, body);
-    if (request.timeoutMs > 0) timers.arm(request, request.timeoutMs);
-  }
-
-  #sendRequest(request: PendingRequest, kind: number, body: Uint8Array): void {
     const paid = this.#paid;
-    if (paid !== undefined && !paid.passes(body.length, true)) {
+    if (paid === undefined || paid.passes(body.length, true)) {
+      paid?.spend(body.length);
+      this.#sendNumbered(request, kind, body);
+    } else {
       this.#requests.admit();
       paid.add({ kind, body, request });
-      return;
     }
-    paid?.spend(body.length);
-    this.#sendNumbered(request, kind, body);
+    if (request.timeoutMs > 0) timers.arm(request, request.timeoutMs);
   }
 
   #sendNumbered(request: PendingRequest, kind: number, body: Uint8Array): void {
@@ -324,23 +275,24 @@ export class Outbox {
     if (request instanceof PendingCall) request.started();
   }
 
-  readonly #waitingSends = {
-    handedToKernel: () => this.sender.handedToKernel(),
-    onExpired: () => this.#drainPaid(),
-  };
-
   #makePaidQueue(): PaidQueue {
     const outbox = this;
-    return new PaidQueue(this.#balance, this.#longestNow, {
+    return new PaidQueue(this.#balance, this.bodies.longestNow, {
       send: (paid) => this.#sendPaid(paid),
       dropped: () => this.#requests.leaveUnsent(),
       sendOneWay: (body) => this.sender.append(0, Kind.message, body),
       tooLong: (bodyBytes) =>
-        this.#peer !== BASE_SETTINGS && bodyBytes > this.#longestNow ? this.#tooLarge(bodyBytes) : undefined,
+        this.#peer !== BASE_SETTINGS && bodyBytes > this.bodies.longestNow
+          ? this.bodies.tooLarge(bodyBytes)
+          : undefined,
       get requestsFull() {
         return outbox.#requests.occupied >= outbox.#peer.maxRequests;
       },
-      onBlocked: () => this.#sayBlocked(),
+      onBlocked: () => {
+        if (this.#blockedSaid || !this.#lifecycle.isEstablished) return;
+        this.#blockedSaid = true;
+        this.controls.blocked(0);
+      },
     });
   }
 
@@ -352,18 +304,5 @@ export class Outbox {
     this.#requests.leaveUnsent();
     if (request instanceof PendingCall) patchDeadline(body, request.deadlineAt - now());
     this.#sendNumbered(request, kind, body);
-  }
-
-  #sayBlocked(): void {
-    if (this.#blockedSaid || !this.#lifecycle.isEstablished) return;
-    this.#blockedSaid = true;
-    this.controls.blocked(0);
-  }
-
-  #tooLarge(bodyBytes: number): SealwireError {
-    const sealedBytes = this.sender.plaintextBytes(bodyBytes) + TAG_BYTES;
-    const limit = this.sender.plaintextBytes(this.#longestBody) + TAG_BYTES;
-    const text = `a body of ${bodyBytes} bytes makes a frame of ${sealedBytes} bytes, limit ${limit}`;
-    return new SealwireError("ERR_MESSAGE_TOO_LARGE", text);
   }
 }

@@ -16,8 +16,8 @@ export class Pongs {
 
   ping(sequence: number): void {
     const { sender, controls } = this.#outbox;
-    if (!this.#lifecycle.maySend || sender.writtenBytes < this.#waitsUntil) return;
+    if (!this.#lifecycle.maySend || sender.bytes.taken < this.#waitsUntil) return;
     controls.pong(sequence);
-    this.#waitsUntil = sender.enqueuedBytes;
+    this.#waitsUntil = sender.bytes.accepted;
   }
 }

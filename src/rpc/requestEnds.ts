@@ -98,10 +98,10 @@ export class RequestEnds implements MessageOwner {
 
   reply(message: IncomingMessage, body: Uint8Array, head: CallHead | undefined): boolean {
     const outbox = this.#outbox;
-    outbox.checkBody(body);
+    outbox.bodies.check(body);
     const outgoing = message.callParts?.outgoing;
     const isSentNow = outgoing === undefined || outgoing.isEmpty;
-    const answer = head === undefined ? body : outbox.encodeAnswer(body, head, isSentNow);
+    const answer = head === undefined ? body : outbox.bodies.withHead(body, head, 0, isSentNow);
     const kind = head === undefined ? Kind.reply : Kind.answer;
     if (!this.#lifecycle.maySend) {
       if (answer !== body) wipe(answer);

@@ -2,11 +2,15 @@
 // moment, and as copies outside of the pool for longer: a slot is a thing to pass through.
 
 import { copyOf } from "../core/bytes.ts";
-import { releaseSlot, SEALING_SLOT } from "../core/slotPool.ts";
+import { releaseSlot, SEALING_SLOT, slotsAreScarce } from "../core/slotPool.ts";
 import { memory } from "../core/wasmModule.ts";
 import { wipe } from "../core/wipe.ts";
+import type { LoneFrame } from "../protocol/loneFrame.ts";
 import type { Segment } from "../protocol/segment.ts";
 import type { Session } from "../protocol/session.ts";
+import type { Writer } from "./writer.ts";
+
+const EMPTY = new Uint8Array(0);
 
 /** Sealed frames in JavaScript memory, in pieces, a write each. Until they are `complete`, more are being sealed. */
 export class SealedPieces {
@@ -115,6 +119,23 @@ export class SendQueue {
     return sealed;
   }
 
+  /** Writes what is next; false when that is not sealed yet. */
+  writeFirst(session: Session, writer: Writer): boolean {
+    const chunk = this.sealFirst(session);
+    if (chunk instanceof QueuedSegment) {
+      this.shift();
+      writeSegment(writer, chunk.segment);
+      return true;
+    }
+    const piece = chunk.pieces[chunk.next];
+    if (piece !== undefined) chunk.pieces[chunk.next++] = EMPTY;
+    if (chunk.complete && chunk.next === chunk.pieces.length) this.shift();
+    if (piece === undefined) return chunk.complete;
+    const overhead = chunk.next === 1 ? chunk.overhead : 0;
+    writer.writePiece(piece, (chunk.cost ?? piece.length) + overhead);
+    return true;
+  }
+
   shift(): void {
     const chunk = this.first;
     if (chunk instanceof QueuedSegment) this.slots--;
@@ -171,6 +192,28 @@ export function sealSegment(session: Session, segment: Segment): void {
 export function releaseSegment(segment: Segment): void {
   releaseSlot(segment.slot, segment.sealed ? 0 : segment.end - segment.slot);
   segment.slot = 0;
+}
+
+/** Writes a sealed segment, and leaves it without a slot. */
+export function writeSegment(writer: Writer, segment: Segment): void {
+  const { slot, start, end, cost } = segment;
+  segment.slot = 0;
+  if (slotsAreScarce()) {
+    // A write that takes its time would keep the slot from a connection that has something to seal.
+    const piece = copyOf(memory, start, end);
+    releaseSlot(slot);
+    writer.writePiece(piece, cost);
+    return;
+  }
+  writer.writeSlot(memory.subarray(start, end), slot, cost);
+}
+
+/** A frame that is sealed as a whole before any of it leaves. */
+export function sealedWhole(session: Session, { header, text }: LoneFrame): SealedPieces {
+  const sealed = new SealedPieces();
+  session.sealPieces(header, text, (piece) => sealed.pieces.push(piece));
+  sealed.complete = true;
+  return sealed;
 }
 
 /** A copy of a finished segment outside of the pool; its slot is free afterwards. */

@@ -15,7 +15,7 @@ import { KIND_HEADER_BYTES, Kind, TAG_BYTES } from "../../../src/protocol/wire.t
 import { memoryBudget } from "../../../src/rpc/memoryBudget.ts";
 import { Sender } from "../../../src/rpc/sender.ts";
 import { QueuedSegment } from "../../../src/rpc/sendQueue.ts";
-import { slotHolders } from "../../../src/rpc/slotHolders.ts";
+import { reclaimSlot, slotHolders } from "../../../src/rpc/slotHolders.ts";
 import { TurnQueue } from "../../../src/rpc/turnQueue.ts";
 import { Writer } from "../../../src/rpc/writer.ts";
 import { FakeTransport } from "../../support/fakeTransport.ts";
@@ -288,7 +288,7 @@ test("giving slots up costs what is given up, however much was moved out before"
     line.append(200);
     line.endTurn();
     // Three segments or four, and the one that is being filled.
-    const looks = countLooks(() => line.sender.giveUpSlots());
+    const looks = countLooks(() => reclaimSlot());
     assert.ok(looks <= 10, `${looks} looks, the ${i}th time`);
     assert.ok(slotsInUse() <= 1, "only the write's is left");
   }
@@ -378,21 +378,21 @@ test("the budget of the process: who holds the most is stopped first, who holds 
   const [greedy, modest] = [new Line(), new Line()];
   greedy.transport.stalled = true;
   modest.transport.stalled = true;
-  for (let i = 0; i < 100_000 && !greedy.sender.overBudget; i++) greedy.append(1);
+  for (let i = 0; i < 100_000 && !greedy.sender.bytes.overBudget; i++) greedy.append(1);
   const half = greedy.sender.pendingBytes;
   assert.ok(Math.abs(half - 524_288) < 70_000, `${half} bytes of one alone`);
-  assert.equal(modest.sender.overBudget, false, "who holds nothing is never stopped");
+  assert.equal(modest.sender.bytes.overBudget, false, "who holds nothing is never stopped");
   modest.append(100);
-  assert.equal(modest.sender.overBudget, false);
-  for (let i = 0; i < 100_000 && !modest.sender.overBudget; i++) modest.append(1);
+  assert.equal(modest.sender.bytes.overBudget, false);
+  for (let i = 0; i < 100_000 && !modest.sender.bytes.overBudget; i++) modest.append(1);
   assert.ok(modest.sender.pendingBytes > 200_000, `${modest.sender.pendingBytes} bytes for the other`);
-  assert.equal(greedy.sender.overBudget, true);
+  assert.equal(greedy.sender.bytes.overBudget, true);
   assert.ok(memoryBudget.used <= memoryBudget.limit);
   // What is above the budget goes on when less waits: told once.
   modest.sender.wantsRelief = true;
   greedy.takeAll();
   modest.takeAll();
-  assert.deepEqual([greedy.reliefs, modest.reliefs, modest.sender.overBudget], [0, 1, false]);
+  assert.deepEqual([greedy.reliefs, modest.reliefs, modest.sender.bytes.overBudget], [0, 1, false]);
   modest.transport.stalled = true;
   modest.append(100);
   modest.endTurn();

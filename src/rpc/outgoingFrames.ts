@@ -1,0 +1,221 @@
+// What one connection has accepted and not given to the socket, as frames: the segment that is being filled, and behind it
+// the queue of full segments and of frames that no segment takes.
+
+import { copyOf } from "../core/bytes.ts";
+import { acquireSlot, slotsAreScarce } from "../core/slotPool.ts";
+import { type LoneFrame, loneFrame } from "../protocol/loneFrame.ts";
+import { type Framing, headerBytes, longestBody, SEGMENT_FRAME_BYTES, Segment } from "../protocol/segment.ts";
+import type { Session } from "../protocol/session.ts";
+import { LENGTH_BYTES } from "../protocol/wire.ts";
+import {
+  CHUNK_OVERHEAD_BYTES,
+  movedOut,
+  PlainLarge,
+  QueuedSegment,
+  releaseSegment,
+  SealedPieces,
+  SendQueue,
+  sealedWhole,
+  sealSegment,
+  writeSegment,
+} from "./sendQueue.ts";
+import { SentBytes } from "./sentBytes.ts";
+import { reclaimSlot, type SlotHolder, slotHolders } from "./slotHolders.ts";
+import type { Writer } from "./writer.ts";
+
+export interface OutgoingOptions extends Framing {
+  /** A reader that was paused goes on when no more than this waits. */
+  readonly lowWaterMarkBytes: number;
+}
+
+/** Who decides when frames leave. */
+export interface FramesOwner {
+  /** Something may leave now. */
+  flush(): void;
+  /** Sealing went wrong. */
+  failed(error: unknown): void;
+  /** Lets others send what they have, so that a slot may become free. */
+  hurryOthers(): void;
+}
+
+/**
+ * Full segments of one connection that wait in their slots behind a write; more are copied out of the pool. A
+ * mebibyte is what `sendNoWait` queues in one go by default.
+ */
+const MAX_QUEUED_SLOTS = 16;
+
+export class OutgoingFrames implements SlotHolder {
+  readonly #options: OutgoingOptions;
+  readonly #writer: Writer;
+  readonly #owner: FramesOwner;
+  readonly #headerBytes: number;
+  /** The longest body that a segment takes. */
+  readonly #longestSmallBody: number;
+  readonly #queue = new SendQueue();
+  readonly bytes: SentBytes;
+  #session: Session | undefined;
+  /** The current segment; without a slot when nothing waits in it. */
+  #segment: Segment;
+  /** Nothing is taken and nothing leaves any more. */
+  #ended = false;
+
+  constructor(options: OutgoingOptions, writer: Writer, owner: FramesOwner) {
+    this.#options = options;
+    this.#writer = writer;
+    this.#owner = owner;
+    this.#headerBytes = headerBytes(options);
+    this.#longestSmallBody = longestBody(options, SEGMENT_FRAME_BYTES);
+    this.#segment = new Segment(options);
+    this.bytes = new SentBytes(options.lowWaterMarkBytes);
+  }
+
+  /** From now on, frames can be sealed. `first`: see `Sender.start`. */
+  start(session: Session, first?: { readonly kind: number; readonly body: Uint8Array }): void {
+    this.#session = session;
+    if (first === undefined) return;
+    const frame = loneFrame(this.#options, 0, first.kind, first.body);
+    this.#queue.pushFirst(sealedWhole(session, frame));
+    this.bytes.add(frame.bytes);
+  }
+
+  append(sequence: number, kind: number, body: Uint8Array): void {
+    if (body.length > this.#longestSmallBody || !this.#appendSmall(sequence, kind, body)) {
+      this.#appendLarge(sequence, kind, body);
+    }
+  }
+
+  /** Seals and writes what is next. False when nothing waits. */
+  writeNext(session: Session): boolean {
+    const segment = this.#segment;
+    if (!this.#queue.isEmpty) return this.#queue.writeFirst(session, this.#writer);
+    if (segment.slot === 0) return false;
+    this.#complete(segment, session);
+    writeSegment(this.#writer, segment);
+    return true;
+  }
+
+  /** Something waits that can't leave yet: it is still being sealed. */
+  get isBusy(): boolean {
+    return !this.#queue.isEmpty;
+  }
+
+  /** Sealing went wrong: what waits stays until the end. */
+  fail(): void {
+    this.#ended = true;
+  }
+
+  /** Forgets what waits. */
+  close(): void {
+    this.#ended = true;
+    slotHolders.delete(this);
+    if (this.#segment.slot !== 0) releaseSegment(this.#segment);
+    this.#queue.clear();
+    this.bytes.drop();
+  }
+
+  /** SlotHolder: moves everything that waits behind a write out of the pool. Returns how many slots that freed. */
+  giveUpSlots(): number {
+    const freed = this.#queue.slots;
+    this.#queue.moveOut();
+    const segment = this.#segment;
+    if (segment.slot === 0 || this.#ended) return freed;
+    try {
+      this.#complete(segment, this.#session);
+    } catch (error) {
+      this.#owner.failed(error);
+      return freed;
+    }
+    this.#count(segment, CHUNK_OVERHEAD_BYTES);
+    this.#queue.push(movedOut(segment));
+    return freed + 1;
+  }
+
+  /** False, and nothing happened, when no slot is free. */
+  #appendSmall(sequence: number, kind: number, body: Uint8Array): boolean {
+    if (this.#segment.slot === 0 || !this.#segment.append(sequence, kind, body)) {
+      if (this.#segment.slot !== 0) this.#queueSegment();
+      const slot = this.#acquireSlot();
+      if (slot === 0) return false;
+      if (!this.#writer.idle || this.#session === undefined) slotHolders.add(this);
+      this.#segment.use(slot);
+      this.#segment.append(sequence, kind, body);
+    }
+    this.#count(this.#segment, LENGTH_BYTES + this.#headerBytes + body.length);
+    return true;
+  }
+
+  #count(segment: Segment, bytes: number): void {
+    segment.cost += bytes;
+    this.bytes.add(bytes);
+  }
+
+  #appendLarge(sequence: number, kind: number, body: Uint8Array): void {
+    if (this.#segment.slot !== 0) this.#queueSegment();
+    const sealsNow = this.#session !== undefined && this.#queue.plain === 0;
+    const frame = loneFrame(this.#options, sequence, kind, body);
+    // A small one came here for want of a slot: what it costs beside its bytes would not be small.
+    const overhead = body.length > this.#longestSmallBody ? 0 : CHUNK_OVERHEAD_BYTES;
+    this.bytes.add(frame.bytes + overhead);
+    if (sealsNow) this.#sealLarge(this.#session!, frame, overhead);
+    else {
+      const text = frame.text === body ? copyOf(body) : frame.text;
+      this.#queue.push(new PlainLarge(frame.header, text, overhead));
+    }
+  }
+
+  /** Written while it is warm: everything before it is sealed, so that a flush seals nothing meanwhile. */
+  #sealLarge(session: Session, { header, text }: LoneFrame, overhead: number): void {
+    const sealed = new SealedPieces(undefined, overhead);
+    this.#queue.push(sealed);
+    try {
+      session.sealPieces(header, text, (piece) => {
+        sealed.pieces.push(piece);
+        this.#owner.flush();
+      });
+      sealed.complete = true;
+    } catch (error) {
+      this.#owner.failed(error);
+    }
+    this.#owner.flush();
+  }
+
+  /** A pool slot, or 0. Sending of others may be hurried for it, nothing else. */
+  #acquireSlot(): number {
+    let slot = acquireSlot();
+    if (slot !== 0) return slot;
+    this.#owner.hurryOthers();
+    slot = acquireSlot();
+    if (slot !== 0) return slot;
+    reclaimSlot();
+    return acquireSlot();
+  }
+
+  /** The segment's last frame is complete and, where a session allows, sealed; what it really holds is counted. */
+  #complete(segment: Segment, session: Session | undefined): void {
+    segment.finish();
+    this.#count(segment, segment.end - segment.start - segment.cost);
+    if (session !== undefined && this.#queue.plain === 0) sealSegment(session, segment);
+  }
+
+  /** The current segment is full: it waits behind what is being written. */
+  #queueSegment(): void {
+    const segment = this.#segment;
+    try {
+      this.#complete(segment, this.#session);
+    } catch (error) {
+      releaseSegment(segment);
+      this.#owner.failed(error);
+      return;
+    }
+    const waits = this.#session === undefined || !this.#writer.idle;
+    const limit = this.#session === undefined || slotsAreScarce() ? 0 : MAX_QUEUED_SLOTS;
+    if (waits && this.#queue.slots >= limit) {
+      this.#queue.push(movedOut(segment));
+      return;
+    }
+    this.#queue.push(new QueuedSegment(segment));
+    this.#segment = new Segment(this.#options);
+    this.#owner.flush();
+    if (this.#queue.slots > 0) slotHolders.add(this);
+  }
+}
