@@ -306,7 +306,7 @@ export class Link<Owner extends Connection> implements DialEvents {
         onDrainHeard: (reason) => this.#ending.drainHeard(reason),
         onCloseHeard: (reason) => this.#ending.closeHeard(reason),
         onAnswered: () => {
-          outbox.placeFreed();
+          outbox.drainPaid();
           this.#ending.finishIfIdle();
         },
       },
@@ -366,7 +366,7 @@ export class Link<Owner extends Connection> implements DialEvents {
     if (this.lifecycle.isOver) return;
     // A request that was not sent has nothing at the peer to cancel.
     if (sequence !== 0 && this.lifecycle.maySend) this.outbox.controls.cancel(sequence);
-    else this.outbox.placeFreed();
+    else this.outbox.drainPaid();
     this.#ending.finishIfIdle();
   }
 

@@ -61,7 +61,6 @@ export class Outbox {
   ) {
     this.#events = events;
     const withKind = format.header === "kind";
-    const maxFrameBytes = format.peerMaxFrameBytes || limits.maxFrameBytes;
     this.#limits = limits;
     this.#items = { maxItemBytes: limits.maxFrameBytes, maxPendingBytes: limits.maxPendingBytes };
     this.#lifecycle = lifecycle;
@@ -69,12 +68,12 @@ export class Outbox {
     const framing: Framing = {
       withKind,
       padding: withKind ? limits.padding : 0,
-      maxFrameBytes,
+      maxFrameBytes: format.peerMaxFrameBytes || limits.maxFrameBytes,
       bundleBytes: limits.bundleBytes,
     };
     this.bodies = new OutgoingBodies(framing);
-    const senderOptions = { ...framing, lowWaterMarkBytes: limits.highWaterMarkBytes >>> 1 };
-    this.sender = new Sender(flushes, writer, senderOptions, events);
+    const lowWaterMarkBytes = limits.highWaterMarkBytes >>> 1;
+    this.sender = new Sender(flushes, writer, { ...framing, lowWaterMarkBytes }, events);
     this.controls = controlsFor(withKind, this.sender, () => this.bodies.longestNow);
     this.streams = new Streams(this.sender, this.controls);
     if (withKind) this.#paid = this.#makePaidQueue();
@@ -121,19 +120,14 @@ export class Outbox {
     this.bodies.peerTakes(peer.maxFrameBytes);
     if (this.#paid !== undefined) this.#paid.longestBody = this.bodies.longestNow;
     if (more > 0) this.#balance.add(more);
-    this.#drainPaid();
+    this.drainPaid();
   }
 
   /** @throws SealwireError ERR_PROTOCOL */
   addCredit(bytes: number): void {
     this.#balance.add(bytes);
     this.#blockedSaid = false;
-    this.#drainPaid();
-  }
-
-  /** A request of this side has its end: its place at the peer is free. */
-  placeFreed(): void {
-    this.#drainPaid();
+    this.drainPaid();
   }
 
   /** Nothing of what waits for credit will be sent. */
@@ -147,7 +141,8 @@ export class Outbox {
     this.sender.close(error);
   }
 
-  #drainPaid(): void {
+  /** There may be credit, or a place at the peer, for what waits. */
+  drainPaid(): void {
     if (this.nothingWaits) return;
     this.#paid!.drain();
     if (this.nothingWaits) this.#events.onNothingWaits();
@@ -162,9 +157,9 @@ export class Outbox {
       return new SealwireError("ERR_CLOSED", text, { notBegun: true });
     }
     const pending = this.pendingBytes;
-    if (pending === 0) return undefined;
-    if (pending + bodyBytes <= this.#limits.maxPendingBytes && !memoryBudget.isExceededBy(pending))
-      return undefined;
+    const isTooMuch =
+      pending + bodyBytes > this.#limits.maxPendingBytes || memoryBudget.isExceededBy(pending);
+    if (pending === 0 || !isTooMuch) return undefined;
     const text = `${pending} bytes wait for the peer to take them`;
     return new SealwireError("ERR_BACKPRESSURE", text, { notBegun: true });
   }
@@ -172,10 +167,7 @@ export class Outbox {
   /** A one-way message whose caller does not wait. */
   sendNoWait(body: Uint8Array): void {
     const paid = this.#paid;
-    if (paid !== undefined && !paid.passes(body.length, false)) {
-      paid.addOneWay(body);
-      return;
-    }
+    if (paid !== undefined && !paid.passes(body.length, false)) return paid.addOneWay(body);
     paid?.spend(body.length);
     this.sender.append(0, Kind.message, body);
   }
@@ -203,7 +195,7 @@ export class Outbox {
     }
     const waiting = new WaitingSend(kind, body, timeoutMs, {
       handedToKernel: () => this.sender.handedToKernel(),
-      onExpired: () => this.#drainPaid(),
+      onExpired: () => this.drainPaid(),
     });
     paid.add(waiting);
     return waiting.settling;
@@ -217,12 +209,9 @@ export class Outbox {
     signal: AbortSignal | undefined,
     head?: CallHead,
   ): PendingRequest {
-    const encoded = head && this.takesHeads ? encodeWithHead(head, body) : undefined;
+    const encoded = head && this.takesHeads ? this.bodies.withHeadIfItFits(body, head) : undefined;
     const request = new PendingRequest(this.#requests, into, timeoutMs);
-    // Not the body's own limit: before the peer's settings are known, a head must not be what makes it too long.
-    if (encoded === undefined || encoded.length > this.#longestNow) {
-      this.#begin(request, Kind.message, body, signal);
-    } else this.#begin(request, Kind.call, encoded, signal);
+    this.#begin(request, encoded === undefined ? Kind.message : Kind.call, encoded ?? body, signal);
     return request;
   }
 
@@ -245,26 +234,29 @@ export class Outbox {
     const encoded = this.bodies.withHead(body, head ?? {}, timeoutMs, signal === undefined, streams);
     const ofStreams = withStreams ? this.streams : undefined;
     const call = new PendingCall(this.#requests, ofStreams, timeoutMs, this.#items);
-    try {
-      if (refusal === undefined) this.#begin(call, Kind.call, encoded, signal);
-      else call.reject(refusal);
-    } finally {
-      // It was appended, or copied to wait.
+    if (refusal === undefined) this.#begin(call, Kind.call, encoded, signal);
+    else {
       wipe(encoded);
+      call.reject(refusal);
     }
     return call;
   }
 
+  /** With a head, `body` is this side's own: once it was appended, or copied to wait, it is wiped. */
   #begin(request: PendingRequest, kind: number, body: Uint8Array, signal: AbortSignal | undefined): void {
-    // First, since a signal that is not the runtime's may throw.
-    if (signal !== undefined) request.watch(signal);
-    const paid = this.#paid;
-    if (paid === undefined || paid.passes(body.length, true)) {
-      paid?.spend(body.length);
-      this.#sendNumbered(request, kind, body);
-    } else {
-      this.#requests.admit();
-      paid.add({ kind, body, request });
+    try {
+      // First, since a signal that is not the runtime's may throw.
+      if (signal !== undefined) request.watch(signal);
+      const paid = this.#paid;
+      if (paid === undefined || paid.passes(body.length, true)) {
+        paid?.spend(body.length);
+        this.#sendNumbered(request, kind, body);
+      } else {
+        this.#requests.admit();
+        paid.add({ kind, body, request });
+      }
+    } finally {
+      if (kind === Kind.call) wipe(body);
     }
     if (request.timeoutMs > 0) timers.arm(request, request.timeoutMs);
   }

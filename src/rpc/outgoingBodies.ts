@@ -68,6 +68,17 @@ export class OutgoingBodies {
     return encoded;
   }
 
+  /**
+   * The same for a head that is no part of what the caller asked for. Undefined where it would make a body too long that
+   * fits without it.
+   */
+  withHeadIfItFits(body: Uint8Array, head: CallHead): Uint8Array | undefined {
+    const encoded = encodeWithHead(head, body);
+    if (encoded.length <= this.#longestNow) return encoded;
+    wipe(encoded);
+    return undefined;
+  }
+
   tooLarge(bodyBytes: number): SealwireError {
     const sealedBytes = plaintextBytes(this.#framing, bodyBytes) + TAG_BYTES;
     const limit = plaintextBytes(this.#framing, this.#longest) + TAG_BYTES;
