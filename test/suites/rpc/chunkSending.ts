@@ -152,7 +152,7 @@ for (const freeSlots of [0, 1, 2]) {
     try {
       // All of them wait for the end of the turn, when the handling of a read of the first one ends.
       lines.push(new Line(flushes, 1), new Line(flushes, 90), new Line(flushes, 170));
-      lines[0]!.sender.release();
+      lines[0]!.sender.readEnds();
       for (let turns = 0; turnEnd.length > 0 && turns < 100; turns++) turnEnd.shift()!();
       if (freeSlots === 0) assert.ok(deepest >= 2, "or no chunk was sent within the append of another");
       for (const line of lines) line.assertWhole();
