@@ -40,24 +40,24 @@ const WORDS_COPY_BYTES = 128;
 const NOTHING = new Uint8Array(0);
 const NO_WORDS = new DataView(NOTHING.buffer);
 
-let shared = NOTHING;
+// Arrays are made over these, not over the `buffer` of others: asking for that costs as much as making one.
 let sharedWords: DataView = NO_WORDS;
+let shared: ArrayBuffer = NOTHING.buffer;
 let used = 0;
-/** Of what was copied from last: the bodies of a bundle follow each other. */
+/** What was copied from last, in words: the bodies of a bundle follow each other. */
 let source: Uint8Array = NOTHING;
 let sourceWords: DataView = NO_WORDS;
 
-/** Where the last body that was placed lies: from `start` on. */
-export const placed: { bytes: Uint8Array; start: number } = { bytes: NOTHING, start: 0 };
-
-/** The plaintext whose bodies may stay where they are. */
+/** The plaintext whose bodies may stay where they are, and its memory. */
 let offered: Uint8Array | undefined;
+let offeredMemory: ArrayBuffer = NOTHING.buffer;
 let isShared = false;
 let isTaken = false;
 
 /** The bodies of this plaintext, which nobody else uses, may stay in it until `frameWasTaken` is asked. */
 export function offerFrame(plaintext: Uint8Array): void {
   offered = ownsItsMemory(plaintext) ? plaintext : undefined;
+  offeredMemory = plaintext.buffer as ArrayBuffer;
   isShared = false;
   isTaken = false;
 }
@@ -71,83 +71,68 @@ export function frameIsShared(): void {
 export function frameWasTaken(): boolean {
   const wasTaken = offered !== undefined && isTaken;
   offered = undefined;
+  offeredMemory = NOTHING.buffer;
   return wasTaken;
 }
 
 /**
- * Puts bytes [start, end), which are used otherwise later, where the application may keep them: `placed` says where.
- * `more` bytes of the same read follow. The header of their record lies before them, and was read.
+ * Bytes [start, end), which are used otherwise later, as a body that the application may keep. `more` bytes of the same
+ * read follow. The header of their record lies before them, and was read.
  */
-export function placeBody(bytes: Uint8Array, start: number, end: number, more: number): void {
-  const length = end - start;
-  if (bytes === offered && length * MAX_FRAME_SHARE >= bytes.length) stay(bytes, start, end);
-  else if (length > SHARED_BODY_BYTES || !findRoom(length, more)) {
-    placed.bytes = copyOf(bytes, start, end);
-    placed.start = 0;
-  } else {
-    copyShort(bytes, start, end);
-    placed.bytes = shared;
-    placed.start = used;
-    used = (used + length + ALIGNMENT - 1) & -ALIGNMENT;
-  }
-}
-
-/** The same; returns the body. */
 export function keepBody(bytes: Uint8Array, start: number, end: number, more: number): Uint8Array {
-  placeBody(bytes, start, end, more);
   const length = end - start;
-  return placed.bytes.length === length
-    ? placed.bytes
-    : viewOf(placed.bytes, placed.start, placed.start + length);
+  if (bytes === offered && length * MAX_FRAME_SHARE >= bytes.length) return stay(bytes, start, end);
+  if (length > SHARED_BODY_BYTES || !findRoom(length, more)) return copyOf(bytes, start, end);
+  const body = new Uint8Array(shared, used, length);
+  if (length > WORDS_COPY_BYTES) body.set(viewOf(bytes, start, end));
+  else copyWords(bytes, start, body);
+  used = (used + length + ALIGNMENT - 1) & -ALIGNMENT;
+  return body;
 }
 
 /** The body stays in the plaintext that was offered. */
-function stay(bytes: Uint8Array, start: number, end: number): void {
+function stay(bytes: Uint8Array, start: number, end: number): Uint8Array {
   if (!isTaken) {
     isTaken = true;
-    if (isShared) markAsUntransferable(bytes.buffer as ArrayBuffer);
+    if (isShared) markAsUntransferable(offeredMemory);
   }
   const at = start & -ALIGNMENT;
   if (at !== start) bytes.copyWithin(at, start, end);
-  placed.bytes = bytes;
-  placed.start = at;
+  return new Uint8Array(offeredMemory, at, end - start);
 }
 
 /** Whether a body of this length goes into shared memory; one that comes alone does not. */
 function findRoom(length: number, more: number): boolean {
-  if (used + length <= shared.length) return true;
+  if (used + length <= shared.byteLength) return true;
   if (more <= 0) return false;
-  shared = new Uint8Array(Math.min(SHARED_BYTES, length + more + ALIGNMENT));
-  sharedWords = new DataView(shared.buffer);
-  markAsUntransferable(shared.buffer);
+  shared = new ArrayBuffer(Math.min(SHARED_BYTES, length + more + ALIGNMENT));
+  sharedWords = new DataView(shared);
+  markAsUntransferable(shared);
   used = 0;
   return true;
 }
 
-/** Copies bytes [start, end) to the end of the shared memory's used part. */
-function copyShort(bytes: Uint8Array, start: number, end: number): void {
-  const length = end - start;
-  if (length > WORDS_COPY_BYTES) {
-    shared.set(viewOf(bytes, start, end), used);
-    return;
-  }
+/** Fills a body at the end of the shared memory's used part. */
+function copyWords(bytes: Uint8Array, start: number, body: Uint8Array): void {
   if (bytes !== source) {
     source = bytes;
     sourceWords = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
   const at = used;
+  const { length } = body;
   const inWords = length & -4;
-  for (let i = 0; i < inWords; i += 4) sharedWords.setInt32(at + i, sourceWords.getInt32(start + i));
-  for (let i = inWords; i < length; i++) shared[at + i] = bytes[start + i]!;
+  // The order of bytes that needs no swapping.
+  for (let i = 0; i < inWords; i += 4)
+    sharedWords.setInt32(at + i, sourceWords.getInt32(start + i, true), true);
+  for (let i = inWords; i < length; i++) body[i] = bytes[start + i]!;
 }
 
 /** A read was handled: the next one's bodies share nothing with this one's. */
 export function endSharing(): void {
   source = NOTHING;
   sourceWords = NO_WORDS;
-  placed.bytes = NOTHING;
-  if (shared.length === 0) return;
-  shared = NOTHING;
+  if (shared.byteLength === 0) return;
+  shared = NOTHING.buffer;
   sharedWords = NO_WORDS;
   used = 0;
 }

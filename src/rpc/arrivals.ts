@@ -247,7 +247,8 @@ export class Arrivals {
     }
     const { bytes, start, end } = message;
     // What waits is counted by its length: it must not hold a whole frame alive.
-    if (isLent || bytes.length > end - start) message.reuse(copyOf(bytes, start, end), 0, end - start);
+    const holdsMore = bytes.buffer.byteLength > 2 * (end - start);
+    if (isLent || holdsMore) message.reuse(copyOf(bytes, start, end), 0, end - start);
     if (isRequest) this.#handlers.hold(message);
     this.#room.add(message, cost);
   }

@@ -1,6 +1,6 @@
 // Which object and which memory a message of the peer gets.
 
-import { placeBody, placed } from "../protocol/bodies.ts";
+import { keepBody } from "../protocol/bodies.ts";
 import type { CallParts } from "./callParts.ts";
 import { IncomingMessage, type MessageOwner } from "./message.ts";
 
@@ -27,9 +27,8 @@ export class MessageFactory {
     parts?: CallParts,
   ): IncomingMessage {
     if (this.#bodyViews || !lent) return new IncomingMessage(this.#owner, sequence, bytes, start, end, parts);
-    placeBody(bytes, start, end, more);
-    const at = placed.start;
-    return new IncomingMessage(this.#owner, sequence, placed.bytes, at, at + end - start, parts);
+    const body = keepBody(bytes, start, end, more);
+    return new IncomingMessage(this.#owner, sequence, body, 0, body.length, parts);
   }
 
   /** A one-way message. One with a view as its body ends when its handler returns: the next one is the same object. */
