@@ -2,7 +2,7 @@
 // the queue of full segments and of frames that no segment takes.
 
 import { copyOf } from "../core/bytes.ts";
-import { acquireSlot, slotsAreScarce } from "../core/slotPool.ts";
+import { acquireSlot, releaseSlot, slotsAreScarce } from "../core/slotPool.ts";
 import { type LoneFrame, loneFrame } from "../protocol/loneFrame.ts";
 import { type Framing, headerBytes, longestBody, SEGMENT_FRAME_BYTES, Segment } from "../protocol/segment.ts";
 import type { Session } from "../protocol/session.ts";
@@ -130,18 +130,31 @@ export class OutgoingFrames implements SlotHolder {
     return freed + 1;
   }
 
-  /** False, and nothing happened, when no slot is free. */
+  /** False, and the message is nowhere, when no segment takes it: it gets a frame of its own. */
   #appendSmall(sequence: number, kind: number, body: Uint8Array): boolean {
     if (this.#segment.slot === 0 || !this.#segment.append(sequence, kind, body)) {
       if (this.#segment.slot !== 0) this.#queueSegment();
-      const slot = this.#acquireSlot();
-      if (slot === 0) return false;
-      if (!this.#writer.idle || this.#session === undefined) slotHolders.add(this);
-      this.#segment.use(slot);
-      this.#segment.append(sequence, kind, body);
+      this.#beginSegment();
+      if (this.#segment.slot === 0 || !this.#segment.append(sequence, kind, body)) return false;
     }
     this.#count(this.#segment, LENGTH_BYTES + this.#headerBytes + body.length);
     return true;
+  }
+
+  /**
+   * Takes a slot for the current segment, if one is free. A flush, of a full segment or for the slot, may have appended
+   * what it collects: then the segment has a slot already, and what it holds stays in it.
+   */
+  #beginSegment(): void {
+    if (this.#segment.slot !== 0) return;
+    const slot = this.#acquireSlot();
+    if (slot === 0) return;
+    if (this.#segment.slot !== 0) {
+      releaseSlot(slot);
+      return;
+    }
+    if (!this.#writer.idle || this.#session === undefined) slotHolders.add(this);
+    this.#segment.use(slot);
   }
 
   #count(segment: Segment, bytes: number): void {
@@ -163,14 +176,19 @@ export class OutgoingFrames implements SlotHolder {
     }
   }
 
-  /** Written while it is warm: everything before it is sealed, so that a flush seals nothing meanwhile. */
+  /**
+   * Written while it is warm: everything before it is sealed, so that nothing else is sealed meanwhile. No flush, which
+   * would let others append what they have: between its pieces a frame has the cipher's state to itself.
+   */
   #sealLarge(session: Session, { header, text }: LoneFrame, overhead: number): void {
     const sealed = new SealedPieces(undefined, overhead);
     this.#queue.push(sealed);
     try {
       session.sealPieces(header, text, (piece) => {
         sealed.pieces.push(piece);
-        this.#owner.flush();
+        while (this.#writer.idle && !this.#queue.isEmpty && this.#queue.writeFirst(session, this.#writer)) {
+          // The writer takes one at a time.
+        }
       });
       sealed.complete = true;
     } catch (error) {

@@ -134,6 +134,8 @@ export class Sender implements TurnTask, FramesOwner {
         if (this.#owes) {
           this.#owes = false;
           this.#duringFlush(this.collect);
+          // What it appended may have filled a segment, which left at once.
+          continue;
         }
         if (this.#frames.writeNext(session)) continue;
         if (this.#frames.isBusy || !this.#duringFlush(this.pull)) break;

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { SealwireError } from "../../../src/base/errors.ts";
+import type { Engine } from "../../../src/core/engine.ts";
 import { acquireSlot, releaseSlot, slotsAreScarce, slotsInUse } from "../../../src/core/slotPool.ts";
 import { POOL_SLOTS } from "../../../src/core/wasmModule.ts";
 import { setProcessLimits } from "../../../src/index.ts";
@@ -23,6 +24,8 @@ import { onAfterEachTest, test } from "../../support/harness.ts";
 
 const MAX_FRAME_BYTES = 1_048_576;
 const SMALL_BODY_BYTES = 1_000;
+/** What a test's `collect` says. */
+const OWED = Kind.credit;
 /** Slots that one connection may hold: those that wait, the one in the write, the one that is being filled. */
 const MOST_SLOTS = 16 + 2;
 
@@ -42,7 +45,7 @@ const format: TransportFormat = {
   peerMaxFrameBytes: 0,
 };
 
-function session(sendKey: number, receiveKey: number): Session {
+function session(sendKey: number, receiveKey: number, engine: Engine = "auto"): Session {
   const identity = {
     protocol: "test",
     authenticated: false,
@@ -50,7 +53,7 @@ function session(sendKey: number, receiveKey: number): Session {
     handshakeHash: undefined,
   };
   const keyOf = (value: number) => new Uint8Array(32).fill(value);
-  return new Session({ sendKey: keyOf(sendKey), receiveKey: keyOf(receiveKey), identity }, format, "auto");
+  return new Session({ sendKey: keyOf(sendKey), receiveKey: keyOf(receiveKey), identity }, format, engine);
 }
 
 /** One connection's way out. */
@@ -61,11 +64,12 @@ class Line {
   reliefs = 0;
   #turnEnd: (() => void)[] = [];
   readonly #writer: Writer;
-  readonly #session = session(1, 2);
+  readonly #session: Session;
   readonly #peer = session(2, 1);
   #next = 0;
 
-  constructor(isStarted = true) {
+  constructor(isStarted = true, engine: Engine = "auto") {
+    this.#session = session(1, 2, engine);
     const defer = (callback: () => void) => this.#turnEnd.push(callback);
     const flushes = new TurnQueue({ defer, yieldToEventLoop: defer });
     this.#writer = new Writer(0, { onIdle: () => this.sender.flush(), onStall() {} });
@@ -112,12 +116,18 @@ class Line {
     assert.equal(this.sender.pendingBytes, 0);
   }
 
-  /** Whatever was written opens, and it is the settings, then every message once, in order. */
-  assertAllInOrder(): void {
+  /** Whatever was written opens, and it is the settings, then every message once, in order, and so many `OWED`. */
+  assertAllInOrder(owed = 0): void {
     assert.deepEqual(this.failures, []);
     let expected = 0;
+    let foundOwed = 0;
     let begun = false;
-    const take = (bytes: Uint8Array, start: number) => {
+    const take = (kind: number, bytes: Uint8Array, start: number) => {
+      if (kind === OWED) {
+        foundOwed++;
+        return;
+      }
+      assert.equal(kind, Kind.message);
       assert.equal(new DataView(bytes.buffer, bytes.byteOffset + start).getUint32(0), expected);
       expected++;
     };
@@ -125,13 +135,13 @@ class Line {
       stopped: false,
       proven() {},
       record(_sequence, kind, bytes, start) {
-        assert.equal(kind, begun ? Kind.message : Kind.settings);
-        if (begun) take(bytes, start);
+        if (begun) take(kind, bytes, start);
+        else assert.equal(kind, Kind.settings);
         begun = true;
       },
       bundle(bytes, start, end) {
         for (let at = start; at < end; ) {
-          take(bytes, at + 4 + KIND_HEADER_BYTES);
+          take(bytes[at + 4 + KIND_HEADER_BYTES - 1]!, bytes, at + 4 + KIND_HEADER_BYTES);
           at += 4 + new DataView(bytes.buffer, bytes.byteOffset + at).getUint32(0);
         }
       },
@@ -140,6 +150,7 @@ class Line {
     const reader = new FrameReader(opener, KIND_HEADER_BYTES + TAG_BYTES, MAX_FRAME_BYTES);
     for (const bytes of this.transport.written) reader.read(bytes);
     assert.equal(expected, this.#next);
+    assert.equal(foundOwed, owed);
   }
 
   close(): void {
@@ -338,6 +349,63 @@ test("large frames between small ones keep their place, whether slots are there 
     });
   }
 });
+
+// What is owed (credit of streams) is said when something leaves, which a full segment does within an append.
+for (const stalled of [true, false]) {
+  for (const [owed, owedBytes] of [
+    [1, 20],
+    [200, 1_000],
+  ] as const) {
+    for (const lastBytes of [SMALL_BODY_BYTES, 200_000]) {
+      const when = `${stalled ? "the write takes its time" : "the write is done at once"}, then ${lastBytes} bytes`;
+      test(`${owed} records that are owed while an append fills a segment: each leaves once, no slot is lost; ${when}`, () => {
+        const line = new Line();
+        line.transport.stalled = stalled;
+        let said = 0;
+        const owe = () => {
+          const already = said;
+          line.sender.collect = () => {
+            if (said > already) return;
+            said += owed;
+            for (let i = 0; i < owed; i++) line.sender.append(0, OWED, new Uint8Array(owedBytes));
+          };
+          line.sender.owe();
+        };
+        for (let turn = 1; turn <= 3; turn++) {
+          owe();
+          // More than a segment in a turn: the last of them finds it full, and it leaves.
+          line.append(100);
+          line.append(1, lastBytes);
+          line.append(3);
+          line.takeAll();
+          line.transport.stalled = stalled;
+          assert.equal(said, turn * owed);
+          assert.equal(slotsInUse(), 0);
+        }
+        line.assertAllInOrder(said);
+      });
+    }
+  }
+}
+
+for (const engine of ["wasm", "native"] as const) {
+  test(`${engine}: nothing is sealed between the pieces of a large frame, whatever is owed and however few slots are left`, () => {
+    withFreeSlots(0, () => {
+      const line = new Line(true, engine);
+      let said = 0;
+      line.sender.collect = () => {
+        said++;
+        line.sender.append(0, OWED, new Uint8Array(20));
+      };
+      line.sender.owe();
+      // Each piece is written while the next one is not sealed yet; what is owed gets a frame of its own, without a slot.
+      line.append(1, 300_000);
+      line.takeAll();
+      assert.equal(said, 1);
+      line.assertAllInOrder(1);
+    });
+  });
+}
 
 test("memory is counted as it is, and only as long as it is held", () => {
   const line = new Line();

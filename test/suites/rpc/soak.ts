@@ -6,7 +6,7 @@ import { acquireSlot, releaseSlot } from "../../../src/core/slotPool.ts";
 import type { Client, Connection, Message } from "../../../src/index.ts";
 import { runsEvery } from "../../support/every.ts";
 import { test } from "../../support/harness.ts";
-import { protocols } from "../../support/protocols.ts";
+import { protocols, v2 } from "../../support/protocols.ts";
 import {
   assertSameBytes,
   checkLeaksAfterEachTest,
@@ -213,6 +213,44 @@ for (const { name, options, withKinds } of protocols) {
     }
   });
 }
+
+test("credit of many streams, due whenever a segment happens to be full: it arrives, and so does the rest; no slot is lost", async () => {
+  const STREAMS = 100;
+  const ITEMS = 15;
+  let messages = 0;
+  const onMessage = async (message: Message) => {
+    if (!message.expectsReply) {
+      assert.equal(u32At(message.body, 0), messages++);
+      return;
+    }
+    for (let i = 0; i < ITEMS; i++) await message.write(new Uint8Array(9_000).fill(i));
+    message.reply(message.body);
+  };
+  const { client } = await startPair({ ...v2.options, onMessage }, { ...v2.options, maxConnections: 1 });
+  const random = generator(1);
+  let sent = 0;
+  let reading = STREAMS;
+  const read = async (): Promise<void> => {
+    const call = client.call(Uint8Array.of(1));
+    let next = 0;
+    for await (const item of call) assert.equal(item[0], next++);
+    await call.answer;
+    assert.equal(next, ITEMS);
+    reading--;
+  };
+  /** Segments wait behind each write, the last of them filled to anywhere. */
+  const send = async (): Promise<void> => {
+    while (reading > 0) {
+      const body = new Uint8Array(4 + random(4_000));
+      new DataView(body.buffer).setUint32(0, sent);
+      if (client.sendNoWait(body)) sent++;
+      else await sleep(0);
+    }
+  };
+  await Promise.all([send(), ...Array.from({ length: STREAMS }, read)]);
+  await waitFor(() => messages === sent, "the last message");
+  await client.close();
+});
 
 /** Up to 30,000 bytes that begin with their number. */
 function numbered(number: number): Uint8Array {
