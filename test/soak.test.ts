@@ -8,10 +8,11 @@ import { soakChart } from "../scripts/soak/chart.js";
 import { measures, verdicts } from "../scripts/soak/verdict.js";
 
 const still = Object.fromEntries(Object.keys(measures).map((measure) => [measure, 1]));
-const samples = (rssMiB: (i: number) => number) =>
-  Array.from({ length: 120 }, (_, i) => ({ ...still, second: i, rssMiB: rssMiB(i) }));
-const isFlat = (rssMiB: (i: number) => number) =>
-  verdicts(samples(rssMiB)).find(({ measure }: { measure: string }) => measure === "rssMiB")!.flat;
+const samples = (valueAt: (i: number) => number, measure = "rssMiB") =>
+  Array.from({ length: 120 }, (_, i) => ({ ...still, second: i, [measure]: valueAt(i) }));
+const isFlat = (valueAt: (i: number) => number, measure = "rssMiB") =>
+  verdicts(samples(valueAt, measure)).find((verdict: { measure: string }) => verdict.measure === measure)!
+    .flat;
 
 test("the verdict: what climbs is not flat, what a collector brings back is", () => {
   expect(isFlat(() => 100)).toBe(true);
@@ -20,6 +21,19 @@ test("the verdict: what climbs is not flat, what a collector brings back is", ()
   expect(isFlat((i) => 100 + i)).toBe(false);
   expect(isFlat((i) => 100 + i + (i % 20) * 20)).toBe(false);
   expect(verdicts(samples(() => 1).slice(0, 5))[0]!.flat).toBeUndefined();
+});
+
+test("the verdict: a single slot, and a few files or deadlines, that are never given back show", () => {
+  const busy = (i: number) => i % 4;
+  // As a pool lost them once: the first at a fifth of the run, the second at its end.
+  const lost = (i: number) => (i < 24 ? 0 : i < 110 ? 1 : 2);
+  expect(isFlat(busy, "slots")).toBe(true);
+  expect(isFlat((i) => (i < 40 ? 0 : 3) + (i === 119 ? -3 : 0), "slots")).toBe(true); // back at its end
+  expect(isFlat(lost, "slots")).toBe(false);
+  expect(isFlat((i) => lost(i) + busy(i), "slots")).toBe(false);
+  expect(isFlat((i) => 25 + Math.floor(i / 25) + busy(i), "files")).toBe(false);
+  expect(isFlat((i) => 1 + Math.floor(i / 10) + 5 * busy(i), "deadlines")).toBe(false);
+  expect(isFlat((i) => 1 + 5 * busy(i), "deadlines")).toBe(true);
 });
 
 test("the chart has a panel per measure and a line per end", () => {

@@ -1,14 +1,19 @@
 // Whether what was measured over time stays where it is. Memory of a collector goes up and down, so its low points count:
-// the lower quarter of what was seen in the last third of a run, against that of the third before.
+// the lower quarter of what was seen in the last third of a run, against that of the third before. Of what is counted, the
+// lowest point says what is held for good: each third has moments with as little to do as any other, so that a single
+// one that is never given back raises it.
 
 const LEAST_SAMPLES = 12;
-/** What is shown: its name, its unit, and by how much the later may exceed the earlier: a part of it, and so much besides. */
+/**
+ * What is shown: its name, its unit, and by how much the later may exceed the earlier: a part of it, and so much besides.
+ * `kept`: by how much the lowest point of the last third may lie above that of the first.
+ */
 export const measures = {
   rssMiB: { title: "resident memory", unit: "MiB", part: 0.1, besides: 8 },
   heapMiB: { title: "heap", unit: "MiB", part: 0.1, besides: 4 },
-  files: { title: "open files", unit: "", part: 0.2, besides: 6 },
-  slots: { title: "pool slots", unit: "", part: 0.2, besides: 6 },
-  deadlines: { title: "deadlines", unit: "", part: 0.2, besides: 30 },
+  files: { title: "open files", unit: "", part: 0.2, besides: 6, kept: 2 },
+  slots: { title: "pool slots", unit: "", part: 0.2, besides: 6, kept: 0 },
+  deadlines: { title: "deadlines", unit: "", part: 0.2, besides: 30, kept: 6 },
   lateMs: { title: "event loop late, p99", unit: "ms", part: 1, besides: 10 },
   p99Ms: { title: "requests, p99", unit: "ms", part: 1, besides: 50 },
 };
@@ -24,11 +29,13 @@ function lowerQuarter(values) {
  */
 export function verdicts(samples) {
   const third = Math.floor(samples.length / 3);
-  return Object.entries(measures).map(([measure, { part, besides }]) => {
+  return Object.entries(measures).map(([measure, { part, besides, kept = Number.POSITIVE_INFINITY }]) => {
     const values = samples.map((sample) => sample[measure]);
     const first = lowerQuarter(values.slice(third, 2 * third));
     const last = lowerQuarter(values.slice(2 * third));
-    const flat = samples.length < LEAST_SAMPLES ? undefined : last <= first * (1 + part) + besides;
+    const stays = last <= first * (1 + part) + besides;
+    const comesBack = Math.min(...values.slice(2 * third)) <= Math.min(...values.slice(0, third)) + kept;
+    const flat = samples.length < LEAST_SAMPLES ? undefined : stays && comesBack;
     return { measure, first, last, most: Math.max(...values), flat };
   });
 }
