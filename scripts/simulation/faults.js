@@ -30,8 +30,8 @@ export const faults = {
     edits: [
       {
         file: "/src/rpc/link.ts",
-        find: "if (this.#withKind) this.#sendSettings(session);",
-        replace: "if (this.#withKind) { this.#sendSettings(session); this.#open(); }",
+        find: "if (this.#withKind) this.#parts.sendSettings(session);",
+        replace: "if (this.#withKind) { this.#parts.sendSettings(session); this.#open(); }",
       },
     ],
   },

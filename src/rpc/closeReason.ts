@@ -1,7 +1,15 @@
 // Which error the callers of a connection get when it ends. Pure functions: what is known goes in.
 
 import { type ErrorCode, isSealwireError, SealwireError } from "../base/errors.ts";
+import { dialFailed } from "./dialError.ts";
 import type { State } from "./lifecycle.ts";
+
+/** How far a connection is, as far as its reason to end depends on it. */
+export interface Progress {
+  readonly state: State;
+  /** The peer said that nothing follows. */
+  readonly peerClosed: boolean;
+}
 
 /** Reasons that callers get as they are; every other one is the cause of ERR_CONNECTION_LOST. */
 const OWN_REASONS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -42,4 +50,26 @@ export function lostInHandshake(cause: unknown): SealwireError {
     "the connection ended during the handshake: the peer may have other options (psk, keys, pattern, postQuantum, cipher), " +
     "speak another protocol, or be lost";
   return new SealwireError("ERR_HANDSHAKE", text, { cause });
+}
+
+/** The stream was lost, or cut by the peer. */
+export function lostReason({ state }: Progress, text: string, cause?: unknown): SealwireError {
+  if (state === "handshaking" || state === "unproven") return lostInHandshake(cause);
+  return new SealwireError("ERR_CONNECTION_LOST", text, { cause });
+}
+
+/**
+ * The socket is closed, with `error` if it has one; undefined when nothing is missing.
+ *
+ * @param dialledAddress where a client dialled; undefined on a server
+ */
+export function closedReason(
+  progress: Progress,
+  dialledAddress: string | undefined,
+  error: unknown,
+): SealwireError | undefined {
+  const { state, peerClosed } = progress;
+  if (state === "dialing") return error instanceof SealwireError ? error : dialFailed(dialledAddress, error);
+  if (peerClosed && state === "closing") return undefined;
+  return lostReason(progress, "the connection was lost", error);
 }

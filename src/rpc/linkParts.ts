@@ -1,0 +1,207 @@
+// The parts of one connection, wired to each other: what one of them reports is the next one's call. What concerns the
+// socket or the whole connection is told to the link (link.ts).
+
+import type { SealwireError } from "../base/errors.ts";
+import type { Role } from "../protocol/handshake.ts";
+import type { Session } from "../protocol/session.ts";
+import { encodeSettings } from "../protocol/settings.ts";
+import { Kind } from "../protocol/wire.ts";
+import { Arrivals } from "./arrivals.ts";
+import type { ConnectionContext } from "./context.ts";
+import { Ending } from "./ending.ts";
+import { Inbox } from "./inbox.ts";
+import { Intake } from "./intake.ts";
+import { Lifecycle } from "./lifecycle.ts";
+import { Liveness } from "./liveness.ts";
+import { Outbox } from "./outbox.ts";
+import type { Connection } from "./peer.ts";
+import { RequestTable } from "./requests.ts";
+import type { Transport } from "./transport.ts";
+import { Writer } from "./writer.ts";
+
+export interface LinkPartsEvents {
+  /** A write that took its time is complete: the next one may begin. */
+  onWriterIdle(): void;
+  /** The peer took nothing for `writeTimeoutMs`. */
+  onStall(): void;
+  /** Nothing arrived for too long. */
+  onSilence(text: string): void;
+  /** The peer's first record opened under the session's keys, which proves the peer (v2). */
+  onProven(): void;
+  /** Nothing new from this side, from now on. */
+  onDraining(): void;
+  /** Everything is written: the end of the stream may be sent. */
+  onAllWritten(): void;
+  /** The peer's stream was cut. */
+  onCut(text: string): void;
+  /** The connection is over; `error` undefined: in good order. */
+  onEnd(error: unknown): void;
+}
+
+export class LinkParts {
+  readonly #role: Role;
+  readonly #speaksV2: boolean;
+  readonly #context: ConnectionContext;
+  readonly #events: LinkPartsEvents;
+  readonly lifecycle: Lifecycle;
+  readonly requests: RequestTable;
+  readonly writer: Writer;
+  readonly outbox: Outbox;
+  readonly arrivals: Arrivals;
+  readonly inbox: Inbox;
+  readonly ending: Ending;
+  readonly liveness: Liveness;
+  /** The way in, once the keys are there. */
+  intake: Intake | undefined;
+
+  constructor(role: Role, context: ConnectionContext, connection: Connection, events: LinkPartsEvents) {
+    const { limits, handshake } = context;
+    this.#role = role;
+    this.#speaksV2 = handshake.format.header === "kind";
+    this.#context = context;
+    this.#events = events;
+    this.lifecycle = new Lifecycle(this.#speaksV2);
+    const first = role === "client" ? 1 : 2;
+    this.requests = new RequestTable(first, limits.maxInFlightRequests, this.#speaksV2, (sequence) =>
+      this.#requestAbandoned(sequence),
+    );
+    this.writer = new Writer(limits.writeTimeoutMs, {
+      onIdle: () => events.onWriterIdle(),
+      onStall: () => events.onStall(),
+    });
+    this.outbox = this.#makeOutbox();
+    this.arrivals = this.#makeArrivals(connection);
+    this.inbox = this.#makeInbox();
+    this.ending = this.#makeEnding();
+    this.liveness = this.#makeLiveness();
+  }
+
+  /** The keys are there: what the socket reads goes this way from now on. */
+  openIntake(session: Session, transport: Transport): void {
+    const { inbox, arrivals, outbox, ending } = this;
+    this.intake = new Intake(this.#role, this.#context, session, transport, inbox, arrivals, outbox, {
+      onResumed: () => {
+        ending.finishIfEnded();
+        ending.finishIfIdle();
+      },
+      onFailure: (error) => this.#events.onEnd(error),
+    });
+  }
+
+  /** The first record of protocol v2, behind which everything else leaves. */
+  sendSettings(session: Session): void {
+    const { maxFrameBytes, maxRequests, maxStreams, messageCreditBytes } = this.#context.limits;
+    const body = encodeSettings({
+      maxFrameBytes,
+      maxRequests,
+      maxStreams,
+      messageCredit: messageCreditBytes,
+    });
+    this.arrivals.credit.settingsSent(messageCreditBytes);
+    this.outbox.sender.start(session, { kind: Kind.settings, body });
+  }
+
+  #makeOutbox(): Outbox {
+    const { limits, handshake, flushes, resumptions } = this.#context;
+    return new Outbox(limits, handshake.format, this.lifecycle, this.requests, flushes, this.writer, {
+      onNothingWaits: () => this.ending.sayDrain(),
+      onRelief: () => {
+        this.intake?.schedule();
+        this.arrivals.credit.grant();
+      },
+      // What failed may run inside a call of the application, which must not find its connection closed under it.
+      onFailure: (error) =>
+        resumptions.add({
+          endOfTurn: () => this.#events.onEnd(error),
+          endOfTurnFailed: (other) => this.#events.onEnd(other),
+        }),
+    });
+  }
+
+  #makeArrivals(connection: Connection): Arrivals {
+    const { limits } = this.#context;
+    const options = { ...this.#context, ...limits, maxItemBytes: limits.maxFrameBytes };
+    const { lifecycle, outbox } = this;
+    return new Arrivals(
+      this.#role,
+      this.#speaksV2,
+      options,
+      { connection, lifecycle, outbox },
+      {
+        onSettled: () => {
+          this.intake?.schedule();
+          this.ending.finishIfIdle();
+        },
+        onRoom: () => this.intake?.schedule(),
+      },
+    );
+  }
+
+  #makeInbox(): Inbox {
+    const { lifecycle, requests, outbox, arrivals } = this;
+    return new Inbox(
+      this.#role,
+      this.#speaksV2,
+      { lifecycle, requests, outbox, arrivals },
+      {
+        onProven: (settings) => {
+          if (settings === undefined) return;
+          outbox.applySettings(settings);
+          this.#events.onProven();
+        },
+        onDrainHeard: (reason) => this.ending.drainHeard(reason),
+        onCloseHeard: (reason) => this.ending.closeHeard(reason),
+        onAnswered: () => {
+          outbox.drainPaid();
+          this.ending.finishIfIdle();
+        },
+      },
+    );
+  }
+
+  #makeEnding(): Ending {
+    const { lifecycle, requests, outbox, arrivals } = this;
+    const { drainTimeoutMs } = this.#context.limits;
+    const parts = this;
+    const events = this.#events;
+    return new Ending(
+      { lifecycle, requests, outbox, arrivals, drainTimeoutMs, saysClose: this.#speaksV2 },
+      {
+        onDraining: () => events.onDraining(),
+        onAllWritten: () => events.onAllWritten(),
+        get reading() {
+          // Protocol v2 reads on whatever waits for handlers, so that the end of the peer's stream is heard at once.
+          if (parts.intake === undefined || parts.intake.paused) return "paused";
+          return parts.intake.insideFrame ? "insideFrame" : "betweenFrames";
+        },
+        onEnd: (error: SealwireError | undefined) => events.onEnd(error),
+        onCut: (text) => events.onCut(text),
+      },
+    );
+  }
+
+  #makeLiveness(): Liveness {
+    const parts = this;
+    const { lifecycle } = this;
+    const { controls } = this.outbox;
+    return new Liveness(this.#context.limits, {
+      get paused() {
+        return parts.intake?.paused ?? false;
+      },
+      get writing() {
+        return parts.writer.busy;
+      },
+      ping: () => lifecycle.maySend && controls.ping(),
+      pong: () => lifecycle.maySend && controls.pong(0),
+      onSilence: (text) => this.#events.onSilence(text),
+    });
+  }
+
+  #requestAbandoned(sequence: number): void {
+    if (this.lifecycle.isOver) return;
+    // A request that was not sent has nothing at the peer to cancel.
+    if (sequence !== 0 && this.lifecycle.maySend) this.outbox.controls.cancel(sequence);
+    else this.outbox.drainPaid();
+    this.ending.finishIfIdle();
+  }
+}
