@@ -1,10 +1,11 @@
-// A server: listens, makes connections of the sockets that the admission lets in, and closes in good order.
+// A server: listens, makes connections of the sockets that the admission lets in, takes other keys, and closes in good
+// order.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { integerOption, MAX_MS } from "../base/options.ts";
 import type { HandshakeFactory } from "../protocol/handshake.ts";
-import { AcceptedSocket, type SocketOwner } from "./acceptedSocket.ts";
-import { addressGroup } from "./addressGroup.ts";
+import type { AcceptedSocket } from "./acceptedSocket.ts";
+import { Accepting } from "./accepting.ts";
 import { Admission, type AdmissionEvents } from "./admission.ts";
 import type { AdmissionLimits } from "./admissionLimits.ts";
 import type { ToldState } from "./announcements.ts";
@@ -15,13 +16,12 @@ import { Grace } from "./grace.ts";
 import { type Health, HealthReport } from "./health.ts";
 import { callListener } from "./listeners.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
-import type { ProxyReader } from "./proxyReader.ts";
 import { keepsKeys, knowsKeys, reloadedContext } from "./reload.ts";
 import type { CloseOptions, ReloadedKeys, Server, ServerStats } from "./serverInterface.ts";
 import type { Serving } from "./servingOptions.ts";
 import type { StatAnswer } from "./statMethod.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
-import type { Adapter, ListenAddress, Listener, Transport, TransportEvents } from "./transport.ts";
+import type { Adapter, ListenAddress, Listener } from "./transport.ts";
 
 export interface ServerContext extends ConnectionContext {
   readonly adapter: Adapter;
@@ -35,13 +35,13 @@ export interface ServerContext extends ConnectionContext {
 
 /** Handshakes that run have so long to end when a server closes: several round trips between any two continents. */
 const LAST_HANDSHAKES_MS = 1_500;
-export class RpcServer implements Server, ConnectionObserver<RpcConnection>, SocketOwner, AdmissionEvents {
+
+export class RpcServer implements Server, ConnectionObserver<RpcConnection>, AdmissionEvents {
   #context: ServerContext;
   #reloaded = false;
   readonly #admission: Admission;
   readonly #live = new Map<RpcConnection, AcceptedSocket>();
-  /** Accepted sockets without a connection that are not gone. */
-  readonly #waiting = new Set<AcceptedSocket>();
+  readonly #accepting: Accepting;
   readonly #report: HealthReport;
   readonly #grace = new Grace();
   #listener: Listener | undefined;
@@ -52,17 +52,20 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
   readonly #handshakesOver = new CallbackDeadline(() => {
     for (const connection of this.#live.keys()) connection.close();
   });
-  #probes = 0;
-  #badProxyHeaders = 0;
   #keepsAlive = true;
   readonly #ledger = new ConnectionLedger();
-  /** There, before anything is accepted, where proxies are trusted. */
-  #proxyReader: ProxyReader | undefined;
   readonly #startedAt = performance.now();
 
   constructor(context: ServerContext) {
     this.#context = context;
     this.#admission = new Admission(context.admission, this);
+    const server = this;
+    this.#accepting = new Accepting(context.serving.proxies, this.#admission, {
+      get handshake() {
+        return server.#context.handshake;
+      },
+      onLeft: () => this.#checkEmpty(),
+    });
     this.#report = new HealthReport(context.serving.onHealth);
   }
 
@@ -70,10 +73,9 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
   async start(): Promise<this> {
     const { adapter, address, serving } = this.#context;
     try {
-      if (serving.proxies !== undefined)
-        ({ proxyReader: this.#proxyReader } = await import("./proxyReader.ts"));
+      if (serving.proxies !== undefined) await this.#accepting.loadProxyReader();
       if (serving.healthAddress !== undefined) await this.#report.listen(adapter, serving.healthAddress);
-      this.#listener = await adapter.listen(address, (transport) => this.#accept(transport));
+      this.#listener = await adapter.listen(address, (transport) => this.#accepting.accept(transport));
     } catch (cause) {
       this.#context.wipeKeys();
       await this.#report.close();
@@ -148,16 +150,16 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     this.#keepsAlive = on;
     this.#listener?.keepAlive?.(on);
     this.#report.keepAlive(on);
-    for (const socket of this.#waiting) socket.transport.keepAlive?.(on);
+    this.#accepting.keepAlive(on);
     for (const connection of this.#live.keys()) connection.link.keepAlive(on);
   }
 
   get probes(): number {
-    return this.#probes;
+    return this.#accepting.probes;
   }
 
   get badProxyHeaders(): number {
-    return this.#badProxyHeaders;
+    return this.#accepting.badProxyHeaders;
   }
 
   get health(): Health {
@@ -201,14 +203,14 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     const stopped = this.#listener?.close();
     this.#draining = true;
     this.#admission.close();
-    for (const socket of this.#waiting) socket.drop();
+    this.#accepting.dropAll();
     for (const connection of this.#live.keys()) {
       // A client may be further than its server: it has the keys, and its first calls are on the way.
       if (connection.state !== "handshaking") connection.close();
       else if (!this.#handshakesOver.armed) timers.arm(this.#handshakesOver, this.#handshakePatienceMs);
     }
     await stopped;
-    if (this.#live.size + this.#waiting.size > 0) {
+    if (this.#live.size + this.#accepting.count > 0) {
       await new Promise<void>((resolve) => {
         this.#whenEmpty = resolve;
       });
@@ -222,50 +224,12 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
     return Math.min(this.#context.limits.drainTimeoutMs, LAST_HANDSHAKES_MS);
   }
 
-  // ---- Sockets without a connection ---------------------------------------------------------------------
-
-  #accept(transport: Transport): TransportEvents {
-    const { remoteAddress } = transport;
-    const share = this.#admission.shareOf(addressGroup(remoteAddress));
-    const isProxy = this.#context.serving.proxies?.includes(remoteAddress) ?? false;
-    const socket = new AcceptedSocket(this, transport, share, isProxy ? this.#proxyReader : undefined);
-    this.#waiting.add(socket);
-    if (!this.#keepsAlive) transport.keepAlive?.(false);
-    if (this.#admission.arrived(socket)) transport.resume();
-    return socket;
-  }
-
-  firstMessageBytes(received: Uint8Array): number {
-    try {
-      return this.#context.handshake.firstMessageBytes?.(received) ?? 1;
-    } catch {
-      return 0; // a factory of the application's: its handshake will say what is wrong
-    }
-  }
-
-  spoke(socket: AcceptedSocket): void {
-    this.#admission.spoke(socket);
-  }
-
-  addressTold(socket: AcceptedSocket, address: string): boolean {
-    return this.#admission.moved(socket, addressGroup(address));
-  }
-
-  headerRefused(): void {
-    this.#badProxyHeaders++;
-  }
-
-  left(socket: AcceptedSocket): void {
-    if (socket.stage === "silent" && !socket.heard) this.#probes++;
-    this.#waiting.delete(socket);
-    this.#admission.left(socket);
-    this.#checkEmpty();
-  }
+  // ---- What the admission decides -----------------------------------------------------------------------
 
   admit(socket: AcceptedSocket): void {
     const connection = new RpcConnection("server", this.#context, this);
     if (!this.#keepsAlive) connection.link.keepAlive(false);
-    this.#waiting.delete(socket);
+    this.#accepting.admitted(socket);
     this.#live.set(connection, socket);
     socket.become(connection);
   }
@@ -286,7 +250,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Soc
   }
 
   #checkEmpty(): void {
-    if (this.#live.size + this.#waiting.size === 0) this.#whenEmpty?.();
+    if (this.#live.size + this.#accepting.count === 0) this.#whenEmpty?.();
   }
 
   // ---- What connections tell ----------------------------------------------------------------------------

@@ -1,0 +1,102 @@
+// From the accepted socket to the connection: the sockets of a server that have none yet, the headers of trusted proxies
+// before their clients' bytes, and what is counted of both.
+
+import type { HandshakeFactory } from "../protocol/handshake.ts";
+import { AcceptedSocket, type SocketOwner } from "./acceptedSocket.ts";
+import { addressGroup } from "./addressGroup.ts";
+import type { Admission } from "./admission.ts";
+import type { ProxyReader } from "./proxyReader.ts";
+import type { Serving } from "./servingOptions.ts";
+import type { Transport, TransportEvents } from "./transport.ts";
+
+export interface AcceptingEvents {
+  /** What handshakes begin with now. */
+  readonly handshake: HandshakeFactory;
+  /** A socket is gone, and it never had a connection. */
+  onLeft(): void;
+}
+
+export class Accepting implements SocketOwner {
+  readonly #proxies: Serving["proxies"];
+  readonly #admission: Admission;
+  readonly #events: AcceptingEvents;
+  /** Accepted sockets without a connection that are not gone. */
+  readonly #sockets = new Set<AcceptedSocket>();
+  /** There, before anything is accepted, where proxies are trusted. */
+  #proxyReader: ProxyReader | undefined;
+  #keepsAlive = true;
+  /** Sockets that ended without a byte of the peer's. */
+  probes = 0;
+  /** Trusted proxies that sent something else than the header that they owe. */
+  badProxyHeaders = 0;
+
+  constructor(proxies: Serving["proxies"], admission: Admission, events: AcceptingEvents) {
+    this.#proxies = proxies;
+    this.#admission = admission;
+    this.#events = events;
+  }
+
+  /** Loads what reads the headers of proxies. Before the first `accept`, where proxies are trusted. */
+  async loadProxyReader(): Promise<void> {
+    ({ proxyReader: this.#proxyReader } = await import("./proxyReader.ts"));
+  }
+
+  get count(): number {
+    return this.#sockets.size;
+  }
+
+  keepAlive(on: boolean): void {
+    this.#keepsAlive = on;
+    for (const socket of this.#sockets) socket.transport.keepAlive?.(on);
+  }
+
+  accept(transport: Transport): TransportEvents {
+    const { remoteAddress } = transport;
+    const share = this.#admission.shareOf(addressGroup(remoteAddress));
+    const isProxy = this.#proxies?.includes(remoteAddress) ?? false;
+    const socket = new AcceptedSocket(this, transport, share, isProxy ? this.#proxyReader : undefined);
+    this.#sockets.add(socket);
+    if (!this.#keepsAlive) transport.keepAlive?.(false);
+    if (this.#admission.arrived(socket)) transport.resume();
+    return socket;
+  }
+
+  /** Its handshake begins: it gets a connection. */
+  admitted(socket: AcceptedSocket): void {
+    this.#sockets.delete(socket);
+  }
+
+  /** Nothing is admitted any more. */
+  dropAll(): void {
+    for (const socket of this.#sockets) socket.drop();
+  }
+
+  // ---- SocketOwner --------------------------------------------------------------------------------------
+
+  firstMessageBytes(received: Uint8Array): number {
+    try {
+      return this.#events.handshake.firstMessageBytes?.(received) ?? 1;
+    } catch {
+      return 0; // a factory of the application's: its handshake will say what is wrong
+    }
+  }
+
+  spoke(socket: AcceptedSocket): void {
+    this.#admission.spoke(socket);
+  }
+
+  addressTold(socket: AcceptedSocket, address: string): boolean {
+    return this.#admission.moved(socket, addressGroup(address));
+  }
+
+  headerRefused(): void {
+    this.badProxyHeaders++;
+  }
+
+  left(socket: AcceptedSocket): void {
+    if (socket.stage === "silent" && !socket.heard) this.probes++;
+    this.#sockets.delete(socket);
+    this.#admission.left(socket);
+    this.#events.onLeft();
+  }
+}
