@@ -52,12 +52,8 @@ const allowedNodeModules: Record<Layer, RegExp | undefined> = {
 };
 
 const MOST_LINES = 300;
-/** Files of src/ that may be longer, each with its reason. */
-const longerWithReason: Record<string, string> = {
-  "rpc/admission.ts": "temporary: PROXY headers and the sockets that wait become files of their own",
-  "rpc/link.ts": "temporary: the life of the socket becomes a file of its own",
-  "rpc/server.ts": "temporary: reload becomes a file of its own",
-};
+/** Files of src/ that may be longer, each with its reason: none today. */
+const longerWithReason: Record<string, string> = {};
 
 function layerOf(path: string): Layer {
   if (!path.includes("/")) return "entry";

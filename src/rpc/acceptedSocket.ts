@@ -106,6 +106,14 @@ export class AcceptedSocket implements TransportEvents {
     if (this.#ageLimit !== undefined) timers.cancel(this.#ageLimit);
   }
 
+  /** Leaves its lines for those of this stage, at their ends. */
+  enterStage(stage: SocketStage, byAge: Line<AcceptedSocket>, byAddress: Line<AcceptedSocket>): void {
+    this.stage = stage;
+    this.since = performance.now();
+    byAge.join(this.byAge);
+    byAddress.join(this.byAddress);
+  }
+
   leaveLines(): void {
     this.byAge.leave();
     this.byAddress.leave();

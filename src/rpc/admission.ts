@@ -16,12 +16,13 @@
 // The work per socket is constant, however many wait.
 
 import { channels } from "../core/diagnostics.ts";
-import { type AcceptedSocket, dueOf, leftMs, type SocketStage } from "./acceptedSocket.ts";
+import type { AcceptedSocket } from "./acceptedSocket.ts";
 import { AddressShare } from "./addressShare.ts";
 import type { AdmissionLimits } from "./admissionLimits.ts";
 import { HandshakeAges } from "./handshakeAges.ts";
 import { Line } from "./line.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
+import { WaitingSockets } from "./waitingSockets.ts";
 
 type Share = AddressShare<AcceptedSocket>;
 
@@ -42,22 +43,13 @@ export class Admission {
   readonly #handshakes: HandshakeAges;
   /** The addresses that have sockets. */
   readonly shares = new Map<string, Share>();
-  readonly #silent = new Line<AcceptedSocket>();
-  readonly #ready = new Line<AcceptedSocket>();
+  readonly #waiting: WaitingSockets;
   readonly #turns = new Line<Share>();
   /** Sockets that count against the limit of connections. */
   #places = 0;
   #admitting = false;
   #closed = false;
-  readonly #silence: CallbackDeadline = new CallbackDeadline(() =>
-    this.#expire(this.#silent, this.#limits.handshakeTimeoutMs, this.#silence),
-  );
-  readonly #patience: CallbackDeadline = new CallbackDeadline(() =>
-    this.#expire(this.#ready, this.#limits.maxConnectionWaitMs, this.#patience),
-  );
   readonly #pressure = new CallbackDeadline(() => this.admitReady());
-  /** Sockets closed while silent, by either side. */
-  droppedSilent = 0;
   /** Sockets closed for want of a place or of room, after they spoke or before they were listened to. */
   refused = 0;
 
@@ -65,13 +57,19 @@ export class Admission {
     this.#limits = limits;
     this.#events = events;
     this.#handshakes = new HandshakeAges(limits.handshakeTimeoutMs, (socket) => this.#aged(socket));
+    this.#waiting = new WaitingSockets(limits, (socket) => this.#refuse(socket));
     // The listener and the sockets keep the process alive, or do not.
-    for (const deadline of [this.#silence, this.#patience, this.#pressure]) deadline.quiet = true;
+    this.#pressure.quiet = true;
   }
 
   /** Sockets that sent no complete first message, or wait for a place. */
   get waiting(): number {
-    return this.#silent.length + this.#ready.length;
+    return this.#waiting.count;
+  }
+
+  /** Sockets closed while silent, by either side. */
+  get droppedSilent(): number {
+    return this.#waiting.dropped;
   }
 
   /** Handshakes that run. */
@@ -92,20 +90,10 @@ export class Admission {
 
   /** A socket was accepted. False: there is no room for it, and it was dropped. */
   arrived(socket: AcceptedSocket): boolean {
-    const { share } = socket;
-    const { maxWaitingSockets, maxWaitingSocketsPerAddress, handshakeTimeoutMs } = this.#limits;
-    share.sockets++;
-    let crowd: Line<AcceptedSocket> | undefined;
-    if (share.silent.length + share.ready.length >= maxWaitingSocketsPerAddress) crowd = share.silent;
-    else if (this.waiting >= maxWaitingSockets) crowd = this.#silent;
-    if (this.#closed || (crowd !== undefined && crowd.first === undefined)) {
-      this.#refuse(socket);
-      return false;
-    }
-    if (crowd !== undefined) this.#dropSilent(crowd.first!);
-    this.#enter(socket, "silent", this.#silent, share.silent);
-    if (handshakeTimeoutMs > 0 && !this.#silence.armed) timers.arm(this.#silence, handshakeTimeoutMs);
-    return true;
+    socket.share.sockets++;
+    if (!this.#closed && this.#waiting.enter(socket)) return true;
+    this.#refuse(socket);
+    return false;
   }
 
   /**
@@ -119,27 +107,17 @@ export class Admission {
     share.sockets++;
     socket.share = share;
     this.#leaveShare(before);
-    const { maxWaitingSocketsPerAddress } = this.#limits;
-    if (share.silent.length + share.ready.length >= maxWaitingSocketsPerAddress) {
-      if (share.silent.first === undefined) {
-        this.#refuse(socket);
-        return false;
-      }
-      this.#dropSilent(share.silent.first);
-    }
-    share.silent.join(socket.byAddress);
-    return true;
+    if (this.#waiting.move(socket)) return true;
+    this.#refuse(socket);
+    return false;
   }
 
   /** Its first message is complete. */
   spoke(socket: AcceptedSocket): void {
-    const { maxConnectionWaitMs } = this.#limits;
-    this.#enter(socket, "ready", this.#ready, socket.share.ready);
+    this.#waiting.becomeReady(socket);
     this.#queueUp(socket.share);
     this.admitReady();
-    if (socket.stage !== "ready") return;
-    if (maxConnectionWaitMs === 0) this.#refuse(socket);
-    else if (!this.#patience.armed) timers.arm(this.#patience, maxConnectionWaitMs);
+    if (socket.stage === "ready") this.#waiting.limitWait(socket);
   }
 
   /** Its connection is open: the peer has proven that it takes part in this handshake. */
@@ -170,7 +148,7 @@ export class Admission {
   /** The socket is gone. */
   left(socket: AcceptedSocket): void {
     const { share } = socket;
-    if (socket.stage === "silent") this.droppedSilent++;
+    if (socket.stage === "silent") this.#waiting.dropped++;
     this.ended(socket);
     this.#givePlace(socket);
     this.#leaveShare(share);
@@ -188,7 +166,7 @@ export class Admission {
     if (this.#admitting || this.#closed) return;
     this.#admitting = true;
     // While a socket waits, handshakes get older.
-    if (this.#ready.length > 0) this.#handshakes.age(performance.now());
+    if (this.#waiting.readyCount > 0) this.#handshakes.age(performance.now());
     let more = ADMITTED_AT_ONCE;
     while (this.#turns.first !== undefined && !this.#closed) {
       const share = this.#turns.first;
@@ -208,7 +186,8 @@ export class Admission {
   /** Nothing is admitted any more, and no timer runs. */
   close(): void {
     this.#closed = true;
-    for (const deadline of [this.#silence, this.#patience, this.#pressure]) timers.cancel(deadline);
+    this.#waiting.close();
+    timers.cancel(this.#pressure);
   }
 
   // ---- Places -------------------------------------------------------------------------------------------
@@ -235,7 +214,7 @@ export class Admission {
     if (share.handshakes.length >= this.#limits.maxHandshakesPerAddress)
       this.#displace(share.handshakes.first!);
     else if (this.handshakes >= this.#limits.maxHandshakes) this.#displace(this.#handshakes.overdue.first!);
-    this.#enter(socket, "young", this.#handshakes.young, share.handshakes);
+    socket.enterStage("young", this.#handshakes.young, share.handshakes);
     this.#takePlace(socket);
     this.#events.admit(socket);
   }
@@ -256,18 +235,6 @@ export class Admission {
 
   // ---- Ages ---------------------------------------------------------------------------------------------
 
-  #enter(
-    socket: AcceptedSocket,
-    stage: SocketStage,
-    byAge: Line<AcceptedSocket>,
-    byAddress: Line<AcceptedSocket>,
-  ): void {
-    socket.stage = stage;
-    socket.since = performance.now();
-    byAge.join(socket.byAge);
-    byAddress.join(socket.byAddress);
-  }
-
   /** A handshake has become old, and holds its place no longer, or overdue. */
   #aged(socket: AcceptedSocket): void {
     if (socket.stage === "old") this.#givePlace(socket);
@@ -277,18 +244,12 @@ export class Admission {
   /** Arms the timer for the next handshake that gets older, or for a turn soon, while somebody waits for that. */
   #watchAges(soon: boolean): void {
     timers.cancel(this.#pressure);
-    if (this.#ready.length === 0 || this.#closed) return;
+    if (this.#waiting.readyCount === 0 || this.#closed) return;
     const nextMs = soon ? 0 : this.#handshakes.nextMs(performance.now());
     if (nextMs !== Number.POSITIVE_INFINITY) timers.arm(this.#pressure, nextMs);
   }
 
   // ---- Who goes -----------------------------------------------------------------------------------------
-
-  #dropSilent(socket: AcceptedSocket): void {
-    this.droppedSilent++;
-    socket.leaveLines();
-    socket.drop();
-  }
 
   #countRefused({ transport: { remoteAddress } }: AcceptedSocket): void {
     this.refused++;
@@ -305,15 +266,5 @@ export class Admission {
     this.#countRefused(socket);
     socket.leaveLines();
     this.#events.displace(socket);
-  }
-
-  /** Ends the stage of those that have been in it for too long, and comes back for the next one. */
-  #expire(line: Line<AcceptedSocket>, stageMs: number, deadline: CallbackDeadline): void {
-    const now = performance.now();
-    for (const socket of dueOf(line, stageMs, now)) {
-      if (socket.stage === "silent") this.#dropSilent(socket);
-      else this.#refuse(socket);
-    }
-    if (line.first !== undefined) timers.arm(deadline, leftMs(line.first, stageMs, now));
   }
 }
