@@ -1,8 +1,8 @@
 // Puts messages into frames, in place, in a send segment: one pool slot of linear memory that leaves in one write.
 //
 // Protocol v1: every message is a frame.   u32be length ‖ u32be sequence ‖ body ‖ tag
-// Protocol v2: what leaves together shares frames, because sealing one long frame costs a third of sealing its
-// messages one by one (docs/PERFORMANCE-LOG.md). The plaintext of a bundle is a header and a list of records:
+// Protocol v2: messages that leave in one write share frames, because sealing one long frame costs less than sealing
+// each message (docs/PERFORMANCE-LOG.md). The plaintext of such a frame, a bundle, is a header and a list of records:
 //
 //   u32be length ‖ u32be 0 ‖ u8 bundle ‖ ( u32be n ‖ u32be sequence ‖ u8 kind ‖ body )… ‖ tag
 //   └──── 9 bytes in front ────────────┘ └ has the shape of a frame by itself ────┘
@@ -92,8 +92,8 @@ export class Segment {
   /** What its owner counts for the messages in it. */
   cost = 0;
   sealed = false;
-  /** The bundle that is being filled: its address and records. */
-  #open = 0;
+  /** The bundle that is being filled: its address, and how many records it has. */
+  #bundleAt = 0;
   #records = 0;
 
   constructor(framing: Framing) {
@@ -128,7 +128,7 @@ export class Segment {
     if (this.#records === 0) {
       // At first it counts as alone behind the front: if another joins, #bundleTakes has counted both.
       if (!this.#hasRoom(BUNDLE_FRONT_BYTES + LENGTH_BYTES, recordBytes - LENGTH_BYTES)) return false;
-      this.#open = this.end;
+      this.#bundleAt = this.end;
       this.end += BUNDLE_FRONT_BYTES;
     }
     view.setUint32(this.end, recordBytes - LENGTH_BYTES);
@@ -149,30 +149,30 @@ export class Segment {
     return this.end + frontBytes + sealedBytes <= this.slot + SEGMENT_BYTES;
   }
 
-  /** Whether the open bundle has room for one more record, in its own limit and in the segment. */
+  /** Whether the bundle that is being filled has room for one more record, in its own limit and in the segment. */
   #bundleTakes(recordBytes: number): boolean {
-    const plaintextBytes = paddedBytes(this.#framing, this.end - this.#open - LENGTH_BYTES + recordBytes);
+    const plaintextBytes = paddedBytes(this.#framing, this.end - this.#bundleAt - LENGTH_BYTES + recordBytes);
     return (
       plaintextBytes <= this.#maxBundleBytes &&
-      this.#open + LENGTH_BYTES + plaintextBytes + TAG_BYTES <= this.slot + SEGMENT_BYTES
+      this.#bundleAt + LENGTH_BYTES + plaintextBytes + TAG_BYTES <= this.slot + SEGMENT_BYTES
     );
   }
 
   #closeBundle(): void {
     if (this.#records === 1) {
       // Alone: its record becomes the frame. The first frame of a segment just begins later.
-      if (this.#open === this.start) {
+      if (this.#bundleAt === this.start) {
         this.start += BUNDLE_FRONT_BYTES;
-        this.#open = this.start;
+        this.#bundleAt = this.start;
       } else {
-        memory.copyWithin(this.#open, this.#open + BUNDLE_FRONT_BYTES, this.end);
+        memory.copyWithin(this.#bundleAt, this.#bundleAt + BUNDLE_FRONT_BYTES, this.end);
         this.end -= BUNDLE_FRONT_BYTES;
       }
     } else {
-      view.setUint32(this.#open + LENGTH_BYTES, 0);
-      memory[this.#open + BUNDLE_FRONT_BYTES - 1] = Kind.bundle;
+      view.setUint32(this.#bundleAt + LENGTH_BYTES, 0);
+      memory[this.#bundleAt + BUNDLE_FRONT_BYTES - 1] = Kind.bundle;
     }
-    this.#closeFrame(this.#open);
+    this.#closeFrame(this.#bundleAt);
     this.#records = 0;
   }
 

@@ -208,11 +208,11 @@ export class Arrivals {
       throw new SealwireError("ERR_PROTOCOL", "a request with a number of this side's parity");
     }
     this.#handlers.checkNumber(sequence);
-    if (this.#speaksV2 && this.#ends.open >= this.#options.maxRequests) {
+    if (this.#speaksV2 && this.#ends.unfinished >= this.#options.maxRequests) {
       throw new SealwireError("ERR_PROTOCOL", `more than ${this.#options.maxRequests} requests at once`);
     }
     this.#lastArrived = sequence;
-    this.#ends.open++;
+    this.#ends.unfinished++;
   }
 
   // ---- From arrival to handler --------------------------------------------------------------------------

@@ -1,5 +1,5 @@
-// A client of several servers that do the same. Each address has a pool of connections of its own (endpointMember.ts);
-// here is which of them takes a call, and what happens while none can.
+// A client of several servers that do the same. Each address has its own pool of connections (endpointMember.ts). This
+// file decides which address takes a call, and what happens while none can.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { copyOf, requireBytes } from "../core/bytes.ts";
@@ -221,14 +221,14 @@ export class EndpointsClient implements StickyClient {
   #follow<T>(first: Promise<T>, route: CallRoute, body: Uint8Array, again: Again<Promise<T>>): Promise<T> {
     const copy = this.#kept.copy(body);
     if (copy === undefined) return first;
-    return followed(first, route, copy, again).finally(() => this.#kept.release(copy));
+    return followed(first, route, copy, again).finally(() => this.#kept.forget(copy));
   }
 
   #movable(call: PendingCall, route: CallRoute, body: Uint8Array, again: Again<PendingCall>): Call {
     const copy = this.#kept.copy(body);
     if (copy === undefined) return call;
     const next = (error: unknown) => route.next(error)?.then(({ client }) => again(client, copy));
-    return new MovableCall(call, next, () => this.#kept.release(copy));
+    return new MovableCall(call, next, () => this.#kept.forget(copy));
   }
 
   #checkBody(body: Uint8Array): void {

@@ -1,6 +1,6 @@
-// What arrives on an established connection: the switch over the kinds of records. Messages, requests and calls of
-// protocol v2 were paid for with credit; they begin when there is room among the handlers, and wait until then. All
-// other records free something, and are handled at once, whatever waits.
+// Dispatches the records of an established connection by their kind. Messages, requests and calls of protocol v2 were
+// paid for with credit. They begin when there is room among the handlers, and wait until then. Every other record frees
+// something, so it is handled at once, whatever waits.
 
 import { SealwireError } from "../base/errors.ts";
 import { readU32, viewOf } from "../core/bytes.ts";
@@ -247,10 +247,10 @@ export class Inbox implements RecordHandler {
     }
     switch (kind) {
       case Kind.chunk:
-        opened(pair.incoming).receive(bytes, start, end);
+        announced(pair.incoming).receive(bytes, start, end);
         return;
       case Kind.end:
-        opened(pair.incoming).end();
+        announced(pair.incoming).end();
         return;
       case Kind.stop:
         pair.outgoing?.stop();
@@ -271,8 +271,8 @@ export class Inbox implements RecordHandler {
   }
 }
 
-/** The direction of a stream, which the call's head must have opened. */
-function opened(incoming: ReceivingEnd | undefined): ReceivingEnd {
+/** The direction of a stream, which the call's head must have announced. */
+function announced(incoming: ReceivingEnd | undefined): ReceivingEnd {
   if (incoming !== undefined) return incoming;
   throw new SealwireError("ERR_PROTOCOL", "chunks of a stream that was not announced");
 }

@@ -1,5 +1,5 @@
-// Copies of the bodies of calls that are under way, so that a call which an endpoint did not begin can go to another one.
-// They are bounded: a call beyond that has none, and ends where it is.
+// Keeps copies of the bodies of calls in flight, so that a call which one endpoint did not begin can move to another
+// one. Their bytes are bounded: a call beyond the bound has no copy, and can't move.
 
 import { copyOf } from "../core/bytes.ts";
 
@@ -19,7 +19,7 @@ export class KeptBodies {
     return this.#bytes;
   }
 
-  /** A copy that is kept until `release`; undefined when there are too many. */
+  /** A copy that is kept until `forget`; undefined when there are too many. */
   copy(body: Uint8Array): Uint8Array | undefined {
     return this.#count(body) ? copyOf(body) : undefined;
   }
@@ -30,7 +30,7 @@ export class KeptBodies {
   }
 
   /** Wipes it. */
-  release(copy: Uint8Array): void {
+  forget(copy: Uint8Array): void {
     copy.fill(0);
     this.#bytes -= copy.length + COPY_OVERHEAD_BYTES;
   }

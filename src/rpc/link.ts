@@ -1,5 +1,5 @@
-// The life of one connection, from its socket's events: dialled, connected, keys, open, and its end. The handshake runs
-// in establishing.ts; afterwards bytes go through the parts that linkParts.ts wires together.
+// Takes one connection through its life, as its socket reports events: the dial, the handshake, the open connection and
+// the end. establishing.ts runs the handshake. Afterwards bytes go through the parts that linkParts.ts makes.
 
 import { SealwireError } from "../base/errors.ts";
 import type { PeerIdentity } from "../base/options.ts";
@@ -141,7 +141,7 @@ export class Link<Owner extends Connection> implements DialEvents {
     }
     if (!this.#keepsAlive) transport.keepAlive?.(false);
     this.lifecycle.connected();
-    this.#parts.writer.open(transport);
+    this.#parts.writer.attach(transport);
     this.#observer.onSocket(this.#connection);
     const { limits, handshake, dialledAddress } = this.#context;
     if (limits.handshakeTimeoutMs > 0) timers.arm(this.#handshakeDeadline, limits.handshakeTimeoutMs);
@@ -221,7 +221,7 @@ export class Link<Owner extends Connection> implements DialEvents {
     const session = new Session(result, handshake.format, engine);
     this.#session = session;
     this.#establishing = undefined;
-    this.#parts.openIntake(session, transport);
+    this.#parts.makeIntake(session, transport);
     this.lifecycle.keyed();
     this.#unprovenIdentity = result.identity;
     // Protocol v2 opens with the peer's settings, which prove that it has the keys of this session: a server that spoke

@@ -1,5 +1,5 @@
-// The parts of one connection, wired to each other: what one of them reports is the next one's call. What concerns the
-// socket or the whole connection is told to the link (link.ts).
+// Makes the parts of one connection and wires them: an event of one part is a call of another. Events that concern the
+// socket or the whole connection go to link.ts.
 
 import type { SealwireError } from "../base/errors.ts";
 import type { Role } from "../protocol/handshake.ts";
@@ -77,7 +77,7 @@ export class LinkParts {
   }
 
   /** The keys are there: what the socket reads goes this way from now on. */
-  openIntake(session: Session, transport: Transport): void {
+  makeIntake(session: Session, transport: Transport): void {
     const { inbox, arrivals, outbox, ending } = this;
     this.intake = new Intake(this.#role, this.#context, session, transport, inbox, arrivals, outbox, {
       onResumed: () => {
@@ -185,7 +185,7 @@ export class LinkParts {
     const { lifecycle } = this;
     const { controls } = this.outbox;
     return new Liveness(this.#context.limits, {
-      get paused() {
+      get readingPaused() {
         return parts.intake?.paused ?? false;
       },
       get writing() {

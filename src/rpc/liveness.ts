@@ -1,4 +1,4 @@
-// Whether the peer lives: when it was last heard, when it is asked for a sign of life, and when it is given up.
+// Watches whether the peer is alive: when it was last heard, when it is pinged, and when it is given up.
 
 import type { ResolvedLimits } from "../base/options.ts";
 import { now } from "../core/eventLoop.ts";
@@ -6,7 +6,7 @@ import { CallbackDeadline, timers } from "./timers.ts";
 
 export interface LivenessEvents {
   /** This side does not read now, so it can't hear the peer. */
-  readonly paused: boolean;
+  readonly readingPaused: boolean;
   /**
    * A write is in flight: what the peer is asked waits behind it, so an answer can't be expected. The write time-out
    * says whether the peer lives.
@@ -61,7 +61,7 @@ export class Liveness {
   #checkRead(): void {
     const { readTimeoutMs } = this.#limits;
     const idleMs = now() - this.#lastHeardAt;
-    if (this.#events.paused) timers.arm(this.#readDeadline, readTimeoutMs);
+    if (this.#events.readingPaused) timers.arm(this.#readDeadline, readTimeoutMs);
     else if (idleMs < readTimeoutMs) timers.arm(this.#readDeadline, readTimeoutMs - idleMs);
     else this.#events.onSilence(`nothing arrived for ${readTimeoutMs} ms`);
   }
@@ -71,7 +71,7 @@ export class Liveness {
     const time = now();
     const idleMs = time - this.#lastHeardAt;
     if (this.#lastHeardAt >= this.#pingedAt) this.#pingedAt = 0;
-    if (this.#events.paused) {
+    if (this.#events.readingPaused) {
       // This side does not read now, so it can't see pings either: an unasked pong says that it lives.
       this.#pingedAt = 0;
       this.#events.pong();

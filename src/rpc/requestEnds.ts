@@ -1,5 +1,5 @@
-// The one end of each request of the peer: a reply, an answer or an error, and what goes on until then. Its number is free
-// for counting and reuse when the end is out.
+// Gives each request of the peer its one end: a reply, an answer or an error. Once the end is sent, the request counts
+// no longer, and its number may be used again.
 
 import { SealwireError } from "../base/errors.ts";
 import { copyOf } from "../core/bytes.ts";
@@ -37,7 +37,7 @@ export class RequestEnds implements MessageOwner {
   readonly #handlers: Handlers;
   readonly #events: RequestEndsEvents;
   /** Requests of the peer that have no end yet, as the peer counts them. */
-  open = 0;
+  unfinished = 0;
   /** Calls of the peer with streams that have no end yet. */
   openStreams = 0;
   /** Answers behind items that are still to be sent. */
@@ -78,7 +78,7 @@ export class RequestEnds implements MessageOwner {
 
   /** The request's end is out: nothing of it goes on, and its number is free. */
   #ended(message: IncomingMessage): void {
-    this.open--;
+    this.unfinished--;
     this.#closeCall(message);
   }
 

@@ -42,7 +42,7 @@ export class Writer {
   }
 
   /** The socket to write to. */
-  open(transport: Transport): void {
+  attach(transport: Transport): void {
     this.#transport = transport;
   }
 

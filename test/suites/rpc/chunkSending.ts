@@ -60,7 +60,7 @@ class Line {
 
   constructor(flushes: TurnQueue, seed: number) {
     this.#writer = new Writer(0, { onIdle: () => this.sender.flush(), onStall() {} });
-    this.#writer.open(this.transport);
+    this.#writer.attach(this.transport);
     const framing = { withKind: true, padding: 0, maxFrameBytes: MAX_FRAME_BYTES, bundleBytes: 65_536 };
     this.sender = new Sender(
       flushes,

@@ -48,7 +48,7 @@ class Decided implements Handshake {
 function start() {
   const handshake = new Decided();
   const writer = new Writer(0, { onIdle() {}, onStall() {} });
-  writer.open(new FakeTransport());
+  writer.attach(new FakeTransport());
   const told = {
     early: undefined as Uint8Array | undefined,
     deciding: [] as boolean[],

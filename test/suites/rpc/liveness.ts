@@ -28,7 +28,7 @@ class Peer implements LivenessEvents {
   pongs = 0;
   silences: string[] = [];
 
-  get paused(): boolean {
+  get readingPaused(): boolean {
     this.asked++;
     return this.isPaused;
   }

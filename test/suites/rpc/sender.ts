@@ -73,7 +73,7 @@ class Line {
     const defer = (callback: () => void) => this.#turnEnd.push(callback);
     const flushes = new TurnQueue({ defer, yieldToEventLoop: defer });
     this.#writer = new Writer(0, { onIdle: () => this.sender.flush(), onStall() {} });
-    this.#writer.open(this.transport);
+    this.#writer.attach(this.transport);
     const options = {
       withKind: true,
       padding: 0,

@@ -34,7 +34,7 @@ class ScriptedTransport extends FakeTransport {
 function startWrite(transport: FakeTransport, timeoutMs: number, bytes = 1_000) {
   const told = { idle: 0, stalls: 0 };
   const writer = new Writer(timeoutMs, { onIdle: () => told.idle++, onStall: () => told.stalls++ });
-  writer.open(transport);
+  writer.attach(transport);
   writer.writePiece(new Uint8Array(bytes), bytes);
   return { writer, told };
 }
@@ -102,7 +102,7 @@ test("a slot belongs to the socket until it is written, or the socket is gone; e
   const transport = new FakeTransport();
   transport.stalled = true;
   const writer = new Writer(0, { onIdle() {}, onStall() {} });
-  writer.open(transport);
+  writer.attach(transport);
   writer.writeSlot(new Uint8Array(10), acquireSlot(), 10);
   assert.equal(slotsInUse(), 1);
   writer.onWritten();
