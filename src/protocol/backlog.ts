@@ -1,6 +1,6 @@
-// Records that wait for room among the handlers. Whoever handles records says whether it is ready for the next
-// one; while it is not, records wait here, in their order, as copies: one for a record alone, one for all that is
-// left of a bundle, so that what a peer can make this side keep is what it sent.
+// Keeps records that wait for room among the handlers. While whoever handles records is not ready for the next one,
+// they wait here, in their order, as copies: one copy of a record alone, one of all that is left of a bundle. So a peer
+// can't make this side keep more than the peer sent.
 
 import { SealwireError } from "../base/errors.ts";
 import { copyOf, readU32 } from "../core/bytes.ts";

@@ -1,9 +1,9 @@
 // Memory of message bodies that the application may keep.
 //
-// Where the runtime opened a frame, its plaintext lies in memory that nobody else uses: bodies stay there, moved down
-// by up to 7 bytes over the header before them, unless they are a small part of it. Otherwise they are copied. A body that comes alone then gets an
-// ArrayBuffer of its own. Short bodies of one read share one, as in Node's Buffer pool, because an ArrayBuffer costs
-// several times more than the copy.
+// Where the runtime opened a frame, its plaintext lies in memory that nobody else uses. A body stays there, moved down
+// by up to 7 bytes over the header before it, unless it is a small part of the frame. Otherwise it is copied. A body
+// that comes alone then gets an ArrayBuffer of its own. Short bodies of one read share one, as in Node's Buffer pool,
+// because an ArrayBuffer costs several times more than the copy.
 //
 // A shared ArrayBuffer holds bodies of one connection only. It is marked as untransferable, so that no handler can take
 // it from its neighbours (Node and Deno respect that everywhere, Bun in `postMessage` and `structuredClone`, but not in

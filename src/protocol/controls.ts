@@ -1,4 +1,5 @@
-// What a connection says beside its messages and answers. Protocol v1 has no words for it: there it is silent.
+// Sends the records that control a connection, its requests and its streams. Protocol v1 has no such records, so there
+// nothing is sent.
 
 import { encodeError, type Origin } from "./errorBody.ts";
 import { u32Value } from "./fields.ts";

@@ -1,6 +1,6 @@
 // Credit: bytes that one side may send before the other gives more. A sender may send as long as its balance is above
-// zero; the last thing that it sends may take it below. A receiver gives back what it has dealt with, in portions, so
-// that credit never costs a record for each message.
+// zero; the last thing that it sends may take the balance below. A receiver gives credit back in portions, so that it
+// never costs a record for each message.
 
 import { SealwireError } from "../base/errors.ts";
 import { MAX_CREDIT } from "./settings.ts";

@@ -1,5 +1,5 @@
-// What a side takes, said once at the beginning. Until the peer's settings arrive, the constants here hold; settings
-// can only raise them, so that nobody has to wait for them and nothing that was sent before is too much.
+// Settings: what a side takes, sent once at the beginning. Until the peer's settings arrive, the constants here hold.
+// Settings can only raise them, so nobody has to wait for settings, and nothing that was sent before them is too much.
 
 import { SealwireError } from "../base/errors.ts";
 import { decodeFields, encodeFields, type Fields, u32Field, u32Value, unknownCritical } from "./fields.ts";

@@ -1,4 +1,4 @@
-// A socket that a server accepted. Before its handshake begins, the server holds nothing else for it: the bytes of an
+// A socket that a server accepted. Until its handshake begins, the server keeps two things for it: the bytes of an
 // incomplete first message, and its positions in the lines of the admission.
 
 import { MAX_MS } from "../base/options.ts";

@@ -1,5 +1,5 @@
-// From the accepted socket to the connection: the sockets of a server that have none yet, the headers of trusted proxies
-// before their clients' bytes, and what is counted of both.
+// Keeps a server's accepted sockets until they get a connection. Trusted proxies send a header before their clients'
+// bytes; bad headers are counted here, and so are sockets that end without a word.
 
 import type { HandshakeFactory } from "../protocol/handshake.ts";
 import { AcceptedSocket, type SocketOwner } from "./acceptedSocket.ts";

@@ -1,5 +1,5 @@
-// Which addresses share the limits per address: one IPv4 address, or one IPv6 network of 64 bits. Providers give a
-// whole such network to one customer, who can use any address of it.
+// Decides which addresses share the limits per address: one IPv4 address, or one IPv6 network of 64 bits. Providers
+// give a whole such network to one customer, who can use any address of it.
 
 const IPV6_GROUPS = 8;
 const NETWORK_GROUPS = 4;

@@ -1,4 +1,4 @@
-// What one address holds of a server: its sockets by stage, and its position in the line for places.
+// The share that one address has of a server: its sockets by stage, and its position in the line for places.
 
 import { Line, Position } from "./line.ts";
 

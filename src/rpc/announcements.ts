@@ -1,5 +1,5 @@
-// What the application is told of its connection's states. Never inside one of its own calls: what `close` leads to is told
-// right behind it, and everything in its order.
+// Tells the application about the states of its connection, in their order. It never does so inside a call of the
+// application: what `close` leads to is told right after that call has returned.
 
 import type { SealwireError } from "../base/errors.ts";
 import { runSoon } from "../core/eventLoop.ts";

@@ -1,4 +1,4 @@
-// Waiting for functions of the application, which may ignore their signal or never settle.
+// Waits for functions of the application, which may ignore their signal or never settle, no longer than a bound.
 
 import { type AbortWatcher, unwatchSignal, watchSignal } from "./abortWatchers.ts";
 import { CallbackDeadline, timers } from "./timers.ts";

@@ -1,5 +1,5 @@
-// Bytes that arrive in pieces of any size and are taken in pieces of another. Appending costs time for the appended
-// bytes only, however many wait.
+// A queue of bytes that arrive in pieces of one size and are taken in pieces of another. What appending costs depends
+// on the appended bytes alone, however many wait.
 
 const FIRST_CAPACITY = 256;
 

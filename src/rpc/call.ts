@@ -1,4 +1,4 @@
-// A call as its caller has it: a request with a head, and with streams both ways.
+// The caller's side of a call: a request with a head, and with a stream in each direction.
 
 import { SealwireError } from "../base/errors.ts";
 import { now, runSoon } from "../core/eventLoop.ts";

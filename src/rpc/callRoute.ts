@@ -1,10 +1,10 @@
-// The way of one call among several endpoints. A call goes on to another endpoint when it is certain that no handler
-// has begun with it, and never otherwise:
+// Routes one call among several endpoints. The call moves to another endpoint only when it is certain that no handler
+// has begun with it.
 //
 //   refused (by the server, or by a limit of its connections) ──▶ another one that is open and has not had it, or it ends
 //   lost before it was begun ──▶ the same, or, while none is open, the first one that opens
 //
-// How often is bounded, so that servers that refuse everybody don't pass calls around.
+// The number of moves is bounded, so that a call does not circulate among servers that refuse everybody.
 
 import { type ErrorCode, isSealwireError } from "../base/errors.ts";
 import type { EndpointMember } from "./endpointMember.ts";

@@ -1,4 +1,4 @@
-// Which error the callers of a connection get when it ends. Pure functions: what is known goes in.
+// Decides which error the callers of a connection get when it ends. All functions are pure.
 
 import { type ErrorCode, isSealwireError, SealwireError } from "../base/errors.ts";
 import { dialFailed } from "./dialError.ts";

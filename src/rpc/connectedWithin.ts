@@ -1,4 +1,4 @@
-// connected() with a deadline: it goes on through failures until then.
+// connected() with a deadline: until it passes, a failed attempt is followed by another one.
 
 import { SealwireError } from "../base/errors.ts";
 import { checkOptionNames, integerOption, MAX_MS } from "../base/options.ts";

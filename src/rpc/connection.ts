@@ -1,5 +1,5 @@
-// One connection as its owner and the application call it: messages, requests, the orderly end. What the socket tells
-// and what follows from it is the link's (link.ts).
+// One connection as its owner and the application call it: it sends messages and requests, and closes in good order.
+// The events of its socket are the business of link.ts.
 
 import { type ErrorCode, invalidArgument, SealwireError } from "../base/errors.ts";
 import { integerOption, MAX_MS, type PeerIdentity } from "../base/options.ts";

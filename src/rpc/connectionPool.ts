@@ -2,9 +2,9 @@
 //
 //   (none) ──call──▶ waiting ──pause over, room for a socket──▶ dialled ──▶ open ──▶ draining ──▶ gone
 //
-// A call goes to an open connection if one can take it, even while another one is dialled, so a server that refuses the
-// other one costs no call. A connection that waits for its dial takes calls as one that is being dialled does: they
-// wait for it within their deadlines. `maxConnections` counts sockets, including those that drain.
+// A call goes to an open connection if one can take it, even while another one is dialled. So no call fails because the
+// server refuses the other connection. A connection that waits for its turn to dial takes calls as a dialled one does,
+// and they wait for it within their deadlines. `maxConnections` counts sockets, including those that drain.
 
 import { SealwireError } from "../base/errors.ts";
 import type { ResolvedLimits } from "../base/options.ts";

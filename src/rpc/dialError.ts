@@ -1,4 +1,5 @@
-// What a failed dial says: where to, and the runtime's reason, in the text and not in `cause` alone.
+// The error of a failed dial. Its text names the address and the runtime's reason, so that neither is visible in
+// `cause` alone.
 
 import { SealwireError } from "../base/errors.ts";
 

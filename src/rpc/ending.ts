@@ -1,4 +1,5 @@
-// The orderly end of a connection, in both protocols: nothing new, finish what there is, say close, end the stream.
+// Closes a connection in good order, in both protocols: it takes nothing new, finishes what is in flight, says close
+// and ends its stream.
 
 import { SealwireError } from "../base/errors.ts";
 import type { Reason } from "../protocol/reason.ts";

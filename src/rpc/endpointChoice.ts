@@ -1,5 +1,5 @@
-// Which of several endpoints a call may go to: two picked at random, by weight, of which the less loaded one takes it; and
-// the order in which they are dialled.
+// Chooses the endpoint of a call: it picks two at random, by weight, and takes the less loaded one. It also decides in
+// which order endpoints are dialled.
 
 import type { Target } from "./endpointTargets.ts";
 

@@ -1,4 +1,4 @@
-// A client with several endpoints, and the keys that it has for those which have some of their own.
+// Makes a client with several endpoints, any of which may have keys of its own.
 
 import { invalidArgument } from "../base/errors.ts";
 import { decodeKey, keyPairOf } from "../protocol/noise/keys.ts";

@@ -4,8 +4,8 @@
 //                        └──failed──▶ failing ◀──the last connection was lost── open
 //                                      └──the pause is over: a probe──▶ connecting
 //
-// Pauses grow with every failure in a row, and an open connection alone ends no row: a server that refuses or drops
-// everybody after the handshake opens them all.
+// Pauses grow with every failure in a row. An open connection does not end the row by itself, because a server that
+// drops everybody after the handshake opens every connection first.
 
 import { SealwireError } from "../base/errors.ts";
 import { RpcClient } from "./client.ts";

@@ -1,5 +1,5 @@
-// What becomes of a client's endpoints, for the subscribers of node:diagnostics_channel. Never inside a call of the
-// application: endpoints are found, fail and leave in turns of their own.
+// Publishes what happens to a client's endpoints on node:diagnostics_channel. Subscribers never run inside a call of
+// the application, because endpoints are found, fail and leave in turns of their own.
 
 import type { SealwireError } from "../base/errors.ts";
 import { channels } from "../core/diagnostics.ts";

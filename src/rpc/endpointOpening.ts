@@ -1,5 +1,5 @@
-// An open endpoint for calls that found none: whoever waits starts races (RFC 8305) over what is known, and over what a
-// new lookup finds, until one opens or there is nothing left to try.
+// Opens an endpoint for calls that found none open. A call that waits starts a race (RFC 8305) over the known
+// addresses, then over those that a new lookup finds, until one of them opens or none is left to try.
 
 import { isSealwireError, SealwireError } from "../base/errors.ts";
 import type { EndpointMember } from "./endpointMember.ts";

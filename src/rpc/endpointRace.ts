@@ -1,5 +1,6 @@
-// Attempts one after the other, without waiting for the end of each (RFC 8305 section 5): the next one begins when one
-// has failed, or 250 ms after the last. Those that are under way when one is open go on: they are servers, too.
+// Starts attempts one after the other, without waiting for the end of each (RFC 8305 section 5): the next one begins
+// when one has failed, or 250 ms after the last one began. When one succeeds, those under way continue, because their
+// servers serve as well.
 
 import type { EndpointMember } from "./endpointMember.ts";
 import { CallbackDeadline, timers } from "./timers.ts";

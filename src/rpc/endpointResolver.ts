@@ -1,10 +1,10 @@
-// From endpoints to addresses, and when they are looked up again: for a call that comes 30 s after the last answer, and
-// after failures, but never more often than the floor allows. Nothing is looked up while nobody calls.
+// Resolves endpoints to addresses, and decides when they are looked up again: for a call that comes 30 s after the last
+// answer, and after failures, but never more often than the floor allows. Nothing is looked up while nobody calls.
 //
 //   fresh ──30 s, or a failure and the floor──▶ stale ──a call──▶ looking up ──▶ fresh
 //                                                                    └──failed──▶ stale after a pause that grows
 //
-// What was found stays in use while it is looked up again, and when that fails.
+// Addresses stay in use while they are looked up again, and when the lookup fails.
 
 import { SealwireError } from "../base/errors.ts";
 import { orAborted } from "./boundedWork.ts";

@@ -1,9 +1,9 @@
-// What endpoints stand for: the addresses of names, and of the hosts that SRV records name (RFC 2782).
+// Resolves each endpoint to its addresses: those of its name, or of the hosts that its SRV records name (RFC 2782).
 //
 //   endpoints ──SRV records──▶ places: host, port, priority, weight ──names──▶ targets: addresses
 //
-// A part that can't be looked up keeps what was found for it before; the other parts are taken as they are now. What an
-// answer costs is bounded, whatever it holds.
+// When a part of a lookup fails, that part keeps the addresses that it had; the other parts are renewed. The cost of an
+// answer is bounded, whatever it holds.
 
 import { encodeKey } from "../protocol/noise/keys.ts";
 import { addressGroups } from "./addressRange.ts";

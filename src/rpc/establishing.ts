@@ -1,5 +1,5 @@
-// From the open socket to the keys: drives one handshake with the bytes that arrive, writes what it says, and waits
-// for the application where it decides about the peer. Consumed when the keys are there.
+// Drives one handshake, from the connected socket to the keys: it takes the bytes that arrive, writes the handshake's
+// messages, and waits while the application decides about the peer. It is over when the keys are there.
 
 import { SealwireError } from "../base/errors.ts";
 import type { Handshake, HandshakeResult } from "../protocol/handshake.ts";

@@ -1,4 +1,5 @@
-// A queue whose work per item is constant in every runtime: Array.prototype.shift moves what is left in some.
+// A queue whose work per item is constant in every runtime. In some of them, Array.prototype.shift moves all items that
+// are left.
 
 /** Items taken at the front before the array behind them is moved. */
 const SHIFT_AFTER = 64;

@@ -1,5 +1,5 @@
-// What handlers throw may be anything: an object without a prototype, a proxy, an error whose getters throw. Here it
-// becomes what the caller is told, without running into that.
+// Turns what a handler threw into what its caller is told. A handler can throw anything: an object without a prototype,
+// a proxy, an error whose getters throw. None of that may throw here.
 
 import { isSealwireError } from "../base/errors.ts";
 import { isBytes } from "../core/bytes.ts";

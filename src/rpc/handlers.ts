@@ -1,5 +1,5 @@
-// The application's handlers of one connection: this is the one place that calls them. It knows which run, tells them
-// when nobody waits any more, and passes on what they throw.
+// Runs the application's handlers of one connection; nothing else calls them. It knows which of them run, aborts their
+// signals when nobody waits any more, and passes on what they throw.
 
 import { SealwireError } from "../base/errors.ts";
 import type { HandlerBudget } from "./handlerBudget.ts";

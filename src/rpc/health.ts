@@ -1,5 +1,5 @@
-// Whether a server should be given new connections. A port that speaks Noise can't answer HTTP probes: healthProbes.ts
-// does, on a port of its own.
+// Says whether a server should be given new connections. A port that speaks Noise can't answer HTTP probes, so
+// healthProbes.ts answers them on a port of its own.
 //
 //   ready ──close──▶ draining ──the last socket is gone──▶ stopped
 

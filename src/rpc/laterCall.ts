@@ -1,4 +1,4 @@
-// A call that waits for a server: what is done with it meanwhile is done, in order, once it was made.
+// A call that waits for a server. What its caller does with it meanwhile happens, in order, once the call was made.
 
 import type { SealwireError } from "../base/errors.ts";
 import { copyOf } from "../core/bytes.ts";

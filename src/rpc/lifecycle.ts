@@ -1,4 +1,4 @@
-// The states of a connection and what moves between them. No I/O: whoever calls a method does what follows from it.
+// The states of a connection and what moves between them. This class does no I/O: its caller acts on each transition.
 //
 //   dialing ──connected──▶ handshaking ──keys──▶ unproven ──the peer's first frame opens──▶ open
 //   open ──close() or the peer's drain──▶ draining ──idle, and the peer drains──▶ closing ──both said close──▶ closed

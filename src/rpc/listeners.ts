@@ -1,5 +1,5 @@
-// Callbacks that applications give to be told of something. What they throw, reject with or return ends here: it
-// must neither reach a connection nor become an unhandled rejection, which would end the process.
+// Calls the listeners that an application gave. Whatever a listener throws, rejects with or returns ends here: it must
+// neither reach a connection nor become an unhandled rejection, which would end the process.
 
 /** So many reports of one kind are printed in full within a period; of the others every tenfold number is. */
 const REPORTS_PER_PERIOD = 5;

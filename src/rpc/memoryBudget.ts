@@ -1,7 +1,7 @@
-// How many bytes all connections of the process hold for peers that have not taken them, and how many one of them
-// may hold. A connection is stopped (it takes no more calls, and nothing is read from it) while it holds more than is
-// still free: those that hold the most are stopped first, one alone may hold half of the budget, and something is
-// always left for those that hold little (Choudhury and Hahne's dynamic thresholds, 1998).
+// Limits how many bytes all connections of the process hold for peers that have not taken them, and how many one
+// connection may hold. A connection that holds more than is still free is stopped: it takes no more calls, and nothing
+// is read from it. So those that hold the most are stopped first, one alone may hold half of the budget, and something
+// is always left for those that hold little (Choudhury and Hahne's dynamic thresholds, 1998).
 
 import { invalidArgument } from "../base/errors.ts";
 

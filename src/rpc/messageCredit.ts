@@ -1,5 +1,5 @@
-// Credit for the peer's messages, requests and calls (protocol v2): each was paid for when it arrives, and the credit
-// goes back when its handler begins, or when it is certain that it never will.
+// Accounts for the credit of the peer's messages, requests and calls (protocol v2). Each of them is charged when it
+// arrives. Its credit goes back when its handler begins, or when it is certain that none will.
 
 import { SealwireError } from "../base/errors.ts";
 import { Allowance, messageCost } from "../protocol/credit.ts";

@@ -1,4 +1,4 @@
-// Which object and which memory a message of the peer gets.
+// Gives each message of the peer its object and the memory of its body.
 
 import { keepBody } from "../protocol/bodies.ts";
 import type { CallParts } from "./callParts.ts";

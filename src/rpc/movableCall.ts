@@ -1,5 +1,5 @@
-// A call with streams that goes to another endpoint when the first one did not begin it. Nothing of it is lost as long as
-// nothing was streamed: once the caller has written an item, or has got one, the call ends where it is.
+// A call with streams that moves to another endpoint when the first one did not begin it. It can move as long as
+// nothing was streamed: once its caller has written or received an item, it stays where it is.
 
 import type { SealwireError } from "../base/errors.ts";
 import { copyOf, requireBytes } from "../core/bytes.ts";

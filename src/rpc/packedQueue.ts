@@ -1,6 +1,6 @@
-// Byte strings and objects that wait in one order. The strings lie packed in pages, so that many short ones cost
-// little more than their bytes, and the collector has a page to look at instead of an object for each. Work per item
-// is constant in every runtime.
+// A queue of byte strings and objects in one order. The strings lie packed in pages: many short ones cost little more
+// than their bytes, and the garbage collector sees one page instead of an object for each. Work per item is constant in
+// every runtime.
 
 import { copyOf, viewOf } from "../core/bytes.ts";
 import { LOOP_COPY_BYTES } from "../core/copy.ts";

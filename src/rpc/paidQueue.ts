@@ -1,6 +1,6 @@
-// Messages and requests that wait until the peer can take them (protocol v2): until it gives credit, until one of its
-// places for requests is free, or until its settings say that it takes something so long. They wait outside of what is
-// being sent, so that answers, errors and credit never wait behind them.
+// Keeps messages and requests until the peer can take them (protocol v2): until it gives credit, until it takes another
+// request, or until its settings say that it takes one of such a length. They wait apart from the send queue, so that
+// answers, errors and credit never wait behind them.
 
 import { SealwireError } from "../base/errors.ts";
 import { copyOf, viewOf } from "../core/bytes.ts";

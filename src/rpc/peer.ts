@@ -1,4 +1,4 @@
-// What applications see of a connection and of what arrives on it.
+// The public types of a connection and of the messages that arrive on it.
 
 import type { SealwireError } from "../base/errors.ts";
 import type { PeerIdentity } from "../base/options.ts";

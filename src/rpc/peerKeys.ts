@@ -1,4 +1,4 @@
-// From the options that say who may talk to whom to the factory of handshakes.
+// Makes the factory of handshakes from the options that say who may talk to whom.
 
 import { invalidArgument } from "../base/errors.ts";
 import type { HandshakeFactory, Role } from "../protocol/handshake.ts";

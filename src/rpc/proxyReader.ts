@@ -1,4 +1,4 @@
-// What a server needs that believes the headers of proxies. Loaded only where the option `proxyProtocol` asks for it.
+// Reads the headers of proxies for a server that trusts them. Loaded only where the option `proxyProtocol` asks for it.
 
 import { ProxiedTransport } from "./proxiedTransport.ts";
 import { type ProxyHeaderRead, readProxyHeader } from "./proxyHeader.ts";

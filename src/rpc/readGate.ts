@@ -1,5 +1,5 @@
-// Whether a connection reads. It pauses when records wait for room or too many unsent bytes do, and goes on, at the
-// end of some later turn, when that is over.
+// Decides whether a connection reads. Reading pauses while records wait for room, or while too many bytes are unsent.
+// It goes on at the end of some later turn.
 
 import { yieldToEventLoop } from "../core/eventLoop.ts";
 import { endSharing } from "../protocol/bodies.ts";

@@ -1,6 +1,6 @@
-// When a client may dial again. Pauses grow with every connection that ends without having been useful, with full
-// jitter, so that clients of a server that comes back don't come in step; and they shrink only after useful life. An
-// open connection alone proves nothing: a server that refuses or drains after each handshake opens them all.
+// Decides when a client may dial again. Pauses grow with every connection that ends without having been useful. They
+// have full jitter, so that clients of a server that comes back don't come in step. They shrink only after a connection
+// was useful: a server that refuses or drains after each handshake opens every connection first.
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;

@@ -1,4 +1,4 @@
-// Other keys for a server that runs, and which of its connections still have keys that are accepted.
+// Gives a running server other keys, and finds out which of its connections have keys that are still accepted.
 
 import { invalidArgument } from "../base/errors.ts";
 import { checkOptionNames } from "../base/options.ts";

@@ -1,4 +1,4 @@
-// What applications see of a server.
+// The public types of a server.
 
 import type { PeerOptions } from "../protocol/noise/noiseOptions.ts";
 import type { OtherKeys } from "../protocol/noise/severalKeys.ts";

@@ -1,4 +1,4 @@
-// What applications see of a client with several endpoints beside what every client has.
+// The public type of a client with several endpoints: what it has beside what every client has.
 
 import type { Client } from "./client.ts";
 

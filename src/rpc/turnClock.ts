@@ -1,4 +1,4 @@
-// How long the handlers of one read have kept the event loop from everything else.
+// Measures how long the handlers of one read have kept the event loop from everything else.
 
 import { now } from "../core/eventLoop.ts";
 

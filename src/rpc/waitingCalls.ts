@@ -1,5 +1,5 @@
 // Calls of a client none of whose endpoints is open. They belong to the client: whichever endpoint opens first takes
-// them. What has waited has never been sent.
+// them. Nothing of a call is sent while it waits.
 
 import { isSealwireError, SealwireError } from "../base/errors.ts";
 import { channels } from "../core/diagnostics.ts";

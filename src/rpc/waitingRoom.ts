@@ -1,5 +1,5 @@
-// Messages and requests of the peer that have arrived and whose handlers have not begun (protocol v2). Requests and
-// one-way messages wait apart, each in their order, and are begun in turn: neither waits behind all of the other.
+// Messages and requests of the peer that have arrived and whose handlers have not begun (protocol v2). Requests wait in
+// one queue, one-way messages in another. The two take turns, so neither waits behind all of the other.
 
 import { Line, Position } from "./line.ts";
 import type { IncomingMessage } from "./message.ts";

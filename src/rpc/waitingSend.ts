@@ -1,5 +1,5 @@
-// A one-way message that waits for credit (protocol v2), and whose sender wants to know what becomes of it. It waits for a
-// limited time: the peer's signs of life don't say that its handlers go on.
+// A one-way message that waits for credit (protocol v2), and whose sender wants to know what becomes of it. Its wait is
+// limited, because a peer whose handlers are stuck still shows signs of life.
 
 import { SealwireError } from "../base/errors.ts";
 import type { Paid } from "./paidQueue.ts";

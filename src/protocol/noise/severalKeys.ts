@@ -1,9 +1,10 @@
-// A server that accepts several psks and static keys, so that keys can change without an outage. Every one is tried on
-// a client's first message, whichever fits: how long it takes does not tell which.
+// A server that accepts several psks and static keys, so that keys can change without an outage. Every key is tried on
+// a client's first message, whichever fits, so the time that this takes does not tell which one it was.
 //
-// A first message without authentication (XX) fits all of them: then the first static key speaks, the current one. Psks
-// are told by the first message where that proves one (psk0, psk1), by the client's last one in XXpsk3, and not at all where
-// the server uses its own before (IKpsk2): there the server uses the first one, and clients try several (peerKeys.ts).
+// A first message without authentication (XX) fits all of them; the server then uses its first static key, the current
+// one. The client's psk shows in its first message where that message proves one (psk0, psk1), and in its last one with
+// XXpsk3. With IKpsk2 it does not show, because the server uses its own psk before: there the server uses the first
+// one, and clients try several (peerKeys.ts).
 
 import { invalidArgument, SealwireError } from "../../base/errors.ts";
 import type { PeerIdentity } from "../../base/options.ts";
