@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Connection, Message, SealwireError } from "../../../src/index.ts";
+import { type Connection, type Message, SealwireError } from "../../../src/index.ts";
+import { closedReason } from "../../../src/rpc/closeReason.ts";
+import type { State } from "../../../src/rpc/lifecycle.ts";
 import { test } from "../../support/harness.ts";
 import { protocols } from "../../support/protocols.ts";
 import {
@@ -342,4 +344,35 @@ for (const { name, options, withKinds } of protocols) {
       assert.equal(await aborted.promise, "ERR_ABORTED");
     });
   }
+}
+
+// ---- Which error a lost socket gives, by how far the connection was -------------------------------------
+
+const socketError = Object.assign(new Error("reset"), { code: "ECONNRESET" });
+const typed = new SealwireError("ERR_DIAL_TIMEOUT", "too slow");
+const closedReasons: [state: State, peerClosed: boolean, given: unknown, code: string | undefined][] = [
+  ["dialing", false, socketError, "ERR_DIAL_FAILED"],
+  ["dialing", false, undefined, "ERR_DIAL_FAILED"],
+  ["dialing", false, typed, "ERR_DIAL_TIMEOUT"],
+  ["handshaking", false, socketError, "ERR_HANDSHAKE"],
+  ["handshaking", false, undefined, "ERR_HANDSHAKE"],
+  ["unproven", false, socketError, "ERR_HANDSHAKE"],
+  ["open", false, socketError, "ERR_CONNECTION_LOST"],
+  ["open", false, undefined, "ERR_CONNECTION_LOST"],
+  ["open", true, undefined, "ERR_CONNECTION_LOST"],
+  ["draining", false, undefined, "ERR_CONNECTION_LOST"],
+  ["draining", true, socketError, "ERR_CONNECTION_LOST"],
+  ["closing", false, undefined, "ERR_CONNECTION_LOST"],
+  ["closing", true, undefined, undefined],
+  ["closing", true, socketError, undefined],
+];
+
+for (const [state, peerClosed, given, code] of closedReasons) {
+  const said = peerClosed ? ", whose peer said close," : "";
+  test(`a socket that closes with ${String(given)} while ${state}${said} gives ${code ?? "no error"}`, () => {
+    const reason = closedReason({ state, peerClosed }, "127.0.0.1:7000", given);
+    assert.equal(reason?.code, code);
+    if (code !== undefined && given !== typed) assert.equal(reason?.cause, given);
+    if (code === "ERR_DIAL_FAILED") assert.match(reason!.message, /127\.0\.0\.1:7000/);
+  });
 }
