@@ -23,8 +23,8 @@ afterAll(() => consumer.remove());
 
 /** All that a process loads, minified, with both wasm builds: everything of sealwire/node, and what calls need alone. */
 const budgets: Record<string, { program: string; bytes: number }> = {
-  "everything of sealwire/node": { program: 'export * from "sealwire/node";', bytes: 257_000 },
-  "connect and listen": { program: 'export { connect, listen } from "sealwire/node";', bytes: 243_500 },
+  "everything of sealwire/node": { program: 'export * from "sealwire/node";', bytes: 258_000 },
+  "connect and listen": { program: 'export { connect, listen } from "sealwire/node";', bytes: 244_000 },
 };
 /** What typed calls with both codecs add to it. */
 const TYPED_BUDGET_BYTES = 52_000;

@@ -9,17 +9,11 @@ import type { ProxyReader } from "./proxyReader.ts";
 import type { Serving } from "./servingOptions.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
-export interface AcceptingEvents {
-  /** What handshakes begin with now. */
-  readonly handshake: HandshakeFactory;
-  /** A socket is gone, and it never had a connection. */
-  onLeft(): void;
-}
-
 export class Accepting implements SocketOwner {
   readonly #proxies: Serving["proxies"];
   readonly #admission: Admission;
-  readonly #events: AcceptingEvents;
+  readonly #handshake: () => HandshakeFactory;
+  readonly #onLeft: () => void;
   /** Accepted sockets without a connection that are not gone. */
   readonly #sockets = new Set<AcceptedSocket>();
   /** There, before anything is accepted, where proxies are trusted. */
@@ -30,10 +24,20 @@ export class Accepting implements SocketOwner {
   /** Trusted proxies that sent something else than the header that they owe. */
   badProxyHeaders = 0;
 
-  constructor(proxies: Serving["proxies"], admission: Admission, events: AcceptingEvents) {
+  /**
+   * @param handshake what handshakes begin with now
+   * @param onLeft a socket is gone, and it never had a connection
+   */
+  constructor(
+    proxies: Serving["proxies"],
+    admission: Admission,
+    handshake: () => HandshakeFactory,
+    onLeft: () => void,
+  ) {
     this.#proxies = proxies;
     this.#admission = admission;
-    this.#events = events;
+    this.#handshake = handshake;
+    this.#onLeft = onLeft;
   }
 
   /** Loads what reads the headers of proxies. Before the first `accept`, where proxies are trusted. */
@@ -75,7 +79,7 @@ export class Accepting implements SocketOwner {
 
   firstMessageBytes(received: Uint8Array): number {
     try {
-      return this.#events.handshake.firstMessageBytes?.(received) ?? 1;
+      return this.#handshake().firstMessageBytes?.(received) ?? 1;
     } catch {
       return 0; // a factory of the application's: its handshake will say what is wrong
     }
@@ -97,6 +101,6 @@ export class Accepting implements SocketOwner {
     if (socket.stage === "silent" && !socket.heard) this.probes++;
     this.#sockets.delete(socket);
     this.#admission.left(socket);
-    this.#events.onLeft();
+    this.#onLeft();
   }
 }

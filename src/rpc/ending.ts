@@ -14,9 +14,8 @@ export interface EndingParts {
   readonly requests: RequestTable;
   readonly outbox: Outbox;
   readonly arrivals: Arrivals;
-  readonly drainTimeoutMs: number;
-  /** The protocol has messages for drain and close (v2). */
-  readonly saysClose: boolean;
+  /** Records of the peer wait, or its bytes: its end is not reached yet. */
+  readonly reading: "paused" | "insideFrame" | "betweenFrames";
 }
 
 export interface EndingEvents {
@@ -24,8 +23,6 @@ export interface EndingEvents {
   onDraining(): void;
   /** Everything is written: the end of the stream may be sent. */
   onAllWritten(): void;
-  /** Records of the peer wait, or its bytes: its end is not reached yet. */
-  readonly reading: "paused" | "insideFrame" | "betweenFrames";
   /** It is over; `error` undefined: in good order. */
   onEnd(error: SealwireError | undefined): void;
   /** The peer's stream was cut. */
@@ -36,12 +33,17 @@ export class Ending {
   readonly #parts: EndingParts;
   readonly #events: EndingEvents;
   readonly #deadline: CallbackDeadline;
+  readonly #drainTimeoutMs: number;
+  readonly #saysClose: boolean;
   #drainSaid = false;
 
-  constructor(parts: EndingParts, events: EndingEvents) {
+  /** `saysClose`: the protocol has messages for drain and close (v2). */
+  constructor(parts: EndingParts, events: EndingEvents, drainTimeoutMs: number, saysClose: boolean) {
     this.#parts = parts;
     this.#events = events;
-    const text = `closed with calls in flight after ${parts.drainTimeoutMs} ms`;
+    this.#drainTimeoutMs = drainTimeoutMs;
+    this.#saysClose = saysClose;
+    const text = `closed with calls in flight after ${drainTimeoutMs} ms`;
     this.#deadline = new CallbackDeadline(() => events.onEnd(new SealwireError("ERR_CLOSED", text)));
   }
 
@@ -108,10 +110,9 @@ export class Ending {
 
   /** The peer's stream has ended: it is over once everything before its end was handled. */
   finishIfEnded(): void {
-    const { lifecycle, outbox, saysClose } = this.#parts;
-    const { reading } = this.#events;
+    const { lifecycle, outbox, reading } = this.#parts;
     if (!lifecycle.streamEnded || lifecycle.isOver || reading === "paused") return;
-    if (reading === "insideFrame" || (saysClose && !lifecycle.peerClosed)) {
+    if (reading === "insideFrame" || (this.#saysClose && !lifecycle.peerClosed)) {
       this.#events.onCut("the peer's stream was cut");
     } else if (lifecycle.state !== "closing") {
       // Protocol v1: the end of the stream is the peer's way to say that it closes.
@@ -149,7 +150,7 @@ export class Ending {
   }
 
   #armDeadline(): void {
-    if (!this.#deadline.armed) timers.arm(this.#deadline, this.#parts.drainTimeoutMs);
+    if (!this.#deadline.armed) timers.arm(this.#deadline, this.#drainTimeoutMs);
   }
 }
 

@@ -83,7 +83,7 @@ export class Link<Owner extends Connection> implements DialEvents {
 
   #makeParts(): LinkParts {
     return new LinkParts(this.#role, this.#context, this.#connection, {
-      onWriterIdle: () => this.#writerIdle(),
+      onIdle: () => this.#writerIdle(),
       onStall: () => {
         const { writeTimeoutMs } = this.#context.limits;
         this.#fail("ERR_WRITE_TIMEOUT", `the peer took no bytes for ${writeTimeoutMs} ms`);

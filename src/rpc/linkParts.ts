@@ -1,14 +1,13 @@
 // Makes the parts of one connection and wires them: an event of one part is a call of another. Events that concern the
 // socket or the whole connection go to link.ts.
 
-import type { SealwireError } from "../base/errors.ts";
 import type { Role } from "../protocol/handshake.ts";
 import type { Session } from "../protocol/session.ts";
 import { encodeSettings } from "../protocol/settings.ts";
 import { Kind } from "../protocol/wire.ts";
 import { Arrivals } from "./arrivals.ts";
 import type { ConnectionContext } from "./context.ts";
-import { Ending } from "./ending.ts";
+import { Ending, type EndingEvents, type EndingParts } from "./ending.ts";
 import { Inbox } from "./inbox.ts";
 import { Intake } from "./intake.ts";
 import { Lifecycle } from "./lifecycle.ts";
@@ -17,28 +16,18 @@ import { Outbox } from "./outbox.ts";
 import type { Connection } from "./peer.ts";
 import { RequestTable } from "./requests.ts";
 import type { Transport } from "./transport.ts";
-import { Writer } from "./writer.ts";
+import { Writer, type WriterEvents } from "./writer.ts";
 
-export interface LinkPartsEvents {
-  /** A write that took its time is complete: the next one may begin. */
-  onWriterIdle(): void;
-  /** The peer took nothing for `writeTimeoutMs`. */
-  onStall(): void;
+export interface LinkPartsEvents extends WriterEvents, EndingEvents {
   /** Nothing arrived for too long. */
   onSilence(text: string): void;
   /** The peer's first record opened under the session's keys, which proves the peer (v2). */
   onProven(): void;
-  /** Nothing new from this side, from now on. */
-  onDraining(): void;
-  /** Everything is written: the end of the stream may be sent. */
-  onAllWritten(): void;
-  /** The peer's stream was cut. */
-  onCut(text: string): void;
   /** The connection is over; `error` undefined: in good order. */
   onEnd(error: unknown): void;
 }
 
-export class LinkParts {
+export class LinkParts implements EndingParts {
   readonly #role: Role;
   readonly #speaksV2: boolean;
   readonly #context: ConnectionContext;
@@ -65,15 +54,19 @@ export class LinkParts {
     this.requests = new RequestTable(first, limits.maxInFlightRequests, this.#speaksV2, (sequence) =>
       this.#requestAbandoned(sequence),
     );
-    this.writer = new Writer(limits.writeTimeoutMs, {
-      onIdle: () => events.onWriterIdle(),
-      onStall: () => events.onStall(),
-    });
+    this.writer = new Writer(limits.writeTimeoutMs, events);
     this.outbox = this.#makeOutbox();
     this.arrivals = this.#makeArrivals(connection);
     this.inbox = this.#makeInbox();
-    this.ending = this.#makeEnding();
+    this.ending = new Ending(this, events, limits.drainTimeoutMs, this.#speaksV2);
     this.liveness = this.#makeLiveness();
+  }
+
+  get reading(): EndingParts["reading"] {
+    const { intake } = this;
+    // Protocol v2 reads on whatever waits for handlers, so that the end of the peer's stream is heard at once.
+    if (intake === undefined || intake.paused) return "paused";
+    return intake.insideFrame ? "insideFrame" : "betweenFrames";
   }
 
   /** The keys are there: what the socket reads goes this way from now on. */
@@ -155,27 +148,6 @@ export class LinkParts {
           outbox.drainPaid();
           this.ending.finishIfIdle();
         },
-      },
-    );
-  }
-
-  #makeEnding(): Ending {
-    const { lifecycle, requests, outbox, arrivals } = this;
-    const { drainTimeoutMs } = this.#context.limits;
-    const parts = this;
-    const events = this.#events;
-    return new Ending(
-      { lifecycle, requests, outbox, arrivals, drainTimeoutMs, saysClose: this.#speaksV2 },
-      {
-        onDraining: () => events.onDraining(),
-        onAllWritten: () => events.onAllWritten(),
-        get reading() {
-          // Protocol v2 reads on whatever waits for handlers, so that the end of the peer's stream is heard at once.
-          if (parts.intake === undefined || parts.intake.paused) return "paused";
-          return parts.intake.insideFrame ? "insideFrame" : "betweenFrames";
-        },
-        onEnd: (error: SealwireError | undefined) => events.onEnd(error),
-        onCut: (text) => events.onCut(text),
       },
     );
   }

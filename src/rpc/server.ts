@@ -59,13 +59,12 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
   constructor(context: ServerContext) {
     this.#context = context;
     this.#admission = new Admission(context.admission, this);
-    const server = this;
-    this.#accepting = new Accepting(context.serving.proxies, this.#admission, {
-      get handshake() {
-        return server.#context.handshake;
-      },
-      onLeft: () => this.#checkEmpty(),
-    });
+    this.#accepting = new Accepting(
+      context.serving.proxies,
+      this.#admission,
+      () => this.#context.handshake,
+      () => this.#checkEmpty(),
+    );
     this.#report = new HealthReport(context.serving.onHealth);
   }
 
