@@ -1,4 +1,4 @@
-// Who wants to know, within this package, that a connection is over. Told last, as what they do may run code of the
+// Tells parts of this package that a connection is over. They are told last, because what they do may run code of the
 // application.
 
 const waiting = new WeakMap<object, Set<() => void>>();

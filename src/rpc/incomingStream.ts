@@ -1,5 +1,5 @@
-// One direction of a stream as its receiver has it: items that the application has not taken, and the credit that goes
-// back as it takes them.
+// The receiver's side of one direction of a stream: it keeps the items that the application has not taken, and gives
+// credit back as the application takes them.
 
 import { SealwireError } from "../base/errors.ts";
 import { viewOf } from "../core/bytes.ts";

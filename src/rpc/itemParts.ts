@@ -1,4 +1,4 @@
-// What has come of an item of a stream that is not complete.
+// Collects the parts of a stream's item until it is complete.
 
 /** How the memory of an item grows with it: many short chunks must not cost more than their bytes. */
 export class ItemParts {

@@ -1,6 +1,6 @@
-// What leaves a connection: checks what the application gives, decides whether it is taken now, and says what the
-// protocol has to say beside it. With protocol v2 messages and requests are paid for with credit that the peer gave;
-// what waits for it waits in the paid queue, outside of what is being sent.
+// Everything that a connection sends passes here. The outbox checks what the application gives, decides whether it is
+// taken now, and sends the control records beside it. With protocol v2, messages and requests are paid for with credit
+// that the peer gave. What has no credit waits in the paid queue, outside of what is being sent.
 
 import { SealwireError } from "../base/errors.ts";
 import type { ResolvedLimits } from "../base/options.ts";

@@ -1,4 +1,4 @@
-// Bodies that the application gives: how long they may be, and their heads in front of them.
+// Checks how long a body of the application may be, and puts the head of a call or an answer in front of it.
 
 import { SealwireError } from "../base/errors.ts";
 import { requireBytes } from "../core/bytes.ts";

@@ -1,4 +1,4 @@
-// One direction of a stream as its sender has it: items that wait for credit and for their turn.
+// The sender's side of one direction of a stream: items wait here for credit and for their turn.
 
 import { SealwireError } from "../base/errors.ts";
 import { copyOf, requireBytes, viewOf } from "../core/bytes.ts";

@@ -1,5 +1,5 @@
-// What one connection has accepted, and what of it the kernel has taken: the difference waits for the peer, and counts
-// in the budget of the process.
+// Counts the bytes that one connection has accepted, and those of them that the kernel has taken. The difference waits
+// for the peer, and counts in the budget of the process.
 
 import { memoryBudget } from "./memoryBudget.ts";
 

@@ -1,5 +1,4 @@
-// What the sender of one stream may have on its way: its first credit, and its share of what the streams of the
-// connection have together.
+// The window of one stream: its first credit, and its share of what the streams of the connection have together.
 
 import { now } from "../core/eventLoop.ts";
 import { Allowance } from "../protocol/credit.ts";
