@@ -11,6 +11,7 @@ import type { Client, Connection, Message } from "../../../src/index.ts";
 import { runsEvery } from "../../support/every.ts";
 import { runtimeId, type TestOptions, test } from "../../support/harness.ts";
 import { Ledger } from "../../support/ledger.ts";
+import { PSK } from "../../support/protocols.ts";
 import {
   checkLeaksAfterEachTest,
   sleep,
@@ -23,7 +24,6 @@ checkLeaksAfterEachTest();
 
 const options: TestOptions =
   process.platform === "win32" ? { skip: "no such signals" } : { timeoutMs: 600_000 };
-const PSK = "5e".repeat(32);
 const ROUNDS = runsEvery ? 40 : 2;
 const SIGNS = { psk: PSK, heartbeatIntervalMs: 300, heartbeatTimeoutMs: 300 };
 const EXPECTED =

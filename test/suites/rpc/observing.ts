@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import diagnostics from "node:diagnostics_channel";
 import { type CallHead, monteV1, noise } from "../../../src/index.ts";
 import { test } from "../../support/harness.ts";
+import { PSK } from "../../support/protocols.ts";
 import {
   checkLeaksAfterEachTest,
   echo,
@@ -15,7 +16,6 @@ import {
 
 checkLeaksAfterEachTest();
 
-const PSK = "5e".repeat(32);
 const OTHER_PSK = "6f".repeat(32);
 type Told = Record<string, unknown>;
 

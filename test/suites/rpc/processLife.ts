@@ -9,11 +9,11 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { runtimeId, test } from "../../support/harness.ts";
+import { PSK } from "../../support/protocols.ts";
 import { checkLeaksAfterEachTest, echo, startServer, waitFor } from "../../support/rpcHarness.ts";
 
 checkLeaksAfterEachTest();
 
-const PSK = "5e".repeat(32);
 const entry = pathToFileURL(resolve("dist/index.js")).href;
 const head = `
   import { connect, listen } from ${JSON.stringify(entry)};

@@ -7,7 +7,7 @@ import { generateKeyPair, type SealwireError, type ServerOptions } from "../../.
 import { type NoiseOptions, noise } from "../../../src/noise.ts";
 import { Kind } from "../../../src/protocol/wire.ts";
 import { test } from "../../support/harness.ts";
-import { v1, v2 } from "../../support/protocols.ts";
+import { PSK, v1, v2 } from "../../support/protocols.ts";
 import { concat, RawListener, RawPeer, u32 } from "../../support/rawPeer.ts";
 import { RawSession, record } from "../../support/rawSession.ts";
 import {
@@ -25,7 +25,7 @@ checkLeaksAfterEachTest();
 
 const clientKeys = generateKeyPair();
 const serverKeys = generateKeyPair();
-const psk = "5e".repeat(32);
+const psk = PSK;
 
 /** What both ends of a pattern need: N, K, X and I as in its name. */
 function optionsOf(pattern: string): { client: NoiseOptions; server: NoiseOptions } {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import type { Client, ServerOptions } from "../../../src/index.ts";
 import { test } from "../../support/harness.ts";
+import { PSK } from "../../support/protocols.ts";
 import {
   checkLeaksAfterEachTest,
   echo,
@@ -15,7 +16,7 @@ import {
 
 checkLeaksAfterEachTest();
 
-const psk = "5e".repeat(32);
+const psk = PSK;
 const METHOD = "sealwire.stat";
 
 function ask(client: Client): Promise<Uint8Array> {
