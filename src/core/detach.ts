@@ -24,9 +24,14 @@ function findTransfer(): ((buffer: ArrayBuffer) => void) | undefined {
   return (buffer) => port1.postMessage(undefined, [buffer]);
 }
 
-/** Whether nothing else lies in the ArrayBuffer of these bytes, and they begin where it does. */
-export function ownsItsMemory({ buffer, byteOffset, length }: Uint8Array): boolean {
-  return byteOffset === 0 && buffer.byteLength - length <= SPARE_BYTES && buffer instanceof ArrayBuffer;
+/** Whether nothing else lies in the memory of these bytes. */
+function isAlone({ buffer, length }: Uint8Array): boolean {
+  return buffer.byteLength - length <= SPARE_BYTES;
+}
+
+/** The same of an ArrayBuffer, where they begin. */
+export function ownsItsMemory(bytes: Uint8Array): boolean {
+  return bytes.byteOffset === 0 && isAlone(bytes) && bytes.buffer instanceof ArrayBuffer;
 }
 
 /**
@@ -35,8 +40,7 @@ export function ownsItsMemory({ buffer, byteOffset, length }: Uint8Array): boole
  */
 export function detach(bytes: Uint8Array): void {
   if (transferAway === undefined || bytes.length < DETACH_FROM_BYTES) return;
-  const { buffer } = bytes;
-  if (buffer.byteLength - bytes.length <= SPARE_BYTES) transferAway(buffer as ArrayBuffer);
+  if (isAlone(bytes)) transferAway(bytes.buffer as ArrayBuffer);
 }
 
 /** The same for secrets: zeroes them first. */

@@ -9,6 +9,7 @@
 // it from its neighbours (Node and Deno respect that everywhere, Bun in `postMessage` and `structuredClone`, but not in
 // `ArrayBuffer.prototype.transfer`). Every body begins at a multiple of 8, so any typed array can view it.
 
+import { builtinModule } from "../core/builtin.ts";
 import { copyOf, viewOf } from "../core/bytes.ts";
 import { ownsItsMemory } from "../core/detach.ts";
 
@@ -20,19 +21,13 @@ const SHARED_BODY_BYTES = 4_096;
 const SHARED_BYTES = 16_384;
 const ALIGNMENT = 8;
 
-type MarkAsUntransferable = (buffer: ArrayBuffer) => void;
-
-function findMark(): MarkAsUntransferable {
-  try {
-    const found = globalThis.process?.getBuiltinModule?.("node:worker_threads")?.markAsUntransferable;
-    if (typeof found === "function") return found as MarkAsUntransferable;
-  } catch {
-    // A runtime without it shares what it can't protect: documented in docs/API.md.
-  }
-  return () => {};
+interface WorkerThreads {
+  markAsUntransferable?(buffer: ArrayBuffer): void;
 }
 
-const markAsUntransferable = findMark();
+const workerThreads = builtinModule("node:worker_threads") as WorkerThreads | undefined;
+/** A runtime without it shares what it can't protect: documented in docs/API.md. */
+const markAsUntransferable = workerThreads?.markAsUntransferable ?? (() => {});
 
 /** Up to this size words are copied one by one: the view that `set` needs of its source costs more than they do. */
 const WORDS_COPY_BYTES = 128;

@@ -145,7 +145,7 @@ export class Arrivals {
     }
     this.#checkNumber(sequence);
     const message = this.#messages.make(sequence, bytes, start, end, lent, more);
-    this.#arrived(message, cost, this.#options.bodyViews && lent);
+    this.#arrived(message, cost, lent);
   }
 
   call(sequence: number, bytes: Uint8Array, start: number, end: number, lent: boolean, more: number): void {
@@ -170,7 +170,7 @@ export class Arrivals {
     }
     if (deadlineMs === 0) return this.#refuse(message, cost, "ERR_REQUEST_TIMEOUT", EXPIRED);
     if (hasStreams) this.#ends.openCall(sequence, parts);
-    this.#arrived(message, cost, this.#options.bodyViews && lent);
+    this.#arrived(message, cost, lent);
     // Most are answered by now: only what goes on or waits has a deadline to be watched.
     if (deadlineMs !== undefined && (message.expectsReply || message.answerWaits))
       this.#armDeadline(message, parts, deadlineMs);
@@ -234,8 +234,8 @@ export class Arrivals {
     oneWay.done();
   }
 
-  /** `isLent`: its body is gone when the read has been handled. */
-  #arrived(message: IncomingMessage, cost: number, isLent: boolean): void {
+  /** `lent`: a body that is a view is gone when the read has been handled. */
+  #arrived(message: IncomingMessage, cost: number, lent: boolean): void {
     if (this.#options.onMessage === undefined) {
       return this.#refuse(message, cost, "ERR_NO_HANDLER", "this side handles no messages");
     }
@@ -248,7 +248,8 @@ export class Arrivals {
     const { bytes, start, end } = message;
     // What waits is counted by its length: it must not hold a whole frame alive.
     const holdsMore = bytes.buffer.byteLength > 2 * (end - start);
-    if (isLent || holdsMore) message.reuse(copyOf(bytes, start, end), 0, end - start);
+    if ((this.#options.bodyViews && lent) || holdsMore)
+      message.reuse(copyOf(bytes, start, end), 0, end - start);
     if (isRequest) this.#handlers.hold(message);
     this.#room.add(message, cost);
   }

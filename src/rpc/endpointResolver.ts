@@ -16,6 +16,7 @@ const FRESH_MS = 30_000;
 /** Between two lookups at least, plus as much again by chance. */
 const FLOOR_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
+
 export class EndpointResolver {
   readonly #find: (signal: AbortSignal) => Promise<Found>;
   readonly #timeoutMs: number;
@@ -117,8 +118,8 @@ export class EndpointResolver {
     try {
       const { targets, error } = await orAborted(this.#find(abort.signal), abort.signal);
       if (this.#closed) return;
-      this.error = error;
       if (error === undefined) {
+        this.error = undefined;
         this.#failuresInARow = 0;
         this.#staleAt = performance.now() + FRESH_MS;
         this.#pause(FLOOR_MS);

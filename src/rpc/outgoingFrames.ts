@@ -78,14 +78,20 @@ export class OutgoingFrames implements SlotHolder {
     this.bytes.add(frame.bytes);
   }
 
+  /** Frames can be sealed. */
+  get started(): boolean {
+    return this.#session !== undefined;
+  }
+
   append(sequence: number, kind: number, body: Uint8Array): void {
     if (body.length > this.#longestSmallBody || !this.#appendSmall(sequence, kind, body)) {
       this.#appendLarge(sequence, kind, body);
     }
   }
 
-  /** Seals and writes what is next. False when nothing waits. */
-  writeNext(session: Session): boolean {
+  /** Seals and writes what is next. False when nothing waits. Only while `started`. */
+  writeNext(): boolean {
+    const session = this.#session!;
     const segment = this.#segment;
     if (!this.#queue.isEmpty) return this.#queue.writeFirst(session, this.#writer);
     if (segment.slot === 0) return false;

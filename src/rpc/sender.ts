@@ -42,7 +42,6 @@ export class Sender implements TurnTask, FramesOwner {
   /** What was accepted, and what of it the kernel has taken. */
   readonly bytes: SentBytes;
 
-  #session: Session | undefined;
   #failed = false;
   #closed = false;
   #scheduled = false;
@@ -68,7 +67,6 @@ export class Sender implements TurnTask, FramesOwner {
    * own. What was appended before leaves behind it.
    */
   start(session: Session, first?: { readonly kind: number; readonly body: Uint8Array }): void {
-    this.#session = session;
     this.#frames.start(session, first);
     this.#schedule();
   }
@@ -86,7 +84,7 @@ export class Sender implements TurnTask, FramesOwner {
     this.wake();
   }
 
-  /** `pull` has something. */
+  /** Something waits to be sent: it leaves when the turn ends, or the read. */
   wake(): void {
     if (!this.#scheduled && !this.#reading) this.#schedule();
   }
@@ -95,7 +93,7 @@ export class Sender implements TurnTask, FramesOwner {
   append(sequence: number, kind: number, body: Uint8Array): void {
     if (this.#closed || this.#failed) return;
     this.#frames.append(sequence, kind, body);
-    if (!this.#scheduled && !this.#reading) this.#schedule();
+    this.wake();
   }
 
   /** A promise that resolves when everything appended so far has gone to the kernel. Shared within a turn. */
@@ -127,8 +125,7 @@ export class Sender implements TurnTask, FramesOwner {
 
   /** Seals and writes everything that waits, unless a write is in flight. */
   flush(): void {
-    const session = this.#session;
-    if (session === undefined || this.#closed || this.#failed) return;
+    if (!this.#frames.started || this.#closed || this.#failed) return;
     try {
       while (this.#writer.idle) {
         if (this.#owes) {
@@ -137,7 +134,7 @@ export class Sender implements TurnTask, FramesOwner {
           // What it appended may have filled a segment, which left at once.
           continue;
         }
-        if (this.#frames.writeNext(session)) continue;
+        if (this.#frames.writeNext()) continue;
         if (this.#frames.isBusy || !this.#duringFlush(this.pull)) break;
       }
     } catch (error) {
