@@ -9,9 +9,9 @@ import { type Client, connect, listen, type Message, type Server } from "../../s
 import { Kind } from "../../src/protocol/wire.ts";
 import { timers } from "../../src/rpc/timers.ts";
 import type { Random } from "../simulation/random.ts";
-import { RawPeer } from "../support/rawPeer.ts";
 import { RawSession, record } from "../support/rawSession.ts";
 import { type Level, mutated, someBytes } from "./level.ts";
+import { rawAttacker } from "./rawAttacker.ts";
 
 const psk = new Uint8Array(32).fill(3);
 const pskText = Buffer.from(psk).toString("hex");
@@ -79,16 +79,15 @@ function attack(random: Random, session: RawSession): Uint8Array {
   return random.chance(0.01) ? mutated(random, frame) : frame;
 }
 
-async function oneAttacker(random: Random): Promise<number> {
-  const peer = await RawPeer.connect(server.port);
-  let inputs = 0;
-  try {
+function oneAttacker(random: Random): Promise<number> {
+  return rawAttacker(random, server.port, async (peer, sent) => {
     if (random.chance(0.2)) {
       peer.write(someBytes(random, 2_000));
-      return 1;
+      sent.inputs = 1;
+      return;
     }
     const session = await RawSession.v2(peer, "client", pskText, random.chance(0.9));
-    for (; inputs < RECORDS && !peer.socket.destroyed; inputs++) {
+    for (; sent.inputs < RECORDS && !peer.socket.destroyed; sent.inputs++) {
       const bytes = attack(random, session);
       if (random.chance(0.1)) {
         const at = random.between(0, bytes.length);
@@ -99,15 +98,7 @@ async function oneAttacker(random: Random): Promise<number> {
       if (random.chance(0.1)) await new Promise((resolve) => setImmediate(resolve));
     }
     session.destroy();
-    return inputs;
-  } catch {
-    // The server ended it meanwhile: that is its right.
-    return Math.max(inputs, 1);
-  } finally {
-    if (random.chance(0.5)) peer.socket.destroy();
-    else peer.socket.end();
-    setTimeout(() => peer.socket.destroy(), 50).unref();
-  }
+  });
 }
 
 export const liveLevel: Level = {

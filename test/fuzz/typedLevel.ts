@@ -11,9 +11,9 @@ import { timers } from "../../src/rpc/timers.ts";
 import { method, type Remote, RpcError, serve, typed } from "../../src/rpc.ts";
 import { jsonCodec } from "../../src/typed/codec/jsonCodec.ts";
 import type { Random } from "../simulation/random.ts";
-import { RawPeer } from "../support/rawPeer.ts";
 import { RawSession } from "../support/rawSession.ts";
 import { joined, type Level, mutated, someBytes } from "./level.ts";
+import { rawAttacker } from "./rawAttacker.ts";
 
 const psk = Buffer.alloc(32, 5).toString("hex");
 const ATTACKERS = 3;
@@ -180,13 +180,11 @@ function someCall(random: Random): Uint8Array {
   return random.chance(0.03) ? mutated(random, record) : record;
 }
 
-async function oneAttacker(random: Random): Promise<number> {
-  const peer = await RawPeer.connect(server.port);
-  let inputs = 0;
-  try {
+function oneAttacker(random: Random): Promise<number> {
+  return rawAttacker(random, server.port, async (peer, sent) => {
     const session = await RawSession.v2(peer, "client", psk);
     let sequence = -1;
-    for (; inputs < RECORDS && !peer.socket.destroyed; inputs++) {
+    for (; sent.inputs < RECORDS && !peer.socket.destroyed; sent.inputs++) {
       if (random.chance(0.75) || sequence < 0) {
         const isOneWay = random.chance(0.05);
         if (!isOneWay) sequence += 2;
@@ -207,15 +205,7 @@ async function oneAttacker(random: Random): Promise<number> {
       if (random.chance(0.1)) await new Promise((resolve) => setImmediate(resolve));
     }
     session.destroy();
-    return inputs;
-  } catch {
-    // The server ended it meanwhile: that is its right.
-    return Math.max(inputs, 1);
-  } finally {
-    if (random.chance(0.5)) peer.socket.destroy();
-    else peer.socket.end();
-    setTimeout(() => peer.socket.destroy(), 50).unref();
-  }
+  });
 }
 
 export const typedLevel: Level = {

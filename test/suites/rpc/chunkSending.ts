@@ -9,8 +9,6 @@ import { POOL_SLOTS } from "../../../src/core/wasmModule.ts";
 import { controlsFor } from "../../../src/protocol/controls.ts";
 import { FrameOpener, type RecordSink } from "../../../src/protocol/frameOpener.ts";
 import { FrameReader } from "../../../src/protocol/frameReader.ts";
-import type { TransportFormat } from "../../../src/protocol/handshake.ts";
-import { Session } from "../../../src/protocol/session.ts";
 import { BASE_SETTINGS, encodeSettings } from "../../../src/protocol/settings.ts";
 import { CHUNK_CONTINUES, KIND_HEADER_BYTES, Kind, TAG_BYTES } from "../../../src/protocol/wire.ts";
 import { OutgoingStream } from "../../../src/rpc/outgoingStream.ts";
@@ -22,27 +20,10 @@ import { FakeTransport } from "../../support/fakeTransport.ts";
 import { test } from "../../support/harness.ts";
 import { concat } from "../../support/rawPeer.ts";
 import { parseRecords } from "../../support/rawSession.ts";
+import { session } from "../../support/transportSessions.ts";
 
 const MAX_FRAME_BYTES = 1_048_576;
 const STREAMS = 4;
-const format: TransportFormat = {
-  header: "kind",
-  nonceLayout: "counter-last",
-  rekeyAfterFrames: 0,
-  peerMaxFrameBytes: 0,
-};
-
-function session(sendKey: number, receiveKey: number): Session {
-  const identity = {
-    protocol: "test",
-    authenticated: false,
-    remoteStaticKey: undefined,
-    handshakeHash: undefined,
-  };
-  const keyOf = (value: number) => new Uint8Array(32).fill(value);
-  return new Session({ sendKey: keyOf(sendKey), receiveKey: keyOf(receiveKey), identity }, format, "auto");
-}
-
 /** How deep chunks are appended within the append of a chunk, of any connection. */
 let depth = 0;
 let deepest = 0;

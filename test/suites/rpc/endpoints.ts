@@ -11,7 +11,9 @@ import type { Target } from "../../../src/rpc/endpointTargets.ts";
 import { byRendezvous } from "../../../src/rpc/rendezvous.ts";
 import type { StickyClient } from "../../../src/rpc/stickyClient.ts";
 import type { Adapter, DialEvents } from "../../../src/rpc/transport.ts";
-import { onAfterEachTest, test } from "../../support/harness.ts";
+import { closedAfterTest } from "../../support/closedAfterTest.ts";
+import { test } from "../../support/harness.ts";
+import { clientOf, named } from "../../support/namedServers.ts";
 import { v2 } from "../../support/protocols.ts";
 import {
   assertSameBytes,
@@ -26,22 +28,9 @@ import {
   waitFor,
 } from "../../support/rpcHarness.ts";
 
-const others: { close(): Promise<void> }[] = [];
-onAfterEachTest(async () => {
-  await Promise.all(others.splice(0).map((other) => other.close()));
-});
 checkLeaksAfterEachTest();
 
 const { options } = v2;
-
-/** A server that answers with its name. */
-async function named(name: string, port = 0): Promise<Server> {
-  return startServer({ ...options, port, onMessage: (message) => message.reply(text(name)) });
-}
-
-function clientOf(clientOptions: ClientOptions): StickyClient {
-  return startClient({ ...options, ...clientOptions }) as StickyClient;
-}
 
 const at = ({ port }: Server): Endpoint => ({ port });
 const ask = async (client: Pick<StickyClient, "request">) => fromText(await client.request(text("who?")));
@@ -353,7 +342,7 @@ test("families race: an address that never answers holds nobody up, in either or
       resolve: () => addresses,
       dialTimeoutMs: 60_000,
     });
-    others.push(client);
+    closedAfterTest(client);
     assert.equal(await ask(client), "a");
     assert.deepEqual(dialled, addresses);
     await client.close();

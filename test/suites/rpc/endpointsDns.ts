@@ -1,9 +1,11 @@
 // Endpoints by a name whose DNS answers change: servers come and go as in a headless Service.
 
 import assert from "node:assert/strict";
-import type { ResolveName, Server } from "../../../src/index.ts";
+import type { ResolveName } from "../../../src/index.ts";
+import { closedAfterTest } from "../../support/closedAfterTest.ts";
 import { DnsServer } from "../../support/dnsServer.ts";
-import { onAfterEachTest, test } from "../../support/harness.ts";
+import { test } from "../../support/harness.ts";
+import { named } from "../../support/namedServers.ts";
 import { v2 } from "../../support/protocols.ts";
 import {
   checkLeaksAfterEachTest,
@@ -11,15 +13,10 @@ import {
   rejectsWith,
   sleep,
   startClient,
-  startServer,
   text,
   waitFor,
 } from "../../support/rpcHarness.ts";
 
-const started: DnsServer[] = [];
-onAfterEachTest(async () => {
-  await Promise.all(started.splice(0).map((dns) => dns.close()));
-});
 checkLeaksAfterEachTest();
 
 const { options } = v2;
@@ -27,22 +24,18 @@ const { options } = v2;
 const elsewhere = process.platform === "linux" ? {} : { skip: "needs several loopback addresses" };
 
 async function startDns(): Promise<{ dns: DnsServer; resolve: ResolveName }> {
-  const dns = await DnsServer.start();
-  started.push(dns);
+  const dns = closedAfterTest(await DnsServer.start());
   return { dns, resolve: dns.resolvers.resolve };
 }
-
-const named = (name: string, host: string, port: number): Promise<Server> =>
-  startServer({ ...options, host, port, onMessage: (message) => message.reply(text(name)) });
 
 test(
   "a rolling update: every server is replaced at another address, and no call is lost",
   elsewhere,
   async () => {
     const { dns, resolve } = await startDns();
-    const first = await named("1", "127.0.0.1", 0);
+    const first = await named("1", 0, "127.0.0.1");
     const { port } = first;
-    const servers = [first, await named("2", "127.0.0.2", port)];
+    const servers = [first, await named("2", port, "127.0.0.2")];
     dns.records.set("servers.test", ["127.0.0.1", "127.0.0.2"]);
     const client = startClient({ ...options, endpoints: [{ host: "servers.test", port }], resolve });
     const seen = new Set<string>();
@@ -60,7 +53,7 @@ test(
     await waitFor(() => seen.size === 2, "both to serve");
     for (const [i, old] of servers.entries()) {
       const address = `127.0.0.${i + 3}`;
-      const next = await named(`${i + 3}`, address, port);
+      const next = await named(`${i + 3}`, port, address);
       const kept = dns.records.get("servers.test")!.slice(1);
       dns.records.set("servers.test", [...kept, address]);
       await old.close();
@@ -80,7 +73,7 @@ test(
 
 test("an outage of DNS and servers: no storm of questions, and calls go on when both are back", async () => {
   const { dns, resolve } = await startDns();
-  const server = await named("1", "127.0.0.1", 0);
+  const server = await named("1", 0, "127.0.0.1");
   const { port } = server;
   dns.records.set("servers.test", ["127.0.0.1"]);
   const client = startClient({ ...options, endpoints: [{ host: "servers.test", port }], resolve });
@@ -100,7 +93,7 @@ test("an outage of DNS and servers: no storm of questions, and calls go on when 
     `${dns.queries - before.queries} in ${seconds} s`,
   );
   dns.failing = false;
-  await named("1 again", "127.0.0.1", port);
+  await named("1 again", port, "127.0.0.1");
   await client.connected({ timeoutMs: 30_000 });
   assert.equal(fromText(await client.request(text("x"))), "1 again");
 });

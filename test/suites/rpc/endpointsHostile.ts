@@ -1,33 +1,25 @@
 // What a client with several endpoints is told by resolvers, registries and servers that lie, flap, or say nothing.
 
 import assert from "node:assert/strict";
-import type { ClientOptions, Endpoint, ResolveName, Server } from "../../../src/index.ts";
+import type { Endpoint, ResolveName, Server } from "../../../src/index.ts";
 import { orAborted, withinTime } from "../../../src/rpc/boundedWork.ts";
 import type { StickyClient } from "../../../src/rpc/stickyClient.ts";
-import { onAfterEachTest, test } from "../../support/harness.ts";
+import { closedAfterTest } from "../../support/closedAfterTest.ts";
+import { test } from "../../support/harness.ts";
+import { ask, clientOf, named } from "../../support/namedServers.ts";
 import { v2 } from "../../support/protocols.ts";
 import { RawListener } from "../../support/rawPeer.ts";
 import {
   checkLeaksAfterEachTest,
-  fromText,
   rejectsWith,
-  startClient,
   startServer,
   text,
   waitFor,
 } from "../../support/rpcHarness.ts";
 
-const listeners: RawListener[] = [];
-onAfterEachTest(async () => {
-  await Promise.all(listeners.splice(0).map((listener) => listener.close()));
-});
 checkLeaksAfterEachTest();
 
 const { options } = v2;
-const named = (name: string, port = 0): Promise<Server> =>
-  startServer({ ...options, port, onMessage: (message) => message.reply(text(name)) });
-const ask = async (client: StickyClient) => fromText(await client.request(text("who?")));
-const clientOf = (more: ClientOptions) => startClient({ ...options, ...more }) as StickyClient;
 
 const revoked = () => {
   const { proxy, revoke } = Proxy.revocable([], {});
@@ -144,7 +136,7 @@ test("answers that flap between servers lose no call, and nothing of the old one
 
 test("an endpoint that accepts and never speaks holds no call up, and leaves the choice", async () => {
   const silent = await RawListener.listen();
-  listeners.push(silent);
+  closedAfterTest(silent);
   const server = await named("a");
   const client = clientOf({
     endpoints: [{ port: silent.port }, { port: server.port }],
@@ -233,7 +225,7 @@ test("functions that call the client again are asked in a turn of their own", as
 
 test("endpoints that are replaced during a race: those who wait go on with the new ones, sticky or not", async () => {
   const silent = await RawListener.listen();
-  listeners.push(silent);
+  closedAfterTest(silent);
   const server = await named("a");
   const gone = await named("b");
   await gone.close();

@@ -2,45 +2,36 @@
 
 import assert from "node:assert/strict";
 import systemDns from "node:dns/promises";
-import type { ClientOptions, Endpoint, Server, ServiceRecord } from "../../../src/index.ts";
+import type { ClientOptions, Endpoint, ServiceRecord } from "../../../src/index.ts";
 import { attemptOrder, Choice, lessLoaded } from "../../../src/rpc/endpointChoice.ts";
 import type { Target } from "../../../src/rpc/endpointTargets.ts";
 import { byRendezvous } from "../../../src/rpc/rendezvous.ts";
 import type { StickyClient } from "../../../src/rpc/stickyClient.ts";
+import { closedAfterTest } from "../../support/closedAfterTest.ts";
 import { DnsServer } from "../../support/dnsServer.ts";
-import { onAfterEachTest, test } from "../../support/harness.ts";
+import { test } from "../../support/harness.ts";
+import { ask, clientOf, named } from "../../support/namedServers.ts";
 import { v2 } from "../../support/protocols.ts";
 import {
   checkLeaksAfterEachTest,
-  fromText,
   rejectsWith,
   startClient,
-  startServer,
   text,
   throwsWith,
   waitFor,
 } from "../../support/rpcHarness.ts";
 
-const started: DnsServer[] = [];
-onAfterEachTest(async () => {
-  await Promise.all(started.splice(0).map((dns) => dns.close()));
-});
 checkLeaksAfterEachTest();
 
 const { options } = v2;
 const SERVICE = "_sealwire._tcp.service.test";
 
 async function startDns(): Promise<DnsServer> {
-  const dns = await DnsServer.start();
-  started.push(dns);
+  const dns = closedAfterTest(await DnsServer.start());
   dns.records.set("one.test", ["127.0.0.1"]);
   return dns;
 }
 
-const named = (name: string, port = 0): Promise<Server> =>
-  startServer({ ...options, port, onMessage: (message) => message.reply(text(name)) });
-const ask = async (client: Pick<StickyClient, "request">) => fromText(await client.request(text("who?")));
-const clientOf = (more: ClientOptions) => startClient({ ...options, ...more }) as StickyClient;
 const record = ({ port }: { port: number }, priority = 0, weight = 1, name = "one.test"): ServiceRecord => ({
   name,
   port,

@@ -10,7 +10,8 @@ import { decodeHead } from "../../../src/protocol/head.ts";
 import { encodeReason } from "../../../src/protocol/reason.ts";
 import { Kind } from "../../../src/protocol/wire.ts";
 import type { StickyClient } from "../../../src/rpc/stickyClient.ts";
-import { onAfterEachTest, test } from "../../support/harness.ts";
+import { closedAfterTest } from "../../support/closedAfterTest.ts";
+import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
 import { RawListener } from "../../support/rawPeer.ts";
 import type { RawFrame, RawSession } from "../../support/rawSession.ts";
@@ -27,10 +28,6 @@ import {
   waitFor,
 } from "../../support/rpcHarness.ts";
 
-const listeners: RawListener[] = [];
-onAfterEachTest(async () => {
-  await Promise.all(listeners.splice(0).map((listener) => listener.close()));
-});
 checkLeaksAfterEachTest();
 
 const { options } = v2;
@@ -47,7 +44,7 @@ type Script = (session: RawSession, frame: RawFrame, got: number) => unknown;
 /** A server that does with every request what the script says. `once`: it takes one connection. */
 async function scripted(script: Script, once = false): Promise<Scripted> {
   const listener = await RawListener.listen();
-  listeners.push(listener);
+  closedAfterTest(listener);
   const server = { port: listener.port, got: [] as string[] };
   /** Until the stream or the listener ends. */
   const begin = (): void => void serve().catch(() => {});

@@ -9,8 +9,7 @@ import { POOL_SLOTS } from "../../../src/core/wasmModule.ts";
 import { setProcessLimits } from "../../../src/index.ts";
 import { FrameOpener, type RecordSink } from "../../../src/protocol/frameOpener.ts";
 import { FrameReader } from "../../../src/protocol/frameReader.ts";
-import type { TransportFormat } from "../../../src/protocol/handshake.ts";
-import { Session } from "../../../src/protocol/session.ts";
+import type { Session } from "../../../src/protocol/session.ts";
 import { BASE_SETTINGS, encodeSettings } from "../../../src/protocol/settings.ts";
 import { KIND_HEADER_BYTES, Kind, TAG_BYTES } from "../../../src/protocol/wire.ts";
 import { memoryBudget } from "../../../src/rpc/memoryBudget.ts";
@@ -21,6 +20,7 @@ import { TurnQueue } from "../../../src/rpc/turnQueue.ts";
 import { Writer } from "../../../src/rpc/writer.ts";
 import { FakeTransport } from "../../support/fakeTransport.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
+import { session } from "../../support/transportSessions.ts";
 
 const MAX_FRAME_BYTES = 1_048_576;
 const SMALL_BODY_BYTES = 1_000;
@@ -37,24 +37,6 @@ onAfterEachTest(() => {
   assert.equal(slotHolders.size, 0, "closed connections are left in the list");
   assert.equal(memoryBudget.used, 0, "memory is counted that nobody holds");
 });
-
-const format: TransportFormat = {
-  header: "kind",
-  nonceLayout: "counter-last",
-  rekeyAfterFrames: 0,
-  peerMaxFrameBytes: 0,
-};
-
-function session(sendKey: number, receiveKey: number, engine: Engine = "auto"): Session {
-  const identity = {
-    protocol: "test",
-    authenticated: false,
-    remoteStaticKey: undefined,
-    handshakeHash: undefined,
-  };
-  const keyOf = (value: number) => new Uint8Array(32).fill(value);
-  return new Session({ sendKey: keyOf(sendKey), receiveKey: keyOf(receiveKey), identity }, format, engine);
-}
 
 /** One connection's way out. */
 class Line {
