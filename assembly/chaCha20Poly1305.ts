@@ -32,8 +32,8 @@ const CONSTANTS: usize = memory.data<u32>([0x61707865, 0x3320646e, 0x79622d32, 0
 
 /** Text bytes whose keystream is in the first group, behind block 0. */
 const FIRST_TEXT: usize = GROUP_BYTES - BLOCK;
-/** Keystream of a message in pieces is made in windows of so many bytes, which stay in the first-level cache. */
-const WINDOW: usize = 4096;
+/** Keystream of a message in pieces is made in parts of so many bytes, which stay in the first-level cache. */
+const KEYSTREAM_PART: usize = 4096;
 
 /** The state for block 0 with the 32-byte key at `key`; the nonce is to be written at +52. */
 function begin(S: usize, key: usize): void {
@@ -73,9 +73,9 @@ function frameLength(frame: usize): usize {
 }
 
 /** XORs the keystream from the state's counter on onto `length` bytes. */
-function cryptWindows(S: usize, text: usize, length: usize): void {
+function cryptInParts(S: usize, text: usize, length: usize): void {
   while (length > 0) {
-    const bytes = min<usize>(length, WINDOW);
+    const bytes = min<usize>(length, KEYSTREAM_PART);
     for (let at: usize = 0; at < bytes; at += GROUP_BYTES) keystreamGroup(S, KEYSTREAM + at);
     xorInto(text, KEYSTREAM, bytes);
     text += bytes;
@@ -164,7 +164,7 @@ export function chachaOpenFrames(key: usize, high: u32, low: u32, start: usize, 
     if (!verifyText(text, length)) break;
     const first = min<usize>(length, KEYSTREAM_BYTES - BLOCK);
     xorInto(text, KEYSTREAM + BLOCK, first);
-    cryptWindows(FRAME_S, text + first, length - first);
+    cryptInParts(FRAME_S, text + first, length - first);
     opened++;
     frame = text + length + TAG;
   }
@@ -196,9 +196,9 @@ export function chachaHash(ptr: usize, length: usize): void {
 /** XORs the next keystream onto the text. */
 export function chachaCrypt(ptr: usize, length: usize): void {
   const next = load<u32>(STREAM_S, 48) + <u32>((length + BLOCK - 1) >> 6);
-  cryptWindows(STREAM_S, ptr, length);
+  cryptInParts(STREAM_S, ptr, length);
   store<u32>(STREAM_S, next, 48);
-  wipe(KEYSTREAM, KEYSTREAM + WINDOW);
+  wipe(KEYSTREAM, KEYSTREAM + KEYSTREAM_PART);
 }
 
 /** Writes the 16-byte tag to `tag`. */

@@ -107,7 +107,7 @@ export function multiplyGroup(entry: usize, top: usize, count: usize): v128 {
   let lowL = i64x2.splat(0);
   let highL = i64x2.splat(0);
   let tables = entry + KEY_GHASH + (top - 1) * 256 + 192;
-  for (let chunk = 0; chunk < 4; chunk++) {
+  for (let quarter = 0; quarter < 4; quarter++) {
     let h0 = i64x2.splat(0);
     let h1 = i64x2.splat(0);
     let h2 = i64x2.splat(0);

@@ -3,7 +3,7 @@
 // Regions of memory.ts, as globals, so that the host invents no address.
 export { STAGING, STAGING_BYTES } from "./memory";
 export { POOL, POOL_SLOT_BYTES, POOL_SLOTS } from "./memory";
-export { JOIN, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "./memory";
+export { JOIN, RECEIVE_BUFFER, RECEIVE_BUFFER_BYTES } from "./memory";
 
 // X25519, BLAKE2b, HMAC, HKDF.
 export { CURVE_ARGS } from "./memory";

@@ -15,7 +15,7 @@
 //   0x3E08000  ChaCha20-Poly1305: states                                        4 KiB
 //   0x3E09000  spare                                                            92 KiB
 //   0x3E20000  keystream ahead: AHEAD_ENTRIES entries of 16 KiB              1,024 KiB
-//   0x3F20000  receive: join region 128 KiB, window 64 KiB                     192 KiB
+//   0x3F20000  receive: join region 128 KiB, buffer 64 KiB                     192 KiB
 //   0x3F50000  spare                                                           704 KiB
 
 export const CURVE_SCRATCH: usize = 0x0010000;
@@ -80,12 +80,12 @@ export const POOL: usize = 0x1e00000;
 export const POOL_SLOT_BYTES: usize = 0x10000;
 export const POOL_SLOTS: i32 = 512;
 
-// Sockets read into the window; a frame that was collected in JavaScript memory is opened in the join region
+// Sockets read into the receive buffer; a frame that was collected in JavaScript memory is opened in the join region
 // (src/protocol/frameReader.ts).
 export const JOIN: usize = 0x3f20000;
 export const JOIN_BYTES: usize = 0x20000;
-export const RECEIVE_WINDOW: usize = 0x3f40000;
-export const RECEIVE_WINDOW_BYTES: usize = 0x10000;
+export const RECEIVE_BUFFER: usize = 0x3f40000;
+export const RECEIVE_BUFFER_BYTES: usize = 0x10000;
 
 // Keystream of the next frames of connections that send or receive one message at a time.
 export const AHEAD: usize = 0x3e20000;

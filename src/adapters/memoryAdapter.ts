@@ -153,8 +153,8 @@ export class MemoryAdapter implements Adapter {
   release(): void {
     this.#held = false;
     for (const end of this.#open()) {
-      end.release();
-      end.peer.release();
+      end.endStall();
+      end.peer.endStall();
     }
   }
 

@@ -121,13 +121,13 @@ export class MemorySocket implements Transport {
     this.#conditions.after(this.#conditions.closingMs(), () => this.events?.onClose(error));
   }
 
-  /** Nothing comes in for a while; Infinity: until `release`. */
+  /** Nothing comes in for a while; Infinity: until `endStall`. */
   stall(ms: number): void {
     this.#stalledUntil = Math.max(this.#stalledUntil, this.#conditions.now() + ms);
   }
 
-  /** The end of a stall. */
-  release(): void {
+  /** What is stalled arrives. */
+  endStall(): void {
     this.#stalledUntil = 0;
     this.#pump();
   }

@@ -33,9 +33,9 @@ class NodeListener implements Listener {
       let events: TransportEvents;
       attach(socket, () => events);
       const transport = new NodeTransport(socket, () => events);
-      socket.on("data", (chunk: Uint8Array) => {
-        events.onData(chunk);
-        detach(chunk);
+      socket.on("data", (bytes: Uint8Array) => {
+        events.onData(bytes);
+        detach(bytes);
       });
       socket.pause();
       events = accept(transport);

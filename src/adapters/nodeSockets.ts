@@ -2,7 +2,7 @@
 
 import { connect as netConnect, type Socket } from "node:net";
 import { outOfContext, runAtEndOfTurn, runSoon, yieldToEventLoop } from "../core/eventLoop.ts";
-import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../core/wasmModule.ts";
+import { memory, RECEIVE_BUFFER, RECEIVE_BUFFER_BYTES } from "../core/wasmModule.ts";
 import { timers } from "../rpc/timers.ts";
 import type {
   Adapter,
@@ -18,29 +18,29 @@ import { listenByNode } from "./nodeListener.ts";
 import { attach, isNode, NodeTransport } from "./nodeTransport.ts";
 import { names } from "./resolveName.ts";
 
-/** Dialled sockets read straight into linear memory. One window serves all: each read is handled at once. */
-const window = memory.subarray(RECEIVE_WINDOW, RECEIVE_WINDOW + RECEIVE_WINDOW_BYTES);
+/** Dialled sockets read straight into linear memory. One buffer serves all: each read is handled at once. */
+const receiveBuffer = memory.subarray(RECEIVE_BUFFER, RECEIVE_BUFFER + RECEIVE_BUFFER_BYTES);
 
 function where(address: Address): { path: string } | { host: string; port: number } {
   checkPath(address);
   return address.path === undefined ? { host: address.host, port: address.port } : { path: address.path };
 }
 
-/** While a read is handed out, the window belongs to its connection. */
-let windowTaken = false;
+/** While a read is handed out, the buffer belongs to its connection. */
+let bufferTaken = false;
 
 /**
- * Hands out what was read into the window. Nothing that this calls may read into it again.
+ * Hands out what was read into the receive buffer. Nothing that this calls may read into it again.
  *
  * @internal exported for its test
  */
-export function handOutWindow(events: TransportEvents, length: number): void {
-  if (windowTaken) throw new Error("the receive window has two owners");
-  windowTaken = true;
+export function handOutReceiveBuffer(events: TransportEvents, length: number): void {
+  if (bufferTaken) throw new Error("the receive buffer has two owners");
+  bufferTaken = true;
   try {
-    events.onWindow(length);
+    events.onReceiveBuffer(length);
   } finally {
-    windowTaken = false;
+    bufferTaken = false;
   }
 }
 
@@ -57,10 +57,10 @@ export function dialByNode(
   try {
     const options = { ...where(address), allowHalfOpen: true, noDelay: true };
     const onread = {
-      buffer: window,
+      buffer: receiveBuffer,
       callback: (length: number) => {
         try {
-          handOutWindow(events, length);
+          handOutReceiveBuffer(events, length);
         } catch (error) {
           // A fault of this library costs the connection, not the process.
           socket.destroy(error as Error);
@@ -92,7 +92,7 @@ export function dialByNode(
     let transport = adopt?.(socket);
     if (transport === undefined) {
       attach(socket, () => events);
-      if (!isNode) socket.on("data", (chunk: Uint8Array) => events.onData(chunk));
+      if (!isNode) socket.on("data", (bytes: Uint8Array) => events.onData(bytes));
       socket.pause();
       transport = new NodeTransport(socket, () => events);
     }

@@ -5,7 +5,7 @@ import { Buffer } from "node:buffer";
 import { readSync } from "node:fs";
 
 const PAUSE_MS = 5;
-const CHUNK_BYTES = 65_536;
+const READ_BYTES = 65_536;
 const nobodyWakes = new Int32Array(new SharedArrayBuffer(4));
 
 /** How many bytes it read to `offset` and on; 0 at the end. Waits until there are some. */
@@ -25,11 +25,11 @@ export function readSome(descriptor: number, buffer: Uint8Array, offset = 0): nu
 
 /** All of it. */
 export function readToEnd(descriptor: number): Uint8Array {
-  const chunks: Uint8Array[] = [];
+  const reads: Uint8Array[] = [];
   for (;;) {
-    const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
-    const length = readSome(descriptor, chunk);
-    if (length === 0) return Buffer.concat(chunks);
-    chunks.push(chunk.subarray(0, length));
+    const bytes = Buffer.allocUnsafeSlow(READ_BYTES);
+    const length = readSome(descriptor, bytes);
+    if (length === 0) return Buffer.concat(reads);
+    reads.push(bytes.subarray(0, length));
   }
 }

@@ -83,7 +83,7 @@ process.stdout.on("error", (error: { code?: string }) => {
 /** A stream as the parser wants it. Deno claims colours for pipes, too. */
 function streamOf(stream: NodeJS.WriteStream) {
   return {
-    write: (chunk: string) => void stream.write(chunk),
+    write: (text: string) => void stream.write(text),
     getColorDepth: (env?: object) => (stream.isTTY === true ? stream.getColorDepth(env) : 1),
   };
 }

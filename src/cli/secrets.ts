@@ -106,21 +106,21 @@ export function readKey(source: string): Uint8Array {
   }
 }
 
-/** Sources that are read again, of which some can be read only once: what those held is kept until `wipe`. */
+/** Sources that are read again, of which some can be read only once: what those gave is held until `wipe`. */
 export class SecretSources {
-  readonly #kept = new Map<string, Uint8Array>();
+  readonly #readOnce = new Map<string, Uint8Array>();
 
   /** As `readKey`; the copy is the caller's to wipe. */
   read(source: string): Uint8Array {
     if (source !== "-" && !source.startsWith("fd:")) return readKey(source);
-    const key = this.#kept.get(source) ?? readKey(source);
-    this.#kept.set(source, key);
+    const key = this.#readOnce.get(source) ?? readKey(source);
+    this.#readOnce.set(source, key);
     return key.slice();
   }
 
   wipe(): void {
-    for (const key of this.#kept.values()) key.fill(0);
-    this.#kept.clear();
+    for (const key of this.#readOnce.values()) key.fill(0);
+    this.#readOnce.clear();
   }
 }
 

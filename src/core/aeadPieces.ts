@@ -149,32 +149,32 @@ export function sealMessage(
 }
 
 /**
- * Opens the concatenation of `chunks` (ciphertext ‖ tag): returns the plaintext, or null when it is too short or does
+ * Opens the concatenation of `sealed` (ciphertext ‖ tag): returns the plaintext, or null when it is too short or does
  * not authenticate, in which case no plaintext was written anywhere that lives on. The plaintext lies in `into` where
- * that is given (long enough), otherwise in new memory; the chunks are only read.
+ * that is given (long enough), otherwise in new memory; `sealed` is only read.
  */
 export function openMessage(
   key: AeadKey,
   engine: Engine,
   iv: Uint8Array,
   aad: Uint8Array,
-  chunks: readonly Uint8Array[],
+  sealed: readonly Uint8Array[],
   into?: Uint8Array,
 ): Uint8Array | null {
-  const total = totalLength(chunks) - TAG_BYTES;
+  const total = totalLength(sealed) - TAG_BYTES;
   if (total < 0) return null;
   const chosen = key.engineFor(engine, total);
-  if (chosen === "native") return openNatively(key, iv, aad, chunks, total, into);
+  if (chosen === "native") return openNatively(key, iv, aad, sealed, total, into);
 
   let broken = true;
   try {
     begin(key, iv, aad);
     for (let from = 0; from < total; from += PIECE_BYTES) {
       const length = Math.min(PIECE_BYTES, total - from);
-      gather(chunks, from, length, PIECE);
+      gather(sealed, from, length, PIECE);
       key.hash(PIECE, length);
     }
-    gather(chunks, total, TAG_BYTES, TAG);
+    gather(sealed, total, TAG_BYTES, TAG);
     if (!key.verify(aad.length, total, TAG)) {
       broken = false;
       return null;
@@ -183,7 +183,7 @@ export function openMessage(
     for (let from = 0; from < total; from += PIECE_BYTES) {
       const length = Math.min(PIECE_BYTES, total - from);
       // A message of one piece is still there from the hashing.
-      if (total > PIECE_BYTES) gather(chunks, from, length, PIECE);
+      if (total > PIECE_BYTES) gather(sealed, from, length, PIECE);
       key.crypt(chosen, PIECE, length);
       plaintext.set(memory.subarray(PIECE, PIECE + length), from);
     }
@@ -198,12 +198,12 @@ function openNatively(
   key: AeadKey,
   iv: Uint8Array,
   aad: Uint8Array,
-  chunks: readonly Uint8Array[],
+  sealed: readonly Uint8Array[],
   total: number,
   into: Uint8Array | undefined,
 ): Uint8Array | null {
   const decipher = createNativeDecipher(key, iv);
-  gather(chunks, total, TAG_BYTES, TAG);
+  gather(sealed, total, TAG_BYTES, TAG);
   decipher.setAuthTag(memory.slice(TAG, TAG + TAG_BYTES));
   memory.fill(0, TAG, TAG + TAG_BYTES);
   if (aad.length > 0) decipher.setAAD(aad);
@@ -211,10 +211,10 @@ function openNatively(
   let at = 0;
   let authentic = false;
   try {
-    for (const chunk of chunks) {
-      for (let from = 0; from < chunk.length && at < total; from += PIECE_BYTES) {
-        const to = Math.min(from + PIECE_BYTES, from + total - at, chunk.length);
-        const piece = decipher.update(viewOf(chunk, from, to));
+    for (const part of sealed) {
+      for (let from = 0; from < part.length && at < total; from += PIECE_BYTES) {
+        const to = Math.min(from + PIECE_BYTES, from + total - at, part.length);
+        const piece = decipher.update(viewOf(part, from, to));
         copyInto(plaintext, at, piece);
         at += piece.length;
         wipeAndDetach(piece);

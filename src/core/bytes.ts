@@ -10,7 +10,7 @@ import { unfilledMemory } from "./unfilledMemory.ts";
 export type OwnBytes = ReturnType<Uint8ArrayConstructor["of"]>;
 
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
-/** Reads what kind of typed array a value is from its internal slot; undefined for whatever is none. */
+/** Reads what kind of typed array a value is from its internal slot (ECMA-262); undefined for whatever is none. */
 const kindOf = Object.getOwnPropertyDescriptor(typedArray, Symbol.toStringTag)!.get!;
 const { at } = Uint8Array.prototype;
 

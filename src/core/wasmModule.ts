@@ -171,6 +171,6 @@ export const POOL_SLOT_BYTES = region("POOL_SLOT_BYTES");
 export const POOL_SLOTS = region("POOL_SLOTS");
 
 /** Where sockets read to, and where a frame collected elsewhere is opened (protocol/frame.ts). */
-export const RECEIVE_WINDOW = region("RECEIVE_WINDOW");
-export const RECEIVE_WINDOW_BYTES = region("RECEIVE_WINDOW_BYTES");
+export const RECEIVE_BUFFER = region("RECEIVE_BUFFER");
+export const RECEIVE_BUFFER_BYTES = region("RECEIVE_BUFFER_BYTES");
 export const JOIN = region("JOIN");

@@ -96,14 +96,14 @@ export class FrameOpener implements FrameSink {
     else this.#openInPlace(start, end, count);
   }
 
-  largeFrame(chunks: readonly Uint8Array[]): void {
-    const total = totalLength(chunks) - TAG_BYTES;
+  largeFrame(pieces: readonly Uint8Array[]): void {
+    const total = totalLength(pieces) - TAG_BYTES;
     const front = alignment(this.#headerBytes);
     const memoryForIt = this.#bodyViews
       ? lendMemory(front + total)
       : new Uint8Array(unfilledMemory(front + total)).fill(0, 0, front);
     const into = memoryForIt.subarray(front, front + total);
-    if (this.#session.openLarge(chunks, into) === null) throw notAuthentic();
+    if (this.#session.openLarge(pieces, into) === null) throw notAuthentic();
     this.#prove();
     this.#frame(memoryForIt, front, front + total, this.#bodyViews, NOT_SHARED);
   }

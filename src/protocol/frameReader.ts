@@ -1,13 +1,13 @@
 // Cuts a byte stream into frames (u32be length ‖ sealed). A frame that is complete in one read is opened where the
-// socket put it, in the receive window of linear memory, or copied there once. One that is spread over reads is
+// socket put it, in the receive buffer of linear memory, or copied there once. One that is spread over reads is
 // collected (partialFrame.ts).
 
 import { SealwireError } from "../base/errors.ts";
 import { readU32 } from "../core/bytes.ts";
-import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../core/wasmModule.ts";
+import { memory, RECEIVE_BUFFER, RECEIVE_BUFFER_BYTES } from "../core/wasmModule.ts";
 import type { FrameSink } from "./frameSink.ts";
-import { beginFrame, type PartialFrame, WINDOW_FRAME_BYTES } from "./partialFrame.ts";
-import { copyToWindow, windowFilled } from "./receiveMemory.ts";
+import { beginFrame, MAX_SMALL_FRAME_BYTES, type PartialFrame } from "./partialFrame.ts";
+import { copyToBuffer, receiveBufferFilled } from "./receiveMemory.ts";
 import { LENGTH_BYTES } from "./wire.ts";
 
 export class FrameReader {
@@ -28,13 +28,13 @@ export class FrameReader {
   }
 
   /**
-   * `length` bytes were read into linear memory at RECEIVE_WINDOW.
+   * `length` bytes were read into linear memory at RECEIVE_BUFFER.
    *
    * @throws SealwireError ERR_FRAME_TOO_SHORT, ERR_FRAME_TOO_LARGE, as soon as the prefix is complete.
    */
-  readWindow(length: number): void {
-    windowFilled(length);
-    this.#take(memory, RECEIVE_WINDOW, RECEIVE_WINDOW + length);
+  takeReceiveBuffer(length: number): void {
+    receiveBufferFilled(length);
+    this.#take(memory, RECEIVE_BUFFER, RECEIVE_BUFFER + length);
   }
 
   /** The same for bytes elsewhere, of any length; they are copied. Throws the same. */
@@ -73,14 +73,14 @@ export class FrameReader {
 
   /** Delivers the complete frames at the front of [at, end), or begins to collect one. Returns where it got to. */
   #deliverRun(bytes: Uint8Array, at: number, end: number): number {
-    const inWindow = bytes === memory;
-    const stop = inWindow ? end : Math.min(end, at + RECEIVE_WINDOW_BYTES);
+    const inBuffer = bytes === memory;
+    const stop = inBuffer ? end : Math.min(end, at + RECEIVE_BUFFER_BYTES);
     let next = at;
     let count = 0;
     if (this.#prefixBytes === 0) {
       while (stop - next >= LENGTH_BYTES) {
         const length = readU32(bytes, next);
-        if (length < this.#minBytes || length > WINDOW_FRAME_BYTES || length > this.#maxBytes) break;
+        if (length < this.#minBytes || length > MAX_SMALL_FRAME_BYTES || length > this.#maxBytes) break;
         if (stop - next - LENGTH_BYTES < length) break;
         next += LENGTH_BYTES + length;
         count++;
@@ -88,7 +88,7 @@ export class FrameReader {
     }
     if (count === 0) return this.#begin(bytes, at, end);
     let start = at;
-    if (!inWindow) start = copyToWindow(at === 0 && next === bytes.length ? bytes : bytes.subarray(at, next));
+    if (!inBuffer) start = copyToBuffer(at === 0 && next === bytes.length ? bytes : bytes.subarray(at, next));
     this.#sink.frames(start, start + next - at, count);
     return next;
   }

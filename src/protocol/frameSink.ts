@@ -4,6 +4,6 @@
 export interface FrameSink {
   /** `count` complete sealed frames fill linear memory [start, end), valid during the call. */
   frames(start: number, end: number, count: number): void;
-  /** One complete large frame without its length prefix, in several chunks that are valid during the call. */
-  largeFrame(chunks: readonly Uint8Array[]): void;
+  /** One complete large frame without its length prefix, in several pieces that are valid during the call. */
+  largeFrame(pieces: readonly Uint8Array[]): void;
 }

@@ -1,6 +1,7 @@
-// Frames that are spread over reads, while they are collected. One of at most WINDOW_FRAME_BYTES lies in one
-// piece, in a pool slot or in JavaScript memory, and every byte of it is copied once. A larger one lies in chunks
-// of JavaScript memory, which are taken as bytes arrive, never as announced.
+// Frames that are spread over reads, while they are collected. One of at most MAX_SMALL_FRAME_BYTES lies in one
+// piece, in a pool slot or in JavaScript memory, and every byte of it is copied once. A larger one lies in pieces
+// of JavaScript memory, which are taken as bytes arrive, never as announced: no piece is copied to grow, and the cipher
+// takes each as it is.
 
 import { PIECE_BYTES } from "../core/aeadPieces.ts";
 import { writeU32 } from "../core/bytes.ts";
@@ -14,17 +15,15 @@ import { FIRST_FRAME_AT, SEGMENT_BYTES } from "./segment.ts";
 import { LENGTH_BYTES } from "./wire.ts";
 
 /** Sealed frames up to this size are opened in linear memory. Larger ones are collected in JavaScript memory. */
-export const WINDOW_FRAME_BYTES = 65_536;
+export const MAX_SMALL_FRAME_BYTES = 65_536;
 
 /** A frame from this size on that is spread over reads is collected in a pool slot… */
 export const PARTIAL_SLOT_FROM_BYTES = 16_384;
 /** …while fewer than this many slots are taken so: the others are for what is sent. */
 export const PARTIAL_SLOTS = 64;
 
-/** Large frames are collected in chunks of this size, so that none is ever copied to grow; each is one piece to open. */
-export const CHUNK_BYTES = PIECE_BYTES;
-/** Chunks that wait for reuse: 4 MiB at most, in a process that receives large frames. */
-export const SPARE_CHUNKS = 64;
+/** Pieces that wait for reuse: 4 MiB at most, in a process that receives large frames. */
+export const SPARE_PIECES = 64;
 
 /** A frame on its way in. */
 export interface PartialFrame {
@@ -39,13 +38,13 @@ export interface PartialFrame {
 
 /** Begins to collect a frame whose length prefix says `length`. */
 export function beginFrame(length: number): PartialFrame {
-  return length > WINDOW_FRAME_BYTES ? new LargePartialFrame(length) : new SmallPartialFrame(length);
+  return length > MAX_SMALL_FRAME_BYTES ? new LargePartialFrame(length) : new SmallPartialFrame(length);
 }
 
 /** Slots that partial frames hold now, of all connections. */
 let partialSlots = 0;
 
-/** At most WINDOW_FRAME_BYTES, its length prefix included in what is collected. */
+/** At most MAX_SMALL_FRAME_BYTES, its length prefix included in what is collected. */
 class SmallPartialFrame implements PartialFrame {
   /** Its pool slot; 0 when it is in JavaScript memory. */
   #slot = 0;
@@ -107,15 +106,15 @@ class SmallPartialFrame implements PartialFrame {
   }
 }
 
-/** Chunks of large frames that were handled, for the next ones. They held sealed bytes only. */
-const spareChunks: Uint8Array[] = [];
+/** Pieces of large frames that were handled, for the next ones. They held sealed bytes only. */
+const sparePieces: Uint8Array[] = [];
 
-function newChunk(bytes: number): Uint8Array {
-  return bytes === CHUNK_BYTES && spareChunks.length > 0 ? spareChunks.pop()! : new Uint8Array(bytes);
+function newPiece(bytes: number): Uint8Array {
+  return bytes === PIECE_BYTES && sparePieces.length > 0 ? sparePieces.pop()! : new Uint8Array(bytes);
 }
 
 class LargePartialFrame implements PartialFrame {
-  readonly #chunks: Uint8Array[] = [];
+  readonly #pieces: Uint8Array[] = [];
   readonly #total: number;
   #filled = 0;
 
@@ -130,11 +129,11 @@ class LargePartialFrame implements PartialFrame {
   fill(bytes: Uint8Array, start: number, end: number): number {
     let at = start;
     while (at < end && this.#filled < this.#total) {
-      const offset = this.#filled % CHUNK_BYTES;
-      if (offset === 0) this.#chunks.push(newChunk(Math.min(CHUNK_BYTES, this.#total - this.#filled)));
-      const chunk = this.#chunks.at(-1)!;
-      const take = Math.min(chunk.length - offset, end - at);
-      copyInto(chunk, offset, bytes.subarray(at, at + take));
+      const offset = this.#filled % PIECE_BYTES;
+      if (offset === 0) this.#pieces.push(newPiece(Math.min(PIECE_BYTES, this.#total - this.#filled)));
+      const piece = this.#pieces.at(-1)!;
+      const take = Math.min(piece.length - offset, end - at);
+      copyInto(piece, offset, bytes.subarray(at, at + take));
       this.#filled += take;
       at += take;
     }
@@ -142,15 +141,15 @@ class LargePartialFrame implements PartialFrame {
   }
 
   deliver(sink: FrameSink): void {
-    sink.largeFrame(this.#chunks);
+    sink.largeFrame(this.#pieces);
     this.release();
   }
 
   release(): void {
-    for (const chunk of this.#chunks) {
-      if (spareChunks.length === SPARE_CHUNKS) break;
-      if (chunk.length === CHUNK_BYTES) spareChunks.push(chunk);
+    for (const piece of this.#pieces) {
+      if (sparePieces.length === SPARE_PIECES) break;
+      if (piece.length === PIECE_BYTES) sparePieces.push(piece);
     }
-    this.#chunks.length = 0;
+    this.#pieces.length = 0;
   }
 }

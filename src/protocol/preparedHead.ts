@@ -98,21 +98,21 @@ export interface SharedHead {
 }
 
 /** Heads that one reader keeps. A power of two. */
-const KEPT_HEADS = 64;
+const CACHED_HEADS = 64;
 /** Longer heads are decoded each time. */
-const MAX_KEPT_BYTES = 256;
+const MAX_CACHED_BYTES = 256;
 
-interface KeptHead {
+interface CachedHead {
   readonly bytes: Uint8Array;
   readonly shared: SharedHead;
 }
 
 /**
- * Reads heads, and keeps short ones: the next head with the same bytes costs a comparison. Not more than KEPT_HEADS of
- * MAX_KEPT_BYTES each, whatever a peer sends.
+ * Reads heads, and caches short ones: the next head with the same bytes costs a comparison. Not more than CACHED_HEADS of
+ * MAX_CACHED_BYTES each, whatever a peer sends.
  */
 export class HeadReader {
-  #kept: (KeptHead | undefined)[] | undefined;
+  #cached: (CachedHead | undefined)[] | undefined;
   /** Where the body begins behind the head that was read last. */
   bodyStart = 0;
   /** Its deadline. */
@@ -132,20 +132,20 @@ export class HeadReader {
       at += DEADLINE_FIELD_BYTES;
     }
     // What repeats the deadline's tag behind it is malformed, and not to be mistaken for a head without a deadline.
-    const isLong = bodyStart - at > MAX_KEPT_BYTES;
+    const isLong = bodyStart - at > MAX_CACHED_BYTES;
     if (isLong || (at < bodyStart && bytes[at] === Tag.deadline)) return this.#decode(bytes, start, end);
-    this.#kept ??= new Array<KeptHead | undefined>(KEPT_HEADS).fill(undefined);
-    const index = hash(bytes, at, bodyStart) & (KEPT_HEADS - 1);
-    const kept = this.#kept[index];
-    if (kept !== undefined && isSame(kept.bytes, bytes, at, bodyStart)) {
+    this.#cached ??= new Array<CachedHead | undefined>(CACHED_HEADS).fill(undefined);
+    const index = hash(bytes, at, bodyStart) & (CACHED_HEADS - 1);
+    const cached = this.#cached[index];
+    if (cached !== undefined && isSame(cached.bytes, bytes, at, bodyStart)) {
       this.bodyStart = bodyStart;
       this.deadlineMs = deadlineMs;
-      return kept.shared;
+      return cached.shared;
     }
     const shared = this.#decode(bytes, start, end);
     // A trace context is another one with each call, and would only drive out the others.
     if (shared.fault === undefined && shared.own.traceParent === undefined) {
-      this.#kept[index] = { bytes: copyOf(bytes, at, bodyStart), shared };
+      this.#cached[index] = { bytes: copyOf(bytes, at, bodyStart), shared };
     }
     return shared;
   }
@@ -174,9 +174,9 @@ function hash(bytes: Uint8Array, start: number, end: number): number {
   return mixed ^ (mixed >>> 15);
 }
 
-function isSame(kept: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
-  const { length } = kept;
+function isSame(cached: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+  const { length } = cached;
   if (length !== end - start) return false;
-  for (let i = 0; i < length; i++) if (kept[i] !== bytes[start + i]) return false;
+  for (let i = 0; i < length; i++) if (cached[i] !== bytes[start + i]) return false;
   return true;
 }

@@ -1,6 +1,6 @@
 // The memory that received bytes pass through while one read is handled:
 //
-//   RECEIVE_WINDOW  sealed frames as the socket delivered them, opened in place
+//   RECEIVE_BUFFER  sealed frames as the socket delivered them, opened in place
 //   JOIN            one frame that was collected in JavaScript memory, opened in place
 //   lent memory     plaintext that handlers see as views; JavaScript memory, so that no key lies beside it
 //
@@ -8,14 +8,14 @@
 // that runs meanwhile may handle another read; `enterRead` makes sure of that.
 
 import { copyInto } from "../core/copy.ts";
-import { JOIN, memory, RECEIVE_WINDOW } from "../core/wasmModule.ts";
+import { JOIN, memory, RECEIVE_BUFFER } from "../core/wasmModule.ts";
 import { wipe } from "../core/wipe.ts";
 
 let owned = false;
 let wipeOnLeave = false;
 
 /** How far each region has been written since it was last wiped. */
-let windowUsed = 0;
+let bufferUsed = 0;
 let joinUsed = 0;
 
 /**
@@ -35,16 +35,16 @@ export function leaveRead(): void {
   if (wipeOnLeave) wipeReceiveMemory();
 }
 
-/** The socket wrote `length` bytes to the window. */
-export function windowFilled(length: number): void {
-  if (length > windowUsed) windowUsed = length;
+/** The socket wrote `length` bytes to the receive buffer. */
+export function receiveBufferFilled(length: number): void {
+  if (length > bufferUsed) bufferUsed = length;
 }
 
-/** Copies sealed frames to the window; returns their address. */
-export function copyToWindow(bytes: Uint8Array): number {
-  copyInto(memory, RECEIVE_WINDOW, bytes);
-  windowFilled(bytes.length);
-  return RECEIVE_WINDOW;
+/** Copies sealed frames to the receive buffer; returns their address. */
+export function copyToBuffer(bytes: Uint8Array): number {
+  copyInto(memory, RECEIVE_BUFFER, bytes);
+  receiveBufferFilled(bytes.length);
+  return RECEIVE_BUFFER;
 }
 
 /** Copies a collected frame to the join region; returns its address. */
@@ -54,8 +54,8 @@ export function copyToJoin(bytes: Uint8Array): number {
   return JOIN;
 }
 
-/** Up to this size the memory that is lent is kept for the next message; more is given back. */
-const KEPT_LENT_BYTES = 4_194_304;
+/** Up to this size the memory that is lent is used again for the next message; more is given back. */
+const MAX_REUSED_LENT_BYTES = 4_194_304;
 const FIRST_LENT_BYTES = 65_536;
 
 let lent = new Uint8Array(0);
@@ -75,9 +75,9 @@ export function lendMemory(bytes: number): Uint8Array {
   return lent;
 }
 
-/** Gives lent memory back that is too large to keep. */
+/** Gives lent memory back that is too large to be used again. */
 export function trimLentMemory(): void {
-  if (lent.length <= KEPT_LENT_BYTES) return;
+  if (lent.length <= MAX_REUSED_LENT_BYTES) return;
   wipeLent();
   lent = new Uint8Array(0);
 }
@@ -92,9 +92,9 @@ function wipeLent(): void {
 export function wipeReceiveMemory(): void {
   wipeOnLeave = owned;
   if (owned) return;
-  memory.fill(0, RECEIVE_WINDOW, RECEIVE_WINDOW + windowUsed);
+  memory.fill(0, RECEIVE_BUFFER, RECEIVE_BUFFER + bufferUsed);
   memory.fill(0, JOIN, JOIN + joinUsed);
-  windowUsed = 0;
+  bufferUsed = 0;
   joinUsed = 0;
   wipeLent();
 }

@@ -2,7 +2,7 @@
 // incomplete first message, and its positions in the lines of the admission.
 
 import { MAX_MS } from "../base/options.ts";
-import { memory, RECEIVE_WINDOW } from "../core/wasmModule.ts";
+import { memory, RECEIVE_BUFFER } from "../core/wasmModule.ts";
 import type { AddressShare } from "./addressShare.ts";
 import type { RpcConnection } from "./connection.ts";
 import { type Line, Position } from "./line.ts";
@@ -126,9 +126,9 @@ export class AcceptedSocket implements TransportEvents {
     this.#transport.destroy();
   }
 
-  onWindow(length: number): void {
-    if (this.#connection !== undefined) this.#connection.link.onWindow(length);
-    else this.#keep(memory.subarray(RECEIVE_WINDOW, RECEIVE_WINDOW + length));
+  onReceiveBuffer(length: number): void {
+    if (this.#connection !== undefined) this.#connection.link.onReceiveBuffer(length);
+    else this.#keep(memory.subarray(RECEIVE_BUFFER, RECEIVE_BUFFER + length));
   }
 
   onData(bytes: Uint8Array): void {

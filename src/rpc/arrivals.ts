@@ -92,7 +92,7 @@ export class Arrivals {
 
   /** Another handler may begin. */
   get ready(): boolean {
-    const busy = this.#speaksV2 ? this.#handlers.running : this.#handlers.held;
+    const busy = this.#speaksV2 ? this.#handlers.running : this.#handlers.tracked;
     return (
       !this.#clock.isOver &&
       busy <= this.#options.maxConcurrentHandlers &&
@@ -250,7 +250,7 @@ export class Arrivals {
     const holdsMore = bytes.buffer.byteLength > 2 * (end - start);
     if ((this.#options.bodyViews && lent) || holdsMore)
       message.reuse(copyOf(bytes, start, end), 0, end - start);
-    if (isRequest) this.#handlers.hold(message);
+    if (isRequest) this.#handlers.track(message);
     this.#room.add(message, cost);
   }
 

@@ -47,7 +47,7 @@ function whenSettled(result: unknown, done: () => void, failed: (error: unknown)
 export class Handlers {
   readonly #options: HandlersOptions;
   readonly #events: HandlersEvents;
-  /** Requests without an answer are kept (protocol v2), so that each gets its one end. */
+  /** Requests without an answer are tracked (protocol v2), so that each gets its one end. */
   readonly #keepsUnanswered: boolean;
   /** Handlers that returned a promise which has not settled. */
   #running = 0;
@@ -67,8 +67,8 @@ export class Handlers {
     return this.#running;
   }
 
-  /** Messages that are kept. */
-  get held(): number {
+  /** Messages that a cancel or the end of the connection finds. */
+  get tracked(): number {
     return this.#requests.size + this.#others.size;
   }
 
@@ -107,7 +107,7 @@ export class Handlers {
     this.#running++;
     this.#options.handlerBudget.begin();
     message.running = true;
-    this.hold(message);
+    this.track(message);
     whenSettled(
       result,
       () => this.#done(message),
@@ -119,17 +119,17 @@ export class Handlers {
     return false;
   }
 
-  hold(message: IncomingMessage): void {
-    if (message.held) return;
+  track(message: IncomingMessage): void {
+    if (message.tracked) return;
     // The connection ended while its handler was on the stack.
     if (this.#ended !== undefined) return message.cancel(this.#ended);
-    message.held = true;
+    message.tracked = true;
     if (message.sequence === 0) this.#others.add(message);
     else this.#requests.set(message.sequence, message);
   }
 
   drop(message: IncomingMessage): void {
-    message.held = false;
+    message.tracked = false;
     if (this.#requests.get(message.sequence) === message) this.#requests.delete(message.sequence);
     else this.#others.delete(message);
   }
@@ -137,11 +137,11 @@ export class Handlers {
   /** The connection is over: every handler that still runs is told. */
   end(reason: SealwireError): void {
     this.#ended ??= reason;
-    const held = [...this.#requests.values(), ...this.#others];
+    const tracked = [...this.#requests.values(), ...this.#others];
     this.#requests.clear();
     this.#others.clear();
-    for (const message of held) {
-      message.held = false;
+    for (const message of tracked) {
+      message.tracked = false;
       message.cancel(reason);
     }
   }

@@ -1,7 +1,7 @@
 // The tiny HTTP server that says whether a server should be given new connections. Loaded only where the option `health`
 // asks for it.
 
-import { memory, RECEIVE_WINDOW } from "../core/wasmModule.ts";
+import { memory, RECEIVE_BUFFER } from "../core/wasmModule.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Adapter, Address, Listener, Transport, TransportEvents } from "./transport.ts";
 
@@ -36,8 +36,8 @@ class Probe implements TransportEvents {
     this.#transport.destroy();
   }
 
-  onWindow(length: number): void {
-    this.onData(memory.subarray(RECEIVE_WINDOW, RECEIVE_WINDOW + length));
+  onReceiveBuffer(length: number): void {
+    this.onData(memory.subarray(RECEIVE_BUFFER, RECEIVE_BUFFER + length));
   }
 
   onData(bytes: Uint8Array): void {

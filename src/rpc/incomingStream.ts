@@ -74,7 +74,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     if (item !== undefined) {
       this.#heldCost -= item.cost;
       this.#giveBack(item.cost);
-      this.#releaseIfTaken();
+      this.#leaveWindowIfTaken();
       return Promise.resolve({ done: false, value: item.bytes });
     }
     if (this.#error !== undefined) return Promise.reject(this.#error);
@@ -150,7 +150,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     }
     if (this.#state !== "open") return;
     this.#state = "ended";
-    this.#releaseIfTaken();
+    this.#leaveWindowIfTaken();
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE);
   }
 
@@ -172,7 +172,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     }
     this.#state = "over";
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE);
-    this.#release();
+    this.#leaveWindow();
   }
 
   /** The peer's call has its end: what was not taken is dropped, and whoever still iterates is told. */
@@ -187,7 +187,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     }
     this.#state = "over";
     this.#forgetItems();
-    this.#release();
+    this.#leaveWindow();
   }
 
   /** The credit that its sender gets now. */
@@ -247,7 +247,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
   #forgetItems(): void {
     this.#items.takeAll();
     this.#heldCost = 0;
-    this.#releaseIfTaken();
+    this.#leaveWindowIfTaken();
   }
 
   #giveBackParts(): void {
@@ -267,12 +267,12 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
   }
 
   /** What has come after the sender's end is still held, and counts, until the application has taken it. */
-  #releaseIfTaken(): void {
-    if (this.#state === "ended" && this.#items.isEmpty) this.#release();
+  #leaveWindowIfTaken(): void {
+    if (this.#state === "ended" && this.#items.isEmpty) this.#leaveWindow();
   }
 
   /** What the stream had of the shared window is free. */
-  #release(): void {
-    this.#window.release();
+  #leaveWindow(): void {
+    this.#window.leave();
   }
 }

@@ -61,9 +61,9 @@ export class Intake implements GatedReader {
     this.gate = new ReadGate(this, context.resumptions, context.handlerBudget);
   }
 
-  /** `length` bytes are in the receive window. */
-  readWindow(length: number): void {
-    this.gate.handle(() => this.#reader.readWindow(length));
+  /** `length` bytes are in the receive buffer. */
+  takeReceiveBuffer(length: number): void {
+    this.gate.handle(() => this.#reader.takeReceiveBuffer(length));
   }
 
   /** Bytes somewhere else, valid during the call. */
@@ -132,11 +132,11 @@ export class Intake implements GatedReader {
     this.#arrivals.beginWaiting();
   }
 
-  holdOutput(): void {
+  corkOutput(): void {
     this.#outbox.sender.readBegins();
   }
 
-  releaseOutput(): void {
+  uncorkOutput(): void {
     this.#arrivals.credit.grant();
     this.#outbox.sender.readEnds();
   }

@@ -3,7 +3,7 @@
 
 import { SealwireError } from "../base/errors.ts";
 import type { PeerIdentity } from "../base/options.ts";
-import { memory, RECEIVE_WINDOW } from "../core/wasmModule.ts";
+import { memory, RECEIVE_BUFFER } from "../core/wasmModule.ts";
 import type { HandshakeResult, Role } from "../protocol/handshake.ts";
 import { wipeReceiveMemory } from "../protocol/receiveMemory.ts";
 import { Session } from "../protocol/session.ts";
@@ -155,10 +155,10 @@ export class Link<Owner extends Connection> implements DialEvents {
     if (!this.lifecycle.isOver && !this.#establishing?.deciding) transport.resume();
   }
 
-  onWindow(length: number): void {
+  onReceiveBuffer(length: number): void {
     this.#heard(length);
-    if (this.#parts.intake !== undefined) this.#parts.intake.readWindow(length);
-    else this.#establishing?.receive(memory.subarray(RECEIVE_WINDOW, RECEIVE_WINDOW + length));
+    if (this.#parts.intake !== undefined) this.#parts.intake.takeReceiveBuffer(length);
+    else this.#establishing?.receive(memory.subarray(RECEIVE_BUFFER, RECEIVE_BUFFER + length));
   }
 
   onData(bytes: Uint8Array): void {

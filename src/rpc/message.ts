@@ -16,8 +16,8 @@ export interface MessageOwner {
   readonly connection: Connection;
   /** Sends the answer; false when the connection is gone. Throws on a bad body. */
   reply(message: IncomingMessage, body: Uint8Array, head: CallHead | undefined): boolean;
-  /** The message is kept, so that a cancel or the end of the connection finds it. */
-  hold(message: IncomingMessage): void;
+  /** The message is tracked, so that a cancel or the end of the connection finds it. */
+  track(message: IncomingMessage): void;
   /** Nothing can reach it any more, or needs to. */
   drop(message: IncomingMessage): void;
   /** Nobody waits for the answer, and its handler is done: the request gets its one end. */
@@ -39,8 +39,8 @@ export class IncomingMessage implements Message {
   #answered: boolean;
   #cancelled: SealwireError | undefined = undefined;
   #abort: AbortController | undefined = undefined;
-  /** The owner keeps it; its own note. */
-  held = false;
+  /** The owner tracks it; its own note. */
+  tracked = false;
   /** Its handler returned a promise that has not settled. */
   running = false;
   /** While it waits for its handler: where, and the credit that it holds. The waiting room's own notes. */
@@ -132,7 +132,7 @@ export class IncomingMessage implements Message {
     if (this.#abort === undefined) {
       this.#abort = new AbortController();
       if (this.#cancelled !== undefined) this.#abort.abort(this.#cancelled);
-      else if (!this.#finished || !this.#answered) this.#owner.hold(this);
+      else if (!this.#finished || !this.#answered) this.#owner.track(this);
     }
     return this.#abort.signal;
   }
@@ -180,15 +180,15 @@ export class IncomingMessage implements Message {
   }
 
   #dropIfDone(): void {
-    if (this.held && !this.running && !this.answerWaits) this.#owner.drop(this);
+    if (this.tracked && !this.running && !this.answerWaits) this.#owner.drop(this);
   }
 
-  /** Its handler is done. A request without an answer is kept as long as somebody may ask about it. */
+  /** Its handler is done. A request without an answer is tracked as long as somebody may ask about it. */
   finish(keepsUnanswered: boolean): void {
     this.#finished = true;
     this.running = false;
     if (this.#cancelled !== undefined && !this.#answered) this.#endCancelled();
-    else if (this.expectsReply && (keepsUnanswered || this.hasSignal)) this.#owner.hold(this);
+    else if (this.expectsReply && (keepsUnanswered || this.hasSignal)) this.#owner.track(this);
     else this.#dropIfDone();
   }
 
@@ -205,7 +205,7 @@ export class IncomingMessage implements Message {
 
   #endCancelled(): void {
     this.#answered = true;
-    if (this.held) this.#owner.drop(this);
+    if (this.tracked) this.#owner.drop(this);
     this.#owner.endCancelled(this);
   }
 }

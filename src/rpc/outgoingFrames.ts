@@ -8,9 +8,9 @@ import { type Framing, headerBytes, longestBody, SEGMENT_FRAME_BYTES, Segment } 
 import type { Session } from "../protocol/session.ts";
 import { LENGTH_BYTES } from "../protocol/wire.ts";
 import {
-  CHUNK_OVERHEAD_BYTES,
   movedOut,
-  PlainLarge,
+  PlainLone,
+  QUEUED_OVERHEAD_BYTES,
   QueuedSegment,
   releaseSegment,
   SealedPieces,
@@ -85,7 +85,7 @@ export class OutgoingFrames implements SlotHolder {
 
   append(sequence: number, kind: number, body: Uint8Array): void {
     if (body.length > this.#longestSmallBody || !this.#appendSmall(sequence, kind, body)) {
-      this.#appendLarge(sequence, kind, body);
+      this.#appendLone(sequence, kind, body);
     }
   }
 
@@ -131,7 +131,7 @@ export class OutgoingFrames implements SlotHolder {
       this.#owner.failed(error);
       return freed;
     }
-    this.#count(segment, CHUNK_OVERHEAD_BYTES);
+    this.#count(segment, QUEUED_OVERHEAD_BYTES);
     this.#queue.push(movedOut(segment));
     return freed + 1;
   }
@@ -168,17 +168,17 @@ export class OutgoingFrames implements SlotHolder {
     this.bytes.add(bytes);
   }
 
-  #appendLarge(sequence: number, kind: number, body: Uint8Array): void {
+  #appendLone(sequence: number, kind: number, body: Uint8Array): void {
     if (this.#segment.slot !== 0) this.#queueSegment();
     const sealsNow = this.#session !== undefined && this.#queue.plain === 0;
     const frame = loneFrame(this.#options, sequence, kind, body);
     // A small one came here for want of a slot: what it costs beside its bytes would not be small.
-    const overhead = body.length > this.#longestSmallBody ? 0 : CHUNK_OVERHEAD_BYTES;
+    const overhead = body.length > this.#longestSmallBody ? 0 : QUEUED_OVERHEAD_BYTES;
     this.bytes.add(frame.bytes + overhead);
-    if (sealsNow) this.#sealLarge(this.#session!, frame, overhead);
+    if (sealsNow) this.#sealLone(this.#session!, frame, overhead);
     else {
       const text = frame.text === body ? copyOf(body) : frame.text;
-      this.#queue.push(new PlainLarge(frame.header, text, overhead));
+      this.#queue.push(new PlainLone(frame.header, text, overhead));
     }
   }
 
@@ -186,7 +186,7 @@ export class OutgoingFrames implements SlotHolder {
    * Written while it is warm: everything before it is sealed, so that nothing else is sealed meanwhile. No flush, which
    * would let others append what they have: between its pieces a frame has the cipher's state to itself.
    */
-  #sealLarge(session: Session, { header, text }: LoneFrame, overhead: number): void {
+  #sealLone(session: Session, { header, text }: LoneFrame, overhead: number): void {
     const sealed = new SealedPieces(undefined, overhead);
     this.#queue.push(sealed);
     try {

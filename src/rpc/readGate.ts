@@ -22,9 +22,9 @@ export interface GatedReader {
   resumeSocket(): void;
   /** Handles what waits, as far as there is room. */
   handleWaiting(): void;
-  /** What is sent between the two leaves together. */
-  holdOutput(): void;
-  releaseOutput(): void;
+  /** What is sent between the two leaves in one flush. */
+  corkOutput(): void;
+  uncorkOutput(): void;
   /** `onRelief` is to be told when less output waits. */
   wantRelief(): void;
   /** Reading goes on. */
@@ -55,7 +55,7 @@ export class ReadGate implements TurnTask, HandlerWaiter {
    */
   handle(read: () => void): void {
     const reader = this.#reader;
-    reader.holdOutput();
+    reader.corkOutput();
     reader.beginTurn();
     try {
       enterRead();
@@ -68,7 +68,7 @@ export class ReadGate implements TurnTask, HandlerWaiter {
     } catch (error) {
       reader.failed(error);
     }
-    reader.releaseOutput();
+    reader.uncorkOutput();
     this.#pauseIfFull();
   }
 

@@ -25,7 +25,7 @@ export interface RequestPeers {
 export interface RequestEndsEvents {
   /** A handler is done, or a request that waited is gone: there may be room, or nothing left in flight. */
   onSettled(): void;
-  /** A message that was kept is kept no longer: there may be room. May be told inside a call of the application. */
+  /** A message is tracked no longer: there may be room. May be told inside a call of the application. */
   onRoom(): void;
 }
 
@@ -117,7 +117,7 @@ export class RequestEnds implements MessageOwner {
     }
     // Items that were written before leave before the answer. Until then the request has no end: a cancel finds it.
     const copy = answer === body ? copyOf(body) : answer;
-    this.#handlers.hold(message);
+    this.#handlers.track(message);
     message.answerWaits = true;
     this.waiting++;
     outgoing.whenEmpty(() => {
@@ -135,12 +135,12 @@ export class RequestEnds implements MessageOwner {
     return true;
   }
 
-  hold(message: IncomingMessage): void {
+  track(message: IncomingMessage): void {
     if (this.#lifecycle.isOver) {
       message.cancel(new SealwireError("ERR_CONNECTION_LOST", "the connection is gone"));
       return;
     }
-    this.#handlers.hold(message);
+    this.#handlers.track(message);
   }
 
   drop(message: IncomingMessage): void {

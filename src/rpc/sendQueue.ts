@@ -54,7 +54,7 @@ export class PlainSegment {
 }
 
 /** A message that no segment took, appended before the session existed. */
-export class PlainLarge {
+export class PlainLone {
   readonly header: Uint8Array;
   readonly body: Uint8Array;
   /** What was counted beside the frame. */
@@ -67,110 +67,110 @@ export class PlainLarge {
   }
 }
 
-export type Chunk = QueuedSegment | SealedPieces | PlainSegment | PlainLarge;
+export type Queued = QueuedSegment | SealedPieces | PlainSegment | PlainLone;
 
-/** Bytes that a chunk outside of the pool costs beside its content, about. */
-export const CHUNK_OVERHEAD_BYTES = 256;
+/** Bytes that an element outside of the pool costs beside its content, about. */
+export const QUEUED_OVERHEAD_BYTES = 256;
 
 export class SendQueue {
-  #chunks: (Chunk | undefined)[] = [];
+  #queued: (Queued | undefined)[] = [];
   #head = 0;
-  /** Index of the first chunk that may hold a slot: all before it were moved out. */
+  /** Index of the first element that may hold a slot: all before it were moved out. */
   #slottedFrom = 0;
   /** Segments that hold slots. */
   slots = 0;
-  /** Chunks that are not sealed yet: as long as there is one, nothing behind it may be sealed. */
+  /** Elements that are not sealed yet: as long as there is one, nothing behind it may be sealed. */
   plain = 0;
 
   get isEmpty(): boolean {
-    return this.#head === this.#chunks.length;
+    return this.#head === this.#queued.length;
   }
 
   /** What is next. Only while it is not empty. */
-  get first(): Chunk {
-    return this.#chunks[this.#head]!;
+  get first(): Queued {
+    return this.#queued[this.#head]!;
   }
 
-  push(chunk: Chunk): void {
-    if (chunk instanceof QueuedSegment) this.slots++;
-    if (!isSealed(chunk)) this.plain++;
-    this.#chunks.push(chunk);
+  push(queued: Queued): void {
+    if (queued instanceof QueuedSegment) this.slots++;
+    if (!isSealed(queued)) this.plain++;
+    this.#queued.push(queued);
   }
 
-  /** Puts a sealed chunk in front of everything. */
-  pushFirst(chunk: SealedPieces): void {
-    this.#chunks.splice(this.#head, 0, chunk);
+  /** Puts sealed pieces in front of everything. */
+  pushFirst(queued: SealedPieces): void {
+    this.#queued.splice(this.#head, 0, queued);
   }
 
-  /** Seals what is next, if it is not, with a session that has sealed all before it; returns the sealed chunk. */
+  /** Seals what is next, if it is not, with a session that has sealed all before it; returns it. */
   sealFirst(session: Session): QueuedSegment | SealedPieces {
-    const chunk = this.first;
-    if (chunk instanceof SealedPieces) return chunk;
-    if (chunk instanceof QueuedSegment) {
-      if (!chunk.segment.sealed) {
-        sealSegment(session, chunk.segment);
+    const queued = this.first;
+    if (queued instanceof SealedPieces) return queued;
+    if (queued instanceof QueuedSegment) {
+      if (!queued.segment.sealed) {
+        sealSegment(session, queued.segment);
         this.plain--;
       }
-      return chunk;
+      return queued;
     }
-    const sealed = sealPlain(session, chunk);
-    this.#chunks[this.#head] = sealed;
+    const sealed = sealPlain(session, queued);
+    this.#queued[this.#head] = sealed;
     this.plain--;
     return sealed;
   }
 
   /** Writes what is next; false when that is not sealed yet. */
   writeFirst(session: Session, writer: Writer): boolean {
-    const chunk = this.sealFirst(session);
-    if (chunk instanceof QueuedSegment) {
+    const queued = this.sealFirst(session);
+    if (queued instanceof QueuedSegment) {
       this.shift();
-      writeSegment(writer, chunk.segment);
+      writeSegment(writer, queued.segment);
       return true;
     }
-    const piece = chunk.pieces[chunk.next];
-    if (piece !== undefined) chunk.pieces[chunk.next++] = EMPTY;
-    if (chunk.complete && chunk.next === chunk.pieces.length) this.shift();
-    if (piece === undefined) return chunk.complete;
-    const overhead = chunk.next === 1 ? chunk.overhead : 0;
-    writer.writePiece(piece, (chunk.cost ?? piece.length) + overhead);
+    const piece = queued.pieces[queued.next];
+    if (piece !== undefined) queued.pieces[queued.next++] = EMPTY;
+    if (queued.complete && queued.next === queued.pieces.length) this.shift();
+    if (piece === undefined) return queued.complete;
+    const overhead = queued.next === 1 ? queued.overhead : 0;
+    writer.writePiece(piece, (queued.cost ?? piece.length) + overhead);
     return true;
   }
 
   shift(): void {
-    const chunk = this.first;
-    if (chunk instanceof QueuedSegment) this.slots--;
-    if (!isSealed(chunk)) this.plain--;
-    this.#chunks[this.#head++] = undefined;
-    if (this.#head === this.#chunks.length) {
-      this.#chunks.length = 0;
+    const queued = this.first;
+    if (queued instanceof QueuedSegment) this.slots--;
+    if (!isSealed(queued)) this.plain--;
+    this.#queued[this.#head++] = undefined;
+    if (this.#head === this.#queued.length) {
+      this.#queued.length = 0;
       this.#head = 0;
       this.#slottedFrom = 0;
-    } else if (this.#head >= 64 && this.#head * 2 >= this.#chunks.length) {
-      this.#chunks.splice(0, this.#head);
+    } else if (this.#head >= 64 && this.#head * 2 >= this.#queued.length) {
+      this.#queued.splice(0, this.#head);
       this.#slottedFrom = Math.max(this.#slottedFrom - this.#head, 0);
       this.#head = 0;
     }
   }
 
-  /** Moves every segment out of its slot. Constant work for each segment, however many chunks wait. */
+  /** Moves every segment out of its slot. Constant work for each segment, however many elements wait. */
   moveOut(): void {
-    for (let i = Math.max(this.#slottedFrom, this.#head); i < this.#chunks.length; i++) {
-      const chunk = this.#chunks[i];
-      if (chunk instanceof QueuedSegment) this.#chunks[i] = movedOut(chunk.segment);
+    for (let i = Math.max(this.#slottedFrom, this.#head); i < this.#queued.length; i++) {
+      const queued = this.#queued[i];
+      if (queued instanceof QueuedSegment) this.#queued[i] = movedOut(queued.segment);
     }
-    this.#slottedFrom = this.#chunks.length;
+    this.#slottedFrom = this.#queued.length;
     this.slots = 0;
   }
 
   /** Forgets everything; wipes what is not sealed, gives slots back. */
   clear(): void {
-    for (let i = this.#head; i < this.#chunks.length; i++) {
-      const chunk = this.#chunks[i]!;
-      if (chunk instanceof QueuedSegment) releaseSegment(chunk.segment);
-      else if (chunk instanceof PlainSegment) wipe(chunk.bytes);
-      else if (chunk instanceof PlainLarge) wipe(chunk.body);
+    for (let i = this.#head; i < this.#queued.length; i++) {
+      const queued = this.#queued[i]!;
+      if (queued instanceof QueuedSegment) releaseSegment(queued.segment);
+      else if (queued instanceof PlainSegment) wipe(queued.bytes);
+      else if (queued instanceof PlainLone) wipe(queued.body);
     }
-    this.#chunks = [];
+    this.#queued = [];
     this.#head = 0;
     this.#slottedFrom = 0;
     this.slots = 0;
@@ -178,8 +178,8 @@ export class SendQueue {
   }
 }
 
-function isSealed(chunk: Chunk): boolean {
-  return chunk instanceof SealedPieces || (chunk instanceof QueuedSegment && chunk.segment.sealed);
+function isSealed(queued: Queued): boolean {
+  return queued instanceof SealedPieces || (queued instanceof QueuedSegment && queued.segment.sealed);
 }
 
 /** Seals a finished segment in its slot. */
@@ -218,32 +218,32 @@ export function sealedWhole(session: Session, { header, text }: LoneFrame): Seal
 
 /** A copy of a finished segment outside of the pool; its slot is free afterwards. */
 export function movedOut(segment: Segment): SealedPieces | PlainSegment {
-  let chunk: SealedPieces | PlainSegment;
+  let queued: SealedPieces | PlainSegment;
   if (segment.sealed) {
-    chunk = new SealedPieces(segment.cost);
-    chunk.pieces.push(copyOf(memory, segment.start, segment.end));
-    chunk.complete = true;
-  } else chunk = new PlainSegment(segment);
+    queued = new SealedPieces(segment.cost);
+    queued.pieces.push(copyOf(memory, segment.start, segment.end));
+    queued.complete = true;
+  } else queued = new PlainSegment(segment);
   releaseSegment(segment);
-  return chunk;
+  return queued;
 }
 
 /** Seals what was appended before the session existed, and wipes it. */
-function sealPlain(session: Session, chunk: PlainSegment | PlainLarge): SealedPieces {
-  if (chunk instanceof PlainLarge) {
-    const sealed = new SealedPieces(undefined, chunk.overhead);
-    session.sealPieces(chunk.header, chunk.body, (piece) => sealed.pieces.push(piece));
+function sealPlain(session: Session, queued: PlainSegment | PlainLone): SealedPieces {
+  if (queued instanceof PlainLone) {
+    const sealed = new SealedPieces(undefined, queued.overhead);
+    session.sealPieces(queued.header, queued.body, (piece) => sealed.pieces.push(piece));
     sealed.complete = true;
-    wipe(chunk.body);
+    wipe(queued.body);
     return sealed;
   }
-  const sealed = new SealedPieces(chunk.cost);
-  const start = SEALING_SLOT + chunk.offset;
-  const end = start + chunk.bytes.length;
-  memory.set(chunk.bytes, start);
-  wipe(chunk.bytes);
+  const sealed = new SealedPieces(queued.cost);
+  const start = SEALING_SLOT + queued.offset;
+  const end = start + queued.bytes.length;
+  memory.set(queued.bytes, start);
+  wipe(queued.bytes);
   try {
-    session.seal(start, end, chunk.frames);
+    session.seal(start, end, queued.frames);
     sealed.pieces.push(copyOf(memory, start, end));
   } finally {
     memory.fill(0, start, end);

@@ -14,7 +14,7 @@
 //  5. Sending never runs anything but sending: no user code runs inside a call of this class. Work per message is
 //     constant, whatever waits.
 //
-//  append ──▶ [current segment] ──full──▶ [queue: segments, large frames] ──▶ seal ──▶ socket
+//  append ──▶ [current segment] ──full──▶ [queue: segments, lone frames] ──▶ seal ──▶ socket
 //
 // In the steady state a call allocates nothing here; a flush allocates one view.
 

@@ -183,8 +183,10 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
     this.#context = reloadedContext(this.#context, keys);
     this.#reloaded = true;
     const open = [...this.#live.keys()].filter((connection) => connection.identity !== undefined);
-    const kept = await Promise.all(open.map((connection) => keepsKeys(this.#context.handshake, connection)));
-    const refused = open.filter((connection, i) => !kept[i] && connection.state === "open");
+    const sameKeys = await Promise.all(
+      open.map((connection) => keepsKeys(this.#context.handshake, connection)),
+    );
+    const refused = open.filter((connection, i) => !sameKeys[i] && connection.state === "open");
     for (const connection of refused) connection.close();
     return refused.length;
   }

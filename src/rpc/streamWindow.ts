@@ -99,7 +99,7 @@ export class StreamWindow {
   }
 
   /** The stream is over: what it had of what all share is free. */
-  release(): void {
+  leave(): void {
     if (this.#shared === undefined) return;
     this.#windows.giveBack(this.#shared);
     this.#windows.leave();

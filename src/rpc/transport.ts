@@ -58,8 +58,8 @@ export interface Transport {
 
 /** What a socket tells its connection. Never called from inside a `Transport` method. */
 export interface TransportEvents {
-  /** `length` bytes are in linear memory at RECEIVE_WINDOW; they are valid during the call. */
-  onWindow(length: number): void;
+  /** `length` bytes are in linear memory at RECEIVE_BUFFER; they are valid during the call. */
+  onReceiveBuffer(length: number): void;
   /** Bytes somewhere else, valid during the call. */
   onData(bytes: Uint8Array): void;
   /** The pending write is complete. */

@@ -85,7 +85,7 @@ export class CallInProgress {
       const checked = validated(schema, value, badAnswer);
       if (!(checked instanceof Promise)) return this.#answer(checked);
       return checked.then(
-        (kept) => this.#answer(kept),
+        (result) => this.#answer(result),
         (error) => this.fail(error),
       );
     } catch (error) {

@@ -25,7 +25,7 @@ function nextNumber(connection: Connection): number {
   return number;
 }
 
-/** An AbortController that follows the caller's signal until it is released. */
+/** An AbortController that follows the caller's signal until either aborts or the call is over. */
 class LinkedAbort implements AbortWatcher {
   readonly #controller = new AbortController();
   #followed: AbortSignal | undefined;
@@ -46,11 +46,11 @@ class LinkedAbort implements AbortWatcher {
   }
 
   abort(reason?: unknown): void {
-    this.release();
+    this.stopFollowing();
     this.#controller.abort(reason);
   }
 
-  release(): void {
+  stopFollowing(): void {
     if (this.#followed !== undefined && !this.#followed.aborted) unwatchSignal(this.#followed, this);
     this.#followed = undefined;
   }
@@ -150,7 +150,7 @@ export class StreamingCall {
   end(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#abort.release();
+    this.#abort.stopFollowing();
     for (const producer of this.#producers) void producer.leave();
     for (const abort of this.#announced) abort.abort();
   }
@@ -224,7 +224,7 @@ function openStream(
   const leave = (): void => abort.abort();
   const over = (): void => {
     forgotten.unregister(leave);
-    abort.release();
+    abort.stopFollowing();
     streaming?.streamEnded();
   };
   stream.answer.then(over, over);

@@ -22,8 +22,8 @@ export interface TypedOptions {
   codec?: Codec;
 }
 
-/** Names of remote objects that are kept for the next look-up. */
-const MAX_KEPT_NAMES = 1_024;
+/** Names of remote objects that are cached for the next look-up. */
+const MAX_CACHED_NAMES = 1_024;
 const targets = new WeakMap<object, RemoteTarget>();
 
 /**
@@ -50,13 +50,13 @@ export function typed<Api extends object>(caller: TypedCaller, options: TypedOpt
 function remoteObject(maker: CallMaker, name: string): object {
   const target = new RemoteTarget(maker.codec, name);
   const call = name === "" ? {} : (...args: unknown[]): Promise<unknown> => callDirectly(maker, target, args);
-  const kept = new Map<PropertyKey, unknown>();
+  const cached = new Map<PropertyKey, unknown>();
   const remote = new Proxy(call, {
     get(_call, key) {
-      let part = kept.get(key);
+      let part = cached.get(key);
       if (part === undefined) {
         part = partOf(maker, target, name, key);
-        if (part !== undefined && kept.size < MAX_KEPT_NAMES) kept.set(key, part);
+        if (part !== undefined && cached.size < MAX_CACHED_NAMES) cached.set(key, part);
       }
       return part;
     },
@@ -91,8 +91,8 @@ function withOptions(
   options: RemoteOptions,
 ): (...args: unknown[]) => Promise<unknown> {
   checkOptionNames(options, remoteOptionNames);
-  const kept = { ...options };
-  return (...args) => maker.call(target, args, What.call, kept);
+  const copied = { ...options };
+  return (...args) => maker.call(target, args, What.call, copied);
 }
 
 function callOneWay(maker: CallMaker, target: RemoteTarget, args: unknown[]): Promise<void> {

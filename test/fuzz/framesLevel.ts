@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { slotsInUse } from "../../src/core/slotPool.ts";
-import { memory, RECEIVE_WINDOW } from "../../src/core/wasmModule.ts";
+import { memory, RECEIVE_BUFFER } from "../../src/core/wasmModule.ts";
 import { aes256gcm, chacha20poly1305 } from "../../src/crypto.ts";
 import { Backlog, type RecordHandler } from "../../src/protocol/backlog.ts";
 import { FrameOpener } from "../../src/protocol/frameOpener.ts";
@@ -201,8 +201,8 @@ function readAll(random: Random, reader: FrameReader, backlog: Backlog, bytes: U
   try {
     for (const piece of split(random, bytes)) {
       if (piece.length <= 65_536 && random.chance(0.5)) {
-        memory.set(piece, RECEIVE_WINDOW);
-        reader.readWindow(piece.length);
+        memory.set(piece, RECEIVE_BUFFER);
+        reader.takeReceiveBuffer(piece.length);
       } else reader.read(piece);
     }
     for (let i = 0; i < 1_000 && !backlog.isEmpty; i++) backlog.drain();

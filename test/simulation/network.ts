@@ -3,7 +3,7 @@
 // happens to them is for a seed to say. An Adapter above them (rpc/transport.ts).
 
 import { type MemoryConditions, MemorySocket } from "../../src/adapters/memorySocket.ts";
-import { memory, RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES } from "../../src/core/wasmModule.ts";
+import { memory, RECEIVE_BUFFER, RECEIVE_BUFFER_BYTES } from "../../src/core/wasmModule.ts";
 import type { Adapter, Address, DialEvents, Transport, TransportEvents } from "../../src/rpc/transport.ts";
 import type { Random } from "./random.ts";
 import { loop, runAtEndOfTurn, yieldToEventLoop } from "./virtualLoop.ts";
@@ -28,8 +28,8 @@ export interface Weather {
   withinMs: number;
   /** Sockets that the process may have, both ends of each connection; beyond, dials fail and connections are turned away. */
   descriptors: number;
-  /** Chance of a piece to go through the receive window, as Node's client has it, instead of memory of its own. */
-  window: number;
+  /** Chance of a piece to go through the receive buffer, as Node's client has it, instead of memory of its own. */
+  receiveBuffer: number;
 }
 
 class DescriptorError extends Error {
@@ -181,9 +181,9 @@ export class Network implements Adapter {
 
   #give(events: TransportEvents, piece: Uint8Array): void {
     loop.note(piece.length);
-    if (piece.length <= RECEIVE_WINDOW_BYTES && this.#random.chance(this.weather.window)) {
-      memory.set(piece, RECEIVE_WINDOW);
-      events.onWindow(piece.length);
+    if (piece.length <= RECEIVE_BUFFER_BYTES && this.#random.chance(this.weather.receiveBuffer)) {
+      memory.set(piece, RECEIVE_BUFFER);
+      events.onReceiveBuffer(piece.length);
       return;
     }
     events.onData(piece);

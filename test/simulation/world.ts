@@ -72,7 +72,7 @@ function weatherOf(random: Random, calm: boolean): Weather {
     misfortunes: storm ? random.between(2, 40) : 1,
     withinMs: storm ? random.pick([100, 600]) : 3_000,
     descriptors: bad ? random.pick([2, 4, 8, 1_000, 1_000]) : 1_000,
-    window: random.pick([0, 0.5, 1]),
+    receiveBuffer: random.pick([0, 0.5, 1]),
   };
 }
 
@@ -485,7 +485,7 @@ class World {
       const onWritten = (): void => {
         busy = false;
       };
-      const nothing = { onWindow() {}, onData() {}, onWritten, onEnd() {}, onClose() {} };
+      const nothing = { onReceiveBuffer() {}, onData() {}, onWritten, onEnd() {}, onClose() {} };
       const end = this.#network.connect(this.#server.port, nothing, REPLAYER);
       if (end === undefined) return;
       this.#replays.add(end);

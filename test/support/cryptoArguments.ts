@@ -26,7 +26,7 @@ const {
 } = entry;
 const { mlKem768Decapsulate, mlKem768Encapsulate, mlKem768KeyPair } = entry;
 
-/** Below, at and above the windows through which long inputs go. */
+/** Below, at and above the pieces in which long inputs go. */
 const HASHED = [10, 5_000, 600_000];
 const SEALED = [20, 5_000, 200_000];
 const engines: Engine[] = ["auto", "wasm", "keystream", "native"];

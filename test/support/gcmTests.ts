@@ -106,7 +106,7 @@ export function registerGcmTests({ aes256gcm }: GcmModule): void {
       gcm.destroy();
     });
 
-    test(`messages of several windows (${engine})`, () => {
+    test(`messages of several pieces (${engine})`, () => {
       const key = randomBytes(32);
       const gcm = aes256gcm(key, engine);
       for (const length of [...aroundPieces, 65535, 65536, 65537, 131072, 300001, 1048576]) {

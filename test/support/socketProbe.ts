@@ -1,6 +1,6 @@
 // Drives one Transport directly, without any protocol: records what a socket tells, and waits for it.
 
-import { memory, RECEIVE_WINDOW } from "../../src/core/wasmModule.ts";
+import { memory, RECEIVE_BUFFER } from "../../src/core/wasmModule.ts";
 import type { DialEvents, Transport, TransportEvents } from "../../src/rpc/transport.ts";
 
 const WAIT_MS = 20_000;
@@ -52,8 +52,8 @@ export class SocketProbe implements DialEvents {
     this.#wake();
   }
 
-  onWindow(length: number): void {
-    this.#take(memory.subarray(RECEIVE_WINDOW, RECEIVE_WINDOW + length));
+  onReceiveBuffer(length: number): void {
+    this.#take(memory.subarray(RECEIVE_BUFFER, RECEIVE_BUFFER + length));
   }
 
   onData(bytes: Uint8Array): void {

@@ -1,5 +1,5 @@
-// What an object really is: by its internal slots, whatever realm it comes from, and not by what it says of itself. An
-// instance of a subclass is none of these: its class would be lost on the way.
+// What an object really is: by its internal slots (ECMA-262), whatever realm it comes from, and not by what it says of
+// itself. An instance of a subclass is none of these: its class would be lost on the way.
 
 import { viewOf } from "../../core/bytes.ts";
 
@@ -27,7 +27,7 @@ const tagOf = Object.prototype.toString;
 const { at } = Uint8Array.prototype;
 
 /** Runs an accessor of a built-in class: undefined where `value` is none of that class. */
-function slot<T>(accessor: () => unknown, value: object): T | undefined {
+function internalSlot<T>(accessor: () => unknown, value: object): T | undefined {
   try {
     return accessor.call(value) as T;
   } catch {
@@ -80,13 +80,13 @@ export function builtInOf(value: object, prototype: object): BuiltIn | string {
   const element = typedArrayName.call(value) as string | undefined;
   if (element !== undefined) return typedArray(value, prototype, element);
   if (hasOwn(prototype, "getTime")) {
-    const time = slot<number>(getTime as () => unknown, value);
+    const time = internalSlot<number>(getTime as () => unknown, value);
     if (time !== undefined) return { kind: "date", time };
   }
   if (hasOwn(prototype, "size")) {
-    const entries = slot<number>(mapSize, value);
+    const entries = internalSlot<number>(mapSize, value);
     if (entries !== undefined) return { kind: "map", size: entries };
-    const members = slot<number>(setSize, value);
+    const members = internalSlot<number>(setSize, value);
     if (members !== undefined) return { kind: "set", size: members };
   }
   if (hasOwn(prototype, "byteLength")) return buffer(value);
@@ -123,15 +123,15 @@ function isGone(memory: ArrayBuffer): boolean {
 }
 
 function buffer(value: object): BuiltIn | string {
-  const memory = slot<ArrayBuffer>(viewBuffer, value);
+  const memory = internalSlot<ArrayBuffer>(viewBuffer, value);
   if (memory !== undefined) {
-    const byteLength = slot<number>(viewBytes, value);
-    const offset = slot<number>(viewOffset, value);
+    const byteLength = internalSlot<number>(viewBytes, value);
+    const offset = internalSlot<number>(viewOffset, value);
     if (byteLength === undefined || offset === undefined) return "its memory was transferred away";
     const bytes = new Uint8Array(memory, offset, byteLength);
     return { kind: "bytes", element: "DataView", bytes, elements: undefined };
   }
-  const byteLength = slot<number>(bufferBytes, value);
+  const byteLength = internalSlot<number>(bufferBytes, value);
   if (byteLength === undefined) return `it is an instance of ${classOf(value)}`;
   const own = value as ArrayBuffer & { readonly resizable?: boolean };
   if (own.resizable === true) return "it is a resizable ArrayBuffer";

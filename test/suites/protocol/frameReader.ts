@@ -1,6 +1,7 @@
 // The frame parser: every split of a stream, one byte at a time, limits, and what it holds meanwhile.
 
 import assert from "node:assert/strict";
+import { PIECE_BYTES } from "../../../src/core/aeadPieces.ts";
 import { readU32 } from "../../../src/core/bytes.ts";
 import { slotsInUse } from "../../../src/core/slotPool.ts";
 import {
@@ -9,17 +10,16 @@ import {
   POOL,
   POOL_SLOT_BYTES,
   POOL_SLOTS,
-  RECEIVE_WINDOW,
-  RECEIVE_WINDOW_BYTES,
+  RECEIVE_BUFFER,
+  RECEIVE_BUFFER_BYTES,
 } from "../../../src/core/wasmModule.ts";
 import { FrameReader } from "../../../src/protocol/frameReader.ts";
 import type { FrameSink } from "../../../src/protocol/frameSink.ts";
 import {
-  CHUNK_BYTES,
+  MAX_SMALL_FRAME_BYTES,
   PARTIAL_SLOT_FROM_BYTES,
   PARTIAL_SLOTS,
-  SPARE_CHUNKS,
-  WINDOW_FRAME_BYTES,
+  SPARE_PIECES,
 } from "../../../src/protocol/partialFrame.ts";
 import { FIRST_FRAME_AT, SEGMENT_BYTES } from "../../../src/protocol/segment.ts";
 import { LENGTH_BYTES } from "../../../src/protocol/wire.ts";
@@ -28,12 +28,12 @@ import { test } from "../../support/harness.ts";
 const MIN = 20;
 const MAX = 200_000;
 
-/** Frames lie in the window, where a frame is joined (one of the longest, with its length) or in a pool slot. */
+/** Frames lie in the receive buffer, where a frame is joined (one of the longest, with its length) or in a pool slot. */
 function liesWhereFramesMay(start: number, end: number): boolean {
   const within = (from: number, bytes: number) => start >= from && end <= from + bytes;
   return (
-    within(RECEIVE_WINDOW, RECEIVE_WINDOW_BYTES) ||
-    within(JOIN, LENGTH_BYTES + WINDOW_FRAME_BYTES) ||
+    within(RECEIVE_BUFFER, RECEIVE_BUFFER_BYTES) ||
+    within(JOIN, LENGTH_BYTES + MAX_SMALL_FRAME_BYTES) ||
     within(POOL, POOL_SLOTS * POOL_SLOT_BYTES)
   );
 }
@@ -55,8 +55,8 @@ class Collector implements FrameSink {
     assert.equal(at, end, "frames fill the run exactly");
   }
 
-  largeFrame(chunks: readonly Uint8Array[]): void {
-    this.bodies.push(new Uint8Array(Buffer.concat(chunks)));
+  largeFrame(pieces: readonly Uint8Array[]): void {
+    this.bodies.push(new Uint8Array(Buffer.concat(pieces)));
   }
 }
 
@@ -75,11 +75,11 @@ function streamOf(bodies: Uint8Array[]): Uint8Array {
   return stream;
 }
 
-/** Offers bytes the way adapters do: half of the time they are in the window already. */
-function offer(reader: FrameReader, bytes: Uint8Array, inWindow: boolean): void {
-  if (inWindow && bytes.length <= RECEIVE_WINDOW_BYTES) {
-    memory.set(bytes, RECEIVE_WINDOW);
-    reader.readWindow(bytes.length);
+/** Offers bytes the way adapters do: half of the time they are in the receive buffer already. */
+function offer(reader: FrameReader, bytes: Uint8Array, inBuffer: boolean): void {
+  if (inBuffer && bytes.length <= RECEIVE_BUFFER_BYTES) {
+    memory.set(bytes, RECEIVE_BUFFER);
+    reader.takeReceiveBuffer(bytes.length);
   } else {
     reader.read(bytes);
   }
@@ -89,11 +89,11 @@ test("every split of a stream of several frames into two parts", () => {
   const bodies = [20, 21, 64, 333, 20, 1_000].map(body);
   const stream = streamOf(bodies);
   for (let split = 0; split <= stream.length; split++) {
-    for (const inWindow of [true, false]) {
+    for (const inBuffer of [true, false]) {
       const sink = new Collector();
       const reader = new FrameReader(sink, MIN, MAX);
-      offer(reader, stream.subarray(0, split), inWindow);
-      offer(reader, stream.subarray(split), inWindow);
+      offer(reader, stream.subarray(0, split), inBuffer);
+      offer(reader, stream.subarray(split), inBuffer);
       assert.deepEqual(sink.bodies, bodies, `split at ${split}`);
       assert.equal(reader.insideFrame, false);
     }
@@ -116,7 +116,7 @@ test("every split of a short stream into three parts", () => {
 });
 
 test("one byte at a time, with large frames between small ones", () => {
-  const bodies = [20, WINDOW_FRAME_BYTES, WINDOW_FRAME_BYTES + 1, 100_000, 20].map(body);
+  const bodies = [20, MAX_SMALL_FRAME_BYTES, MAX_SMALL_FRAME_BYTES + 1, 100_000, 20].map(body);
   const stream = streamOf(bodies);
   const sink = new Collector();
   const reader = new FrameReader(sink, MIN, MAX);
@@ -124,7 +124,7 @@ test("one byte at a time, with large frames between small ones", () => {
   assert.deepEqual(sink.bodies, bodies);
 });
 
-test("random pieces, up to more than a window", () => {
+test("random pieces, up to more than the receive buffer", () => {
   for (let round = 0; round < 40; round++) {
     const bodies = Array.from({ length: 60 }, (_, i) => {
       const limit = Math.random() < 0.1 ? 150_000 : 3_000;
@@ -253,7 +253,7 @@ test("which partial frames are collected in a slot: long ones that fit", () => {
     [PARTIAL_SLOT_FROM_BYTES, 1],
     [longest, 1],
     [longest + 1, 0],
-    [WINDOW_FRAME_BYTES, 0],
+    [MAX_SMALL_FRAME_BYTES, 0],
   ] as const) {
     const sink = new Collector();
     const reader = new FrameReader(sink, MIN, MAX);
@@ -283,31 +283,31 @@ test("a slot is wiped when its frame was delivered or given up", () => {
   assert.equal(places.length, 1);
 });
 
-test("chunks of large frames are used again, and no more than a limit of them is kept", () => {
-  const frameChunks = SPARE_CHUNKS + 3;
-  const length = frameChunks * CHUNK_BYTES;
+test("pieces of large frames are used again, and no more than a limit of them is kept", () => {
+  const framePieces = SPARE_PIECES + 3;
+  const length = framePieces * PIECE_BYTES;
   const seen: (readonly Uint8Array[])[] = [];
   const sink = new Collector();
-  sink.largeFrame = (chunks) => seen.push([...chunks]);
+  sink.largeFrame = (pieces) => seen.push([...pieces]);
   const reader = new FrameReader(sink, MIN, length);
   const stream = streamOf([
     body(length, 1),
     new Uint8Array(length - 1),
-    new Uint8Array(WINDOW_FRAME_BYTES + 1),
+    new Uint8Array(MAX_SMALL_FRAME_BYTES + 1),
   ]);
   reader.read(stream);
-  const [first, second, third] = seen.map((chunks) => new Set(chunks));
-  assert.deepEqual([first!.size, second!.size, third!.size], [frameChunks, frameChunks, 2]);
-  const reused = (chunks: Set<Uint8Array>, earlier: Set<Uint8Array>) =>
-    [...chunks].filter((chunk) => earlier.has(chunk)).length;
-  assert.equal(reused(second!, first!), SPARE_CHUNKS);
-  // The last chunk of the second frame is a byte too short to be kept for others.
-  assert.equal(seen[1]!.at(-1)!.length, CHUNK_BYTES - 1);
+  const [first, second, third] = seen.map((pieces) => new Set(pieces));
+  assert.deepEqual([first!.size, second!.size, third!.size], [framePieces, framePieces, 2]);
+  const reused = (pieces: Set<Uint8Array>, earlier: Set<Uint8Array>) =>
+    [...pieces].filter((piece) => earlier.has(piece)).length;
+  assert.equal(reused(second!, first!), SPARE_PIECES);
+  // The last piece of the second frame is a byte too short to be kept for others.
+  assert.equal(seen[1]!.at(-1)!.length, PIECE_BYTES - 1);
   assert.equal(reused(third!, second!), 1);
 });
 
 test("bytes of an unfinished frame are unread from the first one to the one before the last", () => {
-  for (const length of [MIN, PARTIAL_SLOT_FROM_BYTES, WINDOW_FRAME_BYTES + 1]) {
+  for (const length of [MIN, PARTIAL_SLOT_FROM_BYTES, MAX_SMALL_FRAME_BYTES + 1]) {
     const stream = streamOf([body(length, 1)]);
     for (const at of [1, 2, 3, LENGTH_BYTES, LENGTH_BYTES + 1, stream.length - 1]) {
       const reader = new FrameReader(new Collector(), MIN, MAX);
@@ -321,7 +321,7 @@ test("bytes of an unfinished frame are unread from the first one to the one befo
 });
 
 test("a reader that was stopped keeps nothing of what comes, at any place in a frame", () => {
-  for (const length of [MIN, PARTIAL_SLOT_FROM_BYTES, WINDOW_FRAME_BYTES + 1]) {
+  for (const length of [MIN, PARTIAL_SLOT_FROM_BYTES, MAX_SMALL_FRAME_BYTES + 1]) {
     const stream = streamOf([body(length, 1)]);
     for (const at of [1, LENGTH_BYTES, LENGTH_BYTES + 1, stream.length]) {
       const sink = new Collector();
@@ -338,21 +338,21 @@ test("a reader that was stopped keeps nothing of what comes, at any place in a f
 });
 
 test("a frame that is too short is refused where it lies between others in one read, too", () => {
-  for (const inWindow of [true, false]) {
+  for (const inBuffer of [true, false]) {
     for (const length of [0, 1, MIN - 1]) {
       const sink = new Collector();
       const reader = new FrameReader(sink, MIN, MAX);
       const stream = streamOf([body(30, 1), body(length, 2), body(30, 3)]);
-      assert.throws(() => offer(reader, stream, inWindow), { code: "ERR_FRAME_TOO_SHORT" });
+      assert.throws(() => offer(reader, stream, inBuffer), { code: "ERR_FRAME_TOO_SHORT" });
       assert.deepEqual(sink.bodies, [body(30, 1)]);
     }
   }
 });
 
-test("frames up to the window's size come in one piece, longer ones in chunks", () => {
-  for (const [length, chunks] of [
-    [WINDOW_FRAME_BYTES, 0],
-    [WINDOW_FRAME_BYTES + 1, 2],
+test("frames up to the receive buffer's size come in one piece, longer ones in several", () => {
+  for (const [length, expected] of [
+    [MAX_SMALL_FRAME_BYTES, 0],
+    [MAX_SMALL_FRAME_BYTES + 1, 2],
   ] as const) {
     const sink = new Collector();
     let found = 0;
@@ -360,19 +360,19 @@ test("frames up to the window's size come in one piece, longer ones in chunks", 
       found = pieces.length;
     };
     new FrameReader(sink, MIN, MAX).read(streamOf([body(length, 1)]));
-    assert.equal(found, chunks);
-    assert.equal(sink.bodies.length, chunks === 0 ? 1 : 0);
+    assert.equal(found, expected);
+    assert.equal(sink.bodies.length, expected === 0 ? 1 : 0);
   }
 });
 
-test("a read that is longer than the window writes nothing behind it", () => {
-  const end = RECEIVE_WINDOW + RECEIVE_WINDOW_BYTES;
+test("a read that is longer than the receive buffer writes nothing behind it", () => {
+  const end = RECEIVE_BUFFER + RECEIVE_BUFFER_BYTES;
   const bodies = Array.from({ length: 300 }, (_, i) => body(1_000, i));
-  const behind = memory.slice(end, end + RECEIVE_WINDOW_BYTES);
-  memory.fill(0xa5, end, end + RECEIVE_WINDOW_BYTES);
+  const behind = memory.slice(end, end + RECEIVE_BUFFER_BYTES);
+  memory.fill(0xa5, end, end + RECEIVE_BUFFER_BYTES);
   const sink = new Collector();
   new FrameReader(sink, MIN, MAX).read(streamOf(bodies));
-  const untouched = memory.subarray(end, end + RECEIVE_WINDOW_BYTES).every((byte) => byte === 0xa5);
+  const untouched = memory.subarray(end, end + RECEIVE_BUFFER_BYTES).every((byte) => byte === 0xa5);
   memory.set(behind, end);
   assert.ok(untouched);
   assert.deepEqual(sink.bodies, bodies);

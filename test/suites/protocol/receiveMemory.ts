@@ -1,15 +1,15 @@
 // The memory that all connections receive through: one owner at a time, wiped when nobody owns it, lent again and again.
 
 import assert from "node:assert/strict";
-import { JOIN, memory, RECEIVE_WINDOW } from "../../../src/core/wasmModule.ts";
+import { JOIN, memory, RECEIVE_BUFFER } from "../../../src/core/wasmModule.ts";
 import {
+  copyToBuffer,
   copyToJoin,
-  copyToWindow,
   enterRead,
   leaveRead,
   lendMemory,
+  receiveBufferFilled,
   trimLentMemory,
-  windowFilled,
   wipeReceiveMemory,
 } from "../../../src/protocol/receiveMemory.ts";
 import { test } from "../../support/harness.ts";
@@ -29,26 +29,26 @@ test("a read inside a read throws, and the outer one keeps the memory", () => {
   leaveRead();
 });
 
-test("whatever was written is wiped: in the window, where frames are joined, in lent memory", () => {
+test("whatever was written is wiped: in the receive buffer, where frames are joined, in lent memory", () => {
   const bytes = new Uint8Array(5_000).fill(7);
-  assert.equal(copyToWindow(bytes), RECEIVE_WINDOW);
+  assert.equal(copyToBuffer(bytes), RECEIVE_BUFFER);
   assert.equal(copyToJoin(bytes.subarray(0, 3_000)), JOIN);
   // The socket wrote these.
-  region(RECEIVE_WINDOW, 9_000).fill(8);
-  windowFilled(9_000);
-  copyToWindow(bytes.subarray(0, 10));
+  region(RECEIVE_BUFFER, 9_000).fill(8);
+  receiveBufferFilled(9_000);
+  copyToBuffer(bytes.subarray(0, 10));
   const lent = lendMemory(4_000);
   lent.fill(9, 0, 4_000);
   lendMemory(10);
   wipeReceiveMemory();
-  assert.ok(isZero(region(RECEIVE_WINDOW, 9_000)));
+  assert.ok(isZero(region(RECEIVE_BUFFER, 9_000)));
   assert.ok(isZero(region(JOIN, 3_000)));
   assert.ok(isZero(lent));
 });
 
 test("inside a read it waits until the read is handled, and is done once", () => {
   enterRead();
-  const address = copyToWindow(new Uint8Array(100).fill(7));
+  const address = copyToBuffer(new Uint8Array(100).fill(7));
   const lent = lendMemory(100);
   lent.fill(7, 0, 100);
   wipeReceiveMemory();
@@ -58,7 +58,7 @@ test("inside a read it waits until the read is handled, and is done once", () =>
   assert.ok(isZero(region(address, 100)) && isZero(lent));
   // The next read that ends in good order keeps what it has: it is wiped with its connection.
   enterRead();
-  copyToWindow(new Uint8Array(100).fill(7));
+  copyToBuffer(new Uint8Array(100).fill(7));
   leaveRead();
   assert.equal(memory[address + 99], 7);
   wipeReceiveMemory();
@@ -82,9 +82,9 @@ test("lent memory that was transferred away is replaced, and wiping goes on with
   const lent = lendMemory(1_000);
   const moved = structuredClone(lent, { transfer: [lent.buffer as ArrayBuffer] });
   assert.equal(lent.length, 0);
-  copyToWindow(new Uint8Array(100).fill(7));
+  copyToBuffer(new Uint8Array(100).fill(7));
   wipeReceiveMemory();
-  assert.ok(isZero(region(RECEIVE_WINDOW, 100)));
+  assert.ok(isZero(region(RECEIVE_BUFFER, 100)));
   trimLentMemory();
   const next = lendMemory(1_000);
   assert.ok(next.length >= 1_000);

@@ -266,7 +266,7 @@ test("a connection that ends while a handler is on the stack: the handler is tol
     const owner: MessageOwner = {
       connection: {} as Connection,
       reply: () => false,
-      hold: (held) => handlers.hold(held),
+      track: (tracked) => handlers.track(tracked),
       drop: (dropped) => handlers.drop(dropped),
       endCancelled: () => {},
     };
@@ -289,7 +289,7 @@ test("a connection that ends while a handler is on the stack: the handler is tol
     assert.equal(deadline.armed, false);
     work.resolve();
     await waitFor(() => handlers.running === 0, "the handler's end");
-    assert.equal(handlers.held, 0);
+    assert.equal(handlers.tracked, 0);
   }
 });
 
@@ -406,7 +406,7 @@ test("what is kept, counted: nothing that is answered, cancelled or one-way once
   const owner: MessageOwner = {
     connection: undefined as unknown as Connection,
     reply: () => true,
-    hold: (message) => handlers.hold(message),
+    track: (message) => handlers.track(message),
     drop: (message) => handlers.drop(message),
     endCancelled: () => void ends++,
   };
@@ -417,22 +417,22 @@ test("what is kept, counted: nothing that is answered, cancelled or one-way once
   };
   const reason = new SealwireError("ERR_ABORTED", "the caller no longer waits");
   for (goesOn of [false, true]) {
-    const kept = handlers.held;
+    const kept = handlers.tracked;
     const [answered, cancelled, oneWay] = [arrive(1), arrive(3), arrive(0)];
-    assert.equal(handlers.held - kept, goesOn ? 3 : 2, "who still may be told");
+    assert.equal(handlers.tracked - kept, goesOn ? 3 : 2, "who still may be told");
     answered!.reply(new Uint8Array(0));
     cancelled!.cancel(reason);
     assert.ok(cancelled!.signal.aborted);
     assert.equal(oneWay!.signal.aborted, false);
     if (!goesOn) {
       assert.equal(ends, 1);
-      assert.equal(handlers.held, 0);
+      assert.equal(handlers.tracked, 0);
     }
   }
-  assert.deepEqual([handlers.held, handlers.running, ends], [3, 3, 1], "their handlers still run");
+  assert.deepEqual([handlers.tracked, handlers.running, ends], [3, 3, 1], "their handlers still run");
   settled.resolve();
   await sleep(0);
-  assert.deepEqual([handlers.held, handlers.running, ends], [0, 0, 2]);
+  assert.deepEqual([handlers.tracked, handlers.running, ends], [0, 0, 2]);
 });
 
 test("requests that were cancelled and never answered are not kept, and each gets its one end", async () => {

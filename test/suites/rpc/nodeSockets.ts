@@ -84,7 +84,7 @@ test("what is written to a socket that is gone is not taken, and nobody is told 
   const onWritten = (): void => {
     written++;
   };
-  const events = { onWindow() {}, onData() {}, onWritten, onEnd() {}, onClose() {} };
+  const events = { onReceiveBuffer() {}, onData() {}, onWritten, onEnd() {}, onClose() {} };
   const transport = new NodeTransport(socket, () => events);
   socket.on("error", () => {});
   const closed = once(socket, "close");

@@ -52,7 +52,7 @@ class Path {
 
   end(stream: Stream): void {
     stream.active = false;
-    stream.window.release();
+    stream.window.leave();
   }
 
   /** What a record waits at the link before it leaves. */
