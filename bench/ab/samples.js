@@ -11,9 +11,10 @@ const SETTLE_MS = 1_000;
 const IDLE_WINDOW_MS = 1_000;
 const IDLE_WINDOWS = 12;
 const IDLE_STARTS = 2; // no compiler's choice is in what timers cost
-// The first row of a kind waits for the compilers, as the matrix does; later ones run code that is compiled.
-const FIRST_WARM_UP_MS = 400;
-const LATER_WARM_UP_MS = 120;
+// The first row of a kind waits for the compilers, and longer than the matrix does: as long as one build runs code that is
+// less compiled than the other's, the ratio is that of the compilers. Later rows run code that is compiled.
+const FIRST_WARM_UP_MS = 1_500;
+const LATER_WARM_UP_MS = 300;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 

@@ -3,7 +3,7 @@
 // Where the runtime opened a frame, its plaintext lies in memory that nobody else uses. A body stays there, moved down
 // by up to 7 bytes over the header before it, unless it is a small part of the frame. Otherwise it is copied. A body
 // that comes alone then gets an ArrayBuffer of its own. Short bodies of one read share one, as in Node's Buffer pool,
-// because an ArrayBuffer costs several times more than the copy.
+// because an ArrayBuffer costs several times more than the copy. In Bun short arrays need no ArrayBuffer.
 //
 // A shared ArrayBuffer holds bodies of one connection only. It is marked as untransferable, so that no handler can take
 // it from its neighbours (Node and Deno respect that everywhere, Bun in `postMessage` and `structuredClone`, but not in
@@ -12,6 +12,7 @@
 import { builtinModule } from "../core/builtin.ts";
 import { copyOf, viewOf } from "../core/bytes.ts";
 import { ownsItsMemory } from "../core/detach.ts";
+import { runtimeName } from "../core/runtimeName.ts";
 
 /** A body that stays in its frame's plaintext holds at most so many times its length alive; shorter ones are copied. */
 const MAX_FRAME_SHARE = 64;
@@ -19,6 +20,8 @@ const MAX_FRAME_SHARE = 64;
 const SHARED_BODY_BYTES = 4_096;
 /** A small copy that the application keeps holds at most this much alive. */
 const SHARED_BYTES = 16_384;
+/** In Bun, arrays up to this size lie in the collector's own memory: one costs half of a view of memory that is shared. */
+const OWN_BODY_BYTES = runtimeName === "bun" ? 1_000 : 0;
 const ALIGNMENT = 8;
 
 interface WorkerThreads {
@@ -77,6 +80,7 @@ export function frameWasTaken(): boolean {
 export function keepBody(bytes: Uint8Array, start: number, end: number, more: number): Uint8Array {
   const length = end - start;
   if (bytes === offered && length * MAX_FRAME_SHARE >= bytes.length) return stay(bytes, start, end);
+  if (length <= OWN_BODY_BYTES) return ownBody(bytes, start, length);
   if (length > SHARED_BODY_BYTES || !findRoom(length, more)) return copyOf(bytes, start, end);
   const body = new Uint8Array(shared, used, length);
   if (length > WORDS_COPY_BYTES) body.set(viewOf(bytes, start, end));
@@ -94,6 +98,23 @@ function stay(bytes: Uint8Array, start: number, end: number): Uint8Array {
   const at = start & -ALIGNMENT;
   if (at !== start) bytes.copyWithin(at, start, end);
   return new Uint8Array(offeredMemory, at, end - start);
+}
+
+/** A copy whose array has no ArrayBuffer before somebody asks for it. */
+function ownBody(bytes: Uint8Array, start: number, length: number): Uint8Array {
+  const body = new Uint8Array(length);
+  if (length > WORDS_COPY_BYTES) body.set(viewOf(bytes, start, start + length));
+  else {
+    const inWords = length & -4;
+    for (let i = 0; i < inWords; i += 4) {
+      body[i] = bytes[start + i]!;
+      body[i + 1] = bytes[start + i + 1]!;
+      body[i + 2] = bytes[start + i + 2]!;
+      body[i + 3] = bytes[start + i + 3]!;
+    }
+    for (let i = inWords; i < length; i++) body[i] = bytes[start + i]!;
+  }
+  return body;
 }
 
 /** Whether a body of this length goes into shared memory; one that comes alone does not. */
