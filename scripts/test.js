@@ -1,5 +1,5 @@
-// `npm test`: builds everything, checks format, lint and types, then runs all tests. Ends with the counts, and
-// leaves them in build/test-summary.json for continuous integration. A check that fails counts as one failure.
+// `npm test`: builds everything, checks format, lint and types, then runs all tests. Ends with what was
+// skipped and why, then the counts, and leaves them in build/test-summary.json for continuous integration. A check that fails counts as one failure.
 // `npm test -- rpc docs` builds what they need and runs the suites and test files whose names contain "rpc" or "docs".
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { suiteNames } from "./bundleSuites.js";
 import { checks } from "./check.js";
 import { selectParts } from "./parts.js";
+import { skippedTests, skippedText } from "./skippedTests.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 process.chdir(root);
@@ -60,16 +61,19 @@ function vitestCounts() {
     const broken = report.testResults.filter(
       (file) => file.status === "failed" && file.assertionResults.length === 0,
     );
-    return { passed: report.numPassedTests, failed: report.numFailedTests + broken.length };
+    const skipped = skippedTests(report);
+    return { passed: report.numPassedTests, failed: report.numFailedTests + broken.length, skipped };
   } catch {
-    return { passed: 0, failed: 0 };
+    return { passed: 0, failed: 0, skipped: new Map() };
   }
 }
 
 function finish() {
   const counts = vitestCounts();
   const failed = counts.failed + (counts.failed === 0 ? failedSteps : Math.max(0, failedSteps - 1));
-  writeFileSync(summaryFile, JSON.stringify({ passed: counts.passed, failed }) + "\n");
+  const skipped = [...counts.skipped.values()].reduce((sum, count) => sum + count, 0);
+  writeFileSync(summaryFile, JSON.stringify({ passed: counts.passed, failed, skipped }) + "\n");
+  if (skipped > 0) console.log(`\n${skippedText(counts.skipped)}`);
   console.log(`\n${counts.passed} passed, ${failed} failed`);
   process.exit(failed === 0 && counts.passed > 0 ? 0 : 1);
 }

@@ -12,6 +12,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import webpack from "webpack";
 import { type Runtime, runtimes } from "../scripts/runtimes.js";
 import { installPackage } from "./support/installedPackage.ts";
+import { skipTitle } from "./support/skipTitle.ts";
 import { repositoryRoot } from "./support/vectors.ts";
 
 const run = promisify(execFile);
@@ -304,7 +305,8 @@ test.each(["forks", "threads", "vmThreads", "vmForks"])("vitest with pool %s", a
 
 describe("single executables", () => {
   const bun = installed.find(({ id }) => id === "bun");
-  test.skipIf(bun === undefined)("bun build --compile", async () => {
+  const noBun = bun === undefined ? "Bun is not here" : undefined;
+  test.skipIf(noBun !== undefined)(skipTitle("bun build --compile", noBun), async () => {
     const program = consumer.write("compiled.js", esm("sealwire"));
     const outfile = join(consumer.folder, "compiled-by-bun");
     await run(bun!.path, ["build", "--compile", program, "--outfile", outfile], {
@@ -323,7 +325,7 @@ describe("single executables", () => {
   };
   const compiles = deno !== undefined && hasRuntime();
   test.skipIf(!compiles)(
-    `deno compile${compiles ? "" : " (skipped: its runtime would have to be fetched)"}`,
+    skipTitle("deno compile", compiles ? undefined : "its runtime would have to be fetched"),
     async () => {
       consumer.write("compiledByDeno.js", esm("sealwire"));
       const outfile = join(consumer.folder, "compiled-by-deno");
@@ -338,7 +340,8 @@ describe("single executables", () => {
   const seaNode = nodes.find(({ path }) =>
     execFileSync(path, ["--help"], { encoding: "utf8" }).includes("--build-sea"),
   );
-  test.skipIf(seaNode === undefined)("Node's (--build-sea, from Node 25.5 on)", async () => {
+  const noSea = seaNode === undefined ? "no Node here has --build-sea" : undefined;
+  test.skipIf(noSea !== undefined)(skipTitle("Node's (--build-sea, from Node 25.5 on)", noSea), async () => {
     const program = consumer.write("sea.js", esm("sealwire"));
     const main = await bundlers["esbuild (CJS, minified)"]!(program, join(consumer.folder, "out/sea"));
     const made = join(consumer.folder, "compiled-by-node");

@@ -1,5 +1,5 @@
 // The command line as people run it: the real binary, in every runtime, through pipes and a terminal.
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -14,9 +14,11 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { connect } from "../dist/index.js";
 import { runtimeKinds, runtimes } from "../scripts/runtimes.js";
+import { skipTitle } from "./support/skipTitle.ts";
 import { repositoryRoot } from "./support/vectors.ts";
 
 const cli = join(repositoryRoot, "dist/cli.js");
@@ -63,7 +65,10 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
   }
 
   /** Runs a server until it listens; its port, and how to end it. */
-  async function serve(args: string[]): Promise<{
+  async function serve(
+    args: string[],
+    input?: string,
+  ): Promise<{
     port: number;
     output: () => string;
     /** Sends SIGHUP, and waits for the event that it makes the server tell. */
@@ -76,9 +81,10 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
       {
         env: environment as NodeJS.ProcessEnv,
         cwd: folder,
-        stdio: ["ignore", "pipe", "pipe"],
+        stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
       },
-    );
+    ) as ChildProcessByStdio<Writable | null, Readable, Readable>;
+    child.stdin?.end(input);
     running.push(child);
     const exited = once(child, "exit");
     let text = "";
@@ -405,6 +411,16 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     expect(await server.hangUp()).toEqual({ event: "reloaded", drained: 0 });
     expect(await accepted()).toEqual([false, true, true]);
     expect(await server.stop()).toBe(0);
+    // What came by standard input can't be read again, and stays; what a file holds changes.
+    const piped = await serve(["--psk", "-", "--other-psk", other], `${keys[0]}\n`);
+    write(other, keys[1]);
+    const target = `127.0.0.1:${piped.port}`;
+    expect(await piped.hangUp()).toEqual({ event: "reloaded", drained: 0 });
+    for (const [i, code] of [0, 0, 5].entries())
+      expect(sealwire(["ping", target, "--psk", "-", "-c", "1"], { input: keys[i]! }).code, keys[i]).toBe(
+        code,
+      );
+    expect(await piped.stop()).toBe(0);
   });
 
   test("serve and ping with keys of both sides, and a server that is written down when first met", async () => {
@@ -504,7 +520,10 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
   }
 
   test.skipIf(!hasTerminal)(
-    "colours and progress are for terminals, and NO_COLOR switches colours off",
+    skipTitle(
+      "colours and progress are for terminals, and NO_COLOR switches colours off",
+      hasTerminal ? undefined : "the program script is not installed",
+    ),
     async () => {
       expect(onTerminal(["--help"])).toContain(ESCAPE);
       expect(onTerminal(["--help"], { NO_COLOR: "1" })).not.toContain(ESCAPE);

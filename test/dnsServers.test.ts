@@ -9,12 +9,15 @@ import { Load, psk, startEcho, threeRuntimes } from "./support/balancedServers.t
 import { type JsonProcess, until } from "./support/childProcess.ts";
 import { DnsServer } from "./support/dnsServer.ts";
 import { freePorts } from "./support/freePorts.ts";
+import { skipTitle } from "./support/skipTitle.ts";
 
 const isLinux = process.platform === "linux";
 
-const title = isLinux ? "" : " (skipped: needs several loopback addresses)";
 test.skipIf(!isLinux)(
-  `endpoints by DNS: one server killed, one drained and replaced elsewhere, under load${title}`,
+  skipTitle(
+    "endpoints by DNS: one server killed, one drained and replaced elsewhere, under load",
+    isLinux ? undefined : "needs several loopback addresses",
+  ),
   async () => {
     const dns = await DnsServer.start();
     const [port] = (await freePorts(1)) as [number];

@@ -12,6 +12,7 @@ import { haproxyConfig } from "../examples/haproxy/config.js";
 import { Load, psk, startEcho, threeRuntimes } from "./support/balancedServers.ts";
 import { type JsonProcess, until } from "./support/childProcess.ts";
 import { freePorts } from "./support/freePorts.ts";
+import { skipTitle } from "./support/skipTitle.ts";
 
 function haproxyVersion(): string | undefined {
   try {
@@ -43,7 +44,10 @@ function startBackend({ port, healthPort, runtime }: Omit<Backend, "process">): 
   });
 }
 
-const title = `HAProxy ${version ?? "(not installed: skipped)"}: one server killed, one drained, both back, under load`;
+const title = skipTitle(
+  `HAProxy ${version ?? ""}: one server killed, one drained, both back, under load`,
+  version === undefined ? "HAProxy is not installed" : undefined,
+);
 test.skipIf(version === undefined)(
   title,
   async () => {

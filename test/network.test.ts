@@ -10,7 +10,8 @@ import { connect, listen } from "../dist/index.js";
 import { runtimes } from "../scripts/runtimes.js";
 import type { Message } from "../src/index.ts";
 import { JsonProcess, until } from "./support/childProcess.ts";
-import { cable, ipWorks, Namespace, whyNoNamespaces } from "./support/namespaces.ts";
+import { cable, ip, ipWorks, Namespace, whyNoNamespaces, whyNoNetem } from "./support/namespaces.ts";
+import { skipTitle } from "./support/skipTitle.ts";
 
 const psk = "5e".repeat(32);
 const PORT = 7000;
@@ -161,7 +162,7 @@ class Callers {
   }
 }
 
-describe.skipIf(reason !== undefined)(`network namespaces${reason ? ` (skipped: ${reason})` : ""}`, () => {
+describe.skipIf(reason !== undefined)(skipTitle("network namespaces", reason), () => {
   test("a server that dies silently: calls go to the other one, and back when it is back", async () => {
     const { client, one, first, second } = await made;
     const endpoints = [
@@ -229,16 +230,19 @@ describe.skipIf(reason !== undefined)(`network namespaces${reason ? ` (skipped: 
     rows.push(`IPv6 is dead, the first answer came after | all: ${firstMs(outcomes)} ms`);
   }, 60_000);
 
-  test("latency and loss by netem", async ({ skip }) => {
-    const { client, first } = await made;
-    const rule = "dev cable1 root netem delay 40ms loss 3%";
-    if (!ipWorks(`-n ${client.name} qdisc add ${rule}`, "tc"))
-      skip("this kernel has no netem: latency is tested through a proxy instead, loss is not");
-    const callers = new Callers(client, { host: "10.77.1.2", port: PORT, pauseMs: 5 });
-    await callers.servedBy(first);
-    const outcomes = await callers.end();
-    expect(outcomes.filter(({ answer }) => answer !== first)).toEqual([]);
-  }, 60_000);
+  const noNetem = reason === undefined ? whyNoNetem() : undefined;
+  test.skipIf(noNetem !== undefined)(
+    skipTitle("latency and loss by netem", noNetem),
+    async () => {
+      const { client, first } = await made;
+      ip(`-n ${client.name} qdisc add dev cable1 root netem delay 40ms loss 3%`, "tc");
+      const callers = new Callers(client, { host: "10.77.1.2", port: PORT, pauseMs: 5 });
+      await callers.servedBy(first);
+      const outcomes = await callers.end();
+      expect(outcomes.filter(({ answer }) => answer !== first)).toEqual([]);
+    },
+    60_000,
+  );
 });
 
 const firstMs = (outcomes: readonly Outcome[]) => {

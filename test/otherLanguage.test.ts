@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
 import { connect, listen } from "../dist/index.js";
 import type { Message, ServerOptions } from "../src/index.ts";
+import { skipTitle } from "./support/skipTitle.ts";
 
 const psk = "7a".repeat(32);
 const script = fileURLToPath(new URL("otherLanguage/speak.py", import.meta.url));
@@ -125,9 +126,12 @@ const forms = [
 ] as const;
 
 for (const { name, peer, options } of forms) {
-  const runs = test.skipIf(peer.hybrid ? !hasMlKem : !hasPython);
+  const lacks = peer.hybrid && !hasMlKem ? "with ML-KEM " : "";
+  const reason =
+    lacks === "" && hasPython ? undefined : `python3's package cryptography ${lacks}is not installed`;
+  const runs = test.skipIf(reason !== undefined);
 
-  runs(`a client in Python: ${name}`, { timeout: 60_000 }, async () => {
+  runs(skipTitle(`a client in Python: ${name}`, reason), { timeout: 60_000 }, async () => {
     counted = 0;
     const server = await listen({
       port: 0,
@@ -141,7 +145,7 @@ for (const { name, peer, options } of forms) {
     expect(await client.line()).toEqual({ ok: true });
   });
 
-  runs(`a server in Python: ${name}`, { timeout: 60_000 }, async () => {
+  runs(skipTitle(`a server in Python: ${name}`, reason), { timeout: 60_000 }, async () => {
     const server = new PythonPeer(["server", psk], peer);
     const { port } = await server.line();
     let received = 0;

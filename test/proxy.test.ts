@@ -392,6 +392,59 @@ describe.each(pairs)("$sealing.label seals, $opening.label opens", ({ sealing, o
     expect([stays.error, next.error, stays.ended, next.ended]).toEqual([undefined, undefined, true, true]);
   });
 
+  test("SIGHUP: a psk changes without an outage, in the three steps that the documents name", async () => {
+    const [old, next] = ["a1".repeat(32), "b2".repeat(32)] as const;
+    const file = (label: string, text: string): string => {
+      const path = join(folder, `${label}-${sealing.id}.psk`);
+      writeFileSync(path, `${text}\n`, { mode: 0o600 });
+      return path;
+    };
+    // The flags stay for all steps: what changes is what their files hold.
+    const serving = [file("server", old), file("server-other", old)] as const;
+    const dialling = file("client", old);
+    const server = await served(echo);
+    const keys = ["--psk", serving[0], "--other-psk", serving[1]];
+    const open = await started(opening, ["--open", "-l", at(0), "-t", at(server.port), ...keys], {});
+    const ends = ["-l", at(0), "-t", at(open.port)];
+    const seal = await started(sealing, ["--seal", ...ends, "--psk", dialling], {});
+    const late = await started(sealing, ["--seal", ...ends, "--psk", file("late", old)], {});
+    const reloaded = async ({ process }: RunningProxy): Promise<object> => {
+      const told = () => process.entries.filter(({ event }) => /^reload/.test(`${event}`));
+      const before = told().length;
+      process.kill("SIGHUP");
+      await until(() => told().length > before, "the reload");
+      return told().at(-1)!;
+    };
+    const passes = async ({ port }: RunningProxy): Promise<boolean> => {
+      const client = dial(port);
+      client.write("passes");
+      client.end();
+      await client.closed;
+      return client.received === "passes";
+    };
+    const stays = dial(seal.port);
+    stays.write("before");
+    await until(() => stays.received === "before", "an echo");
+    expect(await passes(late)).toBe(true);
+
+    file("server-other", next);
+    expect(await reloaded(open)).toMatchObject({ event: "reloaded", dropped: 0 });
+    expect([await passes(seal), await passes(late)]).toEqual([true, true]);
+    file("client", next);
+    expect(await reloaded(seal)).toMatchObject({ event: "reloaded" });
+    expect([await passes(seal), await passes(late)]).toEqual([true, true]);
+    // What is open goes on with the keys that it began with, as long as those are accepted: it ends before step 3.
+    stays.write(", and on");
+    await until(() => stays.received === "before, and on", "an echo on what was open");
+    stays.end();
+    await stays.closed;
+    expect([stays.error, stays.ended]).toEqual([undefined, true]);
+    file("server", next);
+    expect(await reloaded(open)).toMatchObject({ event: "reloaded" });
+    expect(await passes(seal)).toBe(true);
+    await until(async () => !(await passes(late)), "the end of who did not take part");
+  });
+
   test("Unix sockets on the plain sides, for their user alone", async () => {
     const [target, listen] = ["target", "listen"].map((name) => join(folder, `${name}-${sealing.id}.sock`));
     await served(echo, target);
@@ -414,6 +467,16 @@ describe("the rules of the plain side", () => {
     await expect(start(["--seal", "-l", "0.0.0.0:0", "-t", at(1)])).rejects.toThrow(/--unsafe-plain/);
     await expect(start(["--seal", "--open", "-l", at(0), "-t", at(1)])).rejects.toThrow(/--seal or --open/);
     await expect(start(["-l", at(0), "-t", at(1)])).rejects.toThrow(/--seal or --open/);
+    const sealed = ["--seal", "-l", at(0), "-t", at(1)];
+    await expect(start([...sealed, "--other-key", "env:ANY"])).rejects.toThrow(
+      /--other-key goes with --open/,
+    );
+    // A key as an argument shows in the list of processes.
+    await expect(start([...sealed, "--other-psk", env.SEALWIRE_PSK])).rejects.toThrow(/seen by every user/);
+    // Only a client that pins one static key besides tries several (IKpsk2).
+    const both = { ...env, OTHER: "b2".repeat(32) };
+    const several = [...sealed, "--other-psk", "env:OTHER"];
+    await expect(startProxy(runtime!, several, both)).rejects.toThrow(/otherPsks/);
     await started(runtime!, ["--seal", "-l", "0.0.0.0:0", "-t", at(1), "--unsafe-plain"]);
     // A name is looked at when it is dialled.
     const open = await started(runtime!, ["--open", "-l", at(0), "-t", "192.0.2.1:1"]);

@@ -16,6 +16,7 @@ import { buildReport } from "../bench/report/build.js";
 import { markdownSummary } from "../bench/report/markdown.js";
 import { evaluateTargets } from "../bench/report/targets.js";
 import { runtimes } from "../scripts/runtimes.js";
+import { skipTitle } from "./support/skipTitle.ts";
 
 const recorded = JSON.parse(readFileSync(new URL("fixtures/bench-run.json", import.meta.url), "utf8"));
 const runtimeIds: string[] = recorded.machine.runtimes.map(({ id }: { id: string }) => id);
@@ -171,11 +172,9 @@ const expectedCharts = [
   .concat(["growth-messages", "growth-memory", "growth-connections", "growth-in-flight"]);
 
 const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => existsSync(path));
-if (executablePath === undefined) {
-  console.warn("report in a browser: skipped, there is no chromium here (apt-get install chromium)");
-}
+const noBrowser = executablePath === undefined ? "Chromium is not installed" : undefined;
 
-describe.skipIf(executablePath === undefined)("the HTML report in a browser", () => {
+describe.skipIf(noBrowser !== undefined)(skipTitle("the HTML report in a browser", noBrowser), () => {
   let browser: Browser;
   const address = pathToFileURL(join(folder, "report.html")).href;
 

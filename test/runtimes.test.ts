@@ -10,7 +10,7 @@ describe("the runtimes", () => {
     // `npm ci` brings the runtime to this system, so in continuous integration its absence is a fault.
     const required = packaged && process.env.SEALWIRE_REQUIRE_RUNTIMES === "1";
     console.warn(`no rows of ${reason}`);
-    test.skipIf(!required)(`${role} is installed`, () => {
+    test.skipIf(!required)(`${role} is installed${required ? "" : ` (skipped: ${reason})`}`, () => {
       throw new Error(reason);
     });
   }

@@ -8,6 +8,7 @@ import { type Browser, chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runtimes } from "../scripts/runtimes.js";
 import { referenceEntries } from "../scripts/site/entries.js";
+import { skipTitle } from "./support/skipTitle.ts";
 import { repositoryRoot } from "./support/vectors.ts";
 
 const site = join(repositoryRoot, "build/site");
@@ -18,7 +19,10 @@ beforeAll(() => {
 });
 
 test.skipIf(deno === undefined)(
-  "every exported name is documented, and every type that it names is exported",
+  skipTitle(
+    "every exported name is documented, and every type that it names is exported",
+    deno === undefined ? "Deno is not here" : undefined,
+  ),
   () => {
     const { status, stderr } = spawnSync(deno!.path, ["doc", "--lint", "--quiet", ...referenceEntries], {
       cwd: repositoryRoot,
@@ -64,7 +68,8 @@ describe("the site", () => {
 const browserPath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
   (path) => existsSync(path),
 );
-describe.skipIf(browserPath === undefined)("in Chromium", () => {
+const noBrowser = browserPath === undefined ? "Chromium is not installed" : undefined;
+describe.skipIf(noBrowser !== undefined)(skipTitle("in Chromium", noBrowser), () => {
   let browser: Browser;
   beforeAll(async () => {
     browser = await chromium.launch({ executablePath: browserPath!, args: ["--no-sandbox"] });

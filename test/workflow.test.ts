@@ -1,10 +1,24 @@
 // The workflow file that runs .ci/run on GitHub: a linter reads it, and it covers the versions that package.json
-// promises. That it passes there is not claimed here.
-import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
+// promises. That it passes there is not claimed here. What .ci/run installs, what it then demands, and what is told of
+// tests that were skipped.
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { releaseProblems } from "../scripts/releaseCheck.js";
+import { skippedTests, skippedText } from "../scripts/skippedTests.js";
 import { repositoryRoot } from "./support/vectors.ts";
 
 // The package's ES module calls require(); its CommonJS build works.
@@ -91,9 +105,132 @@ describe("workflow files", () => {
     for (const job of read("ci.yml").split(/^ {2}(?=\w+:$)/m)) {
       if (job.includes("apt-get")) expect(job).toContain("container: debian:");
     }
-    // The one place stands behind the question whether this is Debian.
-    const [before, ...places] = readFileSync(join(repositoryRoot, ".ci/run"), "utf8").split("apt-get update");
-    expect(places).toHaveLength(1);
-    expect(before!.split("\n").at(-2)).toContain("[ -e /etc/debian_version ] &&");
   });
+});
+
+describe.skipIf(process.platform === "win32")("what .ci/run installs", () => {
+  const folder = mkdtempSync(join(tmpdir(), "sealwire-ci-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  let made = 0;
+
+  /** Sources .ci/packages where `here` is installed, and where apt-get, if any, can install `available`. */
+  function sourced(options: {
+    here: string[];
+    apt?: { updates: boolean; available: string[] };
+    user?: number;
+  }) {
+    const { here, apt, user = 0 } = options;
+    const place = join(folder, `${made++}`);
+    const bin = join(place, "bin");
+    mkdirSync(bin, { recursive: true });
+    const program = (name: string, text: string): void =>
+      writeFileSync(join(bin, name), `#!/bin/bash\n${text}\n`, { mode: 0o755 });
+    for (const name of ["env", "mktemp", "tail", "rm", "cp", "sleep"])
+      symlinkSync(
+        execFileSync("/bin/bash", ["-c", `command -v ${name}`], { encoding: "utf8" }).trim(),
+        join(bin, name),
+      );
+    program("id", `echo ${user}`);
+    program("timeout", 'shift; exec "$@"');
+    for (const name of here) program(name, "");
+    const log = join(place, "log");
+    writeFileSync(log, "");
+    if (apt !== undefined) {
+      // The last argument is the package. A program of the same name is what it brings; `ip` is in iproute2.
+      const lines = [
+        `echo "$@" >> ${log}`,
+        `if [ "\${!#}" = update ]; then exit ${apt.updates ? 0 : 100}; fi`,
+        `case " ${apt.available.join(" ")} " in *" \${!#} "*) name="\${!#}";; *) exit 100;; esac`,
+        '[ "$name" = iproute2 ] && name=ip',
+        `cp ${join(bin, "id")} ${bin}/$name`,
+      ];
+      program("apt-get", lines.join("\n"));
+    }
+    const script = `set -uo pipefail; . ${join(repositoryRoot, ".ci/packages")}
+      echo "\${SEALWIRE_REQUIRE_HAPROXY-} \${SEALWIRE_REQUIRE_REDIS-} \${SEALWIRE_REQUIRE_NAMESPACES-}|$not_installed"`;
+    const { stdout, stderr, status } = spawnSync("/bin/bash", ["-c", script], {
+      encoding: "utf8",
+      timeout: 30_000,
+      env: { PATH: bin, TMPDIR: place, SEALWIRE_ADMIN_PATH: place, SEALWIRE_APT_PAUSE_S: "0" },
+    });
+    expect(status, stderr).toBe(0);
+    const [required, missing] = stdout.trimEnd().split("|");
+    const calls = readFileSync(log, "utf8").split("\n").filter(Boolean);
+    return {
+      required: required!.split(" ").map((value) => value === "1"),
+      missing: missing!.trim().split(" ").filter(Boolean),
+      installs: calls.filter((call) => call.includes(" install ")).map((call) => call.split(" ").at(-1)),
+      updates: calls.filter((call) => call.endsWith(" update")).length,
+    };
+  }
+
+  test("nothing is fetched where everything is there, and all of it has to work", () => {
+    const apt = { updates: true, available: [] };
+    expect(sourced({ here: ["haproxy", "redis-server", "ip"], apt })).toEqual({
+      required: [true, true, true],
+      missing: [],
+      installs: [],
+      updates: 0,
+    });
+  });
+
+  test("what is missing is installed, and nothing else; what was installed has to work", () => {
+    const apt = { updates: true, available: ["haproxy", "iproute2"] };
+    expect(sourced({ here: ["redis-server"], apt })).toEqual({
+      required: [true, true, true],
+      missing: [],
+      installs: ["haproxy", "iproute2"],
+      updates: 1,
+    });
+  });
+
+  test("where apt-get works and a package can't be had after three tries, a skip is a failure", () => {
+    const apt = { updates: true, available: ["haproxy", "iproute2"] };
+    expect(sourced({ here: [], apt })).toEqual({
+      required: [true, true, true],
+      missing: ["redis-server"],
+      installs: ["haproxy", "redis-server", "iproute2", "redis-server", "redis-server"],
+      updates: 3,
+    });
+  });
+
+  test("without a network a skip is allowed, and told; what is there has to work all the same", () => {
+    expect(sourced({ here: ["haproxy"], apt: { updates: false, available: [] } })).toMatchObject({
+      required: [true, false, false],
+      missing: ["redis-server", "iproute2"],
+      updates: 3,
+    });
+  });
+
+  test("without apt-get, or the right to use it, nothing is tried", () => {
+    const none = { required: [false, false, false], missing: ["haproxy", "redis-server", "iproute2"] };
+    expect(sourced({ here: [] })).toMatchObject(none);
+    const apt = { updates: true, available: ["haproxy"] };
+    expect(sourced({ here: [], apt, user: 1_000 })).toMatchObject({ ...none, installs: [], updates: 0 });
+  });
+});
+
+test("skipped tests are counted by the reason in their titles, whatever parentheses it has", () => {
+  const skipped = (fullName: string) => ({ status: "skipped", fullName });
+  const report = {
+    testResults: [
+      {
+        name: "/somewhere/test/one.test.ts",
+        assertionResults: [
+          { status: "passed", fullName: "runs (skipped: no)" },
+          skipped("HAProxy (skipped: HAProxy is not installed)"),
+          skipped("namespaces (skipped: no right (to make them)) and (more)"),
+          skipped("others (skipped: no right (to make them)) and more"),
+        ],
+      },
+      { name: "/somewhere/test/two.test.ts", assertionResults: [skipped("it says nothing")] },
+    ],
+  };
+  expect([...skippedTests(report)]).toEqual([
+    ["no right (to make them)", 2],
+    ["HAProxy is not installed", 1],
+    ["without a reason, in two.test.ts: it says nothing", 1],
+  ]);
+  expect(skippedText(skippedTests(report)).split("\n")[0]).toBe("4 tests were SKIPPED:");
+  expect(skippedText(new Map())).toBe("");
 });

@@ -3,21 +3,12 @@
 import process from "node:process";
 import { buildCommand } from "@stricli/core";
 import type { Connection } from "../index.ts";
-import type { PeerOptions } from "../protocol/noise/noiseOptions.ts";
 import type { ConnectionStateListener } from "../rpc/peer.ts";
 import type { Target } from "./dialling.ts";
 import { CommandError } from "./exitCodes.ts";
+import { type AllKeys, allKeys, type OtherKeyFlags, otherKeyFlags, wipeAllKeys } from "./otherKeyFlags.ts";
 import { errorText, note, result } from "./output.ts";
-import {
-  addressOf,
-  describePeer,
-  type PeerFlags,
-  peerFlags,
-  peerOptions,
-  peersFileOf,
-  wholeNumber,
-  wipeOptions,
-} from "./peerFlags.ts";
+import { addressOf, describePeer, type PeerFlags, peerFlags, peersFileOf, wholeNumber } from "./peerFlags.ts";
 import { usePeers } from "./peersCommands.ts";
 import { listenSealed } from "./proxy/openingSide.ts";
 import { listenPlain } from "./proxy/plainSide.ts";
@@ -25,7 +16,7 @@ import { ProxyCounts, serveStatus } from "./proxy/proxyStatus.ts";
 import { SealingSide } from "./proxy/sealingSide.ts";
 import { SecretSources } from "./secrets.ts";
 
-interface ProxyFlags extends PeerFlags {
+interface ProxyFlags extends PeerFlags, OtherKeyFlags {
   readonly seal: boolean;
   readonly open: boolean;
   readonly listen: Target;
@@ -44,14 +35,14 @@ interface Side {
   readonly port: number;
   readonly stats: object;
   /** Takes other keys; how many peers lost their connections. */
-  reload(keys: PeerOptions): Promise<number>;
+  reload(keys: AllKeys): Promise<number>;
   /** Takes no more, and resolves when what is open has ended or the grace is over. */
   close(): Promise<void>;
   /** Ends the grace. */
   cut(): void;
 }
 
-async function startSealing(flags: ProxyFlags, keys: PeerOptions, counts: ProxyCounts): Promise<Side> {
+async function startSealing(flags: ProxyFlags, keys: AllKeys, counts: ProxyCounts): Promise<Side> {
   const { target, timeout, grace, maxConnections, connections, unsafePlain } = flags;
   const options = {
     endpoints: target,
@@ -83,7 +74,7 @@ async function startSealing(flags: ProxyFlags, keys: PeerOptions, counts: ProxyC
   };
 }
 
-async function startOpening(flags: ProxyFlags, keys: PeerOptions, counts: ProxyCounts): Promise<Side> {
+async function startOpening(flags: ProxyFlags, keys: AllKeys, counts: ProxyCounts): Promise<Side> {
   const [target, ...others] = flags.target;
   if (others.length > 0) throw new CommandError("usage", "--open has one --target");
   const tell: ConnectionStateListener = (connection: Connection, state, error) => {
@@ -127,13 +118,13 @@ async function reload(
   try {
     if (flags.knownPeers !== undefined)
       await usePeers(peersFileOf(flags.knownPeers), (peers) => peers.list());
-    const keys = peerOptions(flags, (source) => sources.read(source));
+    const keys = allKeys(flags, (source) => sources.read(source));
     try {
       const dropped = await side.reload(keys);
       counts.reloads++;
       result(flags, { event: "reloaded", dropped }, `reloaded, ${dropped} connections end`);
     } finally {
-      wipeOptions(keys);
+      wipeAllKeys(keys);
     }
   } catch (error) {
     const text = `not reloaded, everything stays: ${errorText(error)}`;
@@ -181,7 +172,8 @@ export const proxy = buildCommand({
       "One side seals what plain clients send to it, the other opens it and passes it to the service. Every TCP",
       "connection is a stream of its own; ends, half ends and pressure pass through. The plain side stays on this",
       "machine (loopback addresses and Unix sockets) unless --unsafe-plain is given.",
-      "SIGHUP reads keys and known peers anew; peers that are accepted no more lose their connections. SIGTERM lets",
+      "SIGHUP reads keys and known peers anew; peers that are accepted no more lose their connections, and --other-psk",
+      "and --other-key accept the next keys beside those of before while both are in use. SIGTERM lets",
       "open connections end for --grace milliseconds; a second one cuts them.",
       "",
       "Examples:",
@@ -193,6 +185,7 @@ export const proxy = buildCommand({
   parameters: {
     flags: {
       ...peerFlags,
+      ...otherKeyFlags,
       seal: { kind: "boolean", brief: "Plain connections in, sealed ones out", default: false },
       open: { kind: "boolean", brief: "Sealed connections in, plain ones out", default: false },
       listen: text("HOST:PORT (0: any free port) or unix:PATH", "ADDRESS"),
@@ -246,13 +239,15 @@ export const proxy = buildCommand({
     if (flags.seal === flags.open) throw new CommandError("usage", "say which: --seal or --open");
     if (flags.seal && (flags.proxyProtocol || flags.balancer !== undefined))
       throw new CommandError("usage", "--proxy-protocol and --balancer go with --open");
+    if (flags.seal && flags.otherKey !== undefined)
+      throw new CommandError("usage", "--other-key goes with --open: a client has one key");
     const mode = flags.seal ? "seal" : "open";
     const counts = new ProxyCounts();
     const sources = new SecretSources();
     try {
-      const keys = peerOptions(flags, (source) => sources.read(source));
+      const keys = allKeys(flags, (source) => sources.read(source));
       const start = flags.seal ? startSealing : startOpening;
-      const side = await start(flags, keys, counts).finally(() => wipeOptions(keys));
+      const side = await start(flags, keys, counts).finally(() => wipeAllKeys(keys));
       const record = (): object => counts.record(mode, side.stats);
       const status = flags.status === undefined ? undefined : await serveStatus(flags.status, counts, record);
       const where = "path" in flags.listen ? flags.listen.path : `${flags.listen.host}:${side.port}`;

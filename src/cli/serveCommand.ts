@@ -3,16 +3,14 @@
 import process from "node:process";
 import { buildCommand } from "@stricli/core";
 import type { SealwireError } from "../base/errors.ts";
-import { type Connection, listen, type Message, type OtherKeys, type Server } from "../index.ts";
-import type { PeerOptions } from "../protocol/noise/noiseOptions.ts";
+import { type Connection, listen, type Message, type Server } from "../index.ts";
 import { CommandError } from "./exitCodes.ts";
+import { type AllKeys, allKeys, type OtherKeyFlags, otherKeyFlags, wipeAllKeys } from "./otherKeyFlags.ts";
 import { errorText, note, result } from "./output.ts";
-import { addressOf, describePeer, type PeerFlags, peerFlags, peerOptions, wipeOptions } from "./peerFlags.ts";
-import { readKey, sourceBrief } from "./secrets.ts";
+import { addressOf, describePeer, type PeerFlags, peerFlags } from "./peerFlags.ts";
+import { SecretSources } from "./secrets.ts";
 
-interface ServeFlags extends PeerFlags {
-  readonly otherKey?: readonly string[];
-  readonly otherPsk?: readonly string[];
+interface ServeFlags extends PeerFlags, OtherKeyFlags {
   readonly echo: boolean;
   readonly stat: boolean;
   readonly listen: ReturnType<typeof addressOf>;
@@ -25,32 +23,12 @@ function endAsked(): Promise<void> {
   });
 }
 
-/** The keys that the flags name, as they are now. */
-function serverKeys(flags: ServeFlags): PeerOptions & OtherKeys {
-  const options: PeerOptions & OtherKeys = peerOptions(flags);
-  const { otherKey, otherPsk } = flags;
-  try {
-    if (otherKey !== undefined) options.otherStaticKeys = otherKey.map((source) => readKey(source));
-    if (otherPsk !== undefined) options.otherPsks = otherPsk.map((source) => readKey(source));
-  } catch (error) {
-    wipeKeys(options);
-    throw error;
-  }
-  return options;
-}
-
-function wipeKeys(options: PeerOptions & OtherKeys): void {
-  wipeOptions(options);
-  for (const secret of [...(options.otherStaticKeys ?? []), ...(options.otherPsks ?? [])])
-    if (secret instanceof Uint8Array) secret.fill(0);
-}
-
 /** On SIGHUP, reads all keys again. A mistake is told, and changes nothing. Returns what ends that. */
-function reloadOnHangUp(flags: ServeFlags, server: Server): () => void {
+function reloadOnHangUp(flags: ServeFlags, sources: SecretSources, server: Server): () => void {
   const reload = async (): Promise<void> => {
-    let options: (PeerOptions & OtherKeys) | undefined;
+    let options: AllKeys | undefined;
     try {
-      options = serverKeys(flags);
+      options = allKeys(flags, (source) => sources.read(source));
       const drained = await server.reload(options);
       if (flags.json) result(flags, { event: "reloaded", drained }, "");
       else note(flags, `read the keys again; connections that are drained since theirs are gone: ${drained}`);
@@ -58,7 +36,7 @@ function reloadOnHangUp(flags: ServeFlags, server: Server): () => void {
       if (flags.json) result(flags, { event: "reload failed", error: errorText(error) }, "");
       else note(flags, `the keys stay as they were: ${errorText(error)}`);
     } finally {
-      if (options !== undefined) wipeKeys(options);
+      if (options !== undefined) wipeAllKeys(options);
     }
   };
   const onHangUp = (): void => void reload();
@@ -83,31 +61,35 @@ function tell(
   else note(flags, `${state} ${remoteAddress} (${peer})${reason}`);
 }
 
+async function run(flags: ServeFlags, sources: SecretSources): Promise<void> {
+  const options = allKeys(flags, (source) => sources.read(source));
+  const ended = endAsked();
+  const server = await listen({
+    ...flags.listen,
+    ...options,
+    handshakeTimeoutMs: flags.timeout,
+    onMessage: echo,
+    stat: flags.stat && (() => true),
+    onConnectionState: (connection, state, error) => tell(flags, connection, state, error),
+  }).finally(() => wipeAllKeys(options));
+  const endReloads = reloadOnHangUp(flags, sources, server);
+  const where = server.path ?? `${"host" in flags.listen ? flags.listen.host : ""}:${server.port}`;
+  result(flags, { event: "listening", port: server.port, path: server.path }, `listening on ${where}`);
+  await ended;
+  await server.close();
+  endReloads();
+}
+
 export const serve = buildCommand({
   docs: {
     brief: "Run a server that echoes requests",
     fullDescription:
-      "Listens until it is interrupted, then closes in good order. SIGHUP makes it read its keys again, from the same sources: connections whose keys are accepted no more are drained.\n\nExamples:\n  sealwire serve --echo --psk shared.psk\n  sealwire serve --echo --listen 0.0.0.0:7000 --key server.key --peer PUBLIC-KEY-OF-A-CLIENT",
+      "Listens until it is interrupted, then closes in good order. SIGHUP makes it read its keys again, from the same sources (what came by a descriptor or standard input stays): connections whose keys are accepted no more are drained.\n\nExamples:\n  sealwire serve --echo --psk shared.psk\n  sealwire serve --echo --psk shared.psk --other-psk next.psk\n  sealwire serve --echo --listen 0.0.0.0:7000 --key server.key --peer PUBLIC-KEY-OF-A-CLIENT",
   },
   parameters: {
     flags: {
       ...peerFlags,
-      otherKey: {
-        kind: "parsed",
-        parse: String,
-        brief: `A further private key, for clients that pin its public key: ${sourceBrief}; up to three`,
-        optional: true,
-        variadic: true,
-        placeholder: "SOURCE",
-      },
-      otherPsk: {
-        kind: "parsed",
-        parse: String,
-        brief: `A further pre-shared key that is accepted: ${sourceBrief}; up to three`,
-        optional: true,
-        variadic: true,
-        placeholder: "SOURCE",
-      },
+      ...otherKeyFlags,
       echo: { kind: "boolean", brief: "Answer every request with its own bytes", default: false },
       stat: { kind: "boolean", brief: "Let peers ask for counters (sealwire stat)", default: false },
       listen: {
@@ -122,21 +104,11 @@ export const serve = buildCommand({
   },
   async func(flags: ServeFlags) {
     if (!flags.echo) throw new CommandError("usage", "say what to serve: --echo");
-    const options = serverKeys(flags);
-    const ended = endAsked();
-    const server = await listen({
-      ...flags.listen,
-      ...options,
-      handshakeTimeoutMs: flags.timeout,
-      onMessage: echo,
-      stat: flags.stat && (() => true),
-      onConnectionState: (connection, state, error) => tell(flags, connection, state, error),
-    }).finally(() => wipeKeys(options));
-    const endReloads = reloadOnHangUp(flags, server);
-    const where = server.path ?? `${"host" in flags.listen ? flags.listen.host : ""}:${server.port}`;
-    result(flags, { event: "listening", port: server.port, path: server.path }, `listening on ${where}`);
-    await ended;
-    await server.close();
-    endReloads();
+    const sources = new SecretSources();
+    try {
+      await run(flags, sources);
+    } finally {
+      sources.wipe();
+    }
   },
 });

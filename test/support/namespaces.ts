@@ -29,6 +29,17 @@ export function whyNoNamespaces(): string | undefined {
   return undefined;
 }
 
+/** Why no latency and loss can be made, where namespaces can; undefined where they can. */
+export function whyNoNetem(): string | undefined {
+  const probe = new Namespace("netem");
+  try {
+    if (ipWorks(`-n ${probe.name} qdisc add dev lo root netem delay 1ms`, "tc")) return undefined;
+    return "this kernel has no netem: latency is tested through a proxy instead, loss is not";
+  } finally {
+    probe.destroy();
+  }
+}
+
 export class Namespace {
   readonly name: string;
 

@@ -36,7 +36,7 @@ async function runEach(runtime: Runtime, suites: readonly string[]): Promise<Map
 export async function registerSuites(role: "node" | "node-current" | "bun" | "deno"): Promise<void> {
   const runtime = runtimes().find((candidate) => isNamed(candidate, role));
   // test/runtimes.test.ts says why a runtime is missing, and fails where it must not be.
-  if (runtime === undefined) return void test.skip(`${role} is not here`);
+  if (runtime === undefined) return void test.skip(`${role} (skipped: it is not here)`);
   // The machine's Node is the current one: its rows stand in the file of its first role.
   if (runtime.roles[0] !== role) return void test(`${role} is ${runtime.roles[0]}`, () => {});
 
@@ -44,8 +44,11 @@ export async function registerSuites(role: "node" | "node-current" | "bun" | "de
   for (const [suite, cases] of results) {
     describe(`${suite} · ${runtime.label} (${runtime.version})`, () => {
       for (const result of cases) {
-        const run = result.status === "skip" ? test.skip : test;
-        run(result.name, () => {
+        if (result.status === "skip") {
+          test.skip(`${result.name} (skipped: ${result.reason})`, () => {});
+          continue;
+        }
+        test(result.name, () => {
           if (result.status === "fail") throw new Error(result.error);
         });
       }

@@ -1,9 +1,9 @@
 // proxy --open: calls of sealing sides in, one plain connection for each to the target.
 
 import { listen, type Message, type Server, type ServerOptions } from "../../index.ts";
-import type { PeerOptions } from "../../protocol/noise/noiseOptions.ts";
 import { ConsoleReport } from "../../rpc/listeners.ts";
 import type { Target } from "../dialling.ts";
+import type { AllKeys } from "../otherKeyFlags.ts";
 import { errorText } from "../output.ts";
 import { dialPlain, type PlainOptions } from "./plainSide.ts";
 import type { PlainSocket } from "./plainSocket.ts";
@@ -63,11 +63,7 @@ async function carry(message: Message, options: OpeningOptions, counts: ProxyCou
 }
 
 /** Starts to listen. Every call takes a place until its plain connection is gone. */
-export function listenSealed(
-  options: OpeningOptions,
-  keys: PeerOptions,
-  counts: ProxyCounts,
-): Promise<Server> {
+export function listenSealed(options: OpeningOptions, keys: AllKeys, counts: ProxyCounts): Promise<Server> {
   const { most, balancers, timeoutMs, graceMs, onConnectionState } = options;
   const streams = Math.max(most, LEAST_STREAMS);
   return listen({

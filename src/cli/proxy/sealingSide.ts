@@ -2,8 +2,8 @@
 
 import { SealwireError } from "../../base/errors.ts";
 import { type Client, type ClientOptions, connect } from "../../index.ts";
-import type { PeerOptions } from "../../protocol/noise/noiseOptions.ts";
 import { ConsoleReport } from "../../rpc/listeners.ts";
+import type { AllKeys } from "../otherKeyFlags.ts";
 import { errorText } from "../output.ts";
 import type { PlainSocket } from "./plainSocket.ts";
 import type { ProxyCounts } from "./proxyStatus.ts";
@@ -26,7 +26,7 @@ export class SealingSide {
   readonly #running = new Set<Promise<void>>();
   #client: Client;
 
-  constructor(options: SealingOptions, keys: PeerOptions, counts: ProxyCounts) {
+  constructor(options: SealingOptions, keys: AllKeys, counts: ProxyCounts) {
     this.#options = options;
     this.#counts = counts;
     this.#client = this.#connect(keys);
@@ -36,7 +36,7 @@ export class SealingSide {
     return this.#client.stats;
   }
 
-  #connect(keys: PeerOptions): Client {
+  #connect(keys: AllKeys): Client {
     const { most, dialTimeoutMs, ...options } = this.#options;
     return connect({
       ...options,
@@ -88,7 +88,7 @@ export class SealingSide {
   }
 
   /** From here on connections are made with these keys. Those that are open go on. */
-  reload(keys: PeerOptions): void {
+  reload(keys: AllKeys): void {
     const before = this.#client;
     this.#client = this.#connect(keys);
     // It ends when the last of those is over that it may carry, however long that takes.
