@@ -46,6 +46,49 @@ afterEach(async () => {
 const ask = async (from: Client): Promise<number> =>
   Number(new TextDecoder().decode(await from.request(body)));
 
+interface Visit {
+  readonly servedBy?: number;
+  readonly error?: string;
+  /** How many workers had been told to have exited when it began. */
+  readonly exitedBefore: number;
+}
+
+/** So many clients at once that come, ask and go, one after the other, without end. */
+class Visitors {
+  static readonly AT_ONCE = 8;
+  readonly visits: Visit[] = [];
+  begun = 0;
+  #running = true;
+  readonly #all: Promise<unknown>;
+
+  constructor(port: number, exited: () => number) {
+    const come = async (): Promise<void> => {
+      while (this.#running) {
+        const exitedBefore = exited();
+        this.begun++;
+        // Shorter than the default: one of node:cluster's may have nobody who answers.
+        const one = connect({ port, psk, maxConnections: 1, handshakeTimeoutMs: 3_000 });
+        const visit = await ask(one).then(
+          (servedBy) => ({ servedBy, exitedBefore }),
+          (error) => ({ error: error.code as string, exitedBefore }),
+        );
+        this.visits.push(visit);
+        await one.close();
+      }
+    };
+    this.#all = Promise.all(Array.from({ length: Visitors.AT_ONCE }, come));
+  }
+
+  servedBy(pid: number): number {
+    return this.visits.filter((visit) => visit.servedBy === pid).length;
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    await this.#all;
+  }
+}
+
 async function listening(): Promise<NetServer> {
   const server = createServer();
   await new Promise<void>((done) => server.listen({ port: 0, host: "127.0.0.1", backlog: 64 }, done));
@@ -56,7 +99,7 @@ const close = (server: NetServer) => new Promise<void>((done) => server.close(()
 
 for (const runtime of runtimes()) {
   describe(`${runtime.label} (${runtime.version})`, () => {
-    test("two workers share a port: one is killed, nothing else notices, and it is replaced", async () => {
+    test("two workers share a port: one is killed while clients come, nothing else notices, and it is replaced", async () => {
       const [port] = (await freePorts(1)) as [number];
       const supervisor = started(
         new JsonProcess(runtime, multiCore, ["2"], { env: { PORT: `${port}`, PSK: psk } }),
@@ -74,12 +117,16 @@ for (const runtime of runtimes()) {
       expect([...new Set(servedBy.values())].sort()).toEqual([...supervised].sort());
 
       const [killed] = supervised as unknown as Iterable<number>;
+      // Others come without end, and are being accepted whenever it is that the worker dies.
+      const visitors = new Visitors(port, () => supervisor.all("exited").length);
+      await until(() => visitors.servedBy(killed!) >= 8, "visitors of the worker that is killed");
       const lost = all.filter((each) => servedBy.get(each) === killed);
       const kept = all.filter((each) => servedBy.get(each) !== killed);
       process.kill(killed!, "SIGKILL");
       const outcomes = await Promise.all(kept.map(ask));
       expect(outcomes).toEqual(kept.map((each) => servedBy.get(each)));
       await supervisor.entryWith("exited");
+      const goneAt = visitors.visits.length;
       for (const outcome of await Promise.allSettled(lost.map(ask))) {
         if (outcome.status === "rejected")
           expect(outcome.reason.code).toMatch(/^ERR_(CONNECTION_LOST|HANDSHAKE|DIAL_FAILED)$/);
@@ -93,6 +140,23 @@ for (const runtime of runtimes()) {
         const fresh = await Promise.all(Array.from({ length: 8 }, () => ask(client(port)).catch(() => 0)));
         return fresh.includes(third);
       }, "the new worker to be given connections");
+      await until(() => visitors.servedBy(third) >= 8, "visitors of the new worker");
+      expect(await Promise.all(kept.map(ask)), "the others go on").toEqual(outcomes);
+      await visitors.stop();
+      expect(visitors.visits, "every visit settles").toHaveLength(visitors.begun);
+      const failed = visitors.visits.filter(({ error }) => error !== undefined);
+      // Only those can have met the dying worker that came before it was gone: one in each place, and one more at most.
+      for (const { error, exitedBefore } of failed) {
+        expect(error).toMatch(/^ERR_(CONNECTION_LOST|HANDSHAKE|HANDSHAKE_TIMEOUT|DIAL_FAILED)$/);
+        expect(exitedBefore, error).toBe(0);
+      }
+      // A connection that node:cluster hands to a worker that dies before it has taken it stays with nobody.
+      const unanswered = failed.filter(({ error }) => error === "ERR_HANDSHAKE_TIMEOUT");
+      expect(unanswered.length).toBeLessThanOrEqual(sharing === "node:cluster" ? 1 : 0);
+      expect(failed.length).toBeLessThanOrEqual(2 * Visitors.AT_ONCE);
+      expect(visitors.visits.slice(goneAt).map((visit) => visit.servedBy)).toContain(
+        [...supervised].find((pid) => pid !== killed && pid !== third),
+      );
       supervisor.kill("SIGTERM");
       await supervisor.exited;
       expect(supervisor.all("exited")).toHaveLength(3);

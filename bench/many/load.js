@@ -1,12 +1,13 @@
-// The clients of a measurement: `node bench/many/load.js '<JSON>'`. `requests`: so many, over `connections`, each with
-// `inFlight` at once. `handshakes`: so many connections one after another, eight at a time, each with one request.
-// `idle`: so many connections that stay until the standard input ends. Prints when it is done.
+// The clients of a measurement: `node bench/many/load.js '<JSON>'`. `warmUp`: so many requests before it. `requests`: so
+// many, over `connections`, each with `inFlight` at once. `handshakes`: so many connections one after another, eight at a
+// time, each with one request. `idle`: so many connections that stay until the standard input ends. Prints when it is done.
 import process from "node:process";
 import { connect } from "../../dist/index.js";
 
 const {
   port,
   psk,
+  warmUp = 0,
   requests = 0,
   connections = 1,
   inFlight = 1,
@@ -30,15 +31,19 @@ if (requests > 0 || idle > 0) {
   let next = 0;
   await each(clients.length, 16, () => clients[next++].request(body));
 }
+/** So many requests over all clients. */
+async function ask(count) {
+  const share = Math.ceil(count / clients.length);
+  await Promise.all(clients.map((one) => each(share, inFlight, () => one.request(body))));
+}
+
+if (warmUp > 0) await ask(warmUp);
 print({ ready: true });
 process.stdin.resume();
 await new Promise((resolve) => process.stdin.once("data", resolve));
 
 const began = performance.now();
-if (requests > 0) {
-  const share = Math.floor(requests / clients.length);
-  await Promise.all(clients.map((each_) => each(share, inFlight, () => each_.request(body))));
-}
+if (requests > 0) await ask(requests);
 await each(handshakes, 8, async () => {
   const one = client();
   await one.request(body);
@@ -46,5 +51,5 @@ await each(handshakes, 8, async () => {
 });
 print({ doneMs: performance.now() - began });
 await new Promise((resolve) => process.stdin.once("data", resolve));
-await Promise.all(clients.map((each_) => each_.close()));
+await Promise.all(clients.map((one) => one.close()));
 process.exit(0);

@@ -1,10 +1,11 @@
 // Processes that the commands of this folder start, the lines of JSON that those print, and the processor time that the
-// system has counted for them (Linux).
+// system has counted for them (Linux). None of them outlives the command.
 import { execFileSync, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
+import process from "node:process";
 import { createInterface } from "node:readline";
 
-const WAIT_MS = 240_000;
+const WAIT_MS = 90_000;
 const ticksPerSecond = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
 
 /** User and system time of a process so far, in milliseconds; as exact as the system's tick (10 ms). */
@@ -23,13 +24,20 @@ export function residentBytes(pid) {
 export async function until(ready, what) {
   const end = performance.now() + WAIT_MS;
   while (!ready()) {
-    if (performance.now() > end) throw new Error(`waited too long for ${what}`);
+    if (performance.now() > end) throw new Error(`waited ${WAIT_MS / 1_000} s for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 
+const running = new Set();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
+
 export class Program {
   entries = [];
+  #hasExited = false;
 
   constructor(runtime, script, args = [], env = {}) {
     const command = [...runtime.args, script, ...args];
@@ -37,7 +45,16 @@ export class Program {
       env: { ...process.env, ...env },
       stdio: ["pipe", "pipe", "inherit"],
     });
-    this.exited = new Promise((resolve) => this.child.on("exit", resolve));
+    running.add(this.child);
+    this.exited = new Promise((resolve) => {
+      this.child.on("exit", () => {
+        this.#hasExited = true;
+        running.delete(this.child);
+        resolve();
+      });
+    });
+    // Who has exited can't be told anything; that is noticed where its answer is waited for.
+    this.child.stdin.on("error", () => {});
     createInterface({ input: this.child.stdout }).on("line", (line) => {
       if (line.startsWith("{")) this.entries.push(JSON.parse(line));
     });
@@ -47,9 +64,15 @@ export class Program {
     return this.entries.filter((entry) => key in entry);
   }
 
-  async first(key) {
-    await until(() => this.all(key).length > 0, key);
-    return this.all(key)[0];
+  /** Waits until there are more than `seen` entries with this key; the first one of those that are new. */
+  async next(key, seen = 0) {
+    await until(() => this.all(key).length > seen || this.#hasExited, key);
+    if (this.all(key).length <= seen) throw new Error(`a process ended before it told ${key}`);
+    return this.all(key)[seen];
+  }
+
+  first(key) {
+    return this.next(key);
   }
 
   async end(signal = "SIGTERM") {
@@ -59,5 +82,6 @@ export class Program {
 }
 
 export function median(values) {
-  return [...values].sort((a, b) => a - b)[values.length >> 1];
+  const sorted = [...values].sort((a, b) => a - b);
+  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
 }
