@@ -17,11 +17,18 @@ const FRESH_MS = 30_000;
 const FLOOR_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 
+export interface ResolverEvents {
+  /** What was found, never nothing. Where this throws, the lookup has failed with that. */
+  onTargets(targets: readonly Target[]): void;
+  /** A lookup, or a part of it, failed. */
+  onLookupFailed(): void;
+}
+
 export class EndpointResolver {
   readonly #find: (signal: AbortSignal) => Promise<Found>;
   readonly #timeoutMs: number;
   readonly #news: EndpointNews;
-  readonly #onTargets: (targets: readonly Target[]) => void;
+  readonly #events: ResolverEvents;
   readonly #random: () => number;
   #underWay: Promise<void> | undefined;
   #abort: AbortController | undefined;
@@ -36,27 +43,29 @@ export class EndpointResolver {
   /** Lookups since the client was made. */
   lookups = 0;
 
-  /**
-   * @param timeoutMs for one lookup in all
-   * @param onTargets told what was found, never nothing
-   */
+  /** @param timeoutMs for one lookup in all */
   constructor(
     find: (signal: AbortSignal) => Promise<Found>,
     timeoutMs: number,
     news: EndpointNews,
-    onTargets: (targets: readonly Target[]) => void,
+    events: ResolverEvents,
     random: () => number = Math.random,
   ) {
     this.#find = find;
     this.#timeoutMs = timeoutMs;
     this.#news = news;
-    this.#onTargets = onTargets;
+    this.#events = events;
     this.#random = random;
   }
 
   /** A lookup is under way: settles, without an error, when it is over. */
   get underWay(): Promise<void> | undefined {
     return this.#underWay;
+  }
+
+  /** What was found may be old, or nothing was found yet. */
+  get isStale(): boolean {
+    return performance.now() >= this.#staleAt;
   }
 
   /** Somebody calls: looks up again if that is due. */
@@ -118,13 +127,13 @@ export class EndpointResolver {
     try {
       const { targets, error } = await orAborted(this.#find(abort.signal), abort.signal);
       if (this.#closed) return;
+      if (targets.length > 0) this.#events.onTargets(targets);
       if (error === undefined) {
         this.error = undefined;
         this.#failuresInARow = 0;
         this.#staleAt = performance.now() + FRESH_MS;
         this.#pause(FLOOR_MS);
       } else this.#failed(error);
-      if (targets.length > 0) this.#onTargets(targets);
     } catch (error) {
       this.#failed(error);
     } finally {
@@ -136,7 +145,9 @@ export class EndpointResolver {
   #failed(error: unknown): void {
     this.error = error;
     this.#pause(Math.min(FLOOR_MS * 2 ** this.#failuresInARow++, LONGEST_PAUSE_MS / 2));
-    if (!this.#closed) this.#news.lookupFailed(error);
+    if (this.#closed) return;
+    this.#news.lookupFailed(error);
+    this.#events.onLookupFailed();
   }
 
   #pause(ms: number): void {

@@ -7,24 +7,29 @@ import { attemptOrder, Choice, firstPriority, lessLoaded } from "./endpointChoic
 import { EndpointMember, type MemberEvents } from "./endpointMember.ts";
 import { EndpointNews, type LeavingReason } from "./endpointNews.ts";
 import type { CheckedEndpoint, EndpointSource } from "./endpointOptions.ts";
-import { EndpointResolver } from "./endpointResolver.ts";
+import { EndpointResolver, type ResolverEvents } from "./endpointResolver.ts";
 import type { Found, Target, TargetFinder } from "./endpointTargets.ts";
 import { byRendezvous } from "./rendezvous.ts";
+import { StandingLookups } from "./standingLookups.ts";
 
 export interface EndpointsContext extends Omit<ClientContext, "address">, EndpointSource {
   /** The context of one endpoint: its keys, and what releases them. */
-  readonly contextOf: (endpoint: CheckedEndpoint) => Pick<ClientContext, "handshake" | "wipeKeys">;
+  readonly contextOf: (endpoint: CheckedEndpoint) => EndpointContext;
 }
+
+type EndpointContext = Pick<ClientContext, "handshake" | "wipeKeys">;
 
 /** A lookup takes as long as the system's resolver, which tries several servers. */
 const LOOKUP_TIMEOUT_MS = 15_000;
 
-export class EndpointSet implements MemberEvents {
+export class EndpointSet implements MemberEvents, ResolverEvents {
   readonly #context: EndpointsContext;
   readonly #onOpen: () => void;
   readonly #news: EndpointNews;
   readonly resolver: EndpointResolver;
   #finder: TargetFinder | undefined;
+  /** With `keepConnected`. */
+  readonly #standing: StandingLookups | undefined;
   readonly #members = new Map<string, EndpointMember>();
   /** Closed since they are no endpoints any more; their calls finish. */
   readonly #leaving = new Map<EndpointMember, Promise<void>>();
@@ -33,6 +38,8 @@ export class EndpointSet implements MemberEvents {
   #choice = new Choice<EndpointMember>([]);
   /** Those that are open: of the first priority that has some. */
   #open = new Choice<EndpointMember>([]);
+  /** When a failing member may be probed at the earliest, by performance.now(). */
+  #probeNotBefore = Number.NEGATIVE_INFINITY;
   /** Of members that are gone. */
   #gone: ConnectionTotals = sumTotals([]);
   #keepsAlive = true;
@@ -45,12 +52,11 @@ export class EndpointSet implements MemberEvents {
     this.#context = context;
     this.#onOpen = onOpen;
     this.#news = new EndpointNews(client);
-    this.resolver = new EndpointResolver(
-      (signal) => this.#find(signal),
-      LOOKUP_TIMEOUT_MS,
-      this.#news,
-      (targets) => this.#take(targets),
-    );
+    this.resolver = new EndpointResolver((signal) => this.#find(signal), LOOKUP_TIMEOUT_MS, this.#news, this);
+    if (context.keepConnected) {
+      this.#standing = new StandingLookups(() => this.#lookUpAgain());
+      this.resolver.refreshIfStale();
+    }
   }
 
   get members(): readonly EndpointMember[] {
@@ -81,6 +87,7 @@ export class EndpointSet implements MemberEvents {
   keepAlive(on: boolean): void {
     this.#keepsAlive = on;
     this.resolver.keepAlive(on);
+    this.#standing?.keepAlive(on);
     for (const { client } of this.#withLeaving) keepAlive(client, on);
   }
 
@@ -90,6 +97,7 @@ export class EndpointSet implements MemberEvents {
 
   /** Closes all, and waits until those that left are gone, too. */
   async close(): Promise<void> {
+    this.#standing?.close();
     this.resolver.close();
     const closed = this.members.map((member) => this.#closeMember(member, "closed"));
     await Promise.all([...closed, ...this.#leaving.values()]);
@@ -138,17 +146,24 @@ export class EndpointSet implements MemberEvents {
   #probe(): void {
     if (this.#well === this.#members.size) return;
     const now = performance.now();
+    // Known until a member's state changes, so that a call does not ask all of a thousand.
+    if (now < this.#probeNotBefore) return;
+    this.#probeNotBefore = Number.POSITIVE_INFINITY;
     for (const member of this.#members.values()) {
-      if (member.state === "failing" && member.notBefore <= now) {
+      if (member.state !== "failing") continue;
+      if (member.notBefore <= now) {
+        this.#probeNotBefore = Number.NEGATIVE_INFINITY;
         member.connect();
         return;
       }
+      this.#probeNotBefore = Math.min(this.#probeNotBefore, member.notBefore);
     }
   }
 
   #sort(): void {
     const well = this.members.filter((member) => member.isInChoice);
     this.#well = well.length;
+    this.#probeNotBefore = Number.NEGATIVE_INFINITY;
     this.#choice = new Choice(firstPriority(well));
     this.#open = new Choice(firstPriority(well.filter((member) => member.state === "open")));
   }
@@ -166,26 +181,50 @@ export class EndpointSet implements MemberEvents {
     return this.#finder.find(signal);
   }
 
-  #take(targets: readonly Target[]): void {
+  /** @throws SealwireError ERR_INVALID_ARGUMENT where the keys of one fit no handshake; then nothing has changed */
+  onTargets(targets: readonly Target[]): void {
     const keys = new Set(targets.map(({ key }) => key));
-    const before = new Set(this.#members.keys());
+    const added = this.#withContexts(targets.filter(({ key }) => !this.#members.has(key)));
     for (const target of targets) {
       const member = this.#members.get(target.key);
-      if (member === undefined) this.#add(target);
-      else member.target = target;
+      if (member !== undefined) member.target = target;
     }
+    const joined = added.map(([target, context]) => this.#add(target, context));
     for (const [key, member] of [...this.#members]) if (!keys.has(key)) this.#leave(key, member);
     this.#sort();
-    for (const [key, member] of [...this.#members]) if (!before.has(key)) this.#news.joined(member);
+    for (const member of joined) this.#news.joined(member);
   }
 
-  #add(target: Target): void {
+  onLookupFailed(): void {
+    this.#standing?.needed();
+  }
+
+  #lookUpAgain(): void {
+    // What was found since is used first; if that fails, too, this is asked for again.
+    if (!this.resolver.isStale) return;
+    this.resolver.refreshIfStale();
+    if (this.resolver.underWay === undefined) this.#standing?.needed();
+  }
+
+  /** All of them or none: one that can't be made leaves no keys of the others behind. */
+  #withContexts(targets: readonly Target[]): [Target, EndpointContext][] {
+    const made: [Target, EndpointContext][] = [];
+    try {
+      for (const target of targets) made.push([target, this.#context.contextOf(target.endpoint)]);
+      return made;
+    } catch (error) {
+      for (const [, { wipeKeys }] of made) wipeKeys();
+      throw error;
+    }
+  }
+
+  #add(target: Target, keys: EndpointContext): EndpointMember {
     const { endpoint, address } = target;
-    const keys = this.#context.contextOf(endpoint);
     const context = { ...this.#context, ...keys, address, dialledAddress: endpoint.name };
     const member = new EndpointMember(target, context, this, this.#news);
     if (!this.#keepsAlive) member.client.unref();
     this.#members.set(target.key, member);
+    return member;
   }
 
   /** It is no endpoint any more: what it has finishes, as with `close`. */
@@ -212,6 +251,7 @@ export class EndpointSet implements MemberEvents {
   }
 
   onOpen(): void {
+    this.#standing?.opened();
     this.#sort();
     this.#onOpen();
   }
@@ -222,6 +262,7 @@ export class EndpointSet implements MemberEvents {
 
   onFailure(): void {
     this.resolver.invalidate();
+    this.#standing?.needed();
   }
 }
 

@@ -29,7 +29,7 @@ export class EndpointsClient implements StickyClient {
   #closed: Promise<void> | undefined;
 
   constructor(context: EndpointsContext) {
-    const { limits, keepConnected } = context;
+    const { limits } = context;
     this.#context = context;
     this.#endpoints = new EndpointSet(context, this, () => this.#opening.opened());
     this.#opening = new EndpointOpening(context, this.#endpoints);
@@ -42,7 +42,6 @@ export class EndpointsClient implements StickyClient {
       elsewhere: (key, tried) => this.#endpoints.elsewhere(key, tried),
       opened: (key, bytes, timeoutMs, signal) => this.#opening.wait(key, bytes, timeoutMs, signal),
     };
-    if (keepConnected) this.#endpoints.resolver.refreshIfStale();
   }
 
   get anonymous(): boolean {

@@ -63,6 +63,13 @@ const goodHeaders: [name: string, header: Uint8Array, address: string | undefine
     binaryHeader(1, 0x11, [192, 0, 2, 8, 10, 0, 0, 1, ...ports, 4, 0, 1, 9]),
     "192.0.2.8",
   ],
+  // What extensions say of their own lengths is not read: the header's length alone decides where it ends.
+  [
+    "an extension that says it is longer than the header",
+    binaryHeader(1, 0x11, [192, 0, 2, 8, 10, 0, 0, 1, ...ports, 4, 0xff, 0xff, 9]),
+    "192.0.2.8",
+  ],
+  ["half an extension", binaryHeader(1, 0x11, [192, 0, 2, 8, 10, 0, 0, 1, ...ports, 4, 0]), "192.0.2.8"],
   [
     "the longest binary header",
     binaryHeader(1, 0x11, [192, 0, 2, 9, ...new Array(4_092).fill(0)]),
