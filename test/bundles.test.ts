@@ -382,7 +382,8 @@ describe("size", () => {
     console.log(`${name}: ${total} bytes minified`);
     expect(total).toBeLessThan(bytes);
     const inputs = [...loaded].flatMap((path) => Object.keys(outputs[path]!.inputs));
-    const late = /denoSockets|endpointTargets|healthProbes|proxyReader/;
+    const late =
+      /denoSockets|attemptOrder|endpointTargets|rendezvous|healthProbes|proxyReader|standingLookups/;
     expect(inputs.filter((path) => late.test(path))).toEqual([]);
   });
 

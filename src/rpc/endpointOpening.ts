@@ -3,7 +3,7 @@
 
 import { isSealwireError, SealwireError } from "../base/errors.ts";
 import type { EndpointMember } from "./endpointMember.ts";
-import { EndpointRace } from "./endpointRace.ts";
+import type { EndpointRace } from "./endpointRace.ts";
 import type { EndpointSet, EndpointsContext } from "./endpointSet.ts";
 import { WaitingCalls } from "./waitingCalls.ts";
 
@@ -103,8 +103,8 @@ export class EndpointOpening {
       }
       if (order.length === 0 || this.#closed) break;
       for (const member of order) tried.add(member);
-      this.#race = new EndpointRace(order);
-      error = await this.#race.outcome;
+      this.#race = this.#endpoints.race(order);
+      error = await this.#race?.outcome;
       if (error === undefined) return undefined;
     }
     if (this.#closed) return closedError();

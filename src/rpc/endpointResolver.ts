@@ -15,7 +15,7 @@ import { CallbackDeadline, timers } from "./timers.ts";
 const FRESH_MS = 30_000;
 /** Between two lookups at least, plus as much again by chance. */
 const FLOOR_MS = 1_000;
-export const LONGEST_LOOKUP_PAUSE_MS = 30_000;
+const LONGEST_PAUSE_MS = 30_000;
 
 export interface ResolverEvents {
   /** What was found, never nothing. Where this throws, the lookup has failed with that. */
@@ -144,7 +144,7 @@ export class EndpointResolver {
 
   #failed(error: unknown): void {
     this.error = error;
-    this.#pause(Math.min(FLOOR_MS * 2 ** this.#failuresInARow++, LONGEST_LOOKUP_PAUSE_MS / 2));
+    this.#pause(Math.min(FLOOR_MS * 2 ** this.#failuresInARow++, LONGEST_PAUSE_MS / 2));
     if (this.#closed) return;
     this.#news.lookupFailed(error);
     this.#events.onLookupFailed();

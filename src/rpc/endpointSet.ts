@@ -3,14 +3,14 @@
 import type { RpcClient } from "./client.ts";
 import type { ClientContext } from "./connectionPool.ts";
 import { type ConnectionTotals, sumTotals } from "./connectionStats.ts";
-import { attemptOrder, Choice, firstPriority, lessLoaded } from "./endpointChoice.ts";
+import { Choice, firstPriority, lessLoaded } from "./endpointChoice.ts";
 import { EndpointMember, type MemberEvents } from "./endpointMember.ts";
 import { EndpointNews, type LeavingReason } from "./endpointNews.ts";
 import type { CheckedEndpoint, EndpointSource } from "./endpointOptions.ts";
+import type { EndpointRace } from "./endpointRace.ts";
 import { EndpointResolver, type ResolverEvents } from "./endpointResolver.ts";
 import type { Found, Target, TargetFinder } from "./endpointTargets.ts";
-import { byRendezvous } from "./rendezvous.ts";
-import { StandingLookups } from "./standingLookups.ts";
+import type { StandingLookups } from "./standingLookups.ts";
 
 export interface EndpointsContext extends Omit<ClientContext, "address">, EndpointSource {
   /** The context of one endpoint: its keys, and what releases them. */
@@ -27,9 +27,11 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
   readonly #onOpen: () => void;
   readonly #news: EndpointNews;
   readonly resolver: EndpointResolver;
+  /** From the first lookup on. */
+  #parts: typeof import("./endpointParts.ts") | undefined;
   #finder: TargetFinder | undefined;
-  /** With `keepConnected`. */
-  readonly #standing: StandingLookups | undefined;
+  /** With `keepConnected`, from the first lookup on. */
+  #standing: StandingLookups | undefined;
   readonly #members = new Map<string, EndpointMember>();
   /** Closed since they are no endpoints any more; their calls finish. */
   readonly #leaving = new Map<EndpointMember, Promise<void>>();
@@ -53,10 +55,7 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
     this.#onOpen = onOpen;
     this.#news = new EndpointNews(client);
     this.resolver = new EndpointResolver((signal) => this.#find(signal), LOOKUP_TIMEOUT_MS, this.#news, this);
-    if (context.keepConnected) {
-      this.#standing = new StandingLookups(() => this.#lookUpAgain());
-      this.resolver.refreshIfStale();
-    }
+    if (context.keepConnected) this.resolver.refreshIfStale();
   }
 
   get members(): readonly EndpointMember[] {
@@ -134,7 +133,7 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
   /** The first one by rendezvous that has not failed. */
   byKey(key: string): EndpointMember | undefined {
     const { members } = this.#choice;
-    return byRendezvous(
+    return this.#parts?.byRendezvous(
       key,
       members,
       ({ target }) => target.key,
@@ -173,10 +172,15 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
   /** Loaded when it is needed: clients of one server are spared it. */
   async #find(signal: AbortSignal): Promise<Found> {
     if (this.#finder === undefined) {
-      const { TargetFinder } = await import("./endpointTargets.ts");
+      const parts = await import("./endpointParts.ts");
       // Closed meanwhile: the application's function is not asked any more.
       signal.throwIfAborted();
-      this.#finder = new TargetFinder(this.#context);
+      this.#parts = parts;
+      this.#finder = new parts.TargetFinder(this.#context);
+      if (this.#context.keepConnected) {
+        this.#standing = new parts.StandingLookups(() => this.#lookUpAgain());
+        this.#standing.keepAlive(this.#keepsAlive);
+      }
     }
     return this.#finder.find(signal);
   }
@@ -246,8 +250,14 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
   order(tried: ReadonlySet<EndpointMember>): EndpointMember[] {
     const untried = [...this.#members.values()].filter((member) => !tried.has(member));
     const [well, failing] = [untried.filter((m) => m.isInChoice), untried.filter((m) => !m.isInChoice)];
-    const ordered = attemptOrder(well.map(({ target }) => target)).map(({ key }) => this.#members.get(key)!);
+    const targets = this.#parts?.attemptOrder(well.map(({ target }) => target)) ?? [];
+    const ordered = targets.map(({ key }) => this.#members.get(key)!);
     return [...ordered, ...failing.sort((a, b) => a.notBefore - b.notBefore)];
+  }
+
+  /** Dials them in turn. Undefined only before the first lookup, when there are none. */
+  race(order: readonly EndpointMember[]): EndpointRace | undefined {
+    return this.#parts && new this.#parts.EndpointRace(order);
   }
 
   onOpen(): void {

@@ -2,16 +2,16 @@
 // endpoint has failed and none has opened since, with growing, jittered pauses. Members dial again by themselves; what
 // they can't do is find that a server has another address now.
 
-import { LONGEST_LOOKUP_PAUSE_MS } from "./endpointResolver.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 
-const FIRST_LOOKUP_PAUSE_MS = 1_000;
+const FIRST_STANDING_PAUSE_MS = 1_000;
+const LONGEST_STANDING_PAUSE_MS = 30_000;
 
 export class StandingLookups {
   readonly #random: () => number;
   readonly #due: CallbackDeadline;
   #isClosed = false;
-  #pauseMs = FIRST_LOOKUP_PAUSE_MS;
+  #pauseMs = FIRST_STANDING_PAUSE_MS;
 
   /** @param lookUp looks up if the floor between two lookups allows it; else it calls `needed` again */
   constructor(lookUp: () => void, random: () => number = Math.random) {
@@ -23,12 +23,12 @@ export class StandingLookups {
   needed(): void {
     if (this.#due.armed || this.#isClosed) return;
     timers.arm(this.#due, this.#pauseMs * (0.5 + this.#random() / 2));
-    this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_LOOKUP_PAUSE_MS);
+    this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_STANDING_PAUSE_MS);
   }
 
   /** An endpoint opened: the next failure is one of another outage. */
   opened(): void {
-    this.#pauseMs = FIRST_LOOKUP_PAUSE_MS;
+    this.#pauseMs = FIRST_STANDING_PAUSE_MS;
   }
 
   /** Whether the pause keeps the process alive. */

@@ -6,7 +6,7 @@ import { nodeAdapter } from "../../../src/adapters/nodeSockets.ts";
 import { resolveName } from "../../../src/adapters/resolveName.ts";
 import { type ClientOptions, type Endpoint, generateKeyPair, type Server } from "../../../src/index.ts";
 import { createApi } from "../../../src/rpc/api.ts";
-import { attemptOrder } from "../../../src/rpc/endpointChoice.ts";
+import { attemptOrder } from "../../../src/rpc/attemptOrder.ts";
 import type { Target } from "../../../src/rpc/endpointTargets.ts";
 import { byRendezvous } from "../../../src/rpc/rendezvous.ts";
 import type { StickyClient } from "../../../src/rpc/stickyClient.ts";

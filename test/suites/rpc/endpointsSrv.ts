@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import systemDns from "node:dns/promises";
 import type { ClientOptions, Endpoint, ServiceRecord } from "../../../src/index.ts";
-import { attemptOrder, Choice, lessLoaded } from "../../../src/rpc/endpointChoice.ts";
+import { attemptOrder } from "../../../src/rpc/attemptOrder.ts";
+import { Choice, lessLoaded } from "../../../src/rpc/endpointChoice.ts";
 import type { Target } from "../../../src/rpc/endpointTargets.ts";
 import { byRendezvous } from "../../../src/rpc/rendezvous.ts";
 import type { StickyClient } from "../../../src/rpc/stickyClient.ts";
