@@ -6,11 +6,13 @@ import * as net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  type Call,
   type Connection,
   closeOnSignal,
   generateKeyPair,
   type Health,
   listen,
+  type Message,
   type Server,
   type ServerOptions,
 } from "../../../src/index.ts";
@@ -183,6 +185,52 @@ test("a connection that is too old is drained: its calls finish, and the client 
   await waitFor(() => states.includes("closed"), "the old one to close");
   assert.deepEqual(states.slice(0, 4), ["open", "draining", "open", "closed"]);
   await server.close();
+});
+
+/** Answers a stream item by item. */
+const mirror = async (message: Message): Promise<void> => {
+  for await (const item of message) await message.write(item);
+  message.reply(message.body);
+};
+
+/** Sends an item into a mirrored stream and waits until it is back. */
+async function mirrored(call: Call, items: AsyncIterator<Uint8Array>, item: string): Promise<void> {
+  await call.write(text(item));
+  assert.equal(new TextDecoder().decode((await items.next()).value), item);
+}
+
+test("a stream goes on when its connection is too old, to its end", async () => {
+  const { server, client } = await startPair(
+    { ...v2.options, maxConnectionAgeMs: 1_000, drainTimeoutMs: 60_000, onMessage: mirror },
+    { ...v2.options, maxConnections: 2 },
+  );
+  const call = client.call(text("answer"));
+  const items = call[Symbol.asyncIterator]();
+  await mirrored(call, items, "before");
+  await waitFor(() => client.connections.length === 0, "its age to end");
+  for (const item of ["in the drain", "and on"]) await mirrored(call, items, item);
+  call.end();
+  assert.equal((await items.next()).done, true);
+  assert.equal(new TextDecoder().decode(await call.answer), "answer");
+  await server.close();
+});
+
+test("a stream goes on through the grace of a server that closes, and is cut when the time of its drain is over", async () => {
+  const { server, client } = await startPair(
+    { ...v2.options, drainTimeoutMs: 100, onMessage: mirror },
+    { ...v2.options },
+  );
+  const call = client.call(text("answer"));
+  const items = call[Symbol.asyncIterator]();
+  await mirrored(call, items, "before");
+  const closing = server.close({ graceMs: 60_000 });
+  await mirrored(call, items, "in the grace");
+  // Ends the grace.
+  const closed = server.close();
+  const error = await rejectsWith(items.next() as Promise<unknown>, "ERR_CONNECTION_LOST");
+  assert.equal(error.notBegun, false);
+  await rejectsWith(call.answer, "ERR_CONNECTION_LOST");
+  await Promise.all([closing, closed]);
 });
 
 test("options that are none are refused, and the message names them", async () => {
