@@ -1,10 +1,11 @@
 // Listeners of node:net. They also serve on other runtimes where those can't share a port or inherit a socket.
 
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server } from "node:net";
 import { detach } from "../core/detach.ts";
 import type { ListenAddress, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
 import { DescriptorGuard } from "./descriptors.ts";
 import { checkPath, listenFailed } from "./failures.ts";
+import { readingIntoReceiveBuffer } from "./nodeReceiveBuffer.ts";
 import { attach, isNode, NodeTransport } from "./nodeTransport.ts";
 import { checkReusePort } from "./reusePort.ts";
 
@@ -25,18 +26,23 @@ class NodeListener implements Listener {
 
   constructor(accept: (transport: Transport) => TransportEvents) {
     const options = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true };
-    this.#server = createServer(options, (socket: Socket) => {
+    this.#server = createServer(options, (accepted) => {
       if (!this.#guard.admits()) {
-        socket.destroy();
+        accepted.destroy();
         return;
       }
       let events: TransportEvents;
-      attach(socket, () => events);
-      const transport = new NodeTransport(socket, () => events);
-      socket.on("data", (bytes: Uint8Array) => {
-        events.onData(bytes);
-        detach(bytes);
-      });
+      const eventsNow = (): TransportEvents => events;
+      const reading = isNode ? readingIntoReceiveBuffer(accepted, this.#server, eventsNow) : undefined;
+      const socket = reading ?? accepted;
+      attach(socket, eventsNow);
+      const transport = new NodeTransport(socket, eventsNow);
+      if (reading === undefined) {
+        socket.on("data", (bytes: Uint8Array) => {
+          events.onData(bytes);
+          detach(bytes);
+        });
+      }
       socket.pause();
       events = accept(transport);
     });

@@ -2,7 +2,6 @@
 
 import { connect as netConnect, type Socket } from "node:net";
 import { outOfContext, runAtEndOfTurn, runSoon, yieldToEventLoop } from "../core/eventLoop.ts";
-import { memory, RECEIVE_BUFFER, RECEIVE_BUFFER_BYTES } from "../core/wasmModule.ts";
 import { timers } from "../rpc/timers.ts";
 import type {
   Adapter,
@@ -15,33 +14,13 @@ import type {
 } from "../rpc/transport.ts";
 import { checkPath, dialFailed } from "./failures.ts";
 import { listenByNode } from "./nodeListener.ts";
+import { intoReceiveBuffer } from "./nodeReceiveBuffer.ts";
 import { attach, isNode, NodeTransport } from "./nodeTransport.ts";
 import { names } from "./resolveName.ts";
-
-/** Dialled sockets read straight into linear memory. One buffer serves all: each read is handled at once. */
-const receiveBuffer = memory.subarray(RECEIVE_BUFFER, RECEIVE_BUFFER + RECEIVE_BUFFER_BYTES);
 
 function where(address: Address): { path: string } | { host: string; port: number } {
   checkPath(address);
   return address.path === undefined ? { host: address.host, port: address.port } : { path: address.path };
-}
-
-/** While a read is handed out, the buffer belongs to its connection. */
-let bufferTaken = false;
-
-/**
- * Hands out what was read into the receive buffer. Nothing that this calls may read into it again.
- *
- * @internal exported for its test
- */
-export function handOutReceiveBuffer(events: TransportEvents, length: number): void {
-  if (bufferTaken) throw new Error("the receive buffer has two owners");
-  bufferTaken = true;
-  try {
-    events.onReceiveBuffer(length);
-  } finally {
-    bufferTaken = false;
-  }
 }
 
 /**
@@ -56,18 +35,10 @@ export function dialByNode(
   let socket: Socket;
   try {
     const options = { ...where(address), allowHalfOpen: true, noDelay: true };
-    const onread = {
-      buffer: receiveBuffer,
-      callback: (length: number) => {
-        try {
-          handOutReceiveBuffer(events, length);
-        } catch (error) {
-          // A fault of this library costs the connection, not the process.
-          socket.destroy(error as Error);
-        }
-        return true;
-      },
-    };
+    const onread = intoReceiveBuffer(
+      () => socket,
+      () => events,
+    );
     socket = netConnect(isNode ? { ...options, onread } : options);
   } catch (error) {
     runSoon(() => events.onClose(dialFailed(address, error)));

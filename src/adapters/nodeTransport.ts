@@ -1,6 +1,7 @@
 // One socket of node:net, and what it tells.
 
 import type { Socket } from "node:net";
+import { nextTick } from "node:process";
 import { outOfContext } from "../core/eventLoop.ts";
 import { timers } from "../rpc/timers.ts";
 import type { Transport, TransportEvents } from "../rpc/transport.ts";
@@ -16,6 +17,14 @@ export class NodeTransport implements Transport {
   #callbacks = 0;
   /** The connection waits for `onWritten`. */
   #pending = false;
+  #paused = false;
+  /**
+   * A socket with `onread` that was resumed begins to read in the next tick, even if it was paused in between: it is paused
+   * once more then.
+   */
+  readonly #pauseAgain = (): void => {
+    if (this.#paused) this.#socket.pause();
+  };
 
   constructor(socket: Socket, events: () => TransportEvents) {
     this.#socket = socket;
@@ -49,12 +58,17 @@ export class NodeTransport implements Transport {
   }
 
   pause(): void {
+    this.#paused = true;
     this.#socket.pause();
   }
 
   resume(): void {
+    this.#paused = false;
     // What is buffered is handed out in the context of this call.
-    outOfContext(() => this.#socket.resume());
+    outOfContext(() => {
+      this.#socket.resume();
+      nextTick(this.#pauseAgain);
+    });
   }
 
   keepAlive(on: boolean): void {

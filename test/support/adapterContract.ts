@@ -260,6 +260,31 @@ export function testAdapter(adapter: Adapter, { wholeWritesOnly = false, inMemor
     await pair.close();
   });
 
+  for (const [reader, writer] of [
+    ["client", "server"],
+    ["server", "client"],
+  ] as const) {
+    test(`a ${reader} that is paused in the turn of its resume stays paused`, async () => {
+      const pair = await connectPair();
+      const total = 4 * MEBIBYTE;
+      pair[reader].expectStream(9);
+      pair[reader].call((transport) => {
+        transport.pause();
+        transport.resume();
+        transport.pause();
+      });
+      const writing = writeStream(pair[writer], 9, total);
+      // Turns in which a reader that is not paused would read most of it.
+      for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setTimeout(resolve, 5));
+      const { receivedBytes } = pair[reader];
+      assert.ok(receivedBytes <= 4 * SEGMENT_BYTES, `${receivedBytes} bytes arrived while paused`);
+      pair[reader].call((transport) => transport.resume());
+      await writing;
+      await pair[reader].until(() => pair[reader].receivedBytes === total, "all bytes after resume");
+      await pair.close();
+    });
+  }
+
   test("half-close: after end() the peer is told, and its answer still arrives", async () => {
     const pair = await connectPair();
     pair.server.expectStream(9);

@@ -1,6 +1,7 @@
 // In every runtime: a bundler may have chosen the Node adapter where Bun or Deno runs the program.
 import assert from "node:assert/strict";
-import { handOutReceiveBuffer, nodeAdapter } from "../../../src/adapters/nodeSockets.ts";
+import { handOutReceiveBuffer } from "../../../src/adapters/nodeReceiveBuffer.ts";
+import { nodeAdapter } from "../../../src/adapters/nodeSockets.ts";
 import type { TransportEvents } from "../../../src/rpc/transport.ts";
 import { testAdapter } from "../../support/adapterContract.ts";
 import { runtimeId, test } from "../../support/harness.ts";
