@@ -7,6 +7,7 @@ import { type ConnectedOptions, connectedWithin } from "./connectedWithin.ts";
 import type { RpcConnection } from "./connection.ts";
 import { type CallKind, type ClientContext, ConnectionPool } from "./connectionPool.ts";
 import type { ConnectionTotals } from "./connectionStats.ts";
+import { type CopyingFunctions, copyingFunctions } from "./copyingCaller.ts";
 import type { EndpointStats } from "./endpointStats.ts";
 import type { Call, CallOptions, Connection, RequestOptions, SendOptions } from "./peer.ts";
 
@@ -162,6 +163,10 @@ export class RpcClient implements Client {
     });
   }
 
+  get [copyingFunctions](): CopyingFunctions {
+    return ownFunctions;
+  }
+
   call(body: Uint8Array, options?: CallOptions): PendingCall {
     if (this.#closed !== undefined) throw closedError();
     return this.#choose("request", body).call(body, options);
@@ -230,6 +235,9 @@ export class RpcClient implements Client {
     return this.#pool.choose(kind, body?.byteLength ?? 0);
   }
 }
+
+const { call, send } = RpcClient.prototype;
+const ownFunctions: CopyingFunctions = { call, send };
 
 function closedError(): SealwireError {
   return new SealwireError("ERR_CLOSED", "the client is closed", { notBegun: true });

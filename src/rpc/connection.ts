@@ -11,6 +11,7 @@ import { type CallHead, checkHead } from "../protocol/head.ts";
 import { PreparedHead } from "../protocol/preparedHead.ts";
 import type { PendingCall } from "./call.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
+import { type CopyingFunctions, copyingFunctions } from "./copyingCaller.ts";
 import { Link } from "./link.ts";
 import type {
   CallOptions,
@@ -44,6 +45,10 @@ export class RpcConnection implements Connection {
   constructor(role: Role, context: ConnectionContext, observer: ConnectionObserver<RpcConnection>) {
     this.#requestTimeoutMs = context.limits.requestTimeoutMs;
     this.link = new Link(role, context, observer, this);
+  }
+
+  get [copyingFunctions](): CopyingFunctions {
+    return ownFunctions;
   }
 
   get state(): ConnectionState {
@@ -231,6 +236,9 @@ export class RpcConnection implements Connection {
     return new SealwireError("ERR_TOO_MANY_REQUESTS", text, { notBegun: true });
   }
 }
+
+const { call, send } = RpcConnection.prototype;
+const ownFunctions: CopyingFunctions = { call, send };
 
 /** What a subscriber put beside a request, and nothing else that the object has. */
 function requestHead(given: CallHead): CallHead {

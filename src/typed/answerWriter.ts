@@ -2,9 +2,10 @@
 
 import { isSealwireError, type SealwireError } from "../base/errors.ts";
 import type { PreparedHead } from "../protocol/preparedHead.ts";
+import { IncomingMessage } from "../rpc/message.ts";
 import type { Message } from "../rpc/peer.ts";
 import type { Codec } from "./codec/codec.ts";
-import { shortLivedEncoder } from "./codec/jsonCodec.ts";
+import { type BodyLender, bodyLenderOf, keepingEncoder } from "./codec/jsonCodec.ts";
 import { encodeErrorAnswer } from "./errorAnswer.ts";
 import { Producer } from "./producer.ts";
 import { type ErrorParts, ownError, partsOfError } from "./rpcError.ts";
@@ -24,10 +25,14 @@ import {
 import { findStreams, isStream, placed, withoutStreams } from "./valueStreams.ts";
 
 const NO_BYTES = new Uint8Array(0);
+/** A wrapper that stands in its place may keep a body. */
+const { reply: copyingReply } = IncomingMessage.prototype;
 
 export class AnswerWriter {
   readonly codec: Codec;
-  readonly #encode: Codec["encode"];
+  /** For messages that copy what they are given, and for all others. */
+  readonly #lender: BodyLender;
+  readonly #keeping: BodyLender;
   readonly #exposeStacks: boolean;
   readonly #streams: ServedStreams;
   readonly #value: PreparedHead;
@@ -36,7 +41,8 @@ export class AnswerWriter {
 
   constructor(codec: Codec, exposeStacks: boolean, streams: ServedStreams) {
     this.codec = codec;
-    this.#encode = shortLivedEncoder(codec);
+    this.#lender = bodyLenderOf(codec);
+    this.#keeping = keepingEncoder(codec);
     this.#exposeStacks = exposeStacks;
     this.#streams = streams;
     this.#value = prepareTypedHead(codec, What.value);
@@ -94,8 +100,13 @@ export class AnswerWriter {
 
   /** Answers with a value that has no streams. Throws what the codec or the connection does. */
   value(message: Message, value: unknown, idempotent: boolean): void {
-    const body = value === undefined ? NO_BYTES : this.#encode(value);
-    message.reply(body, idempotent ? this.#idempotentValue : this.#value);
+    const lender = message.reply === copyingReply ? this.#lender : this.#keeping;
+    const body = value === undefined ? NO_BYTES : lender.encode(value);
+    try {
+      message.reply(body, idempotent ? this.#idempotentValue : this.#value);
+    } finally {
+      lender.giveBack(body);
+    }
   }
 
   /** Answers with a value, whatever streams it has. `owner` is asked for one if it has some. */

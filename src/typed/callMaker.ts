@@ -2,10 +2,11 @@
 // error that names the method.
 
 import { invalidArgument, isSealwireError } from "../base/errors.ts";
-import type { Call, CallOptions } from "../rpc/peer.ts";
+import { type CopyingFunctions, copyingFunctions } from "../rpc/copyingCaller.ts";
+import type { Call, CallOptions, SendOptions } from "../rpc/peer.ts";
 import { failed, named, readAnswer } from "./answerReader.ts";
 import type { Codec } from "./codec/codec.ts";
-import { shortLivedEncoder } from "./codec/jsonCodec.ts";
+import { type BodyLender, bodyLenderOf, keepingEncoder } from "./codec/jsonCodec.ts";
 import { type Interceptor, intercepted, type MadeCallInfo } from "./interceptor.ts";
 import type { RemoteOptions } from "./remote.ts";
 import type { RemoteTarget } from "./remoteTarget.ts";
@@ -19,13 +20,19 @@ const NO_BYTES = new Uint8Array(0);
 export class CallMaker {
   readonly caller: TypedCaller;
   readonly codec: Codec;
-  readonly #encodeValue: Codec["encode"];
+  /** Of the caller, if it is this package's own. */
+  readonly #copying: CopyingFunctions | undefined;
+  /** For functions that copy what they are given, and for all others. */
+  readonly #lender: BodyLender;
+  readonly #keeping: BodyLender;
   readonly #use: readonly Interceptor<MadeCallInfo>[];
 
   constructor(caller: TypedCaller, codec: Codec, use: readonly Interceptor<MadeCallInfo>[]) {
     this.caller = caller;
     this.codec = codec;
-    this.#encodeValue = shortLivedEncoder(codec);
+    this.#copying = (caller as { [copyingFunctions]?: CopyingFunctions })[copyingFunctions];
+    this.#lender = bodyLenderOf(codec);
+    this.#keeping = keepingEncoder(codec);
     this.#use = use;
   }
 
@@ -44,7 +51,7 @@ export class CallMaker {
   oneWay(target: RemoteTarget, args: unknown[]): Promise<void> {
     const send = async (): Promise<void> => {
       const head = target.headFor(What.call);
-      await this.caller.send(this.#encode(args), { head }).catch((error) => failed(error, target.name));
+      await this.#send(args, { head }).catch((error) => failed(error, target.name));
     };
     if (this.#use.length === 0) return send();
     return intercepted(this.#use, new MadeCall(target, args, undefined, true), send) as Promise<void>;
@@ -60,9 +67,8 @@ export class CallMaker {
     for (const arg of args) if (isStream(arg)) return this.#makeStreaming(target, args, what, options, info);
     let call: Call;
     try {
-      const body = this.#encode(args);
-      call = this.caller.call(
-        body,
+      call = this.#call(
+        args,
         options === undefined ? target.plainCall : this.#callOptions(target, what, options),
       );
     } catch (error) {
@@ -85,11 +91,26 @@ export class CallMaker {
     return { head, streams: false, timeoutMs, signal };
   }
 
-  #encode(args: unknown[]): Uint8Array {
-    let { length } = args;
-    while (length > 0 && args[length - 1] === undefined) length--;
-    if (length === 0) return NO_BYTES;
-    return this.#encodeValue(length === args.length ? args : args.slice(0, length));
+  #call(args: unknown[], options: CallOptions): Call {
+    const { caller } = this;
+    const lender = caller.call === this.#copying?.call ? this.#lender : this.#keeping;
+    const body = encodeArguments(lender, args);
+    try {
+      return caller.call(body, options);
+    } finally {
+      lender.giveBack(body);
+    }
+  }
+
+  #send(args: unknown[], options: SendOptions): Promise<void> {
+    const { caller } = this;
+    const lender = caller.send === this.#copying?.send ? this.#lender : this.#keeping;
+    const body = encodeArguments(lender, args);
+    try {
+      return caller.send(body, options);
+    } finally {
+      lender.giveBack(body);
+    }
   }
 
   async #makeStreaming(
@@ -104,7 +125,12 @@ export class CallMaker {
     if (found === undefined) throw invalidArgument(`the arguments of ${target.name}`, "with fewer streams");
     const streaming = new StreamingCall(this.codec, target.name, found, options);
     try {
-      const { call, body } = await streaming.make(this.caller, (bare) => this.#encode(bare), args, what);
+      const { call, body } = await streaming.make(
+        this.caller,
+        (bare) => encodeArguments(this.#keeping, bare),
+        args,
+        what,
+      );
       return await this.#read(target, call, body, options, streaming);
     } catch (error) {
       streaming.end();
@@ -129,6 +155,13 @@ export class CallMaker {
     }
     return openStreams(this.codec, target.name, call, head!.streams, value, options, streaming);
   }
+}
+
+function encodeArguments(lender: BodyLender, args: unknown[]): Uint8Array {
+  let { length } = args;
+  while (length > 0 && args[length - 1] === undefined) length--;
+  if (length === 0) return NO_BYTES;
+  return lender.encode(length === args.length ? args : args.slice(0, length));
 }
 
 class MadeCall implements MadeCallInfo {

@@ -1,15 +1,17 @@
 // The default codec: JSON, with bytes beside it and marks for what JSON does not have. A value that JSON has is JSON and
 // no more.
 
-import { requireBytes } from "../../core/bytes.ts";
+import { copyOf, requireBytes } from "../../core/bytes.ts";
 import { decodeStrictText, encodeText } from "../../core/text.ts";
 import { type Codec, type CodecLimits, type ResolvedCodecLimits, resolveCodecLimits } from "./codec.ts";
+import { LONGEST_PLAIN } from "./jsonBytes.ts";
 import { JsonRevival, refuseProto } from "./jsonRevival.ts";
 import { scanJson } from "./jsonScan.ts";
 import { JsonTree } from "./jsonTree.ts";
 import { NOT_PLAIN, plainCopy } from "./plainCopy.ts";
+import { NOT_READ, readPlain } from "./plainReader.ts";
 import { FRAMED, frame, framedLength, unframe } from "./segmentFrame.ts";
-import { bytesOfText, shortLivedBytesOfText } from "./shortBodies.ts";
+import { giveBackBody, lendShortBody } from "./shortBodies.ts";
 import { notDecodable, notEncodable } from "./valuePath.ts";
 
 const CONTENT_TYPE = 1;
@@ -19,14 +21,28 @@ function checkLength(length: number, { maxBytes }: ResolvedCodecLimits): void {
   if (length > maxBytes) throw notEncodable([], `a body has at most ${maxBytes} bytes (maxBytes)`);
 }
 
-function encode(
+function encode(value: unknown, limits: ResolvedCodecLimits): Uint8Array {
+  const short = lendBody(value, limits);
+  if (short === undefined) return encodeAny(value, limits);
+  const body = copyOf(short);
+  giveBackBody(short);
+  return body;
+}
+
+/** A small plain value's body, lent; undefined for what is none, or breaks a limit. */
+function lendBody(
   value: unknown,
-  limits: ResolvedCodecLimits,
-  bytesOf: (text: string) => Uint8Array,
-): Uint8Array {
+  { maxDepth, maxValues, maxBytes }: ResolvedCodecLimits,
+): Uint8Array | undefined {
+  // Each value takes a byte at least.
+  if (maxValues <= LONGEST_PLAIN || maxBytes < LONGEST_PLAIN) return undefined;
+  return lendShortBody(value, maxDepth);
+}
+
+function encodeAny(value: unknown, limits: ResolvedCodecLimits): Uint8Array {
   const plain = plainCopy(value, limits);
   if (plain === NOT_PLAIN) return encodeMarked(value, limits);
-  const body = bytesOf(JSON.stringify(plain));
+  const body = encodeText(JSON.stringify(plain));
   checkLength(body.length, limits);
   return body;
 }
@@ -67,6 +83,8 @@ function decode(bytes: Uint8Array, limits: ResolvedCodecLimits): unknown {
     const { segments, text } = unframe(bytes, limits);
     return new JsonRevival(segments, limits).of(parse(textOf(text, limits)));
   }
+  const plain = bytes.length < limits.maxValues ? readPlain(bytes, limits.maxDepth) : NOT_READ;
+  if (plain !== NOT_READ) return plain;
   const text = textOf(bytes, limits);
   const tree = parse(text);
   // An escape may hide it.
@@ -74,12 +92,29 @@ function decode(bytes: Uint8Array, limits: ResolvedCodecLimits): unknown {
   return tree;
 }
 
-/** How codecs of this file encode what is copied before long. */
-const shortLived = new WeakMap<Codec, Codec["encode"]>();
+/** What encodes for somebody who copies each body before long, and then gives it back. */
+export interface BodyLender {
+  /** As a codec's. */
+  encode(value: unknown): Uint8Array;
+  /** The body is needed no more. It is wiped. */
+  giveBack(body: Uint8Array): void;
+}
 
-/** `codec.encode` for bodies that are copied before long: they may lie in an ArrayBuffer with others. */
-export function shortLivedEncoder(codec: Codec): Codec["encode"] {
-  return shortLived.get(codec) ?? ((value) => codec.encode(value));
+/** Of the codecs of this file. */
+const lenders = new WeakMap<Codec, BodyLender>();
+
+/** What lends the bodies of a codec. Another package's codec may give bodies that it still needs: those stay as they are. */
+export function bodyLenderOf(codec: Codec): BodyLender {
+  return lenders.get(codec) ?? keepingEncoder(codec);
+}
+
+/** The same for whoever may keep a body. */
+export function keepingEncoder(codec: Codec): BodyLender {
+  return { encode: (value) => codec.encode(value), giveBack: () => {} };
+}
+
+function jsonLender(limits: ResolvedCodecLimits): BodyLender {
+  return { encode: (value) => lendBody(value, limits) ?? encodeAny(value, limits), giveBack: giveBackBody };
 }
 
 /**
@@ -95,9 +130,9 @@ export function jsonCodec(options: CodecLimits = {}): Codec {
     contentType: CONTENT_TYPE,
     name: "json",
     version: VERSION,
-    encode: (value: unknown) => encode(value, limits, bytesOfText),
+    encode: (value: unknown) => encode(value, limits),
     decode: (bytes: Uint8Array) => decode(bytes, limits),
   });
-  shortLived.set(codec, (value) => encode(value, limits, shortLivedBytesOfText));
+  lenders.set(codec, jsonLender(limits));
   return codec;
 }

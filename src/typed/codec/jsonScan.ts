@@ -1,11 +1,9 @@
 // Looks through a JSON text before anything is built of it: how deep it is nested, and how many values it has at most.
 
 import type { ResolvedCodecLimits } from "./codec.ts";
+import { BACKSLASH, COMMA, QUOTE } from "./jsonBytes.ts";
 import { notDecodable } from "./valuePath.ts";
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const COMMA = 0x2c;
 // "[" and "{", "]" and "}" differ in one bit.
 const CASE = 0x20;
 const OPENING = 0x7b;

@@ -1,51 +1,45 @@
-// Bytes of short texts. Many share one ArrayBuffer, since one of its own costs a body several times more than to write it.
-// No byte is given out twice, so whatever runs meanwhile changes no body.
+// Bodies of small values. They are written into one piece of memory, which is lent to whoever sends one and wiped when it
+// is given back: a body of its own costs more than to write it, and would keep its text until nobody knows when.
 
 import { viewOf } from "../../core/bytes.ts";
-import { encodeText, encodeTextInto } from "../../core/text.ts";
-import { unfilledMemory } from "../../core/unfilledMemory.ts";
+import { wipe } from "../../core/wipe.ts";
+import { LONGEST_PLAIN } from "./jsonBytes.ts";
+import { GAVE_UP, PLAIN_ROOM, writePlain } from "./plainWriter.ts";
 
-/** Longer texts get memory of their own. */
-const LONGEST_BODY = 1_024;
-/** A short body that somebody keeps holds so much alive. */
-const SHORT_BODIES_BYTES = 16_384;
-const WORD_BYTES = 8;
-
-/** Where a text is written first, as its length is not known before; and its first bytes, by their number. */
-const draft = new Uint8Array(LONGEST_BODY);
-const drafts: (Uint8Array | undefined)[] = new Array<Uint8Array | undefined>(LONGEST_BODY + 1).fill(
+const memory = new Uint8Array(PLAIN_ROOM);
+/** The first bytes of `memory`, by their number. */
+const bodies: (Uint8Array | undefined)[] = new Array<Uint8Array | undefined>(LONGEST_PLAIN + 1).fill(
   undefined,
 );
+/** What is lent; while a value is written, all of it. */
+let lent: Uint8Array | undefined;
 
-let shared = new ArrayBuffer(0);
-let used = 0;
-
-/** The bytes of a text in `draft`, which the next text is written over; undefined for a longer one. */
-function drafted(text: string): Uint8Array | undefined {
-  const length = encodeTextInto(text, draft);
-  if (length < 0) return undefined;
-  const view = drafts[length] ?? viewOf(draft, 0, length);
-  drafts[length] = view;
-  return view;
-}
-
-/** The bytes of a text, in an ArrayBuffer of their own. */
-export function bytesOfText(text: string): Uint8Array {
-  // Engines keep what is very short without an ArrayBuffer.
-  return drafted(text)?.slice() ?? encodeText(text);
-}
-
-/** The bytes of a text, in an ArrayBuffer that may be shared with other bodies: for what is copied before long. */
-export function shortLivedBytesOfText(text: string): Uint8Array {
-  const bytes = drafted(text);
-  if (bytes === undefined) return encodeText(text);
-  const { length } = bytes;
-  if (used + length > shared.byteLength) {
-    shared = unfilledMemory(SHORT_BODIES_BYTES);
-    used = 0;
+/**
+ * The body of a small value that is JSON and nothing else, lent until `giveBackBody`. Undefined for every other
+ * value, and while another body is lent: getters of a value may encode, and so may whatever is called with a body.
+ */
+export function lendShortBody(value: unknown, maxDepth: number): Uint8Array | undefined {
+  if (lent !== undefined) return undefined;
+  lent = memory;
+  let length = GAVE_UP;
+  try {
+    length = writePlain(value, maxDepth, memory);
+  } catch {
+    // Whoever looks at the value again meets the same, and says where.
   }
-  const body = new Uint8Array(shared, used, length);
-  body.set(bytes);
-  used += (length + WORD_BYTES - 1) & -WORD_BYTES;
+  if (length === GAVE_UP) {
+    wipe(memory);
+    lent = undefined;
+    return undefined;
+  }
+  const body = bodies[length] ?? viewOf(memory, 0, length);
+  bodies[length] = body;
+  lent = body;
   return body;
+}
+
+/** Wipes a body, lent or not. */
+export function giveBackBody(body: Uint8Array): void {
+  wipe(body);
+  if (body === lent) lent = undefined;
 }

@@ -1,8 +1,9 @@
 // Typed calls: arguments, results, errors, contexts and options as one side gives them and the other has them.
 
 import assert from "node:assert/strict";
-import { encodeKey, generateKeyPair, type Message } from "../../../src/index.ts";
+import { type Client, encodeKey, generateKeyPair, type Message } from "../../../src/index.ts";
 import { method, RpcError, serve, type TypedOptions, typed } from "../../../src/rpc.ts";
+import { bodyLenderOf, jsonCodec } from "../../../src/typed/codec/jsonCodec.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
 import {
@@ -462,4 +463,85 @@ test("another codec, or another version of it, is an error that says so", async 
   );
   const remote = typed<{ one: (value: unknown) => unknown }>(several.client, other(1, 77));
   await rejectsWithRpc(remote.one("x"), "ERR_BAD_INPUT", "one");
+});
+
+test("bodies of calls are wiped at both ends once they were copied, however the call ends; a wrapper may keep its own", async () => {
+  const api = {
+    echo: (value: unknown) => value,
+    fail: () => {
+      throw new RpcError("FAILED", "on purpose", { text: "a secret" });
+    },
+    odd: () => Symbol("no value"),
+  };
+  const { server, client, remote } = await typedPair<typeof api>(api, { onHandlerError() {} });
+  const lender = bodyLenderOf(jsonCodec());
+  const probe = lender.encode(0);
+  const memory = new Uint8Array(probe.buffer);
+  lender.giveBack(probe);
+  const isWiped = () => memory.every((byte) => byte === 0);
+  const secret = { text: "a secret" };
+
+  assert.deepEqual(await remote.echo(secret), secret);
+  assert.ok(isWiped());
+  const call = remote.echo(secret);
+  assert.ok(isWiped());
+  await call;
+  await remote.echo.$oneWay(secret);
+  assert.ok(isWiped());
+  await assert.rejects(remote.fail());
+  await assert.rejects(remote.odd());
+  await assert.rejects(remote.echo.$with({ timeoutMs: -1 })(secret));
+  const aborted = AbortSignal.abort();
+  await assert.rejects(remote.echo.$with({ signal: aborted })(secret));
+  // An argument whose getter calls meanwhile.
+  const nested: Promise<unknown>[] = [];
+  const calling = {
+    get text() {
+      nested.push(remote.echo("within"));
+      return "a secret";
+    },
+  };
+  assert.deepEqual(await remote.echo(calling), secret);
+  assert.ok(nested.length > 0);
+  for (const answer of nested) assert.equal(await answer, "within");
+  assert.ok(isWiped());
+
+  const kept: Uint8Array[] = [];
+  const keep = (body: Uint8Array) => void kept.push(body);
+  const wrappers: Pick<Client, "call" | "send">[] = [
+    {
+      call: (body, options) => {
+        keep(body);
+        return client.call(body, options);
+      },
+      send: (body, options) => {
+        keep(body);
+        return client.send(body, options);
+      },
+    },
+    new Proxy(client, {
+      get(target, name) {
+        const member = Reflect.get(target, name, target) as unknown;
+        if (typeof member !== "function") return member;
+        return (body: Uint8Array, ...more: unknown[]) => {
+          keep(body);
+          return Reflect.apply(member, target, [body, ...more]) as unknown;
+        };
+      },
+    }),
+  ];
+  for (const wrapper of wrappers) {
+    const wrapped = typed<typeof api>(wrapper);
+    assert.deepEqual(await wrapped.echo(secret), secret);
+    await wrapped.echo.$oneWay(secret);
+    assert.deepEqual(await wrapped.echo(1), 1);
+  }
+  const texts = kept.map((body) => new TextDecoder().decode(body));
+  assert.deepEqual(texts, Array(2).fill([`[{"text":"a secret"}]`, `[{"text":"a secret"}]`, "[1]"]).flat());
+
+  await client.close();
+  await assert.rejects(remote.echo(secret));
+  await assert.rejects(remote.echo.$oneWay(secret));
+  assert.ok(isWiped());
+  await server.close();
 });

@@ -1,0 +1,15 @@
+// The bytes that JSON is made of (RFC 8259), and where the shortest way ends for it.
+
+export const QUOTE = 0x22;
+export const BACKSLASH = 0x5c;
+export const COMMA = 0x2c;
+export const COLON = 0x3a;
+export const MINUS = 0x2d;
+export const ZERO = 0x30;
+export const OPEN_ARRAY = 0x5b;
+export const CLOSE_ARRAY = 0x5d;
+export const OPEN_OBJECT = 0x7b;
+export const CLOSE_OBJECT = 0x7d;
+
+/** The longest text of JSON that is written and read by this package itself. */
+export const LONGEST_PLAIN = 1_024;
