@@ -1,6 +1,7 @@
 // npm run attack -- [--seconds N] [--sockets N] [--runtime node20,bun] [--attack NAME] [--out FILE]: attacks on a server in a
 // process of its own, one after the other, while a good client asks. A row per attack and runtime: memory and processor time
-// of the server, how late its event loop is, how long the good client waits, before, meanwhile and afterwards.
+// of the server, how late its event loop is, how long the good client waits, before, meanwhile and afterwards, and how long
+// new clients wait for their first answer, which come from an address that no attacker has.
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -26,6 +27,9 @@ const PAUSE_MS = 5;
 /** A second has so many ticks in /proc. */
 const TICKS = 100;
 const MIB = 1_048_576;
+/** A new client comes so often. */
+const NEWCOMER_MS = 500;
+const NEWCOMER_TIMEOUT_MS = 15_000;
 /** Measuring a p99 against a quiet one below this says more of the machine than of the server. */
 const LEAST_P99_MS = 1;
 
@@ -49,9 +53,9 @@ function usage(pid) {
 }
 
 class Victim {
-  static async start(runtime, psk) {
+  static async start(runtime, psk, waiting) {
     const victim = new Victim();
-    const args = [...runtime.args, `${root}test/load/victimServer.js`, psk];
+    const args = [...runtime.args, `${root}test/load/victimServer.js`, psk, `${waiting}`];
     victim.process = spawn(runtime.path, args, { stdio: ["pipe", "pipe", "ignore"] });
     victim.lines = createInterface({ input: victim.process.stdout })[Symbol.asyncIterator]();
     victim.port = Number((await victim.lines.next()).value);
@@ -70,12 +74,11 @@ class Victim {
   }
 }
 
-/** Requests of the good client for a while, one after the other; the longest that 99 in 100 took, and failures. */
-async function ask(client, during, peak) {
+/** Requests of the good client while `isOn`, one after the other; the longest that 99 in 100 took, and failures. */
+async function ask(client, isOn, peak) {
   const took = [];
   let failures = 0;
-  const until = performance.now() + during;
-  while (performance.now() < until) {
+  while (isOn()) {
     const began = performance.now();
     await client.request(new Uint8Array(100), { timeoutMs: 10_000 }).catch(() => failures++);
     took.push(performance.now() - began);
@@ -86,38 +89,71 @@ async function ask(client, during, peak) {
   return { p99: took[Math.floor(took.length * 0.99)], failures };
 }
 
+function during(time) {
+  const until = performance.now() + time;
+  return () => performance.now() < until;
+}
+
+/** How long each new client waited for its first answer while `isOn`; one without an answer counts as failed. */
+async function newcomers(options, isOn) {
+  let worst = 0;
+  let failures = 0;
+  while (isOn()) {
+    const began = performance.now();
+    const client = connect({ ...options, onConnectionState() {} });
+    await client.request(new Uint8Array(100), { timeoutMs: NEWCOMER_TIMEOUT_MS }).catch(() => failures++);
+    worst = Math.max(worst, performance.now() - began);
+    await client.close();
+    await sleep(NEWCOMER_MS);
+  }
+  return { worst, failures };
+}
+
 async function measure(runtime, name) {
   const psk = randomBytes(32).toString("hex");
-  const victim = await Victim.start(runtime, psk);
+  const victim = await Victim.start(runtime, psk, name.includes("raised") ? 2 * Number(values.sockets) : 0);
   const { pid } = victim.process;
-  const client = connect({ port: victim.port, psk, maxConnections: 1, maxFrameBytes: 2_000_000 });
-  await ask(client, 300);
+  const options = { port: victim.port, psk, maxConnections: 1, maxFrameBytes: 2_000_000 };
+  const client = connect(options);
+  await ask(client, during(300));
   await victim.lateness();
   const before = usage(pid);
-  const quiet = await ask(client, QUIET_MS);
+  const quiet = await ask(client, during(QUIET_MS));
   await victim.lateness();
   let most = before.bytes;
-  const began = usage(pid).cpuMs;
+  const began = performance.now();
+  const beganCpu = usage(pid).cpuMs;
   const attack = spawn(process.execPath, [attackers, name, `${victim.port}`, psk, `${ms}`, values.sockets], {
     stdio: ["ignore", "pipe", "ignore"],
   });
-  const said = createInterface({ input: attack.stdout })[Symbol.asyncIterator]();
-  const under = await ask(client, ms, () => {
-    most = Math.max(most, usage(pid).bytes);
-  });
-  const cpu = (usage(pid).cpuMs - began) / ms;
-  const { sent } = JSON.parse((await said.next()).value ?? "{}");
+  let said;
+  createInterface({ input: attack.stdout })
+    .once("line", (line) => {
+      said = JSON.parse(line);
+    })
+    .once("close", () => {
+      said ??= {};
+    });
+  const isOn = () => said === undefined;
+  const [under, newest] = await Promise.all([
+    ask(client, isOn, () => {
+      most = Math.max(most, usage(pid).bytes);
+    }),
+    newcomers(options, isOn),
+  ]);
+  const cpu = (usage(pid).cpuMs - beganCpu) / (performance.now() - began);
   const late = await victim.lateness();
   await sleep(1_000);
   await victim.lateness();
-  const after = await ask(client, QUIET_MS);
+  const after = await ask(client, during(QUIET_MS));
   const result = {
-    attack: name,
-    sent,
+    sent: said.holding > 0 ? `${said.sent}, ${said.holding} open at the end` : said.sent,
     quietP99: quiet.p99,
     p99: under.p99,
     afterP99: after.p99,
+    newWorst: newest.worst,
     failures: under.failures + after.failures,
+    newFailures: newest.failures,
     cpu,
     lateP99: late.p99,
     lateWorst: late.worst,
@@ -132,7 +168,7 @@ async function measure(runtime, name) {
 
 const cell = (value) => (value >= 100 ? value.toFixed(0) : value.toFixed(1));
 const head =
-  "| attack | sent | good client's p99 in ms: quiet, attacked, afterwards | failed | processor | event loop late, ms: p99, worst | memory in MiB: before, most, afterwards |\n|---|---|---|---|---|---|---|";
+  "| attack | sent | good client's p99 in ms: quiet, attacked, afterwards | new clients' longest wait in ms | failed: good, new | processor | event loop late, ms: p99, worst | memory in MiB: before, most, afterwards |\n|---|---|---|---|---|---|---|---|";
 let text = "";
 let lost = 0;
 for (const runtime of runtimes()) {
@@ -142,9 +178,9 @@ for (const runtime of runtimes()) {
   console.log(`${runtime.label} ${runtime.version}`);
   for (const name of chosen) {
     const row = await measure(runtime, name);
-    lost += row.failures;
+    lost += row.failures + row.newFailures;
     const bounded = row.p99 <= 10 * Math.max(row.quietP99, LEAST_P99_MS);
-    const line = `| ${name} | ${row.sent} | ${cell(row.quietP99)}, ${cell(row.p99)}${bounded ? "" : " (above 10 ×)"}, ${cell(row.afterP99)} | ${row.failures} | ${Math.round(100 * row.cpu)} % | ${cell(row.lateP99)}, ${cell(row.lateWorst)} | ${cell(row.restMiB)}, ${cell(row.mostMiB)}, ${cell(row.leftMiB)} |`;
+    const line = `| ${name} | ${row.sent} | ${cell(row.quietP99)}, ${cell(row.p99)}${bounded ? "" : " (above 10 ×)"}, ${cell(row.afterP99)} | ${cell(row.newWorst)} | ${row.failures}, ${row.newFailures} | ${Math.round(100 * row.cpu)} % | ${cell(row.lateP99)}, ${cell(row.lateWorst)} | ${cell(row.restMiB)}, ${cell(row.mostMiB)}, ${cell(row.leftMiB)} |`;
     console.log(line);
     text += `${line}\n`;
   }

@@ -1,6 +1,6 @@
-// npm run fuzz -- --minutes N [--seed S] [--runs R] [--level NAME] [--runtime node20,bun] [--keep] [--tape BASE64]: the
-// levels of test/fuzz, guided by the blocks of the library that inputs reach. An input that fails is told with what plays
-// it again. --keep writes what reached something new to test/fuzz/corpus, shortened.
+// npm run fuzz -- --minutes N [--seed S] [--runs R | --inputs I] [--level NAME] [--runtime node20,bun] [--keep]
+// [--tape BASE64]: the levels of test/fuzz, guided by the blocks of the library that inputs reach. An input that fails is
+// told with what plays it again. --keep writes what reached something new to test/fuzz/corpus, shortened.
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -13,6 +13,7 @@ const { values } = parseArgs({
     minutes: { type: "string", default: "1" },
     seed: { type: "string", default: "1" },
     runs: { type: "string", default: "0" },
+    inputs: { type: "string", default: "0" },
     level: { type: "string", multiple: true, default: [] },
     runtime: { type: "string", default: "node" },
     keep: { type: "boolean", default: false },
@@ -30,7 +31,8 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 const chosen = values.level.length === 0 ? all : values.level;
-const seconds = values.runs === "0" ? 60 * Number(values.minutes) : 0;
+const isCounted = values.runs !== "0" || values.inputs !== "0";
+const seconds = !isCounted ? 60 * Number(values.minutes) : 0;
 for (const runtime of runtimes().filter((one) =>
   values.runtime.split(",").some((name) => isNamed(one, name)),
 )) {
@@ -42,6 +44,7 @@ for (const runtime of runtimes().filter((one) =>
       seed: Number(values.seed),
       seconds: (seconds * here.length) / chosen.length,
       runs: Number(values.runs),
+      inputs: Number(values.inputs),
       levels: here,
       // What real sockets do can't be played again.
       ...(path === bundles[0].path ? { corpus, keep: values.keep } : {}),

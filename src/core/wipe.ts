@@ -12,7 +12,8 @@ export function wipe(bytes: Uint8Array): void {
 
 /**
  * Room for a secret. Not `new Uint8Array(length)`: what has up to 64 bytes V8 keeps within its heap, where the
- * collector moves it, and leaves copies behind that nobody can wipe.
+ * collector moves it, and leaves copies behind that nobody can wipe. JavaScriptCore does the same with up to
+ * 1,000 bytes when their buffer is asked for.
  */
 export function secretBytes(length: number): OwnBytes {
   return new Uint8Array(new ArrayBuffer(length));

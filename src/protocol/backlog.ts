@@ -1,9 +1,10 @@
 // Keeps records that wait for room among the handlers. While whoever handles records is not ready for the next one,
 // they wait here, in their order, as copies: one copy of a record alone, one of all that is left of a bundle. So a peer
-// can't make this side keep more than the peer sent.
+// can't make this side keep more than the peer sent. A copy is wiped when its records were handled, or will not be.
 
 import { SealwireError } from "../base/errors.ts";
 import { copyOf, readU32 } from "../core/bytes.ts";
+import { wipe } from "../core/wipe.ts";
 import type { RecordSink } from "./frameOpener.ts";
 import { KIND_HEADER_BYTES, Kind, LENGTH_BYTES, SEQUENCE_HEADER_BYTES } from "./wire.ts";
 
@@ -37,6 +38,8 @@ export class Backlog implements RecordSink {
   readonly #handler: RecordHandler;
   #waiting: (Waiting | undefined)[] = [];
   #head = 0;
+  /** A handler may be reading it. */
+  #handling: Waiting | undefined;
 
   constructor(handler: RecordHandler) {
     this.#handler = handler;
@@ -79,27 +82,46 @@ export class Backlog implements RecordSink {
   drain(): void {
     while (this.#head < this.#waiting.length && this.#handler.ready && !this.stopped) {
       const next = this.#waiting[this.#head]!;
-      const { sequence, kind, bytes } = next;
-      if (kind === Kind.bundle) {
-        next.at = this.#handleRecords(bytes, next.at, bytes.length, 0);
-        if (next.at < bytes.length) return;
-        this.#shift();
-      } else {
-        this.#shift();
-        this.#handler.record(sequence, kind, bytes, 0, bytes.length, true, 0);
+      this.#handling = next;
+      try {
+        if (!this.#handle(next)) return;
+      } finally {
+        this.#handling = undefined;
+        // A handler may end the connection, and so all that waits, while it reads this one.
+        if (this.#waiting[this.#head] !== next) wipe(next.bytes);
       }
     }
   }
 
+  /** False: records of it have to wait. */
+  #handle(next: Waiting): boolean {
+    const { sequence, kind, bytes } = next;
+    if (kind === Kind.bundle) {
+      next.at = this.#handleRecords(bytes, next.at, bytes.length, 0);
+      if (next.at < bytes.length) return false;
+      this.#shift();
+    } else {
+      this.#shift();
+      this.#handler.record(sequence, kind, bytes, 0, bytes.length, true, 0);
+    }
+    return true;
+  }
+
   /** Forgets what waits. */
   clear(): void {
+    for (let i = this.#head; i < this.#waiting.length; i++) {
+      const waiting = this.#waiting[i]!;
+      if (waiting !== this.#handling) wipe(waiting.bytes);
+    }
     this.#waiting = [];
     this.#head = 0;
   }
 
   #shift(): void {
     this.#waiting[this.#head++] = undefined;
-    if (this.#head === this.#waiting.length) this.clear();
+    if (this.#head < this.#waiting.length) return;
+    this.#waiting = [];
+    this.#head = 0;
   }
 
   /**

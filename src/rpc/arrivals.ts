@@ -4,7 +4,6 @@
 
 import { SealwireError } from "../base/errors.ts";
 import { MAX_MS } from "../base/options.ts";
-import { copyOf } from "../core/bytes.ts";
 import { now } from "../core/eventLoop.ts";
 import { messageCost } from "../protocol/credit.ts";
 import { Origin } from "../protocol/errorBody.ts";
@@ -115,7 +114,10 @@ export class Arrivals {
     while (!this.#room.isEmpty && this.ready && !this.#lifecycle.isOver) {
       const message = this.#room.take();
       if (message === undefined) this.#beginPacked();
-      else this.#begin(message, message.waitingCost);
+      else {
+        this.#begin(message, message.waitingCost);
+        this.#messages.hasWaited(message);
+      }
     }
   }
 
@@ -245,11 +247,9 @@ export class Arrivals {
       this.#begin(message, cost);
       return;
     }
-    const { bytes, start, end } = message;
     // What waits is counted by its length: it must not hold a whole frame alive.
-    const holdsMore = bytes.buffer.byteLength > 2 * (end - start);
-    if ((this.#options.bodyViews && lent) || holdsMore)
-      message.reuse(copyOf(bytes, start, end), 0, end - start);
+    const holdsMore = message.bytes.buffer.byteLength > 2 * (message.end - message.start);
+    if ((this.#options.bodyViews && lent) || holdsMore) message.moveBody();
     if (isRequest) this.#handlers.track(message);
     this.#room.add(message, cost);
   }
@@ -263,6 +263,7 @@ export class Arrivals {
 
   /** It never begins. Its credit goes back when the refusal has left, so that nobody gets refusals for nothing. */
   #refuse(message: IncomingMessage, cost: number, code: string, text: string): void {
+    message.wipe();
     if (message.sequence === 0) {
       this.credit.giveBack(cost);
       return;

@@ -4,6 +4,7 @@
 import { SealwireError } from "../base/errors.ts";
 import { viewOf } from "../core/bytes.ts";
 import { TAG_BYTES } from "../core/frameLayout.ts";
+import { wipe } from "../core/wipe.ts";
 import { BASE_SETTINGS } from "../protocol/settings.ts";
 import { CHUNK_CONTINUES, KIND_HEADER_BYTES } from "../protocol/wire.ts";
 import { Fifo } from "./fifo.ts";
@@ -245,7 +246,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
   }
 
   #forgetItems(): void {
-    this.#items.takeAll();
+    for (const { bytes } of this.#items.takeAll()) wipe(bytes);
     this.#heldCost = 0;
     this.#leaveWindowIfTaken();
   }

@@ -1,4 +1,6 @@
-// Collects the parts of a stream's item until it is complete.
+// Collects the parts of a stream's item until it is complete. Memory that it leaves is wiped.
+
+import { secretBytes, wipe } from "../core/wipe.ts";
 
 /** How the memory of an item grows with it: many short chunks must not cost more than their bytes. */
 export class ItemParts {
@@ -27,8 +29,10 @@ export class ItemParts {
     if (needed > this.#memory.length) {
       const expected = this.bytes === 0 ? Math.min(this.#lastItemBytes, windowBytes) : 0;
       const length = Math.max(needed, this.#memory.length * 2, expected);
-      const larger = new Uint8Array(Math.min(length, this.#maxItemBytes));
-      larger.set(this.#memory.subarray(0, this.bytes));
+      const larger = secretBytes(Math.min(length, this.#maxItemBytes));
+      const held = this.#memory.subarray(0, this.bytes);
+      larger.set(held);
+      wipe(held);
       this.#memory = larger;
     }
     this.#memory.set(part, this.bytes);
@@ -42,10 +46,15 @@ export class ItemParts {
       return last.slice();
     }
     this.add(last, windowBytes);
-    const { length } = this.#memory;
-    let item = this.#memory.subarray(0, this.bytes);
-    if (item.length !== length) item = item.slice();
-    this.#lastItemBytes = item.length;
+    const memory = this.#memory;
+    this.#lastItemBytes = this.bytes;
+    if (memory.length === this.bytes) {
+      // It is the application's from now on.
+      this.#memory = EMPTY;
+      this.forget();
+      return memory;
+    }
+    const item = memory.slice(0, this.bytes);
     this.forget();
     return item;
   }
@@ -57,7 +66,9 @@ export class ItemParts {
     return cost;
   }
 
+  /** What has come of an item that is not complete is wiped. */
   forget(): void {
+    if (this.bytes > 0) wipe(this.#memory.subarray(0, this.bytes));
     this.insideItem = false;
     this.#memory = EMPTY;
     this.bytes = 0;

@@ -2,6 +2,7 @@
 
 import type { SealwireError } from "../base/errors.ts";
 import { copyOf } from "../core/bytes.ts";
+import { wipe } from "../core/wipe.ts";
 import type { CallHead } from "../protocol/head.ts";
 import type { Call, Connection } from "./peer.ts";
 
@@ -39,10 +40,7 @@ export class LaterCall implements Call {
   }
 
   write(item: Uint8Array): Promise<void> {
-    const copy = copyOf(item);
-    const written = this.#made.then((call) => call.write(copy));
-    written.catch(() => {});
-    return written;
+    return writeLater(this.#made, item);
   }
 
   end(): void {
@@ -51,4 +49,12 @@ export class LaterCall implements Call {
       () => {},
     );
   }
+}
+
+/** Writes an item once the call was made. It is copied meanwhile, and the copy wiped. */
+export function writeLater(made: Promise<Call>, item: Uint8Array): Promise<void> {
+  const copy = copyOf(item);
+  const written = made.then((call) => call.write(copy)).finally(() => wipe(copy));
+  written.catch(() => {});
+  return written;
 }

@@ -1,7 +1,7 @@
 // A message, request or call of the peer, from its arrival to its answer.
 
 import { SealwireError } from "../base/errors.ts";
-import { viewOf } from "../core/bytes.ts";
+import { copyOf, viewOf } from "../core/bytes.ts";
 import { now } from "../core/eventLoop.ts";
 import { type CallHead, checkHead } from "../protocol/head.ts";
 import { copyHead, PreparedHead } from "../protocol/preparedHead.ts";
@@ -79,6 +79,18 @@ export class IncomingMessage implements Message {
     this.start = start;
     this.end = end;
     this.#finished = false;
+  }
+
+  /** It waits: its body moves to memory of its own, and is wiped where it was. */
+  moveBody(): void {
+    const { bytes, start, end } = this;
+    this.reuse(copyOf(bytes, start, end), 0, end - start);
+    bytes.fill(0, start, end);
+  }
+
+  /** Nobody was given its body, and nobody will be. */
+  wipe(): void {
+    this.bytes.fill(0, this.start, this.end);
   }
 
   get body(): Uint8Array {

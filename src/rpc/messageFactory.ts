@@ -40,6 +40,11 @@ export class MessageFactory {
     return message;
   }
 
+  /** Its handler has returned: where that had a view, nobody uses what was kept while it waited. */
+  hasWaited(message: IncomingMessage): void {
+    if (this.#bodyViews) message.wipe();
+  }
+
   /** Its handler has returned, and nobody can hold it any more. */
   done(message: IncomingMessage): void {
     if (this.#bodyViews && message.sequence === 0 && message.callParts === undefined) this.#spare = message;

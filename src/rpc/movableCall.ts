@@ -2,9 +2,10 @@
 // nothing was streamed: once its caller has written or received an item, it stays where it is.
 
 import type { SealwireError } from "../base/errors.ts";
-import { copyOf, requireBytes } from "../core/bytes.ts";
+import { requireBytes } from "../core/bytes.ts";
 import type { CallHead } from "../protocol/head.ts";
 import type { PendingCall } from "./call.ts";
+import { writeLater } from "./laterCall.ts";
 import type { Call, Connection } from "./peer.ts";
 
 /** Where the call goes on after this error; undefined when it ends with it. */
@@ -89,11 +90,7 @@ export class MovableCall implements Call {
   write(item: Uint8Array): Promise<void> {
     requireBytes("item", item);
     this.#stays = true;
-    if (this.#next === undefined) return this.#call.write(item);
-    const copy = copyOf(item);
-    const written = this.#next.then((call) => call.write(copy));
-    written.catch(() => {});
-    return written;
+    return this.#next === undefined ? this.#call.write(item) : writeLater(this.#next, item);
   }
 
   end(): void {

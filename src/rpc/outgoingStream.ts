@@ -2,6 +2,7 @@
 
 import { SealwireError } from "../base/errors.ts";
 import { copyOf, requireBytes, viewOf } from "../core/bytes.ts";
+import { secretBytes } from "../core/wipe.ts";
 import { Balance } from "../protocol/credit.ts";
 import { CHUNK_CONTINUES } from "../protocol/wire.ts";
 import { Fifo } from "./fifo.ts";
@@ -141,7 +142,7 @@ export class OutgoingStream implements SendingEnd {
     const left = item.bytes.length - item.at;
     const length = Math.min(left, MAX_CHUNK_BYTES, Math.max(this.#balance.bytes - CHUNK_COST, 1));
     // Of its own: the sender may send chunks of other streams before it copies this one.
-    const body = new Uint8Array(1 + length);
+    const body = secretBytes(1 + length);
     body[0] = length < left ? CHUNK_CONTINUES : 0;
     body.set(viewOf(item.bytes, item.at, item.at + length), 1);
     const cost = chunkCost(length);

@@ -54,9 +54,12 @@ export class WaitingRoom {
     return request.waitingCost;
   }
 
+  /** None of them will begin: they are wiped. */
   clear(): void {
-    for (let request = this.#requests.first; request !== undefined; request = this.#requests.first)
+    for (let request = this.#requests.first; request !== undefined; request = this.#requests.first) {
       this.remove(request);
-    this.oneWay.clear();
+      request.wipe();
+    }
+    for (const message of this.oneWay.clear()) message.wipe();
   }
 }

@@ -1,5 +1,6 @@
 // Both ends of a handshake, with somebody between them who changes, drops, doubles or replaces messages. Ends
-// with the same keys at both ends or with a typed error, and never finishes where a message was changed.
+// with the same keys at both ends or with a typed error, and never finishes where a message was changed. And servers alone,
+// each with a first message that somebody made, changed or replayed: what every stranger can send.
 
 import assert from "node:assert/strict";
 import { expandedKeys } from "../../src/core/cachedKey.ts";
@@ -30,7 +31,21 @@ const pairsWith = (suite: Suite) => [
     { staticKey: clientKeys.privateKey, remoteStatic: serverKeys.publicKey, psk, ...suite },
     { staticKey: serverKeys.privateKey, authorize, psk, ...suite },
   ],
+  [
+    { staticKey: clientKeys.privateKey, authorize, ...suite },
+    { staticKey: serverKeys.privateKey, authorize, ...suite },
+  ],
+  [
+    { staticKey: clientKeys.privateKey, authorize, psk, ...suite },
+    { staticKey: serverKeys.privateKey, authorize, psk, ...suite },
+  ],
+  [
+    { staticKey: clientKeys.privateKey, remoteStatic: serverKeys.publicKey, pattern: "KK", ...suite },
+    { staticKey: serverKeys.privateKey, remoteStatic: clientKeys.publicKey, pattern: "KK", ...suite },
+  ],
 ];
+/** In this order: NNpsk0, NN, IK, IKpsk2, XX, XXpsk3, KK. In NN and XX nothing protects the first message. */
+const isFirstOpen = (name: string): boolean => /^Noise_(NN|XX)(hfs)?_/.test(name);
 const factoriesWith = (suite: Suite) =>
   pairsWith(suite).map(([client, server]) => [noise(client!, "client"), noise(server!, "server")] as const);
 type Factories = ReturnType<typeof factoriesWith>;
@@ -40,15 +55,21 @@ const [hybrid, classical] = [true, false].map((postQuantum) =>
 ) as [Factories, Factories];
 
 /** First messages of others, for replays. */
-const others = [...hybrid, ...classical].map(([client]) => {
-  const handshake = client.create("client", info);
-  const message = handshake.send()!.slice();
-  handshake.destroy();
-  return message;
-});
+const firstOf = new Map(
+  [...hybrid, ...classical].map(([client]) => {
+    const handshake = client.create("client", info);
+    const message = handshake.send()!.slice();
+    handshake.destroy();
+    return [client, message] as const;
+  }),
+);
+const others = [...firstOf.values()];
+
+const anyFactories = (random: Random, hybrids: number) =>
+  random.pick(random.chance(hybrids) ? hybrid : classical);
 
 async function oneHandshake(random: Random): Promise<number> {
-  const [clientFactory, serverFactory] = random.pick(random.chance(0.1) ? hybrid : classical);
+  const [clientFactory, serverFactory] = anyFactories(random, 0.1);
   const ends = [clientFactory.create("client", info), serverFactory.create("server", info)] as const;
   outcome(() => serverFactory.firstMessageBytes?.(someBytes(random, 80)));
   const touches = random.chance(0.8);
@@ -108,7 +129,69 @@ async function oneHandshake(random: Random): Promise<number> {
   return Math.max(messages, 1);
 }
 
+/** A first message that somebody sends who recorded `own`, and others. */
+function anyFirst(random: Random, own: Uint8Array): Uint8Array {
+  const kind = random.between(0, 19);
+  if (kind === 0) return own;
+  if (kind === 1) return random.pick(others);
+  if (kind === 2) return someBytes(random, 200);
+  if (kind < 6) return mutated(random, mutated(random, own));
+  // Behind its prefix: a prefix that is wrong costs the server nothing.
+  const changed = own.slice();
+  const at = random.between(4, own.length - 1);
+  if (kind < 10) changed.fill(random.pick([0, 1, 0x7f, 0xff]), at, at + random.pick([1, 32, own.length]));
+  else changed[at]! ^= 1 << random.between(0, 7);
+  return changed;
+}
+
+/** A server takes what its client wrote, and nothing that was changed wherever the pattern protects it. */
+async function oneFirstMessage(random: Random, [client, server]: Factories[number]): Promise<void> {
+  const own = firstOf.get(client)!;
+  const bytes = anyFirst(random, own);
+  const wanted = server.firstMessageBytes!(bytes.subarray(0, random.between(0, bytes.length)));
+  assert.ok(wanted > 0 && wanted < 4_096, `a first message of ${wanted} bytes`);
+  const end = server.create("server", info);
+  let at = 0;
+  let code: string | undefined;
+  while (code === undefined && end.expects > 0 && at + end.expects <= bytes.length) {
+    const piece = bytes.subarray(at, at + end.expects);
+    at += piece.length;
+    try {
+      // An application that is asked about a peer may take its time: only then is there something to wait for.
+      const asked = end.receive(piece);
+      if (asked !== undefined) await asked;
+    } catch (error) {
+      code = codeOf(error);
+    }
+  }
+  const taken = code === undefined && end.expects === 0;
+  const isOwn = Buffer.from(own).equals(bytes.subarray(0, own.length));
+  if (isOwn) assert.ok(taken, `${client.name}: an honest first message was refused with ${code}`);
+  const isOfItsKind = Buffer.from(own.subarray(0, 4)).equals(bytes.subarray(0, 4));
+  if (!isOwn && isOfItsKind && !isFirstOpen(client.name))
+    assert.ok(!taken, "a changed first message was taken");
+  assert.equal(end.done, false, "a server has keys that wrote nothing");
+  // A key of low order that nothing protects is found where it is used.
+  if (taken && random.chance(0.1)) {
+    const answer = outcome(() => end.send());
+    assert.ok(
+      answer.value !== undefined || (!isOwn && answer.code === "ERR_HANDSHAKE"),
+      "no answer, and no error",
+    );
+  }
+  end.destroy();
+  assert.notEqual(outcome(() => end.finish()).code, undefined, "a handshake that is over gave keys");
+}
+
+async function firstMessages(random: Random): Promise<number> {
+  const factories = anyFactories(random, 0.05);
+  const count = random.between(1, 60);
+  for (let i = 0; i < count; i++) await oneFirstMessage(random, factories);
+  assert.equal(expandedKeys(), 0);
+  return count;
+}
+
 export const handshakeLevel: Level = {
   name: "handshakes",
-  run: oneHandshake,
+  run: (random) => (random.chance(0.5) ? oneHandshake(random) : firstMessages(random)),
 };

@@ -1,4 +1,4 @@
-// fuzz/main.js OPTIONS, as JSON: inputs of each level in turn, for so long or so many runs (0: no limit). An input that
+// fuzz/main.js OPTIONS, as JSON: inputs of each level in turn, for so long, or so many runs or inputs (0: no limit). An input that
 // fails is told with its level and its decisions, which `tape` plays again.
 
 import { readFileSync, writeFileSync } from "node:fs";
@@ -10,6 +10,8 @@ export interface FuzzOptions {
   readonly seed: number;
   readonly seconds: number;
   readonly runs: number;
+  /** Of each level, at least; 0 or left out: no limit. */
+  readonly inputs?: number;
   readonly levels: readonly string[];
   /** Where the corpus is, one file per level. */
   readonly corpus?: string;
@@ -60,9 +62,11 @@ export async function fuzz(levels: readonly Level[], options: FuzzOptions): Prom
     }
     const until =
       options.seconds === 0 ? Number.POSITIVE_INFINITY : began + (options.seconds * 1_000) / chosen.length;
-    const most = options.runs === 0 ? Number.POSITIVE_INFINITY : options.runs;
+    const most = options.runs || Number.POSITIVE_INFINITY;
+    const mostInputs = options.inputs || Number.POSITIVE_INFINITY;
     let lastTold = began;
-    for (let run = 0; run < most && Date.now() < until && failures < mostFailures; run++) {
+    const isOver = () => guide.inputs >= mostInputs || Date.now() >= until || failures >= mostFailures;
+    for (let run = 0; run < most && !isOver(); run++) {
       told(level, await guide.next());
       if (Date.now() - lastTold < TELL_EVERY_MS) continue;
       lastTold = Date.now();

@@ -1,5 +1,5 @@
-// The attackers of `npm run attack`, in a process of their own: attackers.js NAME PORT PSK MS SOCKETS. Prints how many
-// records, bytes or connections it sent.
+// The attackers of `npm run attack`, in a process of their own: attackers.js NAME PORT PSK MS SOCKETS. They come from
+// several addresses, none of them the good client's. Prints how many records, bytes or connections it sent.
 
 import process from "node:process";
 import { noise } from "../../src/noise.ts";
@@ -17,15 +17,23 @@ const [name, portText, psk, msText, socketsText] = process.argv.slice(2) as [
   string,
 ];
 const [port, ms, sockets] = [Number(portText), Number(msText), Number(socketsText)];
-const until = performance.now() + ms;
+let until = performance.now() + ms;
 const isOver = (): boolean => performance.now() > until;
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const sleep = (time: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, time));
 const EMPTY = new Uint8Array(0);
 const SESSIONS = 4;
+const ADDRESSES = 20;
+/** At once, where many are to be held. */
+const OPENERS = 64;
+/** The longest that opening them may take. */
+const MOST_OPENING_MS = 20_000;
 let sent = 0;
+let dialled = 0;
+/** Connections that were open at the end. */
+let holding = 0;
 
-const connect = (): Promise<RawPeer> => RawPeer.connect(port);
+const connect = (): Promise<RawPeer> => RawPeer.connect(port, `127.0.1.${1 + (dialled++ % ADDRESSES)}`);
 
 /** So many at a time do this until the time is over; what the server ends begins again. */
 async function repeat(times: number, once: () => Promise<void>): Promise<void> {
@@ -61,16 +69,29 @@ function flood(next: (session: RawSession, round: number) => Uint8Array, reads =
 const bundle = (session: RawSession, count: number, one: (i: number) => Uint8Array): Uint8Array =>
   session.sealBundle(...Array.from({ length: count }, (_, i) => one(i)));
 
+/** Opens `sockets` connections, and opens another one for each that the server ends, until `ms` after all were opened. */
 async function held(each: (peer: RawPeer) => Promise<void>): Promise<void> {
-  const peers: RawPeer[] = [];
-  for (let i = 0; i < sockets && !isOver(); i++) {
-    const peer = await connect().catch(() => undefined);
-    if (peer === undefined) continue;
-    peers.push(peer);
-    sent++;
-    each(peer).catch(() => {});
-  }
-  await sleep(Math.max(until - performance.now(), 0));
+  const peers = new Set<RawPeer>();
+  let dialling = 0;
+  until += MOST_OPENING_MS;
+  const openers = Array.from({ length: OPENERS }, async () => {
+    while (!isOver()) {
+      if (peers.size + dialling >= sockets) {
+        await sleep(5);
+        continue;
+      }
+      dialling++;
+      const peer = await connect().catch(() => sleep(5));
+      dialling--;
+      if (peer === undefined) continue;
+      peers.add(peer);
+      peer.socket.once("close", () => peers.delete(peer));
+      if (++sent === sockets) until = performance.now() + ms;
+      each(peer).catch(() => {});
+    }
+  });
+  await Promise.all(openers);
+  holding = peers.size;
   for (const peer of peers) peer.socket.destroy();
 }
 
@@ -83,6 +104,7 @@ function firstMessage(): Uint8Array {
 
 const attacks: Record<string, () => Promise<void>> = {
   "silent connections": () => held(async () => {}),
+  "silent connections, limits raised": () => held(async () => {}),
   "slow handshake bytes": () => {
     const message = firstMessage();
     return held(async (peer) => {
@@ -127,9 +149,8 @@ const attacks: Record<string, () => Promise<void>> = {
     return repeat(16, async () => {
       const peer = await connect();
       peer.write(message);
-      await peer.read(50);
       sent++;
-      peer.socket.destroy();
+      await peer.read(50).finally(() => peer.socket.destroy());
     });
   },
 };
@@ -137,6 +158,6 @@ const attacks: Record<string, () => Promise<void>> = {
 if (name === "names") console.log(JSON.stringify(Object.keys(attacks)));
 else {
   await attacks[name]!();
-  console.log(JSON.stringify({ sent }));
+  console.log(JSON.stringify({ sent, holding }));
 }
 process.exit(0);

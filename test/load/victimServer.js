@@ -1,5 +1,6 @@
 // The server of `npm run attack`, in a process of its own: echoes, answers "large" with 1 MB, and writes down how late its
-// event loop is. `<runtime> test/load/victimServer.js PSK`; prints its port, and for each line of input its lateness since
+// event loop is. `<runtime> test/load/victimServer.js PSK WAITING`, where at
+// most WAITING sockets may be silent (0: the default); prints its port, and for each line of input its lateness since
 // the last one in milliseconds: the longest and the 99th percentile.
 import process from "node:process";
 import { listen } from "../../dist/index.js";
@@ -13,10 +14,12 @@ setInterval(() => {
   last = now;
 }, TICK_MS);
 
+const [psk, waiting] = process.argv.slice(-2);
 const large = new Uint8Array(1_000_000);
 const server = await listen({
   port: 0,
-  psk: process.argv.at(-1),
+  psk,
+  ...(waiting === "0" ? {} : { maxWaitingSockets: Number(waiting), handshakeTimeoutMs: 60_000 }),
   maxFrameBytes: 2_000_000,
   onHandlerError() {},
   onMessage(message) {

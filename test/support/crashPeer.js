@@ -1,12 +1,27 @@
 // An end in a process of its own, for crashes: `<runtime> test/support/crashPeer.js '{"role", "port", "psk"}'`. The server
 // prints its port and then, at once and without a buffer, what reaches its handler: "m LINK STREAM NUMBER" for a one-way
 // message, "q LINK REQUEST" for a request. The client sends numbered messages on each of its connections, and asks.
+import { Buffer } from "node:buffer";
 import { writeSync } from "node:fs";
 import process from "node:process";
 import { connect, listen } from "../../dist/index.js";
 
 const { role, port, psk } = JSON.parse(process.argv.at(-1));
 const common = { host: "127.0.0.1", psk, heartbeatIntervalMs: 300, heartbeatTimeoutMs: 300 };
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
+/** Does not return before all of it is written: the pipe may be full, and may not block. */
+function say(line) {
+  for (let rest = Buffer.from(`${line}\n`); rest.length > 0; ) {
+    try {
+      rest = rest.subarray(writeSync(1, rest));
+    } catch (error) {
+      if (error.code !== "EAGAIN") throw error;
+      Atomics.wait(pause, 0, 0, 1);
+    }
+  }
+}
+
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function serve() {
@@ -19,13 +34,13 @@ async function serve() {
       if (!links.has(connection)) links.set(connection, links.size);
       const view = new DataView(body.buffer, body.byteOffset, body.length);
       const kind = message.expectsReply ? "q" : "m";
-      writeSync(1, `${kind} ${links.get(connection)} ${view.getUint32(0)} ${view.getUint32(4)}\n`);
+      say(`${kind} ${links.get(connection)} ${view.getUint32(0)} ${view.getUint32(4)}`);
       if (!message.expectsReply) return;
       if (body[3] % 2 === 0) await sleep(body[3] % 8);
       message.reply(body);
     },
   });
-  writeSync(1, `${server.port}\n`);
+  say(server.port);
 }
 
 async function ask() {

@@ -32,8 +32,9 @@ export class RawPeer {
     }
   }
 
-  static async connect(port: number): Promise<RawPeer> {
-    const socket = net.connect({ host: "127.0.0.1", port });
+  /** `localAddress`: from which address of this machine; left out: the system's choice. */
+  static async connect(port: number, localAddress?: string): Promise<RawPeer> {
+    const socket = net.connect({ host: "127.0.0.1", port, localAddress });
     await new Promise<void>((resolve, reject) => {
       socket.once("connect", () => resolve());
       socket.once("error", reject);
