@@ -28,9 +28,16 @@ export function validated<Output>(
   refusal: (issues: readonly SchemaIssue[]) => unknown,
 ): Output | Promise<Output> {
   const result = schema["~standard"].validate(value);
-  return result instanceof Promise
-    ? result.then((done) => valueFrom(done, refusal))
-    : valueFrom(result, refusal);
+  if (!isThenable(result)) return valueFrom(result, refusal);
+  return Promise.resolve(result).then((done) => valueFrom(done, refusal));
+}
+
+/** Promises of libraries and of other realms, too: one that passed for a result would let everything in. */
+function isThenable<T>(result: T | PromiseLike<T>): result is PromiseLike<T> {
+  if (result instanceof Promise) return true;
+  return (
+    typeof result === "object" && result !== null && typeof (result as { then?: unknown }).then === "function"
+  );
 }
 
 function valueFrom<Output>(
@@ -38,6 +45,7 @@ function valueFrom<Output>(
   refusal: (issues: readonly SchemaIssue[]) => unknown,
 ): Output {
   if (result.issues) throw refusal(result.issues);
+  if (!("value" in result)) throw new TypeError("a schema gave neither a value nor issues");
   return (result as { value: Output }).value;
 }
 

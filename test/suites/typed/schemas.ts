@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { type } from "arktype";
 import * as v from "valibot";
 import { z } from "zod";
-import { isErrorOf, method, RpcError } from "../../../src/rpc.ts";
+import { isErrorOf, type Method, method, RpcError, type StandardSchema } from "../../../src/rpc.ts";
 import { test } from "../../support/harness.ts";
 import { checkLeaksAfterEachTest, waitFor } from "../../support/rpcHarness.ts";
 import { rejectsWithRpc, typedPair } from "../../support/typedHarness.ts";
@@ -148,4 +148,70 @@ test("issues without end are cut, and a schema that claims much gets no more", a
   assert.equal(issues.length, 32);
   assert.equal(issues[0]!.message.length, 1_024);
   assert.equal(issues[0]!.path.length, 32);
+});
+
+test("what is neither a value nor issues lets nothing in; a promise of a library is waited for", async () => {
+  const schemaOf = (validate: (value: unknown) => unknown) =>
+    ({ "~standard": { version: 1, vendor: "sealwire-tests", validate } }) as StandardSchema<unknown, unknown>;
+  const thenable = (result: unknown) => ({
+    // biome-ignore lint/suspicious/noThenProperty: a promise of a library
+    then: (resolve: (result: unknown) => void) => setTimeout(resolve, 1, result),
+  });
+  const odd: Record<string, (value: unknown) => unknown> = {
+    nothing: () => undefined,
+    null: () => null,
+    empty: () => ({}),
+    word: () => "fine",
+    true: () => true,
+    laterEmpty: async () => ({}),
+    thenableEmpty: () => thenable({}),
+    issuesOfNoKind: () => ({ issues: 7 }),
+    throws: () => {
+      throw new Error("a secret");
+    },
+    thenThrows: () => ({
+      // biome-ignore lint/suspicious/noThenProperty: on purpose
+      get then() {
+        throw new Error("a secret");
+      },
+    }),
+  };
+  let ran = 0;
+  const run = (input: unknown) => {
+    ran++;
+    return input;
+  };
+  const api: Record<string, Method<unknown, unknown, unknown>> = {
+    later: method(
+      schemaOf((value) => thenable({ value })),
+      run,
+    ),
+    refusing: method(
+      schemaOf(() => thenable({ issues: [{ message: "no" }] })),
+      run,
+    ),
+  };
+  for (const [name, validate] of Object.entries(odd)) {
+    api[name] = method(schemaOf(validate), run);
+    api[`${name}Answer`] = method(
+      schemaOf((value) => ({ value })),
+      (input) => input,
+      {
+        answer: schemaOf(validate),
+      },
+    );
+  }
+  const failures: unknown[] = [];
+  const onHandlerError = (error: unknown) => void failures.push(error);
+  const { remote } = await typedPair<typeof api>(api, { onHandlerError });
+  for (const name of Object.keys(odd)) {
+    for (const one of [name, `${name}Answer`]) {
+      const error = await rejectsWithRpc(remote[one]!("input"), "ERR_INTERNAL", one);
+      assert.ok(!error.message.includes("secret"));
+    }
+  }
+  assert.equal(failures.length, 2 * Object.keys(odd).length);
+  await rejectsWithRpc(remote.refusing!("input"), "ERR_BAD_INPUT", "refusing");
+  assert.equal(ran, 0);
+  assert.equal(await remote.later!("input"), "input");
 });
