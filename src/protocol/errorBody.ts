@@ -15,9 +15,15 @@ export const Origin = {
 } as const;
 export type Origin = (typeof Origin)[keyof typeof Origin];
 
-const MAX_CODE_BYTES = 64;
+/** Characters of a code, and bytes, since all of them are ASCII. */
+export const MAX_CODE_LENGTH = 64;
 export const MAX_TEXT_BYTES = 4_096;
 const EMPTY = new Uint8Array(0);
+
+/** A code as it may be sent, and handed on: cut, and `_` for what is not visible ASCII. It often ends up in logs. */
+export function asCode(code: string): string {
+  return code.slice(0, MAX_CODE_LENGTH).replace(/[^\x21-\x7e]/g, "_");
+}
 
 /** What a failed request's caller is told. Code and text are cut to 64 and 4,096 bytes. */
 export function encodeError(
@@ -26,7 +32,7 @@ export function encodeError(
   text: string,
   data: Uint8Array = EMPTY,
 ): Uint8Array {
-  const codeBytes = encodeText(code.slice(0, MAX_CODE_BYTES).replace(/[^\x21-\x7e]/g, "_"));
+  const codeBytes = encodeText(asCode(code));
   const textBytes = encodeText(text.slice(0, MAX_TEXT_BYTES)).slice(0, MAX_TEXT_BYTES);
   const body = new Uint8Array(4 + codeBytes.length + textBytes.length + data.length);
   body[0] = origin;
@@ -43,7 +49,7 @@ export function encodeError(
 /** The ERR_REMOTE error that the caller gets. Never throws: what is missing in a malformed body is empty. */
 export function decodeError(body: Uint8Array): SealwireError {
   const codeEnd = Math.min(2 + (body[1] ?? 0), body.length);
-  const code = decodeText(viewOf(body, Math.min(2, codeEnd), codeEnd));
+  const code = asCode(decodeText(viewOf(body, Math.min(2, codeEnd), codeEnd)));
   const textStart = Math.min(codeEnd + 2, body.length);
   const textLength = ((body[codeEnd] ?? 0) << 8) | (body[codeEnd + 1] ?? 0);
   const textEnd = Math.min(textStart + textLength, body.length);

@@ -2,7 +2,7 @@
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { requireBytes, totalLength, viewOf } from "../core/bytes.ts";
-import { decodeText, encodeText } from "../core/text.ts";
+import { decodeStrictText, encodeText } from "../core/text.ts";
 import { secretBytes } from "../core/wipe.ts";
 import {
   decodeFields,
@@ -150,7 +150,9 @@ function readFields(fields: Fields): Head {
     const value = fields.get(tag);
     if (value === undefined) return undefined;
     if (value.length > most) throw new SealwireError("ERR_PROTOCOL", `field ${tag} of ${value.length} bytes`);
-    return decodeText(value);
+    const decoded = decodeStrictText(value);
+    if (decoded === undefined) throw new SealwireError("ERR_PROTOCOL", `field ${tag} is not UTF-8`);
+    return decoded;
   };
   const contentType = fields.get(Tag.contentType);
   if (contentType !== undefined && contentType.length !== 1) {
@@ -158,6 +160,9 @@ function readFields(fields: Fields): Head {
   }
   const own = [...fields].filter(([tag]) => tag >= FIRST_APPLICATION_TAG);
   const streams = fields.get(Tag.streams);
+  if (streams !== undefined && streams.length > 0) {
+    throw new SealwireError("ERR_PROTOCOL", `field ${Tag.streams} of ${streams.length} bytes`);
+  }
   return {
     ...defined("deadlineMs", u32Field(fields, Tag.deadline)),
     ...defined("method", text(Tag.method, MAX_METHOD_BYTES)),

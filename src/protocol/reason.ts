@@ -1,7 +1,9 @@
 // Why something ends: the fields of cancel, drain and close.
 
+import { SealwireError } from "../base/errors.ts";
 import { decodeText, encodeText } from "../core/text.ts";
-import { decodeFields, encodeFields, type Fields, u32Field, u32Value } from "./fields.ts";
+import { asCode } from "./errorBody.ts";
+import { decodeFields, encodeFields, type Fields, u32Field, u32Value, unknownCritical } from "./fields.ts";
 
 export interface Reason {
   /** A code, as errors have them. */
@@ -14,12 +16,12 @@ export interface Reason {
 }
 
 const Tag = { code: 1, text: 2, lastBegun: 3, retryAfter: 4 } as const;
-export const MAX_CODE_LENGTH = 64;
+const known: ReadonlySet<number> = new Set(Object.values(Tag));
 const MAX_TEXT_LENGTH = 1_024;
 
 export function encodeReason({ code, text, lastBegun, retryAfterMs }: Reason): Uint8Array {
   const fields: Fields = new Map();
-  if (code !== undefined) fields.set(Tag.code, encodeText(code.slice(0, MAX_CODE_LENGTH)));
+  if (code !== undefined) fields.set(Tag.code, encodeText(asCode(code)));
   if (text !== undefined) fields.set(Tag.text, encodeText(text.slice(0, MAX_TEXT_LENGTH)));
   if (lastBegun !== undefined) fields.set(Tag.lastBegun, u32Value(lastBegun));
   if (retryAfterMs !== undefined) fields.set(Tag.retryAfter, u32Value(retryAfterMs));
@@ -29,11 +31,15 @@ export function encodeReason({ code, text, lastBegun, retryAfterMs }: Reason): U
 /** @throws SealwireError ERR_PROTOCOL */
 export function decodeReason(bytes: Uint8Array, start: number, end: number): Reason {
   const fields = decodeFields(bytes, start, end);
+  const critical = unknownCritical(fields, known);
+  if (critical !== undefined) {
+    throw new SealwireError("ERR_PROTOCOL", `a reason with the critical field ${critical}`);
+  }
   const [code, text] = [fields.get(Tag.code), fields.get(Tag.text)];
   const lastBegun = u32Field(fields, Tag.lastBegun);
   const retryAfterMs = u32Field(fields, Tag.retryAfter);
   return {
-    ...(code && { code: decodeText(code).slice(0, MAX_CODE_LENGTH) }),
+    ...(code && { code: asCode(decodeText(code)) }),
     ...(text && { text: decodeText(text).slice(0, MAX_TEXT_LENGTH) }),
     ...(lastBegun !== undefined && { lastBegun }),
     ...(retryAfterMs !== undefined && { retryAfterMs }),

@@ -3,7 +3,7 @@
 
 import { isSealwireError } from "../base/errors.ts";
 import { isBytes } from "../core/bytes.ts";
-import { MAX_CODE_LENGTH } from "../protocol/reason.ts";
+import { MAX_CODE_LENGTH } from "../protocol/errorBody.ts";
 
 /** How much of an error the caller gets to see. */
 export interface ErrorExposure {

@@ -133,6 +133,8 @@ export class Inbox implements RecordHandler {
         this.#takeError(sequence, viewOf(bytes, start, end));
         return;
       case Kind.cancel:
+        // It says nothing that the handler has to know, but what is malformed is not passed over.
+        if (end > start) decodeReason(bytes, start, end);
         this.#arrivals.cancel(sequence);
         return;
       case Kind.ping:

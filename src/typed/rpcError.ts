@@ -1,7 +1,7 @@
 // Errors of typed calls: what a method tells its caller, and what this layer says for it.
 
 import { invalidArgument } from "../base/errors.ts";
-import { MAX_CODE_LENGTH } from "../protocol/reason.ts";
+import { MAX_CODE_LENGTH } from "../protocol/errorBody.ts";
 
 /** What this layer says of a call. No method can say it: the codes of methods don't begin with ERR_. */
 export type RpcErrorCode =

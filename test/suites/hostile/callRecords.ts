@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import type { Message } from "../../../src/index.ts";
 import { decodeError } from "../../../src/protocol/errorBody.ts";
 import { encodeFields, type Fields, u32Value } from "../../../src/protocol/fields.ts";
+import { decodeReason } from "../../../src/protocol/reason.ts";
 import { Kind } from "../../../src/protocol/wire.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
@@ -16,7 +17,7 @@ import { Victim } from "../../support/victim.ts";
 checkLeaksAfterEachTest();
 
 const EMPTY = new Uint8Array(0);
-const Tag = { deadline: 1, method: 2, streams: 5, streamCredit: 6 };
+const Tag = { deadline: 1, method: 2, traceParent: 3, contentType: 4, streams: 5, streamCredit: 6 };
 const { psk: PSK } = v2.options as { psk: string };
 /** The method whose handler waits. */
 const GATE = "gate";
@@ -148,6 +149,17 @@ test("what is malformed in a head fails that call alone, as not begun", async ()
   const heads: [what: string, body: Uint8Array, code: string][] = [
     ["credit above the sum", callBody([down(0x80000000)]), "ERR_PROTOCOL"],
     ["a deadline of 3 bytes", callBody([[Tag.deadline, new Uint8Array(3)]]), "ERR_PROTOCOL"],
+    ["credit of 3 bytes", callBody([[Tag.streamCredit, new Uint8Array(3)]]), "ERR_PROTOCOL"],
+    ["a method of 1,025 bytes", callBody([[Tag.method, new Uint8Array(1_025)]]), "ERR_PROTOCOL"],
+    ["a method that is not UTF-8", callBody([[Tag.method, Uint8Array.of(0xff)]]), "ERR_PROTOCOL"],
+    ["a trace context of 257 bytes", callBody([[Tag.traceParent, new Uint8Array(257)]]), "ERR_PROTOCOL"],
+    ["a trace context that is not UTF-8", callBody([[Tag.traceParent, Uint8Array.of(0xc0)]]), "ERR_PROTOCOL"],
+    ["a content type without a byte", callBody([[Tag.contentType, EMPTY]]), "ERR_PROTOCOL"],
+    ["a content type of 2 bytes", callBody([[Tag.contentType, new Uint8Array(2)]]), "ERR_PROTOCOL"],
+    ["a stream that says something", callBody([[Tag.streams, Uint8Array.of(1)]]), "ERR_PROTOCOL"],
+    ["a field that is cut", Uint8Array.of(0, 2, 9, 0), "ERR_PROTOCOL"],
+    ["a field beyond the head", Uint8Array.of(0, 3, 9, 0, 1, 0), "ERR_PROTOCOL"],
+    ["a tag twice", Uint8Array.of(0, 6, 9, 0, 0, 9, 0, 0), "ERR_PROTOCOL"],
     ["tags that descend", Uint8Array.of(0, 6, 2, 0, 0, 1, 0, 0), "ERR_PROTOCOL"],
     ["an unknown critical field", callBody([[127, EMPTY]]), "ERR_UNSUPPORTED"],
     ["too late", callBody([[Tag.deadline, u32Value(0)]]), "ERR_REQUEST_TIMEOUT"],
@@ -162,7 +174,7 @@ test("what is malformed in a head fails that call alone, as not begun", async ()
   // Unknown fields that are not critical, and the application's.
   session.peer.write(
     session.seal(
-      21,
+      1 + 2 * heads.length,
       callBody(
         [
           [63, EMPTY],
@@ -177,6 +189,54 @@ test("what is malformed in a head fails that call alone, as not begun", async ()
   session.destroy();
   await session.peer.destroy();
   await victim.closed(session.peer);
+});
+
+test("what is malformed in a reason ends the connection, also in a cancel; what is only long or odd does not", async () => {
+  const victim = await startVictim();
+  const reasons: [what: string, body: Uint8Array][] = [
+    ["a field that is cut", Uint8Array.of(1, 0)],
+    ["a field beyond the body", Uint8Array.of(1, 0, 1)],
+    ["tags that descend", Uint8Array.of(2, 0, 0, 1, 0, 0)],
+    ["a number of 3 bytes", encodeFields(new Map([[3, new Uint8Array(3)]]))],
+    ["a time of 5 bytes", encodeFields(new Map([[4, new Uint8Array(5)]]))],
+    ["an unknown critical field", encodeFields(new Map([[64, EMPTY]]))],
+  ];
+  for (const [kind, name] of [
+    [Kind.cancel, "cancel"],
+    [Kind.drain, "drain"],
+    [Kind.close, "close"],
+  ] as const) {
+    for (const [what, body] of reasons) {
+      const session = await v2.rawSession(await victim.connect(), "client");
+      session.peer.write(session.seal(1, gate(), Kind.call));
+      session.peer.write(session.seal(kind === Kind.cancel ? 1 : 0, body, kind));
+      await victim.expectClosed(session.peer, "ERR_PROTOCOL", `${what}, in a ${name}`);
+      session.destroy();
+    }
+  }
+  const odd: Fields = new Map([
+    [1, text("A B\n".repeat(30))],
+    [2, Uint8Array.of(0xff)],
+    [63, EMPTY],
+    [128, EMPTY],
+  ]);
+  const session = await v2.rawSession(await victim.connect(), "client");
+  session.peer.write(session.seal(1, gate(), Kind.call));
+  session.peer.write(session.seal(1, encodeFields(odd), Kind.cancel));
+  const end = await session.receive();
+  assert.deepEqual([end.kind, end.sequence], [Kind.error, 1]);
+  session.destroy();
+  await session.peer.destroy();
+  await victim.closed(session.peer);
+});
+
+test("codes of a peer are short and visible ASCII, whatever it sends: they end up in logs", () => {
+  const wild = text(`ok\r\n\u001b[31m\u00e9 ${"x".repeat(200)}`);
+  const tame = `ok___[31m__${"x".repeat(200)}`.slice(0, 64);
+  const error = decodeError(concat(Uint8Array.of(0, wild.length), wild));
+  assert.deepEqual([error.code, error.remoteCode], ["ERR_REMOTE", tame]);
+  const reason = encodeFields(new Map([[1, wild]]));
+  assert.equal(decodeReason(reason, 0, reason.length).code, tame);
 });
 
 test("what has crossed an end, a cancel or a deadline is dropped", async () => {
