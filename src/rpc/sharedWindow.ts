@@ -14,10 +14,13 @@ export const FIRST_STREAM_CREDIT = 16_384;
 const MAX_STREAM_WINDOW = 8_388_608;
 /** Beyond what each stream gets at first, all of a connection together may have so much more. */
 const SHARED_WINDOW_BYTES = 8_388_608;
-/** What all should have on their way at least, and before anything was measured: a few segments, so that both ends work at once. */
-const FIRST_WANTED_BYTES = 524_288;
-/** A round trip may be twice the path's own, or so much longer: a shorter queue would starve on a busy machine. */
-const MAX_QUEUE_MS = 4;
+/**
+ * What all should have on their way at least, and before anything was measured: four segments, of which one is sealed, one is
+ * opened, and one waits at each end. A small request waits behind all of it.
+ */
+const FIRST_WANTED_BYTES = 262_144;
+/** A round trip may be twice the path's own, or so much longer: turns of event loops make shorter ones uncertain. */
+const MAX_QUEUE_MS = 1;
 /** Up to here nothing waits, and more may be wanted at once. */
 const NO_QUEUE = 1.5;
 /** In a round trip: until a queue showed for the first time, and later. */
