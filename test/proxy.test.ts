@@ -12,7 +12,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { connect, encodeKey, generateKeyPair } from "../dist/index.js";
 import { runtimeKinds } from "../scripts/runtimes.js";
 import { readProxyHeader } from "../src/rpc/proxyHeader.ts";
-import { until } from "./support/childProcess.ts";
+import { type Runtime, until } from "./support/childProcess.ts";
+import { HostNames } from "./support/hostNames.ts";
 import { PlainClient, plainServer, type RunningProxy, startProxy, statusOf } from "./support/proxyPair.ts";
 
 const full = process.env.SEALWIRE_PROXY_LOAD === "full";
@@ -26,6 +27,9 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const env = { SEALWIRE_PSK: "5e".repeat(32) };
 
 const all = runtimeKinds();
+const givesNames = HostNames.work;
+const ifNames = givesNames ? "" : " (skipped: needs Linux and the right to make mount namespaces)";
+
 /** Each runtime seals for the next one, so that each is on both sides once. */
 const pairs = all.map((sealing, i) => ({ sealing, opening: all[(i + 1) % all.length]! }));
 
@@ -34,18 +38,14 @@ afterEach(async () => {
   for (const clean of cleanups.splice(0)) await clean();
 });
 
-async function started(
-  runtime: (typeof all)[number],
-  args: string[],
-  more: object = env,
-): Promise<RunningProxy> {
+async function started(runtime: Runtime, args: string[], more: object = env): Promise<RunningProxy> {
   const proxy = await startProxy(runtime, args, more as Record<string, string>);
   cleanups.push(() => proxy.process.stop());
   return proxy;
 }
 
-async function served(onSocket: (socket: Socket) => void, path?: string) {
-  const server = await plainServer(onSocket, path);
+async function served(...[onSocket, where]: Parameters<typeof plainServer>) {
+  const server = await plainServer(onSocket, where);
   cleanups.push(server.close);
   return server;
 }
@@ -443,6 +443,38 @@ describe.each(pairs)("$sealing.label seals, $opening.label opens", ({ sealing, o
     expect(await reloaded(open)).toMatchObject({ event: "reloaded" });
     expect(await passes(seal)).toBe(true);
     await until(async () => !(await passes(late)), "the end of who did not take part");
+  });
+
+  test.skipIf(!givesNames)(`a name that moves is followed by the next connection${ifNames}`, async () => {
+    const names = new HostNames(join(folder, `hosts-${sealing.id}`));
+    const [before, after] = ["127.0.0.11", "127.0.0.12"];
+    const greet = (text: string) => (socket: Socket) => void socket.end(text);
+    const { port } = await served(greet("before"), { host: before, port: 0 });
+    await served(greet("after"), { host: after, port });
+    names.set("service.test", before);
+    names.set("opening.test", before);
+    const opens = (host: string, at: number) =>
+      started(names.seenBy(opening), ["--open", "-l", `${host}:${at}`, "-t", `service.test:${port}`]);
+    const open = await opens(before, 0);
+    const target = ["-l", at(0), "-t", `opening.test:${open.port}`];
+    const seal = await started(names.seenBy(sealing), ["--seal", ...target]);
+    const greeting = async (): Promise<string> => {
+      const client = dial(seal.port);
+      await client.closed;
+      return client.received;
+    };
+    expect([await greeting(), await greeting()]).toEqual(["before", "before"]);
+    names.set("service.test", after);
+    expect([await greeting(), await greeting()]).toEqual(["after", "after"]);
+    names.set("service.test", before);
+    expect(await greeting()).toBe("before");
+
+    // The sealed connections of the other side are kept, and made anew where the name leads once they are gone.
+    await opens(after, open.port);
+    names.set("opening.test", after);
+    expect(await greeting()).toBe("before");
+    await open.process.stop();
+    await until(async () => (await greeting()) === "before", "service through the other address");
   });
 
   test("Unix sockets on the plain sides, for their user alone", async () => {

@@ -43,10 +43,10 @@ export async function statusOf({ statusPort }: RunningProxy) {
   };
 }
 
-/** A plain server on a free port, or on a path. */
+/** A plain server on a free port of 127.0.0.1, or where it is said. */
 export async function plainServer(
   onSocket: (socket: Socket) => void,
-  path?: string,
+  where?: string | { readonly host: string; readonly port: number },
 ): Promise<{ server: Server; port: number; close(): void }> {
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -55,14 +55,15 @@ export async function plainServer(
     socket.on("close", () => sockets.delete(socket));
     onSocket(socket);
   });
-  if (path === undefined) server.listen(0, "127.0.0.1");
-  else server.listen(path);
+  if (typeof where === "string") server.listen(where);
+  else server.listen(where ?? { host: "127.0.0.1", port: 0 });
   await once(server, "listening");
   const close = (): void => {
     server.close();
     for (const socket of sockets) socket.destroy();
   };
-  return { server, port: path === undefined ? (server.address() as AddressInfo).port : 0, close };
+  const port = typeof where === "string" ? 0 : (server.address() as AddressInfo).port;
+  return { server, port, close };
 }
 
 /** A plain client: what it received, and how it ended. */
