@@ -24,6 +24,41 @@ const resolveBundled = {
 };
 const { version } = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"));
 
+const sourceFile = (name) => fileURLToPath(new URL(`src/${name}.ts`, import.meta.url));
+
+/** What a module loads before it runs, itself included. */
+function loadedBy(id, getModuleInfo, found = new Set()) {
+  if (found.has(id)) return found;
+  found.add(id);
+  for (const imported of getModuleInfo(id)?.importedIds ?? []) loadedBy(imported, getModuleInfo, found);
+  return found;
+}
+
+/**
+ * Chunks of what connect and listen load, in layers, each of which imports those above it alone. Left to itself, Rollup
+ * makes a chunk per set of entry points that share a module: 27 files for sealwire/node, and a file costs an import
+ * more than its contents. The layers keep from an entry point what it does not need: sealwire/otel and sealwire/wasm
+ * never start the core, sealwire/crypto has neither Noise nor calls. What connect and listen do without (known peers,
+ * v1) stays apart, because bundlers leave out whole files only.
+ */
+let layers;
+function layerOf(id, { getModuleInfo }) {
+  layers ??= Object.fromEntries(
+    ["otel", "rpc", "wasm", "crypto", "noise", "testing", "rpc/api", "adapters/nodeSockets"].map((name) => [
+      name,
+      loadedBy(sourceFile(name), getModuleInfo),
+    ]),
+  );
+  const { otel, rpc, wasm, crypto, noise, testing, "rpc/api": api, "adapters/nodeSockets": sockets } = layers;
+  if (!api.has(id) && !sockets.has(id)) return undefined;
+  if (otel.has(id)) return crypto.has(id) ? "base" : "calls";
+  if (wasm.has(id)) return "module";
+  if (crypto.has(id)) return "crypto";
+  if (noise.has(id)) return "noise";
+  if (rpc.has(id)) return "calls";
+  return api.has(id) || testing.has(id) ? "connections" : "sockets";
+}
+
 export default {
   input: {
     ...Object.fromEntries(entryPoints.map((name) => [name, `src/${name}.ts`])),
@@ -34,6 +69,7 @@ export default {
     format: "es",
     entryFileNames: "[name].js",
     chunkFileNames: "chunks/[name]-[hash].js",
+    manualChunks: layerOf,
     // Imports of chunks that only other chunks need make bundlers warn: they were said to have no side effects.
     hoistTransitiveImports: false,
     sourcemap: true,
