@@ -29,6 +29,8 @@ const budgets: Record<string, { program: string; bytes: number }> = {
 };
 /** What typed calls with both codecs add to it. */
 const TYPED_BUDGET_BYTES = 52_000;
+/** Files of dist/ that an import of sealwire/node reads: each costs more than its contents. */
+const MOST_FILES = 9;
 /** The wasm builds' part of it. */
 const WASM_BUDGET_BYTES = 36_500;
 
@@ -411,6 +413,20 @@ describe("size", () => {
     expect(all - before).toBeGreaterThan(0);
     expect(all - before).toBeLessThan(TYPED_BUDGET_BYTES);
     expect(usual).toBeLessThan(all);
+  });
+
+  test(`sealwire/node is ${MOST_FILES} files at most when it is imported`, () => {
+    const loaded = new Set<string>();
+    const load = (path: string): void => {
+      if (loaded.has(path)) return;
+      loaded.add(path);
+      const text = readFileSync(path, "utf8");
+      for (const [, from] of text.matchAll(/^(?:import|export)\b[^;]*?["'](\.[^"']+)["'];$/gm))
+        load(join(dirname(path), from!));
+    };
+    load(join(repositoryRoot, "dist/node.js"));
+    expect(loaded.size).toBeGreaterThan(1);
+    expect(loaded.size).toBeLessThanOrEqual(MOST_FILES);
   });
 
   test("both wasm builds are in it once, and small", () => {

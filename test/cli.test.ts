@@ -540,6 +540,40 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
       expect(await server.stop()).toBe(0);
     },
   );
+
+  /** Runs it on a terminal, types Ctrl-C once `shown` is there; what the terminal showed, and the exit code. */
+  async function interrupted(args: string[], shown: string): Promise<{ text: string; code: number }> {
+    const command = [runtime.path, ...runtime.args, cli, ...args].map((word) => `'${word}'`).join(" ");
+    const child = spawn("script", ["-qec", command, "/dev/null"], {
+      env: { ...environment, TERM: "xterm-256color" } as NodeJS.ProcessEnv,
+      cwd: folder,
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    running.push(child);
+    let text = "";
+    let typed = false;
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk;
+      if (!typed && text.includes(shown)) typed = child.stdin.write("\x03");
+    });
+    const [code] = await once(child, "exit");
+    return { text, code };
+  }
+
+  test.skipIf(!hasTerminal)("Ctrl-C ends a server in good order, and a ping with its summary", async () => {
+    const psk = name("interrupted.psk");
+    expect(sealwire(["genpsk", "-o", psk]).code).toBe(0);
+    const listening = ["serve", "--echo", "--listen", "127.0.0.1:0", "--psk", psk];
+    expect(await interrupted(listening, "listening")).toMatchObject({ code: 0 });
+    const server = await serve(["--psk", psk]);
+    const ping = ["ping", `127.0.0.1:${server.port}`, "--psk", psk, "-c", "1000", "-i", "60000"];
+    const outcome = await interrupted(ping, "1: ");
+    expect(outcome.code).toBe(130);
+    // The progress was cleared from its line.
+    const [lastLine] = outcome.text.trimEnd().split("\n").slice(-1);
+    expect(lastLine!.split(`\r${ESCAPE}[K`).at(-1)).toMatch(/^1 round trips: min /);
+    expect(await server.stop()).toBe(0);
+  });
 });
 
 test("the licence texts of the bundled libraries ship", () => {

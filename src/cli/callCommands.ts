@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
 import process from "node:process";
+import { setTimeout as delay } from "node:timers/promises";
 import { buildCommand } from "@stricli/core";
 import { encodeKey } from "../protocol/noise/keys.ts";
 import { readToEnd } from "./descriptorInput.ts";
@@ -16,6 +17,7 @@ import {
   withClient,
 } from "./dialling.ts";
 import { CommandError } from "./exitCodes.ts";
+import { Interrupt } from "./interrupt.ts";
 import { ProgressLine, result } from "./output.ts";
 import { type PeerFlags, peerFlags, wholeNumber } from "./peerFlags.ts";
 
@@ -28,7 +30,7 @@ interface PingFlags extends PeerFlags {
 export const ping = buildCommand({
   docs: {
     brief: "Dial a server and measure round trips",
-    fullDescription: `Shakes hands, then sends requests one after the other. A server that refuses the call has answered, too.\n\nExamples:\n  sealwire ping localhost:7000 --psk shared.psk\n  sealwire ping db:7000 ${trustExample} -c 10 -i 100 --json`,
+    fullDescription: `Shakes hands, then sends requests one after the other. A server that refuses the call has answered, too. Ctrl-C ends it with the summary of what was measured (exit code 130).\n\nExamples:\n  sealwire ping localhost:7000 --psk shared.psk\n  sealwire ping db:7000 ${trustExample} -c 10 -i 100 --json`,
   },
   parameters: {
     flags: {
@@ -74,21 +76,28 @@ export const ping = buildCommand({
       const trips = new RoundTrips();
       const progress = new ProgressLine(flags);
       const body = new Uint8Array(flags.size);
-      for (let i = 1; i <= flags.count; i++) {
-        const nanoseconds = await roundTrip(client, body);
-        trips.add(nanoseconds);
-        result(
-          flags,
-          { event: "answer", sequence: i, ms: nanoseconds / 1e6 },
-          `${i}: ${msText(nanoseconds)}`,
-        );
-        if (i < flags.count && flags.interval > 0) {
-          progress.show(trips.text);
-          await new Promise((resolve) => setTimeout(resolve, flags.interval));
-          progress.clear();
+      const interrupt = new Interrupt();
+      try {
+        for (let i = 1; i <= flags.count && !interrupt.came; i++) {
+          const nanoseconds = await interrupt.orCame(roundTrip(client, body));
+          if (nanoseconds === undefined) break;
+          trips.add(nanoseconds);
+          result(
+            flags,
+            { event: "answer", sequence: i, ms: nanoseconds / 1e6 },
+            `${i}: ${msText(nanoseconds)}`,
+          );
+          if (i < flags.count && flags.interval > 0) {
+            progress.show(trips.text);
+            await interrupt.orCame(delay(flags.interval));
+            progress.clear();
+          }
         }
+      } finally {
+        interrupt.end();
       }
       result(flags, { event: "summary", ...trips.record }, `${trips.count} round trips: ${trips.text}`);
+      if (interrupt.came) await interrupt.exit();
     });
   },
 });

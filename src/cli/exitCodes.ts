@@ -16,6 +16,8 @@ export const exitCodes = {
   untrusted: 5,
   /** The peer answered with an error, or not in time. */
   remote: 6,
+  /** Ctrl-C, as shells count it (128 and the signal's number), where a command has something to say before it ends. */
+  interrupted: 130,
 } as const;
 
 export type ExitName = keyof typeof exitCodes;

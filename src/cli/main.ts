@@ -26,7 +26,7 @@ const root = buildRouteMap({
       "arguments. NO_COLOR switches colours off. --json gives one JSON value per line.",
       "",
       "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 a file (exists, unreadable, open to others); 4 no connection;",
-      "5 one side does not accept the other; 6 the peer answered with an error or too late.",
+      "5 one side does not accept the other; 6 the peer answered with an error or too late; 130 Ctrl-C.",
     ].join("\n"),
   },
   routes: {

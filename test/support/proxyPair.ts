@@ -74,6 +74,8 @@ export class PlainClient {
   /** The other side's end came in good order. */
   ended = false;
   readonly closed: Promise<void>;
+  /** Resolves when it is connected, or closed before. */
+  readonly connected: Promise<void>;
 
   constructor(where: number | string) {
     const place = typeof where === "number" ? { port: where, host: "127.0.0.1" } : { path: where };
@@ -90,6 +92,8 @@ export class PlainClient {
       this.error = error.code;
     });
     this.closed = new Promise((resolve) => this.socket.on("close", () => resolve()));
+    const connected = new Promise<void>((resolve) => this.socket.on("connect", () => resolve()));
+    this.connected = Promise.race([connected, this.closed]);
   }
 
   write(text: string): void {
