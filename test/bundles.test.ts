@@ -22,13 +22,17 @@ const nodes = installed.filter(({ id }) => id.startsWith("node"));
 const consumer = installPackage();
 afterAll(() => consumer.remove());
 
-/** All that a process loads, minified, with both wasm builds: everything of sealwire/node, and what calls need alone. */
+/**
+ * All that a process loads, minified, with both wasm builds: everything of sealwire/node, and what calls need alone. What
+ * last made it grow: plaintext that nobody was handed is wiped, accepted sockets read into linear memory, reasons and
+ * heads of peers are checked to the last byte.
+ */
 const budgets: Record<string, { program: string; bytes: number }> = {
-  "everything of sealwire/node": { program: 'export * from "sealwire/node";', bytes: 258_000 },
-  "connect and listen": { program: 'export { connect, listen } from "sealwire/node";', bytes: 244_000 },
+  "everything of sealwire/node": { program: 'export * from "sealwire/node";', bytes: 260_500 },
+  "connect and listen": { program: 'export { connect, listen } from "sealwire/node";', bytes: 246_500 },
 };
-/** What typed calls with both codecs add to it. */
-const TYPED_BUDGET_BYTES = 52_000;
+/** What typed calls with both codecs add to it; their own reader and writer of short JSON are 2.5 kB of it. */
+const TYPED_BUDGET_BYTES = 55_000;
 /** Files of dist/ that an import of sealwire/node reads: each costs more than its contents. */
 const MOST_FILES = 9;
 /** The wasm builds' part of it. */
