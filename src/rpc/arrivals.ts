@@ -261,13 +261,11 @@ export class Arrivals {
     if (this.#handlers.run(message)) this.#messages.done(message);
   }
 
-  /** It never begins. Its credit goes back when the refusal has left, so that nobody gets refusals for nothing. */
+  /** It never begins. That is work of its turn, as a handler is. Its credit goes back when the refusal has left. */
   #refuse(message: IncomingMessage, cost: number, code: string, text: string): void {
+    this.#clock.count();
     message.wipe();
-    if (message.sequence === 0) {
-      this.credit.giveBack(cost);
-      return;
-    }
+    if (message.sequence === 0) return this.credit.giveBack(cost);
     this.#ends.withError(message, Origin.notBegun, code, text, undefined);
     if (!this.#speaksV2) return;
     const giveBack = (): void => {

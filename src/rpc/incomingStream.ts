@@ -50,6 +50,8 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
    */
   #state: "open" | "ended" | "discarding" | "over" = "open";
   #error: SealwireError | undefined;
+  /** The call has its end, and not all of it was read: whoever asks for more gets an error, which is made only then. */
+  #closedUnread = false;
   #senderIsBlocked = false;
   /** The application left before the request had its number. */
   #stopWanted = false;
@@ -78,6 +80,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
       this.#leaveWindowIfTaken();
       return Promise.resolve({ done: false, value: item.bytes });
     }
+    if (this.#closedUnread) this.#error ??= closedUnread();
     if (this.#error !== undefined) return Promise.reject(this.#error);
     if (this.#state !== "open") return Promise.resolve(DONE);
     // Somebody waits: what has come of an incomplete item must not keep the rest from coming.
@@ -93,6 +96,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
       this.discard();
     }
     this.#error = undefined;
+    this.#closedUnread = false;
     this.#forgetItems();
     return Promise.resolve(DONE);
   }
@@ -179,12 +183,9 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
   /** The peer's call has its end: what was not taken is dropped, and whoever still iterates is told. */
   close(): void {
     if (!(this.#state === "ended" && this.#items.isEmpty)) {
-      const error = new SealwireError(
-        "ERR_ALREADY_ANSWERED",
-        "the call was answered before its stream was read",
-      );
-      this.fail(error);
-      this.#error ??= error;
+      if (this.#waiters.length > 0) this.fail(closedUnread());
+      else this.#parts.forget();
+      this.#closedUnread = true;
     }
     this.#state = "over";
     this.#forgetItems();
@@ -276,4 +277,8 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
   #leaveWindow(): void {
     this.#window.leave();
   }
+}
+
+function closedUnread(): SealwireError {
+  return new SealwireError("ERR_ALREADY_ANSWERED", "the call was answered before its stream was read");
 }

@@ -22,6 +22,9 @@ interface Item {
 
 const nothing = (): void => {};
 
+/** Why a stream is over. Made only when somebody is told: an error costs more than all else of a call that is refused. */
+type Reason = SealwireError | (() => SealwireError);
+
 export class OutgoingStream implements SendingEnd {
   readonly #streams: Streams;
   readonly #sequence: () => number;
@@ -32,7 +35,7 @@ export class OutgoingStream implements SendingEnd {
   #pendingBytes = 0;
   /** `ending`: an end follows the items. */
   #state: "open" | "ending" | "ended" = "open";
-  #error: SealwireError | undefined;
+  #error: Reason | undefined;
   #onEmpty: (() => void) | undefined;
   #blockedSaid = false;
   /** The scheduler's own note. */
@@ -66,8 +69,7 @@ export class OutgoingStream implements SendingEnd {
   write(item: Uint8Array): Promise<void> {
     requireBytes("item", item);
     if (this.#state !== "open") {
-      const error = this.#error ?? new SealwireError("ERR_CLOSED", "the stream was ended by this side");
-      return Promise.reject(error);
+      return Promise.reject(this.#reason());
     }
     if (this.#pendingBytes > 0 && this.#pendingBytes + chunkCost(item.length) > this.#maxPendingBytes) {
       const text = `${this.#pendingBytes} bytes of this stream wait for credit`;
@@ -125,8 +127,13 @@ export class OutgoingStream implements SendingEnd {
   }
 
   /** The call is over: what waits is dropped. */
-  fail(error: SealwireError): void {
-    if (this.#state !== "ended") this.#drop(error);
+  fail(reason: Reason): void {
+    if (this.#state !== "ended") this.#drop(reason);
+  }
+
+  #reason(): SealwireError {
+    if (typeof this.#error === "function") this.#error = this.#error();
+    return this.#error ?? new SealwireError("ERR_CLOSED", "the stream was ended by this side");
   }
 
   /** Sends one chunk, or the end. Returns what it cost. Only while `hasSomething`. */
@@ -169,14 +176,14 @@ export class OutgoingStream implements SendingEnd {
     this.#streams.controls.blocked(this.#sequence());
   }
 
-  #drop(error: SealwireError): void {
+  #drop(reason: Reason): void {
     this.#state = "ended";
-    this.#error = error;
+    this.#error = reason;
     const items = this.#items.takeAll();
     this.#pendingBytes = 0;
     for (const item of items) {
       item.bytes.fill(0);
-      item.reject(error);
+      item.reject(this.#reason());
     }
     this.#emptied();
   }

@@ -67,9 +67,7 @@ export class RequestEnds implements MessageOwner {
     data: Uint8Array | undefined,
   ): void {
     if (message.answered || !this.#lifecycle.maySend) return;
-    message.callParts?.outgoing?.fail(
-      new SealwireError("ERR_ALREADY_ANSWERED", "the call was answered with an error"),
-    );
+    message.callParts?.outgoing?.fail(answeredWithError);
     if (this.#outbox.controls.error(message.sequence, origin, code, text, data)) {
       message.markAnswered();
       this.#ended(message);
@@ -155,4 +153,8 @@ export class RequestEnds implements MessageOwner {
     }
     this.#ended(message);
   }
+}
+
+function answeredWithError(): SealwireError {
+  return new SealwireError("ERR_ALREADY_ANSWERED", "the call was answered with an error");
 }
