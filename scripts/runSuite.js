@@ -1,4 +1,4 @@
-// Runs one bundled suite in one runtime, in a child process, and gathers what it reports.
+// Runs bundled suites in one runtime, in a child process, and gathers what they report.
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,12 +7,13 @@ import { fileURLToPath } from "node:url";
 
 const defaultRunner = fileURLToPath(new URL("../build/suites/support/runner.js", import.meta.url));
 
-/** A suite that runs longer than this is killed and fails. */
+/** A process that runs longer than this for each of its suites is killed and fails. */
 const SUITE_TIMEOUT_MS = 300_000;
 const OUTPUT_TAIL_CHARS = 4_000;
 
 /**
- * @typedef {{ name: string, status: "pass" | "fail" | "skip", ms: number, error?: string, reason?: string }} CaseResult
+ * @typedef {{ name: string, status: "pass" | "fail" | "skip", ms: number, cpuMs?: number, error?: string, reason?: string }} CaseResult
+ * @typedef {{ cases: CaseResult[], ms: number, cpuMs: number }} SuiteResult ms and cpuMs: 0 where it came to no end
  */
 
 function readReport(path) {
@@ -27,11 +28,12 @@ function readReport(path) {
   }
 }
 
-function spawnRunner(runtime, suitePath, reportPath, options) {
-  const { echo, env, filter, signal, timeoutMs = SUITE_TIMEOUT_MS, runner = defaultRunner } = options;
+function spawnRunner(runtime, suitePaths, reportPath, options) {
+  const { echo, env, filter, signal, runner = defaultRunner } = options;
+  const timeoutMs = options.timeoutMs ?? SUITE_TIMEOUT_MS * suitePaths.length;
   return new Promise((resolve) => {
     const nodeArgs = runtime.id.startsWith("node") ? ["--enable-source-maps"] : [];
-    const child = spawn(runtime.path, [...nodeArgs, ...runtime.args, runner, suitePath, reportPath], {
+    const child = spawn(runtime.path, [...nodeArgs, ...runtime.args, runner, reportPath, ...suitePaths], {
       env: { ...process.env, ...env, ...(filter === undefined ? {} : { SEALWIRE_TEST_FILTER: filter }) },
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -61,40 +63,65 @@ function spawnRunner(runtime, suitePath, reportPath, options) {
   });
 }
 
+/** What one suite of a process reported; `untold` says why the process told no more, where it did not come to its end. */
+function suiteResult(entries, untold, filtered) {
+  const cases = entries.filter((entry) => entry.type === "test");
+  const started = entries.find((entry) => entry.type === "start");
+  const ran = entries.find((entry) => entry.type === "ran");
+  const missing = !filtered && started !== undefined && cases.length < started.tests;
+  if (ran === undefined || missing)
+    cases.push({ name: "the suite runs to its end", status: "fail", ms: 0, error: untold });
+  return { cases, ms: ran?.ms ?? 0, cpuMs: ran?.cpuMs ?? 0 };
+}
+
 /**
- * Runs a bundled suite. A process that dies, hangs, or leaves before its last test is a failed case of its own.
+ * Runs bundled suites one after another in one process. A process that dies, hangs, or leaves before its last test is a
+ * failed case of the suite that ran then, and of those that it did not come to.
  *
  * @param {ReturnType<typeof import("./runtimes.js").runtimes>[number]} runtime
- * @param {string} suitePath the suite's bundle
+ * @param {string[]} suitePaths the bundles of the suites
  * @param {object} [options]
  * @param {boolean} [options.echo] pass the child's output on
  * @param {Record<string, string>} [options.env] added to the child's environment
  * @param {string} [options.filter] only tests whose name contains this
- * @param {string} [options.runner] the runner bundled together with the suite
+ * @param {string} [options.runner] the runner bundled together with the suites
  * @param {AbortSignal} [options.signal] kills the process
- * @param {number} [options.timeoutMs] kills the process after so long (300,000)
- * @param {(ms: number) => void} [options.onCpuTime] is told the processor time that a process took which came to its end
- * @returns {Promise<CaseResult[]>}
+ * @param {number} [options.timeoutMs] kills the process after so long (300,000 for each suite)
+ * @returns {Promise<SuiteResult[]>} in the order of the paths
  */
-export async function runSuite(runtime, suitePath, options = {}) {
+export async function runSuites(runtime, suitePaths, options = {}) {
   const folder = mkdtempSync(join(tmpdir(), "sealwire-suite-"));
   try {
     const reportPath = join(folder, "report.jsonl");
-    const { exit, output } = await spawnRunner(runtime, suitePath, reportPath, options);
+    const { exit, output } = await spawnRunner(runtime, suitePaths, reportPath, options);
     const entries = readReport(reportPath);
-    const cases = entries.filter((entry) => entry.type === "test");
-    const started = entries.find((entry) => entry.type === "start");
-    const end = entries.findLast((entry) => entry.type === "end");
-    if (end?.cpuMs !== undefined) options.onCpuTime?.(end.cpuMs);
-    const finished = end !== undefined;
-    const anyFailed = cases.some((result) => result.status === "fail");
-    const missing = options.filter === undefined && started !== undefined && cases.length < started.tests;
-    if (!finished || missing || (exit !== 0 && !anyFailed)) {
-      const error = `the process ended early or badly (exit: ${exit}); its last output:\n${output.slice(-OUTPUT_TAIL_CHARS)}`;
-      cases.push({ name: "the suite runs to its end", status: "fail", ms: 0, error });
-    }
-    return cases;
+    const untold = `the process ended early or badly (exit: ${exit}); its last output:\n${output.slice(-OUTPUT_TAIL_CHARS)}`;
+    const results = suitePaths.map((_, i) =>
+      suiteResult(
+        entries.filter(({ suite }) => suite === i),
+        untold,
+        options.filter !== undefined,
+      ),
+    );
+    const failed = results.some(({ cases }) => cases.some(({ status }) => status === "fail"));
+    const ended = entries.some(({ type }) => type === "end");
+    if (!failed && (exit !== 0 || !ended))
+      results.at(-1).cases.push({ name: "the suite runs to its end", status: "fail", ms: 0, error: untold });
+    return results;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Runs a bundled suite in a process of its own.
+ *
+ * @param {Parameters<typeof runSuites>[0]} runtime
+ * @param {string} suitePath the suite's bundle
+ * @param {Parameters<typeof runSuites>[2]} [options]
+ * @returns {Promise<CaseResult[]>}
+ */
+export async function runSuite(runtime, suitePath, options) {
+  const [result] = await runSuites(runtime, [suitePath], options);
+  return result.cases;
 }

@@ -2,12 +2,13 @@
 import { rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, test } from "vitest";
-import { bundle } from "../scripts/bundleSuites.js";
-import { runSuite } from "../scripts/runSuite.js";
+import { bundle, suiteNames } from "../scripts/bundleSuites.js";
+import { runSuites } from "../scripts/runSuite.js";
 import { runtimes } from "../scripts/runtimes.js";
+import { alone, suiteProcesses } from "../scripts/suiteProcesses.js";
 
 const folder = fileURLToPath(new URL("../build/brokenSuites", import.meta.url));
-const names = ["noTests", "fails", "exitsEarly", "staysAlive"];
+const names = ["noTests", "fails", "exitsEarly", "staysAlive", "passes"];
 
 beforeAll(async () => {
   await bundle(
@@ -19,10 +20,12 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe.concurrent.each(runtimes())("$label ($version)", (runtime) => {
-  const run = (name: string) =>
-    runSuite(runtime, `${folder}/support/brokenSuites/${name}.js`, {
-      runner: `${folder}/support/runner.js`,
-    });
+  const together = async (...suites: string[]) => {
+    const paths = suites.map((name) => `${folder}/support/brokenSuites/${name}.js`);
+    const results = await runSuites(runtime, paths, { runner: `${folder}/support/runner.js` });
+    return results.map(({ cases }) => cases);
+  };
+  const run = async (name: string) => (await together(name))[0]!;
 
   test("a suite without tests fails", async ({ expect }) => {
     const cases = await run("noTests");
@@ -60,4 +63,32 @@ describe.concurrent.each(runtimes())("$label ($version)", (runtime) => {
     const cases = await run("staysAlive");
     expect(cases.at(-1)).toMatchObject({ name: "the process ends by itself", status: "fail" });
   });
+
+  test("suites that share a process have their own tests, checks and failures", async ({ expect }) => {
+    const [fails, passes, none, again] = await together("fails", "passes", "noTests", "passes");
+    expect(fails).toHaveLength(10);
+    expect(passes).toMatchObject([{ name: "passes, too", status: "pass" }]);
+    expect(none).toMatchObject([{ name: "the suite loads", status: "fail" }]);
+    // A module is loaded once: the second time nothing registers.
+    expect(again).toMatchObject([{ name: "the suite loads", status: "fail" }]);
+  });
+
+  test("suites behind one that ends the process fail, and who keeps the process alive is told last", async ({
+    expect,
+  }) => {
+    const [early, behind] = await together("exitsEarly", "passes");
+    for (const cases of [early, behind])
+      expect(cases!.at(-1)).toMatchObject({ name: "the suite runs to its end", status: "fail" });
+    const [alive, last] = await together("staysAlive", "passes");
+    expect(alive!.every(({ status }) => status === "pass")).toBe(true);
+    expect(last!.at(-1)).toMatchObject({ name: "the process ends by itself", status: "fail" });
+  });
+});
+
+test("every suite has its place in one process, and those that need one of their own have it", ({
+  expect,
+}) => {
+  const processes = suiteProcesses(suiteNames());
+  expect(processes.flat().sort()).toEqual(suiteNames());
+  for (const name of Object.keys(alone)) expect(processes).toContainEqual([name]);
 });

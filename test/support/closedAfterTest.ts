@@ -1,13 +1,13 @@
 // What a test opens beside servers and clients is closed after it, before the suite looks for what is left.
 
-import { onAfterEachTest } from "./harness.ts";
+import { onAfterEveryTest } from "./harness.ts";
 
 interface Closable {
   close(): unknown;
 }
 
 const opened: Closable[] = [];
-onAfterEachTest(async () => {
+onAfterEveryTest(async () => {
   await Promise.all(opened.splice(0).map((one) => one.close()));
 });
 

@@ -1,5 +1,5 @@
 // What a suite needs to register its tests. A suite is a file in test/suites; runner.ts runs it in the
-// runtime under test, one test after the other, in a process of its own.
+// runtime under test, one test after the other, alone in a process or after other suites.
 
 /** The ids of scripts/runtimes.js: a Node has the major version that it really is. */
 export type RuntimeId = `node${number}` | "bun" | "deno";
@@ -21,8 +21,11 @@ export interface RegisteredTest {
   body: TestBody;
 }
 
+/** What the suite that runs now registered; the runner empties both before it loads the next one. */
 export const registeredTests: RegisteredTest[] = [];
 export const afterEachHooks: TestBody[] = [];
+/** What modules that suites share registered, once in this process. */
+export const afterEveryHooks: TestBody[] = [];
 
 /** The runtime that this process is. */
 export const runtimeId: RuntimeId = detectRuntime();
@@ -41,6 +44,14 @@ export function test(name: string, ...rest: [TestBody] | [TestOptions, TestBody]
 /** Registers a check that runs after every test of this suite and fails that test by throwing. */
 export function onAfterEachTest(hook: TestBody): void {
   afterEachHooks.push(hook);
+}
+
+/**
+ * Registers what runs after every test of this process, before the suite's own checks: for modules that several suites
+ * import, which are loaded once.
+ */
+export function onAfterEveryTest(hook: TestBody): void {
+  afterEveryHooks.push(hook);
 }
 
 function detectRuntime(): RuntimeId {

@@ -1,10 +1,31 @@
-import { usePrecompiledModule } from "../../src/core/instantiate.ts";
-import { plainModuleBytes } from "../../src/core/wasmBytes.ts";
+// Suites whose tests run once more on the plain SIMD build, in runtimes that choose the relaxed one by themselves.
+
+import assert from "node:assert/strict";
+import { usePrecompiledModule, wasmBuild } from "../../src/core/instantiate.ts";
+import { plainModuleBytes, relaxedModuleBytes } from "../../src/core/wasmBytes.ts";
+import { test } from "./harness.ts";
+
+let chosen = false;
 
 /**
- * Makes this process run the plain SIMD build, also where the runtime would choose the relaxed one. Call it
- * before the core is imported; a function, because package.json lets bundlers drop imports for effect.
+ * Registers tests that run on the plain build. Where that is the runtime's own, the suite whose name lacks "Plain" has
+ * run them on it, and the only test left is that this is so.
+ *
+ * @param register imports what it tests only when it is called, because the build is chosen before the core runs
  */
-export function usePlainBuild(): void {
-  usePrecompiledModule(new WebAssembly.Module(plainModuleBytes()));
+export async function onPlainBuild(register: () => Promise<void>): Promise<void> {
+  const plain = plainModuleBytes();
+  if (!WebAssembly.validate(relaxedModuleBytes(plain))) {
+    test("this runtime runs the plain build wherever it is not given another", () => {
+      assert.equal(wasmBuild(), "plain");
+    });
+    return;
+  }
+  // Several such suites may share a process; a build is chosen once.
+  if (!chosen) usePrecompiledModule(new WebAssembly.Module(plain));
+  chosen = true;
+  await register();
+  test("this process really runs the plain build", () => {
+    assert.equal(wasmBuild(), "precompiled");
+  });
 }

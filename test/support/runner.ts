@@ -1,17 +1,23 @@
-// Runs one bundled suite in this runtime: `<runtime> build/suites/support/runner.js <suite.js> [report file]`.
-// Prints a line per test for people and appends a JSON line per test to the report file for the parent.
-// The process must end by itself: a socket or timer that a test left behind fails the suite.
+// Runs bundled suites in this runtime, one after another: `<runtime> build/suites/support/runner.js <report file>
+// <suite.js>…`. Prints a line per test for people and appends a JSON line per test to the report file for the parent.
+// The process must end by itself: a socket or timer that a test left behind fails the last suite.
 
 import { appendFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import { afterEachHooks, type RegisteredTest, registeredTests, runtimeId } from "./harness.ts";
+import {
+  afterEachHooks,
+  afterEveryHooks,
+  type RegisteredTest,
+  registeredTests,
+  runtimeId,
+} from "./harness.ts";
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 /** How long the process may live after its last test. */
 const EXIT_GRACE_MS = 5_000;
 const MAX_STRAY_SHOWN = 3;
 
-const [suitePath, reportPath] = process.argv.slice(2);
+const [reportPath, ...suitePaths] = process.argv.slice(2);
 const nameFilter = process.env.SEALWIRE_TEST_FILTER;
 /** The first test that fails ends the process: who only asks whether any fails need not wait for the others. */
 const stopAtFailure = process.env.SEALWIRE_TEST_BAIL === "1";
@@ -21,8 +27,11 @@ let strayErrors: unknown[] = [];
 process.on("unhandledRejection", (reason) => strayErrors.push(reason));
 process.on("uncaughtException", (error) => strayErrors.push(error));
 
+/** The place of the suite that runs now among those of this process. */
+let suite = 0;
+
 function report(entry: Record<string, unknown>): void {
-  if (reportPath !== undefined) appendFileSync(reportPath, JSON.stringify(entry) + "\n");
+  appendFileSync(reportPath!, JSON.stringify({ suite, ...entry }) + "\n");
 }
 
 function describeError(error: unknown): string {
@@ -60,7 +69,7 @@ function skipReason({ options }: RegisteredTest): string | undefined {
 async function runTest(test: RegisteredTest): Promise<string[]> {
   const failures: string[] = [];
   strayErrors = [];
-  for (const step of [test.body, ...afterEachHooks]) {
+  for (const step of [test.body, ...afterEveryHooks, ...afterEachHooks]) {
     try {
       await withTimeout(step, test.options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     } catch (error) {
@@ -81,9 +90,10 @@ function fail(name: string, error: string): void {
   if (stopAtFailure) process.exit(1);
 }
 
-async function main(): Promise<void> {
-  if (suitePath === undefined) throw new Error("usage: runner <suite.js> [report file]");
-  await import(pathToFileURL(suitePath).href);
+async function runSuite(path: string): Promise<void> {
+  registeredTests.length = 0;
+  afterEachHooks.length = 0;
+  await import(pathToFileURL(path).href);
   if (registeredTests.length === 0) throw new Error("the suite registers no test");
   report({ type: "start", tests: registeredTests.length });
   for (const test of registeredTests) {
@@ -94,23 +104,35 @@ async function main(): Promise<void> {
       report({ type: "test", name: test.name, status: "skip", ms: 0, reason: skipped });
       continue;
     }
-    const startMs = performance.now();
+    const [startMs, startCpuMs] = [performance.now(), cpuMs()];
     const failures = await runTest(test);
     const ms = Math.round(performance.now() - startMs);
+    const took = { ms, cpuMs: cpuMs() - startCpuMs };
     if (failures.length > 0) {
       fail(test.name, failures.join("\n"));
     } else {
       console.log(`  ✓ ${test.name} (${ms} ms)`);
-      report({ type: "test", name: test.name, status: "pass", ms });
+      report({ type: "test", name: test.name, status: "pass", ...took });
     }
   }
 }
 
-try {
-  await main();
-} catch (error) {
-  fail("the suite loads", describeError(error));
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return Math.round((user + system) / 1_000);
 }
+
+if (suitePaths.length === 0) throw new Error("usage: runner <report file> <suite.js>…");
+for (suite = 0; suite < suitePaths.length; suite++) {
+  const [startMs, startCpuMs] = [performance.now(), suite === 0 ? 0 : cpuMs()];
+  try {
+    await runSuite(suitePaths[suite]!);
+  } catch (error) {
+    fail("the suite loads", describeError(error));
+  }
+  report({ type: "ran", ms: Math.round(performance.now() - startMs), cpuMs: cpuMs() - startCpuMs });
+}
+suite = suitePaths.length - 1;
 strayErrors = [];
 // Unreferenced: it fires only if something else keeps the process alive.
 const graceTimer = setTimeout(() => {
@@ -122,6 +144,5 @@ const graceTimer = setTimeout(() => {
 graceTimer.unref();
 process.on("exit", () => {
   for (const error of strayErrors) fail("nothing is left unhandled", describeError(error));
-  const { user, system } = process.cpuUsage();
-  report({ type: "end", cpuMs: Math.round((user + system) / 1_000) });
+  report({ type: "end" });
 });

@@ -1,4 +1,4 @@
-// The rows of one runtime: every suite in it, each in a process of its own, one after another. Four test files stand
+// The rows of one runtime: every suite in it, process by process (scripts/suiteProcesses.js). Four test files stand
 // for the four runtimes, so that vitest spreads them over the cores beside the other files. The cases are known only
 // once they ran, so they run while vitest collects the file, and each is then reported as a test. `npm test -- rpc`
 // (SEALWIRE_TEST_PARTS) runs the suites whose name contains "rpc".
@@ -6,28 +6,30 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { suiteNames, suitePath } from "../../scripts/bundleSuites.js";
 import { selectSuites } from "../../scripts/parts.js";
-import { runSuite } from "../../scripts/runSuite.js";
+import { runSuites } from "../../scripts/runSuite.js";
 import { isNamed, type Runtime, runtimes } from "../../scripts/runtimes.js";
+import { suiteProcesses } from "../../scripts/suiteProcesses.js";
 
-type Cases = Awaited<ReturnType<typeof runSuite>>;
+type Cases = Awaited<ReturnType<typeof runSuites>>[number]["cases"];
 
 async function runEach(runtime: Runtime, suites: readonly string[]): Promise<Map<string, Cases>> {
   const results = new Map<string, Cases>();
-  for (const suite of suites) {
-    const startMs = performance.now();
-    let cpuMs = 0;
-    const onCpuTime = (ms: number) => {
-      cpuMs = ms;
-    };
-    const cases = await runSuite(runtime, suitePath(suite), { onCpuTime });
-    results.set(suite, cases);
-    const count = (status: string) => cases.filter((result) => result.status === status).length;
-    const seconds = (ms: number) => (ms / 1_000).toFixed(1);
-    const took = `${seconds(performance.now() - startMs)} s (processor: ${seconds(cpuMs)} s)`;
-    const failed = count("fail") === 0 ? "" : `, ${count("fail")} FAILED`;
-    process.stderr.write(
-      `[${results.size}/${suites.length}] ${suite} · ${runtime.label} (${runtime.version}): ${count("pass")} passed${failed} in ${took}\n`,
+  const seconds = (ms: number) => (ms / 1_000).toFixed(1);
+  for (const group of suiteProcesses(suites)) {
+    const ran = await runSuites(
+      runtime,
+      group.map((suite) => suitePath(suite)),
     );
+    for (const [i, { cases, ms, cpuMs }] of ran.entries()) {
+      const suite = group[i]!;
+      results.set(suite, cases);
+      const count = (status: string) => cases.filter((result) => result.status === status).length;
+      const took = `${seconds(ms)} s (processor: ${seconds(cpuMs)} s)`;
+      const failed = count("fail") === 0 ? "" : `, ${count("fail")} FAILED`;
+      process.stderr.write(
+        `[${results.size}/${suites.length}] ${suite} · ${runtime.label} (${runtime.version}): ${count("pass")} passed${failed} in ${took}\n`,
+      );
+    }
   }
   return results;
 }
