@@ -6,9 +6,10 @@ export default defineConfig({
   test: {
     include: ["test/*.test.ts"],
     setupFiles: ["test/support/plainEnvironment.ts"],
-    // A file mostly waits for one process that it started, which now and then waits for a timer itself: one file more
-    // than there are cores keeps all of these busy.
-    maxWorkers: availableParallelism() + 1,
+    // A file mostly waits for one process that it started, which often waits for a timer or a socket itself: two files
+    // more than there are cores keep all of these busy. No test has a limit that this could break: they count causes, or
+    // wait for what has to come within bounds of many times what it takes.
+    maxWorkers: availableParallelism() + 2,
     sequence: { sequencer: LongestFirst },
     testTimeout: 120_000,
     hookTimeout: 120_000,

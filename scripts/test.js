@@ -105,6 +105,7 @@ await step(
       "run",
       ...files,
       "--reporter=default",
+      "--reporter=./scripts/slowestFiles.js",
       "--reporter=json",
       `--outputFile.json=${vitestReport}`,
     ],
