@@ -2,11 +2,13 @@
 
 /**
  * @typedef {{ file: string, find: string, replace: string }} Edit
- * @type {Record<string, { text: string, edits: Edit[] }>}
+ * @type {Record<string, { text: string, seed?: number, edits: Edit[] }>} seed: where the search for it begins in the gate
+ *   (1): just before the first world that showed it when this was written
  */
 export const faults = {
   "nested append": {
     text: "a handler runs inside another one's call, because sending and going on with reading share a queue",
+    seed: 26,
     edits: [
       {
         file: "/src/rpc/api.ts",
@@ -17,6 +19,7 @@ export const faults = {
   },
   "quadratic queue": {
     text: "every segment that is moved out of the pool looks through all that wait",
+    seed: 27,
     edits: [
       {
         file: "/src/rpc/sendQueue.ts",
@@ -37,10 +40,12 @@ export const faults = {
   },
   "detached signal": {
     text: "a handler that goes on after its answer is not told of the end once its request's number is used again",
+    seed: 5,
     edits: [{ file: "/src/rpc/handlers.ts", find: "    this.#others.add(earlier);\n", replace: "" }],
   },
   "deadlock of two busy ends": {
     text: "an end that is at its limits stops reading, also what it waits for itself: two of them wait for each other",
+    seed: 14,
     edits: [
       { file: "/src/rpc/intake.ts", find: "this.#pauses = !withKind;", replace: "this.#pauses = true;" },
       {
