@@ -20,6 +20,7 @@ export const alone = {
   "protocol/receiveMemory": "measures memory",
   "rpc/leftBehind": "looks for what is left in the process",
   "rpc/limits": "measures memory",
+  "rpc/secretsAfterFailures": "searches the memory of the process",
   "rpc/secretsInMemory": "searches the memory of the process",
   "rpc/soak": "measures memory",
   "rpc/streamMemory": "measures memory",
