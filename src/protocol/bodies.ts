@@ -3,7 +3,9 @@
 // Where the runtime opened a frame, its plaintext lies in memory that nobody else uses. A body stays there, moved down
 // by up to 7 bytes over the header before it, unless it is a small part of the frame. Otherwise it is copied. A body
 // that comes alone then gets an ArrayBuffer of its own. Short bodies of one read share one, as in Node's Buffer pool,
-// because an ArrayBuffer costs several times more than the copy. In Bun short arrays need no ArrayBuffer.
+// because an ArrayBuffer costs several times more than the copy. In Bun short arrays need no ArrayBuffer. Whatever else
+// lay beside bodies that stay (heads, short bodies that were copied) is wiped, because the application frees that memory
+// and does not know of it.
 //
 // A shared ArrayBuffer holds bodies of one connection only. It is marked as untransferable, so that no handler can take
 // it from its neighbours (Node and Deno respect that everywhere, Bun in `postMessage` and `structuredClone`, but not in
@@ -13,6 +15,8 @@ import { builtinModule } from "../core/builtin.ts";
 import { copyOf, viewOf } from "../core/bytes.ts";
 import { ownsItsMemory } from "../core/detach.ts";
 import { runtimeName } from "../core/runtimeName.ts";
+import { wipe } from "../core/wipe.ts";
+import { KIND_HEADER_BYTES, LENGTH_BYTES } from "./wire.ts";
 
 /** A body that stays in its frame's plaintext holds at most so many times its length alive; shorter ones are copied. */
 const MAX_FRAME_SHARE = 64;
@@ -23,6 +27,8 @@ const SHARED_BYTES = 16_384;
 /** In Bun, arrays up to this size lie in the collector's own memory: one costs half of a view of memory that is shared. */
 const OWN_BODY_BYTES = runtimeName === "bun" ? 1_000 : 0;
 const ALIGNMENT = 8;
+/** What lies between two neighbours in a bundle: the length and the header of the second one's record. */
+const RECORD_FRONT_BYTES = LENGTH_BYTES + KIND_HEADER_BYTES;
 
 interface WorkerThreads {
   markAsUntransferable?(buffer: ArrayBuffer): void;
@@ -51,6 +57,9 @@ let offered: Uint8Array | undefined;
 let offeredMemory: ArrayBuffer = NOTHING.buffer;
 let isShared = false;
 let isTaken = false;
+/** Where the last body that stays ended when it arrived, and where it ends now. Before the first: the frame's header. */
+let lastArrivedEnd = KIND_HEADER_BYTES;
+let lastEnd = 0;
 
 /** The bodies of this plaintext, which nobody else uses, may stay in it until `frameWasTaken` is asked. */
 export function offerFrame(plaintext: Uint8Array): void {
@@ -58,6 +67,8 @@ export function offerFrame(plaintext: Uint8Array): void {
   offeredMemory = plaintext.buffer as ArrayBuffer;
   isShared = false;
   isTaken = false;
+  lastArrivedEnd = KIND_HEADER_BYTES;
+  lastEnd = 0;
 }
 
 /** The plaintext that is being handled has more than one record. */
@@ -68,6 +79,8 @@ export function frameIsShared(): void {
 /** Whether a body stays in the plaintext that was offered: then it is the application's. */
 export function frameWasTaken(): boolean {
   const wasTaken = offered !== undefined && isTaken;
+  // A body that is alone in the frame may have been given to somebody else by now, with all of its memory.
+  if (wasTaken && isShared) wipeBetween(offered!, lastEnd, offered!.length);
   offered = undefined;
   offeredMemory = NOTHING.buffer;
   return wasTaken;
@@ -96,7 +109,13 @@ function stay(bytes: Uint8Array, start: number, end: number): Uint8Array {
     if (isShared) markAsUntransferable(offeredMemory);
   }
   const at = start & -ALIGNMENT;
-  if (at !== start) bytes.copyWithin(at, start, end);
+  if (start - RECORD_FRONT_BYTES !== lastArrivedEnd) wipeBetween(bytes, lastEnd, at);
+  lastArrivedEnd = end;
+  lastEnd = at + end - start;
+  if (at !== start) {
+    bytes.copyWithin(at, start, end);
+    for (let i = lastEnd; i < end; i++) bytes[i] = 0;
+  }
   return new Uint8Array(offeredMemory, at, end - start);
 }
 
@@ -115,6 +134,16 @@ function ownBody(bytes: Uint8Array, start: number, length: number): Uint8Array {
     for (let i = inWords; i < length; i++) body[i] = bytes[start + i]!;
   }
   return body;
+}
+
+/** The body of a frame that had `bytes` to itself begins at `start`: what was read before it, a head, is wiped. */
+export function wipeBefore(bytes: Uint8Array, start: number): void {
+  wipe(viewOf(bytes, 0, start));
+}
+
+/** Zeroes what was handled between two bodies that stay. Nothing to do for memory that was transferred away: no bytes. */
+function wipeBetween(bytes: Uint8Array, from: number, to: number): void {
+  if (to > from && bytes.length > 0) wipe(viewOf(bytes, from, to));
 }
 
 /** Whether a body of this length goes into shared memory; one that comes alone does not. */

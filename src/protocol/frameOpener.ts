@@ -9,6 +9,7 @@ import { COPY_HAZARD_BYTES, copyInto } from "../core/copy.ts";
 import { wipeAndDetach } from "../core/detach.ts";
 import { unfilledMemory } from "../core/unfilledMemory.ts";
 import { memory } from "../core/wasmModule.ts";
+import { wipe } from "../core/wipe.ts";
 import { frameIsShared, frameWasTaken, offerFrame } from "./bodies.ts";
 import type { FrameSink } from "./frameSink.ts";
 import type { Role } from "./handshake.ts";
@@ -105,7 +106,8 @@ export class FrameOpener implements FrameSink {
     const into = memoryForIt.subarray(front, front + total);
     if (this.#session.openLarge(pieces, into) === null) throw notAuthentic();
     this.#prove();
-    this.#frame(memoryForIt, front, front + total, this.#bodyViews, NOT_SHARED);
+    const isBundle = this.#frame(memoryForIt, front, front + total, this.#bodyViews, NOT_SHARED);
+    if (isBundle && !this.#bodyViews) wipe(memoryForIt);
   }
 
   /**
@@ -155,14 +157,14 @@ export class FrameOpener implements FrameSink {
     this.#sink.proven();
   }
 
-  /** One frame's plaintext: header ‖ body (‖ padding). */
-  #frame(bytes: Uint8Array, start: number, end: number, lent: boolean, more: number): void {
-    if (this.#sink.stopped) return;
+  /** One frame's plaintext: header ‖ body (‖ padding). Returns whether it is a bundle, of which nobody keeps anything. */
+  #frame(bytes: Uint8Array, start: number, end: number, lent: boolean, more: number): boolean {
+    if (this.#sink.stopped) return false;
     const sequence = readU32(bytes, start);
     const bodyStart = start + this.#headerBytes;
     if (!this.#withKind) {
       this.#sink.record(sequence, this.#kindOf(sequence), bytes, bodyStart, end, lent, more);
-      return;
+      return false;
     }
     let kind = bytes[bodyStart - 1]!;
     if (kind >= PADDED_FLAG) {
@@ -172,12 +174,13 @@ export class FrameOpener implements FrameSink {
     if (kind !== Kind.bundle) {
       this.#awaitsFirst = false;
       this.#sink.record(sequence, kind, bytes, bodyStart, end, lent, more);
-      return;
+      return false;
     }
     if (this.#awaitsFirst) throw new SealwireError("ERR_PROTOCOL", "the first frame is a bundle");
     if (bodyStart === end) throw new SealwireError("ERR_PROTOCOL", "an empty bundle");
     frameIsShared();
     this.#sink.bundle(bytes, bodyStart, end, more);
+    return true;
   }
 
   /** Protocol v1: the sequence number says what a frame is. */

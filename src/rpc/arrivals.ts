@@ -223,7 +223,7 @@ export class Arrivals {
   #oneWay(bytes: Uint8Array, start: number, end: number, lent: boolean, more: number, cost: number): void {
     if (this.#options.onMessage === undefined) this.credit.giveBack(cost);
     else if (this.#speaksV2 && (!this.#room.oneWay.isEmpty || !this.ready))
-      this.#room.oneWay.push(bytes, start, end);
+      this.#room.addOneWay(bytes, start, end, lent);
     else this.#begin(this.#messages.makeOneWay(bytes, start, end, lent, more), cost);
   }
 

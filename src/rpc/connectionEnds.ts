@@ -2,15 +2,24 @@
 // application.
 
 const waiting = new WeakMap<object, Set<() => void>>();
+const ended = new WeakSet<object>();
 
-/** Calls `tell` once, when the connection takes and gives nothing any more. It must not throw. */
+/**
+ * Calls `tell` once, when the connection takes and gives nothing any more: within this call if that is so already. It
+ * must not throw.
+ */
 export function whenEnded(connection: object, tell: () => void): void {
+  if (ended.has(connection)) {
+    tell();
+    return;
+  }
   const set = waiting.get(connection) ?? new Set();
   waiting.set(connection, set.add(tell));
 }
 
 /** The connection is over. */
 export function tellEnded(connection: object): void {
+  ended.add(connection);
   const set = waiting.get(connection);
   if (set === undefined) return;
   waiting.delete(connection);

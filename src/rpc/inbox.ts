@@ -5,7 +5,7 @@
 import { SealwireError } from "../base/errors.ts";
 import { readU32, viewOf } from "../core/bytes.ts";
 import type { RecordHandler } from "../protocol/backlog.ts";
-import { keepBody } from "../protocol/bodies.ts";
+import { keepBody, wipeBefore } from "../protocol/bodies.ts";
 import { decodeError, Origin } from "../protocol/errorBody.ts";
 import type { Role } from "../protocol/handshake.ts";
 import { HeadReader } from "../protocol/preparedHead.ts";
@@ -172,20 +172,30 @@ export class Inbox implements RecordHandler {
     more: number,
   ): void {
     const request = this.#takeRequest(sequence);
-    if (request === undefined) return;
-    const { into } = request;
-    if (into === undefined) {
+    if (request !== undefined && request.into === undefined) {
+      if (!lent) wipeBefore(bytes, start);
       request.resolve(lent ? keepBody(bytes, start, end, more) : viewOf(bytes, start, end));
-    } else if (end - start > into.length) {
+      this.#events.onAnswered();
+      return;
+    }
+    if (request !== undefined) this.#fillBuffer(request, bytes, start, end);
+    // Memory that was for the caller, who does not get it.
+    if (!lent) wipeBefore(bytes, end);
+    if (request !== undefined) this.#events.onAnswered();
+  }
+
+  /** An answer that its caller wants in a buffer of its own. */
+  #fillBuffer(request: PendingRequest, bytes: Uint8Array, start: number, end: number): void {
+    const into = request.into!;
+    if (end - start > into.length) {
       const text = `the answer has ${end - start} bytes, the caller's buffer ${into.length}`;
       request.reject(new SealwireError("ERR_MESSAGE_TOO_LARGE", text));
-    } else {
-      // The caller's buffer may be gone by now: that is an empty one, and only an empty answer fits.
-      const target = viewOf(into, 0, end - start);
-      target.set(viewOf(bytes, start, end));
-      request.resolve(target);
+      return;
     }
-    this.#events.onAnswered();
+    // The caller's buffer may be gone by now: that is an empty one, and only an empty answer fits.
+    const target = viewOf(into, 0, end - start);
+    target.set(viewOf(bytes, start, end));
+    request.resolve(target);
   }
 
   #takeAnswer(

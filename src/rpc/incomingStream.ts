@@ -246,6 +246,12 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     this.#giveBack(cost);
   }
 
+  /** Nobody has begun to iterate, and nobody will: what has come is wiped. */
+  forget(): void {
+    this.#parts.forget();
+    this.#forgetItems();
+  }
+
   #forgetItems(): void {
     for (const { bytes } of this.#items.takeAll()) wipe(bytes);
     this.#heldCost = 0;

@@ -1,6 +1,6 @@
 // Gives each message of the peer its object and the memory of its body.
 
-import { keepBody } from "../protocol/bodies.ts";
+import { keepBody, wipeBefore } from "../protocol/bodies.ts";
 import type { CallParts } from "./callParts.ts";
 import { IncomingMessage, type MessageOwner } from "./message.ts";
 
@@ -26,6 +26,7 @@ export class MessageFactory {
     more: number,
     parts?: CallParts,
   ): IncomingMessage {
+    if (!lent) wipeBefore(bytes, start);
     if (this.#bodyViews || !lent) return new IncomingMessage(this.#owner, sequence, bytes, start, end, parts);
     const body = keepBody(bytes, start, end, more);
     return new IncomingMessage(this.#owner, sequence, body, 0, body.length, parts);
@@ -42,7 +43,7 @@ export class MessageFactory {
 
   /** Its handler has returned: where that had a view, nobody uses what was kept while it waited. */
   hasWaited(message: IncomingMessage): void {
-    if (this.#bodyViews) message.wipe();
+    if (this.#bodyViews) message.wipeBody();
   }
 
   /** Its handler has returned, and nobody can hold it any more. */

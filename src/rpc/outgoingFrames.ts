@@ -56,8 +56,8 @@ export class OutgoingFrames implements SlotHolder {
   #session: Session | undefined;
   /** The current segment; without a slot when nothing waits in it. */
   #segment: Segment;
-  /** Nothing is taken and nothing leaves any more. */
-  #ended = false;
+  /** Nothing is taken and nothing leaves any more: the connection is over, or sealing went wrong. */
+  ended = false;
 
   constructor(options: OutgoingOptions, writer: Writer, owner: FramesOwner) {
     this.#options = options;
@@ -105,14 +105,9 @@ export class OutgoingFrames implements SlotHolder {
     return !this.#queue.isEmpty;
   }
 
-  /** Sealing went wrong: what waits stays until the end. */
-  fail(): void {
-    this.#ended = true;
-  }
-
   /** Forgets what waits. */
   close(): void {
-    this.#ended = true;
+    this.ended = true;
     slotHolders.delete(this);
     if (this.#segment.slot !== 0) releaseSegment(this.#segment);
     this.#queue.clear();
@@ -124,7 +119,7 @@ export class OutgoingFrames implements SlotHolder {
     const freed = this.#queue.slots;
     this.#queue.moveOut();
     const segment = this.#segment;
-    if (segment.slot === 0 || this.#ended) return freed;
+    if (segment.slot === 0 || this.ended) return freed;
     try {
       this.#complete(segment, this.#session);
     } catch (error) {

@@ -42,8 +42,6 @@ export class Sender implements TurnTask, FramesOwner {
   /** What was accepted, and what of it the kernel has taken. */
   readonly bytes: SentBytes;
 
-  #failed = false;
-  #closed = false;
   #scheduled = false;
   #reading = false;
   /** Reading is paused until less waits. */
@@ -91,7 +89,7 @@ export class Sender implements TurnTask, FramesOwner {
 
   /** Appends one message. The body is copied (or sealed) before this returns. The caller checks limits. */
   append(sequence: number, kind: number, body: Uint8Array): void {
-    if (this.#closed || this.#failed) return;
+    if (this.#frames.ended) return;
     this.#frames.append(sequence, kind, body);
     this.wake();
   }
@@ -125,7 +123,7 @@ export class Sender implements TurnTask, FramesOwner {
 
   /** Seals and writes everything that waits, unless a write is in flight. */
   flush(): void {
-    if (!this.#frames.started || this.#closed || this.#failed) return;
+    if (!this.#frames.started || this.#frames.ended) return;
     try {
       while (this.#writer.idle) {
         if (this.#owes) {
@@ -144,19 +142,16 @@ export class Sender implements TurnTask, FramesOwner {
     this.#settle();
   }
 
-  /** Rejects what waits and forgets it. */
+  /** Rejects what waits and forgets it. Idempotent. */
   close(error: SealwireError): void {
-    if (this.#closed) return;
-    this.#closed = true;
     this.#frames.close();
     this.#promises.rejectAll(error);
   }
 
   /** FramesOwner: nothing more leaves, and the connection is told when the turn ends. */
   failed(error: unknown): void {
-    if (this.#failed || this.#closed) return;
-    this.#failed = true;
-    this.#frames.fail();
+    if (this.#frames.ended) return;
+    this.#frames.ended = true;
     this.#events.onFailure(error);
   }
 

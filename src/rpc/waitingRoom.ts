@@ -1,6 +1,7 @@
 // Messages and requests of the peer that have arrived and whose handlers have not begun (protocol v2). Requests wait in
 // one queue, one-way messages in another. The two take turns, so neither waits behind all of the other.
 
+import { wipeBefore } from "../protocol/bodies.ts";
 import { Line, Position } from "./line.ts";
 import type { IncomingMessage } from "./message.ts";
 import { PackedQueue } from "./packedQueue.ts";
@@ -18,6 +19,12 @@ export class WaitingRoom {
   /** A request waits, before which no other must begin. */
   get hasRequests(): boolean {
     return this.#requests.length > 0;
+  }
+
+  /** A one-way message without a head, as a copy. Not `lent`: nobody else uses the memory that it came in. */
+  addOneWay(bytes: Uint8Array, start: number, end: number, lent: boolean): void {
+    this.oneWay.push(bytes, start, end);
+    if (!lent) wipeBefore(bytes, end);
   }
 
   /** `cost`: credit that goes back when it begins, or never will. */

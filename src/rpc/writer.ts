@@ -58,12 +58,14 @@ export class Writer {
 
   /** Writes a view of the pool slot at `slot`, which is released when the socket has it. Only while `idle`. */
   writeSlot(bytes: Uint8Array, slot: number, cost: number): void {
+    this.#requireIdle();
     this.#slot = slot;
     this.#write(bytes, cost);
   }
 
   /** Writes bytes that nobody else uses any more; they are freed when the socket has them. Only while `idle`. */
   writePiece(bytes: Uint8Array, cost: number): void {
+    this.#requireIdle();
     this.#piece = bytes;
     this.#write(bytes, cost);
   }
@@ -87,6 +89,11 @@ export class Writer {
     this.#slot = 0;
     this.#piece = undefined;
     this.#busy = false;
+  }
+
+  /** Otherwise the memory of the write in flight would never be free again. To write then is a bug in this package. */
+  #requireIdle(): void {
+    if (!this.idle) throw new Error("a write that the writer is not idle for");
   }
 
   #write(bytes: Uint8Array, cost: number): void {

@@ -11,6 +11,7 @@ import {
 } from "../../../src/protocol/bodies.ts";
 import { test } from "../../support/harness.ts";
 import { assertSameBytes, patternBytes } from "../../support/rpcHarness.ts";
+import { generator } from "../../support/seeded.ts";
 
 const HEADER_BYTES = 9;
 const MAX_FRAME_SHARE = 64;
@@ -72,6 +73,54 @@ for (const [name, lengths] of mixtures) {
     }
   });
 }
+
+test("of a frame in which bodies stay, nothing but them is left: heads, bodies that were copied, what was moved", () => {
+  const HEAD_BYTES = 33;
+  const below = generator(7);
+  for (let round = 0; round < 200; round++) {
+    const lengths = Array.from({ length: 1 + below(12) }, () =>
+      below(2) === 0 ? below(60) : 2_000 + below(1_000),
+    );
+    const { plaintext, starts } = frameOf(lengths, 5);
+    // Some records have a head: the body begins behind it, and the head is read before.
+    const heads = lengths.map((length) => (length > HEAD_BYTES && below(3) === 0 ? HEAD_BYTES : 0));
+    offerFrame(plaintext);
+    if (lengths.length > 1) frameIsShared();
+    const bodies = lengths.map((length, i) => {
+      const end = starts[i]! + length;
+      return keepBody(plaintext, starts[i]! + heads[i]!, end, plaintext.length - end);
+    });
+    const stay = bodies.filter(({ buffer }) => buffer === plaintext.buffer);
+    assert.equal(frameWasTaken(), stay.length > 0);
+    endSharing();
+    bodies.forEach((body, i) => {
+      assertSameBytes(body, patternBytes(lengths[i]!, i).subarray(heads[i]!), `body ${i} of round ${round}`);
+    });
+    if (stay.length === 0) continue;
+    // Headers of records may be left: they hold a length, a number and a kind.
+    const mayBeLeft = new Uint8Array(plaintext.length).fill(1, 0, 5);
+    for (const start of starts) mayBeLeft.fill(1, start - HEADER_BYTES, start);
+    for (const { byteOffset, length } of stay) mayBeLeft.fill(1, byteOffset, byteOffset + length);
+    const left = plaintext.findIndex((byte, at) => byte !== 0 && mayBeLeft[at] === 0);
+    assert.equal(left, -1, `byte ${left} of ${plaintext.length}, round ${round}`);
+  }
+});
+
+test("memory that the application transferred away, with a body that was alone or with neighbours, is left alone", () => {
+  for (const lengths of [[20_000], [20_000, 10]]) {
+    const { plaintext, starts } = frameOf(lengths, 5);
+    offerFrame(plaintext);
+    if (lengths.length > 1) frameIsShared();
+    const body = keepBody(plaintext, starts[0]!, starts[0]! + 20_000, 0);
+    let taken = body;
+    try {
+      taken = structuredClone(body, { transfer: [body.buffer as ArrayBuffer] }); // Node 20 copies, the others throw
+    } catch {}
+    assert.equal(frameWasTaken(), true);
+    assertSameBytes(taken, patternBytes(20_000, 0));
+  }
+  endSharing();
+});
 
 test("a body that came alone can be transferred; neighbours can't take each other along", () => {
   const { plaintext, starts } = frameOf([20_000], 0);

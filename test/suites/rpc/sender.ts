@@ -94,6 +94,7 @@ class Line {
   takeAll(): void {
     this.transport.stalled = false;
     this.endTurn();
+    this.transport.taken();
     this.#writer.onWritten();
     assert.equal(this.sender.pendingBytes, 0);
   }

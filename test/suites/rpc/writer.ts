@@ -2,7 +2,7 @@
 // counted is how often they looked.
 
 import assert from "node:assert/strict";
-import { acquireSlot, slotsInUse } from "../../../src/core/slotPool.ts";
+import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/slotPool.ts";
 import { timers } from "../../../src/rpc/timers.ts";
 import { Writer } from "../../../src/rpc/writer.ts";
 import { FakeTransport } from "../../support/fakeTransport.ts";
@@ -71,6 +71,7 @@ test("a write that ends in time is looked at no more; the next one begins with a
   const transport = new ScriptedTransport([1_000]);
   const { writer, told } = startWrite(transport, 64);
   await waitFor(() => transport.looks === 3, "three looks");
+  transport.taken();
   writer.onWritten();
   assert.deepEqual([told.idle, writer.writtenBytes, timers.size], [1, 1_000, 0]);
   writer.writePiece(new Uint8Array(1_000), 1_000);
@@ -81,13 +82,14 @@ test("a write that ends in time is looked at no more; the next one begins with a
 });
 
 test("no timer: for what the kernel takes at once, without a time-out, after the end", () => {
-  const transport = new FakeTransport();
+  const [transport, otherTransport] = [new FakeTransport(), new FakeTransport()];
   const taken = startWrite(transport, 64);
   assert.deepEqual([taken.writer.idle, taken.writer.writtenBytes, timers.size], [true, 1_000, 0]);
   transport.stalled = true;
+  otherTransport.stalled = true;
   const endless = startWrite(transport, 0);
   assert.deepEqual([endless.writer.busy, timers.size], [true, 0]);
-  const ended = startWrite(transport, 64);
+  const ended = startWrite(otherTransport, 64);
   assert.equal(timers.size, 1);
   ended.writer.close();
   assert.deepEqual([ended.writer.idle, timers.size], [false, 0]);
@@ -105,6 +107,7 @@ test("a slot belongs to the socket until it is written, or the socket is gone; e
   writer.attach(transport);
   writer.writeSlot(new Uint8Array(10), acquireSlot(), 10);
   assert.equal(slotsInUse(), 1);
+  transport.taken();
   writer.onWritten();
   writer.onWritten();
   assert.equal(slotsInUse(), 0);
@@ -115,5 +118,31 @@ test("a slot belongs to the socket until it is written, or the socket is gone; e
   writer.releaseMemory();
   writer.releaseMemory();
   writer.onWritten();
+  assert.equal(slotsInUse(), 0);
+});
+
+test("a second write while one is in flight, or behind the end, is refused, and the first keeps its memory", () => {
+  const transport = new FakeTransport();
+  transport.stalled = true;
+  const writer = new Writer(0, { onIdle() {}, onStall() {} });
+  const refusal = { message: "a write that the writer is not idle for" };
+  assert.throws(() => writer.writePiece(new Uint8Array(10), 10), refusal, "there is no socket yet");
+  writer.attach(transport);
+  const [first, second] = [acquireSlot(), acquireSlot()];
+  writer.writeSlot(new Uint8Array(10), first, 10);
+  assert.throws(() => writer.writeSlot(new Uint8Array(10), second, 10), refusal);
+  const piece = new Uint8Array(10);
+  assert.throws(() => writer.writePiece(piece, 10), refusal);
+  assert.deepEqual([transport.written.length, writer.sentBytes, slotsInUse()], [1, 10, 2]);
+  transport.taken();
+  writer.onWritten();
+  assert.deepEqual(
+    [slotsInUse(), piece.length, writer.writtenBytes],
+    [1, 10, 10],
+    "those are still the caller's",
+  );
+  writer.close();
+  assert.throws(() => writer.writeSlot(new Uint8Array(10), second, 10), refusal);
+  releaseSlot(second);
   assert.equal(slotsInUse(), 0);
 });
