@@ -3,7 +3,6 @@
 import { SealwireError } from "../base/errors.ts";
 import { copyOf, viewOf } from "../core/bytes.ts";
 import { now } from "../core/eventLoop.ts";
-import { wipe } from "../core/wipe.ts";
 import { type CallHead, checkHead } from "../protocol/head.ts";
 import { copyHead, PreparedHead } from "../protocol/preparedHead.ts";
 import type { CallParts } from "./callParts.ts";
@@ -86,7 +85,7 @@ export class IncomingMessage implements Message {
   moveBody(): void {
     const { bytes, start, end } = this;
     this.reuse(copyOf(bytes, start, end), 0, end - start);
-    wipe(viewOf(bytes, start, end));
+    bytes.fill(0, start, end);
   }
 
   /** No handler has seen it, and none will. */
@@ -97,7 +96,7 @@ export class IncomingMessage implements Message {
 
   /** Nobody uses its body any more. A handler that had a view of it may have transferred its memory away. */
   wipeBody(): void {
-    if (this.bytes.length > 0) wipe(viewOf(this.bytes, this.start, this.end));
+    if (this.bytes.length > 0) this.bytes.fill(0, this.start, this.end);
   }
 
   get body(): Uint8Array {

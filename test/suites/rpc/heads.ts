@@ -13,6 +13,7 @@ import {
   deferred,
   fromText,
   rejectsWith,
+  sleep,
   startPair,
   text,
   throwsWith,
@@ -113,6 +114,27 @@ test("with body views, a message without a head does not have that of the messag
   }
   await waitFor(() => methods.length === 5, "all messages");
   assert.deepEqual(methods, ["first", undefined, "third", undefined, undefined]);
+});
+
+test("with body views, a handler may transfer the memory of a request that waited", async () => {
+  const busy = deferred();
+  const lengths: number[] = [];
+  const { client } = await pair(
+    async (message) => {
+      const { body } = message;
+      lengths.push(body.length);
+      if (lengths.length > 2) structuredClone(body.buffer, { transfer: [body.buffer as ArrayBuffer] });
+      else await busy.promise;
+      message.reply(EMPTY);
+    },
+    { messageBodies: "view", maxConcurrentHandlers: 1 },
+  );
+  const answers = [1, 2, 3_000, 5_000, 4].map((length) => client.request(new Uint8Array(length)));
+  await waitFor(() => lengths.length === 2, "handlers that are busy");
+  await sleep(10);
+  busy.resolve();
+  await Promise.all(answers);
+  assert.deepEqual(lengths, [1, 2, 3_000, 5_000, 4]);
 });
 
 test("protocol v1 has no heads", async () => {
