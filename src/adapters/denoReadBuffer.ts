@@ -1,7 +1,7 @@
-// What a Deno socket reads into. Deno holds a buffer for every waiting read, so a quiet connection waits with a short
-// one. A read that fills it shows that more is to come: the next reads take a long buffer from a stock that all
-// connections share, and give it back when one of them comes up short. When the stock is empty, a connection makes a
-// medium buffer of its own, once.
+// This file chooses the buffers that Deno sockets read into. Deno holds a buffer for every waiting read, so a quiet
+// connection waits with a short one. A read that fills its buffer shows that more is to come: the next reads take a
+// long buffer from a stock that all connections share, and give it back when one of them comes up short. When the stock
+// is empty, a connection makes a medium buffer of its own, once.
 
 const SHORT_BYTES = 2_048;
 const MEDIUM_BYTES = 16_384;

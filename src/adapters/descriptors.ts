@@ -1,5 +1,5 @@
-// What a listener does when the process has no free file descriptor. The kernel keeps announcing the waiting
-// connection, so an event loop that can't accept it would spin.
+// This file keeps a listener working when the process has no free file descriptor. The kernel keeps announcing the
+// waiting connection, so an event loop that can't accept it would spin.
 
 import { closeSync, openSync } from "node:fs";
 import { devNull } from "node:os";

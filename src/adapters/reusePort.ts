@@ -1,5 +1,5 @@
-// Whether several processes can listen on one port here (SO_REUSEPORT). Runtimes that do not know the option ignore
-// it, and systems differ in what it does, so it is tried out once.
+// Finds out whether several processes can listen on one port (SO_REUSEPORT). Runtimes that do not know the option
+// ignore it, and its effect differs between systems, so this file tries it once.
 
 import { createServer, type Server } from "node:net";
 import { SealwireError } from "../base/errors.ts";

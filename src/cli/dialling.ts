@@ -1,4 +1,4 @@
-// What commands that dial have in common: a client for the time of the command, and its round trips.
+// The commands that dial share this code: a client for the time of the command, and its round trips.
 
 import { createHistogram } from "node:perf_hooks";
 import { SealwireError } from "../base/errors.ts";

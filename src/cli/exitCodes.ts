@@ -1,4 +1,4 @@
-// What the command line tells the shell. The numbers are documented (README, `sealwire --help`) and do not change.
+// The exit codes of the command line. The numbers are documented (README, `sealwire --help`) and do not change.
 
 import { SealwireError } from "../base/errors.ts";
 

@@ -1,5 +1,5 @@
-// Where the command line writes: results to standard output, as text or (--json) as one JSON value per line; what is
-// for people alone, such as progress, to standard error.
+// The command line writes results to standard output, as text or (--json) as one JSON value per line. It writes text
+// that is only for people, such as progress, to standard error.
 
 import process from "node:process";
 

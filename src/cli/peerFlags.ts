@@ -1,4 +1,4 @@
-// Who this side is and whom it trusts, as flags that all commands with a connection share.
+// The flags that say who this side is and whom it trusts. All commands with a connection share them.
 
 import process from "node:process";
 import { knownPeers } from "../peers/knownPeers.ts";

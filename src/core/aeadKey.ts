@@ -1,5 +1,5 @@
-// What an AEAD of this package gives for one message in pieces (aeadPieces.ts) and to the runtime's cipher
-// (nativeFrames.ts).
+// The interface of an AEAD key: it seals and opens one message in pieces (aeadPieces.ts), and gives the runtime's
+// cipher its key (nativeFrames.ts).
 
 import type { Engine } from "./engine.ts";
 

@@ -1,5 +1,5 @@
-// What the library tells whoever subscribes to node:diagnostics_channel (Node, Bun and Deno), by names that begin with
-// "sealwire.". Without subscribers a channel costs one comparison.
+// The library's channels of node:diagnostics_channel (Node, Bun and Deno). Their names begin with "sealwire.". Without
+// subscribers a channel costs one comparison.
 
 import { builtinModule } from "./builtin.ts";
 

@@ -1,6 +1,6 @@
-// Who does the work of AES-256-GCM. All engines give the same bytes:
+// The engine says which code computes AES-256-GCM. All engines give the same bytes:
 //
-//   wasm       Everything is done in the module.
+//   wasm       The module computes everything.
 //   keystream  The runtime's AES makes the keystream of a whole batch in one call, because the counters are known
 //              beforehand. XOR, GHASH and tags stay in the module.
 //   native     The runtime's GCM seals or opens message by message.

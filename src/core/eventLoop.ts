@@ -1,6 +1,6 @@
 // The event loop's functions as they were when this file was loaded. A test library that replaces the global ones with
 // fakes (Sinon, Jest, @std/testing) then fakes its own time and not the library's, whose deadlines would never fire.
-// Everything that needs time, a later turn or a context of its own takes it from here.
+// Code that needs the time, a later turn or a context of its own imports it from this file.
 
 import { runtimeName } from "./runtimeName.ts";
 

@@ -1,4 +1,4 @@
-// Whether the runtime's node:crypto has ChaCha20-Poly1305: that of Node and Deno does, that of Bun does not.
+// Finds out whether the runtime's node:crypto has ChaCha20-Poly1305. Node's and Deno's have it, Bun's does not.
 
 import { SealwireError } from "../base/errors.ts";
 import type { Engine } from "./engine.ts";

@@ -1,4 +1,4 @@
-// What every runtime's entry point exports beside `connect` and `listen`.
+// The exports of every runtime's entry point in addition to `connect` and `listen`.
 
 export { type ErrorCode, SealwireError } from "../base/errors.ts";
 export type { ConnectionLimits, PeerIdentity } from "../base/options.ts";

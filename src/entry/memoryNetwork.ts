@@ -1,4 +1,4 @@
-// What sealwire/testing exports: connect and listen without sockets, and a pair that is linked already.
+// The exports of sealwire/testing: connect and listen without sockets, and a pair that is linked already.
 
 import { MemoryAdapter } from "../adapters/memoryAdapter.ts";
 import { checkOptionNames, integerOption } from "../base/options.ts";

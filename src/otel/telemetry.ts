@@ -1,5 +1,5 @@
-// What calls and handlers have in common: instruments by OpenTelemetry's conventions for RPC (semantic conventions
-// 1.45, https://opentelemetry.io/docs/specs/semconv/rpc/), attributes, and errors.
+// Telemetry that calls and handlers have in common: instruments by OpenTelemetry's conventions for RPC (semantic
+// conventions 1.45, https://opentelemetry.io/docs/specs/semconv/rpc/), attributes, and errors.
 
 import {
   type Attributes,

@@ -1,4 +1,4 @@
-// Whether only this user and root can change a file or put another one in its place, by the rules of sshd's
+// Checks that only this user and root can change a file or put another one in its place, by the rules of sshd's
 // StrictModes (OpenSSH misc.c, safe_path): the file and every folder above it belong to the user or to root and
 // can't be written by group or others. Two things that sshd refuses are harmless and common, and accepted: a
 // sticky folder such as /tmp, in which nobody renames what is another's, and the user's private group, whose

@@ -1,4 +1,4 @@
-// Who is accepted, by what the lines of a file of known peers say. Nothing here reads or writes.
+// Decides which peers are accepted, by the lines of a file of known peers. This file neither reads nor writes.
 //
 // A first use goes through a claim, so that of two processes that meet a name at the same moment with two keys
 // one wins, and the other's key is never accepted, whoever crashes when:

@@ -1,4 +1,4 @@
-// What a connection needs from a key exchange: bytes in, bytes out, then two directional keys.
+// The interface that a connection needs of a key exchange: bytes in, bytes out, then a key for each direction.
 // Synchronous and socket-free; the one exception is `receive`, which may wait for an application's decision
 // about the peer (authorize).
 

@@ -1,4 +1,4 @@
-// How many sockets, handshakes and connections a server takes, in all and from one address.
+// The limits of a server's sockets, handshakes and connections, in all and from one address.
 
 import { type ConnectionLimits, defaultLimits, integerOption, MAX_MS } from "../base/options.ts";
 

@@ -1,4 +1,4 @@
-// What a call of the peer has beyond a request: its head, its deadline and its streams.
+// The parts that a call of the peer has in addition to a request: its head, its deadline and its streams.
 
 import { MAX_MS } from "../base/options.ts";
 import { now } from "../core/eventLoop.ts";

@@ -1,5 +1,5 @@
-// Tells parts of this package that a connection is over. They are told last, because what they do may run code of the
-// application.
+// Tells other parts of this package that a connection is over. This happens last, because those parts may run code of
+// the application.
 
 const waiting = new WeakMap<object, Set<() => void>>();
 const ended = new WeakSet<object>();

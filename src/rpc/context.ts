@@ -1,4 +1,4 @@
-// What the connections of one client or server share, and what they tell it.
+// The objects that all connections of one client or server share, and the events that they report to it.
 
 import type { SealwireError } from "../base/errors.ts";
 import type { ResolvedLimits } from "../base/options.ts";

@@ -1,4 +1,4 @@
-// What a client with several endpoints tells about each of them.
+// The statistics that a client with several endpoints gives about each of them.
 
 import type { SealwireError } from "../base/errors.ts";
 

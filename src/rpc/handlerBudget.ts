@@ -1,4 +1,4 @@
-// How many handlers of one client or server may run at once, over all its connections and beyond their ends: a
+// Limits how many handlers of one client or server run at once, over all its connections and beyond their ends: a
 // handler that ignores its signal outlives its connection, and a peer that reconnects must not start more of them
 // each time. (`maxConcurrentHandlers` is the limit of one connection.)
 

@@ -1,6 +1,6 @@
-// Everything that a connection sends passes here. The outbox checks what the application gives, decides whether it is
-// taken now, and sends the control records beside it. With protocol v2, messages and requests are paid for with credit
-// that the peer gave. What has no credit waits in the paid queue, outside of what is being sent.
+// Every record that a connection sends passes through the outbox. It checks the bodies of the application, decides
+// whether to take them now, and sends the control records. With protocol v2, messages and requests are paid for with
+// credit that the peer gave. A body without credit waits in the paid queue, and is not yet in the order of sending.
 
 import { SealwireError } from "../base/errors.ts";
 import type { ResolvedLimits } from "../base/options.ts";

@@ -1,5 +1,5 @@
-// What one connection has accepted and not given to the socket, as frames: the segment that is being filled, and behind it
-// the queue of full segments and of frames that no segment takes.
+// The messages that one connection has accepted and not given to the socket, as frames: the segment that is being
+// filled, and the queue of full segments and of lone frames that leaves before it.
 
 import { copyOf } from "../core/bytes.ts";
 import { acquireSlot, releaseSlot, slotsAreScarce } from "../core/slotPool.ts";

@@ -1,4 +1,4 @@
-// What a client's pool knows of one of its connections (connectionPool.ts).
+// The notes of a client's pool about one of its connections (connectionPool.ts).
 
 import type { CallbackDeadline } from "./timers.ts";
 

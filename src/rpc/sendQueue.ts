@@ -1,5 +1,5 @@
-// What a connection has to write, in order, behind the write in flight. Segments wait in their pool slots for a
-// moment, and as copies outside of the pool for longer: a slot is a thing to pass through.
+// The queue of sealed and unsealed frames that a connection writes, in order, after the write in flight. Segments stay
+// in their pool slots for a moment only. Segments that wait for longer are copied out of the pool.
 
 import { copyOf } from "../core/bytes.ts";
 import { releaseSlot, SEALING_SLOT, slotsAreScarce } from "../core/slotPool.ts";

@@ -1,5 +1,5 @@
-// Everything a connection sends passes here, and this is the one place that decides when frames are sealed
-// and written. The rules:
+// Every record that a connection sends passes through the sender. Only the sender decides when frames are sealed and
+// written. The rules:
 //
 //  1. A body is copied once, framed in place, to the end of the current segment (a pool slot, 64 KiB). With
 //     protocol v2, messages share frames (protocol/segment.ts).
@@ -8,7 +8,7 @@
 //     - otherwise when the turn ends,
 //     - at once when it is full, or when the pool has no slot left for somebody else.
 //  3. Group commit: one write is in flight at a time (writer.ts); meanwhile messages are only appended, and when it is
-//     done everything that waits leaves. A full segment is sealed, and if many wait it is copied out of its slot.
+//     done all messages that wait leave. A full segment is sealed, and if many wait it is copied out of its slot.
 //  4. Frames above SEGMENT_FRAME_BYTES are sealed at once, piece by piece, into JavaScript memory of their own, and each
 //     piece leaves as soon as it is sealed. Order on the wire is always the order of the calls.
 //  5. Sending never runs anything but sending: no user code runs inside a call of this class. Work per message is

@@ -1,10 +1,11 @@
-// How much the streams of one connection may have on their way to this side, all together and each.
+// Decides how many bytes the streams of one connection may have on their way to this side, all together and each.
 //
-// Every byte that is on its way beyond what the path holds waits in the buffers of the two kernels, and whatever else the
-// peer says waits behind it. So the receiver measures: how long its credit takes to come back as chunks that needed it
-// (the round trip), and the shortest time that this ever took (the path's own). Bytes on their way are the rate times the
-// round trip (Little's law): as long as the round trip stays near the shortest, more credit is more throughput; what
-// makes it longer only waits. This is what delay-based congestion control does at a sender (TCP Vegas, LEDBAT).
+// The path holds some bytes. All further ones wait in the buffers of the two kernels, and delay every other record of
+// the peer. So the receiver measures the time from giving credit to the first chunk that needed it (the round trip),
+// and keeps the shortest such time (that of the path alone). The bytes on their way are the rate times the round trip
+// (Little's law). While the round trip stays near the shortest one, more credit means more throughput. Credit that
+// makes the round trip longer only fills the buffers. This is what delay-based congestion control does at a sender (TCP
+// Vegas, LEDBAT).
 //
 // A peer that delays what it sends can make this side give more than the path needs, up to the same bounds as ever.
 

@@ -1,5 +1,5 @@
 // The streams of one connection: it finds the stream of each chunk that arrives, and decides which stream sends next. A
-// stream belongs to a request; each direction of it ends for itself.
+// stream belongs to a request; its two directions end separately.
 //
 // Streams take turns: when nothing else waits to be sent, each that has something and credit for it gives one chunk,
 // until a segment is full. So no stream delays a message by more than one segment.

@@ -1,4 +1,4 @@
-// What a handler and its interceptors know of a call. Nothing of it is what the caller said in its arguments.
+// The context of a call, as its handler and interceptors see it. No part of it comes from the caller's arguments.
 
 import { encodeKey } from "../protocol/noise/keys.ts";
 import type { Connection, Message } from "../rpc/peer.ts";

@@ -1,4 +1,4 @@
-// What runs around a call: the same small hook on both sides.
+// Interceptors run around a call. Both sides have the same small hook.
 
 import { invalidArgument } from "../base/errors.ts";
 import type { CallContext } from "./callContext.ts";

@@ -1,5 +1,5 @@
-// What belongs to a call that has streams, and how long: the streams of its arguments are open until it is answered and
-// the last stream of its answer is over.
+// The life of a call that has streams: the streams of its arguments stay open until the call is answered and the last
+// stream of its answer is over.
 
 import type { ServedCall } from "./callContext.ts";
 import type { StreamReader } from "./streamReader.ts";

@@ -1,4 +1,4 @@
-// What typed calls go through.
+// The part of a client or connection that typed calls use.
 
 import type { Client } from "../rpc/client.ts";
 import type { Connection } from "../rpc/peer.ts";

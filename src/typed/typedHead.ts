@@ -1,5 +1,4 @@
-// What the head of a typed call or answer has beside the method's name and the content type: fields 255 and 254, both
-// of the application's (PROTOCOL.md, "Typed calls").
+// Fields 255 and 254 in the head of a typed call or answer, both of the application's range (PROTOCOL.md, "Typed calls").
 //
 //   field 255 = u8 version ‖ u8 what ‖ u8 codec version ‖ u32be number (only where `what` is about a stream)
 //   field 254 = entry ‖ entry ‖ …        the streams of a value

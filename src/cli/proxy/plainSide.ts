@@ -1,5 +1,5 @@
-// Where the plain side of a proxy listens or dials. What crosses it is not encrypted, so it stays on this machine:
-// loopback addresses and Unix sockets, unless the user says otherwise.
+// The plain side of a proxy listens or dials here. Its bytes are not encrypted, so they stay on this machine: the
+// address has to be a loopback address or a Unix socket, unless the user allows others.
 
 import { lookup } from "node:dns/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";

@@ -1,4 +1,4 @@
-// What a proxy has done and does, for its owner: counters, and a tiny HTTP server that tells them.
+// The counters of a proxy, and a tiny HTTP server that shows them to its owner.
 
 import { createServer, type ServerResponse } from "node:http";
 import type { Target } from "../dialling.ts";

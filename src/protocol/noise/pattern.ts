@@ -1,4 +1,4 @@
-// What a handshake pattern is, and the rules that make one valid: Noise (revision 34) sections 7.1, 7.3 and
+// Handshake patterns, and the rules that make one valid: Noise (revision 34) sections 7.1, 7.3 and
 // 9.3, and what the tokens of the HFS extension (revision 1, section 4) ask for. A pattern that breaks a rule is not a
 // protocol, whatever its messages look like, so every pattern passes `checkPattern` before it is used.
 

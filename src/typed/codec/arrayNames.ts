@@ -1,4 +1,4 @@
-// What an array has beside its elements. No format carries it, so it is looked for and refused.
+// Finds properties that an array has beside its elements. No format carries them, so such an array is refused.
 
 const { getOwnPropertySymbols, keys: keysOf } = Object;
 

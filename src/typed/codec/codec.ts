@@ -1,4 +1,5 @@
-// What stands between values and bytes: one small interface, and the limits that the codecs of this package share.
+// A codec turns values into bytes and back. This file has the interface, and the limits that the codecs of this package
+// share.
 
 import { checkOptionNames, integerOption } from "../../base/options.ts";
 

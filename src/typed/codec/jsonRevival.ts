@@ -1,5 +1,5 @@
-// What JSON.parse made of a text, with each mark replaced by what it stands for (docs/CODECS.md). The tree is changed in
-// place. Its depth and the count of its values were checked before it was parsed.
+// Replaces each mark in the tree that JSON.parse gave by the value that it stands for (docs/CODECS.md). The tree is
+// changed in place. Its depth and the count of its values were checked before it was parsed.
 
 import { isSealwireError } from "../../base/errors.ts";
 import type { ResolvedCodecLimits } from "./codec.ts";

@@ -1,5 +1,5 @@
-// Where a value stands within another, in the manner of RFC 9535 (JSONPath): `$.users[3].born`. The entries of Maps and
-// Sets, which JSONPath does not know, look like the calls that give them.
+// Names the place of a value within another, in the manner of RFC 9535 (JSONPath): `$.users[3].born`. JSONPath does not
+// know Maps and Sets; their entries are written as the calls that return them.
 
 import { SealwireError } from "../../base/errors.ts";
 
