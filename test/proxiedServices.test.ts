@@ -113,7 +113,8 @@ describe.skipIf(!hasPostgres)(missing("PostgreSQL", hasPostgres), () => {
     slow.stderr.on("data", (text) => {
       said += text;
     });
-    const ended = new Promise((resolve) => slow.on("exit", resolve));
+    // Not "exit", which may come before what it said last.
+    const ended = new Promise((resolve) => slow.on("close", resolve));
     const running =
       "select count(*) from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'";
     await until(() => psql(running).stdout === "1\n", "the query that sleeps");
