@@ -138,7 +138,7 @@ function ownBody(bytes: Uint8Array, start: number, length: number): Uint8Array {
 
 /** The body of a frame that had `bytes` to itself begins at `start`: what was read before it, a head, is wiped. */
 export function wipeBefore(bytes: Uint8Array, start: number): void {
-  wipe(viewOf(bytes, 0, start));
+  wipeBetween(bytes, 0, start);
 }
 
 /** Zeroes what was handled between two bodies that stay. Nothing to do for memory that was transferred away: no bytes. */

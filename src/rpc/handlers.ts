@@ -2,6 +2,7 @@
 // signals when nobody waits any more, and passes on what they throw.
 
 import { SealwireError } from "../base/errors.ts";
+import { isThenable } from "../base/thenable.ts";
 import type { HandlerBudget } from "./handlerBudget.ts";
 import { describeForPeer, type ErrorExposure } from "./handlerErrors.ts";
 import { callListener } from "./listeners.ts";
@@ -20,13 +21,6 @@ export interface HandlersEvents {
   onFailure(message: IncomingMessage, code: string, text: string, data: Uint8Array | undefined): void;
   /** A handler is done: there may be room, or nothing left in flight. */
   onDone(): void;
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    ((typeof value === "object" && value !== null) || typeof value === "function") &&
-    typeof (value as { then?: unknown }).then === "function"
-  );
 }
 
 const { then } = Promise.prototype;

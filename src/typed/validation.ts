@@ -1,5 +1,6 @@
 // Values through schemas: what a schema says becomes an error of the call, cut to what an error should hold.
 
+import { isThenable } from "../base/thenable.ts";
 import { ownError, type RpcError } from "./rpcError.ts";
 import type { SchemaIssue, SchemaResult, StandardSchema } from "./standardSchema.ts";
 
@@ -28,16 +29,9 @@ export function validated<Output>(
   refusal: (issues: readonly SchemaIssue[]) => unknown,
 ): Output | Promise<Output> {
   const result = schema["~standard"].validate(value);
+  // A promise that passed for a result would let everything in.
   if (!isThenable(result)) return valueFrom(result, refusal);
   return Promise.resolve(result).then((done) => valueFrom(done, refusal));
-}
-
-/** Promises of libraries and of other realms, too: one that passed for a result would let everything in. */
-function isThenable<T>(result: T | PromiseLike<T>): result is PromiseLike<T> {
-  if (result instanceof Promise) return true;
-  return (
-    typeof result === "object" && result !== null && typeof (result as { then?: unknown }).then === "function"
-  );
 }
 
 function valueFrom<Output>(

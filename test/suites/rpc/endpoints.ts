@@ -13,7 +13,7 @@ import type { StickyClient } from "../../../src/rpc/stickyClient.ts";
 import type { Adapter, DialEvents } from "../../../src/rpc/transport.ts";
 import { closedAfterTest } from "../../support/closedAfterTest.ts";
 import { test } from "../../support/harness.ts";
-import { clientOf, named } from "../../support/namedServers.ts";
+import { ask, at, clientOf, named } from "../../support/namedServers.ts";
 import { v2 } from "../../support/protocols.ts";
 import {
   assertSameBytes,
@@ -32,8 +32,6 @@ checkLeaksAfterEachTest();
 
 const { options } = v2;
 
-const at = ({ port }: Server): Endpoint => ({ port });
-const ask = async (client: Pick<StickyClient, "request">) => fromText(await client.request(text("who?")));
 const states = (client: StickyClient) => client.stats.endpoints!.map(({ state }) => state);
 
 async function deadPort(): Promise<number> {

@@ -2,10 +2,10 @@
 // are given up in the middle of a lookup.
 
 import assert from "node:assert/strict";
-import { type Endpoint, generateKeyPair, type Server } from "../../../src/index.ts";
+import { type Endpoint, generateKeyPair } from "../../../src/index.ts";
 import type { ClientStats } from "../../../src/rpc/client.ts";
 import { test } from "../../support/harness.ts";
-import { ask, clientOf, named } from "../../support/namedServers.ts";
+import { ask, at, clientOf, named } from "../../support/namedServers.ts";
 import {
   checkLeaksAfterEachTest,
   rejectsWith,
@@ -16,8 +16,6 @@ import {
 } from "../../support/rpcHarness.ts";
 
 checkLeaksAfterEachTest();
-
-const at = ({ port }: Server): Endpoint => ({ port });
 
 /** Calls again and again until that has come about. */
 async function callsUntil(ready: () => Promise<boolean>, what: string): Promise<void> {
