@@ -543,8 +543,9 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
 
   /** Runs it on a terminal, types Ctrl-C once `shown` is there; what the terminal showed, and the exit code. */
   async function interrupted(args: string[], shown: string): Promise<{ text: string; code: number }> {
-    const command = [runtime.path, ...runtime.args, cli, ...args].map((word) => `'${word}'`).join(" ");
-    const child = spawn("script", ["-qec", command, "/dev/null"], {
+    const words = [runtime.path, ...runtime.args, cli, ...args].map((word) => `'${word}'`);
+    // A shell that stayed (dash does, bash doesn't) would get the Ctrl-C, too, and its exit code would be ours.
+    const child = spawn("script", ["-qec", `exec ${words.join(" ")}`, "/dev/null"], {
       env: { ...environment, TERM: "xterm-256color" } as NodeJS.ProcessEnv,
       cwd: folder,
       stdio: ["pipe", "pipe", "pipe"],
