@@ -557,7 +557,7 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
       text += chunk;
       if (!typed && text.includes(shown)) typed = child.stdin.write("\x03");
     });
-    const [code] = await once(child, "exit");
+    const [code] = await once(child, "close");
     return { text, code };
   }
 
