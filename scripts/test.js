@@ -1,12 +1,15 @@
 // `npm test`: builds everything, checks format, lint and types, then runs all tests. Ends with what was
 // skipped and why, then the counts, and leaves them in build/test-summary.json for continuous integration. A check that fails counts as one failure.
 // `npm test -- rpc docs` builds what they need and runs the suites and test files whose names contain "rpc" or "docs".
+// `--every` (`npm run test:every`): every offset, seed and process, in every runtime, where the tests otherwise try a sample or
+// a share of it (test/support/every.ts); some hours.
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { suiteNames } from "./bundleSuites.js";
 import { checks } from "./check.js";
 import { selectParts } from "./parts.js";
+import { sharesText } from "./shares.js";
 import { skippedTests, skippedText } from "./skippedTests.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -62,9 +65,10 @@ function vitestCounts() {
       (file) => file.status === "failed" && file.assertionResults.length === 0,
     );
     const skipped = skippedTests(report);
-    return { passed: report.numPassedTests, failed: report.numFailedTests + broken.length, skipped };
+    const failed = report.numFailedTests + broken.length;
+    return { passed: report.numPassedTests, failed, skipped, shares: sharesText(report) };
   } catch {
-    return { passed: 0, failed: 0, skipped: new Map() };
+    return { passed: 0, failed: 0, skipped: new Map(), shares: "" };
   }
 }
 
@@ -74,11 +78,13 @@ function finish() {
   const skipped = [...counts.skipped.values()].reduce((sum, count) => sum + count, 0);
   writeFileSync(summaryFile, JSON.stringify({ passed: counts.passed, failed, skipped }) + "\n");
   if (skipped > 0) console.log(`\n${skippedText(counts.skipped)}`);
+  if (counts.shares !== "") console.log(`\n${counts.shares}`);
   console.log(`\n${counts.passed} passed, ${failed} failed`);
   process.exit(failed === 0 && counts.passed > 0 ? 0 : 1);
 }
 
-const parts = process.argv.slice(2);
+const parts = process.argv.slice(2).filter((word) => word !== "--every");
+if (process.argv.includes("--every")) process.env.SEALWIRE_EVERY = "1";
 const { suites, files, env } = parts.length > 0 ? selectParts(parts, suiteNames()) : { files: [], env: {} };
 if (parts.length > 0 && files.length === 0) {
   console.error(`nothing is named ${parts.join(" or ")}; suites: ${suiteNames().join(", ")}`);

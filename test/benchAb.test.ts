@@ -139,6 +139,7 @@ describe("arguments", () => {
     [["--rounds", "5"], "--rounds"],
     [["--rounds", "1e3"], "--rounds"],
     [["--slice", "fast"], "--slice"],
+    [["--warm-up", "0"], "--warm-up"],
     [["--starts", "5"], "--starts"],
     [["--starts", "7", "--rounds", "6"], "--starts"],
     [["--tolerance", "0"], "--tolerance"],
@@ -165,7 +166,7 @@ describe("a real run", () => {
   const root = fileURLToPath(new URL("..", import.meta.url));
   const main = join(root, "bench/ab/main.js");
   const dist = join(root, "dist");
-  const short = ["--rounds", "12", "--slice", "5"];
+  const short = ["--rounds", "12", "--slice", "5", "--warm-up", "50"];
 
   test("compares a build with itself: every pair is there, and the tables show it", () => {
     const args = [

@@ -156,7 +156,7 @@ function runWebpack(entry: Record<string, string>, out: string, shares: boolean)
     target: "node20",
     entry,
     output: { path: out, filename: "[name].cjs" },
-    optimization: shares ? { splitChunks: { chunks: "all" } } : {},
+    optimization: shares ? { minimize: false, splitChunks: { chunks: "all" } } : {},
   };
   return new Promise((resolve, reject) => {
     webpack(options, (error, stats) => {
@@ -167,7 +167,7 @@ function runWebpack(entry: Record<string, string>, out: string, shares: boolean)
   });
 }
 
-/** webpack minifies for ten seconds: `sealwire` becomes one file, the other entries a bundle that shares its chunks. */
+/** webpack minifies for ten seconds: `sealwire` becomes one file, minified, the other entries a bundle that shares its chunks. */
 async function bundledByWebpack(programs: Record<string, string>): Promise<Record<string, string>> {
   const named = (chosen: string[]) =>
     Object.fromEntries(chosen.map((entry) => [nameOf(entry), programs[entry]!]));

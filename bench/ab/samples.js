@@ -11,9 +11,7 @@ const SETTLE_MS = 1_000;
 const IDLE_WINDOW_MS = 1_000;
 const IDLE_WINDOWS = 12;
 const IDLE_STARTS = 2; // no compiler's choice is in what timers cost
-// The first row of a kind waits for the compilers, and longer than the matrix does: as long as one build runs code that is
-// less compiled than the other's, the ratio is that of the compilers. Later rows run code that is compiled.
-const FIRST_WARM_UP_MS = 1_500;
+// Rows behind the first of a kind run code that is compiled.
 const LATER_WARM_UP_MS = 300;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -33,7 +31,13 @@ async function attempt(measured, step) {
  *
  * @returns {Promise<object[]>} the rows, each with `pairs` of slices and with the `count` of operations of a slice
  */
-export async function timedRows(rows, runtime, bodies, { builds, rounds, starts, sliceMs }, progress) {
+export async function timedRows(
+  rows,
+  runtime,
+  bodies,
+  { builds, rounds, starts, sliceMs, warmUpMs },
+  progress,
+) {
   const measuredRows = rows.map((row) => ({ row, runtime, bodies, count: 0, pairs: [], failure: undefined }));
   let round = 0;
   for (const [start, ownRounds] of roundsPerStart(rounds, starts).entries()) {
@@ -42,7 +46,7 @@ export async function timedRows(rows, runtime, bodies, { builds, rounds, starts,
       for (const [i, measured] of measuredRows.entries()) {
         progress.step(`${label}: warming up ${measured.row.name} ${measured.row.size} B`);
         const isFirst = rows.findIndex(({ kind }) => kind === measured.row.kind) === i;
-        const how = { sliceMs, warmUpMs: isFirst ? FIRST_WARM_UP_MS : LATER_WARM_UP_MS };
+        const how = { sliceMs, warmUpMs: isFirst ? warmUpMs : LATER_WARM_UP_MS };
         await attempt(measured, () => prepare(measured, ends, orderOf(start, i), how));
       }
       for (const last = round + ownRounds; round < last; round++) {
@@ -56,6 +60,7 @@ export async function timedRows(rows, runtime, bodies, { builds, rounds, starts,
     } catch (error) {
       for (const measured of measuredRows) measured.failure ??= error;
     }
+    if (measuredRows.every(({ failure }) => failure !== undefined)) break;
   }
   return measuredRows;
 }

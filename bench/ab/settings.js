@@ -40,6 +40,7 @@ export const usage = `npm run bench:ab -- <dist A> <dist B> [options] [filter ..
   --rounds <n>       slices of each build per row, at least ${LEAST} (default 96)
   --starts <n>       fresh processes so many times, at least ${LEAST}, the rounds spread over them (default 6)
   --slice <ms>       length of one timed slice (default 20)
+  --warm-up <ms>     how long the first row of a kind runs before it is timed (default 1500)
   --idle <n>         connections of the idle rows (default 200)
   --tolerance <%>    a difference below this is none (default 3)
   --set <name=value>    an option for both ends of both builds, e.g. engine=wasm, bundleBytes=0, server.maxHandshakes=9
@@ -55,6 +56,9 @@ const options = {
   rounds: { type: "string", default: "96" },
   starts: { type: "string", default: "6" },
   slice: { type: "string", default: "20" },
+  // Longer than the matrix's: as long as one build runs code that is less compiled than the other's, the ratio is that of the
+  // compilers.
+  "warm-up": { type: "string", default: "1500" },
   idle: { type: "string", default: "200" },
   tolerance: { type: "string", default: "3" },
   set: { type: "string", multiple: true, default: [] },
@@ -75,6 +79,7 @@ export function parseArguments(args) {
     rounds: wholeNumber("--rounds", values.rounds, LEAST),
     starts: wholeNumber("--starts", values.starts, LEAST),
     sliceMs: wholeNumber("--slice", values.slice, 5),
+    warmUpMs: wholeNumber("--warm-up", values["warm-up"], 5),
     idleConnections: wholeNumber("--idle", values.idle, 1),
     tolerance: wholeNumber("--tolerance", values.tolerance, 1) / 100,
     builds: [

@@ -27,6 +27,14 @@ export const afterEachHooks: TestBody[] = [];
 /** What modules that suites share registered, once in this process. */
 export const afterEveryHooks: TestBody[] = [];
 
+/** What the test that runs now said of the cases that it tried, if they are not all; the runner empties it before each. */
+export const told: { share?: string } = {};
+
+/** Says that the test that runs now tries a share of its cases, and which. */
+export function noteShare(text: string): void {
+  told.share = text;
+}
+
 /** The runtime that this process is. */
 export const runtimeId: RuntimeId = detectRuntime();
 

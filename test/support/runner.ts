@@ -10,6 +10,7 @@ import {
   type RegisteredTest,
   registeredTests,
   runtimeId,
+  told,
 } from "./harness.ts";
 
 const DEFAULT_TIMEOUT_MS = 60_000;
@@ -105,13 +106,14 @@ async function runSuite(path: string): Promise<void> {
       continue;
     }
     const [startMs, startCpuMs] = [performance.now(), cpuMs()];
+    delete told.share;
     const failures = await runTest(test);
     const ms = Math.round(performance.now() - startMs);
-    const took = { ms, cpuMs: cpuMs() - startCpuMs };
+    const took = { ms, cpuMs: cpuMs() - startCpuMs, ...told };
     if (failures.length > 0) {
       fail(test.name, failures.join("\n"));
     } else {
-      console.log(`  ✓ ${test.name} (${ms} ms)`);
+      console.log(`  ✓ ${test.name} (${ms} ms${told.share === undefined ? "" : `; ${told.share}`})`);
       report({ type: "test", name: test.name, status: "pass", ...took });
     }
   }

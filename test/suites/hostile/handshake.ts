@@ -7,7 +7,7 @@ import {
   SealwireError as SealwireErrorClass,
 } from "../../../src/index.ts";
 import { noise } from "../../../src/noise.ts";
-import { runsEvery } from "../../support/every.ts";
+import { runsEvery, sharedStep } from "../../support/every.ts";
 import { test } from "../../support/harness.ts";
 import { protocols, v1, v2 } from "../../support/protocols.ts";
 import { concat, RawListener, type RawPeer, u32 } from "../../support/rawPeer.ts";
@@ -247,7 +247,7 @@ test("v2: every flipped bit of the first message is noticed", async () => {
     const victim = await Victim.start(protocol, { handshakeTimeoutMs: 10_000 });
     const message = firstMessage(protocol.options);
     // Of the long hybrid message one bit in nine, which is each bit of some byte; one in three of these in the gate.
-    const step = (protocol === v2 ? 9 : 1) * (runsEvery ? 1 : 3);
+    const step = (protocol === v2 ? 9 : 1) * sharedStep(runsEvery ? 1 : 3);
     for (let bit = 32; bit < message.length * 8; bit += step) {
       const forged = message.slice();
       forged[bit >>> 3]! ^= 1 << (bit & 7);

@@ -11,6 +11,7 @@ import {
   messageLengths,
   parsePattern,
 } from "../../../src/protocol/noise/patterns.ts";
+import { shared } from "../../support/every.ts";
 import { test } from "../../support/harness.ts";
 import { hybridPatterns, noiseTranscript, vectorKeys } from "../../support/protocolVectors.ts";
 import { toHex } from "../../support/vectors.ts";
@@ -45,7 +46,8 @@ test("every hybrid pattern with every psk modifier: as the independent implement
   for (const base of Object.keys(hybridPatterns)) {
     const count = parsePattern(base).messages.length;
     const psks = Array.from({ length: count + 1 }, (_, i) => `psk${i}`);
-    for (const name of [base, ...psks.map((modifier) => `${base}+${modifier}`), [base, ...psks].join("+")]) {
+    const names = [base, ...psks.map((modifier) => `${base}+${modifier}`), [base, ...psks].join("+")];
+    for (const name of shared(names)) {
       const transcript = noiseTranscript(name, false);
       // Each role against the recorded bytes of the other, so that neither can agree with itself only.
       for (const initiator of [true, false]) {

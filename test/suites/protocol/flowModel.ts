@@ -5,12 +5,13 @@ import assert from "node:assert/strict";
 import { FlowModel } from "../../model/flowModel.ts";
 import { plantedFaults, scenarios } from "../../model/scenarios.ts";
 import { search } from "../../model/search.ts";
+import { inShare } from "../../support/every.ts";
 import { test } from "../../support/harness.ts";
 
 const MAX_STATES = 60_000;
 
-for (const scenario of scenarios) {
-  test(`no order of events deadlocks or loses an end: ${scenario.name}`, () => {
+for (const [i, scenario] of scenarios.entries()) {
+  test(`no order of events deadlocks or loses an end: ${scenario.name}`, inShare(i), () => {
     const { finding, complete, ends, states } = search(new FlowModel(scenario), MAX_STATES);
     assert.equal(finding, undefined, JSON.stringify(finding));
     assert.ok(complete, `all of more than ${states} states were seen`);
@@ -18,8 +19,8 @@ for (const scenario of scenarios) {
   });
 }
 
-for (const [fault, name, expected] of plantedFaults) {
-  test(`planted and found: ${fault}`, () => {
+for (const [i, [fault, name, expected]] of plantedFaults.entries()) {
+  test(`planted and found: ${fault}`, inShare(i), () => {
     const scenario = scenarios.find((candidate) => candidate.name === name)!;
     const { finding } = search(new FlowModel(scenario, fault), MAX_STATES);
     assert.match(finding?.what ?? "nothing was found", expected);

@@ -23,6 +23,7 @@ import {
 } from "../../../src/protocol/partialFrame.ts";
 import { FIRST_FRAME_AT, SEGMENT_BYTES } from "../../../src/protocol/segment.ts";
 import { LENGTH_BYTES } from "../../../src/protocol/wire.ts";
+import { sharedCount } from "../../support/every.ts";
 import { test } from "../../support/harness.ts";
 
 const MIN = 20;
@@ -125,7 +126,7 @@ test("one byte at a time, with large frames between small ones", () => {
 });
 
 test("random pieces, up to more than the receive buffer", () => {
-  for (let round = 0; round < 40; round++) {
+  for (let round = 0; round < sharedCount(40); round++) {
     const bodies = Array.from({ length: 60 }, (_, i) => {
       const limit = Math.random() < 0.1 ? 150_000 : 3_000;
       return body(MIN + Math.floor(Math.random() * limit), i);

@@ -21,7 +21,7 @@ import {
   type Direction,
   type Link,
 } from "../../support/attackProxy.ts";
-import { runsEvery } from "../../support/every.ts";
+import { runsEvery, sharedStep } from "../../support/every.ts";
 import { test } from "../../support/harness.ts";
 import { checkLeaksAfterEachTest } from "../../support/rpcHarness.ts";
 
@@ -312,12 +312,14 @@ async function flipEach(pattern: string, bitsOfByte: (byte: number) => number[])
   }
   assert.ok(unsent.length <= attacks.length / 100, `${unsent.length} of ${attacks.length} were never sent`);
   // Only what follows the last delivered byte can be spoilt without a loss: drain and close of both sides.
-  const bitsPerByte = Math.max(...Array.from({ length: 64 }, (_, byte) => bitsOfByte(byte).length));
+  const bytesOfBoth = Math.max(bytes.toClient, bytes.toServer);
+  const bitsPerByte = Math.max(...Array.from({ length: bytesOfBoth }, (_, byte) => bitsOfByte(byte).length));
   assert.ok(complete <= CLOSING_BYTES * bitsPerByte, `${complete} spoilt sessions were complete`);
 }
 
 /** Bits of one byte in `step`, begun at another byte in every run; of every byte with --every. */
-const sampled = (step: number, bits: (byte: number) => number[]) => {
+const sampled = (sparse: number, bits: (byte: number) => number[]) => {
+  const step = sharedStep(sparse);
   const first = Math.floor(Math.random() * step);
   return { first, of: (byte: number) => (runsEvery || byte % step === first ? bits(byte) : []) };
 };

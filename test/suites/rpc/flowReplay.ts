@@ -6,6 +6,7 @@ import { FlowModel } from "../../model/flowModel.ts";
 import { Replay } from "../../model/replay.ts";
 import { plantedFaults, scenarios } from "../../model/scenarios.ts";
 import { search, walk } from "../../model/search.ts";
+import { shared } from "../../support/every.ts";
 import { test } from "../../support/harness.ts";
 import { checkLeaksAfterEachTest } from "../../support/rpcHarness.ts";
 
@@ -16,7 +17,7 @@ const WALKS = 6;
 for (const scenario of scenarios) {
   test(`two ends go the model's ways: ${scenario.name}`, async () => {
     const model = new FlowModel(scenario);
-    for (let seed = 1; seed <= WALKS; seed++) {
+    for (const seed of shared(Array.from({ length: WALKS }, (_, i) => i + 1))) {
       const trace = walk(model, seed);
       assert.ok(trace.length > 0);
       assert.deepEqual(await new Replay(scenario).run(trace), [], `seed ${seed}: ${JSON.stringify(trace)}`);

@@ -9,6 +9,7 @@ import { Origin } from "../../../src/protocol/errorBody.ts";
 import { u32Value } from "../../../src/protocol/fields.ts";
 import { encodeWithHead } from "../../../src/protocol/head.ts";
 import { Kind } from "../../../src/protocol/wire.ts";
+import { sharedCount } from "../../support/every.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
 import { concat, RawPeer } from "../../support/rawPeer.ts";
@@ -344,7 +345,7 @@ for (const maxConcurrentHandlers of [1, 1_024]) {
           await session.peer.destroy();
         }
       }),
-      { numRuns: 60, endOnFailure: false },
+      { numRuns: sharedCount(60), endOnFailure: false },
     );
   });
 }

@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { SealwireError } from "../../../src/base/errors.ts";
 import { bodyLenderOf, jsonCodec } from "../../../src/typed/codec/jsonCodec.ts";
 import { anyValue, carried, refused, same } from "../../support/carriedValues.ts";
+import { sharedCount } from "../../support/every.ts";
 import { test } from "../../support/harness.ts";
 
 const codec = jsonCodec();
@@ -69,9 +70,9 @@ test("any value comes back as it was, or is refused", () => {
       kept++;
       assert.ok(same(value, codec.decode(bytes)));
     }),
-    { numRuns: 2_000 },
+    { numRuns: sharedCount(2_000) },
   );
-  assert.ok(kept > 150, `${kept} of 2,000 were carried`);
+  assert.ok(kept > sharedCount(150), `${kept} of ${sharedCount(2_000)} were carried`);
 });
 
 test("bytes go beside the JSON as they are, and what comes back lies in memory of its own", () => {
@@ -162,9 +163,9 @@ test("property: plain values have the bytes of JSON.stringify, and are read as J
       assert.equal(new TextDecoder().decode(body), json);
       assert.deepEqual(codec.decode(body), JSON.parse(json));
     }),
-    { numRuns: 1_000 },
+    { numRuns: sharedCount(1_000) },
   );
-  assert.ok(short > 300, `${short}`);
+  assert.ok(short > sharedCount(300), `${short}`);
 });
 
 test("property: texts of JSON, whole, cut, changed and with spaces, are read as JSON.parse reads them", () => {
@@ -234,9 +235,9 @@ test("property: texts of JSON, whole, cut, changed and with spaces, are read as 
       const changed = [json, json.slice(0, at), `${json.slice(0, at)}${byte}${json.slice(at + 1)}`];
       for (const one of [...changed, `${json} `, `${json}${byte}`]) check(one);
     }),
-    { numRuns: 2_000 },
+    { numRuns: sharedCount(2_000) },
   );
-  assert.ok(values > 1_000, `${values}`);
+  assert.ok(values > sharedCount(1_000), `${values}`);
 });
 
 test("a getter or a proxy is read once, and what it said then is sent", () => {
@@ -487,7 +488,7 @@ test("what is encoded within limits is decoded within the same", () => {
         assert.ok(same(value, tight.decode(bytes)));
       },
     ),
-    { numRuns: 1_000 },
+    { numRuns: sharedCount(1_000) },
   );
 });
 
@@ -534,7 +535,7 @@ test("any bytes give a value or ERR_DECODE", () => {
       }
       assert.ok(same(codec.decode(codec.encode(value)), value));
     }),
-    { numRuns: 2_000 },
+    { numRuns: sharedCount(2_000) },
   );
 });
 

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { SealwireError } from "../../../src/base/errors.ts";
 import { msgpackCodec } from "../../../src/typed/codec/msgpackCodec.ts";
 import { anyValue, carried, refused, same } from "../../support/carriedValues.ts";
+import { sharedCount } from "../../support/every.ts";
 import { test } from "../../support/harness.ts";
 
 const codec = msgpackCodec(msgpack);
@@ -75,9 +76,9 @@ test("any value comes back as it was, or is refused", () => {
       kept++;
       assert.ok(same(value, codec.decode(bytes)));
     }),
-    { numRuns: 2_000 },
+    { numRuns: sharedCount(2_000) },
   );
-  assert.ok(kept > 50, `${kept} of 2,000 were carried`);
+  assert.ok(kept > sharedCount(50), `${kept} of ${sharedCount(2_000)} were carried`);
 });
 
 test("numbers, bigints and Dates at the borders of their forms", () => {
@@ -198,7 +199,7 @@ test("any bytes give a value or ERR_DECODE, and what is taken comes back the sam
       }
       assert.ok(same(codec.decode(again), value));
     }),
-    { numRuns: 3_000 },
+    { numRuns: sharedCount(3_000) },
   );
 });
 

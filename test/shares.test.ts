@@ -1,0 +1,105 @@
+// What the gate tries in which runtime: everything in at least one, and in each everything within a few commits.
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { suiteNames } from "../scripts/bundleSuites.js";
+import { ofAnyNode, SHARES, shareOf, sharesText, suitesOf, titleOf } from "../scripts/shares.js";
+
+const roles = ["node-current", "bun", "deno"];
+const turns = Array.from({ length: SHARES }, (_, turn) => turn);
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+  vi.resetModules();
+});
+
+describe("shares of runtimes", () => {
+  test("the machine's Node tries everything, and every runtime with --every", () => {
+    for (const turn of turns) expect(shareOf("node", turn)).toBeUndefined();
+    vi.stubEnv("SEALWIRE_EVERY", "1");
+    for (const role of roles) expect(shareOf(role)).toBeUndefined();
+    expect(suitesOf("node-current", suiteNames()).left).toEqual([]);
+  });
+
+  test("the others each try another share, and each of them every share within as many turns", () => {
+    for (const turn of turns) expect(new Set(roles.map((role) => shareOf(role, turn))).size).toBe(3);
+    for (const role of roles) {
+      const shares = new Set(turns.map((turn) => shareOf(role, turn)));
+      expect([...shares].sort()).toEqual(turns.map((number) => `${number}/${SHARES}`));
+    }
+    expect(shareOf("bun")).toBe(shareOf("bun"));
+  });
+
+  test("only the current Node leaves suites to others, which exist, and runs each of them within as many turns", () => {
+    const suites = suiteNames();
+    for (const name of Object.keys(ofAnyNode)) expect(suites).toContain(name);
+    for (const role of ["node", "bun", "deno"])
+      for (const turn of turns) expect(suitesOf(role, suites, turn)).toEqual({ run: suites, left: [] });
+    const ran = turns.flatMap((turn) => {
+      const { run, left } = suitesOf("node-current", suites, turn);
+      expect([...run, ...left].sort()).toEqual(suites);
+      for (const name of left) expect(Object.keys(ofAnyNode)).toContain(name);
+      return run;
+    });
+    expect(new Set(ran).size).toBe(suites.length);
+  });
+});
+
+describe("a share of cases", () => {
+  const cases = Array.from({ length: 101 }, (_, i) => i);
+  const inShare = async (share: string) => {
+    vi.resetModules();
+    vi.stubEnv("SEALWIRE_SHARE", share);
+    const harness = await import("./support/harness.ts");
+    return { ...(await import("./support/every.ts")), told: harness.told };
+  };
+
+  test("all shares together are the whole, without one twice", async () => {
+    const tried: number[] = [];
+    for (const number of turns) {
+      const { shared, isShared, told } = await inShare(`${number}/${SHARES}`);
+      const own = shared(cases);
+      expect(own).toEqual(cases.filter((i) => isShared(i)));
+      expect(told.share).toBe(`1 in ${SHARES} cases`);
+      tried.push(...own);
+    }
+    expect(tried.sort((a, b) => a - b)).toEqual(cases);
+  });
+
+  test("a share of few is one, counts are rounded up, and a step comes by every bit of a byte", async () => {
+    const { shared, sharedCount, sharedStep, inShare: options } = await inShare(`3/${SHARES}`);
+    expect(shared(["a", "b"])).toEqual(["b"]);
+    expect(shared([])).toEqual([]);
+    expect(sharedCount(1)).toBe(1);
+    expect(sharedCount(2_000)).toBe(500);
+    for (const step of [1, 3, 5, 27, 53]) {
+      const bits = new Set(Array.from({ length: 8 }, (_, i) => (i * sharedStep(step)) % 8));
+      expect(bits.size).toBe(8);
+    }
+    expect(options(3)).toEqual({});
+    expect(options(0).skip).toContain("the machine's Node");
+  });
+
+  test("without a share everything is tried, and nothing is said", async () => {
+    for (const [share, every] of [
+      ["0/1", ""],
+      [`1/${SHARES}`, "1"],
+    ] as const) {
+      vi.stubEnv("SEALWIRE_EVERY", every);
+      const { shared, sharedCount, sharedStep, inShare: options, told } = await inShare(share);
+      expect(shared(cases)).toEqual(cases);
+      expect([sharedCount(40), sharedStep(8), options(1)]).toEqual([40, 8, {}]);
+      expect(told).toEqual({});
+    }
+  });
+
+  test.each(["4/4", "1", "a/4", "-1/4", "0.5/4", ""])("%o is refused", async (share) => {
+    await expect(inShare(share)).rejects.toThrow("SEALWIRE_SHARE");
+  });
+
+  test("titles tell it, and the end of a run how many did", () => {
+    expect(titleOf("a test")).toBe("a test");
+    const titles = ["a test", titleOf("a test", "1 in 4 cases"), titleOf("other", "1 in 4 cases")];
+    const report = { testResults: [{ assertionResults: titles.map((title) => ({ title })) }] };
+    expect(sharesText(report)).toMatch(/^2 tests .*test:every/);
+    expect(sharesText({ testResults: [] })).toBe("");
+  });
+});
