@@ -1,6 +1,7 @@
 // What the gate tries in which runtime. The machine's Node tries all that a suite tries without --every. The others try a
-// share of what is computed alone (test/support/every.ts), each another one, and other ones with the next commit: what a
-// commit spares a runtime, one of the next three gives it. SEALWIRE_SHARE=2/4 npm run suite -- NAME tries the same share again.
+// share of what is computed alone (test/support/every.ts), each another one; the commit decides which, so that over some
+// commits each tries all. The current Node tries all of the cryptography as well: Node 20 has no relaxed SIMD, so that the
+// other build is tried whole in one runtime, too. SEALWIRE_SHARE=2/4 npm run suite -- NAME tries a share again.
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
@@ -12,28 +13,23 @@ export const SHARES = 4;
 /** The runtimes that try a share, by their roles. */
 const sharing = ["node-current", "bun", "deno"];
 
+const PLAIN_BUILD =
+  "the machine's Node runs the build without relaxed SIMD whole, whichever it takes by itself";
+
 /**
- * Suites of what no version of Node can do otherwise than another, and why: the current Node runs one in four of them, others
- * with the next commit. The machine's Node, Bun and Deno run all.
+ * Suites of what no version of Node can do otherwise than another, and why: the current Node runs one in four of them, the
+ * commit decides which. The machine's Node, Bun and Deno run all.
  */
 export const ofAnyNode = {
-  "core/argumentsPlain": "core/arguments looks at the same functions with the other build",
-  "core/blake2b": "arithmetic in WebAssembly",
-  "core/chaCha20Poly1305Plain": "core/chaCha20Poly1305 runs the same with the other build and Node's own",
-  "core/gcmFrameCipherPlain": "core/gcmFrameCipher runs the same with the other build and Node's own",
-  "core/gcmPlain": "core/gcm runs the same with the other build and Node's own",
+  "core/argumentsPlain": PLAIN_BUILD,
+  "core/chaCha20Poly1305Plain": PLAIN_BUILD,
+  "core/gcmFrameCipherPlain": PLAIN_BUILD,
+  "core/gcmPlain": PLAIN_BUILD,
   "core/inflate": "arithmetic on bytes",
-  "core/keyCache": "places in linear memory",
-  "core/mlKemPlain": "core/mlKem runs the same with the other build and against Node's own",
+  "core/mlKemPlain": PLAIN_BUILD,
   "core/slotPool": "places in linear memory",
-  "core/x25519Fallback": "core/x25519 compares both ladders",
-  "core/x25519Plain": "core/x25519 runs the same with the other build",
-  "noise/argumentsPlain": "noise/arguments looks at the same functions with the other build",
-  "noise/cipherState": "arithmetic in WebAssembly",
-  "noise/handshake": "states and bytes of handshakes",
-  "noise/handshakeState": "states and bytes of handshakes",
-  "noise/hybrid": "states and bytes of handshakes",
-  "noise/keyTrials": "states and bytes of handshakes",
+  "core/x25519Plain": PLAIN_BUILD,
+  "noise/argumentsPlain": PLAIN_BUILD,
   "noise/patterns": "a parser of names",
   "protocol/backlog": "a queue of bytes",
   "protocol/flowModel": "a search through a model",
@@ -50,8 +46,15 @@ export const ofAnyNode = {
 
 const runsEvery = () => process.env.SEALWIRE_EVERY === "1";
 
-/** A number that every commit changes; where there is no repository, every day. */
+let ofCommit;
+
+/** A number of this commit; where there is no repository, of this day. */
 function turn() {
+  ofCommit ??= readTurn();
+  return ofCommit;
+}
+
+function readTurn() {
   try {
     const options = { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], timeout: 20_000 };
     const commit = execFileSync("git", ["rev-parse", "HEAD"], options).trim();
@@ -60,6 +63,9 @@ function turn() {
     return Math.floor(Date.now() / 86_400_000);
   }
 }
+
+/** Suites of the two builds of the module, which the current Node tries whole. */
+const isOfBuilds = (suite) => /^(core|noise)\//.test(suite);
 
 /**
  * The share that a runtime tries, for SEALWIRE_SHARE.
@@ -71,6 +77,18 @@ function turn() {
 export function shareOf(role, at = turn()) {
   const place = sharing.indexOf(role);
   return place === -1 || runsEvery() ? undefined : `${(at + place) % SHARES}/${SHARES}`;
+}
+
+/**
+ * The share of a suite that a runtime tries.
+ *
+ * @param {string} role
+ * @param {string} suite
+ * @param {number} [at] the turn; of this commit, if left out
+ * @returns {string | undefined} undefined: everything
+ */
+export function shareOfSuite(role, suite, at = turn()) {
+  return role === "node-current" && isOfBuilds(suite) ? undefined : shareOf(role, at);
 }
 
 /**
@@ -87,6 +105,23 @@ export function suitesOf(role, suites, at = turn()) {
   const isWhole = role !== "node-current" || runsEvery();
   const left = isWhole ? [] : suites.filter(leaves);
   return { run: suites.filter((suite) => !left.includes(suite)), left };
+}
+
+/**
+ * The cases that a runtime tries of what is the same in every runtime, such as the reading of a command line.
+ *
+ * @template Case
+ * @param {string} role
+ * @param {readonly Case[]} cases at least as many as there are shares
+ * @param {number} [at] the turn; of this commit, if left out
+ * @returns {{ cases: Case[], share?: string }} share: for `titleOf`, where they are not all
+ */
+export function casesOf(role, cases, at = turn()) {
+  if (cases.length < SHARES) throw new Error(`${cases.length} cases make no ${SHARES} shares`);
+  const share = shareOf(role, at);
+  if (share === undefined) return { cases: [...cases] };
+  const number = Number(share.split("/")[0]);
+  return { cases: cases.filter((_, i) => i % SHARES === number), share: `1 in ${SHARES} cases` };
 }
 
 /** How the title of a test ends that tried a share of its cases. */

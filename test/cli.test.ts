@@ -18,6 +18,7 @@ import type { Readable, Writable } from "node:stream";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { connect } from "../dist/index.js";
 import { runtimeKinds, runtimes } from "../scripts/runtimes.js";
+import { casesOf, titleOf } from "../scripts/shares.js";
 import { skipTitle } from "./support/skipTitle.ts";
 import { repositoryRoot } from "./support/vectors.ts";
 
@@ -464,42 +465,46 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     }
   });
 
-  test("what is typed wrongly exits with 2, names the right word, and writes nothing to standard output", () => {
-    const wrong: [string[], RegExp][] = [
-      [["keygn"], /keygen/],
-      [["keygen", "--outptu", "x"], /output/],
-      [["ping"], /TARGET/],
-      [["ping", "nowhere", "--anonymous"], /HOST:PORT/],
-      [["ping", "a:1", "-c", "0", "--anonymous"], /1 to/],
-      [["peers", "add", "one"], /PUBLIC-KEY/],
-      [["serve", "--anonymous"], /--echo/],
-    ];
-    for (const [args, text] of wrong) {
+  // A command line is read in the same way in every runtime, and the start of a process is most of each case.
+  const wrong = casesOf<[string[], RegExp]>(runtime.roles[0]!, [
+    [["keygn"], /keygen/],
+    [["keygen", "--outptu", "x"], /output/],
+    [["ping"], /TARGET/],
+    [["ping", "nowhere", "--anonymous"], /HOST:PORT/],
+    [["ping", "a:1", "-c", "0", "--anonymous"], /1 to/],
+    [["peers", "add", "one"], /PUBLIC-KEY/],
+    [["serve", "--anonymous"], /--echo/],
+  ]);
+  const wrongly =
+    "what is typed wrongly exits with 2, names the right word, and writes nothing to standard output";
+  test(titleOf(wrongly, wrong.share), () => {
+    for (const [args, text] of wrong.cases) {
       const outcome = sealwire(args);
       expect([args.join(" "), outcome.code, outcome.stdout]).toEqual([args.join(" "), 2, ""]);
       expect(outcome.stderr).toMatch(text);
     }
   });
 
-  test("help and version, with examples and without colours in a pipe", () => {
+  const commands = casesOf(runtime.roles[0]!, [
+    "keygen",
+    "pubkey",
+    "genpsk",
+    "fingerprint",
+    "serve",
+    "proxy",
+    "ping",
+    "stat",
+    "send",
+    "call",
+    "bench",
+    "doctor",
+  ]);
+  test(titleOf("help and version, with examples and without colours in a pipe", commands.share), () => {
     const help = sealwire([]);
     expect(help.code).toBe(0);
     expect(help.stdout).toContain("Exit codes:");
     expect(help.stdout).not.toContain(ESCAPE);
-    for (const command of [
-      "keygen",
-      "pubkey",
-      "genpsk",
-      "fingerprint",
-      "serve",
-      "proxy",
-      "ping",
-      "stat",
-      "send",
-      "call",
-      "bench",
-      "doctor",
-    ]) {
+    for (const command of commands.cases) {
       expect(sealwire([command, "--help"]).stdout, command).toMatch(/Examples:\n +\(?.*sealwire/);
     }
     const { version } = JSON.parse(readFileSync(join(repositoryRoot, "package.json"), "utf8"));

@@ -1,10 +1,10 @@
-// Every program of docs/GUIDE.md runs as it is printed and prints what its comments say; in every runtime.
+// Every program of docs/GUIDE.md runs as it is printed and prints what its comments say; in each kind of runtime.
 import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import { runtimes } from "../scripts/runtimes.js";
+import { runtimeKinds } from "../scripts/runtimes.js";
 import { repositoryRoot } from "./support/vectors.ts";
 
 const run = promisify(execFile);
@@ -24,7 +24,7 @@ test("the guide has programs, and no blocks of code that nothing runs", () => {
   expect(new Set(kinds)).toEqual(new Set(["js"]));
 });
 
-describe.each(runtimes())("in $label ($version)", (runtime) => {
+describe.each(runtimeKinds())("in $label ($version)", (runtime) => {
   test.each(programs().map(({ chapter, text }) => [chapter, text]))("%s", async (chapter, text) => {
     const folder = join(repositoryRoot, "build/guide");
     mkdirSync(folder, { recursive: true });

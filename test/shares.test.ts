@@ -1,7 +1,17 @@
 // What the gate tries in which runtime: everything in at least one, and in each everything within a few commits.
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { suiteNames } from "../scripts/bundleSuites.js";
-import { ofAnyNode, SHARES, shareOf, sharesText, suitesOf, titleOf } from "../scripts/shares.js";
+import {
+  casesOf,
+  ofAnyNode,
+  SHARES,
+  shareOf,
+  shareOfSuite,
+  sharesText,
+  suitesOf,
+  titleOf,
+} from "../scripts/shares.js";
+import { suiteProcesses } from "../scripts/suiteProcesses.js";
 
 const roles = ["node-current", "bun", "deno"];
 const turns = Array.from({ length: SHARES }, (_, turn) => turn);
@@ -26,6 +36,33 @@ describe("shares of runtimes", () => {
       expect([...shares].sort()).toEqual(turns.map((number) => `${number}/${SHARES}`));
     }
     expect(shareOf("bun")).toBe(shareOf("bun"));
+  });
+
+  test("both builds of the module are tried whole: one in the machine's Node, the other in the current one", () => {
+    for (const suite of suiteNames()) {
+      const isOfBuilds = suite.startsWith("core/") || suite.startsWith("noise/");
+      for (const turn of turns) {
+        expect(shareOfSuite("node", suite, turn)).toBeUndefined();
+        expect(shareOfSuite("node-current", suite, turn) === undefined).toBe(isOfBuilds);
+        for (const role of ["bun", "deno"]) expect(shareOfSuite(role, suite, turn)).toBe(shareOf(role, turn));
+      }
+      if (isOfBuilds && Object.hasOwn(ofAnyNode, suite))
+        expect(suite).toMatch(/Plain$|^(core\/(inflate|slotPool)|noise\/patterns)$/);
+    }
+    // Suites that share a process share the answer.
+    for (const group of suiteProcesses(suiteNames()))
+      expect(new Set(group.map((suite) => shareOfSuite("node-current", suite, 0))).size).toBe(1);
+  });
+
+  test("cases that a test divides itself: all in the machine's Node, a share in each of the others", () => {
+    const cases = ["a", "b", "c", "d", "e"];
+    expect(casesOf("node", cases, 0)).toEqual({ cases });
+    for (const role of roles) {
+      const shares = turns.map((turn) => casesOf(role, cases, turn));
+      expect(shares.flatMap((each) => each.cases).sort()).toEqual(cases);
+      for (const { share } of shares) expect(share).toBe(`1 in ${SHARES} cases`);
+    }
+    expect(() => casesOf("bun", ["a"], 0)).toThrow("1 cases");
   });
 
   test("only the current Node leaves suites to others, which exist, and runs each of them within as many turns", () => {

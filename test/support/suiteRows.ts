@@ -8,7 +8,7 @@ import { suiteNames, suitePath } from "../../scripts/bundleSuites.js";
 import { selectSuites } from "../../scripts/parts.js";
 import { runSuites } from "../../scripts/runSuite.js";
 import { isNamed, type Runtime, runtimes } from "../../scripts/runtimes.js";
-import { shareOf, suitesOf, titleOf } from "../../scripts/shares.js";
+import { shareOf, shareOfSuite, suitesOf, titleOf } from "../../scripts/shares.js";
 import { suiteProcesses } from "../../scripts/suiteProcesses.js";
 
 type Cases = Awaited<ReturnType<typeof runSuites>>[number]["cases"];
@@ -16,11 +16,13 @@ type Cases = Awaited<ReturnType<typeof runSuites>>[number]["cases"];
 async function runEach(
   runtime: Runtime,
   suites: readonly string[],
-  share: string | undefined,
+  role: string,
 ): Promise<Map<string, Cases>> {
   const results = new Map<string, Cases>();
   const seconds = (ms: number) => (ms / 1_000).toFixed(1);
   for (const group of suiteProcesses(suites)) {
+    // A process has suites of one folder, which are tried alike.
+    const share = shareOfSuite(role, group[0]!);
     const ran = await runSuites(
       runtime,
       group.map((suite) => suitePath(suite)),
@@ -48,9 +50,8 @@ export async function registerSuites(role: "node" | "node-current" | "bun" | "de
   // The machine's Node is the current one: its rows stand in the file of its first role.
   if (runtime.roles[0] !== role) return void test(`${role} is ${runtime.roles[0]}`, () => {});
 
-  const share = shareOf(role);
   const { run, left } = suitesOf(role, selectSuites(suiteNames()));
-  const results = await runEach(runtime, run, share);
+  const results = await runEach(runtime, run, role);
   for (const suite of left)
     test.skip(
       `${suite} · ${runtime.label} (skipped: the current Node runs 1 in 4 of the suites that no version of Node can change)`,
@@ -71,6 +72,7 @@ export async function registerSuites(role: "node" | "node-current" | "bun" | "de
       });
     });
   }
+  const share = shareOf(role);
   const tried = share === undefined ? "" : `, SEALWIRE_SHARE=${share} of what is computed alone`;
   afterAll(() => console.log(`${runtime.label}: ${runtime.version} (${runtime.path})${tried}`));
 }
