@@ -3,7 +3,7 @@
 // A suite tries a sample of offsets, seeds and processes, which has every assertion that the whole has; all of them with
 // `npm run suite -- NAME --every`, `npm run test:every` (SEALWIRE_EVERY). What is computed alone, without a socket, a timer or an
 // engine of the runtime, gives the same in every runtime: the gate computes all of the sample in the machine's Node, and in
-// each other runtime a share of it, another one with each commit (SEALWIRE_SHARE, scripts/shares.js). A test that
+// each other runtime a share of it, which the commit decides (SEALWIRE_SHARE, scripts/shares.js). A test that
 // tried a share says so in its title.
 
 import process from "node:process";
@@ -55,6 +55,6 @@ export function sharedStep(step: number): number {
 export function inShare(index: number): { skip?: string } {
   if (index % share.of === share.number) return {};
   return {
-    skip: `a share: 1 in ${share.of} of these, another one with each commit; all in the machine's Node`,
+    skip: `a share: 1 in ${share.of} of these, the commit decides which; all in the machine's Node`,
   };
 }
