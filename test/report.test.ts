@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { suiteOf } from "../bench/matrix/cipher.js";
@@ -24,7 +24,7 @@ const folder = mkdtempSync(join(tmpdir(), "sealwire-bench-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("a filtered run", () => {
-  const main = new URL("../bench/matrix/main.js", import.meta.url).pathname;
+  const main = fileURLToPath(new URL("../bench/matrix/main.js", import.meta.url));
   const args = ["--quick", "raw", runtimes()[0]!.id, "64", "sweep", "--out", folder];
 
   test("checks, times and writes its four files", () => {
