@@ -16,6 +16,9 @@ const sharing = ["node-current", "bun", "deno"];
 const PLAIN_BUILD =
   "the machine's Node runs the build without relaxed SIMD whole, whichever it takes by itself";
 
+const RULES =
+  "what peers may say and calls do, above the seam to sockets: adapters/node, rpc/nodeSockets, rpc/messages and those of timers, memory and processes are not here";
+
 /**
  * Suites of what no version of Node can do otherwise than another, and why: the current Node runs one in four of them, the
  * commit decides which. The machine's Node, Bun and Deno run all.
@@ -29,7 +32,13 @@ export const ofAnyNode = {
   "core/mlKemPlain": PLAIN_BUILD,
   "core/slotPool": "places in linear memory",
   "core/x25519Plain": PLAIN_BUILD,
+  "hostile/bundleHandlers": RULES,
+  "hostile/bundles": RULES,
+  "hostile/callRecords": RULES,
+  "hostile/frames": RULES,
+  "hostile/handshake": RULES,
   "noise/argumentsPlain": PLAIN_BUILD,
+  "noise/knownPeersRoles": "a list of keys and who may be what",
   "noise/patterns": "a parser of names",
   "protocol/backlog": "a queue of bytes",
   "protocol/flowModel": "a search through a model",
@@ -37,11 +46,38 @@ export const ofAnyNode = {
   "protocol/segment": "fills frames with bytes",
   "protocol/session": "frames between two ends in memory",
   "protocol/v1": "frames between two ends in memory",
+  "rpc/admission": RULES,
+  "rpc/arguments": RULES,
+  "rpc/attacks": RULES,
+  "rpc/chunkSending": RULES,
+  "rpc/credit": RULES,
+  "rpc/deadlines": RULES,
+  "rpc/endpoints": RULES,
+  "rpc/endpointsChanging": RULES,
+  "rpc/endpointsHostile": RULES,
+  "rpc/endpointsSrv": RULES,
   "rpc/flowReplay": "two ends over a network in memory",
+  "rpc/handlers": RULES,
+  "rpc/heads": RULES,
+  "rpc/interleavings": RULES,
+  "rpc/movingCalls": RULES,
   "rpc/packedQueue": "a queue of bytes",
+  "rpc/proof": RULES,
+  "rpc/proxyProtocol": RULES,
+  "rpc/reload": RULES,
+  "rpc/requests": RULES,
+  "rpc/room": RULES,
+  "rpc/sender": RULES,
+  "rpc/settings": RULES,
+  "rpc/statistics": RULES,
   "rpc/streamWindow": "arithmetic with credit",
+  "rpc/v1Attacks": RULES,
+  "rpc/waitingBodies": RULES,
+  "typed/calls": RULES,
+  "typed/dispatch": RULES,
   "typed/jsonCodec": "text and bytes",
   "typed/msgpackCodec": "text and bytes",
+  "typed/schemas": RULES,
 };
 
 const runsEvery = () => process.env.SEALWIRE_EVERY === "1";
