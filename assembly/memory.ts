@@ -1,6 +1,8 @@
 // The memory map: every region of the fixed linear memory, its offset and size.
 //
-// Memory is 1,024 pages (64 MiB), initial = maximum, so views made by the host never detach.
+// Memory is 981 pages (61.3 MiB), initial = maximum, so views made by the host never detach. It stays well below
+// 64 MiB: V8 collects all garbage at once as soon as a program holds that much outside of its heap, which cost every
+// import of this library a collection.
 // Pages that were never touched cost no physical memory. Nothing outside of this file invents an
 // address; the host reads the same numbers through the exported getters in index.ts.
 //
@@ -10,13 +12,12 @@
 //   0x0040000  keystream: counter blocks in, keystream out                     256 KiB
 //   0x0080000  staging: arguments and results of one-off calls                 512 KiB
 //   0x0100000  key cache: KEY_ENTRIES expanded keys                             29 MiB
-//   0x1E00000  pool: POOL_SLOTS slots of 64 KiB that sockets read and write     32 MiB
-//   0x3E00000  ML-KEM: Keccak states, polynomials, tables                       32 KiB
-//   0x3E08000  ChaCha20-Poly1305: states                                        4 KiB
-//   0x3E09000  spare                                                            92 KiB
-//   0x3E20000  keystream ahead: AHEAD_ENTRIES entries of 16 KiB              1,024 KiB
-//   0x3F20000  receive: join region 128 KiB, buffer 64 KiB                     192 KiB
-//   0x3F50000  spare                                                           704 KiB
+//   0x1E00000  pool: POOL_SLOTS slots of 64 KiB that sockets read and write     30 MiB
+//   0x3C00000  ML-KEM: Keccak states, polynomials, tables                       32 KiB
+//   0x3C08000  ChaCha20-Poly1305: states                                        4 KiB
+//   0x3C09000  spare                                                            92 KiB
+//   0x3C20000  keystream ahead: AHEAD_ENTRIES entries of 16 KiB              1,024 KiB
+//   0x3D20000  receive: join region 128 KiB, buffer 64 KiB                     192 KiB
 
 export const CURVE_SCRATCH: usize = 0x0010000;
 export const CURVE_SCRATCH_BYTES: usize = 0x20000;
@@ -78,22 +79,22 @@ export const KEY_ENTRIES: i32 = <i32>(KEY_CACHE_BYTES / KEY_ENTRY_BYTES);
 
 export const POOL: usize = 0x1e00000;
 export const POOL_SLOT_BYTES: usize = 0x10000;
-export const POOL_SLOTS: i32 = 512;
+export const POOL_SLOTS: i32 = 480;
 
 // Sockets read into the receive buffer; a frame that was collected in JavaScript memory is opened in the join region
 // (src/protocol/frameReader.ts).
-export const JOIN: usize = 0x3f20000;
+export const JOIN: usize = 0x3d20000;
 export const JOIN_BYTES: usize = 0x20000;
-export const RECEIVE_BUFFER: usize = 0x3f40000;
+export const RECEIVE_BUFFER: usize = 0x3d40000;
 export const RECEIVE_BUFFER_BYTES: usize = 0x10000;
 
 // Keystream of the next frames of connections that send or receive one message at a time.
-export const AHEAD: usize = 0x3e20000;
+export const AHEAD: usize = 0x3c20000;
 export const AHEAD_ENTRY_BYTES: usize = 0x4000;
 export const AHEAD_ENTRIES: i32 = 64;
 
 // ML-KEM-768 and Keccak: all but the tables is 0 between calls.
-export const KEM_SCRATCH: usize = 0x3e00000;
+export const KEM_SCRATCH: usize = 0x3c00000;
 export const KEM_SCRATCH_BYTES: usize = 0x8000;
 
 // Inside KEM_SCRATCH:
@@ -105,6 +106,6 @@ export const KEM_SECRETS_END: usize = KEM_SCRATCH + 0x5800; // everything before
 export const NTT_TABLES: usize = KEM_SCRATCH + 0x6000; // 3,584 bytes, public, live on: see ntt3329.ts
 
 // ChaCha20-Poly1305: see chaCha20Poly1305.ts. All of it is 0 between calls.
-export const CHACHA_SCRATCH: usize = 0x3e08000;
+export const CHACHA_SCRATCH: usize = 0x3c08000;
 export const CHACHA_SCRATCH_BYTES: usize = 0x1000;
 export const CHACHA_SCRATCH_USED_BYTES: usize = 320;

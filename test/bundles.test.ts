@@ -467,6 +467,19 @@ describe("size", () => {
   });
 });
 
+describe.each(nodes)("an import in $label ($version)", ({ path, args }) => {
+  test("makes V8 collect nothing but young garbage: the module's memory is no pressure", async () => {
+    const program = consumer.write(
+      "imported.mjs",
+      'import { blake2b } from "sealwire/crypto"; import "sealwire";\nconsole.log(blake2b(new Uint8Array(1), { length: 32 }).length);',
+    );
+    const traced = { path, args: ["--trace-gc", ...args] };
+    const lines = (await output(traced, program)).split("\n");
+    expect(lines).toContain("32");
+    expect(lines.filter((line) => line.includes("Mark-Compact"))).toEqual([]);
+  });
+});
+
 describe("what registries check", () => {
   const bin = (name: string, file: string): string => join(repositoryRoot, "node_modules", name, file);
 

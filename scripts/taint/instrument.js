@@ -274,7 +274,7 @@ function shown(list) {
 }
 
 /**
- * @param {Uint8Array} bytes a module with a memory of 64 MiB and no imports
+ * @param {Uint8Array} bytes a module with a memory of its own and no imports
  * @returns {{ module: Uint8Array, places: Place[] }}
  */
 export function instrument(bytes) {

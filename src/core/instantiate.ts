@@ -63,7 +63,7 @@ export function wasmInstance(): WebAssembly.Instance {
   } catch (cause) {
     if (cause instanceof SealwireError) throw cause;
     const text =
-      "sealwire could not start its WebAssembly module: the runtime forbids it, or lacks 64 MiB of memory";
+      "sealwire could not start its WebAssembly module: the runtime forbids it, or lacks 62 MiB of memory";
     throw new SealwireError("ERR_UNSUPPORTED", text, { cause });
   }
   if (precompiled !== undefined) chosenBuild = "precompiled";

@@ -1,4 +1,4 @@
-// What calls leave behind in the core's memory: all 64 MiB of it, before and after.
+// What calls leave behind in the core's memory: all of it, before and after.
 
 import assert from "node:assert/strict";
 import { GCM_SCRATCH, memory } from "../../src/core/wasmModule.ts";
