@@ -67,6 +67,8 @@ class SocketState {
 }
 
 class BunTransport implements Transport {
+  /** Asked at once: Bun knows it no longer when the socket is closed. */
+  readonly remoteAddress: string;
   readonly #socket: BunSocket;
   /** What the kernel did not take: Bun keeps nothing. */
   #rest: Uint8Array | undefined;
@@ -75,10 +77,7 @@ class BunTransport implements Transport {
 
   constructor(socket: BunSocket) {
     this.#socket = socket;
-  }
-
-  get remoteAddress(): string {
-    return this.#closed ? "" : (this.#socket.remoteAddress ?? "");
+    this.remoteAddress = socket.remoteAddress ?? "";
   }
 
   write(bytes: Uint8Array): boolean {

@@ -153,6 +153,9 @@ export function publicKeyOf(text: string): Uint8Array {
   try {
     return decodeKey("key", text);
   } catch {
-    throw new CommandError("usage", "a public key has 43 characters of base64url, or 64 hex digits");
+    throw new CommandError(
+      "usage",
+      "a public key has 43 characters of base64url, or 64 hex digits; that of a private key's file says `sealwire pubkey FILE`",
+    );
   }
 }

@@ -47,14 +47,17 @@ export class Ending {
     this.#deadline = new CallbackDeadline(() => events.onEnd(new SealwireError("ERR_CLOSED", text)));
   }
 
-  /** `close` was called. Calls made before the connection was ready are in flight, too. */
+  /**
+   * `close` was called. Calls made before the connection was ready are in flight, too; so is what the kernel has already,
+   * while the peer is not proven: a socket that goes then takes along what the peer has not read.
+   */
   begin(): void {
     const { lifecycle, outbox } = this.#parts;
     if (lifecycle.closeWanted || lifecycle.isOver) return;
     lifecycle.wantClose();
     this.#armDeadline();
     if (lifecycle.isEstablished) this.drain();
-    else if (outbox.sender.pendingBytes === 0)
+    else if (!outbox.sender.bytes.anyGiven)
       this.#events.onEnd(new SealwireError("ERR_CLOSED", "closed by this side"));
   }
 

@@ -76,6 +76,7 @@ export class OutgoingFrames implements SlotHolder {
     const frame = loneFrame(this.#options, 0, first.kind, first.body);
     this.#queue.pushFirst(sealedWhole(session, frame));
     this.bytes.add(frame.bytes);
+    this.bytes.opening = frame.bytes;
   }
 
   /** Frames can be sealed. */

@@ -9,6 +9,8 @@ export class SentBytes {
   accepted = 0;
   /** Of these, what the kernel has taken, as far as the budget knows. */
   taken = 0;
+  /** Of those accepted, the record that begins a session: no caller gave it. */
+  opening = 0;
 
   constructor(lowWaterMarkBytes: number) {
     this.#lowWaterMarkBytes = lowWaterMarkBytes;
@@ -16,6 +18,11 @@ export class SentBytes {
 
   get pending(): number {
     return this.accepted - this.taken;
+  }
+
+  /** A caller gave something, whether or not the kernel has taken it. */
+  get anyGiven(): boolean {
+    return this.accepted > this.opening;
   }
 
   /** More waits for this peer than the process has room for. */

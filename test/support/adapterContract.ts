@@ -169,12 +169,13 @@ export function testAdapter(adapter: Adapter, { wholeWritesOnly = false, inMemor
     await pair.close();
   });
 
-  test("the listener tells its port, the socket its peer's address", async () => {
+  test("the listener tells its port, the socket its peer's address, also when it is closed", async () => {
     const pair = await connectPair();
     assert.ok(pair.listener.port > 0 && pair.listener.port < 65_536);
-    assert.match(pair.server.transport!.remoteAddress, /127\.0\.0\.1/);
-    assert.match(pair.client.transport!.remoteAddress, /127\.0\.0\.1/);
+    const transports = [pair.server.transport!, pair.client.transport!];
+    for (const { remoteAddress } of transports) assert.match(remoteAddress, /127\.0\.0\.1/);
     await pair.close();
+    for (const { remoteAddress } of transports) assert.match(remoteAddress, /127\.0\.0\.1/);
   });
 
   test("16 MiB in both directions at once arrive whole, written from reused memory", async () => {

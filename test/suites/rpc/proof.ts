@@ -192,6 +192,44 @@ test("a recorded first message, replayed by somebody without the psk, opens noth
   }
 });
 
+test("a client closes behind a message in good order, though the server was not proven yet when it was sent", async () => {
+  const { client: options, server } = optionsOf("NNpsk0");
+  const listener = await RawListener.listen();
+  const client = startClient({ ...options, port: listener.port, maxConnections: 1 } as object);
+  const sent = client.send(text("the only one"));
+  const peer = await listener.accept();
+  const session = await RawSession.v2(peer, "server", server, false);
+  await sent;
+  const closed = client.close();
+  assert.equal(fromText((await session.receive()).body), "the only one");
+  const settings = Uint8Array.of(1, 0, 4, 2, 0, 0, 0);
+  peer.write(session.seal(0, settings, Kind.settings));
+  assert.equal((await session.receive()).kind, Kind.drain);
+  peer.write(session.seal(0, new Uint8Array(0), Kind.drain));
+  assert.equal((await session.receive()).kind, Kind.close);
+  peer.write(session.seal(0, new Uint8Array(0), Kind.close));
+  await peer.ended();
+  await peer.destroy();
+  await closed;
+  session.destroy();
+  await listener.close();
+});
+
+test("a client that has sent nothing does not wait for a server that is not proven", async () => {
+  const { client: options, server } = optionsOf("NNpsk0");
+  const listener = await RawListener.listen();
+  const client = startClient({ ...options, port: listener.port, maxConnections: 1 } as object);
+  const connected = rejectsWith(client.connected(), "ERR_CLOSED");
+  const peer = await listener.accept();
+  const session = await RawSession.v2(peer, "server", server, false);
+  assert.equal((await session.receiveRecord()).kind, Kind.settings);
+  await client.close();
+  await connected;
+  await peer.ended();
+  session.destroy();
+  await listener.close();
+});
+
 test("v1 has no proof: its connection opens with the keys", async () => {
   const { server, states } = await startWatched(v1.options);
   const peer = await RawPeer.connect(server.port);

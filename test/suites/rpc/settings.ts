@@ -252,7 +252,8 @@ test("requests above the peer's number wait here, with their deadlines running a
   assert.equal(fromText((await session.receive()).body), "one way");
   controller.abort();
   await Promise.all([aborted, timedOut]);
-  assert.deepEqual(outcomes, ["aborted ERR_ABORTED true", "timed out ERR_REQUEST_TIMEOUT true"]);
+  // Which comes first depends on how long the handshake took.
+  assert.deepEqual(outcomes.sort(), ["aborted ERR_ABORTED true", "timed out ERR_REQUEST_TIMEOUT true"]);
   session.peer.write(session.seal(asked[5]!, EMPTY, Kind.reply));
   const next = await session.receive();
   assert.equal(fromText(next.body), "waits");
