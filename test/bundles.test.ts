@@ -467,6 +467,28 @@ describe("size", () => {
   });
 });
 
+describe.each(installed.filter(({ id }) => id === "deno"))(
+  "without npm, in $label ($version)",
+  ({ path }) => {
+    test("the unpacked package is installed by a file: dependency and runs with two permissions", async () => {
+      const cwd = dirname(
+        consumer.write(
+          "withoutNpm/package.json",
+          JSON.stringify({ dependencies: { sealwire: "file:./package" } }),
+        ),
+      );
+      const program = consumer.write("withoutNpm/app.mjs", esm("sealwire"));
+      await run("tar", ["xf", consumer.tarball, "-C", cwd], { timeout: 60_000 });
+      await run(path, ["install", "--quiet"], { cwd, timeout: 60_000 });
+      const { stdout } = await run(path, ["run", "--allow-net", "--allow-env", program], {
+        cwd,
+        timeout: 60_000,
+      });
+      expect(stdout.trim()).toBe("hello");
+    });
+  },
+);
+
 describe.each(nodes)("an import in $label ($version)", ({ path, args }) => {
   test("makes V8 collect nothing but young garbage: the module's memory is no pressure", async () => {
     const program = consumer.write(
