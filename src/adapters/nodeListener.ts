@@ -36,7 +36,7 @@ class NodeListener implements Listener {
       const reading = isNode ? readingIntoReceiveBuffer(accepted, this.#server, eventsNow) : undefined;
       const socket = reading ?? accepted;
       attach(socket, eventsNow);
-      const transport = new NodeTransport(socket, eventsNow);
+      const transport = new NodeTransport(socket, eventsNow, reading !== undefined);
       if (reading === undefined) {
         socket.on("data", (bytes: Uint8Array) => {
           events.onData(bytes);

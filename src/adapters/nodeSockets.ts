@@ -65,7 +65,7 @@ export function dialByNode(
       attach(socket, () => events);
       if (!isNode) socket.on("data", (bytes: Uint8Array) => events.onData(bytes));
       socket.pause();
-      transport = new NodeTransport(socket, () => events);
+      transport = new NodeTransport(socket, () => events, isNode);
     }
     events.onConnected(transport);
   });

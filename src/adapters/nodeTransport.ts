@@ -13,6 +13,7 @@ export class NodeTransport implements Transport {
   readonly remoteAddress: string;
   readonly #socket: Socket;
   readonly #onWrite: () => void;
+  readonly #hasOnread: boolean;
   /** `socket.write` calls whose callback has not come. */
   #callbacks = 0;
   /** The connection waits for `onWritten`. */
@@ -26,8 +27,9 @@ export class NodeTransport implements Transport {
     if (this.#paused) this.#socket.pause();
   };
 
-  constructor(socket: Socket, events: () => TransportEvents) {
+  constructor(socket: Socket, events: () => TransportEvents, hasOnread: boolean) {
     this.#socket = socket;
+    this.#hasOnread = hasOnread;
     this.remoteAddress = socket.remoteAddress ?? "";
     this.#onWrite = () => {
       this.#callbacks--;
@@ -67,7 +69,7 @@ export class NodeTransport implements Transport {
     // What is buffered is handed out in the context of this call.
     outOfContext(() => {
       this.#socket.resume();
-      nextTick(this.#pauseAgain);
+      if (this.#hasOnread) nextTick(this.#pauseAgain);
     });
   }
 

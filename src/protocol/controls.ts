@@ -36,8 +36,6 @@ export interface Controls {
 }
 
 const EMPTY = new Uint8Array(0);
-/** What an error is cut to where a longer one does not fit into a frame. */
-const SHORT_CODE_LENGTH = 16;
 
 class SpokenControls implements Controls {
   readonly #to: Appender;
@@ -56,7 +54,8 @@ class SpokenControls implements Controls {
   error(sequence: number, origin: Origin, code: string, text: string, data?: Uint8Array): boolean {
     const body = encodeError(origin, code, text, data);
     const fits = body.length <= this.#longestBody();
-    this.#say(sequence, Kind.error, fits ? body : encodeError(origin, code.slice(0, SHORT_CODE_LENGTH), ""));
+    // Code and text alone fit into the shortest frame that a peer may ask for.
+    this.#say(sequence, Kind.error, fits ? body : encodeError(origin, code, text));
     return true;
   }
 

@@ -3,6 +3,7 @@
 // never costs a record for each message.
 
 import { SealwireError } from "../base/errors.ts";
+import { readU32 } from "../core/bytes.ts";
 import { MAX_CREDIT } from "./settings.ts";
 
 /** What a message or request costs beside its head and body: about what it costs its receiver to keep. */
@@ -11,6 +12,16 @@ const MESSAGE_COST = 64;
 /** What a message or request with so many bytes of head and body costs. */
 export function messageCost(bytes: number): number {
   return MESSAGE_COST + bytes;
+}
+
+/**
+ * What a credit record adds to a balance: its body is bytes [start, end).
+ *
+ * @throws SealwireError ERR_PROTOCOL
+ */
+export function creditIn(bytes: Uint8Array, start: number, end: number): number {
+  if (end - start !== 4) throw new SealwireError("ERR_PROTOCOL", "credit that is no number");
+  return readU32(bytes, start);
 }
 
 /** The sending side's account. */

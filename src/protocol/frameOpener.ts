@@ -105,9 +105,14 @@ export class FrameOpener implements FrameSink {
       : new Uint8Array(unfilledMemory(front + total)).fill(0, 0, front);
     const into = memoryForIt.subarray(front, front + total);
     if (this.#session.openLarge(pieces, into) === null) throw notAuthentic();
-    this.#prove();
-    const isBundle = this.#frame(memoryForIt, front, front + total, this.#bodyViews, NOT_SHARED);
-    if (isBundle && !this.#bodyViews) wipe(memoryForIt);
+    // Nobody keeps anything of a bundle, nor of a frame that can't be handled.
+    let isKept = false;
+    try {
+      this.#prove();
+      isKept = !this.#frame(memoryForIt, front, front + total, this.#bodyViews, NOT_SHARED);
+    } finally {
+      if (!isKept && !this.#bodyViews) wipe(memoryForIt);
+    }
   }
 
   /**

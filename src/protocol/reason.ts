@@ -28,16 +28,35 @@ export function encodeReason({ code, text, lastBegun, retryAfterMs }: Reason): U
   return encodeFields(fields);
 }
 
-/** @throws SealwireError ERR_PROTOCOL */
-export function decodeReason(bytes: Uint8Array, start: number, end: number): Reason {
+/**
+ * The fields of a reason, and its numbers: all that can be wrong in one.
+ *
+ * @throws SealwireError ERR_PROTOCOL
+ */
+function readReason(bytes: Uint8Array, start: number, end: number) {
   const fields = decodeFields(bytes, start, end);
   const critical = unknownCritical(fields, known);
   if (critical !== undefined) {
     throw new SealwireError("ERR_PROTOCOL", `a reason with the critical field ${critical}`);
   }
-  const [code, text] = [fields.get(Tag.code), fields.get(Tag.text)];
   const lastBegun = u32Field(fields, Tag.lastBegun);
   const retryAfterMs = u32Field(fields, Tag.retryAfter);
+  return { fields, lastBegun, retryAfterMs };
+}
+
+/**
+ * For a reason that nobody reads: its code and text are not decoded.
+ *
+ * @throws SealwireError ERR_PROTOCOL
+ */
+export function checkReason(bytes: Uint8Array, start: number, end: number): void {
+  readReason(bytes, start, end);
+}
+
+/** @throws SealwireError ERR_PROTOCOL */
+export function decodeReason(bytes: Uint8Array, start: number, end: number): Reason {
+  const { fields, lastBegun, retryAfterMs } = readReason(bytes, start, end);
+  const [code, text] = [fields.get(Tag.code), fields.get(Tag.text)];
   return {
     ...(code && { code: asCode(decodeText(code)) }),
     ...(text && { text: decodeText(text).slice(0, MAX_TEXT_LENGTH) }),

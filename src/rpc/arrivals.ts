@@ -130,6 +130,11 @@ export class Arrivals {
     return this.#lastArrived !== 0 && ((this.#lastArrived - sequence) | 0) >= 0;
   }
 
+  /** A request of the peer that has no end yet, and that said nothing of chunks of its caller. */
+  streamsNothing(sequence: number): boolean {
+    return this.#handlers.request(sequence)?.streamsNothing ?? false;
+  }
+
   // ---- What arrives -------------------------------------------------------------------------------------
 
   message(
@@ -163,12 +168,8 @@ export class Arrivals {
     const { maxStreams } = this.#options;
     const hasStreams = parts.incoming !== undefined || parts.outgoing !== undefined;
     if (hasStreams && this.#ends.openStreams >= maxStreams) {
-      return this.#refuse(
-        message,
-        cost,
-        "ERR_TOO_MANY_REQUESTS",
-        `${maxStreams} calls with streams are open`,
-      );
+      const text = `${maxStreams} calls with streams are open`;
+      return this.#refuse(message, cost, "ERR_TOO_MANY_REQUESTS", text);
     }
     if (deadlineMs === 0) return this.#refuse(message, cost, "ERR_REQUEST_TIMEOUT", EXPIRED);
     if (hasStreams) this.#ends.openCall(sequence, parts);

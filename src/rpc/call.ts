@@ -2,6 +2,7 @@
 
 import { SealwireError } from "../base/errors.ts";
 import { now, runSoon } from "../core/eventLoop.ts";
+import { wipe } from "../core/wipe.ts";
 import type { CallHead } from "../protocol/head.ts";
 import { copyHead, type SharedHead } from "../protocol/preparedHead.ts";
 import { IncomingStream, NO_ITEMS } from "./incomingStream.ts";
@@ -81,6 +82,14 @@ export class PendingCall extends PendingRequest implements Call {
       });
     }
     return this.#answer;
+  }
+
+  /** An answer inside of an item is none: what came of the item is lost. */
+  override resolve(body: Uint8Array): void {
+    if (!this.settled && this.#streams?.incoming.insideItem) {
+      wipe(body);
+      this.reject(new SealwireError("ERR_PROTOCOL", "the call was answered inside of an item"));
+    } else super.resolve(body);
   }
 
   override reject(error: SealwireError): void {

@@ -3,13 +3,14 @@
 // something, so it is handled at once, whatever waits.
 
 import { SealwireError } from "../base/errors.ts";
-import { readU32, viewOf } from "../core/bytes.ts";
+import { viewOf } from "../core/bytes.ts";
 import type { RecordHandler } from "../protocol/backlog.ts";
 import { keepBody, wipeBefore } from "../protocol/bodies.ts";
+import { creditIn } from "../protocol/credit.ts";
 import { decodeError, Origin } from "../protocol/errorBody.ts";
 import type { Role } from "../protocol/handshake.ts";
 import { HeadReader } from "../protocol/preparedHead.ts";
-import { decodeReason, type Reason } from "../protocol/reason.ts";
+import { checkReason, decodeReason, type Reason } from "../protocol/reason.ts";
 import { decodeSettings, type Settings } from "../protocol/settings.ts";
 import { FIRST_RESERVED_KIND, Kind, LAST_RESERVED_KIND } from "../protocol/wire.ts";
 import type { Arrivals } from "./arrivals.ts";
@@ -134,7 +135,7 @@ export class Inbox implements RecordHandler {
         return;
       case Kind.cancel:
         // It says nothing that the handler has to know, but what is malformed is not passed over.
-        if (end > start) decodeReason(bytes, start, end);
+        if (end > start) checkReason(bytes, start, end);
         this.#arrivals.cancel(sequence);
         return;
       case Kind.ping:
@@ -253,7 +254,7 @@ export class Inbox implements RecordHandler {
     }
     const pair = this.#outbox.streams.get(sequence);
     if (pair === undefined) {
-      this.#requireIssued(sequence);
+      this.#requireCrossed(sequence, kind);
       this.ignoredRecords++;
       return;
     }
@@ -276,10 +277,13 @@ export class Inbox implements RecordHandler {
   }
 
   /** What belongs to a request that is over has crossed its end; of one that never was it can't be. */
-  #requireIssued(sequence: number): void {
+  #requireCrossed(sequence: number, kind: number): void {
     const mine = (sequence & 1) === this.#ownParity;
-    if (mine ? this.#requests.wasIssued(sequence) : this.#arrivals.hasArrived(sequence)) return;
-    throw new SealwireError("ERR_PROTOCOL", "a record of a request that was never made");
+    const was = mine ? this.#requests.wasIssued(sequence) : this.#arrivals.hasArrived(sequence);
+    if (!was) throw new SealwireError("ERR_PROTOCOL", "a record of a request that was never made");
+    if (kind !== Kind.chunk && kind !== Kind.end) return;
+    const request = mine ? this.#requests.find(sequence) : undefined;
+    if (mine ? request?.settled === false : this.#arrivals.streamsNothing(sequence)) announced(undefined);
   }
 }
 
@@ -287,11 +291,6 @@ export class Inbox implements RecordHandler {
 function announced(incoming: ReceivingEnd | undefined): ReceivingEnd {
   if (incoming !== undefined) return incoming;
   throw new SealwireError("ERR_PROTOCOL", "chunks of a stream that was not announced");
-}
-
-function creditIn(bytes: Uint8Array, start: number, end: number): number {
-  if (end - start !== 4) throw new SealwireError("ERR_PROTOCOL", "credit that is no number");
-  return readU32(bytes, start);
 }
 
 function unknownKind(kind: number): SealwireError {

@@ -49,6 +49,8 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
    * over here, and what comes has crossed its end.
    */
   #state: "open" | "ended" | "discarding" | "over" = "open";
+  /** The sender's end arrived, whether anybody still took the items or not. */
+  #endHeard = false;
   #error: SealwireError | undefined;
   /** The call has its end, and not all of it was read: whoever asks for more gets an error, which is made only then. */
   #closedUnread = false;
@@ -87,6 +89,11 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     this.#giveBackParts();
     this.#widen();
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+  }
+
+  /** Somebody may still take items, and the last one that has begun to come is not complete. */
+  get insideItem(): boolean {
+    return this.#state === "open" && this.#parts.insideItem;
   }
 
   /** The application leaves: the sender is told to stop. */
@@ -133,8 +140,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     if (!this.#window.receive(cost)) {
       throw new SealwireError("ERR_PROTOCOL", "a chunk that its stream had no credit for");
     }
-    if (this.#state === "ended")
-      throw new SealwireError("ERR_PROTOCOL", "a chunk after the end of its stream");
+    if (this.#endHeard) throw new SealwireError("ERR_PROTOCOL", "a chunk after the end of its stream");
     if (this.#state !== "open") return this.#giveBack(cost);
     const part = viewOf(bytes, start + 1, end);
     this.#parts.cost += cost;
@@ -150,9 +156,10 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
    * @throws SealwireError ERR_PROTOCOL inside of an item, and when there was one before
    */
   end(): void {
-    if (this.#state === "ended" || (this.#state === "open" && this.#parts.insideItem)) {
+    if (this.#endHeard || this.insideItem) {
       throw new SealwireError("ERR_PROTOCOL", "the end of a stream where none can be");
     }
+    this.#endHeard = true;
     if (this.#state !== "open") return;
     this.#state = "ended";
     this.#leaveWindowIfTaken();
@@ -172,9 +179,6 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
   /** This side's call has its end, and gets no credit any more. What has come of it is its caller's. */
   answered(error: SealwireError | undefined): void {
     if (error !== undefined) this.fail(error);
-    else if (this.#parts.insideItem && this.#state === "open") {
-      this.fail(new SealwireError("ERR_PROTOCOL", "the call was answered inside of an item"));
-    }
     this.#state = "over";
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE);
     this.#leaveWindow();

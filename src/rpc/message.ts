@@ -131,6 +131,11 @@ export class IncomingMessage implements Message {
     return this.#cancelled;
   }
 
+  /** It waits for its end, and its caller announced no chunks. */
+  get streamsNothing(): boolean {
+    return !this.#answered && this.#call?.incoming === undefined;
+  }
+
   /** The application has answered it, or it needs no answer any more. */
   get answered(): boolean {
     return this.#answered;

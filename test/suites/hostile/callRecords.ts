@@ -88,6 +88,18 @@ test("records of calls and streams that cannot be end their connection, and no o
         s.seal(3, text("\0x"), Kind.chunk),
       ],
     },
+    {
+      what: "a chunk of a call without streams",
+      say: (s) => [s.seal(1, gate(), Kind.call), s.seal(1, text("\0x"), Kind.chunk)],
+    },
+    {
+      what: "an end of a call without streams",
+      say: (s) => [s.seal(1, gate(), Kind.call), s.seal(1, EMPTY, Kind.end)],
+    },
+    {
+      what: "a reply with the sender's own number",
+      say: (s) => [s.seal(1, gate(), Kind.call), s.seal(1, EMPTY, Kind.reply)],
+    },
     { what: "a chunk of a request that was never made", say: (s) => [s.seal(1, text("\0x"), Kind.chunk)] },
     { what: "a chunk of no request", say: (s) => [s.seal(0, text("\0x"), Kind.chunk)] },
     {

@@ -2,6 +2,7 @@
 // they hold alive is no more than documented.
 
 import assert from "node:assert/strict";
+import { SealwireError } from "../../../src/index.ts";
 import {
   endSharing,
   frameIsShared,
@@ -9,10 +10,15 @@ import {
   keepBody,
   offerFrame,
 } from "../../../src/protocol/bodies.ts";
+import { FrameOpener } from "../../../src/protocol/frameOpener.ts";
+import type { Session } from "../../../src/protocol/session.ts";
+import { Kind, PADDED_FLAG, TAG_BYTES } from "../../../src/protocol/wire.ts";
 import { test } from "../../support/harness.ts";
+import { concat, u32 } from "../../support/rawPeer.ts";
 import { assertSameBytes, patternBytes } from "../../support/rpcHarness.ts";
 import { generator } from "../../support/seeded.ts";
 
+const EMPTY = new Uint8Array(0);
 const HEADER_BYTES = 9;
 const MAX_FRAME_SHARE = 64;
 const SHARED_BYTES = 16_384;
@@ -154,4 +160,40 @@ test("memory that is used otherwise is copied from: another frame's, or one that
   plaintext.fill(0);
   assertSameBytes(body, patternBytes(2_000, 0));
   assertSameBytes(later, patternBytes(2_000, 0));
+});
+
+test("of a large frame that can't be handled nothing is left: a bundle with a bad record, and padding that can't be", () => {
+  const bundle = concat(u32(0), Uint8Array.of(Kind.bundle), patternBytes(70_000));
+  const padded = concat(u32(0), Uint8Array.of(Kind.message | PADDED_FLAG), patternBytes(70_000).fill(255));
+  for (const [what, plaintext] of [
+    ["a bundle", bundle],
+    ["padding", padded],
+  ] as const) {
+    let opened: Uint8Array = EMPTY;
+    const session = {
+      openLarge(_pieces: readonly Uint8Array[], into: Uint8Array) {
+        into.set(plaintext);
+        opened = into;
+        return into;
+      },
+    };
+    const sink = {
+      stopped: false,
+      proven() {},
+      record: () => assert.fail("a record was handed on"),
+      bundle() {
+        throw new SealwireError("ERR_PROTOCOL", "a bundle whose records do not fill it");
+      },
+    };
+    const options = { withKind: true, role: "server", bodyViews: false } as const;
+    const opener = new FrameOpener(session as unknown as Session, options, sink);
+    assert.throws(() => opener.largeFrame([new Uint8Array(plaintext.length + TAG_BYTES)]), {
+      code: "ERR_PROTOCOL",
+    });
+    assert.equal(opened.length, plaintext.length, what);
+    assert.ok(
+      opened.every((byte) => byte === 0),
+      what,
+    );
+  }
 });

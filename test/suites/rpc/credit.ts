@@ -328,6 +328,20 @@ test("records of streams that can't be", async () => {
         ended(attack);
       },
     ],
+    [
+      "a chunk of a request without a head",
+      (attack) => {
+        attack.say(3, Kind.message);
+        attack.say(3, Kind.chunk, Uint8Array.of(0));
+      },
+    ],
+    [
+      "an end of a request without a head",
+      (attack) => {
+        attack.say(3, Kind.message);
+        attack.say(3, Kind.end);
+      },
+    ],
     ["the number of a call that goes on", (attack) => attack.say(1, Kind.message, EMPTY)],
     ["a cancel of a call that never was", (attack) => attack.say(77, Kind.cancel)],
     ["an error for a request that never was", (attack) => attack.say(2, Kind.error)],
