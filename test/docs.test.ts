@@ -1,12 +1,13 @@
 // What the documents say is what the code does: options with their defaults, error codes, and the README's
 // programs, which run as they are printed.
 import { execFile } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { runtimes } from "../scripts/runtimes.js";
+import { conformanceFaults, protocolSentences, readClaims } from "./support/conformance.ts";
 import { fileWith, missingFiles, readTree, unclearNames } from "./support/sourceTree.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -102,6 +103,74 @@ describe("files that documents name", () => {
 
   test.each(documents)("%s names only files that exist", (path) => {
     expect(missingFiles(read(path), path)).toEqual([]);
+  });
+});
+
+describe("test/CONFORMANCE.md", () => {
+  const sentences = protocolSentences(read("docs/PROTOCOL.md"));
+  const claims = readClaims(read("test/CONFORMANCE.md"));
+  const sourceOf = (suite: string): string | undefined => {
+    const path = join(root, "test/suites", `${suite}.ts`);
+    return existsSync(path) ? readFileSync(path, "utf8") : undefined;
+  };
+
+  test("a sentence that nobody tests is found, and so are claims that are not true", () => {
+    const page = [
+      "# Before",
+      "Not looked at.",
+      "## Frames",
+      "A frame of 3 bytes is",
+      "a protocol error. Others are [fine](#kinds), e.g. this one.",
+      "",
+      "| kind | name |",
+      "|---|---|",
+      "| 1 | reply |",
+      "```text",
+      "Code is not looked at.",
+      "```",
+      "- A planted sentence.",
+      "#### Worked vectors: transport",
+      "Nor is this.",
+    ].join("\n");
+    const found = protocolSentences(page);
+    expect([...found]).toEqual([
+      [
+        "Frames",
+        [
+          "A frame of 3 bytes is a protocol error.",
+          "Others are fine, e.g. this one.",
+          "1 · reply",
+          "A planted sentence.",
+        ],
+      ],
+    ]);
+    const table = [
+      "## Frames",
+      "> A frame of 3 bytes is a protocol error.",
+      "- hostile/a: …: short frames",
+      "- hostile/a: long frames",
+      "> Others are fine, e.g. this one.",
+      "- no test: permits",
+      "> 1 · reply",
+      "> It was said once.",
+      "- gone: every test",
+    ].join("\n");
+    const suites = new Map([
+      ["hostile/a", "test(`$" + '{name}: short frames`, () => {});\ntest("others", run);'],
+    ]);
+    expect(conformanceFaults(found, readClaims(table), (suite) => suites.get(suite))).toEqual([
+      'no test is named for "Frames: A planted sentence."',
+      'there is no "hostile/a: long frames"',
+      'neither test nor reason for "Frames: 1 · reply"',
+      'the page does not say "Frames: It was said once."',
+      'there is no "gone: every test"',
+    ]);
+  });
+
+  test("names a test, or the reason why there is none, for every sentence of PROTOCOL.md about v2", () => {
+    expect([...sentences.values()].flat().length).toBeGreaterThan(400);
+    expect(claims.filter(({ tests }) => tests.length > 0).length).toBeGreaterThan(300);
+    expect(conformanceFaults(sentences, claims, sourceOf)).toEqual([]);
   });
 });
 
