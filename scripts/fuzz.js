@@ -1,7 +1,9 @@
 // npm run fuzz -- --minutes N [--seed S] [--runs R | --inputs I] [--level NAME] [--runtime node20,bun] [--keep]
 // [--tape BASE64]: the levels of test/fuzz, guided by the blocks of the library that inputs reach. An input that fails is
-// told with what plays it again. --keep writes what reached something new to test/fuzz/corpus, shortened.
-import { spawnSync } from "node:child_process";
+// told with what plays it again. --keep writes what reached something new to test/fuzz/corpus, shortened. SIGINT and SIGTERM
+// end it with its counts.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -20,6 +22,15 @@ const { values } = parseArgs({
     tape: { type: "string" },
   },
 });
+let child;
+let stopped = false;
+// A terminal sends Ctrl-C to both; what ends this process alone has to reach the fuzzer too, which then tells its counts.
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.on(signal, () => {
+    stopped = true;
+    child?.kill(signal);
+  });
+}
 const folder = fileURLToPath(new URL("../build/fuzz", import.meta.url));
 const corpus = fileURLToPath(new URL("../test/fuzz/corpus", import.meta.url));
 mkdirSync(folder, { recursive: true });
@@ -46,14 +57,14 @@ for (const runtime of runtimes().filter((one) =>
       runs: Number(values.runs),
       inputs: Number(values.inputs),
       levels: here,
-      // What real sockets do can't be played again.
-      ...(path === bundles[0].path ? { corpus, keep: values.keep } : {}),
+      corpus,
+      keep: values.keep,
       tape: values.tape,
       blocks,
     };
-    const { status } = spawnSync(runtime.path, [...runtime.args, path, JSON.stringify(options)], {
-      stdio: "inherit",
-    });
+    if (stopped) break;
+    child = spawn(runtime.path, [...runtime.args, path, JSON.stringify(options)], { stdio: "inherit" });
+    const [status] = await once(child, "close");
     if (status !== 0) process.exitCode = 1;
   }
 }

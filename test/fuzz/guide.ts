@@ -102,7 +102,7 @@ export class Guide {
 
   async #shortened(tape: number[], wanted: readonly number[]): Promise<number[]> {
     let best = tape;
-    for (let tries = 0; tries < SHORTENINGS; tries++) {
+    for (let tries = this.#level.shortenings ?? SHORTENINGS; tries > 0; tries--) {
       const shorter = this.#shorter(best);
       const blocks = new Set(await this.#blocksOf(shorter));
       if (wanted.every((block) => blocks.has(block))) best = shorter;

@@ -8,7 +8,8 @@ import { generateKeyPair } from "../../src/noise.ts";
 import type { Handshake } from "../../src/protocol/handshake.ts";
 import { noise } from "../../src/protocol/noise/noiseFactory.ts";
 import type { NoiseOptions } from "../../src/protocol/noise/noiseOptions.ts";
-import type { Random } from "../simulation/random.ts";
+import { Random } from "../simulation/random.ts";
+import { chooseKeysBy, rememberExchanges } from "./knownExchanges.ts";
 import { codeOf, type Level, mutated, outcome, someBytes } from "./level.ts";
 
 const psk = new Uint8Array(32).fill(7);
@@ -54,16 +55,22 @@ const [hybrid, classical] = [true, false].map((postQuantum) =>
   [{ postQuantum }, { postQuantum, cipher: "ChaChaPoly" } as const].flatMap(factoriesWith),
 ) as [Factories, Factories];
 
-/** First messages of others, for replays. */
+rememberExchanges();
+const FIRST_MESSAGES = 8;
+/** First messages of each kind of client, for replays. */
 const firstOf = new Map(
   [...hybrid, ...classical].map(([client]) => {
-    const handshake = client.create("client", info);
-    const message = handshake.send()!.slice();
-    handshake.destroy();
-    return [client, message] as const;
+    const messages = Array.from({ length: FIRST_MESSAGES }, (_, seed) => {
+      chooseKeysBy(new Random(seed));
+      const handshake = client.create("client", info);
+      const message = Buffer.from(handshake.send()!);
+      handshake.destroy();
+      return message;
+    });
+    return [client, messages] as const;
   }),
 );
-const others = [...firstOf.values()];
+const others = [...firstOf.values()].flat();
 
 const anyFactories = (random: Random, hybrids: number) =>
   random.pick(random.chance(hybrids) ? hybrid : classical);
@@ -137,7 +144,7 @@ function anyFirst(random: Random, own: Uint8Array): Uint8Array {
   if (kind === 2) return someBytes(random, 200);
   if (kind < 6) return mutated(random, mutated(random, own));
   // Behind its prefix: a prefix that is wrong costs the server nothing.
-  const changed = own.slice();
+  const changed = new Uint8Array(own);
   const at = random.between(4, own.length - 1);
   if (kind < 10) changed.fill(random.pick([0, 1, 0x7f, 0xff]), at, at + random.pick([1, 32, own.length]));
   else changed[at]! ^= 1 << random.between(0, 7);
@@ -146,7 +153,7 @@ function anyFirst(random: Random, own: Uint8Array): Uint8Array {
 
 /** A server takes what its client wrote, and nothing that was changed wherever the pattern protects it. */
 async function oneFirstMessage(random: Random, [client, server]: Factories[number]): Promise<void> {
-  const own = firstOf.get(client)!;
+  const own = random.pick(firstOf.get(client)!);
   const bytes = anyFirst(random, own);
   const wanted = server.firstMessageBytes!(bytes.subarray(0, random.between(0, bytes.length)));
   assert.ok(wanted > 0 && wanted < 4_096, `a first message of ${wanted} bytes`);
@@ -165,7 +172,7 @@ async function oneFirstMessage(random: Random, [client, server]: Factories[numbe
     }
   }
   const taken = code === undefined && end.expects === 0;
-  const isOwn = Buffer.from(own).equals(bytes.subarray(0, own.length));
+  const isOwn = firstOf.get(client)!.some((first) => first.equals(bytes.subarray(0, own.length)));
   if (isOwn) assert.ok(taken, `${client.name}: an honest first message was refused with ${code}`);
   const isOfItsKind = Buffer.from(own.subarray(0, 4)).equals(bytes.subarray(0, 4));
   if (!isOwn && isOfItsKind && !isFirstOpen(client.name))
@@ -193,5 +200,8 @@ async function firstMessages(random: Random): Promise<number> {
 
 export const handshakeLevel: Level = {
   name: "handshakes",
-  run: (random) => (random.chance(0.5) ? oneHandshake(random) : firstMessages(random)),
+  run(random) {
+    chooseKeysBy(random);
+    return random.chance(0.5) ? oneHandshake(random) : firstMessages(random);
+  },
 };

@@ -6,6 +6,10 @@ import type { Random } from "../simulation/random.ts";
 /** One level: makes inputs of decisions, and throws where something is wrong. */
 export interface Level {
   readonly name: string;
+  /** Whether the same decisions send the same again, so that a corpus of them is worth something. Left out: yes. */
+  readonly isRepeatable?: boolean;
+  /** Tries to make a tape of the corpus shorter, where it is written. Left out: 60. */
+  readonly shortenings?: number;
   /** Some inputs that belong together; returns how many. Its own end is clean: nothing of it is left. */
   run(random: Random): number | Promise<number>;
   /** Nothing is left. */
@@ -55,11 +59,13 @@ export function joined(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer>
 
 /** The longest input that is cut into single bytes. */
 const MOST_PIECES = 400;
+/** Single bytes are rare: they would cost as much as everything else together. */
+const LONGEST_PIECES = [1, 5, 5, 40, 40, 100, 100, 300, 300, 300, 1_000, 1_000, 1_000, 1_000, 65_536, 65_536];
 
 /** Pieces of any lengths that make up `bytes`. */
 export function split(random: Random, bytes: Uint8Array): Uint8Array[] {
   const pieces: Uint8Array[] = [];
-  const most = Math.max(random.pick([1, 5, 100, 1_000, 65_536]), Math.ceil(bytes.length / MOST_PIECES));
+  const most = Math.max(random.pick(LONGEST_PIECES), Math.ceil(bytes.length / MOST_PIECES));
   for (let at = 0; at < bytes.length; ) {
     const length = random.between(1, most);
     pieces.push(bytes.subarray(at, at + length));

@@ -1,5 +1,6 @@
 // fuzz/main.js OPTIONS, as JSON: inputs of each level in turn, for so long, or so many runs or inputs (0: no limit). An input that
-// fails is told with its level and its decisions, which `tape` plays again.
+// fails is told with its level and its decisions, which `tape` plays again. SIGINT and SIGTERM end it after the input that
+// is being tried, with its counts.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { type Found, Guide, textOf } from "./guide.ts";
@@ -27,6 +28,8 @@ export interface FuzzOptions {
 
 const MOST_FAILURES = 10;
 const TELL_EVERY_MS = 300_000;
+/** Inputs are microtasks: between them nothing else would run, not even what a signal is answered with. */
+const TURN_EVERY_MS = 500;
 
 export async function fuzz(levels: readonly Level[], options: FuzzOptions): Promise<void> {
   // Errors are a large part of what happens here: stacks would cost more than everything else.
@@ -46,6 +49,12 @@ export async function fuzz(levels: readonly Level[], options: FuzzOptions): Prom
     if (decisions.length > 0)
       console.log(`  again with --level ${JSON.stringify(level)} --tape ${encodeTape(decisions)}`);
   };
+  let stopped = false;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      stopped = true;
+    });
+  }
   process.on("unhandledRejection", (error) => tell("an unhandled rejection", error, []));
   process.on("uncaughtException", (error) => tell("an uncaught exception", error, []));
   const told = (level: Level, found: Found | undefined): void => {
@@ -54,10 +63,13 @@ export async function fuzz(levels: readonly Level[], options: FuzzOptions): Prom
 
   const runLevel = async (level: Level): Promise<void> => {
     const guide = new Guide(level, options.seed, options.blocks);
-    const file = `${options.corpus}/${level.name.replaceAll(" ", "-")}.txt`;
+    const file =
+      options.corpus !== undefined && level.isRepeatable !== false
+        ? `${options.corpus}/${level.name.replaceAll(" ", "-")}.txt`
+        : undefined;
     if (options.tape !== undefined) return told(level, await guide.replay(decodeTape(options.tape)));
     const began = Date.now();
-    for (const line of options.corpus === undefined ? [] : linesOf(file)) {
+    for (const line of file === undefined ? [] : linesOf(file)) {
       if (failures < mostFailures) told(level, await guide.replay(decodeTape(line)));
     }
     const until =
@@ -65,11 +77,17 @@ export async function fuzz(levels: readonly Level[], options: FuzzOptions): Prom
     const most = options.runs || Number.POSITIVE_INFINITY;
     const mostInputs = options.inputs || Number.POSITIVE_INFINITY;
     let lastTold = began;
-    const isOver = () => guide.inputs >= mostInputs || Date.now() >= until || failures >= mostFailures;
+    let lastTurn = began;
+    let now = began;
+    const isOver = () => stopped || guide.inputs >= mostInputs || now >= until || failures >= mostFailures;
     for (let run = 0; run < most && !isOver(); run++) {
       told(level, await guide.next());
-      if (Date.now() - lastTold < TELL_EVERY_MS) continue;
-      lastTold = Date.now();
+      now = Date.now();
+      if (now - lastTurn < TURN_EVERY_MS) continue;
+      lastTurn = now;
+      await new Promise((resolve) => setImmediate(resolve));
+      if (now - lastTold < TELL_EVERY_MS) continue;
+      lastTold = now;
       console.log(`${new Date().toISOString()} ${level.name}: ${guide.inputs} inputs`);
     }
     const perSecond = Math.round(guide.inputs / ((Date.now() - began) / 1_000));
@@ -81,11 +99,12 @@ export async function fuzz(levels: readonly Level[], options: FuzzOptions): Prom
       corpus: guide.corpus.length,
     };
     console.log(`${level.name}: ${JSON.stringify({ inputs: guide.inputs, ...details[level.name] })}`);
-    if (options.keep)
+    if (options.keep && file !== undefined)
       writeFileSync(file, (await guide.smallest()).map((tape) => `${encodeTape(tape)}\n`).join(""));
   };
 
   for (const level of chosen) {
+    if (stopped) break;
     await runLevel(level);
     try {
       await level.end?.();
@@ -93,7 +112,8 @@ export async function fuzz(levels: readonly Level[], options: FuzzOptions): Prom
       tell(`${level.name}, at its end`, error, []);
     }
   }
-  console.log(JSON.stringify({ seed: options.seed, failures, blocks: options.blocks, inputs }));
+  const ended = stopped ? { stopped } : {};
+  console.log(JSON.stringify({ seed: options.seed, ...ended, failures, blocks: options.blocks, inputs }));
   process.exit(failures === 0 ? 0 : 1);
 }
 

@@ -180,29 +180,52 @@ function someCall(random: Random): Uint8Array {
   return random.chance(0.03) ? mutated(random, record) : record;
 }
 
+/** One record of an attacker. */
+interface Step {
+  readonly sequence: number;
+  readonly body: Uint8Array;
+  readonly kind: number;
+  /** Others run afterwards. */
+  readonly waits: boolean;
+}
+
+/** What an attacker sends, decided before it connects: the same decisions send the same bytes, whoever is served first. */
+function stepsOf(random: Random): Step[] {
+  let last = -1;
+  return Array.from({ length: RECORDS }, () => {
+    let sequence: number;
+    let body: Uint8Array;
+    let kind: number = Kind.call;
+    if (random.chance(0.75) || last < 0) {
+      const isOneWay = random.chance(0.05);
+      if (!isOneWay) last += 2;
+      sequence = isOneWay ? 0 : last;
+      body = someCall(random);
+    } else {
+      sequence = Math.max(last - 2 * random.between(0, 8), 1);
+      const item = joined(Uint8Array.of(random.pick([0, 0, 1])), someBody(random));
+      [kind, body] = random.pick([
+        [Kind.chunk, item],
+        [Kind.chunk, item],
+        [Kind.end, text("")],
+        [Kind.stop, text("")],
+        [Kind.cancel, text("")],
+        [Kind.credit, Uint8Array.of(0, 0, 64, 0)],
+      ] as const);
+    }
+    return { sequence, body, kind, waits: random.chance(0.1) };
+  });
+}
+
 function oneAttacker(random: Random): Promise<number> {
-  return rawAttacker(random, server.port, async (peer, sent) => {
+  const steps = stepsOf(random);
+  return rawAttacker(server.port, random.chance(0.5), async (peer, sent) => {
     const session = await RawSession.v2(peer, "client", psk);
-    let sequence = -1;
-    for (; sent.inputs < RECORDS && !peer.socket.destroyed; sent.inputs++) {
-      if (random.chance(0.75) || sequence < 0) {
-        const isOneWay = random.chance(0.05);
-        if (!isOneWay) sequence += 2;
-        peer.write(session.seal(isOneWay ? 0 : sequence, someCall(random), Kind.call));
-      } else {
-        const earlier = Math.max(sequence - 2 * random.between(0, 8), 1);
-        const item = joined(Uint8Array.of(random.pick([0, 0, 1])), someBody(random));
-        const [kind, body] = random.pick([
-          [Kind.chunk, item],
-          [Kind.chunk, item],
-          [Kind.end, text("")],
-          [Kind.stop, text("")],
-          [Kind.cancel, text("")],
-          [Kind.credit, Uint8Array.of(0, 0, 64, 0)],
-        ] as const);
-        peer.write(session.seal(earlier, body, kind));
-      }
-      if (random.chance(0.1)) await new Promise((resolve) => setImmediate(resolve));
+    for (const { sequence, body, kind, waits } of steps) {
+      if (peer.socket.destroyed) break;
+      peer.write(session.seal(sequence, body, kind));
+      sent.inputs++;
+      if (waits) await new Promise((resolve) => setImmediate(resolve));
     }
     session.destroy();
   });
@@ -210,6 +233,8 @@ function oneAttacker(random: Random): Promise<number> {
 
 export const typedLevel: Level = {
   name: "typed calls",
+  // Each costs as much as thousands of inputs of the other levels.
+  shortenings: 6,
   async run(random) {
     started ??= start();
     await started;
