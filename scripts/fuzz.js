@@ -2,13 +2,12 @@
 // [--tape BASE64]: the levels of test/fuzz, guided by the blocks of the library that inputs reach. An input that fails is
 // told with what plays it again. --keep writes what reached something new to test/fuzz/corpus, shortened. SIGINT and SIGTERM
 // end it with its counts.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { bundleFuzzer } from "./fuzz/bundles.js";
 import { isNamed, runtimes } from "./runtimes.js";
+import { StoppableRuns } from "./stoppableRuns.js";
 
 const { values } = parseArgs({
   options: {
@@ -22,15 +21,7 @@ const { values } = parseArgs({
     tape: { type: "string" },
   },
 });
-let child;
-let stopped = false;
-// A terminal sends Ctrl-C to both; what ends this process alone has to reach the fuzzer too, which then tells its counts.
-for (const signal of ["SIGINT", "SIGTERM"]) {
-  process.on(signal, () => {
-    stopped = true;
-    child?.kill(signal);
-  });
-}
+const programs = new StoppableRuns();
 const folder = fileURLToPath(new URL("../build/fuzz", import.meta.url));
 const corpus = fileURLToPath(new URL("../test/fuzz/corpus", import.meta.url));
 mkdirSync(folder, { recursive: true });
@@ -62,9 +53,6 @@ for (const runtime of runtimes().filter((one) =>
       tape: values.tape,
       blocks,
     };
-    if (stopped) break;
-    child = spawn(runtime.path, [...runtime.args, path, JSON.stringify(options)], { stdio: "inherit" });
-    const [status] = await once(child, "close");
-    if (status !== 0) process.exitCode = 1;
+    await programs.run(runtime.path, [...runtime.args, path, JSON.stringify(options)]);
   }
 }

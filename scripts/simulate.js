@@ -1,12 +1,13 @@
 // npm run simulate -- --seeds N --from S [--fault NAME] [--runtime node20,bun]: runs simulated worlds, one per seed
-// (test/simulation). A world that breaks a promise is told with its seed; `--from SEED --seeds 1` runs it again.
-import { spawnSync } from "node:child_process";
+// (test/simulation). A world that breaks a promise is told with its seed; `--from SEED --seeds 1` runs it again. SIGINT and
+// SIGTERM end it with its counts. `--fault` plants a fault, and ends with the first world that shows it.
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { isNamed, runtimes } from "./runtimes.js";
 import { bundleWorld } from "./simulation/bundle.js";
 import { faults } from "./simulation/faults.js";
+import { StoppableRuns } from "./stoppableRuns.js";
 
 const { values } = parseArgs({
   options: {
@@ -17,6 +18,7 @@ const { values } = parseArgs({
   },
 });
 
+const programs = new StoppableRuns();
 const folder = fileURLToPath(new URL("../build/simulation/", import.meta.url));
 mkdirSync(folder, { recursive: true });
 if (values.fault !== undefined && faults[values.fault] === undefined) {
@@ -36,9 +38,8 @@ for (const { label, version, path, args } of chosen) {
   console.log(
     `${label} ${version}: seeds ${values.from} to ${Number(values.from) + Number(values.seeds) - 1}`,
   );
-  const { status } = spawnSync(path, [...args, bundle, values.from, values.seeds], { stdio: "inherit" });
-  if (status !== 0) {
+  const untilFound = values.fault === undefined ? [] : ["1"];
+  const isClean = await programs.run(path, [...args, bundle, values.from, values.seeds, ...untilFound]);
+  if (!isClean && values.fault === undefined)
     console.error("run one again with: npm run simulate -- --seeds 1 --from SEED");
-    process.exitCode = 1;
-  }
 }

@@ -1,6 +1,7 @@
 // A short part of the fuzzer (npm run fuzz): its corpus and some new inputs of each level, and planted faults that it has
 // to find.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
@@ -105,6 +106,41 @@ describe("the fuzzer", () => {
     // What is told plays the failure again.
     const [, tape] = /--tape (\S+)/.exec(told)!;
     expect(fuzz(exact, [level], 0, { tape }).failures).toBe(1);
+  });
+
+  test("a run that is stopped tells what it tried", async () => {
+    const { path, blocks } = await bundleExact(folderOf("stopped"));
+    const options = JSON.stringify({
+      seed: 1,
+      seconds: 100,
+      runs: 0,
+      levels: ["exports", "frames"],
+      corpus,
+      blocks,
+    });
+    // As npm run fuzz starts it; only the process that starts it gets the signal, once an input was tried.
+    const starts = `
+      import { StoppableRuns } from "./scripts/stoppableRuns.js";
+      const programs = new StoppableRuns();
+      await programs.run(process.execPath, [${JSON.stringify(path)}, ${JSON.stringify(options)}]);
+      if (await programs.run(process.execPath, ["--version"])) console.log("not reached");`;
+    const [runtime] = runtimes();
+    const child = spawn(runtime!.path, ["--input-type=module", "--eval", starts], {
+      cwd: fileURLToPath(new URL("..", import.meta.url)),
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let told = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      if (told === "") child.kill("SIGTERM");
+      told += text;
+    });
+    const [status] = await once(child, "close");
+    expect(status, told).toBe(0);
+    const last = JSON.parse(told.trimEnd().split("\n").at(-1)!);
+    // The level that was under way is counted, and the next one did not begin.
+    expect(last).toMatchObject({ stopped: true, failures: 0, inputs: { exports: expect.any(Number) } });
+    expect(last.inputs.exports).toBeGreaterThan(0);
+    expect(last.inputs).not.toHaveProperty("frames");
   });
 
   test("every block, branch and short circuit is counted, and the program stays the same", () => {

@@ -223,9 +223,10 @@ function oneSession(random: Random): number {
   for (let goesOn = true; goesOn && count < most; ) {
     const story = storyOf(random, sealer, Math.min(random.between(1, 12), most - count));
     count += story.frames.length;
-    // Whoever was refused may go on sending. What of that opens is no business of the next connection's.
+    // Whoever was refused may go on sending. Where the broken frame was left out, what follows is not the next one either.
     goesOn = !story.broken || random.chance(0.9);
-    if (!goesOn) story.frames.push(sealer.seal(plaintext(random, false), random.between(0, 3)));
+    if (!goesOn)
+      story.frames.push(sealer.seal(plaintext(random, false), story.opened + random.between(1, 3)));
     oneConnection(random, session, story);
     sealer.counter += story.opened;
   }

@@ -69,7 +69,9 @@ export async function fuzz(levels: readonly Level[], options: FuzzOptions): Prom
         : undefined;
     if (options.tape !== undefined) return told(level, await guide.replay(decodeTape(options.tape)));
     const began = Date.now();
-    for (const line of file === undefined ? [] : linesOf(file)) {
+    const tapes = file === undefined ? [] : linesOf(file);
+    console.log(`${level.name}: ${tapes.length} tapes of its corpus, then others`);
+    for (const line of tapes) {
       if (failures < mostFailures) told(level, await guide.replay(decodeTape(line)));
     }
     const until =

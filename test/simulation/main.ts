@@ -1,4 +1,5 @@
-// Runs worlds: main.js FROM SEEDS. Tells of each world that broke a promise, then what was tried, as a line of JSON.
+// Runs worlds: main.js FROM SEEDS. Tells of each world that broke a promise, then what was tried, as a line of JSON; SIGINT
+// and SIGTERM end it after the world that runs.
 
 import { type FaultCounts, faultKinds } from "./network.ts";
 import { runWorld } from "./world.ts";
@@ -23,7 +24,14 @@ const stray: string[] = [];
 process.on("unhandledRejection", (error) => stray.push(`an unhandled rejection: ${(error as Error)?.stack}`));
 process.on("uncaughtException", (error) => stray.push(`an uncaught exception: ${error.stack}`));
 
-for (let seed = from; seed < from + seeds; seed++) {
+let stopped = false;
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    stopped = true;
+  });
+}
+
+for (let seed = from; seed < from + seeds && !stopped; seed++) {
   const report = await runWorld(seed);
   const violations = [...report.violations, ...stray.splice(0)];
   total.worlds++;
