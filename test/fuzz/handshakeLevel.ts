@@ -145,9 +145,13 @@ function anyFirst(random: Random, own: Uint8Array): Uint8Array {
   if (kind < 6) return mutated(random, mutated(random, own));
   // Behind its prefix: a prefix that is wrong costs the server nothing.
   const changed = new Uint8Array(own);
-  const at = random.between(4, own.length - 1);
-  if (kind < 10) changed.fill(random.pick([0, 1, 0x7f, 0xff]), at, at + random.pick([1, 32, own.length]));
-  else changed[at]! ^= 1 << random.between(0, 7);
+  const somewhere = () => random.between(4, own.length - 1);
+  if (kind < 8) {
+    const at = somewhere();
+    changed.fill(random.pick([0, 1, 0x7f, 0xff]), at, at + random.pick([1, 32, own.length]));
+  } else if (kind < 10) changed[somewhere()]! ^= 1 << random.between(0, 7);
+  // So many that hardly any comes again.
+  else for (let i = random.between(2, 4); i > 0; i--) changed[somewhere()]! ^= random.between(1, 255);
   return changed;
 }
 
