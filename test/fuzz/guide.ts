@@ -29,6 +29,8 @@ export class Guide {
   readonly corpus: number[][] = [];
   inputs = 0;
   runs = 0;
+  /** Tapes that reached something new and are too long to be kept: where they are many, nothing is guided. */
+  tooLong = 0;
 
   /** `blocks`: how many there are in the library. */
   constructor(level: Level, seed: number, blocks: number) {
@@ -61,8 +63,9 @@ export class Guide {
     } catch (error) {
       return this.#shortenedFailure({ error, decisions: tape.decisions });
     }
-    if (this.coverage.add() && tape.decisions.length <= LONGEST_KEPT && this.corpus.length < MOST_KEPT)
-      this.corpus.push(tape.decisions);
+    if (!this.coverage.add()) return undefined;
+    if (tape.decisions.length > LONGEST_KEPT) this.tooLong++;
+    else if (this.corpus.length < MOST_KEPT) this.corpus.push(tape.decisions);
     return undefined;
   }
 

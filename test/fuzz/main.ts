@@ -99,10 +99,10 @@ export async function fuzz(levels: readonly Level[], options: FuzzOptions): Prom
       perSecond,
       blocks: guide.coverage.blocks,
       corpus: guide.corpus.length,
+      tooLong: guide.tooLong,
     };
     console.log(`${level.name}: ${JSON.stringify({ inputs: guide.inputs, ...details[level.name] })}`);
-    if (options.keep && file !== undefined)
-      writeFileSync(file, (await guide.smallest()).map((tape) => `${encodeTape(tape)}\n`).join(""));
+    if (options.keep) await keep(guide, level, file);
   };
 
   for (const level of chosen) {
@@ -117,6 +117,13 @@ export async function fuzz(levels: readonly Level[], options: FuzzOptions): Prom
   const ended = stopped ? { stopped } : {};
   console.log(JSON.stringify({ seed: options.seed, ...ended, failures, blocks: options.blocks, inputs }));
   process.exit(failures === 0 ? 0 : 1);
+}
+
+async function keep(guide: Guide, { name }: Level, file: string | undefined): Promise<void> {
+  const tapes = file === undefined ? [] : await guide.smallest();
+  const why = file === undefined ? "it can't be played again" : `${guide.tooLong} tapes were too long`;
+  if (tapes.length === 0) console.log(`${name}: no corpus was written: ${why}`);
+  else writeFileSync(file!, tapes.map((tape) => `${encodeTape(tape)}\n`).join(""));
 }
 
 function linesOf(file: string): string[] {
