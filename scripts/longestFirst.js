@@ -35,7 +35,7 @@ for (const name of longest) {
 }
 
 /** @param {{ moduleId: string }} file */
-function place({ moduleId }) {
+function rank({ moduleId }) {
   const at = longest.indexOf(basename(moduleId, ".test.ts"));
   return at === -1 ? longest.length : at;
 }
@@ -44,6 +44,6 @@ export class LongestFirst extends BaseSequencer {
   /** @param {import("vitest/node").TestSpecification[]} files */
   async sort(files) {
     const byName = [...files].sort((a, b) => (a.moduleId < b.moduleId ? -1 : 1));
-    return byName.sort((a, b) => place(a) - place(b));
+    return byName.sort((a, b) => rank(a) - rank(b));
   }
 }

@@ -12,15 +12,15 @@ const JUMP_BYTES = 6;
 const NEAR_BYTES = 64;
 
 /** Where in `bytes` each run of SHORTEST_COPY bytes begins. */
-function placesOf(bytes) {
-  const places = new Map();
+function positionsOf(bytes) {
+  const positions = new Map();
   for (let i = 0; i + SHORTEST_COPY <= bytes.length; i++) {
     const run = bytes.toString("latin1", i, i + SHORTEST_COPY);
-    const known = places.get(run);
-    if (known === undefined) places.set(run, [i]);
+    const known = positions.get(run);
+    if (known === undefined) positions.set(run, [i]);
     else known.push(i);
   }
-  return places;
+  return positions;
 }
 
 function commonBytes(a, i, b, j) {
@@ -36,9 +36,9 @@ function leb128(value) {
 }
 
 /** The best copy for `target` from `at` on; undefined where none is worth it. */
-function bestCopy(source, places, target, at, expected) {
+function bestCopy(source, positions, target, at, expected) {
   let best;
-  for (const from of places.get(target.toString("latin1", at, at + SHORTEST_COPY)) ?? []) {
+  for (const from of positions.get(target.toString("latin1", at, at + SHORTEST_COPY)) ?? []) {
     const length = commonBytes(source, from, target, at);
     const worth = length + (Math.abs(from - expected) < NEAR_BYTES ? JUMP_BYTES : 0);
     if (best === undefined || worth > best.worth) best = { from, length, worth };
@@ -54,7 +54,7 @@ function bestCopy(source, places, target, at, expected) {
  * @returns {Buffer}
  */
 export function deltaOf(source, target) {
-  const places = placesOf(source);
+  const positions = positionsOf(source);
   const out = [];
   let sourceAt = 0;
   let newFrom = 0;
@@ -66,7 +66,7 @@ export function deltaOf(source, target) {
     newFrom = at + length;
   };
   for (let at = 0; at < target.length; ) {
-    const copy = bestCopy(source, places, target, at, sourceAt + at - newFrom);
+    const copy = bestCopy(source, positions, target, at, sourceAt + at - newFrom);
     if (copy === undefined) {
       at++;
     } else {

@@ -32,7 +32,7 @@ const platform = `${process.platform}-${process.arch}`;
 const bunPlatform = platform.replace("arm64", "aarch64");
 const denoPlatform = process.platform === "linux" ? `${platform}-glibc` : platform;
 
-/** Where a runtime may be, the likelier place first; `packaged` where the lock file brings it to this system. */
+/** Where a runtime may be, the likelier path first; `packaged` where the lock file brings it to this system. */
 const candidates = [
   { role: "node", label: "the machine's Node", paths: [machineNode()], args: [] },
   {
@@ -68,10 +68,10 @@ function version(path) {
   return found;
 }
 
-/** The first of these places whose binary runs here, with its version, or why there is none. */
+/** The first of these paths whose binary runs here, with its version, or why there is none. */
 function firstThatStarts(paths) {
   let reason = `not installed on ${platform}`;
-  for (const path of paths.filter((place) => place !== undefined)) {
+  for (const path of paths.filter((candidate) => candidate !== undefined)) {
     try {
       return { path, answer: version(path) };
     } catch (error) {

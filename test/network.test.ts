@@ -72,9 +72,9 @@ async function network() {
   // The second server reaches all of the client's addresses, the first one only that of its own cable.
   two.ip("route add 10.77.1.0/24 via 10.77.2.1");
   const node = runtimes()[0]!;
-  const servers = [one, two].map((place) => {
+  const servers = [one, two].map((namespace) => {
     const options = JSON.stringify({ host: "0.0.0.0", port: PORT, psk });
-    return started(new JsonProcess(place.inside(node), echoServer, [options]));
+    return started(new JsonProcess(namespace.inside(node), echoServer, [options]));
   });
   await Promise.all(servers.map((server) => server.entryWith("port")));
   // `ip netns exec` becomes the program: the process ids are those of the servers.
@@ -99,11 +99,13 @@ const callingRuntimes = runtimes().filter(
 class Callers {
   readonly #processes: readonly { readonly label: string; readonly process: JsonProcess }[];
 
-  constructor(place: Namespace, options: object) {
+  constructor(namespace: Namespace, options: object) {
     this.#processes = callingRuntimes.map((runtime) => ({
       label: runtime.label,
       process: started(
-        new JsonProcess(place.inside(runtime), networkClient, [JSON.stringify({ ...settings, ...options })]),
+        new JsonProcess(namespace.inside(runtime), networkClient, [
+          JSON.stringify({ ...settings, ...options }),
+        ]),
       ),
     }));
   }

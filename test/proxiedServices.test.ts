@@ -147,9 +147,9 @@ describe.skipIf(!hasRedis)(missing("Redis", hasRedis), () => {
     });
     await until(() => existsSync(socket), "Redis");
     const { port } = await proxied(socket, 2);
-    const place = ["-h", "127.0.0.1", "-p", String(port)];
+    const address = ["-h", "127.0.0.1", "-p", String(port)];
     const cli = (args: string[], input?: string): string =>
-      spawnSync(redis.client!, [...place, ...args], {
+      spawnSync(redis.client!, [...address, ...args], {
         encoding: "utf8",
         input,
         timeout: 60_000,
@@ -162,7 +162,7 @@ describe.skipIf(!hasRedis)(missing("Redis", hasRedis), () => {
     const commands = Array.from({ length: 10_000 }, (_, i) => `SET key:${i} ${i}\r\n`).join("");
     expect(cli(["--pipe"], commands)).toContain("errors: 0, replies: 10000");
     expect(cli(["dbsize"])).toBe("10001\n");
-    const subscriber = spawn(redis.client!, [...place, "subscribe", "news"]);
+    const subscriber = spawn(redis.client!, [...address, "subscribe", "news"]);
     cleanups.push(() => subscriber.kill());
     let heard = "";
     subscriber.stdout.on("data", (text) => {

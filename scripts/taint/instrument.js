@@ -1,6 +1,6 @@
 // Rewrites a WebAssembly module so that it follows secrets while it runs: every local has a taint beside it, every
 // byte of memory one that lies SHADOW behind it, and wherever a secret reaches what an attacker could time, the import
-// `taint.leak` is told (the number of the place in `places`).
+// `taint.leak` is told (the number of the site in `sites`).
 //
 // The module is flattened first (binaryen): then every operand is a local or a constant, and each instruction needs
 // one more beside it. What the module computes stays the same.
@@ -28,20 +28,20 @@ const FEATURES =
 
 /**
  * @typedef {"branch" | "select" | "address" | "length" | "division" | "indirect call" | "global"} LeakKind
- * @typedef {{ kind: LeakKind, function: string, instruction: string }} Place
+ * @typedef {{ kind: LeakKind, function: string, instruction: string }} Site
  */
 
 const isList = (node, ...keywords) => Array.isArray(node) && keywords.includes(node[0]);
 
 /** Rewrites the functions of one module. */
 class Instrumenter {
-  /** @type {Place[]} */
-  places = [];
+  /** @type {Site[]} */
+  sites = [];
   #signatures = new Map();
   #globals = new Map();
   #name = "";
   #types = new Map();
-  /** Types of parameters, by place, for which there is a global that hands over their taint. */
+  /** Types of parameters, by index, for which there is a global that hands over their taint. */
   #passed = new Set();
 
   module(list) {
@@ -82,8 +82,8 @@ class Instrumenter {
       else body.push(item);
     }
     const entry = [["call", "$taint_enter"]];
-    this.#signatures.get(list[1]).params.forEach(([name, type], place) => {
-      const passed = this.#pass("p", place, type);
+    this.#signatures.get(list[1]).params.forEach(([name, type], index) => {
+      const passed = this.#pass("p", index, type);
       // Cleared, because a call from outside sets none of them.
       entry.push(["local.set", `${name}_t`, ["global.get", passed]], ["global.set", passed, clean(type)]);
     });
@@ -91,8 +91,8 @@ class Instrumenter {
   }
 
   /** The global in which the taint of a parameter or result travels. */
-  #pass(kind, place, type) {
-    const key = `taint_${kind}${place}_${type}`;
+  #pass(kind, index, type) {
+    const key = `taint_${kind}${index}_${type}`;
     this.#passed.add(key);
     return `$${key}`;
   }
@@ -216,9 +216,9 @@ class Instrumenter {
   #arguments(list) {
     const [, callee, ...values] = list;
     const { params } = this.#signatures.get(callee);
-    return values.map((value, place) => [
+    return values.map((value, index) => [
       "global.set",
-      this.#pass("p", place, params[place][1]),
+      this.#pass("p", index, params[index][1]),
       this.#operand(value).taint,
     ]);
   }
@@ -246,7 +246,7 @@ class Instrumenter {
   #check(kind, operand, list) {
     const { taint, type } = this.#operand(operand);
     if (!isList(operand, "local.get")) return [];
-    const number = this.places.push({ kind, function: this.#name, instruction: shown(list) }) - 1;
+    const number = this.sites.push({ kind, function: this.#name, instruction: shown(list) }) - 1;
     const tell = ["call", "$taint_leak", ["i32.const", String(number)]];
     return [["if", isTainted(type, taint), ["then", tell]]];
   }
@@ -275,7 +275,7 @@ function shown(list) {
 
 /**
  * @param {Uint8Array} bytes a module with a memory of its own and no imports
- * @returns {{ module: Uint8Array, places: Place[] }}
+ * @returns {{ module: Uint8Array, sites: Site[] }}
  */
 export function instrument(bytes) {
   const source = binaryen.readBinary(bytes);
@@ -290,5 +290,5 @@ export function instrument(bytes) {
   if (!target.validate()) throw new Error("the instrumented module is not valid");
   const module = target.emitBinary();
   target.dispose();
-  return { module, places: instrumenter.places };
+  return { module, sites: instrumenter.sites };
 }

@@ -8,20 +8,20 @@ import { instrument } from "./instrument.js";
 import { SHADOW } from "./rules.js";
 
 export class Tracer {
-  #places;
+  #sites;
   #exports;
   #memory;
-  /** Numbers of the places that leaked since `trace` began. */
+  /** Numbers of the sites that leaked since `trace` began. */
   #leaked = new Set();
   /** Ranges that become public whenever a function is entered. */
   #declassified = [];
 
   /** @param {Uint8Array} bytes a build of the module */
   constructor(bytes) {
-    const { module, places } = instrument(bytes);
-    this.#places = places;
+    const { module, sites } = instrument(bytes);
+    this.#sites = sites;
     const taint = {
-      leak: (place) => this.#leaked.add(place),
+      leak: (site) => this.#leaked.add(site),
       enter: () => {
         for (const [start, end] of this.#declassified) this.#memory.fill(0, start + SHADOW, end + SHADOW);
       },
@@ -35,9 +35,9 @@ export class Tracer {
     return this.#memory.subarray(0, SHADOW);
   }
 
-  /** The places that are looked at. */
-  get places() {
-    return this.#places;
+  /** The sites that are looked at. */
+  get sites() {
+    return this.#sites;
   }
 
   /** The value of an exported global. */
@@ -66,20 +66,20 @@ export class Tracer {
   }
 
   /**
-   * Calls an export and returns where secrets leaked, each place once.
+   * Calls an export and returns where secrets leaked, each site once.
    *
    * @param {string} name
    * @param {number[]} args
    * @param {[number, number][]} [declassified] ranges of memory that are public whatever they were computed from
-   * @returns {{ result: unknown, leaks: import("./instrument.js").Place[] }}
+   * @returns {{ result: unknown, leaks: import("./instrument.js").Site[] }}
    */
   trace(name, args, declassified = []) {
     this.#leaked.clear();
     this.#declassified = declassified;
     try {
       const result = this.#exports[name](...args);
-      const places = [...this.#leaked].sort((a, b) => a - b);
-      return { result, leaks: places.map((place) => /** @type {any} */ (this.#places[place])) };
+      const sites = [...this.#leaked].sort((a, b) => a - b);
+      return { result, leaks: sites.map((site) => /** @type {any} */ (this.#sites[site])) };
     } finally {
       this.#declassified = [];
     }

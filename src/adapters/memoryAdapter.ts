@@ -58,8 +58,8 @@ function conditionsOf({ latencyMs, bytesPerSecond, bufferBytes }: MemorySettings
 
 type Accept = (transport: Transport) => TransportEvents;
 
-/** Paths begin in no port, so that a path is never taken for a host. */
-const placeOf = ({ host, port, path }: Address): string => path ?? `${port} ${host}`;
+/** The key of a listener in the map. Paths begin in no port, so that a path is never taken for a host. */
+const listenKey = ({ host, port, path }: Address): string => path ?? `${port} ${host}`;
 const IP = /^[\d.]+$|:/;
 const ANY_HOST = new Set(["0.0.0.0", "::"]);
 
@@ -89,11 +89,11 @@ export class MemoryAdapter implements Adapter {
       throw new SealwireError("ERR_UNSUPPORTED", "a network in memory has neither fd nor reusePort");
     const own = address as Address;
     const port = own.path === undefined ? own.port || this.#freePort(own.host) : 0;
-    const place = placeOf(own.path === undefined ? { host: own.host, port } : own);
-    if (this.#listeners.has(place)) throw listenFailed(address, systemError("EADDRINUSE"));
-    this.#listeners.set(place, accept);
+    const key = listenKey(own.path === undefined ? { host: own.host, port } : own);
+    if (this.#listeners.has(key)) throw listenFailed(address, systemError("EADDRINUSE"));
+    this.#listeners.set(key, accept);
     const close = async (): Promise<void> => {
-      this.#listeners.delete(place);
+      this.#listeners.delete(key);
     };
     return { port, acceptFailures: 0, close };
   }
@@ -166,10 +166,10 @@ export class MemoryAdapter implements Adapter {
   #acceptOf(address: Address): Accept | undefined {
     const { host } = address;
     const named = host === undefined ? address : { host: this.#names.get(host) ?? host, port: address.port };
-    const own = this.#listeners.get(placeOf(named));
+    const own = this.#listeners.get(listenKey(named));
     if (own !== undefined || address.path !== undefined) return own;
     for (const any of ANY_HOST) {
-      const accept = this.#listeners.get(placeOf({ host: any, port: address.port }));
+      const accept = this.#listeners.get(listenKey({ host: any, port: address.port }));
       if (accept !== undefined) return accept;
     }
     return undefined;
@@ -179,7 +179,7 @@ export class MemoryAdapter implements Adapter {
     for (let tries = FIRST_PORT; tries <= LAST_PORT; tries++) {
       const port = this.#nextPort;
       this.#nextPort = port === LAST_PORT ? FIRST_PORT : port + 1;
-      if (!this.#listeners.has(placeOf({ host, port }))) return port;
+      if (!this.#listeners.has(listenKey({ host, port }))) return port;
     }
     throw new SealwireError("ERR_LISTEN_FAILED", "no port is free");
   }

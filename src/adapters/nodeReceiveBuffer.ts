@@ -50,7 +50,7 @@ interface SocketInternals {
 
 /**
  * Node's servers can't be told where their sockets read. So an accepted socket, paused and not read from so far, gives its
- * handle to another one that was told, and its place among the server's connections.
+ * handle to another one that was told, and its right to be one of the server's connections.
  *
  * @returns undefined where Node's insides are not as expected: then the accepted socket is to be used
  */

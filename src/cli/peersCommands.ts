@@ -30,11 +30,11 @@ export async function usePeers<T>(
   path: string | undefined,
   use: (peers: KnownPeers) => Promise<T>,
 ): Promise<T> {
-  const place = path ?? defaultPeersFile();
+  const file = path ?? defaultPeersFile();
   try {
-    return await use(knownPeers(place));
+    return await use(knownPeers(file));
   } catch (cause) {
-    throw new CommandError("file", `${place} can't be used`, { cause });
+    throw new CommandError("file", `${file} can't be used`, { cause });
   }
 }
 

@@ -43,8 +43,8 @@ function take(from: number, length: number): OwnBytes {
   return secretCopy(memory.subarray(from, from + length));
 }
 
-/** Puts secret bytes at RANDOM: a copy of `given`, or fresh ones. */
-function placeRandom(given: Uint8Array | undefined, length: number): void {
+/** Writes secret bytes to RANDOM: a copy of `given`, or fresh ones. */
+function writeRandom(given: Uint8Array | undefined, length: number): void {
   if (given !== undefined) {
     memory.set(given, RANDOM);
     return;
@@ -73,7 +73,7 @@ function wiped<T>(step: () => T): T {
 export function mlKem768KeyPair(seed?: Uint8Array): MlKem768KeyPair {
   if (seed !== undefined) requireBytesOf("seed", seed, MLKEM768_SEED_BYTES);
   return wiped(() => {
-    placeRandom(seed, MLKEM768_SEED_BYTES);
+    writeRandom(seed, MLKEM768_SEED_BYTES);
     core.mlKem768KeyGen(ENCAPSULATION_KEY, DECAPSULATION_KEY, RANDOM);
     return {
       encapsulationKey: take(ENCAPSULATION_KEY, MLKEM768_ENCAPSULATION_KEY_BYTES),
@@ -107,7 +107,7 @@ export function mlKem768EncapsulateInternal(
   if (m !== undefined) requireBytesOf("m", m, MLKEM768_RANDOMNESS_BYTES);
   return wiped(() => {
     memory.set(encapsulationKey, ENCAPSULATION_KEY);
-    placeRandom(m, MLKEM768_RANDOMNESS_BYTES);
+    writeRandom(m, MLKEM768_RANDOMNESS_BYTES);
     if (core.mlKem768Encaps(SHARED_SECRET, CIPHERTEXT, ENCAPSULATION_KEY, RANDOM) === 0) {
       throw new SealwireError(
         "ERR_WEAK_PUBLIC_KEY",

@@ -62,19 +62,19 @@ export function requireSafe(path: string, what: Ownership, uid: number | undefin
  */
 export async function requireSafeFolders(folder: string, uid: number | undefined): Promise<void> {
   if (process.platform === "win32") return;
-  for (let place: string | undefined = await nearestExisting(folder); place !== undefined; ) {
-    if (!(await isAllowed({ name: "read", path: place }))) return;
-    requireSafe(place, await stat(place), uid);
-    const above = dirname(place);
-    place = above === place ? undefined : above;
+  for (let path: string | undefined = await nearestExisting(folder); path !== undefined; ) {
+    if (!(await isAllowed({ name: "read", path }))) return;
+    requireSafe(path, await stat(path), uid);
+    const above = dirname(path);
+    path = above === path ? undefined : above;
   }
 }
 
 async function nearestExisting(folder: string): Promise<string | undefined> {
-  for (let place = folder; ; place = dirname(place)) {
-    if (!(await isAllowed({ name: "read", path: place }))) return undefined;
-    const resolved = await unlessMissing(realpath(place));
-    if (resolved !== undefined || dirname(place) === place) return resolved;
+  for (let path = folder; ; path = dirname(path)) {
+    if (!(await isAllowed({ name: "read", path }))) return undefined;
+    const resolved = await unlessMissing(realpath(path));
+    if (resolved !== undefined || dirname(path) === path) return resolved;
   }
 }
 

@@ -92,19 +92,19 @@ export function parsePeerLines(path: string, bytes: Buffer): PeerLines {
 }
 
 /** Undefined for a comment. */
-function parseLine(place: string, text: string, start: number, end: number): PeerLine | undefined {
+function parseLine(where: string, text: string, start: number, end: number): PeerLine | undefined {
   if (text.startsWith("#")) return undefined;
   const claim = CLAIM.exec(text);
   const [first = "", second, third] = text.split(/\s+/, 3);
   const kind = claim ? "claim" : first.startsWith("@") ? MARKERS[first] : "server";
-  if (kind === undefined) throw invalidArgument(place, "a line with @client, @revoked or no marker");
+  if (kind === undefined) throw invalidArgument(where, "a line with @client, @revoked or no marker");
   const [name, key] = claim
     ? [claim[1]!, claim[2]!]
     : kind === "server"
       ? [first, second]
       : [second ?? "", third];
-  if (key === undefined || !isName(name)) throw invalidArgument(place, "a line of name and key");
-  return { kind, name, key: encodeKey(decodeKey(`${place}: the key`, key)), start, end };
+  if (key === undefined || !isName(name)) throw invalidArgument(where, "a line of name and key");
+  return { kind, name, key: encodeKey(decodeKey(`${where}: the key`, key)), start, end };
 }
 
 function indexOf(lines: readonly PeerLine[]): Omit<PeerLines, "lines" | "tail"> {

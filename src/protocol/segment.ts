@@ -118,7 +118,7 @@ export class Segment {
     return this.frames === 0 && this.#records === 0;
   }
 
-  /** Copies a message to its place. False, and it is not in the segment, when there is no room. Allocates nothing. */
+  /** Copies a message into the slot. False, and it is not in the segment, when there is no room. Allocates nothing. */
   append(sequence: number, kind: number, body: Uint8Array): boolean {
     const recordBytes = LENGTH_BYTES + this.#headerBytes + body.length;
     if (!this.#framing.withKind || recordBytes > this.#maxBundleBytes >>> 1) {

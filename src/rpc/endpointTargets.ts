@@ -1,6 +1,6 @@
 // Resolves each endpoint to its addresses: those of its name, or of the hosts that its SRV records name (RFC 2782).
 //
-//   endpoints ──SRV records──▶ places: host, port, priority, weight ──names──▶ targets: addresses
+//   endpoints ──SRV records──▶ hosts: name, port, priority, weight ──names──▶ targets: addresses
 //
 // When a part of a lookup fails, that part keeps the addresses that it had; the other parts are renewed. The cost of an
 // answer is bounded, whatever it holds.
@@ -42,7 +42,7 @@ export interface Target {
 /** RFC 2782: a weight of 0 is for servers that are to be chosen hardly ever where others have more. */
 const LEAST_WEIGHT = 0.01;
 
-interface Place extends Pick<Target, "address" | "endpoint" | "priority" | "weight"> {}
+interface ServiceHost extends Pick<Target, "address" | "endpoint" | "priority" | "weight"> {}
 
 /** What a lookup found. */
 export interface Found {
@@ -101,12 +101,12 @@ class Lookup {
 
   /** At most MOST_ENDPOINTS, no two of them alike. */
   async targetsOf(endpoints: readonly CheckedEndpoint[]): Promise<Target[]> {
-    const places = (await this.#each(endpoints, (endpoint) => this.#placesOf(endpoint))).flat();
+    const hosts = (await this.#each(endpoints, (endpoint) => this.#hostsOf(endpoint))).flat();
     // The first ones in front, where there are too many.
-    places.sort((a, b) => a.priority - b.priority);
+    hosts.sort((a, b) => a.priority - b.priority);
     let left = MOST_ENDPOINTS;
-    const lists = await this.#each(places, async (place) => {
-      const targets = left > 0 ? await this.#targetsAt(place) : [];
+    const lists = await this.#each(hosts, async (host) => {
+      const targets = left > 0 ? await this.#targetsOf(host) : [];
       left -= targets.length;
       return targets;
     });
@@ -133,7 +133,7 @@ class Lookup {
     return results;
   }
 
-  async #placesOf(endpoint: CheckedEndpoint): Promise<Place[]> {
+  async #hostsOf(endpoint: CheckedEndpoint): Promise<ServiceHost[]> {
     const { address, name } = endpoint;
     if (address !== undefined) return [{ endpoint, address, priority: 0, weight: 1 }];
     const records = await this.#known(this.records, this.#oldRecords, name, () => this.#recordsOf(name));
@@ -153,7 +153,7 @@ class Lookup {
     return records.sort((a, b) => a.priority - b.priority).slice(0, MOST_ENDPOINTS);
   }
 
-  async #targetsAt({ endpoint, address, priority, weight }: Place): Promise<Target[]> {
+  async #targetsOf({ endpoint, address, priority, weight }: ServiceHost): Promise<Target[]> {
     const keys = keysText(endpoint);
     if (address.path !== undefined)
       return [{ key: address.path + keys, address, endpoint, family: 0, priority, weight }];
@@ -171,7 +171,7 @@ class Lookup {
     }));
   }
 
-  /** Of a name that several places have, once. */
+  /** Looks a name up once, however many hosts have it. */
   #addressesOf(host: string): Promise<readonly string[]> {
     let found = this.#underWay.get(host);
     if (found === undefined) {

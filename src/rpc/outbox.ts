@@ -28,7 +28,7 @@ import { WaitingSend } from "./waitingSend.ts";
 import type { Writer } from "./writer.ts";
 
 export interface OutboxEvents extends SenderEvents {
-  /** The last of what waited for credit or a place is on its way. */
+  /** The last of what waited for credit or a permit is on its way. */
   onNothingWaits(): void;
 }
 
@@ -84,12 +84,12 @@ export class Outbox {
     return this.sender.pendingBytes + (this.#paid?.bytes ?? 0);
   }
 
-  /** Nothing waits for credit or a place. */
+  /** Nothing waits for credit or a permit. */
   get nothingWaits(): boolean {
     return this.#paid?.isEmpty ?? true;
   }
 
-  /** A short request given now would wait for credit or a place. */
+  /** A short request given now would wait for credit or a permit. */
   get lacksCredit(): boolean {
     return !(this.#paid?.passes(0, true) ?? true);
   }
@@ -141,7 +141,7 @@ export class Outbox {
     this.sender.close(error);
   }
 
-  /** There may be credit, or a place at the peer, for what waits. */
+  /** There may be credit, or a permit of the peer, for what waits. */
   drainPaid(): void {
     if (this.nothingWaits) return;
     this.#paid!.drain();

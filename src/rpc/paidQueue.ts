@@ -32,7 +32,7 @@ export interface PaidQueueEvents {
   dropped(): void;
   /** Why the peer will never take a body of this length, as far as that is known. */
   tooLong(bodyBytes: number): SealwireError | undefined;
-  /** All of the peer's places for requests are taken. */
+  /** All of the peer's permits for requests are taken. */
   readonly requestsFull: boolean;
   /** Something begins to wait for credit. */
   onBlocked(): void;
@@ -43,8 +43,8 @@ export class PaidQueue {
   readonly #events: PaidQueueEvents;
   /** Waits for credit, in order; one-way messages whose senders are told nothing as their bytes. */
   readonly #forCredit = new PackedQueue<Paid>();
-  /** Requests that wait for a place, in order: messages may overtake them. */
-  readonly #forPlace = new Fifo<Paid>();
+  /** Requests that wait for a permit, in order: messages may overtake them. */
+  readonly #forPermit = new Fifo<Paid>();
   /** What waits costs so much. */
   bytes = 0;
   /** The longest body that the peer takes, as far as that is known. */
@@ -58,13 +58,13 @@ export class PaidQueue {
   }
 
   get isEmpty(): boolean {
-    return this.#forCredit.isEmpty && this.#forPlace.isEmpty;
+    return this.#forCredit.isEmpty && this.#forPermit.isEmpty;
   }
 
   /** A body of this length can be sent at once, in its order. */
   passes(bodyBytes: number, isRequest: boolean): boolean {
     if (!this.#balance.positive || !this.#forCredit.isEmpty) return false;
-    if (isRequest && (this.#events.requestsFull || !this.#forPlace.isEmpty)) return false;
+    if (isRequest && (this.#events.requestsFull || !this.#forPermit.isEmpty)) return false;
     return bodyBytes <= this.longestBody;
   }
 
@@ -97,7 +97,7 @@ export class PaidQueue {
     if (this.#draining) return;
     this.#draining = true;
     try {
-      this.#drainPlaces();
+      this.#drainPermits();
       this.#drainCredit();
     } finally {
       this.#draining = false;
@@ -106,15 +106,15 @@ export class PaidQueue {
 
   /** Nothing of it will be sent. */
   clear(error: SealwireError): void {
-    const all = [...this.#forPlace.takeAll(), ...this.#forCredit.clear()];
+    const all = [...this.#forPermit.takeAll(), ...this.#forCredit.clear()];
     this.#count(-this.bytes);
     for (const paid of all) this.#reject(paid, error);
   }
 
-  #drainPlaces(): void {
-    for (let paid = this.#forPlace.first; paid !== undefined; paid = this.#forPlace.first) {
+  #drainPermits(): void {
+    for (let paid = this.#forPermit.first; paid !== undefined; paid = this.#forPermit.first) {
       if (!isOver(paid) && (this.#events.requestsFull || !this.#balance.positive)) return;
-      this.#forPlace.shift();
+      this.#forPermit.shift();
       this.#leave(paid);
     }
   }
@@ -142,15 +142,15 @@ export class PaidQueue {
     return true;
   }
 
-  /** The first, this one, leaves if it may, or goes to wait for a place. */
+  /** The first, this one, leaves if it may, or goes to wait for a permit. */
   #leaves(paid: Paid): boolean {
     const error = isOver(paid) ? undefined : this.#events.tooLong(paid.body.length);
-    const waitsForPlace = !isOver(paid) && paid.request !== undefined && this.#events.requestsFull;
-    const goes = isOver(paid) || error !== undefined || waitsForPlace || this.#mayLeave(paid.body.length);
+    const waitsForPermit = !isOver(paid) && paid.request !== undefined && this.#events.requestsFull;
+    const goes = isOver(paid) || error !== undefined || waitsForPermit || this.#mayLeave(paid.body.length);
     if (!goes) return false;
     this.#forCredit.take();
     if (error !== undefined) this.#fail(paid, error);
-    else if (waitsForPlace) this.#forPlace.push(paid);
+    else if (waitsForPermit) this.#forPermit.push(paid);
     else this.#leave(paid);
     return true;
   }

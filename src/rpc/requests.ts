@@ -88,7 +88,7 @@ export class PendingRequest extends Deadline implements AbortWatcher {
 export class RequestTable {
   readonly #limit: number;
   readonly #firstSequence: number;
-  readonly #keepsPlaces: boolean;
+  readonly #keepsPermits: boolean;
   readonly #onAbandon: (sequence: number) => void;
   #rows: (PendingRequest | undefined)[] = new Array(FIRST_CAPACITY).fill(undefined);
   #nextSequence: number;
@@ -100,20 +100,20 @@ export class RequestTable {
   #occupied = 0;
 
   /**
-   * `firstSequence` is 1 for clients and 2 for servers. `keepsPlaces`: every request has one end of the peer's (v2), and
-   * its place is taken until that comes, whoever gave up before. `onAbandon`: a request timed out or was aborted; its
+   * `firstSequence` is 1 for clients and 2 for servers. `keepsPermits`: every request has one end of the peer's (v2), and
+   * its permit is taken until that comes, whoever gave up before. `onAbandon`: a request timed out or was aborted; its
    * number, 0 for one that was not sent.
    */
   constructor(
     firstSequence: 1 | 2,
     limit: number,
-    keepsPlaces: boolean,
+    keepsPermits: boolean,
     onAbandon: (sequence: number) => void,
   ) {
     this.#firstSequence = firstSequence;
     this.#nextSequence = firstSequence;
     this.#limit = limit;
-    this.#keepsPlaces = keepsPlaces;
+    this.#keepsPermits = keepsPermits;
     this.#onAbandon = onAbandon;
   }
 
@@ -126,7 +126,7 @@ export class RequestTable {
     return this.size >= this.#limit;
   }
 
-  /** Places at the peer that are taken. */
+  /** Permits of the peer that are taken: one for each request that it has not ended. */
   get occupied(): number {
     return this.#occupied;
   }
@@ -164,7 +164,7 @@ export class RequestTable {
     return sequence;
   }
 
-  /** Removes and returns the request of that number; it may have settled before, if places are kept. */
+  /** Removes and returns the request of that number; it may have settled before, if permits are kept. */
   take(sequence: number): PendingRequest | undefined {
     const index = this.#index(sequence);
     const request = this.#rows[index];
@@ -189,14 +189,14 @@ export class RequestTable {
       this.#unsent--;
       request.reject(new SealwireError(error.code, error.message, { cause: error.cause, notBegun: true }));
     } else {
-      if (this.#keepsPlaces) this.#waiting--;
+      if (this.#keepsPermits) this.#waiting--;
       else this.take(sequence);
       request.reject(error);
     }
     this.#onAbandon(sequence);
   }
 
-  /** Rejects some of those that wait. Their numbers and places stay taken until their ends come. */
+  /** Rejects some of those that wait. Their numbers and permits stay taken until their ends come. */
   rejectWhere(isMeant: (sequence: number) => boolean, error: SealwireError): void {
     for (const request of this.#rows) {
       if (request === undefined || request.settled || !isMeant(request.sequence)) continue;

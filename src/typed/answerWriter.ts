@@ -12,17 +12,17 @@ import { type ErrorParts, ownError, partsOfError } from "./rpcError.ts";
 import type { ScopeOwner, ServedScope } from "./servedScope.ts";
 import type { ServedStreams } from "./servedStreams.ts";
 import {
-  decodePlaces,
-  encodePlaces,
+  decodeStreamPaths,
+  encodeStreamPaths,
   MAX_VALUE_STREAMS,
   prepareTypedHead,
-  type StreamPlace,
+  type StreamPath,
   speaksTyped,
   type TypedHead,
   typedHead,
   What,
 } from "./typedHead.ts";
-import { findStreams, isStream, placed, withoutStreams } from "./valueStreams.ts";
+import { findStreams, isStream, withoutStreams, withStream } from "./valueStreams.ts";
 
 const NO_BYTES = new Uint8Array(0);
 /** A wrapper that stands in its place may keep a body. */
@@ -67,7 +67,7 @@ export class AnswerWriter {
     const { body } = message;
     const args = body.length === 0 ? [] : this.#decode(body);
     if (!Array.isArray(args)) throw badBody("the body is no array of arguments");
-    if (head.streams !== undefined) this.#placeStreams(message, head.streams, args, owner.scope);
+    if (head.streams !== undefined) this.#insertStreams(message, head.streams, args, owner.scope);
     return args;
   }
 
@@ -79,18 +79,18 @@ export class AnswerWriter {
     }
   }
 
-  #placeStreams(message: Message, bytes: Uint8Array, args: unknown[], scope: ServedScope): void {
-    const places = decodePlaces(bytes);
-    if (places === undefined) throw badBody("the list of its streams is malformed");
+  #insertStreams(message: Message, bytes: Uint8Array, args: unknown[], scope: ServedScope): void {
+    const streamPaths = decodeStreamPaths(bytes);
+    if (streamPaths === undefined) throw badBody("the list of its streams is malformed");
     const { connection } = message;
     // All are taken first: a call that fails here leaves none behind.
-    const readers = places.map(({ number }) => this.#streams.take(connection, number, this.codec));
+    const readers = streamPaths.map(({ number }) => this.#streams.take(connection, number, this.codec));
     for (const reader of readers) if (reader !== undefined) scope.addReader(reader);
-    for (const [i, { number, path }] of places.entries()) {
+    for (const [i, { number, path }] of streamPaths.entries()) {
       const reader = readers[i];
       if (reader === undefined)
         throw ownError("ERR_NO_STREAM", `the stream ${number} of an argument is not there`);
-      if (path.length === 0 || placed(args, path, reader) === undefined) {
+      if (path.length === 0 || withStream(args, path, reader) === undefined) {
         throw badBody("there is no place for one of its streams");
       }
     }
@@ -126,7 +126,7 @@ export class AnswerWriter {
     if (found === undefined)
       throw ownError("ERR_BAD_ANSWER", `a value has at most ${MAX_VALUE_STREAMS} streams`);
     const { connection } = message;
-    const places: StreamPlace[] = [];
+    const streamPaths: StreamPath[] = [];
     const producers = found.map(({ stream }) => new Producer(stream, this.codec));
     let sent = false;
     try {
@@ -134,13 +134,13 @@ export class AnswerWriter {
       const body = bare === undefined ? NO_BYTES : this.codec.encode(bare);
       for (const [i, { path }] of found.entries()) {
         scope.streamOffered();
-        places.push({ number: this.#streams.offer(connection, producers[i]!, scope), path });
+        streamPaths.push({ number: this.#streams.offer(connection, producers[i]!, scope), path });
       }
       const what = idempotent ? What.idempotentValue : What.value;
-      sent = message.reply(body, typedHead(this.codec, what, { streams: encodePlaces(places) }));
+      sent = message.reply(body, typedHead(this.codec, what, { streams: encodeStreamPaths(streamPaths) }));
     } finally {
       if (!sent) {
-        for (const { number } of places) this.#streams.withdraw(connection, number);
+        for (const { number } of streamPaths) this.#streams.withdraw(connection, number);
         for (const producer of producers) void producer.leave();
       }
     }

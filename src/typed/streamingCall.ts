@@ -12,8 +12,15 @@ import type { RemoteOptions } from "./remote.ts";
 import { receivedError } from "./rpcError.ts";
 import { type StreamEnds, StreamReader } from "./streamReader.ts";
 import type { TypedCaller } from "./typedCaller.ts";
-import { decodePlaces, encodePlaces, headOfAnswer, type StreamPlace, typedHead, What } from "./typedHead.ts";
-import { type FoundStream, placed, withoutStreams } from "./valueStreams.ts";
+import {
+  decodeStreamPaths,
+  encodeStreamPaths,
+  headOfAnswer,
+  type StreamPath,
+  typedHead,
+  What,
+} from "./typedHead.ts";
+import { type FoundStream, withoutStreams, withStream } from "./valueStreams.ts";
 
 const NO_BYTES = new Uint8Array(0);
 /** Numbers of announced streams: of a connection, whichever `typed` object uses it. */
@@ -89,13 +96,17 @@ export class StreamingCall {
   ): Promise<{ readonly call: Call; readonly body: Uint8Array }> {
     const body = encode(withoutStreams(args, this.#found) as unknown[]);
     const connection = await connectionOf(caller, this.#options?.timeoutMs);
-    const places: StreamPlace[] = [];
+    const streamPaths: StreamPath[] = [];
     for (const [i, { path }] of this.#found.entries()) {
-      places.push({ number: this.#announce(connection, this.#producers[i]!), path });
+      streamPaths.push({ number: this.#announce(connection, this.#producers[i]!), path });
     }
     const { timeoutMs, traceParent } = this.#options ?? {};
     const call = connection.call(body, {
-      head: typedHead(this.#codec, what, { method: this.#name, traceParent, streams: encodePlaces(places) }),
+      head: typedHead(this.#codec, what, {
+        method: this.#name,
+        traceParent,
+        streams: encodeStreamPaths(streamPaths),
+      }),
       streams: false,
       timeoutMs: timeoutMs === undefined ? undefined : leftOf(this.#endsAt),
       signal: this.#abort.signal,
@@ -182,17 +193,17 @@ export function openStreams(
   options: RemoteOptions | undefined,
   streaming: StreamingCall | undefined,
 ): unknown {
-  const places = decodePlaces(bytes);
+  const streamPaths = decodeStreamPaths(bytes);
   const { connection } = call;
-  if (places === undefined || connection === undefined) throw badPlaces(name);
+  if (streamPaths === undefined || connection === undefined) throw badStreamPaths(name);
   const readers: StreamReader[] = [];
   let whole = value;
   try {
-    for (const { number, path } of places) {
+    for (const { number, path } of streamPaths) {
       const reader = openStream(codec, name, connection, number, options, streaming);
       readers.push(reader);
-      whole = placed(whole, path, reader);
-      if (whole === undefined) throw badPlaces(name);
+      whole = withStream(whole, path, reader);
+      if (whole === undefined) throw badStreamPaths(name);
     }
   } catch (error) {
     for (const reader of readers) reader.leave();
@@ -201,7 +212,7 @@ export function openStreams(
   return whole;
 }
 
-function badPlaces(name: string): Error {
+function badStreamPaths(name: string): Error {
   return receivedError("ERR_BAD_ANSWER", "the list of the answer's streams is malformed", undefined, name);
 }
 

@@ -123,15 +123,15 @@ export function headOfAnswer(call: Call): TypedHead | null {
   return call.sharedAnswerHead === undefined ? null : readShared(call.sharedAnswerHead);
 }
 
-/** A stream and where in a value it stands. */
-export interface StreamPlace {
+/** The number of a stream, and the path of the property that holds it in a value. */
+export interface StreamPath {
   readonly number: number;
   readonly path: readonly string[];
 }
 
-export function encodePlaces(places: readonly StreamPlace[]): Uint8Array {
+export function encodeStreamPaths(streamPaths: readonly StreamPath[]): Uint8Array {
   const bytes: number[] = [];
-  for (const { number, path } of places) {
+  for (const { number, path } of streamPaths) {
     bytes.push(number >>> 24, (number >>> 16) & 255, (number >>> 8) & 255, number & 255, path.length);
     for (const key of path) {
       const text = encodeText(key);
@@ -142,10 +142,10 @@ export function encodePlaces(places: readonly StreamPlace[]): Uint8Array {
 }
 
 /** Undefined for what is malformed or above the limits. */
-export function decodePlaces(bytes: Uint8Array): StreamPlace[] | undefined {
-  const places: StreamPlace[] = [];
+export function decodeStreamPaths(bytes: Uint8Array): StreamPath[] | undefined {
+  const streamPaths: StreamPath[] = [];
   for (let at = 0; at < bytes.length; ) {
-    if (places.length === MAX_VALUE_STREAMS || at + 5 > bytes.length) return undefined;
+    if (streamPaths.length === MAX_VALUE_STREAMS || at + 5 > bytes.length) return undefined;
     const number = readU32(bytes, at);
     const steps = bytes[at + 4]!;
     at += 5;
@@ -157,7 +157,7 @@ export function decodePlaces(bytes: Uint8Array): StreamPlace[] | undefined {
       path.push(decodeText(viewOf(bytes, at + 2, end)));
       at = end;
     }
-    places.push({ number, path });
+    streamPaths.push({ number, path });
   }
-  return places;
+  return streamPaths;
 }

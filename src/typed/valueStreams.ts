@@ -21,7 +21,7 @@ export function isStream(value: unknown): value is AsyncIterable<unknown> {
   );
 }
 
-/** The streams in plain objects and arrays, at any place. Undefined when there are more than a value may have. */
+/** The streams in plain objects and arrays, at any depth up to the limit. Undefined when there are more than a value may have. */
 export function findStreams(value: unknown): FoundStream[] | undefined {
   const found: FoundStream[] = [];
   let left = MAX_LOOKED_AT;
@@ -57,9 +57,9 @@ function replaced(value: unknown, path: readonly string[], at: number): unknown 
 
 /**
  * Puts what arrives as a stream where it belongs: into an own property that is null, and nowhere else. Returns the value,
- * which is the stream itself for an empty path; undefined where there is no such place.
+ * which is the stream itself for an empty path; undefined where there is no such property.
  */
-export function placed(value: unknown, path: readonly string[], stream: unknown): unknown {
+export function withStream(value: unknown, path: readonly string[], stream: unknown): unknown {
   if (path.length === 0) return value === undefined ? stream : undefined;
   let at: unknown = value;
   for (const key of path.slice(0, -1)) {

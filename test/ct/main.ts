@@ -10,11 +10,11 @@ const WARM_UP = 300;
 
 function measure({ calls, prepare, run }: Target, untilMs: number): [number[], number[]] {
   const times: [number[], number[]] = [[], []];
-  const place = new Uint8Array(prepare(0).length);
-  const once = (input: Uint8Array): number => {
-    place.set(input);
+  const input = new Uint8Array(prepare(0).length);
+  const once = (bytes: Uint8Array): number => {
+    input.set(bytes);
     const start = process.hrtime.bigint();
-    for (let i = 0; i < calls; i++) run(place);
+    for (let i = 0; i < calls; i++) run(input);
     return Number(process.hrtime.bigint() - start);
   };
   for (let i = 0; i < WARM_UP; i++) once(prepare((i & 1) as 0 | 1));

@@ -14,7 +14,7 @@ export interface Target {
   readonly calls: number;
   /** An input of a class, made before anything is timed; secrets only differ. */
   prepare(which: 0 | 1): Uint8Array;
-  /** Takes the input, which lies at the same place each time. */
+  /** Takes the input, which lies at the same address each time. */
   run(input: Uint8Array): unknown;
   /** A leak that was planted: the test has to find it. */
   readonly leaks?: boolean;

@@ -149,8 +149,8 @@ function someBody(random: Random): Uint8Array {
   return random.chance(0.2) ? mutated(random, body) : body;
 }
 
-/** Places of streams: numbers that were announced or not, at keys that are there or not. */
-function places(random: Random): Uint8Array {
+/** Paths of streams: numbers that were announced or not, at keys that are there or not. */
+function streamPaths(random: Random): Uint8Array {
   const entries = Array.from({ length: random.pick([0, 1, 1, 2, 17]) }, () => {
     const keys = Array.from({ length: random.pick([0, 1, 1, 1, 2, 17]) }, () =>
       text(random.pick(["0", "0", "1", "__proto__", "length", "a", ""])),
@@ -168,7 +168,7 @@ function someCall(random: Random): Uint8Array {
   if (what === 3 || what === 4) field.push(0, 0, 0, random.between(0, 4));
   const bytes = Uint8Array.from(field);
   const fields = new Map<number, Uint8Array>([[255, random.chance(0.03) ? mutated(random, bytes) : bytes]]);
-  if (random.chance(0.3)) fields.set(254, places(random));
+  if (random.chance(0.3)) fields.set(254, streamPaths(random));
   const head = {
     method: random.pick(names),
     contentType: random.chance(0.95) ? 1 : random.between(0, 255),

@@ -10,7 +10,7 @@ export type Fault =
   | "credit is lost on cancel"
   | "an answer waits for good behind items that nobody takes"
   | "credit that was withheld is forgotten"
-  | "a place is free before the end";
+  | "a permit is free before the end";
 
 export interface CallSpec {
   readonly from: 0 | 1;
@@ -31,11 +31,11 @@ export interface Scenario {
   /** Costs of the one-way messages of each end. */
   readonly messages: readonly [readonly number[], readonly number[]];
   readonly calls: readonly CallSpec[];
-  /** Message credit, stream credit, handlers, places for requests, unsent records before it counts as pressure. */
+  /** Message credit, stream credit, handlers, permits for requests, unsent records before it counts as pressure. */
   readonly window: number;
   readonly streamWindow: number;
   readonly handlers: number;
-  readonly places: number;
+  readonly permits: number;
   readonly pressure: number;
   /** Records that the network holds in each direction. */
   readonly network: number;
@@ -68,7 +68,7 @@ interface Call {
 
 interface End {
   balance: number;
-  /** Waits for credit or a place: calls by number, messages as -1 - cost. */
+  /** Waits for credit or a permit: calls by number, messages as -1 - cost. */
   paid: number[];
   out: Rec[];
   room: number[];
@@ -199,7 +199,7 @@ export class FlowModel {
     const { calls, ends } = state;
     const made = calls.filter((call) => call.caller !== "unmade");
     if (made.some((call) => !call.settled)) return "deadlock: a call never settles";
-    if (made.some((call) => call.caller !== "over")) return "a request has no end: its place is lost";
+    if (made.some((call) => call.caller !== "over")) return "a request has no end: its permit is lost";
     if (ends.some((end) => end.paid.length > 0 || end.room.length > 0))
       return "deadlock: messages wait for good";
     if (calls.some((call) => call.answerer === "runs")) return "deadlock: a handler never ends";
@@ -225,7 +225,7 @@ export class FlowModel {
     this.#drainPaid(e);
   }
 
-  /** Requests that wait for a place let messages pass; what waits for credit waits in order. */
+  /** Requests that wait for a permit let messages pass; what waits for credit waits in order. */
   #drainPaid(e: 0 | 1): void {
     const end = this.#s.ends[e];
     if (this.#faults.has("one queue for what is paid and what is free")) {
@@ -235,7 +235,7 @@ export class FlowModel {
     for (let i = 0; i < end.paid.length; ) {
       const id = end.paid[i]!;
       if (!this.#hasCredit(e, id)) return;
-      if (id >= 0 && this.#placesTaken(e) >= this.scenario.places) {
+      if (id >= 0 && this.#permitsTaken(e) >= this.scenario.permits) {
         i++;
         continue;
       }
@@ -263,8 +263,8 @@ export class FlowModel {
     if (id >= 0) this.#s.calls[id]!.caller = "sent";
   }
 
-  #placesTaken(e: 0 | 1): number {
-    const early = this.#faults.has("a place is free before the end");
+  #permitsTaken(e: 0 | 1): number {
+    const early = this.#faults.has("a permit is free before the end");
     return this.#s.calls.filter(
       (call, id) => this.scenario.calls[id]!.from === e && call.caller === "sent" && !(early && call.settled),
     ).length;
@@ -276,7 +276,7 @@ export class FlowModel {
     if (!this.#faults.has("one queue for what is paid and what is free")) return true;
     if (first[0] === "message") return this.#hasCredit(e, -1 - first[2]);
     if (first[0] !== "request" || this.#s.calls[first[1]]!.caller !== "waits") return true;
-    return this.#hasCredit(e, first[1]) && this.#placesTaken(e) < this.scenario.places;
+    return this.#hasCredit(e, first[1]) && this.#permitsTaken(e) < this.scenario.permits;
   }
 
   /** A stream with something to send, and credit for it. */
@@ -381,7 +381,7 @@ export class FlowModel {
     const open = this.#s.calls.filter(
       (call, i) => this.scenario.calls[i]!.from !== e && call.answerer !== "none" && call.answerer !== "over",
     ).length;
-    if (open >= this.scenario.places) this.#s.fault = "more requests than places";
+    if (open >= this.scenario.permits) this.#s.fault = "more requests than permits";
     this.#s.calls[id]!.answerer = "waits";
   }
 
@@ -474,7 +474,7 @@ export class FlowModel {
     call.streams[0].unsent = 0;
     call.streams[0].fin = 2;
     end.out.push(["cancel", id, 0]);
-    if (this.#faults.has("a place is free before the end")) this.#drainPaid(this.scenario.calls[id]!.from);
+    if (this.#faults.has("a permit is free before the end")) this.#drainPaid(this.scenario.calls[id]!.from);
   }
 
   #cancelArrived(e: 0 | 1, id: number): void {

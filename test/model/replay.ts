@@ -130,10 +130,10 @@ export class Replay {
     this.#end.resolve();
     for (const e of [0, 1] as const) for (let i = 0; i < 4; i++) this.#send(e, 2);
     const links = this.#connections.map((connection) => (connection as unknown as RpcConnection).link);
-    const placesTaken = (): boolean => links.some(({ requests }) => requests.occupied > 0);
+    const permitsTaken = (): boolean => links.some(({ requests }) => requests.occupied > 0);
     const creditIsHeld = (): boolean => links.some(({ arrivals }) => arrivals.credit.held !== 0);
-    await this.#pump(() => this.#open.size === 0 && !placesTaken() && !creditIsHeld());
-    if (placesTaken()) this.wrong.push("a place is lost");
+    await this.#pump(() => this.#open.size === 0 && !permitsTaken() && !creditIsHeld());
+    if (permitsTaken()) this.wrong.push("a permit is lost");
     if (creditIsHeld()) this.wrong.push("credit is lost");
   }
 

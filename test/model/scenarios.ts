@@ -2,7 +2,7 @@
 
 import type { Fault, Scenario } from "./flowModel.ts";
 
-const small = { window: 2, streamWindow: 1, handlers: 1, places: 2, pressure: 1, network: 1 } as const;
+const small = { window: 2, streamWindow: 1, handlers: 1, permits: 2, pressure: 1, network: 1 } as const;
 
 export const scenarios: readonly Scenario[] = [
   {
@@ -30,7 +30,7 @@ export const scenarios: readonly Scenario[] = [
     ...small,
     name: "a call back while requests wait for credit",
     window: 1,
-    places: 3,
+    permits: 3,
     messages: [[], []],
     calls: [
       { from: 0, cost: 1 },
@@ -43,7 +43,7 @@ export const scenarios: readonly Scenario[] = [
     ...small,
     name: "refusals under pressure",
     window: 1,
-    places: 3,
+    permits: 3,
     pressure: 0,
     messages: [[], [1, 1]],
     calls: [
@@ -70,8 +70,8 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     ...small,
-    name: "more requests than places",
-    places: 1,
+    name: "more requests than permits",
+    permits: 1,
     messages: [[1], []],
     calls: [
       { from: 0, cost: 1, mayCancel: true },
@@ -118,10 +118,10 @@ export const plantedFaults: readonly [fault: Fault, scenario: string, finding: R
   [
     "an answer waits for good behind items that nobody takes",
     "streams both ways, left and cancelled",
-    /place is lost/,
+    /permit is lost/,
   ],
   ["credit that was withheld is forgotten", "refusals under pressure", /deadlock/],
-  ["a place is free before the end", "more requests than places", /more requests than places/],
+  ["a permit is free before the end", "more requests than permits", /more requests than permits/],
 ];
 
 /** Deeper: more of everything. */

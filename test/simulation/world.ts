@@ -78,8 +78,8 @@ function weatherOf(random: Random, calm: boolean): Weather {
 
 /** What bodies are cut from: each byte is three more than the one before it. */
 const PATTERN = Uint8Array.from({ length: 256 + 70_000 }, (_, i) => 3 * i);
-/** 3 · 171 ≡ 1 mod 256: where a byte of this value stands. */
-const placeOf = (byte: number): number => (byte * 171) & 0xff;
+/** 3 · 171 ≡ 1 mod 256: the index of a byte of this value. */
+const patternIndexOf = (byte: number): number => (byte * 171) & 0xff;
 
 class World {
   readonly #random = loop.random;
@@ -235,7 +235,7 @@ class World {
     view.setUint32(4, number);
     view.setUint32(8, behaviour);
     view.setUint32(12, length);
-    const from = placeOf(id + number * 7);
+    const from = patternIndexOf(id + number * 7);
     body.set(PATTERN.subarray(from, from + length), HEADER_BYTES);
     return body;
   }
@@ -252,7 +252,7 @@ class World {
     if (body.length < HEADER_BYTES) return this.#damaged();
     const [id, number, behaviour, length] = [0, 4, 8, 12].map((at) => view.getUint32(at)) as number[];
     if (body.length !== HEADER_BYTES + length!) return this.#damaged();
-    const from = placeOf(id! + number! * 7);
+    const from = patternIndexOf(id! + number! * 7);
     if (Buffer.compare(body.subarray(HEADER_BYTES), PATTERN.subarray(from, from + length!)) !== 0)
       return this.#damaged();
     return { id: id!, number: number!, behaviour: behaviour! };
@@ -404,7 +404,7 @@ class World {
     if (!watched.signal.aborted) {
       await new Promise<void>((resolve) => {
         watched.signal.addEventListener("abort", () => resolve());
-        // Nobody gives up on a request: handlers that wait would take all places for ever.
+        // Nobody gives up on a request: handlers that wait would take all permits for ever.
         if (this.#reusesNumbers || this.#busy) loop.after(this.#random.next() * 2_000, resolve);
         // Nor does anybody cancel what is answered; in v2, messages that wait for the credit behind it have no time-out.
         else if (!this.#v1 && !message.expectsReply) loop.after(this.#random.next() * 10_000, resolve);

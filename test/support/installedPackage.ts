@@ -23,11 +23,11 @@ function npm(args: string[], cwd: string): string {
 }
 
 export function installPackage(): InstalledPackage {
-  const place = mkdtempSync(join(tmpdir(), "sealwire-installed-"));
-  const folder = join(place, "consumer");
-  const pack = ["pack", "--json", "--ignore-scripts", "--pack-destination", place];
+  const scratch = mkdtempSync(join(tmpdir(), "sealwire-installed-"));
+  const folder = join(scratch, "consumer");
+  const pack = ["pack", "--json", "--ignore-scripts", "--pack-destination", scratch];
   const [packed] = JSON.parse(npm(pack, repositoryRoot));
-  const tarball = join(place, packed.filename);
+  const tarball = join(scratch, packed.filename);
   mkdirSync(folder);
   const write = (name: string, text: string): string => {
     const path = join(folder, name);
@@ -42,6 +42,6 @@ export function installPackage(): InstalledPackage {
     tarball,
     files: packed.files.map((file: { path: string }) => file.path),
     write,
-    remove: () => rmSync(place, { recursive: true, force: true }),
+    remove: () => rmSync(scratch, { recursive: true, force: true }),
   };
 }

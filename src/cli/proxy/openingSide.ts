@@ -62,7 +62,7 @@ async function carry(message: Message, options: OpeningOptions, counts: ProxyCou
   }
 }
 
-/** Starts to listen. Every call takes a place until its plain connection is gone. */
+/** Starts to listen. Every call counts until its plain connection is gone. */
 export function listenSealed(options: OpeningOptions, keys: AllKeys, counts: ProxyCounts): Promise<Server> {
   const { most, balancers, timeoutMs, graceMs, onConnectionState } = options;
   const streams = Math.max(most, LEAST_STREAMS);

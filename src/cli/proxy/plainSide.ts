@@ -13,16 +13,16 @@ const loopback = new AddressRanges("loopback", ["127.0.0.0/8", "::1/128"]);
 const ALSO_FOR_OTHERS = 0o177;
 const BACKLOG = 1_024;
 
-/** An address without a name in it, or a path. */
-type Place = { readonly path: string } | { readonly host: string; readonly port: number };
+/** What sockets take: an IP address and a port, or a path. */
+type SocketAddress = { readonly path: string } | { readonly host: string; readonly port: number };
 
 export interface PlainOptions {
   /** The plain side may leave this machine. */
   readonly anywhere: boolean;
 }
 
-/** All places that an address stands for, names resolved now. */
-async function placesOf(address: Target, { anywhere }: PlainOptions): Promise<Place[]> {
+/** Every socket address that `address` stands for, names resolved now. */
+async function socketAddressesOf(address: Target, { anywhere }: PlainOptions): Promise<SocketAddress[]> {
   if ("path" in address) return [address];
   const { host, port } = address;
   const found = (await lookup(host, { all: true, verbatim: true })).map((entry) => entry.address);
@@ -35,9 +35,9 @@ async function placesOf(address: Target, { anywhere }: PlainOptions): Promise<Pl
 }
 
 /** @throws what the runtime says, or the reason of `signal` */
-function dialPlace(place: Place, signal: AbortSignal): Promise<PlainSocket> {
+function dialOne(to: SocketAddress, signal: AbortSignal): Promise<PlainSocket> {
   return new Promise((resolve, reject) => {
-    const socket: Socket = connect({ ...place, allowHalfOpen: true });
+    const socket: Socket = connect({ ...to, allowHalfOpen: true });
     const plain = new PlainSocket(socket);
     const aborted = (): void => {
       socket.destroy();
@@ -70,10 +70,10 @@ export async function dialPlain(
 ): Promise<PlainSocket> {
   const either = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
   let error: unknown;
-  for (const place of await placesOf(address, options)) {
+  for (const to of await socketAddressesOf(address, options)) {
     either.throwIfAborted();
     try {
-      return await dialPlace(place, either);
+      return await dialOne(to, either);
     } catch (failure) {
       error = failure;
     }
@@ -94,7 +94,7 @@ export async function listenPlain(
   options: PlainOptions,
   accept: (plain: PlainSocket) => void,
 ): Promise<PlainListener> {
-  const [place] = await placesOf(address, options);
+  const [own] = await socketAddressesOf(address, options);
   const server: Server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) =>
     accept(new PlainSocket(socket)),
   );
@@ -102,7 +102,7 @@ export async function listenPlain(
   try {
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen({ ...place, backlog: BACKLOG }, resolve);
+      server.listen({ ...own, backlog: BACKLOG }, resolve);
     });
   } catch (cause) {
     throw new CommandError("unreachable", "the plain side can't listen", { cause });

@@ -42,7 +42,7 @@ const characters = Array.from({ length: 0x80 }, (_, code) => String.fromCharCode
 /** Powers of ten that a number of 64 bits holds exactly. */
 const powers = Array.from({ length: MOST_DIGITS + 1 }, (_, exponent) => 10 ** exponent);
 
-/** Names of properties that were read before, each at the place of its hash. What it holds alive is short. */
+/** Names of properties that were read before, each at the index of its hash. What it holds alive is short. */
 const names: (string | undefined)[] = new Array<string | undefined>(256).fill(undefined);
 const LONGEST_NAME = 32;
 

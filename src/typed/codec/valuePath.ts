@@ -1,4 +1,4 @@
-// Names the place of a value within another, in the manner of RFC 9535 (JSONPath): `$.users[3].born`. JSONPath does not
+// Names where a value is within another, in the manner of RFC 9535 (JSONPath): `$.users[3].born`. JSONPath does not
 // know Maps and Sets; their entries are written as the calls that return them.
 
 import { SealwireError } from "../../base/errors.ts";

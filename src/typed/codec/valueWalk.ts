@@ -127,7 +127,7 @@ export abstract class ValueWalk {
     const first = new Map<object, number>();
     this.#parents.forEach((parent, i) => {
       const steps = this.#stepsTo[i]!;
-      // A container and the mark around it stand in one place.
+      // A container and the mark around it have one path.
       if ((first.get(parent) ?? steps) !== steps)
         throw notEncodable(this.#steps.slice(0, steps), "it is a cycle");
       first.set(parent, steps);

@@ -269,19 +269,19 @@ test("which partial frames are collected in a slot: long ones that fit", () => {
 
 test("a slot is wiped when its frame was delivered or given up", () => {
   const stream = streamOf([body(40_000, 1)]);
-  const places: [number, number][] = [];
+  const bounds: [number, number][] = [];
   for (const deliver of [true, false]) {
     const sink = new Collector();
-    sink.frames = (start, end) => places.push([start, end]);
+    sink.frames = (start, end) => bounds.push([start, end]);
     const reader = new FrameReader(sink, MIN, MAX);
     reader.read(stream.subarray(0, -1));
     if (deliver) reader.read(stream.subarray(-1));
     else reader.stop();
     // Both took the same slot, the last one that was given back.
-    const [start, end] = places[0]!;
+    const [start, end] = bounds[0]!;
     assert.ok(memory.subarray(start, end).every((byte) => byte === 0));
   }
-  assert.equal(places.length, 1);
+  assert.equal(bounds.length, 1);
 });
 
 test("pieces of large frames are used again, and no more than a limit of them is kept", () => {
@@ -321,7 +321,7 @@ test("bytes of an unfinished frame are unread from the first one to the one befo
   }
 });
 
-test("a reader that was stopped keeps nothing of what comes, at any place in a frame", () => {
+test("a reader that was stopped keeps nothing of what comes, anywhere in a frame", () => {
   for (const length of [MIN, PARTIAL_SLOT_FROM_BYTES, MAX_SMALL_FRAME_BYTES + 1]) {
     const stream = streamOf([body(length, 1)]);
     for (const at of [1, LENGTH_BYTES, LENGTH_BYTES + 1, stream.length]) {

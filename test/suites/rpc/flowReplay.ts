@@ -1,5 +1,5 @@
 // Ways through the flow model (test/model), gone again by two real connections over a network in memory: whatever the order,
-// everything settles, every place comes back, and all credit is there at the end.
+// everything settles, every permit comes back, and all credit is there at the end.
 
 import assert from "node:assert/strict";
 import { FlowModel } from "../../model/flowModel.ts";

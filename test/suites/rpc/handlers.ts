@@ -440,7 +440,7 @@ test("requests that were cancelled and never answered are not kept, and each get
   const server = await startServer({
     ...v2.options,
     maxConcurrentHandlers: 4,
-    // A request that is kept keeps its place: three times 100 of them don't fit.
+    // A request that is kept keeps its permit: three times 100 of them don't fit.
     maxRequests: 128,
     onMessage: (message) => void signals.push(message.signal),
   });

@@ -27,7 +27,7 @@ const options: TestOptions = existsSync("/proc/self/mem")
   ? { timeoutMs: 120_000 }
   : { skip: "no /proc/self/mem" };
 
-/** More connections than the module has places for expanded keys. */
+/** More connections than the module has entries for expanded keys. */
 const EXPANDED_KEYS = 40;
 
 const random = randomBytes;
@@ -102,16 +102,16 @@ async function stop(client: Client, server: Server, factories: readonly Handshak
 
 const newSecrets = () => [new HiddenSecret("psk", random(32))];
 
-test("a planted copy is found, at any place, until it is wiped", options, () => {
+test("a planted copy is found, wherever it is, until it is wiped", options, () => {
   const secret = new HiddenSecret("planted", random(32));
-  const places = [new Uint8Array(1_000), Buffer.alloc(5_000_000)];
-  for (const place of places) {
+  const copies = [new Uint8Array(1_000), Buffer.alloc(5_000_000)];
+  for (const copy of copies) {
     const revealed = secret.reveal();
-    place.set(revealed, place.length - 77);
+    copy.set(revealed, copy.length - 77);
     revealed.fill(0);
   }
-  assert.ok(findSecrets([secret]).found.planted! >= places.length);
-  for (const place of places) place.fill(0);
+  assert.ok(findSecrets([secret]).found.planted! >= copies.length);
+  for (const copy of copies) copy.fill(0);
   assert.deepEqual(findSecrets([secret]).found, {});
 });
 
@@ -365,7 +365,7 @@ test("nothing is left of keys of protocol v1", options, async () => {
 });
 
 test(
-  "nothing is left of keys that were replaced, or that more connections than places in the module pushed out",
+  "nothing is left of keys that were replaced, or that more connections than entries in the module pushed out",
   options,
   async () => {
     const secrets = newSecrets();

@@ -247,7 +247,7 @@ test("requests above the peer's number wait here, with their deadlines running a
     assert.equal(fromText(body), `${i}`);
     asked.push(sequence);
   }
-  // A one-way message waits for no place.
+  // A one-way message waits for no permit.
   await client.send(text("one way"));
   assert.equal(fromText((await session.receive()).body), "one way");
   controller.abort();
@@ -265,7 +265,7 @@ test("requests above the peer's number wait here, with their deadlines running a
   await listener.close();
 });
 
-test("a cancelled request keeps its place until its end comes", async () => {
+test("a cancelled request keeps its permit until its end comes", async () => {
   const listener = await RawListener.listen();
   const client = startClient({ ...v2.options, port: listener.port, maxConnections: 1 });
   const controller = new AbortController();

@@ -286,7 +286,7 @@ test("an answer that waits behind items: it comes after them, or a cancel ends i
   assert.equal((await iterator.next()).done, true);
   assert.equal(fromText(await call.answer), "behind");
 
-  // Nobody takes the items: the place of the request is free again all the same.
+  // Nobody takes the items: the permit of the request is free again all the same.
   const controllers = Array.from({ length: 128 }, () => new AbortController());
   const calls = controllers.map(({ signal }) => client.call(EMPTY, { signal }));
   for (const each of calls) each[Symbol.asyncIterator]();
