@@ -71,7 +71,7 @@ export class MemoryAdapter implements Adapter {
   readonly #latencyMs: number;
   readonly #listeners = new Map<string, Accept>();
   /** The clients' ends of connections; those that are closed leave when others come. */
-  readonly #ends = new Set<MemorySocket>();
+  readonly #clients = new Set<MemorySocket>();
   /** Names by the addresses that `resolve` gave them. */
   readonly #names = new Map<string, string>();
   #held = false;
@@ -136,9 +136,9 @@ export class MemoryAdapter implements Adapter {
 
   async cut(): Promise<number> {
     const open = this.#open();
-    for (const end of open) {
-      end.close(new ResetError("the network was cut"));
-      end.peer.close(new ResetError("the network was cut"));
+    for (const client of open) {
+      client.close(new ResetError("the network was cut"));
+      client.peer.close(new ResetError("the network was cut"));
     }
     // Behind what tells both ends.
     await new Promise<void>((resolve) => this.#conditions.after(0, resolve));
@@ -147,20 +147,20 @@ export class MemoryAdapter implements Adapter {
 
   hold(): void {
     this.#held = true;
-    for (const end of this.#open()) holdBoth(end);
+    for (const client of this.#open()) holdBoth(client);
   }
 
   release(): void {
     this.#held = false;
-    for (const end of this.#open()) {
-      end.endStall();
-      end.peer.endStall();
+    for (const client of this.#open()) {
+      client.endStall();
+      client.peer.endStall();
     }
   }
 
   #open(): MemorySocket[] {
-    for (const end of this.#ends) if (end.closed && end.peer.closed) this.#ends.delete(end);
-    return [...this.#ends];
+    for (const client of this.#clients) if (client.closed && client.peer.closed) this.#clients.delete(client);
+    return [...this.#clients];
   }
 
   #acceptOf(address: Address): Accept | undefined {
@@ -192,14 +192,14 @@ export class MemoryAdapter implements Adapter {
     server.peer = client;
     client.events = events;
     this.#open();
-    this.#ends.add(client);
+    this.#clients.add(client);
     if (this.#held) holdBoth(client);
     server.events = accept(server);
     events.onConnected(client);
   }
 }
 
-function holdBoth(end: MemorySocket): void {
-  end.stall(Number.POSITIVE_INFINITY);
-  end.peer.stall(Number.POSITIVE_INFINITY);
+function holdBoth(client: MemorySocket): void {
+  client.stall(Number.POSITIVE_INFINITY);
+  client.peer.stall(Number.POSITIVE_INFINITY);
 }

@@ -11,8 +11,8 @@ export class AddressShare<Socket> {
   places = 0;
   /** Sockets that are not gone. */
   sockets = 0;
-  /** Among the addresses that have ready sockets. */
-  readonly turn = new Position<AddressShare<Socket>>(this);
+  /** In the line of the addresses that have ready sockets. */
+  readonly position = new Position<AddressShare<Socket>>(this);
 
   constructor(address: string) {
     this.address = address;

@@ -44,7 +44,7 @@ export class Admission {
   /** The addresses that have sockets. */
   readonly shares = new Map<string, Share>();
   readonly #waiting: WaitingSockets;
-  readonly #turns = new Line<Share>();
+  readonly #addresses = new Line<Share>();
   /** Sockets that count against the limit of connections. */
   #places = 0;
   #admitting = false;
@@ -157,7 +157,7 @@ export class Admission {
   /** One of its sockets is gone, or somebody else's. */
   #leaveShare(share: Share): void {
     if (--share.sockets > 0) return;
-    share.turn.leave();
+    share.position.leave();
     this.shares.delete(share.address);
   }
 
@@ -168,14 +168,14 @@ export class Admission {
     // While a socket waits, handshakes get older.
     if (this.#waiting.readyCount > 0) this.#handshakes.age(performance.now());
     let more = ADMITTED_AT_ONCE;
-    while (this.#turns.first !== undefined && !this.#closed) {
-      const share = this.#turns.first;
+    while (this.#addresses.first !== undefined && !this.#closed) {
+      const share = this.#addresses.first;
       if (!this.#mayBegin(share)) {
-        share.turn.leave(); // until something changes for this address
+        share.position.leave(); // until something changes for this address
         continue;
       }
       if (!this.#isPlaceFree() || more-- === 0) break;
-      share.turn.leave();
+      share.position.leave();
       this.#admit(share.ready.first!);
       this.#queueUp(share);
     }
@@ -194,7 +194,7 @@ export class Admission {
 
   /** Something has changed for this address: it is looked at again if it has sockets that wait for a place. */
   #queueUp(share: Share): void {
-    if (share.ready.length > 0 && share.turn.line === undefined) this.#turns.join(share.turn);
+    if (share.ready.length > 0 && share.position.line === undefined) this.#addresses.join(share.position);
   }
 
   #mayBegin(share: Share): boolean {

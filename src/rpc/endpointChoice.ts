@@ -3,7 +3,7 @@
 import type { Target } from "./endpointTargets.ts";
 
 export interface Weighted {
-  /** Its part of the calls, above 0. */
+  /** Its share of the calls, above 0. */
   readonly weight: number;
   /** In requests that wait for answers, or as much as those. */
   readonly load: number;

@@ -13,7 +13,7 @@ import type { Found, Target, TargetFinder } from "./endpointTargets.ts";
 import type { StandingLookups } from "./standingLookups.ts";
 
 export interface EndpointsContext extends Omit<ClientContext, "address">, EndpointSource {
-  /** The context of one endpoint: its keys, and what releases them. */
+  /** The context of one endpoint: its keys, and what wipes them. */
   readonly contextOf: (endpoint: CheckedEndpoint) => EndpointContext;
 }
 

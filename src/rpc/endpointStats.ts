@@ -15,7 +15,7 @@ export interface EndpointStats {
   readonly port: number;
   /** Of its SRV record: those with the lowest number get the calls as long as one of them works. Otherwise 0. */
   readonly priority: number;
-  /** Of its SRV record: its part of the calls among those of its priority. Otherwise 1. */
+  /** Of its SRV record: its share of the calls among those of its priority. Otherwise 1. */
   readonly weight: number;
   /** What the client has with it now. */
   readonly state: EndpointState;

@@ -35,7 +35,7 @@ export interface Target {
   readonly family: 0 | 4 | 6;
   /** Those with the lowest number get the calls as long as one of them works. 0 where no SRV record says it. */
   readonly priority: number;
-  /** Its part of the calls, above 0. 1 where no SRV record says it. */
+  /** Its share of the calls, above 0. 1 where no SRV record says it. */
   readonly weight: number;
 }
 

@@ -100,7 +100,7 @@ export interface ServiceRecord {
   readonly port: number;
   /** 0 to 65,535: those with the lowest number are used as long as one of them works. */
   readonly priority: number;
-  /** 0 to 65,535: the part of the calls that it gets among those of its priority. */
+  /** 0 to 65,535: the share of the calls that it gets among those of its priority. */
   readonly weight: number;
 }
 

@@ -15,7 +15,7 @@ export interface RemoteStream<Item, Result = undefined> extends AsyncIterableIte
 }
 
 /** What a reader reads from. */
-export interface StreamEnds {
+export interface ItemSource {
   /** The items' bytes. */
   readonly items: AsyncIterator<Uint8Array, unknown>;
   /** The items are over: what the producer returned. Rejects with what it threw. */
@@ -29,12 +29,12 @@ export interface StreamEnds {
 const LEFT = { done: true, value: undefined } as const;
 
 export class StreamReader implements RemoteStream<unknown, unknown> {
-  readonly #ends: StreamEnds;
+  readonly #source: ItemSource;
   readonly #codec: Codec;
   #over = false;
 
-  constructor(ends: StreamEnds, codec: Codec) {
-    this.#ends = ends;
+  constructor(source: ItemSource, codec: Codec) {
+    this.#source = source;
     this.#codec = codec;
   }
 
@@ -45,17 +45,17 @@ export class StreamReader implements RemoteStream<unknown, unknown> {
   async next(): Promise<IteratorResult<unknown, unknown>> {
     if (this.#over) return LEFT;
     try {
-      const step = await this.#ends.items.next();
+      const step = await this.#source.items.next();
       if (!step.done) return { done: false, value: this.#codec.decode(step.value) };
       if (this.#over) return LEFT;
-      const value = await this.#ends.finish();
+      const value = await this.#source.finish();
       this.#over = true;
       return { done: true, value };
     } catch (error) {
       // It ended because this side left, meanwhile.
       if (this.#over) return LEFT;
       this.leave();
-      throw this.#ends.explain(error);
+      throw this.#source.explain(error);
     }
   }
 
@@ -72,6 +72,6 @@ export class StreamReader implements RemoteStream<unknown, unknown> {
   leave(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#ends.leave();
+    this.#source.leave();
   }
 }

@@ -10,7 +10,7 @@ import type { Codec } from "./codec/codec.ts";
 import { Producer } from "./producer.ts";
 import type { RemoteOptions } from "./remote.ts";
 import { receivedError } from "./rpcError.ts";
-import { type StreamEnds, StreamReader } from "./streamReader.ts";
+import { type ItemSource, StreamReader } from "./streamReader.ts";
 import type { TypedCaller } from "./typedCaller.ts";
 import {
   decodeStreamPaths,
@@ -241,16 +241,16 @@ function openStream(
   stream.answer.then(over, over);
   const finish = async (): Promise<unknown> =>
     readAnswer(codec, name, headOfAnswer(stream), await stream.answer);
-  const ends = { items, finish, leave, explain: (error: unknown) => named(error, name) };
-  return leftWhenForgotten(ends, codec);
+  const source = { items, finish, leave, explain: (error: unknown) => named(error, name) };
+  return leftWhenForgotten(source, codec);
 }
 
 /** Readers that nobody has any more, and so nobody reads on: each leaves, or its producer would wait for ever. */
 const forgotten = new FinalizationRegistry<() => void>((leave) => leave());
 
-/** The reader must not be reachable from its ends, which the call keeps. */
-function leftWhenForgotten(ends: StreamEnds, codec: Codec): StreamReader {
-  const reader = new StreamReader(ends, codec);
-  forgotten.register(reader, ends.leave, ends.leave);
+/** The reader must not be reachable from its source, which the call keeps. */
+function leftWhenForgotten(source: ItemSource, codec: Codec): StreamReader {
+  const reader = new StreamReader(source, codec);
+  forgotten.register(reader, source.leave, source.leave);
   return reader;
 }

@@ -43,7 +43,7 @@ export class HandshakeState {
   readonly initiator: boolean;
   readonly #tokens: HandshakeTokens;
   readonly #lengths: readonly number[];
-  #turn = 0;
+  #messageIndex = 0;
   #end: "consumed" | "destroyed" | undefined;
 
   /**
@@ -76,17 +76,17 @@ export class HandshakeState {
 
   /** True when `writeMessage` is the next step, false when `readMessage` is or the handshake is over. */
   get isMyTurn(): boolean {
-    return this.#end === undefined && !this.isFinished && (this.#turn % 2 === 0) === this.initiator;
+    return this.#end === undefined && !this.isFinished && (this.#messageIndex % 2 === 0) === this.initiator;
   }
 
   /** True once every message went by; `split` is then the next step. */
   get isFinished(): boolean {
-    return this.#turn === this.pattern.messages.length;
+    return this.#messageIndex === this.pattern.messages.length;
   }
 
   /** Bytes of the next message with an empty payload; with a payload it is longer by the payload. 0 at the end. */
   get nextMessageBytes(): number {
-    return this.#lengths[this.#turn] ?? 0;
+    return this.#lengths[this.#messageIndex] ?? 0;
   }
 
   /**
@@ -133,7 +133,7 @@ export class HandshakeState {
       };
       for (const token of this.#nextTokens()) this.#tokens.write(token, append);
       append(this.#tokens.symmetric.encryptAndHash(payload));
-      this.#turn += 1;
+      this.#messageIndex += 1;
       return message;
     });
   }
@@ -168,7 +168,7 @@ export class HandshakeState {
         this.#tokens.read(token, take);
       }
       const payload = this.#tokens.symmetric.decryptAndHash(take(messageBytes - at));
-      this.#turn += 1;
+      this.#messageIndex += 1;
       return payload;
     });
   }
@@ -212,7 +212,7 @@ export class HandshakeState {
   }
 
   #nextTokens(): readonly Token[] {
-    return this.pattern.messages[this.#turn]!;
+    return this.pattern.messages[this.#messageIndex]!;
   }
 
   /** Runs one step; whatever goes wrong in it ends the handshake and wipes it (section 5.3). */
