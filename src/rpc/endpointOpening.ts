@@ -17,6 +17,8 @@ export class EndpointOpening {
   readonly #endpoints: EndpointSet;
   readonly #waiting: WaitingCalls;
   #race: EndpointRace | undefined;
+  /** Members that were in the races for the calls that wait now. */
+  #tried = new Set<EndpointMember>();
   #racing = false;
   #closed = false;
 
@@ -38,6 +40,12 @@ export class EndpointOpening {
   opened(): void {
     this.#race?.stop();
     this.#waiting.resolveAny();
+  }
+
+  /** There are new members: they take part in the race that goes on. */
+  joined(): void {
+    if (this.#race?.isOver !== false) return;
+    this.#race.add(this.#untried());
   }
 
   /** Rejects whatever waits. */
@@ -88,24 +96,37 @@ export class EndpointOpening {
     );
   }
 
+  /** Members that were in none of the races, in the order in which they are dialled; from now on they were. */
+  #untried(): EndpointMember[] {
+    const order = this.#endpoints.order(this.#tried);
+    for (const member of order) this.#tried.add(member);
+    return order;
+  }
+
   /** Undefined when an endpoint opened; else why none did. */
   async #runRaces(): Promise<unknown> {
     const { resolver } = this.#endpoints;
-    const tried = new Set<EndpointMember>();
+    this.#tried = new Set();
     let error: unknown;
-    for (let i = 0; i < MOST_RACES && !this.#closed; i++) {
+    for (let races = 0; races < MOST_RACES && !this.#closed; ) {
       resolver.refreshIfStale();
-      let order = this.#endpoints.order(tried);
+      let order = this.#untried();
       if (order.length === 0) {
         // The first lookup, or what was found has failed: it may be old.
-        if (this.#canChange || tried.size === 0) await resolver.refreshSoon();
-        order = this.#endpoints.order(tried);
+        if (this.#canChange || this.#tried.size === 0) await resolver.refreshSoon();
+        order = this.#untried();
+        // A lookup that goes on may find more; it ends.
+        while (order.length === 0 && resolver.underWay !== undefined && !this.#closed) {
+          await resolver.foundMore();
+          order = this.#untried();
+        }
       }
       if (order.length === 0 || this.#closed) break;
-      for (const member of order) tried.add(member);
       this.#race = this.#endpoints.race(order);
       error = await this.#race?.outcome;
       if (error === undefined) return undefined;
+      // What a lookup under way finds belongs to the same race.
+      if (resolver.underWay === undefined) races++;
     }
     if (this.#closed) return closedError();
     return error ?? notFound(resolver.error);

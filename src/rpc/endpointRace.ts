@@ -26,6 +26,17 @@ export class EndpointRace {
     this.#begin();
   }
 
+  get isOver(): boolean {
+    return this.#over;
+  }
+
+  /** These take part, too, behind the others. */
+  add(order: readonly EndpointMember[]): void {
+    if (this.#over) return;
+    this.#queue.push(...order);
+    if (!this.#next.armed) this.#begin();
+  }
+
   /** No further attempt begins. */
   stop(error?: unknown): void {
     if (this.#over) return;

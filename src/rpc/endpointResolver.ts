@@ -4,12 +4,13 @@
 //   fresh ──30 s, or a failure and the floor──▶ stale ──a call──▶ looking up ──▶ fresh
 //                                                                    └──failed──▶ stale after a pause that grows
 //
-// Addresses stay in use while they are looked up again, and when the lookup fails.
+// A lookup that takes long tells what it has found so far. Addresses stay in use while they are looked up again, and when the lookup fails.
 
 import { SealwireError } from "../base/errors.ts";
 import { orAborted } from "./boundedWork.ts";
+import type { Found } from "./endpointLookup.ts";
 import type { EndpointNews } from "./endpointNews.ts";
-import type { Found, Target } from "./endpointTargets.ts";
+import type { Target } from "./endpointTargets.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 
 const FRESH_MS = 30_000;
@@ -18,19 +19,27 @@ const FLOOR_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 
 export interface ResolverEvents {
-  /** What was found, never nothing. Where this throws, the lookup has failed with that. */
-  onTargets(targets: readonly Target[]): void;
+  /**
+   * What was found, never nothing; not `isAll`: names are missing, and those that are not among the targets stay. Where
+   * this throws, the lookup has failed with that.
+   */
+  onTargets(targets: readonly Target[], isAll: boolean): void;
   /** A lookup, or a part of it, failed. */
   onLookupFailed(): void;
 }
 
+/** `tell` takes what is found while more is missing, as often as that grows. */
+export type FindTargets = (signal: AbortSignal, tell: (targets: readonly Target[]) => void) => Promise<Found>;
+
 export class EndpointResolver {
-  readonly #find: (signal: AbortSignal) => Promise<Found>;
+  readonly #find: FindTargets;
   readonly #timeoutMs: number;
   readonly #news: EndpointNews;
   readonly #events: ResolverEvents;
   readonly #random: () => number;
   #underWay: Promise<void> | undefined;
+  /** Told once when the lookup that is under way has found more, or is over. */
+  #waitForMore: (() => void)[] = [];
   #abort: AbortController | undefined;
   #closed = false;
   #staleAt = Number.NEGATIVE_INFINITY;
@@ -45,7 +54,7 @@ export class EndpointResolver {
 
   /** @param timeoutMs for one lookup in all */
   constructor(
-    find: (signal: AbortSignal) => Promise<Found>,
+    find: FindTargets,
     timeoutMs: number,
     news: EndpointNews,
     events: ResolverEvents,
@@ -63,6 +72,12 @@ export class EndpointResolver {
     return this.#underWay;
   }
 
+  /** Settles, without an error, when the lookup that is under way has found more or is over; at once without one. */
+  async foundMore(): Promise<void> {
+    if (this.#underWay === undefined) return;
+    await new Promise<void>((resolve) => this.#waitForMore.push(resolve));
+  }
+
   /** What was found may be old, or nothing was found yet. */
   get isStale(): boolean {
     return performance.now() >= this.#staleAt;
@@ -78,12 +93,13 @@ export class EndpointResolver {
       .then(() => this.#lookUp())
       .finally(() => {
         this.#underWay = undefined;
+        this.#tellMore();
       });
   }
 
   /**
    * Everything that was found failed: looks up again as soon as the floor allows it, if that is soon. Settles, without
-   * an error, when that is over, or at once.
+   * an error, when that has found something or is over, or at once.
    */
   async refreshSoon(): Promise<void> {
     const waitMs = this.#notBefore - performance.now();
@@ -95,7 +111,7 @@ export class EndpointResolver {
       });
     }
     this.refreshIfStale();
-    await this.#underWay;
+    await this.foundMore();
   }
 
   /** A server failed or goes: what was found may be old. */
@@ -125,9 +141,10 @@ export class EndpointResolver {
     const deadline = new CallbackDeadline(() => abort.abort(new SealwireError("ERR_DIAL_TIMEOUT", text)));
     timers.arm(deadline, this.#timeoutMs);
     try {
-      const { targets, error } = await orAborted(this.#find(abort.signal), abort.signal);
+      const found = this.#find(abort.signal, (some) => this.#foundSome(some, abort));
+      const { targets, error } = await orAborted(found, abort.signal);
       if (this.#closed) return;
-      if (targets.length > 0) this.#events.onTargets(targets);
+      if (targets.length > 0) this.#events.onTargets(targets, true);
       if (error === undefined) {
         this.error = undefined;
         this.#failuresInARow = 0;
@@ -140,6 +157,22 @@ export class EndpointResolver {
       timers.cancel(deadline);
       timers.rest();
     }
+  }
+
+  #foundSome(targets: readonly Target[], abort: AbortController): void {
+    if (this.#closed || abort.signal.aborted) return;
+    try {
+      this.#events.onTargets(targets, false);
+    } catch (error) {
+      abort.abort(error);
+    }
+    this.#tellMore();
+  }
+
+  #tellMore(): void {
+    const all = this.#waitForMore;
+    this.#waitForMore = [];
+    for (const resolve of all) resolve();
   }
 
   #failed(error: unknown): void {

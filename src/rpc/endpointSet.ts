@@ -4,12 +4,14 @@ import type { RpcClient } from "./client.ts";
 import type { ClientContext } from "./connectionPool.ts";
 import { type ConnectionTotals, sumTotals } from "./connectionStats.ts";
 import { Choice, firstPriority, lessLoaded } from "./endpointChoice.ts";
+import type { Found, TargetFinder } from "./endpointLookup.ts";
 import { EndpointMember, type MemberEvents } from "./endpointMember.ts";
 import { EndpointNews, type LeavingReason } from "./endpointNews.ts";
-import type { CheckedEndpoint, EndpointSource } from "./endpointOptions.ts";
+import { type CheckedEndpoint, type EndpointSource, MOST_ENDPOINTS } from "./endpointOptions.ts";
 import type { EndpointRace } from "./endpointRace.ts";
-import { EndpointResolver, type ResolverEvents } from "./endpointResolver.ts";
-import type { Found, Target, TargetFinder } from "./endpointTargets.ts";
+import { EndpointResolver, type FindTargets, type ResolverEvents } from "./endpointResolver.ts";
+import type { Target } from "./endpointTargets.ts";
+import type { KeyOwners } from "./rendezvous.ts";
 import type { StandingLookups } from "./standingLookups.ts";
 
 export interface EndpointsContext extends Omit<ClientContext, "address">, EndpointSource {
@@ -22,9 +24,16 @@ type EndpointContext = Pick<ClientContext, "handshake" | "wipeKeys">;
 /** A lookup takes as long as the system's resolver, which tries several servers. */
 const LOOKUP_TIMEOUT_MS = 15_000;
 
+export interface SetEvents {
+  /** A connection opened. */
+  onOpen(): void;
+  /** There are new members. */
+  onJoined(): void;
+}
+
 export class EndpointSet implements MemberEvents, ResolverEvents {
   readonly #context: EndpointsContext;
-  readonly #onOpen: () => void;
+  readonly #events: SetEvents;
   readonly #news: EndpointNews;
   readonly resolver: EndpointResolver;
   /** From the first lookup on. */
@@ -38,6 +47,8 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
   /** Those that have not failed, and of them those of the first priority, which calls are to go to. */
   #well = 0;
   #choice = new Choice<EndpointMember>([]);
+  /** Of the members in `#choice`. */
+  #owners: KeyOwners<EndpointMember> | undefined;
   /** Those that are open: of the first priority that has some. */
   #open = new Choice<EndpointMember>([]);
   /** When a failing member may be probed at the earliest, by performance.now(). */
@@ -48,13 +59,12 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
 
   /**
    * @param client that the subscribers of channels are told
-   * @param onOpen told when a connection opened
    */
-  constructor(context: EndpointsContext, client: object, onOpen: () => void) {
+  constructor(context: EndpointsContext, client: object, events: SetEvents) {
     this.#context = context;
-    this.#onOpen = onOpen;
+    this.#events = events;
     this.#news = new EndpointNews(client);
-    this.resolver = new EndpointResolver((signal) => this.#find(signal), LOOKUP_TIMEOUT_MS, this.#news, this);
+    this.resolver = new EndpointResolver(this.#find, LOOKUP_TIMEOUT_MS, this.#news, this);
     if (context.keepConnected) this.resolver.refreshIfStale();
   }
 
@@ -132,13 +142,7 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
 
   /** The first one by rendezvous that has not failed. */
   byKey(key: string): EndpointMember | undefined {
-    const { members } = this.#choice;
-    return this.#parts?.byRendezvous(
-      key,
-      members,
-      ({ target }) => target.key,
-      ({ weight }) => weight,
-    )[0];
+    return this.#owners?.ownerOf(key);
   }
 
   /** A failing member whose pause is over is dialled, without a call: one at a time. */
@@ -164,13 +168,20 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
     this.#well = well.length;
     this.#probeNotBefore = Number.NEGATIVE_INFINITY;
     this.#choice = new Choice(firstPriority(well));
+    this.#owners =
+      this.#parts &&
+      new this.#parts.KeyOwners(
+        this.#choice.members,
+        ({ target }) => target.key,
+        ({ weight }) => weight,
+      );
     this.#open = new Choice(firstPriority(well.filter((member) => member.state === "open")));
   }
 
   // ---- What is found, and what members tell ---------------------------------------------------------------
 
   /** Loaded when it is needed: clients of one server are spared it. */
-  async #find(signal: AbortSignal): Promise<Found> {
+  readonly #find: FindTargets = async (signal, tell): Promise<Found> => {
     if (this.#finder === undefined) {
       const parts = await import("./endpointParts.ts");
       // Closed meanwhile: the application's function is not asked any more.
@@ -182,21 +193,25 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
         this.#standing.keepAlive(this.#keepsAlive);
       }
     }
-    return this.#finder.find(signal);
-  }
+    return this.#finder.find(signal, tell);
+  };
 
   /** @throws SealwireError ERR_INVALID_ARGUMENT where the keys of one fit no handshake; then nothing has changed */
-  onTargets(targets: readonly Target[]): void {
+  onTargets(targets: readonly Target[], isAll: boolean): void {
     const keys = new Set(targets.map(({ key }) => key));
-    const added = this.#withContexts(targets.filter(({ key }) => !this.#members.has(key)));
+    const unknown = targets.filter(({ key }) => !this.#members.has(key));
+    // Lookups that never come to their end must not let the members grow without one.
+    const most = isAll ? MOST_ENDPOINTS : Math.max(MOST_ENDPOINTS - this.#members.size, 0);
+    const added = this.#withContexts(unknown.slice(0, most));
     for (const target of targets) {
       const member = this.#members.get(target.key);
       if (member !== undefined) member.target = target;
     }
     const joined = added.map(([target, context]) => this.#add(target, context));
-    for (const [key, member] of [...this.#members]) if (!keys.has(key)) this.#leave(key, member);
+    if (isAll) for (const [key, member] of [...this.#members]) if (!keys.has(key)) this.#leave(key, member);
     this.#sort();
     for (const member of joined) this.#news.joined(member);
+    if (joined.length > 0) this.#events.onJoined();
   }
 
   onLookupFailed(): void {
@@ -263,7 +278,7 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
   onOpen(): void {
     this.#standing?.opened();
     this.#sort();
-    this.#onOpen();
+    this.#events.onOpen();
   }
 
   onChange(): void {

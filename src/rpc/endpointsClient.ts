@@ -31,7 +31,10 @@ export class EndpointsClient implements StickyClient {
   constructor(context: EndpointsContext) {
     const { limits } = context;
     this.#context = context;
-    this.#endpoints = new EndpointSet(context, this, () => this.#opening.opened());
+    this.#endpoints = new EndpointSet(context, this, {
+      onOpen: () => this.#opening.opened(),
+      onJoined: () => this.#opening.joined(),
+    });
     this.#opening = new EndpointOpening(context, this.#endpoints);
     this.#kept = new KeptBodies(limits.maxPendingBytes);
     const client = this;

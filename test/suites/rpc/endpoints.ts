@@ -8,7 +8,7 @@ import { type ClientOptions, type Endpoint, generateKeyPair, type Server } from 
 import { createApi } from "../../../src/rpc/api.ts";
 import { attemptOrder } from "../../../src/rpc/attemptOrder.ts";
 import type { Target } from "../../../src/rpc/endpointTargets.ts";
-import { byRendezvous } from "../../../src/rpc/rendezvous.ts";
+import { KeyOwners } from "../../../src/rpc/rendezvous.ts";
 import type { StickyClient } from "../../../src/rpc/stickyClient.ts";
 import type { Adapter, DialEvents } from "../../../src/rpc/transport.ts";
 import { closedAfterTest } from "../../support/closedAfterTest.ts";
@@ -417,16 +417,53 @@ test("sticky calls go to one endpoint per key, elsewhere when it fails, and back
 test("rendezvous: a server that goes moves its own keys only, and keys spread", () => {
   const servers = ["10.0.0.1 1", "10.0.0.2 1", "10.0.0.3 1", "10.0.0.4 1"];
   const counts = new Map<string, number>();
+  /** The one that the key belongs to in front, then the one that takes it when that one is gone, and so on. */
+  const rankedFor = (key: string, names: readonly string[]): string[] => {
+    const first = new KeyOwners(names, (name) => name).ownerOf(key);
+    return first === undefined
+      ? []
+      : [
+          first,
+          ...rankedFor(
+            key,
+            names.filter((name) => name !== first),
+          ),
+        ];
+  };
   for (let i = 0; i < 8_000; i++) {
-    const ranked = byRendezvous(`key-${i}`, servers, (name) => name);
+    const ranked = rankedFor(`key-${i}`, servers);
     counts.set(ranked[0]!, (counts.get(ranked[0]!) ?? 0) + 1);
-    const without = byRendezvous(`key-${i}`, servers.slice(1).reverse(), (name) => name);
+    const without = rankedFor(`key-${i}`, servers.slice(1).reverse());
     assert.deepEqual(
       without,
       ranked.filter((name) => name !== servers[0]),
     );
   }
   for (const [name, count] of counts) assert.ok(count > 1_700 && count < 2_300, `${name}: ${count}`);
+});
+
+test("rendezvous: the owner of a key is asked for once, and what is remembered is bounded", () => {
+  const servers = Array.from({ length: 1_000 }, (_, i) => `server-${i}`);
+  let asked = 0;
+  const owners = new KeyOwners(servers, (name) => {
+    asked++;
+    return name;
+  });
+  const askedFor = (key: string): number => {
+    const before = asked;
+    const owner = owners.ownerOf(key);
+    assert.equal(owner, new KeyOwners(servers, (name) => name).ownerOf(key));
+    return asked - before;
+  };
+  assert.equal(askedFor("a"), 1_000);
+  assert.equal(askedFor("a"), 0);
+  // A thousand other keys later it is forgotten; a long key is never remembered.
+  for (let i = 0; i < 1_023; i++) owners.ownerOf(`key-${i}`);
+  assert.equal(askedFor("a"), 0);
+  owners.ownerOf("one more");
+  assert.equal(askedFor("a"), 1_000);
+  for (let i = 0; i < 2; i++) assert.equal(askedFor("k".repeat(257)), 1_000);
+  assert.equal(new KeyOwners<string>([], (name) => name).ownerOf("a"), undefined);
 });
 
 test("the order of attempts: families in turn, the first one's in front, by chance within one", () => {

@@ -107,6 +107,92 @@ test("answers without end are bounded, in members, sockets and time", async () =
   await rejectsWith(many.request(text("x")), "ERR_INVALID_ARGUMENT");
 });
 
+const never = new Promise<never>(() => {});
+
+test("names without an answer hold up none that have one, whether hosts or services", async () => {
+  const server = await named("a");
+  const { port } = server;
+  // Three times as many as are asked for in one burst, in front of the one that has an answer.
+  const hosts = Array.from({ length: 48 }, (_, i) => ({ host: `hangs${i}.test`, port }));
+  const services = hosts.map(({ host }) => ({ srv: `_x._tcp.${host}` }));
+  const isGood = (name: string) => name.includes("good");
+  for (const endpoints of [
+    [...hosts, { host: "good.test", port }],
+    [...services, { srv: "_x._tcp.good.test" }],
+    [...services, ...hosts, { host: "good.test", port }],
+  ]) {
+    const client = clientOf({
+      endpoints,
+      resolve: (name) => (isGood(name) ? ["127.0.0.1"] : never),
+      resolveSrv: (name) => (isGood(name) ? [{ name: "good.test", port, priority: 0, weight: 1 }] : never),
+    });
+    assert.equal(await ask(client), "a");
+    // A lookup that is over tells that names had no answer: this one goes on.
+    assert.equal(client.stats.lookupError, undefined);
+    assert.equal(client.stats.lookups, 1);
+    await client.close();
+  }
+});
+
+test("an address that is found late takes part in the race that goes on", async () => {
+  const silent = await RawListener.listen();
+  closedAfterTest(silent);
+  const server = await named("a");
+  let answer!: (addresses: string[]) => void;
+  const late = new Promise<string[]>((resolve) => {
+    answer = resolve;
+  });
+  const client = clientOf({
+    endpoints: [
+      { host: "silent.test", port: silent.port },
+      { host: "hangs.test", port: 1 },
+      { host: "late.test", port: server.port },
+    ],
+    resolve: (name) => (name === "silent.test" ? ["127.0.0.1"] : name === "late.test" ? late : never),
+    // The handshake with the silent one outlasts the test.
+    handshakeTimeoutMs: 100_000,
+    requestTimeoutMs: 50_000,
+  });
+  const asked = ask(client);
+  await silent.accept();
+  answer(["127.0.0.1"]);
+  assert.equal(await asked, "a");
+  assert.equal(client.stats.lookupError, undefined);
+});
+
+test("a lookup that goes on adds what it has found, and takes nothing away", async () => {
+  const [a, b] = [await named("a"), await named("b")];
+  const addresses = new Map<string, string[] | Promise<never>>([
+    ["a.test", ["127.0.0.1"]],
+    ["b.test", ["127.0.0.1"]],
+  ]);
+  const client = clientOf({
+    endpoints: [
+      { host: "a.test", port: a.port },
+      { host: "b.test", port: b.port },
+    ],
+    resolve: (name) => addresses.get(name)!,
+  });
+  for (let i = 0; i < 200 && (await ask(client)) !== "b"; i++);
+  const moved = await named("moved", a.port, "127.0.0.2");
+  addresses.set("a.test", ["127.0.0.2"]);
+  addresses.set("b.test", never);
+  await a.close();
+  const hosts = () => client.stats.endpoints!.map(({ address }) => address).sort();
+  const seen = new Set<string>();
+  await waitFor(() => {
+    ask(client).then(
+      (name) => seen.add(name),
+      () => {},
+    );
+    return seen.has("moved") && seen.has("b");
+  }, "the one that moved to serve, and the one whose name hangs to go on");
+  assert.equal(client.stats.lookupError, undefined);
+  assert.equal(hosts().length, 3);
+  await waitFor(() => client.stats.inFlightRequests === 0, "the calls to end");
+  await moved.close();
+});
+
 test("answers that flap between servers lose no call, and nothing of the old ones stays", async () => {
   const servers = [await named("a"), await named("b"), await named("c")];
   let turn = 0;
@@ -273,7 +359,6 @@ test("sticky calls settle while the endpoints they belong to leave and come", as
 
 test("what the application's functions promise is waited for so long, or until the signal", async () => {
   const abort = new AbortController();
-  const never = new Promise<never>(() => {});
   const late = () => new Error("late");
   await assert.rejects(withinTime(never, abort.signal, 5, late), /late/);
   assert.equal(await withinTime(Promise.resolve(7), abort.signal, 60_000, late), 7);

@@ -6,7 +6,7 @@ import type { ClientOptions, Endpoint, ServiceRecord } from "../../../src/index.
 import { attemptOrder } from "../../../src/rpc/attemptOrder.ts";
 import { Choice, lessLoaded } from "../../../src/rpc/endpointChoice.ts";
 import type { Target } from "../../../src/rpc/endpointTargets.ts";
-import { byRendezvous } from "../../../src/rpc/rendezvous.ts";
+import { KeyOwners } from "../../../src/rpc/rendezvous.ts";
 import type { StickyClient } from "../../../src/rpc/stickyClient.ts";
 import { closedAfterTest } from "../../support/closedAfterTest.ts";
 import { DnsServer } from "../../support/dnsServer.ts";
@@ -324,12 +324,11 @@ test("rendezvous by weight: each has its part of the keys, and one whose weight 
     ["c", 0.01],
   ]);
   const owner = (key: string) =>
-    byRendezvous(
-      key,
+    new KeyOwners(
       [...weights.keys()],
       (name) => name,
       (name) => weights.get(name)!,
-    )[0]!;
+    ).ownerOf(key)!;
   const keys = Array.from({ length: 8_000 }, (_, i) => `key-${i}`);
   const before = keys.map(owner);
   const count = (name: string) => before.filter((one) => one === name).length;

@@ -1,0 +1,243 @@
+// Asks what the names of endpoints stand for: addresses, and SRV records (RFC 2782) with hosts that have addresses.
+//
+// A name that is slow, or fails, holds up no other name: what is known so far is told while the others are awaited, and
+// a name without an answer keeps the addresses that it had. The cost of answers is bounded, whatever they hold.
+
+import { withinTime } from "./boundedWork.ts";
+import {
+  type CheckedEndpoint,
+  type EndpointSource,
+  MOST_ENDPOINTS,
+  MOST_NAME_CHARACTERS,
+} from "./endpointOptions.ts";
+import {
+  hostsOf,
+  isIpAddress,
+  type NameAnswers,
+  type ServiceHost,
+  type Target,
+  targetsOf,
+} from "./endpointTargets.ts";
+import { CallbackDeadline, timers } from "./timers.ts";
+import type { ServiceRecord } from "./transport.ts";
+
+/** Names whose lookup begins at once: a resolver takes them as a burst. */
+const MOST_LOOKUPS = 16;
+/** A lookup that takes longer lets the next one begin: names that hang must not keep others from being asked for. */
+const SLOW_LOOKUP_MS = 100;
+/** What was found is told after so long, though names are missing, and again when more was found. */
+const TELL_MS = 250;
+/** Of what the names of one lookup resolve to, so much is looked at: answers without end must not keep the event loop. */
+const MOST_LISTED = 16 * MOST_ENDPOINTS;
+/** For one name. */
+const NAME_TIMEOUT_MS = 5_000;
+/** An IPv6 address with a zone. */
+const MOST_ADDRESS_CHARACTERS = 80;
+
+type Records = ReadonlyMap<string, readonly ServiceRecord[]>;
+type Addresses = ReadonlyMap<string, readonly string[]>;
+
+/** What a lookup found. */
+export interface Found {
+  readonly targets: readonly Target[];
+  /** Why a part of it was not found; undefined: everything was. */
+  readonly error: unknown;
+}
+
+export class TargetFinder {
+  readonly #source: EndpointSource;
+  /** The records of the SRV names and the addresses of the names that were found last. */
+  #records: Records = new Map();
+  #addresses: Addresses = new Map();
+
+  constructor(source: EndpointSource) {
+    this.#source = source;
+  }
+
+  /**
+   * Rejects when the endpoints themselves are not found, with what the application's function threw. `tell` gets the
+   * targets that are known while names are missing, never none.
+   */
+  async find(signal: AbortSignal, tell: (targets: readonly Target[]) => void): Promise<Found> {
+    const endpoints = await this.#source.find(signal);
+    // Whoever comes too late does not replace what a later lookup found.
+    signal.throwIfAborted();
+    const lookup = new Lookup(this.#source, signal, this.#records, this.#addresses);
+    const told = new CallbackDeadline(() => {
+      timers.arm(told, TELL_MS);
+      if (!lookup.hasNews) return;
+      lookup.hasNews = false;
+      const targets = targetsOf(endpoints, lookup);
+      if (targets.length > 0) tell(targets);
+    });
+    timers.arm(told, TELL_MS);
+    try {
+      await lookup.run(endpoints);
+    } finally {
+      timers.cancel(told);
+    }
+    this.#records = lookup.records;
+    this.#addresses = lookup.addresses;
+    return { targets: targetsOf(endpoints, lookup), error: lookup.error };
+  }
+}
+
+class Lookup implements NameAnswers {
+  readonly #source: EndpointSource;
+  readonly #signal: AbortSignal;
+  readonly #oldRecords: Records;
+  readonly #oldAddresses: Addresses;
+  readonly records = new Map<string, readonly ServiceRecord[]>();
+  readonly addresses = new Map<string, readonly string[]>();
+  readonly #underWay = new Map<string, Promise<number>>();
+  /** Of MOST_LISTED records and addresses. */
+  readonly #left = { resolve: MOST_LISTED, resolveSrv: MOST_LISTED };
+  #targetsLeft = MOST_ENDPOINTS;
+  /** Something was found since this was set to false. */
+  hasNews = false;
+  error: unknown;
+
+  constructor(source: EndpointSource, signal: AbortSignal, oldRecords: Records, oldAddresses: Addresses) {
+    this.#source = source;
+    this.#signal = signal;
+    this.#oldRecords = oldRecords;
+    this.#oldAddresses = oldAddresses;
+  }
+
+  recordsOf(name: string): readonly ServiceRecord[] {
+    return this.records.get(name) ?? this.#oldRecords.get(name) ?? [];
+  }
+
+  addressesOf(host: string): readonly string[] {
+    return this.addresses.get(host) ?? this.#oldAddresses.get(host) ?? [];
+  }
+
+  /** Settles, without an error, when every name has its answer or will have none. */
+  async run(endpoints: readonly CheckedEndpoint[]): Promise<void> {
+    const late: Promise<void>[] = [];
+    const hosts: ServiceHost[] = [];
+    let isLate = false;
+    const services = await this.#begin(endpoints, async (endpoint) => {
+      if (endpoint.address === undefined) await this.#findRecords(endpoint.name);
+      const found = hostsOf(endpoint, this);
+      if (isLate) late.push(this.#resolveAll(found));
+      else hosts.push(...found);
+    });
+    isLate = true;
+    await this.#resolveAll(hosts);
+    await Promise.all(services);
+    await Promise.all(late);
+  }
+
+  /** Those of the first priorities in front, where there are too many. */
+  async #resolveAll(hosts: ServiceHost[]): Promise<void> {
+    hosts.sort((a, b) => a.priority - b.priority);
+    await Promise.all(
+      await this.#begin(hosts, async ({ address: { host } }) => {
+        if (this.#targetsLeft <= 0) return;
+        this.#targetsLeft -= host === undefined || isIpAddress(host) ? 1 : await this.#findAddresses(host);
+      }),
+    );
+  }
+
+  /** Begins `work` for each of the list, a burst at a time. Resolves when the last is over, or slow. */
+  async #begin<Item>(list: readonly Item[], work: (item: Item) => Promise<void>): Promise<Promise<void>[]> {
+    const begun: Promise<void>[] = [];
+    const queue = list.values();
+    const next = async (): Promise<void> => {
+      for (const item of queue) {
+        const done = work(item);
+        begun.push(done);
+        await overOrSlow(done);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(MOST_LOOKUPS, list.length) }, next));
+    return begun;
+  }
+
+  async #findRecords(name: string): Promise<void> {
+    await this.#find(this.records, this.#oldRecords, name, async () => {
+      const listed = this.#listed(await this.#source.resolveSrv(name, this.#signal), "resolveSrv");
+      const records = listed.flatMap((record) => checkedRecord(record) ?? []);
+      // A record that names "." says just that.
+      if (records.length === 0) throw new Error(`${name} is not offered: no SRV record names a host`);
+      return records.sort((a, b) => a.priority - b.priority).slice(0, MOST_ENDPOINTS);
+    });
+  }
+
+  /** How many a name has. It is looked up once, however many hosts have it. */
+  #findAddresses(host: string): Promise<number> {
+    let found = this.#underWay.get(host);
+    if (found === undefined) {
+      found = this.#find(this.addresses, this.#oldAddresses, host, async () => {
+        const valid = new Set<string>();
+        for (const text of this.#listed(await this.#source.resolve(host, this.#signal), "resolve"))
+          if (isAddressText(text)) valid.add(text);
+        if (valid.size === 0) throw new Error(`${host} has no address`);
+        return [...valid].slice(0, MOST_ENDPOINTS);
+      });
+      this.#underWay.set(host, found);
+    }
+    return found;
+  }
+
+  /** Keeps what `find` gives for a name, or what was known of it where that fails; how many that are. */
+  async #find<Answer>(
+    known: Map<string, readonly Answer[]>,
+    old: ReadonlyMap<string, readonly Answer[]>,
+    name: string,
+    find: () => Promise<readonly Answer[]>,
+  ): Promise<number> {
+    let answers: readonly Answer[];
+    try {
+      this.#signal.throwIfAborted();
+      const late = () => new Error(`${name} was not found within ${NAME_TIMEOUT_MS} ms`);
+      answers = await withinTime(find(), this.#signal, NAME_TIMEOUT_MS, late);
+      this.hasNews = true;
+    } catch (error) {
+      this.error ??= error ?? new Error(`${name} was not found`);
+      answers = old.get(name) ?? [];
+    }
+    if (answers.length > 0) known.set(name, answers);
+    return answers.length;
+  }
+
+  /** As many of a list as may still be looked at. */
+  #listed(list: unknown, from: "resolve" | "resolveSrv"): readonly unknown[] {
+    if (!Array.isArray(list)) throw new TypeError(`${from}() gave no list`);
+    const listed = list.slice(0, this.#left[from]);
+    this.#left[from] -= listed.length;
+    return listed;
+  }
+}
+
+/** Resolves when `done`, which never rejects, is over, or slow. */
+function overOrSlow(done: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    const slow = new CallbackDeadline(resolve);
+    timers.arm(slow, SLOW_LOOKUP_MS);
+    done.then(() => {
+      timers.cancel(slow);
+      resolve();
+    });
+  });
+}
+
+/** A copy of a record that names a host; undefined otherwise. */
+function checkedRecord(record: unknown): ServiceRecord | undefined {
+  if (typeof record !== "object" || record === null) return undefined;
+  const { name, port, priority, weight } = record as Record<keyof ServiceRecord, unknown>;
+  if (typeof name !== "string" || name.length > MOST_NAME_CHARACTERS) return undefined;
+  const host = name.endsWith(".") ? name.slice(0, -1) : name;
+  if (host === "" || !isUint16(port) || port === 0 || !isUint16(priority) || !isUint16(weight))
+    return undefined;
+  return { name: host, port, priority, weight };
+}
+
+function isUint16(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffff;
+}
+
+function isAddressText(text: unknown): text is string {
+  return typeof text === "string" && text.length <= MOST_ADDRESS_CHARACTERS && isIpAddress(text);
+}
