@@ -18,22 +18,6 @@ export function encodeText(text: string): Uint8Array {
   return encoder === undefined ? encodeByHand(text) : encoder.encode(text);
 }
 
-/**
- * Writes a text's bytes to the beginning of `memory`, as `encodeText` gives them. Returns how many they are; -1 where
- * there is not enough room, and then nobody knows what is written.
- */
-export function encodeTextInto(text: string, memory: Uint8Array): number {
-  if (text.length > memory.length) return -1;
-  if (encoder !== undefined) {
-    const { read, written } = encoder.encodeInto(text, memory);
-    return read === text.length ? written : -1;
-  }
-  const bytes = encodeByHand(text);
-  if (bytes.length > memory.length) return -1;
-  memory.set(bytes);
-  return bytes.length;
-}
-
 /** The text of bytes, without a byte order mark; U+FFFD stands for what is not UTF-8. */
 export function decodeText(bytes: Uint8Array): string {
   return decoder === undefined ? decodeByHand(bytes) : decoder.decode(bytes);

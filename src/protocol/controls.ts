@@ -1,12 +1,13 @@
 // Sends the records that control a connection, its requests and its streams. Protocol v1 has no such records, so there
 // nothing is sent.
 
+import { wipe } from "../core/wipe.ts";
 import { encodeError, type Origin } from "./errorBody.ts";
 import { u32Value } from "./fields.ts";
 import { encodeReason, type Reason } from "./reason.ts";
 import { Kind } from "./wire.ts";
 
-/** Where messages to send go. */
+/** Where messages to send go. It keeps nothing of a body: what it sends later is a copy. */
 export interface Appender {
   append(sequence: number, kind: number, body: Uint8Array): void;
 }
@@ -52,10 +53,14 @@ class SpokenControls implements Controls {
   }
 
   error(sequence: number, origin: Origin, code: string, text: string, data?: Uint8Array): boolean {
-    const body = encodeError(origin, code, text, data);
-    const fits = body.length <= this.#longestBody();
-    // Code and text alone fit into the shortest frame that a peer may ask for.
-    this.#say(sequence, Kind.error, fits ? body : encodeError(origin, code, text));
+    let body = encodeError(origin, code, text, data);
+    if (body.length > this.#longestBody()) {
+      wipe(body);
+      // Code and text alone fit into the shortest frame that a peer may ask for.
+      body = encodeError(origin, code, text);
+    }
+    this.#say(sequence, Kind.error, body);
+    wipe(body);
     return true;
   }
 

@@ -3,6 +3,7 @@
 import { SealwireError } from "../base/errors.ts";
 import { copyOf, viewOf } from "../core/bytes.ts";
 import { decodeText, encodeText } from "../core/text.ts";
+import { wipe } from "../core/wipe.ts";
 
 /** Who says that a request failed. */
 export const Origin = {
@@ -25,7 +26,7 @@ export function asCode(code: string): string {
   return code.slice(0, MAX_CODE_LENGTH).replace(/[^\x21-\x7e]/g, "_");
 }
 
-/** What a failed request's caller is told. Code and text are cut to 64 and 4,096 bytes. */
+/** What a failed request's caller is told; the body is wiped by whoever asks for it, once it was sent. Code and text are cut to 64 and 4,096 bytes. */
 export function encodeError(
   origin: Origin,
   code: string,
@@ -33,7 +34,7 @@ export function encodeError(
   data: Uint8Array = EMPTY,
 ): Uint8Array {
   const codeBytes = encodeText(asCode(code));
-  const textBytes = encodeText(text.slice(0, MAX_TEXT_BYTES)).slice(0, MAX_TEXT_BYTES);
+  const textBytes = encodeText(text.slice(0, MAX_TEXT_BYTES)).subarray(0, MAX_TEXT_BYTES);
   const body = new Uint8Array(4 + codeBytes.length + textBytes.length + data.length);
   body[0] = origin;
   body[1] = codeBytes.length;
@@ -43,6 +44,7 @@ export function encodeError(
   body[at + 1] = textBytes.length;
   body.set(textBytes, at + 2);
   body.set(data, at + 2 + textBytes.length);
+  wipe(textBytes);
   return body;
 }
 

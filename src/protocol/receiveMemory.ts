@@ -33,6 +33,10 @@ export function enterRead(): void {
 export function leaveRead(): void {
   owned = false;
   if (wipeOnLeave) wipeReceiveMemory();
+  if (lent.length > MAX_REUSED_LENT_BYTES) {
+    wipeLent();
+    lent = new Uint8Array(0);
+  }
 }
 
 /** The socket wrote `length` bytes to the receive buffer. */
@@ -73,13 +77,6 @@ export function lendMemory(bytes: number): Uint8Array {
   }
   if (bytes > lentUsed) lentUsed = bytes;
   return lent;
-}
-
-/** Gives lent memory back that is too large to be used again. */
-export function trimLentMemory(): void {
-  if (lent.length <= MAX_REUSED_LENT_BYTES) return;
-  wipeLent();
-  lent = new Uint8Array(0);
 }
 
 /** Nothing can be done, or has to be, where it was transferred away: then its length is 0. */

@@ -65,10 +65,14 @@ export class TargetFinder {
     const lookup = new Lookup(this.#source, signal, this.#records, this.#addresses);
     const told = new CallbackDeadline(() => {
       timers.arm(told, TELL_MS);
-      if (!lookup.hasNews) return;
+      if (!lookup.hasNews || signal.aborted) return;
       lookup.hasNews = false;
       const targets = targetsOf(endpoints, lookup);
-      if (targets.length > 0) tell(targets);
+      try {
+        if (targets.length > 0) tell(targets);
+      } catch {
+        // Keys that fit no handshake: the lookup fails with that when it is over.
+      }
     });
     timers.arm(told, TELL_MS);
     try {

@@ -44,8 +44,7 @@ export class EndpointOpening {
 
   /** There are new members: they take part in the race that goes on. */
   joined(): void {
-    if (this.#race?.isOver !== false) return;
-    this.#race.add(this.#untried());
+    this.#race?.add(() => this.#untried());
   }
 
   /** Rejects whatever waits. */
@@ -111,16 +110,10 @@ export class EndpointOpening {
     for (let races = 0; races < MOST_RACES && !this.#closed; ) {
       resolver.refreshIfStale();
       let order = this.#untried();
-      if (order.length === 0) {
-        // The first lookup, or what was found has failed: it may be old.
-        if (this.#canChange || this.#tried.size === 0) await resolver.refreshSoon();
-        order = this.#untried();
-        // A lookup that goes on may find more; it ends.
-        while (order.length === 0 && resolver.underWay !== undefined && !this.#closed) {
-          await resolver.foundMore();
-          order = this.#untried();
-        }
-      }
+      // The first lookup, or what was found has failed: it may be old.
+      if (order.length === 0 && (this.#canChange || this.#tried.size === 0)) await resolver.refreshSoon();
+      if (order.length === 0) order = this.#untried();
+      while (order.length === 0 && (await resolver.foundMore())) order = this.#untried();
       if (order.length === 0 || this.#closed) break;
       this.#race = this.#endpoints.race(order);
       error = await this.#race?.outcome;

@@ -3,5 +3,5 @@
 export { attemptOrder } from "./attemptOrder.ts";
 export { TargetFinder } from "./endpointLookup.ts";
 export { EndpointRace } from "./endpointRace.ts";
-export { KeyOwners } from "./rendezvous.ts";
+export { keyOwners } from "./rendezvous.ts";
 export { StandingLookups } from "./standingLookups.ts";

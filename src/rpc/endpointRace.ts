@@ -26,14 +26,10 @@ export class EndpointRace {
     this.#begin();
   }
 
-  get isOver(): boolean {
-    return this.#over;
-  }
-
-  /** These take part, too, behind the others. */
-  add(order: readonly EndpointMember[]): void {
+  /** What `find` gives takes part, too, behind the others. It is not asked when the race is over. */
+  add(find: () => readonly EndpointMember[]): void {
     if (this.#over) return;
-    this.#queue.push(...order);
+    this.#queue.push(...find());
     if (!this.#next.armed) this.#begin();
   }
 

@@ -28,7 +28,7 @@ export interface ResolverEvents {
   onLookupFailed(): void;
 }
 
-/** `tell` takes what is found while more is missing, as often as that grows. */
+/** `tell` takes what is found while more is missing, as often as that grows, until the signal aborts. */
 export type FindTargets = (signal: AbortSignal, tell: (targets: readonly Target[]) => void) => Promise<Found>;
 
 export class EndpointResolver {
@@ -72,10 +72,11 @@ export class EndpointResolver {
     return this.#underWay;
   }
 
-  /** Settles, without an error, when the lookup that is under way has found more or is over; at once without one. */
-  async foundMore(): Promise<void> {
-    if (this.#underWay === undefined) return;
+  /** Settles, without an error, when the lookup that is under way has found more or is over; false at once without one. */
+  async foundMore(): Promise<boolean> {
+    if (this.#underWay === undefined) return false;
     await new Promise<void>((resolve) => this.#waitForMore.push(resolve));
+    return true;
   }
 
   /** What was found may be old, or nothing was found yet. */
@@ -141,7 +142,10 @@ export class EndpointResolver {
     const deadline = new CallbackDeadline(() => abort.abort(new SealwireError("ERR_DIAL_TIMEOUT", text)));
     timers.arm(deadline, this.#timeoutMs);
     try {
-      const found = this.#find(abort.signal, (some) => this.#foundSome(some, abort));
+      const found = this.#find(abort.signal, (some) => {
+        this.#events.onTargets(some, false);
+        this.#tellMore();
+      });
       const { targets, error } = await orAborted(found, abort.signal);
       if (this.#closed) return;
       if (targets.length > 0) this.#events.onTargets(targets, true);
@@ -157,16 +161,6 @@ export class EndpointResolver {
       timers.cancel(deadline);
       timers.rest();
     }
-  }
-
-  #foundSome(targets: readonly Target[], abort: AbortController): void {
-    if (this.#closed || abort.signal.aborted) return;
-    try {
-      this.#events.onTargets(targets, false);
-    } catch (error) {
-      abort.abort(error);
-    }
-    this.#tellMore();
   }
 
   #tellMore(): void {

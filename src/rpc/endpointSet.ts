@@ -168,13 +168,7 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
     this.#well = well.length;
     this.#probeNotBefore = Number.NEGATIVE_INFINITY;
     this.#choice = new Choice(firstPriority(well));
-    this.#owners =
-      this.#parts &&
-      new this.#parts.KeyOwners(
-        this.#choice.members,
-        ({ target }) => target.key,
-        ({ weight }) => weight,
-      );
+    this.#owners = this.#parts?.keyOwners(this.#choice.members);
     this.#open = new Choice(firstPriority(well.filter((member) => member.state === "open")));
   }
 
@@ -201,8 +195,8 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
     const keys = new Set(targets.map(({ key }) => key));
     const unknown = targets.filter(({ key }) => !this.#members.has(key));
     // Lookups that never come to their end must not let the members grow without one.
-    const most = isAll ? MOST_ENDPOINTS : Math.max(MOST_ENDPOINTS - this.#members.size, 0);
-    const added = this.#withContexts(unknown.slice(0, most));
+    const room = MOST_ENDPOINTS - (isAll ? 0 : this.#members.size);
+    const added = this.#withContexts(unknown.slice(0, room));
     for (const target of targets) {
       const member = this.#members.get(target.key);
       if (member !== undefined) member.target = target;

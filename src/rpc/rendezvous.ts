@@ -1,6 +1,8 @@
 // Rendezvous hashing (Thaler and Ravishankar 1998): every server has a score for every key, and the highest one serves
 // it. When a server goes, only its own keys move; when it comes back, they return. All clients agree without talking.
 
+import type { EndpointMember } from "./endpointMember.ts";
+
 /** FNV-1a over UTF-16 units, with the finalizer of MurmurHash3. Not for adversaries: who picks keys picks servers. */
 function hash(text: string): number {
   let value = 0x811c9dc5;
@@ -18,7 +20,7 @@ function score(value: number, weight: number): number {
   return -weight / Math.log((value + 0.5) / 2 ** 32);
 }
 
-/** Owners that are remembered: asking all of a thousand servers for a key costs about 0.1 ms. */
+/** Owners that are remembered, or each call of a thousand endpoints would hash a thousand names. */
 const MOST_REMEMBERED = 1_024;
 const LONGEST_REMEMBERED = 256;
 
@@ -71,4 +73,13 @@ export class KeyOwners<Server> {
     }
     this.#remembered.set(key, owner);
   }
+}
+
+/** The owners of keys among the members of a client. */
+export function keyOwners(members: readonly EndpointMember[]): KeyOwners<EndpointMember> {
+  return new KeyOwners(
+    members,
+    ({ target }) => target.key,
+    ({ weight }) => weight,
+  );
 }

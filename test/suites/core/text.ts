@@ -8,7 +8,6 @@ import {
   decodeText,
   encodeByHand,
   encodeText,
-  encodeTextInto,
 } from "../../../src/core/text.ts";
 import { isShared, sharedCount } from "../../support/every.ts";
 import { test } from "../../support/harness.ts";
@@ -77,20 +76,5 @@ test("strict decoding: the text where bytes are UTF-8, else nothing; by hand and
     if (!isShared(pair >> 3)) continue;
     const bytes = Uint8Array.of(pair >> 8, pair & 255);
     assert.equal(decodeStrictByHand(bytes), decodeStrictText(bytes), pair.toString(16));
-  }
-});
-
-test("a text in memory that is there: the same bytes, or -1 where there is no room for all of them", () => {
-  const half = String.fromCharCode(0xd83d);
-  for (const text of ["", "a", "grün", "😀", `${half}x`, "\u2028", "x".repeat(100)]) {
-    const bytes = encodeText(text);
-    for (const room of [bytes.length, bytes.length + 1, bytes.length + 300]) {
-      const memory = new Uint8Array(room);
-      assert.equal(encodeTextInto(text, memory), bytes.length);
-      assert.deepEqual(memory.subarray(0, bytes.length), bytes);
-      assert.ok(memory.subarray(bytes.length).every((byte) => byte === 0));
-    }
-    for (let room = 0; room < bytes.length; room++)
-      assert.equal(encodeTextInto(text, new Uint8Array(room)), -1, `${text} in ${room}`);
   }
 });
