@@ -1,5 +1,5 @@
-// sealwire for OpenTelemetry: spans, durations and counters. Needs `@opentelemetry/api` (an optional peer dependency)
-// and, for anything to be recorded, an SDK.
+// sealwire for OpenTelemetry: spans, durations and counters. It needs `@opentelemetry/api` (an optional peer dependency).
+// An SDK has to be installed for anything to be recorded.
 
 export { observeStats } from "./otel/observeStats.ts";
 export type { TelemetryOptions } from "./otel/telemetry.ts";

@@ -1,5 +1,5 @@
-// Sockets in memory, behind the interface that the sockets of the runtimes stand behind: a network of one process, without
-// ports, files and kernels. Time is the runtime's.
+// This adapter connects clients and servers within one process. It has the interface of the runtimes' socket adapters, and
+// needs no ports, files or kernel. Delays use the runtime's clock.
 
 import { SealwireError } from "../base/errors.ts";
 import { now, runAtEndOfTurn, startTimer, yieldToEventLoop } from "../core/eventLoop.ts";

@@ -1,6 +1,5 @@
-// One end of a connection in memory: bytes with a delay, in pieces, through buffers of a size, as a network and two
-// kernels would have them. How long and how large is for its conditions to say: those of a MemoryNetwork are what the
-// program chose, those of the simulation are what a seed says.
+// One end of a connection in memory. It delays bytes, cuts them into pieces and buffers them, as a network and two kernels
+// do. Its conditions set delays and sizes: the program chooses those of a MemoryNetwork, a seed those of a simulation.
 
 import { copyOf } from "../core/bytes.ts";
 import type { Transport, TransportEvents } from "../rpc/transport.ts";

@@ -1,4 +1,4 @@
-// One socket of node:net, and what it tells.
+// Implements `Transport` over one socket of node:net, and reports the socket's events.
 
 import type { Socket } from "node:net";
 import { nextTick } from "node:process";

@@ -1,4 +1,4 @@
-// Numbers that limit a connection, a client or a server: every option, its default and its check, in one place.
+// Defines the numbers that limit a connection, a client or a server. Each option has its default and its check here.
 
 import { invalidArgument } from "./errors.ts";
 

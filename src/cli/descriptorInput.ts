@@ -1,5 +1,5 @@
-// Reading a descriptor to its end, also one that does not block: whoever started this process may have made it so (npx
-// does), and reads then fail with EAGAIN until something is there.
+// Reads a descriptor to its end, also a non-blocking one. The parent process may have made it non-blocking (npx does);
+// reads then fail with EAGAIN until there is input.
 
 import { Buffer } from "node:buffer";
 import { readSync } from "node:fs";

@@ -1,4 +1,4 @@
-// doctor: what the package finds in this runtime, and whether its answers are right.
+// doctor reports what the package finds in this runtime, and checks the results of its cryptography.
 
 import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// Keys on their way in and out: from files, descriptors, standard input or the environment, never from arguments,
-// which every user of the machine can read. To files that only their owner can read, never over one that exists.
+// Reads and writes keys. Keys are read from files, descriptors, standard input or the environment, and never from
+// arguments, which every user of the machine can read. They are written to new files that only their owner can read.
 
 import { Buffer } from "node:buffer";
 import { closeSync, fstatSync, fsyncSync, openSync, writeSync } from "node:fs";

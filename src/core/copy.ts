@@ -6,8 +6,9 @@
 // it again.
 //
 // Linear memory begins on a page, and so do the buffers of 16 KiB and more that Bun allocates, such as a cipher's output;
-// of other buffers nobody knows. So what is copied between the two lies COPY_HAZARD_BYTES behind a page in linear memory,
-// and where it does not, copies are cut into steps below which none is slow.
+// the addresses of other buffers are unknown. So data that is copied between the two lies
+// COPY_HAZARD_BYTES behind a page in linear memory; where it does not, copies are cut into steps that are short enough to
+// be fast.
 
 import { viewOf } from "./bytes.ts";
 import { runtimeName } from "./runtimeName.ts";

@@ -1,6 +1,6 @@
-// Inflates what DEFLATE made (RFC 1951), synchronously and everywhere: DecompressionStream is asynchronous, and
-// node:zlib is not in every realm that imports the package. For the package's own inlined modules, so what is
-// malformed ends in an exception, without a diagnosis. No secrets.
+// Inflates DEFLATE data (RFC 1951) synchronously in every realm: DecompressionStream is asynchronous, and not every realm
+// has node:zlib. Its only input is the package's own inlined modules, so malformed input throws without a diagnosis. No
+// input is secret.
 
 import type { OwnBytes } from "./bytes.ts";
 

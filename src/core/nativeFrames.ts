@@ -1,5 +1,4 @@
-// Frames in linear memory, sealed and opened one by one by the runtime's AEAD. Only where `nodeCrypto` is there and has
-// the cipher.
+// Seals and opens frames in linear memory one by one with the runtime's AEAD. It needs `nodeCrypto`, with the cipher.
 
 import type * as NodeCrypto from "node:crypto";
 import type { AeadKey } from "./aeadKey.ts";

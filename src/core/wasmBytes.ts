@@ -1,5 +1,5 @@
 // The two builds of the crypto core as bytes, from what scripts/buildWasm.js inlined: the plain one deflated, the
-// relaxed one as the difference to it (format: scripts/moduleDelta.js), which saves 107 of 147 kB.
+// relaxed one as the difference to it (format: scripts/moduleDelta.js).
 
 import { decodeBase64 } from "./base64.ts";
 import { builtinModule } from "./builtin.ts";

@@ -1,6 +1,6 @@
-// Keeps records that wait for room among the handlers. While whoever handles records is not ready for the next one,
-// they wait here, in their order, as copies: one copy of a record alone, one of all that is left of a bundle. So a peer
-// can't make this side keep more than the peer sent. A copy is wiped when its records were handled, or will not be.
+// Keeps records that wait for room among the handlers. While the record handler is not ready for the next record, records
+// wait here in order, as copies: one copy of a lone record, one of the rest of a bundle. So a peer can't make this side
+// keep more than the peer sent. A copy is wiped when its records were handled, or will not be.
 
 import { SealwireError } from "../base/errors.ts";
 import { copyOf, readU32 } from "../core/bytes.ts";

@@ -1,5 +1,5 @@
-// Lists of fields, u8 tag ‖ u16be length ‖ value, in which protocol v2 says what may grow: settings, heads of calls,
-// why something ends. Tags ascend and none stands twice. Of tags that a receiver does not know, those below 64 are
+// Lists of fields, u8 tag ‖ u16be length ‖ value, for everything in protocol v2 that may grow: settings, heads of
+// calls, reasons of an end. Tags ascend and none stands twice. Of tags that a receiver does not know, those below 64 are
 // passed over, those from 64 to 127 are critical (what they belong to can't be understood without them), and those
 // from 128 on are the application's.
 

@@ -1,5 +1,5 @@
-// Listening to the caller's AbortSignals: one listener per signal, however many requests it is given to. Node warns of
-// a leak from the eleventh listener on, and a signal for everything an application does is good practice.
+// Listens to the callers' AbortSignals with one listener per signal, however many requests share it. Node warns of a leak
+// from the eleventh listener on, and many applications have one signal for everything they do.
 
 /** Something that ends when a signal aborts. */
 export interface AbortWatcher {

@@ -1,5 +1,5 @@
 // Tells the application about the states of its connection, in their order. It never does so inside a call of the
-// application: what `close` leads to is told right after that call has returned.
+// application: the states that `close` leads to are told right after that call has returned.
 
 import type { SealwireError } from "../base/errors.ts";
 import { runSoon } from "../core/eventLoop.ts";

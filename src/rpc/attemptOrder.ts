@@ -1,4 +1,4 @@
-// In which order endpoints are dialled.
+// Orders endpoints for dialling.
 
 import type { Target } from "./endpointTargets.ts";
 

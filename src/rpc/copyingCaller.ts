@@ -1,4 +1,4 @@
-// Which functions copy a body before they return, whoever asks: a wrapper that stands in their place may keep it.
+// Knows which functions copy a body before they return. A wrapper that replaces such a function may keep the body.
 
 import type { Call, CallOptions, SendOptions } from "./peer.ts";
 

@@ -1,7 +1,7 @@
-// Asks what the names of endpoints stand for: addresses, and SRV records (RFC 2782) with hosts that have addresses.
+// Resolves the names of endpoints: to addresses, or to SRV records (RFC 2782) whose hosts have addresses.
 //
-// A name that is slow, or fails, holds up no other name: what is known so far is told while the others are awaited, and
-// a name without an answer keeps the addresses that it had. The cost of answers is bounded, whatever they hold.
+// A name that is slow or fails delays no other name: a lookup reports the addresses that it has found while other names
+// are missing. A name without an answer keeps its old addresses. The cost of answers is bounded, whatever they hold.
 
 import { withinTime } from "./boundedWork.ts";
 import {

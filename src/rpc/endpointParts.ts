@@ -1,4 +1,5 @@
-// What a client of endpoints needs once it has some. Loaded with its first lookup, so that clients of one server are spared it.
+// Exports the code that only clients with several endpoints need. It is loaded with the first lookup, so that clients of
+// one server never load it.
 
 export { attemptOrder } from "./attemptOrder.ts";
 export { TargetFinder } from "./endpointLookup.ts";

@@ -4,7 +4,8 @@
 //   fresh ──30 s, or a failure and the floor──▶ stale ──a call──▶ looking up ──▶ fresh
 //                                                                    └──failed──▶ stale after a pause that grows
 //
-// A lookup that takes long tells what it has found so far. Addresses stay in use while they are looked up again, and when the lookup fails.
+// A lookup that takes long reports the addresses that it has found so far. Old addresses stay in use until the lookup is
+// over, and when it fails.
 
 import { SealwireError } from "../base/errors.ts";
 import { orAborted } from "./boundedWork.ts";

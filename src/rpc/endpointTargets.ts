@@ -1,5 +1,5 @@
-// Which targets endpoints have, by what their names were found to stand for: the addresses of a name, or of the hosts
-// that its SRV records name (RFC 2782).
+// Lists the targets of endpoints, by the answers that their names have: the addresses of a name, or those of the hosts in
+// its SRV records (RFC 2782).
 //
 //   endpoints ──SRV records──▶ hosts: name, port, priority, weight ──names──▶ targets: addresses
 

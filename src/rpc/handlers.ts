@@ -1,5 +1,5 @@
-// Runs the application's handlers of one connection; nothing else calls them. It knows which of them run, aborts their
-// signals when nobody waits any more, and passes on what they throw.
+// Runs the application's handlers of one connection; nothing else calls them. It knows which handlers run, aborts their
+// signals when their callers have given up, and passes on what they throw.
 
 import { SealwireError } from "../base/errors.ts";
 import { isThenable } from "../base/thenable.ts";

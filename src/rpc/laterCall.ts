@@ -1,4 +1,5 @@
-// A call that waits for a server. What its caller does with it meanwhile happens, in order, once the call was made.
+// A call that waits for a server. Operations of its caller are kept meanwhile, and carried out in order once the call was
+// made.
 
 import type { SealwireError } from "../base/errors.ts";
 import { copyOf } from "../core/bytes.ts";

@@ -1,4 +1,4 @@
-// The public type of a client with several endpoints: what it has beside what every client has.
+// The public type of a client with several endpoints: the methods that it has in addition to those of every client.
 
 import type { Client } from "./client.ts";
 

@@ -1,4 +1,4 @@
-// Answers as their caller has them: a value, or an error that names the method.
+// Decodes an answer for its caller: to a value, or to an error that names the method.
 
 import { isSealwireError, SealwireError } from "../base/errors.ts";
 import type { Codec } from "./codec/codec.ts";

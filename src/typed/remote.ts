@@ -1,4 +1,4 @@
-// The types of what `typed` gives: the caller's side of an API, flat enough to be read in an editor.
+// The types that `typed` returns: the caller's side of an API, flat enough to be read in an editor.
 
 import type { Method } from "./method.ts";
 import type { RpcError } from "./rpcError.ts";

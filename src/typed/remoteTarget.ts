@@ -1,4 +1,4 @@
-// One method as its caller has it: its name, the heads of its calls, and what its server said of it.
+// One method on its caller's side: its name, the heads of its calls, and what its server has announced about it.
 
 import type { PreparedHead } from "../protocol/preparedHead.ts";
 import type { Codec } from "./codec/codec.ts";

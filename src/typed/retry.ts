@@ -1,4 +1,4 @@
-// Calls that are made again: only those that no method can have begun, and those of methods that may run twice.
+// Repeats calls: those that certainly began no method, and those of methods that may run twice.
 
 import { type ErrorCode, isSealwireError } from "../base/errors.ts";
 import { checkOptionNames, integerOption } from "../base/options.ts";

@@ -1,4 +1,4 @@
-// The consuming end of a stream, at either side: items as the codec gives them, and whoever leaves tells the producer.
+// The consuming end of a stream, at either side. It decodes items, and tells the producer when its reader leaves.
 
 import type { Codec } from "./codec/codec.ts";
 

@@ -1,4 +1,4 @@
-// Values through schemas: what a schema says becomes an error of the call, cut to what an error should hold.
+// Checks values with schemas. The issues of a schema become an error of the call, cut to the length that an error may have.
 
 import { isThenable } from "../base/thenable.ts";
 import { ownError, type RpcError } from "./rpcError.ts";

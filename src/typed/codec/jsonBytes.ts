@@ -1,4 +1,4 @@
-// The bytes that JSON is made of (RFC 8259), and where the shortest way ends for it.
+// The bytes of JSON's tokens (RFC 8259), and the limits of the shortest way.
 
 export const QUOTE = 0x22;
 export const BACKSLASH = 0x5c;

@@ -1,5 +1,5 @@
-// MessagePack by @msgpack/msgpack, which the program brings: what the library would change is refused, and what a peer
-// sends is measured before the library sees it.
+// MessagePack by @msgpack/msgpack, which the program brings. Values that the library would change are refused, and the
+// bodies of a peer are measured before the library sees them.
 
 import { invalidArgument } from "../../base/errors.ts";
 import { requireBytes } from "../../core/bytes.ts";

@@ -1,5 +1,6 @@
-// The fast way for what most values are: JSON and nothing else. It copies while it looks, so that what is written is what
-// was seen, and gives up at the first thing that is not plain: the walk of jsonTree.ts then says what that is.
+// Copies values that are nothing but JSON, which most are. It copies while it looks, so the bytes that are written are
+// those of the values that it saw. It gives up at the first thing that is not plain; the walk of jsonTree.ts then says what
+// that is.
 
 import { nameBesideElements } from "./arrayNames.ts";
 import type { ResolvedCodecLimits } from "./codec.ts";

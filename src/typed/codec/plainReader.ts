@@ -1,7 +1,7 @@
-// The shortest way for what most bodies are: short texts of JSON without spaces, escapes, and whatever is not ASCII. What
-// is read here is what JSON.parse gives. At the first byte of something else it gives up, and the parser has the last word.
+// Reads the bodies that most calls have: short texts of JSON in ASCII, without spaces and escapes. Its results are those
+// of JSON.parse. It gives up at the first byte of something else, and the parser decides.
 //
-// The functions read at `at` of `text` and give NOT_READ for what is not theirs. They run nobody else's code.
+// The functions read at `at` of `text` and return NOT_READ for text that they do not read. They run no code of others.
 
 import { builtinModule } from "../../core/builtin.ts";
 import {

@@ -1,6 +1,6 @@
-// The shortest way for what most values are: small, and JSON and nothing else. The bytes are written while the value is
-// looked at, so that what is sent is what was seen, and no text of it is ever made. It gives up at the first thing that
-// is not plain, or does not fit: plainCopy.ts and jsonTree.ts know more. The bytes are those that JSON.stringify gives.
+// Writes small values that are nothing but JSON, which most are. It writes bytes while it looks at the value, so the bytes
+// are those of the value that it saw, and no string of them is ever made. The bytes are those of JSON.stringify. It gives
+// up at the first thing that is not plain or does not fit; plainCopy.ts and jsonTree.ts handle those.
 //
 // Each function writes at `at` and returns where the next byte goes, or GAVE_UP.
 

@@ -1,5 +1,5 @@
-// Bodies of small values. They are written into one piece of memory, which is lent to whoever sends one and wiped when it
-// is given back: a body of its own costs more than to write it, and would keep its text until nobody knows when.
+// Writes the bodies of small values into one piece of memory, which is lent to the sender and wiped when it is given back.
+// A body of its own would cost more than writing it, and would keep its text until the collector comes.
 
 import { viewOf } from "../../core/bytes.ts";
 import { wipe } from "../../core/wipe.ts";

@@ -1,5 +1,5 @@
-// What an object really is: by its internal slots (ECMA-262), whatever realm it comes from, and not by what it says of
-// itself. An instance of a subclass is none of these: its class would be lost on the way.
+// Tells the kind of an object by its internal slots (ECMA-262), whatever realm it comes from, and not by its own claims. An
+// instance of a subclass has none of these kinds: its class would be lost on the way.
 
 import { viewOf } from "../../core/bytes.ts";
 
