@@ -24,6 +24,17 @@ export interface CallLimits {
   readonly maxPendingBytes: number;
 }
 
+/**
+ * Reads the answer of a call in the memory in which it arrives, in the turn in which it does. It runs no code of the
+ * application.
+ */
+export interface AnswerReader {
+  /** What the call resolves with. Throws what it rejects with. Bytes [start, end) are used otherwise afterwards. */
+  read(call: PendingCall, bytes: Uint8Array, start: number, end: number): unknown;
+  /** What the call rejects with where there is no answer. */
+  failed(error: SealwireError): SealwireError;
+}
+
 /** Both directions of a call's streams, as its caller has them. */
 interface CallStreams {
   readonly all: Streams;
@@ -39,6 +50,9 @@ export class PendingCall extends PendingRequest implements Call {
   sharedAnswerHead: SharedHead | undefined = undefined;
   connection: Connection | undefined = undefined;
   #answer: Promise<Uint8Array> | undefined = undefined;
+  #reader: AnswerReader | undefined = undefined;
+  /** Somebody beside the caller is told of its answer. */
+  isTraced = false;
 
   /** `streams`: undefined for a call without any. */
   constructor(table: RequestTable, streams: Streams | undefined, timeoutMs: number, limits: CallLimits) {
@@ -92,8 +106,36 @@ export class PendingCall extends PendingRequest implements Call {
     } else super.resolve(body);
   }
 
+  /**
+   * From here on `settling` is a promise of what `reader` makes of the answer. False where the call has settled already,
+   * has streams, or is traced: nothing is changed then.
+   */
+  readWith(reader: AnswerReader): boolean {
+    if (this.settled || this.isTraced || this.#streams !== undefined) return false;
+    this.#reader = reader;
+    return true;
+  }
+
+  /** Whether somebody reads the answer where it lies. */
+  get hasReader(): boolean {
+    return this.#reader !== undefined;
+  }
+
+  /** Its answer has arrived, for the reader, and lies there for this turn only. */
+  read(bytes: Uint8Array, start: number, end: number): void {
+    let value: unknown;
+    try {
+      value = this.#reader!.read(this, bytes, start, end);
+    } catch (error) {
+      super.reject(error as SealwireError);
+      return;
+    }
+    this.resolve(value as Uint8Array);
+  }
+
   override reject(error: SealwireError): void {
-    super.reject(this.#isTimedOut(error) ? this.#timedOut(error) : error);
+    const final = this.#isTimedOut(error) ? this.#timedOut(error) : error;
+    super.reject(this.#reader === undefined ? final : this.#reader.failed(final));
   }
 
   /** The peer says that the deadline has passed, and so it has: this side's timer was only a little later than the peer's. */

@@ -179,6 +179,7 @@ export class RpcConnection implements Connection {
     const traced = traceRequest(() => {
       const { head } = context;
       call = this.#call(body, head === undefined ? options : { ...options, head });
+      call.isTraced = true;
       context.call = call;
       return call.settling;
     }, context);

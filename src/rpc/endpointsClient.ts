@@ -9,6 +9,7 @@ import { CallRoute, type RouteOwner } from "./callRoute.ts";
 import type { ClientStats, RpcClient } from "./client.ts";
 import { type ConnectedOptions, connectedWithin } from "./connectedWithin.ts";
 import { checkCallOptions, checkRequestOptions, checkSendOptions } from "./connection.ts";
+import { type CopyingFunctions, copyingFunctions } from "./copyingCaller.ts";
 import { closedError, EndpointOpening } from "./endpointOpening.ts";
 import { EndpointSet, type EndpointsContext } from "./endpointSet.ts";
 import { KeptBodies } from "./keptBodies.ts";
@@ -83,15 +84,23 @@ export class EndpointsClient implements StickyClient {
     return this.#call(undefined, body, options);
   }
 
+  get [copyingFunctions](): CopyingFunctions {
+    return ownFunctions;
+  }
+
   sticky(key: string): Caller {
     if (typeof key !== "string") throw invalidArgument("key", "a string");
-    return {
+    const functions: CopyingFunctions = {
       send: (body, options) => this.#send(key, body, options),
+      call: (body, options) => this.#call(key, body, options),
+    };
+    const caller: Caller = {
+      ...functions,
       sendNoWait: (body) => this.#sendNoWait(key, body),
       request: (body, options) => this.#request(key, body, options),
-      call: (body, options) => this.#call(key, body, options),
       connected: (options) => this.#connected(key, options),
     };
+    return Object.defineProperty(caller, copyingFunctions, { value: functions });
   }
 
   connected(options?: ConnectedOptions): Promise<Connection> {
@@ -242,6 +251,9 @@ export class EndpointsClient implements StickyClient {
     throw new SealwireError("ERR_MESSAGE_TOO_LARGE", text);
   }
 }
+
+const { call, send } = EndpointsClient.prototype;
+const ownFunctions: CopyingFunctions = { call, send };
 
 async function followed<T>(
   first: Promise<T>,

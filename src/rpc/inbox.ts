@@ -173,15 +173,16 @@ export class Inbox implements RecordHandler {
     more: number,
   ): void {
     const request = this.#takeRequest(sequence);
-    if (request !== undefined && request.into === undefined) {
+    const isRead = request instanceof PendingCall && request.hasReader;
+    if (request !== undefined && request.into === undefined && !isRead) {
       if (!lent) wipeBefore(bytes, start);
       request.resolve(lent ? keepBody(bytes, start, end, more) : viewOf(bytes, start, end));
-      this.#events.onAnswered();
-      return;
+    } else {
+      if (isRead) request.read(bytes, start, end);
+      else if (request !== undefined) this.#fillBuffer(request, bytes, start, end);
+      // Memory that was for the caller, who does not get it.
+      if (!lent) wipeBefore(bytes, end);
     }
-    if (request !== undefined) this.#fillBuffer(request, bytes, start, end);
-    // Memory that was for the caller, who does not get it.
-    if (!lent) wipeBefore(bytes, end);
     if (request !== undefined) this.#events.onAnswered();
   }
 

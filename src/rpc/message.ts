@@ -94,6 +94,11 @@ export class IncomingMessage implements Message {
     this.#call?.incoming?.forget();
   }
 
+  /** Nobody was given its body: who reads it where it lies may wipe it. */
+  get isUnread(): boolean {
+    return this.#body === undefined;
+  }
+
   /** Nobody uses its body any more. A handler that had a view of it may have transferred its memory away. */
   wipeBody(): void {
     if (this.bytes.length > 0) this.bytes.fill(0, this.start, this.end);

@@ -1,7 +1,9 @@
 // Decodes an answer for its caller: to a value, or to an error that names the method.
 
 import { isSealwireError, SealwireError } from "../base/errors.ts";
+import { viewOf } from "../core/bytes.ts";
 import type { Codec } from "./codec/codec.ts";
+import type { BodyReader } from "./codec/jsonCodec.ts";
 import { decodeErrorAnswer } from "./errorAnswer.ts";
 import { receivedError } from "./rpcError.ts";
 import { speaksTyped, type TypedHead, What } from "./typedHead.ts";
@@ -38,12 +40,48 @@ export function readAnswer(codec: Codec, name: string, head: TypedHead | null, b
   try {
     return codec.decode(body);
   } catch (error) {
-    const text = isSealwireError(error) ? error.message : "the answer can't be read";
-    throw receivedError("ERR_BAD_ANSWER", text, undefined, name);
+    throw unreadable(error, name);
   }
 }
 
+/** The same for an answer in bytes [start, end), which are lent, by the codec's own reader. */
+export function readAnswerAt(
+  codec: Codec,
+  read: BodyReader,
+  name: string,
+  head: TypedHead | null,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): unknown {
+  if (!isValue(head, codec)) return readAnswer(codec, name, head, viewOf(bytes, start, end));
+  if (start === end) return undefined;
+  try {
+    return read(bytes, start, end);
+  } catch (error) {
+    throw unreadable(error, name);
+  }
+}
+
+/** Whether an answer is a value that this codec reads. */
+function isValue(head: TypedHead | null, codec: Codec): boolean {
+  return (
+    head !== null &&
+    speaksTyped(head) &&
+    (head.what === What.value || head.what === What.idempotentValue) &&
+    head.contentType === codec.contentType &&
+    head.codecVersion === codec.version
+  );
+}
+
+function unreadable(error: unknown, name: string): Error {
+  const text = isSealwireError(error) ? error.message : "the answer can't be read";
+  return receivedError("ERR_BAD_ANSWER", text, undefined, name);
+}
+
 /** What an error of the connection is to the caller of a method: the same, with the method's name. */
+export function named(error: SealwireError, name: string): SealwireError;
+export function named(error: unknown, name: string): unknown;
 export function named(error: unknown, name: string): unknown {
   if (!isSealwireError(error)) return error;
   const { code, message, remoteCode, notBegun, data } = error;

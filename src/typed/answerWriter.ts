@@ -1,11 +1,18 @@
 // Answers of a server in one codec: values, and what is said instead of one.
 
 import { isSealwireError, type SealwireError } from "../base/errors.ts";
+import { wipe } from "../core/wipe.ts";
 import type { PreparedHead } from "../protocol/preparedHead.ts";
 import { IncomingMessage } from "../rpc/message.ts";
 import type { Message } from "../rpc/peer.ts";
 import type { Codec } from "./codec/codec.ts";
-import { type BodyLender, bodyLenderOf, keepingEncoder } from "./codec/jsonCodec.ts";
+import {
+  type BodyLender,
+  type BodyReader,
+  bodyLenderOf,
+  bodyReaderOf,
+  keepingEncoder,
+} from "./codec/jsonCodec.ts";
 import { encodeErrorAnswer } from "./errorAnswer.ts";
 import { Producer } from "./producer.ts";
 import { type ErrorParts, ownError, partsOfError } from "./rpcError.ts";
@@ -24,7 +31,7 @@ import {
 } from "./typedHead.ts";
 import { findStreams, isStream, withoutStreams, withStream } from "./valueStreams.ts";
 
-const NO_BYTES = new Uint8Array(0);
+const NO_BYTES: Uint8Array = new Uint8Array(0);
 /** A wrapper that stands in its place may keep a body. */
 const { reply: copyingReply } = IncomingMessage.prototype;
 
@@ -33,6 +40,7 @@ export class AnswerWriter {
   /** For messages that copy what they are given, and for all others. */
   readonly #lender: BodyLender;
   readonly #keeping: BodyLender;
+  readonly #read: BodyReader | undefined;
   readonly #exposeStacks: boolean;
   readonly #streams: ServedStreams;
   readonly #value: PreparedHead;
@@ -43,6 +51,7 @@ export class AnswerWriter {
     this.codec = codec;
     this.#lender = bodyLenderOf(codec);
     this.#keeping = keepingEncoder(codec);
+    this.#read = bodyReaderOf(codec);
     this.#exposeStacks = exposeStacks;
     this.#streams = streams;
     this.#value = prepareTypedHead(codec, What.value);
@@ -64,16 +73,27 @@ export class AnswerWriter {
    * @throws RpcError ERR_BAD_INPUT, ERR_NO_STREAM
    */
   readArguments(message: Message, head: TypedHead, owner: ScopeOwner): unknown[] {
-    const { body } = message;
-    const args = body.length === 0 ? [] : this.#decode(body);
+    const args = this.#decodeOnce(message);
     if (!Array.isArray(args)) throw badBody("the body is no array of arguments");
     if (head.streams !== undefined) this.#insertStreams(message, head.streams, args, owner.scope);
     return args;
   }
 
-  #decode(body: Uint8Array): unknown {
+  /** Wipes the body, unless it was given to somebody before, who may keep it. */
+  #decodeOnce(message: Message): unknown {
+    if (!(message instanceof IncomingMessage && message.isUnread)) return this.#decode(message.body);
     try {
-      return this.codec.decode(body);
+      const { bytes, start, end } = message;
+      return this.#read === undefined ? this.#decode(message.body) : this.#decode(bytes, start, end);
+    } finally {
+      message.wipeBody();
+    }
+  }
+
+  #decode(bytes: Uint8Array, start = 0, end = bytes.length): unknown {
+    if (start === end) return [];
+    try {
+      return this.#read === undefined ? this.codec.decode(bytes) : this.#read(bytes, start, end);
     } catch (error) {
       throw badBody(isSealwireError(error) ? error.message : "the arguments can't be read");
     }
@@ -128,10 +148,12 @@ export class AnswerWriter {
     const { connection } = message;
     const streamPaths: StreamPath[] = [];
     const producers = found.map(({ stream }) => new Producer(stream, this.codec));
+    const lender = message.reply === copyingReply ? this.#lender : this.#keeping;
+    let body = NO_BYTES;
     let sent = false;
     try {
       const bare = withoutStreams(value, found);
-      const body = bare === undefined ? NO_BYTES : this.codec.encode(bare);
+      body = bare === undefined ? NO_BYTES : lender.encode(bare);
       for (const [i, { path }] of found.entries()) {
         scope.streamOffered();
         streamPaths.push({ number: this.#streams.offer(connection, producers[i]!, scope), path });
@@ -139,6 +161,7 @@ export class AnswerWriter {
       const what = idempotent ? What.idempotentValue : What.value;
       sent = message.reply(body, typedHead(this.codec, what, { streams: encodeStreamPaths(streamPaths) }));
     } finally {
+      lender.giveBack(body);
       if (!sent) {
         for (const { number } of streamPaths) this.#streams.withdraw(connection, number);
         for (const producer of producers) void producer.leave();
@@ -177,12 +200,21 @@ export class AnswerWriter {
   sendError(message: Message, parts: ErrorParts): void {
     if (!message.expectsReply) return;
     try {
-      message.reply(encodeErrorAnswer(this.codec, parts), this.#error);
+      this.#replyError(message, parts);
     } catch (error) {
       // Its data can't be sent: the rest can.
-      if (message.expectsReply)
-        message.reply(encodeErrorAnswer(this.codec, { ...parts, data: undefined }), this.#error);
+      if (message.expectsReply) this.#replyError(message, { ...parts, data: undefined });
       throw error;
+    }
+  }
+
+  #replyError(message: Message, parts: ErrorParts): void {
+    const isCopied = message.reply === copyingReply;
+    const body = encodeErrorAnswer(isCopied ? this.#lender : this.#keeping, parts);
+    try {
+      message.reply(body, this.#error);
+    } finally {
+      if (isCopied) wipe(body);
     }
   }
 }

@@ -4,13 +4,16 @@ import { SealwireError } from "../base/errors.ts";
 import type { Message } from "../rpc/peer.ts";
 import type { AnswerWriter } from "./answerWriter.ts";
 import { ServedCall } from "./callContext.ts";
+import type { Codec } from "./codec/codec.ts";
 import type { MethodDefinition } from "./method.ts";
 import type { MethodEntry } from "./methodTable.ts";
+import { Producer } from "./producer.ts";
 import { ownError, partsOfError } from "./rpcError.ts";
 import { ServedScope } from "./servedScope.ts";
 import type { SchemaIssue } from "./standardSchema.ts";
 import { type TypedHead, What } from "./typedHead.ts";
 import { badInput, issueText, validated } from "./validation.ts";
+import { findStreams } from "./valueStreams.ts";
 
 export class CallInProgress {
   readonly #message: Message;
@@ -60,9 +63,13 @@ export class CallInProgress {
     const { context } = this;
     if (schema === undefined) return handler(args[0], context);
     const input = validated(schema, args[0], badInput);
-    return input instanceof Promise
-      ? input.then((value) => handler(value, context))
-      : handler(input, context);
+    if (!(input instanceof Promise)) return handler(input, context);
+    return input.then((value) => (this.#isWanted ? handler(value, context) : undefined));
+  }
+
+  /** Nobody gave up on the call while its input was checked. */
+  get #isWanted(): boolean {
+    return this.#message.expectsReply || this.context.isOneWay;
   }
 
   /** Answers with the result, or with what it rejects with. Returns a promise if it has to be waited for. */
@@ -101,7 +108,7 @@ export class CallInProgress {
       } catch (error) {
         return this.fail(error);
       }
-    }
+    } else dropStreams(value, this.#writer.codec);
     this.#scope?.answered();
   }
 
@@ -128,6 +135,16 @@ export class CallInProgress {
     } catch (wrong) {
       return failed(wrong);
     }
+  }
+}
+
+/** Nobody gets the value: the streams in it are told, as far as it can be read. */
+function dropStreams(value: unknown, codec: Codec): void {
+  if (typeof value !== "object" || value === null) return;
+  try {
+    for (const { stream } of findStreams(value) ?? []) void new Producer(stream, codec).leave();
+  } catch {
+    // Of a getter or a proxy, in what nobody gets.
   }
 }
 

@@ -2,12 +2,16 @@
 // error that names the method.
 
 import { invalidArgument, isSealwireError } from "../base/errors.ts";
-import { type CopyingFunctions, copyingFunctions } from "../rpc/copyingCaller.ts";
+import { tracesRequests } from "../core/diagnostics.ts";
+import { wipe } from "../core/wipe.ts";
+import { PendingCall } from "../rpc/call.ts";
+import type { CopyingFunctions } from "../rpc/copyingCaller.ts";
 import type { Call, CallOptions, SendOptions } from "../rpc/peer.ts";
 import { failed, named, readAnswer } from "./answerReader.ts";
 import type { Codec } from "./codec/codec.ts";
-import { type BodyLender, bodyLenderOf, keepingEncoder } from "./codec/jsonCodec.ts";
+import { type BodyLender, bodyLenderOf, bodyReaderOf, keepingEncoder } from "./codec/jsonCodec.ts";
 import { type Interceptor, intercepted, type MadeCallInfo } from "./interceptor.ts";
+import { copyingFunctionsOf, wipeAnswer } from "./ownCalls.ts";
 import type { RemoteOptions } from "./remote.ts";
 import type { RemoteTarget } from "./remoteTarget.ts";
 import { openStreams, StreamingCall } from "./streamingCall.ts";
@@ -30,7 +34,7 @@ export class CallMaker {
   constructor(caller: TypedCaller, codec: Codec, use: readonly Interceptor<MadeCallInfo>[]) {
     this.caller = caller;
     this.codec = codec;
-    this.#copying = (caller as { [copyingFunctions]?: CopyingFunctions })[copyingFunctions];
+    this.#copying = copyingFunctionsOf(caller);
     this.#lender = bodyLenderOf(codec);
     this.#keeping = keepingEncoder(codec);
     this.#use = use;
@@ -65,22 +69,49 @@ export class CallMaker {
     info?: MadeCall,
   ): Promise<unknown> {
     for (const arg of args) if (isStream(arg)) return this.#makeStreaming(target, args, what, options, info);
+    const isPlain = options === undefined;
+    // Whoever traces a request is told of its answer, too.
+    const isAlone = this.#isOwn && !tracesRequests();
     let call: Call;
     try {
-      call = this.#call(
-        args,
-        options === undefined ? target.plainCall : this.#callOptions(target, what, options),
-      );
+      call = this.#call(args, isPlain ? target.plainCall : this.#callOptions(target, what, options));
     } catch (error) {
       const hasStreams =
         isSealwireError(error) && error.code === "ERR_ENCODE" && findStreams(args)?.length !== 0;
       if (hasStreams) return this.#makeStreaming(target, args, what, options, info);
       return Promise.reject(named(error, target.name));
     }
+    const { reader } = target;
+    if (isAlone && isPlain && reader !== undefined && call instanceof PendingCall && call.readWith(reader))
+      return call.settling;
     return call.answer.then(
-      (body) => this.#read(target, call, body, options, undefined),
+      (body) => this.#readOnce(target, call, body, options, isAlone),
       (error) => failed(error, target.name),
     );
+  }
+
+  /** A codec of the application's may need what it gave. */
+  #wipeOwn(body: Uint8Array): void {
+    if (bodyReaderOf(this.codec) !== undefined) wipe(body);
+  }
+
+  /** Nobody but this maker has the calls that it makes: the caller is this package's own, and no wrapper around it. */
+  get #isOwn(): boolean {
+    return this.#copying !== undefined && this.caller.call === this.#copying.call;
+  }
+
+  #readOnce(
+    target: RemoteTarget,
+    call: Call,
+    body: Uint8Array,
+    options: RemoteOptions | undefined,
+    mayWipe: boolean,
+  ): unknown {
+    try {
+      return this.#read(target, call, body, options, undefined);
+    } finally {
+      if (mayWipe) wipe(body);
+    }
   }
 
   #callOptions(target: RemoteTarget, what: number, options: RemoteOptions): CallOptions {
@@ -128,10 +159,15 @@ export class CallMaker {
       const { call, body } = await streaming.make(
         this.caller,
         (bare) => encodeArguments(this.#keeping, bare),
+        (sent) => this.#wipeOwn(sent),
         args,
         what,
       );
-      return await this.#read(target, call, body, options, streaming);
+      try {
+        return await this.#read(target, call, body, options, streaming);
+      } finally {
+        wipeAnswer(call, body);
+      }
     } catch (error) {
       streaming.end();
       throw named(streaming.failure ?? error, target.name);
@@ -161,7 +197,7 @@ function encodeArguments(lender: BodyLender, args: unknown[]): Uint8Array {
   let { length } = args;
   while (length > 0 && args[length - 1] === undefined) length--;
   if (length === 0) return NO_BYTES;
-  return lender.encode(length === args.length ? args : args.slice(0, length));
+  return lender.encodeList(length === args.length ? args : args.slice(0, length));
 }
 
 class MadeCall implements MadeCallInfo {

@@ -1,21 +1,22 @@
 // The body of an answer that says why there is none: u8 n ‖ code (ASCII) ‖ u16be m ‖ text (UTF-8) ‖ data. Code and text
 // are the same in every codec, so that a peer without this side's codec still reads them.
 
-import { copyOf, viewOf } from "../core/bytes.ts";
+import { viewOf } from "../core/bytes.ts";
 import { decodeText, encodeText } from "../core/text.ts";
 import { MAX_TEXT_BYTES } from "../protocol/errorBody.ts";
 import type { Call } from "../rpc/peer.ts";
 import type { Codec } from "./codec/codec.ts";
+import type { BodyLender } from "./codec/jsonCodec.ts";
 import { type ErrorParts, isCode, type RpcError, receivedError } from "./rpcError.ts";
 import { headOfAnswer, speaksTyped, What } from "./typedHead.ts";
 
 const NO_BYTES = new Uint8Array(0);
 
-/** @throws what the codec does for data that it can't carry */
-export function encodeErrorAnswer(codec: Codec, { code, message, data }: ErrorParts): Uint8Array {
+/** In memory of its own. @throws what the codec does for data that it can't carry */
+export function encodeErrorAnswer(lender: BodyLender, { code, message, data }: ErrorParts): Uint8Array {
   const codeBytes = encodeText(code);
   const text = encodeText(message.slice(0, MAX_TEXT_BYTES)).slice(0, MAX_TEXT_BYTES);
-  const dataBytes = data === undefined ? NO_BYTES : codec.encode(data);
+  const dataBytes = data === undefined ? NO_BYTES : lender.encode(data);
   const body = new Uint8Array(3 + codeBytes.length + text.length + dataBytes.length);
   body[0] = codeBytes.length;
   body.set(codeBytes, 1);
@@ -24,6 +25,7 @@ export function encodeErrorAnswer(codec: Codec, { code, message, data }: ErrorPa
   body[at + 1] = text.length;
   body.set(text, at + 2);
   body.set(dataBytes, at + 2 + text.length);
+  lender.giveBack(dataBytes);
   return body;
 }
 
@@ -39,7 +41,7 @@ export function decodeErrorAnswer(body: Uint8Array, codec: Codec | undefined, me
   let data: unknown;
   if (textEnd < body.length && codec !== undefined) {
     try {
-      data = codec.decode(copyOf(body, textEnd, body.length));
+      data = codec.decode(viewOf(body, textEnd, body.length));
     } catch {
       // The error itself matters more than what was to be said about it.
     }

@@ -1,7 +1,13 @@
 // The producing end of a stream: takes items of the application's iterable one by one, as the other side takes them, and
 // says that it left when nobody wants more.
 
+import type { Message } from "../rpc/peer.ts";
 import type { Codec } from "./codec/codec.ts";
+import { type BodyLender, bodyLenderOf, keepingEncoder } from "./codec/jsonCodec.ts";
+import { isOwnStream } from "./ownCalls.ts";
+
+/** What items are written to. */
+type Writable = Pick<Message, "write">;
 
 export class Producer {
   readonly #iterable: AsyncIterable<unknown>;
@@ -16,10 +22,11 @@ export class Producer {
 
   /**
    * Writes every item, each when the one before was taken. Resolves with what the iterable returned, undefined where
-   * nobody wants it any more, which is also what a `write` that rejects says. Rejects with what the iterable throws, or
+   * nobody wants it any more, which is also what a write that rejects says. Rejects with what the iterable throws, or
    * the codec for an item; the iterable has been told by then.
    */
-  async run(write: (item: Uint8Array) => Promise<void>): Promise<unknown> {
+  async run(stream: Writable): Promise<unknown> {
+    const lender = isOwnStream(stream) ? bodyLenderOf(this.#codec) : keepingEncoder(this.#codec);
     try {
       if (this.#over) return undefined;
       this.#iterator = this.#iterable[Symbol.asyncIterator]();
@@ -30,8 +37,7 @@ export class Producer {
           this.#over = true;
           return step.value;
         }
-        const item = this.#codec.encode(step.value);
-        if (!(await isWritten(write(item)))) await this.leave();
+        if (!(await isWritten(writeValue(stream, lender, step.value)))) await this.leave();
         if (this.#over) return undefined;
       }
     } catch (error) {
@@ -51,6 +57,15 @@ export class Producer {
     } catch {
       // Nobody is left who could be told.
     }
+  }
+}
+
+function writeValue(stream: Writable, lender: BodyLender, value: unknown): Promise<void> {
+  const item = lender.encode(value);
+  try {
+    return stream.write(item);
+  } finally {
+    lender.giveBack(item);
   }
 }
 

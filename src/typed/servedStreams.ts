@@ -6,6 +6,7 @@ import { whenEnded } from "../rpc/connectionEnds.ts";
 import type { Connection, Message } from "../rpc/peer.ts";
 import { CallbackDeadline, timers } from "../rpc/timers.ts";
 import type { Codec } from "./codec/codec.ts";
+import { isOwnStream } from "./ownCalls.ts";
 import type { Producer } from "./producer.ts";
 import { ownError } from "./rpcError.ts";
 import type { ServedScope } from "./servedScope.ts";
@@ -93,7 +94,7 @@ export class ServedStreams {
     signal.addEventListener("abort", leave);
     try {
       if (signal.aborted) leave();
-      const returned = await producer.run((item) => message.write(item));
+      const returned = await producer.run(message);
       if (!left) writer.value(message, returned, false);
     } catch (error) {
       if (!left) writer.error(message, error, scope.method);
@@ -129,6 +130,7 @@ export class ServedStreams {
     return new StreamReader(
       {
         items: message[Symbol.asyncIterator](),
+        isOwn: isOwnStream(message),
         finish: async () => end(),
         leave: end,
         explain: (error) => error,

@@ -1,5 +1,6 @@
 // The consuming end of a stream, at either side. It decodes items, and tells the producer when its reader leaves.
 
+import { wipe } from "../core/wipe.ts";
 import type { Codec } from "./codec/codec.ts";
 
 /** A stream of the other side. To leave its loop ends the producer, whose `finally` runs. Only one loop. */
@@ -18,6 +19,8 @@ export interface RemoteStream<Item, Result = undefined> extends AsyncIterableIte
 export interface ItemSource {
   /** The items' bytes. */
   readonly items: AsyncIterator<Uint8Array, unknown>;
+  /** The items come from this package's own stream, and no wrapper around it: nobody else has them. */
+  readonly isOwn: boolean;
   /** The items are over: what the producer returned. Rejects with what it threw. */
   finish(): Promise<unknown>;
   /** Nobody reads on. */
@@ -46,7 +49,7 @@ export class StreamReader implements RemoteStream<unknown, unknown> {
     if (this.#over) return LEFT;
     try {
       const step = await this.#source.items.next();
-      if (!step.done) return { done: false, value: this.#codec.decode(step.value) };
+      if (!step.done) return { done: false, value: this.#decode(step.value) };
       if (this.#over) return LEFT;
       const value = await this.#source.finish();
       this.#over = true;
@@ -56,6 +59,14 @@ export class StreamReader implements RemoteStream<unknown, unknown> {
       if (this.#over) return LEFT;
       this.leave();
       throw this.#source.explain(error);
+    }
+  }
+
+  #decode(item: Uint8Array): unknown {
+    try {
+      return this.#codec.decode(item);
+    } finally {
+      if (this.#ends.isOwn) wipe(item);
     }
   }
 

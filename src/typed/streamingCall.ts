@@ -7,6 +7,7 @@ import { type AbortWatcher, unwatchSignal, watchSignal } from "../rpc/abortWatch
 import type { Call, Connection } from "../rpc/peer.ts";
 import { named, readAnswer } from "./answerReader.ts";
 import type { Codec } from "./codec/codec.ts";
+import { copyingFunctionsOf, isOwnStream, wipeAnswer } from "./ownCalls.ts";
 import { Producer } from "./producer.ts";
 import type { RemoteOptions } from "./remote.ts";
 import { receivedError } from "./rpcError.ts";
@@ -91,6 +92,7 @@ export class StreamingCall {
   async make(
     caller: TypedCaller,
     encode: (args: unknown[]) => Uint8Array,
+    giveBack: (body: Uint8Array) => void,
     args: unknown[],
     what: number,
   ): Promise<{ readonly call: Call; readonly body: Uint8Array }> {
@@ -101,6 +103,7 @@ export class StreamingCall {
       streamPaths.push({ number: this.#announce(connection, this.#producers[i]!), path });
     }
     const { timeoutMs, traceParent } = this.#options ?? {};
+    const isCopied = copyingFunctionsOf(connection)?.call === connection.call;
     const call = connection.call(body, {
       head: typedHead(this.#codec, what, {
         method: this.#name,
@@ -111,6 +114,7 @@ export class StreamingCall {
       timeoutMs: timeoutMs === undefined ? undefined : leftOf(this.#endsAt),
       signal: this.#abort.signal,
     });
+    if (isCopied) giveBack(body);
     return { call, body: await call.answer };
   }
 
@@ -123,12 +127,10 @@ export class StreamingCall {
       timeoutMs: leftOf(this.#endsAt),
       signal: abort.signal,
     });
-    producer
-      .run((item) => stream.write(item))
-      .then(
-        () => stream.end(),
-        (error) => this.#fail(error),
-      );
+    producer.run(stream).then(
+      () => stream.end(),
+      (error) => this.#fail(error),
+    );
     // Answered: the method reads no more of it.
     stream.answer.then(
       () => void producer.leave(),
@@ -239,9 +241,16 @@ function openStream(
     streaming?.streamEnded();
   };
   stream.answer.then(over, over);
-  const finish = async (): Promise<unknown> =>
-    readAnswer(codec, name, headOfAnswer(stream), await stream.answer);
-  const source = { items, finish, leave, explain: (error: unknown) => named(error, name) };
+  const finish = async (): Promise<unknown> => {
+    const body = await stream.answer;
+    try {
+      return readAnswer(codec, name, headOfAnswer(stream), body);
+    } finally {
+      wipeAnswer(stream, body);
+    }
+  };
+  const isOwn = isOwnStream(stream);
+  const source = { items, isOwn, finish, leave, explain: (error: unknown) => named(error, name) };
   return leftWhenForgotten(source, codec);
 }
 

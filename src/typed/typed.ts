@@ -25,6 +25,10 @@ export interface TypedOptions {
 /** Names of remote objects that are cached for the next look-up. */
 const MAX_CACHED_NAMES = 1_024;
 const targets = new WeakMap<object, RemoteTarget>();
+/** Not what plain objects have: a remote object that is passed as an argument is refused, and not sent as an empty one. */
+const rootPrototype = Object.freeze(
+  Object.create(null, { constructor: { value: function RemoteObject() {} } }),
+) as object;
 
 /**
  * The API that the other side of a client or connection serves: `typed<typeof api>(client)`. Every method gives a promise
@@ -49,7 +53,10 @@ export function typed<Api extends object>(caller: TypedCaller, options: TypedOpt
 /** A method or a group of methods: only its use tells which. */
 function remoteObject(maker: CallMaker, name: string): object {
   const target = new RemoteTarget(maker.codec, name);
-  const call = name === "" ? {} : (...args: unknown[]): Promise<unknown> => callDirectly(maker, target, args);
+  const call =
+    name === ""
+      ? (Object.create(rootPrototype) as object)
+      : (...args: unknown[]): Promise<unknown> => callDirectly(maker, target, args);
   const cached = new Map<PropertyKey, unknown>();
   const remote = new Proxy(call, {
     get(_call, key) {

@@ -12,25 +12,32 @@ export interface FoundStream {
   readonly stream: AsyncIterable<unknown>;
 }
 
-/** Whether a value is something that is sent as a stream. May run the value's own code. */
+/**
+ * Whether a value is something that is sent as a stream. May run the value's own code; what can't be asked is none, and
+ * the codec says what is wrong with it.
+ */
 export function isStream(value: unknown): value is AsyncIterable<unknown> {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    typeof (value as { [Symbol.asyncIterator]?: unknown })[Symbol.asyncIterator] === "function"
-  );
+  if (typeof value !== "object" || value === null) return false;
+  try {
+    return typeof (value as { [Symbol.asyncIterator]?: unknown })[Symbol.asyncIterator] === "function";
+  } catch {
+    return false;
+  }
 }
 
-/** The streams in plain objects and arrays, at any depth up to the limit. Undefined when there are more than a value may have. */
+/**
+ * The streams in plain objects and arrays, at any depth up to the limit. Undefined when there are more than a value may have. What throws
+ * while it is looked through holds none.
+ */
 export function findStreams(value: unknown): FoundStream[] | undefined {
   const found: FoundStream[] = [];
   let left = MAX_LOOKED_AT;
   const look = (at: unknown, path: readonly string[]): boolean => {
     if (isStream(at)) return found.push({ path, stream: at }) <= MAX_VALUE_STREAMS;
     if (!isContainer(at) || path.length === MAX_STREAM_DEPTH) return true;
-    for (const key of Object.keys(at)) {
+    for (const [key, item] of propertiesOf(at)) {
       if (left-- === 0) return true;
-      if (!look(at[key], [...path, key])) return false;
+      if (!look(item, [...path, key])) return false;
     }
     return true;
   };
@@ -72,9 +79,22 @@ export function withStream(value: unknown, path: readonly string[], stream: unkn
   return value;
 }
 
+function propertiesOf(container: Record<string, unknown>): readonly [string, unknown][] {
+  try {
+    return Object.entries(container);
+  } catch {
+    return [];
+  }
+}
+
 function isContainer(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;
-  if (Array.isArray(value)) return true;
-  const prototype = Object.getPrototypeOf(value) as object | null;
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
+  try {
+    // A proxy throws whatever it likes.
+    if (Array.isArray(value)) return true;
+    const prototype = Object.getPrototypeOf(value) as object | null;
+    return prototype === null || Object.getPrototypeOf(prototype) === null;
+  } catch {
+    return false;
+  }
 }

@@ -5,6 +5,9 @@ const { getOwnPropertySymbols, keys: keysOf } = Object;
 /** Engines make a text of each index to answer, which takes some 20 ns: a long typed array is its bytes, and no more. */
 const MOST_TYPED_ELEMENTS = 64;
 
+/** The texts of the first indices: most arrays are short. */
+const indexTexts = Array.from({ length: 64 }, (_, index) => String(index));
+
 function isIndex(key: string, length: number): boolean {
   const index = Number(key);
   return Number.isInteger(index) && index >= 0 && index < length && String(index) === key;
@@ -15,7 +18,7 @@ export function nameBesideElements(array: object, length: number): PropertyKey |
   const keys = keysOf(array);
   const last = keys[keys.length - 1];
   // Indices come first, whatever was there first.
-  if (last !== undefined && !isIndex(last, length)) return last;
+  if (last !== undefined && last !== indexTexts[length - 1] && !isIndex(last, length)) return last;
   return getOwnPropertySymbols(array)[0];
 }
 

@@ -1,7 +1,7 @@
 // The default codec: JSON, with bytes beside it and marks for what JSON does not have. A value that JSON has is JSON and
 // no more.
 
-import { copyOf, requireBytes } from "../../core/bytes.ts";
+import { copyOf, requireBytes, viewOf } from "../../core/bytes.ts";
 import { decodeStrictText, encodeText } from "../../core/text.ts";
 import { type Codec, type CodecLimits, type ResolvedCodecLimits, resolveCodecLimits } from "./codec.ts";
 import { LONGEST_PLAIN } from "./jsonBytes.ts";
@@ -11,7 +11,7 @@ import { JsonTree } from "./jsonTree.ts";
 import { NOT_PLAIN, plainCopy } from "./plainCopy.ts";
 import { NOT_READ, readPlain } from "./plainReader.ts";
 import { FRAMED, frame, framedLength, unframe } from "./segmentFrame.ts";
-import { giveBackBody, lendShortBody } from "./shortBodies.ts";
+import { giveBackBody, lendShortBody, lendShortList } from "./shortBodies.ts";
 import { notDecodable, notEncodable } from "./valuePath.ts";
 
 const CONTENT_TYPE = 1;
@@ -30,13 +30,17 @@ function encode(value: unknown, limits: ResolvedCodecLimits): Uint8Array {
 }
 
 /** A small plain value's body, lent; undefined for what is none, or breaks a limit. */
-function lendBody(
-  value: unknown,
-  { maxDepth, maxValues, maxBytes }: ResolvedCodecLimits,
-): Uint8Array | undefined {
-  // Each value takes a byte at least.
-  if (maxValues <= LONGEST_PLAIN || maxBytes < LONGEST_PLAIN) return undefined;
-  return lendShortBody(value, maxDepth);
+function lendBody(value: unknown, limits: ResolvedCodecLimits): Uint8Array | undefined {
+  return mayBeShort(limits) ? lendShortBody(value, limits.maxDepth) : undefined;
+}
+
+function lendList(list: readonly unknown[], limits: ResolvedCodecLimits): Uint8Array | undefined {
+  return mayBeShort(limits) ? lendShortList(list, limits.maxDepth) : undefined;
+}
+
+/** Whether no short text can break them: each value takes a byte at least. */
+function mayBeShort({ maxValues, maxBytes }: ResolvedCodecLimits): boolean {
+  return maxValues > LONGEST_PLAIN && maxBytes >= LONGEST_PLAIN;
 }
 
 function encodeAny(value: unknown, limits: ResolvedCodecLimits): Uint8Array {
@@ -77,14 +81,22 @@ function parse(text: string): unknown {
 
 function decode(bytes: Uint8Array, limits: ResolvedCodecLimits): unknown {
   requireBytes("bytes", bytes);
-  if (bytes.length > limits.maxBytes)
-    throw notDecodable(`it has ${bytes.length} bytes, and at most ${limits.maxBytes} may be (maxBytes)`);
+  return decodePart(bytes, 0, bytes.length, limits);
+}
+
+function decodePart(bytes: Uint8Array, start: number, end: number, limits: ResolvedCodecLimits): unknown {
+  const length = end - start;
+  if (length > limits.maxBytes)
+    throw notDecodable(`it has ${length} bytes, and at most ${limits.maxBytes} may be (maxBytes)`);
+  const plain = length < limits.maxValues ? readPlain(bytes, start, end, limits.maxDepth) : NOT_READ;
+  return plain === NOT_READ ? decodeAny(viewOf(bytes, start, end), limits) : plain;
+}
+
+function decodeAny(bytes: Uint8Array, limits: ResolvedCodecLimits): unknown {
   if (bytes[0] === FRAMED) {
     const { segments, text } = unframe(bytes, limits);
     return new JsonRevival(segments, limits).of(parse(textOf(text, limits)));
   }
-  const plain = bytes.length < limits.maxValues ? readPlain(bytes, limits.maxDepth) : NOT_READ;
-  if (plain !== NOT_READ) return plain;
   const text = textOf(bytes, limits);
   const tree = parse(text);
   // An escape may hide it.
@@ -92,10 +104,23 @@ function decode(bytes: Uint8Array, limits: ResolvedCodecLimits): unknown {
   return tree;
 }
 
+/** Reads bytes [start, end) of a body, which are lent. It runs no code of the application. */
+export type BodyReader = (bytes: Uint8Array, start: number, end: number) => unknown;
+
+/** Of the codecs of this file. */
+const readers = new WeakMap<Codec, BodyReader>();
+
+/** What reads the bodies of a codec of this file; undefined for all others, whose code is somebody else's. */
+export function bodyReaderOf(codec: Codec): BodyReader | undefined {
+  return readers.get(codec);
+}
+
 /** What encodes for somebody who copies each body before long, and then gives it back. */
 export interface BodyLender {
   /** As a codec's. */
   encode(value: unknown): Uint8Array;
+  /** The same for an array that this package made. */
+  encodeList(list: readonly unknown[]): Uint8Array;
   /** The body is needed no more. It is wiped. */
   giveBack(body: Uint8Array): void;
 }
@@ -110,11 +135,16 @@ export function bodyLenderOf(codec: Codec): BodyLender {
 
 /** The same for whoever may keep a body. */
 export function keepingEncoder(codec: Codec): BodyLender {
-  return { encode: (value) => codec.encode(value), giveBack: () => {} };
+  const encode = (value: unknown): Uint8Array => codec.encode(value);
+  return { encode, encodeList: encode, giveBack: () => {} };
 }
 
 function jsonLender(limits: ResolvedCodecLimits): BodyLender {
-  return { encode: (value) => lendBody(value, limits) ?? encodeAny(value, limits), giveBack: giveBackBody };
+  return {
+    encode: (value) => lendBody(value, limits) ?? encodeAny(value, limits),
+    encodeList: (list) => lendList(list, limits) ?? encodeAny(list, limits),
+    giveBack: giveBackBody,
+  };
 }
 
 /**
@@ -134,5 +164,6 @@ export function jsonCodec(options: CodecLimits = {}): Codec {
     decode: (bytes: Uint8Array) => decode(bytes, limits),
   });
   lenders.set(codec, jsonLender(limits));
+  readers.set(codec, (bytes, start, end) => decodePart(bytes, start, end, limits));
   return codec;
 }

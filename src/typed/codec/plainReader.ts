@@ -4,17 +4,21 @@
 // The functions read at `at` of `text` and return NOT_READ for text that they do not read. They run no code of others.
 
 import { builtinModule } from "../../core/builtin.ts";
+import { copyOf } from "../../core/bytes.ts";
 import {
   BACKSLASH,
   CLOSE_ARRAY,
   CLOSE_OBJECT,
   COLON,
   COMMA,
+  FALSE,
   LONGEST_PLAIN,
   MINUS,
+  NULL,
   OPEN_ARRAY,
   OPEN_OBJECT,
   QUOTE,
+  TRUE,
   ZERO,
 } from "./jsonBytes.ts";
 
@@ -30,6 +34,11 @@ const latin1Slice = found?.Buffer.prototype.latin1Slice as Latin1Slice | undefin
 export const NOT_READ = undefined;
 /** Up to so many characters are put together faster than a call to the runtime takes. */
 const LONGEST_JOINED = 8;
+const { fromCharCode } = String;
+const { hasOwn } = Object;
+/** What every object has, and so whatever somebody put there: to set such a property may run code, or do nothing. */
+const plainPrototype = Object.prototype;
+const arrayPrototype = Array.prototype;
 /** Digits that a number may have: the integer that they make is exact. */
 const MOST_DIGITS = 15;
 
@@ -38,25 +47,49 @@ const FIRST_OF_TRUE = 0x74;
 const FIRST_OF_FALSE = 0x66;
 const FIRST_OF_NULL = 0x6e;
 
-const characters = Array.from({ length: 0x80 }, (_, code) => String.fromCharCode(code));
 /** Powers of ten that a number of 64 bits holds exactly. */
 const powers = Array.from({ length: MOST_DIGITS + 1 }, (_, exponent) => 10 ** exponent);
 
-/** Names of properties that were read before, each at the index of its hash. What it holds alive is short. */
-const names: (string | undefined)[] = new Array<string | undefined>(256).fill(undefined);
+/** The name of a property that was read before. */
+class KnownName {
+  readonly name: string;
+  /** How it stands in a text behind its first quote: `name":`. */
+  readonly bytes: Uint8Array;
+  readonly index: number;
+  /**
+   * Where the name is that came after it last time: objects of one kind have theirs in one order. Not the name itself,
+   * or a peer could send names that hold each other alive without end.
+   */
+  indexOfNext = 0;
+
+  constructor(name: string, bytes: Uint8Array, index: number) {
+    this.name = name;
+    this.bytes = bytes;
+    this.index = index;
+  }
+}
+
+/** Each at the index of its hash. What it holds alive is short. */
+const names: (KnownName | undefined)[] = new Array<KnownName | undefined>(256).fill(undefined);
 const LONGEST_NAME = 32;
+/** The quote and the colon behind a name. */
+const BEHIND_NAME = 2;
 
 const NO_TEXT: Uint8Array = new Uint8Array(0);
 let text = NO_TEXT;
 let at = 0;
+/** Where the text ends: behind it may be bytes of something else. */
+let textEnd = 0;
 
-/** The value of a JSON text nested at most so deep, or NOT_READ. */
-export function readPlain(bytes: Uint8Array, maxDepth: number): unknown {
-  if (latin1Slice === undefined || bytes.length > LONGEST_PLAIN) return NOT_READ;
+/** The value of the JSON text in bytes [start, end), nested at most so deep, or NOT_READ. */
+export function readPlain(bytes: Uint8Array, start: number, end: number, maxDepth: number): unknown {
+  // An element that somebody put into what every array has makes that longer.
+  if (latin1Slice === undefined || end - start > LONGEST_PLAIN || arrayPrototype.length > 0) return NOT_READ;
   text = bytes;
-  at = 0;
+  at = start;
+  textEnd = end;
   const value = readAny(maxDepth);
-  const isWhole = at === bytes.length;
+  const isWhole = at === end;
   text = NO_TEXT;
   return isWhole ? value : NOT_READ;
 }
@@ -72,19 +105,14 @@ function readAny(depth: number): unknown {
     case OPEN_ARRAY:
       return depth > 0 ? readArray(depth - 1) : NOT_READ;
     case FIRST_OF_TRUE:
-      return isNext("true") ? true : NOT_READ;
+      return isNext(TRUE) ? true : NOT_READ;
     case FIRST_OF_FALSE:
-      return isNext("false") ? false : NOT_READ;
+      return isNext(FALSE) ? false : NOT_READ;
     case FIRST_OF_NULL:
-      return isNext("null") ? null : NOT_READ;
+      return isNext(NULL) ? null : NOT_READ;
     default:
       return readNumber();
   }
-}
-
-function isNext(word: string): boolean {
-  for (let i = 0; i < word.length; i++) if (text[at++] !== word.charCodeAt(i)) return false;
-  return true;
 }
 
 function readArray(depth: number): unknown {
@@ -95,7 +123,7 @@ function readArray(depth: number): unknown {
   }
   for (let i = 0; ; i++) {
     const item = readAny(depth);
-    if (item === NOT_READ) return NOT_READ;
+    if (item === NOT_READ || hasOwn(plainPrototype, i)) return NOT_READ;
     items[i] = item;
     const next = text[at++];
     if (next === CLOSE_ARRAY) return items;
@@ -109,19 +137,23 @@ function readObject(depth: number): unknown {
     at++;
     return object;
   }
+  let last: KnownName | undefined;
   for (;;) {
-    const name = text[at++] === QUOTE ? readName() : undefined;
-    if (name === undefined || text[at++] !== COLON) return NOT_READ;
+    if (text[at++] !== QUOTE) return NOT_READ;
+    const known = readName(last);
+    if (known === undefined) return NOT_READ;
+    last = known;
     const value = readAny(depth);
-    if (value === NOT_READ) return NOT_READ;
-    object[name] = value;
+    // Asked each time: a setter may have been put there since the name was read first.
+    if (value === NOT_READ || hasOwn(plainPrototype, known.name)) return NOT_READ;
+    object[known.name] = value;
     const next = text[at++];
     if (next === CLOSE_OBJECT) return object;
     if (next !== COMMA) return NOT_READ;
   }
 }
 
-/** Whether a text may have this byte: what it stands for is itself. */
+/** Whether a text may have this byte: it stands for itself. */
 function isPlainByte(byte: number): boolean {
   return byte >= 0x20 && byte < 0x80 && byte !== BACKSLASH;
 }
@@ -130,49 +162,112 @@ function isPlainByte(byte: number): boolean {
 function readText(): string | undefined {
   const start = at;
   let end = start;
-  for (; end < text.length; end++) {
+  for (; end < textEnd; end++) {
     const byte = text[end]!;
     if (byte === QUOTE) break;
     if (!isPlainByte(byte)) return NOT_READ;
   }
-  if (end === text.length) return NOT_READ;
+  if (end === textEnd) return NOT_READ;
   at = end + 1;
   if (end - start > LONGEST_JOINED) return latin1Slice!.call(text, start, end);
-  let joined = "";
-  for (let i = start; i < end; i++) joined += characters[text[i]!]!;
-  return joined;
+  return shortText(start, end - start);
 }
 
-/** The name of a property behind its first quote. */
-function readName(): string | undefined {
+/** One call with all characters: to add them one by one would make a text of each step. */
+function shortText(start: number, length: number): string {
+  const bytes = text;
+  switch (length) {
+    case 0:
+      return "";
+    case 1:
+      return fromCharCode(bytes[start]!);
+    case 2:
+      return fromCharCode(bytes[start]!, bytes[start + 1]!);
+    case 3:
+      return fromCharCode(bytes[start]!, bytes[start + 1]!, bytes[start + 2]!);
+    case 4:
+      return fromCharCode(bytes[start]!, bytes[start + 1]!, bytes[start + 2]!, bytes[start + 3]!);
+    case 5:
+      return fromCharCode(
+        bytes[start]!,
+        bytes[start + 1]!,
+        bytes[start + 2]!,
+        bytes[start + 3]!,
+        bytes[start + 4]!,
+      );
+    case 6:
+      return fromCharCode(
+        bytes[start]!,
+        bytes[start + 1]!,
+        bytes[start + 2]!,
+        bytes[start + 3]!,
+        bytes[start + 4]!,
+        bytes[start + 5]!,
+      );
+    case 7:
+      return fromCharCode(
+        bytes[start]!,
+        bytes[start + 1]!,
+        bytes[start + 2]!,
+        bytes[start + 3]!,
+        bytes[start + 4]!,
+        bytes[start + 5]!,
+        bytes[start + 6]!,
+      );
+    default:
+      return fromCharCode(
+        bytes[start]!,
+        bytes[start + 1]!,
+        bytes[start + 2]!,
+        bytes[start + 3]!,
+        bytes[start + 4]!,
+        bytes[start + 5]!,
+        bytes[start + 6]!,
+        bytes[start + 7]!,
+      );
+  }
+}
+
+/** The name of a property behind its first quote, and the colon. `last`: the one before it in the object. */
+function readName(last: KnownName | undefined): KnownName | undefined {
+  const expected = last === undefined ? undefined : names[last.indexOfNext];
+  if (expected !== undefined && isNext(expected.bytes)) return expected;
+  const known = findName();
+  if (last !== undefined && known !== undefined) last.indexOfNext = known.index;
+  return known;
+}
+
+function findName(): KnownName | undefined {
   const start = at;
   let end = start;
   let hash = 0;
-  for (; end < text.length; end++) {
+  for (; end < textEnd; end++) {
     const byte = text[end]!;
     if (byte === QUOTE) break;
     if (!isPlainByte(byte)) return undefined;
     hash = (Math.imul(hash, 31) + byte) & 0xff;
   }
-  const length = end - start;
-  if (end === text.length || length > LONGEST_NAME) return undefined;
-  at = end + 1;
+  const isName = end + BEHIND_NAME <= textEnd && end - start <= LONGEST_NAME && text[end + 1] === COLON;
+  if (!isName) return undefined;
   const known = names[hash];
-  if (known !== undefined && known.length === length && isNamed(known, start)) return known;
-  return newName(hash, latin1Slice!.call(text, start, end));
-}
-
-function isNamed(name: string, start: number): boolean {
-  for (let i = 0; i < name.length; i++) if (name.charCodeAt(i) !== text[start + i]) return false;
-  return true;
-}
-
-/** Not what every object has: to set `__proto__` makes no property, and a name of a frozen prototype can't be set. */
-function newName(hash: number, name: string): string | undefined {
-  if (name in Object.prototype) return undefined;
-  // Engines find a property fastest by the text that they keep of its name.
-  for (const kept in { [name]: 0 }) names[hash] = kept;
+  if (known !== undefined && isNext(known.bytes)) return known;
+  at = end + BEHIND_NAME;
+  names[hash] = newName(latin1Slice!.call(text, start, end), copyOf(text, start, at), hash);
   return names[hash];
+}
+
+/** Engines find a property fastest by the text that they keep of its name. */
+function newName(name: string, bytes: Uint8Array, index: number): KnownName {
+  const [kept] = Object.keys({ [name]: 0 });
+  return new KnownName(kept!, bytes, index);
+}
+
+/** Reads these bytes, if they are next. */
+function isNext(bytes: Uint8Array): boolean {
+  const { length } = bytes;
+  for (let i = 0; i < length; i++) if (text[at + i] !== bytes[i]) return false;
+  at += length;
+  return true;
 }
 
 /** Digits, with a point among them. They make an integer below 2^53, and one exact division rounds once. */
@@ -182,7 +277,7 @@ function readNumber(): number | undefined {
   let end = start;
   let digits = 0;
   let point = -1;
-  for (; end < text.length; end++) {
+  for (; end < textEnd; end++) {
     const byte = text[end]!;
     const digit = byte - ZERO;
     if (digit >= 0 && digit <= 9) digits = digits * 10 + digit;

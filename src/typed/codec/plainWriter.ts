@@ -45,6 +45,13 @@ export function writePlain(value: unknown, maxDepth: number, memory: Uint8Array)
   return end <= LONGEST_PLAIN ? end : GAVE_UP;
 }
 
+/** The same for an array that this package made: it has its elements and nothing else. */
+export function writePlainList(list: readonly unknown[], maxDepth: number, memory: Uint8Array): number {
+  for (const _name in plainPrototype) return GAVE_UP;
+  const end = maxDepth > 0 ? writeItems(list, list.length, maxDepth - 1, memory, 0) : GAVE_UP;
+  return end <= LONGEST_PLAIN ? end : GAVE_UP;
+}
+
 function writeAny(value: unknown, depth: number, memory: Uint8Array, at: number): number {
   if (at >= LONGEST_PLAIN) return GAVE_UP;
   switch (typeof value) {
@@ -74,6 +81,17 @@ function writeElements(value: readonly unknown[], depth: number, memory: Uint8Ar
   const { length } = value;
   // Each takes two bytes at least. A proxy may say anything.
   if (!(Number.isInteger(length) && length >= 0 && length <= LONGEST_PLAIN)) return GAVE_UP;
+  const end = writeItems(value, length, depth, memory, at);
+  return end < 0 || nameBesideElements(value, length) === undefined ? end : GAVE_UP;
+}
+
+function writeItems(
+  value: readonly unknown[],
+  length: number,
+  depth: number,
+  memory: Uint8Array,
+  at: number,
+): number {
   let end = at;
   memory[end++] = OPEN_ARRAY;
   for (let i = 0; i < length; i++) {
@@ -82,7 +100,7 @@ function writeElements(value: readonly unknown[], depth: number, memory: Uint8Ar
     if (end < 0) return GAVE_UP;
   }
   memory[end++] = CLOSE_ARRAY;
-  return nameBesideElements(value, length) === undefined ? end : GAVE_UP;
+  return end;
 }
 
 function writeProperties(value: object, depth: number, memory: Uint8Array, at: number): number {

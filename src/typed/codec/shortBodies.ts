@@ -4,7 +4,7 @@
 import { viewOf } from "../../core/bytes.ts";
 import { wipe } from "../../core/wipe.ts";
 import { LONGEST_PLAIN } from "./jsonBytes.ts";
-import { GAVE_UP, PLAIN_ROOM, writePlain } from "./plainWriter.ts";
+import { GAVE_UP, PLAIN_ROOM, writePlain, writePlainList } from "./plainWriter.ts";
 
 const memory = new Uint8Array(PLAIN_ROOM);
 /** The first bytes of `memory`, by their number. */
@@ -19,11 +19,24 @@ let lent: Uint8Array | undefined;
  * value, and while another body is lent: getters of a value may encode, and so may whatever is called with a body.
  */
 export function lendShortBody(value: unknown, maxDepth: number): Uint8Array | undefined {
+  return lend(writePlain, value, maxDepth);
+}
+
+/** The same for an array that this package made: it has its elements and nothing else. */
+export function lendShortList(list: readonly unknown[], maxDepth: number): Uint8Array | undefined {
+  return lend(writePlainList, list, maxDepth);
+}
+
+function lend<Value>(
+  write: (value: Value, maxDepth: number, memory: Uint8Array) => number,
+  value: Value,
+  maxDepth: number,
+): Uint8Array | undefined {
   if (lent !== undefined) return undefined;
   lent = memory;
   let length = GAVE_UP;
   try {
-    length = writePlain(value, maxDepth, memory);
+    length = write(value, maxDepth, memory);
   } catch {
     // Whoever looks at the value again meets the same, and says where.
   }

@@ -1,0 +1,29 @@
+// Which calls, messages and connections are this package's own, and no wrapper around one: what is written to an own one
+// is copied before the call returns, and what comes from it is nobody else's.
+
+import { wipe } from "../core/wipe.ts";
+import { PendingCall } from "../rpc/call.ts";
+import { type CopyingFunctions, copyingFunctions } from "../rpc/copyingCaller.ts";
+import { IncomingMessage } from "../rpc/message.ts";
+import type { Call, Message } from "../rpc/peer.ts";
+import type { TypedCaller } from "./typedCaller.ts";
+
+const ownWrites: ReadonlySet<unknown> = new Set([
+  PendingCall.prototype.write,
+  IncomingMessage.prototype.write,
+]);
+
+/** Of a call or a message with streams. */
+export function isOwnStream(stream: Pick<Message, "write">): boolean {
+  return ownWrites.has(stream.write);
+}
+
+/** Wipes the body of an answer that was read, if nobody else may have it: whoever traces a call is told of its answer. */
+export function wipeAnswer(call: Call, body: Uint8Array): void {
+  if (call instanceof PendingCall && isOwnStream(call) && !call.isTraced) wipe(body);
+}
+
+/** The functions of a caller that copy what they are given; undefined where it has none. */
+export function copyingFunctionsOf(caller: TypedCaller): CopyingFunctions | undefined {
+  return (caller as { [copyingFunctions]?: CopyingFunctions })[copyingFunctions];
+}

@@ -1,0 +1,451 @@
+// Users who do what nobody meant them to: each outcome is a value or a typed error, and the connection works afterwards.
+
+import assert from "node:assert/strict";
+import { method, RpcError, retry, type StandardSchema, typed } from "../../../src/rpc.ts";
+import { test } from "../../support/harness.ts";
+import { checkLeaksAfterEachTest, deferred, rejectsWith, waitFor } from "../../support/rpcHarness.ts";
+import { rejectsWithRpc, typedPair } from "../../support/typedHarness.ts";
+
+checkLeaksAfterEachTest();
+
+const THEN = "then";
+
+type AnyRemote = Record<string, (...args: unknown[]) => Promise<unknown>>;
+
+function nested(levels: number, isArray: boolean): unknown {
+  let value: unknown = 1;
+  for (let i = 0; i < levels; i++) value = isArray ? [value] : { value };
+  return value;
+}
+
+test("arguments that can't be sent reject with their path; nothing is called, and the next call works", async () => {
+  let calls = 0;
+  const api = {
+    echo: (...args: unknown[]) => {
+      calls++;
+      return args;
+    },
+  };
+  const { client, remote } = await typedPair<typeof api>(api);
+  const { echo } = remote as unknown as AnyRemote;
+  const detached = new Uint8Array(8);
+  structuredClone(detached.buffer, { transfer: [detached.buffer] });
+  const sparse: unknown[] = [];
+  sparse.length = 2 ** 32 - 1;
+  const revoked = Proxy.revocable({}, {});
+  revoked.revoke();
+  const things: [what: string, value: unknown][] = [
+    ["deep arrays", nested(100_000, true)],
+    ["deep objects", nested(100_000, false)],
+    ["a huge sparse array", sparse],
+    ["a sparse array with an end", Object.assign([], { 4000000000: 1 })],
+    ["detached memory", detached],
+    ["detached buffer", detached.buffer],
+    ["a function", () => 1],
+    ["a symbol", Symbol("no value")],
+    ["a promise", Promise.resolve(1)],
+    ["a WeakMap", new WeakMap()],
+    ["a revoked proxy", revoked.proxy],
+    ["a remote object", remote],
+    ["a remote method", remote.echo],
+    [
+      "a getter that throws",
+      {
+        get value(): unknown {
+          throw new Error("a getter's own text");
+        },
+      },
+    ],
+    [
+      "traps that throw",
+      new Proxy(
+        {},
+        {
+          ownKeys() {
+            throw new RangeError("a trap's own text");
+          },
+        },
+      ),
+    ],
+  ];
+  if ("resizable" in ArrayBuffer.prototype)
+    things.push(["a resizable buffer", Reflect.construct(ArrayBuffer, [8, { maxByteLength: 16 }])]);
+  for (const [what, value] of things) {
+    const error = await rejectsWith(echo!(value), "ERR_ENCODE").catch((other: unknown) => {
+      throw new Error(`${what}: ${String(other)}`);
+    });
+    assert.match(error.message, /^echo: /, what);
+    assert.doesNotMatch(error.message, /own text/, what);
+  }
+  assert.equal(calls, 0);
+  assert.deepEqual(await echo!(1), [1]);
+  assert.equal(client.stats.inFlightRequests, 0);
+});
+
+test("a view of resizable memory is sent as it is during the call", async () => {
+  if (!("resizable" in ArrayBuffer.prototype)) return;
+  const api = { echo: (bytes: Uint8Array) => bytes };
+  const { remote } = await typedPair<typeof api>(api);
+  const memory = Reflect.construct(ArrayBuffer, [8, { maxByteLength: 16 }]) as ArrayBuffer;
+  const bytes = new Uint8Array(memory).fill(7);
+  const call = remote.echo(bytes);
+  (memory as unknown as { resize(length: number): void }).resize(2);
+  assert.deepEqual(await call, new Uint8Array(8).fill(7));
+});
+
+test("answers that can't be sent are ERR_BAD_ANSWER, what throws while it is read as well, and this side learns why", async () => {
+  const failures: unknown[] = [];
+  const api = {
+    deep: () => nested(100_000, false),
+    sparse: () => {
+      const sparse: unknown[] = [];
+      sparse.length = 2 ** 32 - 1;
+      return sparse;
+    },
+    getter: () => ({
+      get value(): unknown {
+        throw new Error("stays here");
+      },
+    }),
+    cycle: () => {
+      const cycle: Record<string, unknown> = {};
+      cycle.self = cycle;
+      return cycle;
+    },
+    fine: () => 1,
+  };
+  const { remote } = await typedPair<typeof api>(api, { onHandlerError: (error) => failures.push(error) });
+  for (const name of ["deep", "sparse", "getter", "cycle"]) {
+    const error = await rejectsWithRpc((remote as unknown as AnyRemote)[name]!(), "ERR_BAD_ANSWER", name);
+    assert.doesNotMatch(error.message, /stays here/);
+  }
+  assert.equal(failures.length, 4);
+  assert.equal(await remote.fine(), 1);
+});
+
+test("thenables that handlers return are waited for; one that never settles ends with the caller's patience", async () => {
+  const thenable = (then: unknown): unknown => ({ [THEN]: then });
+  const api = {
+    value: () => thenable((resolve: (value: unknown) => void) => resolve(5)),
+    nested: () =>
+      thenable((resolve: (value: unknown) => void) =>
+        resolve(thenable((again: (value: unknown) => void) => again(6))),
+      ),
+    twice: () =>
+      thenable((resolve: (value: unknown) => void, reject: (error: unknown) => void) => {
+        resolve(7);
+        reject(new Error("too late"));
+        resolve(8);
+      }),
+    throwing: () =>
+      thenable(() => {
+        throw new RpcError("THROWN");
+      }),
+    never: () => thenable(() => {}),
+    data: () => ({ [THEN]: "is no function" }),
+  };
+  const { client, remote } = await typedPair<typeof api>(api, { drainTimeoutMs: 0 });
+  assert.equal(await remote.value(), 5);
+  assert.equal(await remote.nested(), 6);
+  assert.equal(await remote.twice(), 7);
+  await rejectsWithRpc(remote.throwing() as Promise<unknown>, "THROWN", "throwing");
+  await rejectsWith(remote.never.$with({ timeoutMs: 30 })(), "ERR_REQUEST_TIMEOUT");
+  assert.deepEqual(await remote.data(), { [THEN]: "is no function" });
+  await waitFor(() => client.stats.inFlightRequests === 0, "the ends");
+});
+
+test("a remote object that is awaited, spread, logged, compared and passed around by accident calls nothing", async () => {
+  const seen: string[] = [];
+  const api = { a: { b: () => 1 } };
+  const { remote } = await typedPair<typeof api>(
+    api,
+    {},
+    {
+      use: [
+        (call, next) => {
+          seen.push(call.method);
+          return next();
+        },
+      ],
+    },
+  );
+  for (const part of [remote, remote.a, remote.a.b] as unknown[]) {
+    assert.equal(await (part as Promise<unknown>), part);
+    assert.equal(await Promise.resolve(part), part);
+    assert.deepEqual(Object.keys({ ...(part as object) }), []);
+    assert.equal(typeof JSON.stringify({ part }), "string");
+    assert.throws(() => `${part as string}`, TypeError);
+    assert.throws(() => (part as number) + 1, TypeError);
+    assert.throws(() => [...(part as unknown[])], TypeError);
+  }
+  const iterate = async (): Promise<void> => {
+    for await (const _ of remote.a as unknown as AsyncIterable<unknown>) break;
+  };
+  await assert.rejects(iterate(), TypeError);
+  assert.deepEqual(seen, []);
+  assert.equal(await remote.a.b(), 1);
+});
+
+test("methods named like what every object has are refused when they are served, or served as any other", async () => {
+  for (const name of ["__proto__", "constructor", "then", "toJSON", "toString", "valueOf", "prototype"]) {
+    const api = Object.defineProperty({}, name, { value: () => 1, enumerable: true });
+    await assert.rejects(typedPair(api), { code: "ERR_INVALID_ARGUMENT" }, name);
+  }
+  const api = { hasOwnProperty: () => "own", isPrototypeOf: (value: number) => value, call: () => "call" };
+  const { remote } = await typedPair<typeof api>(api);
+  const call = (name: string, ...args: unknown[]) => (remote as unknown as AnyRemote)[name]!(...args);
+  assert.equal(await call("hasOwnProperty"), "own");
+  assert.equal(await call("isPrototypeOf", 3), 3);
+  assert.equal(await call("call"), "call");
+  await rejectsWithRpc(call("propertyIsEnumerable"), "ERR_NO_METHOD", "propertyIsEnumerable");
+});
+
+test("interceptors that call next twice, never, late, or not with what it gave", async () => {
+  let calls = 0;
+  const late = deferred<() => Promise<unknown>>();
+  const api = { count: () => ++calls, fail: () => Promise.reject(new RpcError("FAILED")) };
+  const { client, remote } = await typedPair<typeof api>(
+    api,
+    { onHandlerError() {} },
+    {
+      use: [
+        async (call, next) => {
+          const [how] = call.args;
+          if (how === "one after the other") return [await next(), await next()];
+          if (how === "never") return "instead";
+          if (how === "throws") throw "no error at all";
+          if (how === "late") late.resolve(next);
+          return next();
+        },
+      ],
+    },
+  );
+  const count = remote.count as (how?: string) => Promise<unknown>;
+  assert.deepEqual(await count("one after the other"), [1, 2]);
+  assert.equal(await count("never"), "instead");
+  await rejectsWithRpc(count("throws"), "ERR_INTERNAL", "count");
+  assert.equal(await count("late"), 3);
+  // Its call is over: the method runs again, and nobody is answered twice.
+  assert.equal(await (await late.promise)(), 4);
+  assert.equal(await count(), 5);
+
+  const nexts: (() => Promise<unknown>)[] = [];
+  const around = typed<typeof api>(client, {
+    use: [
+      async (call, next) => {
+        nexts.push(next);
+        const [how] = call.args;
+        if (how === "twice") return Promise.all([next(), next()]);
+        return how === "never" ? "instead" : next();
+      },
+    ],
+  }) as unknown as AnyRemote;
+  assert.deepEqual(await around.count!("twice"), [6, 7]);
+  assert.equal(await around.count!("never"), "instead");
+  await rejectsWithRpc(around.fail!(), "FAILED", "fail");
+  await client.close();
+  await rejectsWith(nexts[0]!(), "ERR_CLOSED");
+  await rejectsWith(around.count!(), "ERR_CLOSED");
+});
+
+test("a call with a stream among its arguments is never repeated", async () => {
+  let made = 0;
+  const api = { take: (items: AsyncIterable<number>) => items[Symbol.asyncIterator]().next() };
+  const { client, server } = await typedPair<typeof api>(api, { drainTimeoutMs: 0 });
+  await client.close();
+  const remote = typed<typeof api>(client, {
+    use: [
+      retry({ attempts: 3, pauseMs: 0 }),
+      (_, next) => {
+        made++;
+        return next();
+      },
+    ],
+  });
+  async function* items(): AsyncGenerator<number> {
+    yield 1;
+  }
+  await rejectsWith(remote.take(items()), "ERR_CLOSED");
+  assert.equal(made, 1);
+  await server.close();
+});
+
+test("a generator that is called one-way is never begun, and is closed", async () => {
+  let begun = 0;
+  const closed = deferred();
+  const api = {
+    watch: async function* () {
+      begun++;
+      yield 1;
+    },
+    object: () => ({
+      [Symbol.asyncIterator]: () => ({
+        next: () => Promise.reject(new Error("never asked")),
+        return: async () => {
+          closed.resolve();
+          return { done: true, value: undefined };
+        },
+      }),
+    }),
+    fine: () => 1,
+  };
+  const { remote } = await typedPair<typeof api>(api);
+  await remote.watch.$oneWay();
+  await remote.object.$oneWay();
+  await closed.promise;
+  assert.equal(await remote.fine(), 1);
+  assert.equal(begun, 0);
+});
+
+test("a generator's finally runs however its call ends, at either end", async () => {
+  const ends: string[] = [];
+  async function* watched(name: string): AsyncGenerator<number> {
+    try {
+      for (let i = 0; ; i++) yield i;
+    } finally {
+      ends.push(name);
+    }
+  }
+  const ended = (name: string) => waitFor(() => ends.includes(name), name);
+  const api = {
+    watch: (name: string) => watched(name),
+    late: async (name: string, signal: string) => {
+      await new Promise((resolve) => setTimeout(resolve, 40));
+      const items = watched(name);
+      await items.next();
+      return { items, signal };
+    },
+    take: async (items: AsyncIterable<number>, how: string) => {
+      for await (const item of items) {
+        if (item < 2) continue;
+        if (how === "throw") throw new RpcError("ENOUGH");
+        if (how === "return") return item;
+        break;
+      }
+      return "left";
+    },
+  };
+  const { client, server, remote } = await typedPair<typeof api>(api, { drainTimeoutMs: 50 });
+  for await (const item of await remote.watch("break")) if (item === 3) break;
+  await ended("break");
+  const thrown = async (): Promise<void> => {
+    for await (const _ of await remote.watch("throw")) throw new Error("of the loop");
+  };
+  await assert.rejects(thrown(), /of the loop/);
+  await ended("throw");
+  const stream = await remote.watch("return");
+  await stream.next();
+  await stream.return();
+  await ended("return");
+  const abort = new AbortController();
+  const aborted = await remote.watch.$with({ signal: abort.signal })("abort");
+  await aborted.next();
+  abort.abort();
+  await rejectsWith(readAll(aborted), "ERR_ABORTED");
+  await ended("abort");
+  const late = await remote.watch.$with({ timeoutMs: 60 })("deadline");
+  const drained = readSlowly(late);
+  await rejectsWith(drained, "ERR_REQUEST_TIMEOUT");
+  await ended("deadline");
+  // Nobody waits for the answer any more when it is there: a generator that has begun is told.
+  await rejectsWith(remote.late.$with({ timeoutMs: 10 })("late", ""), "ERR_REQUEST_TIMEOUT");
+  await ended("late");
+  assert.equal(await remote.take(watched("taken, break"), "break"), "left");
+  await ended("taken, break");
+  assert.equal(await remote.take(watched("taken, return"), "return"), 2);
+  await ended("taken, return");
+  await rejectsWithRpc(remote.take(watched("taken, throw"), "throw") as Promise<unknown>, "ENOUGH", "take");
+  await ended("taken, throw");
+  const open = await remote.watch("drain");
+  await open.next();
+  const closed = server.close();
+  await assert.rejects(readSlowly(open));
+  await ended("drain");
+  await closed;
+  await client.close();
+});
+
+async function readAll(items: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of items);
+}
+
+async function readSlowly(items: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of items) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+test("a schema whose validate throws, rejects, gives nothing or lies is the server's own fault, and says nothing", async () => {
+  const schemaOf = (validate: (value: unknown) => unknown): StandardSchema<number, number> => ({
+    "~standard": { version: 1, vendor: "sealwire-tests", validate: validate as never },
+  });
+  const failures: unknown[] = [];
+  let ran = 0;
+  const run = (value: number): number => {
+    ran++;
+    return value;
+  };
+  const schemas = {
+    throws: schemaOf(() => {
+      throw new Error("password 123");
+    }),
+    rejects: schemaOf(() => Promise.reject(new Error("password 123"))),
+    nothing: schemaOf(() => undefined),
+    empty: schemaOf(() => ({})),
+    trapped: schemaOf(
+      () =>
+        new Proxy(
+          {},
+          {
+            get() {
+              throw new Error("password 123");
+            },
+          },
+        ),
+    ),
+  };
+  const api = Object.fromEntries(
+    Object.entries(schemas).map(([name, schema]) => [name, method(schema, run)]),
+  );
+  const { remote } = await typedPair(api, { onHandlerError: (error) => failures.push(error) });
+  for (const name of Object.keys(schemas)) {
+    const error = await rejectsWithRpc((remote as AnyRemote)[name]!(1), "ERR_INTERNAL", name);
+    assert.deepEqual([error.message, error.data], [`${name} failed`, undefined]);
+  }
+  assert.equal(ran, 0);
+  await waitFor(() => failures.length === Object.keys(schemas).length, "the reports");
+});
+
+test("an abort while the input is checked: the handler learns it, or never runs", async () => {
+  const checking = deferred();
+  const goOn = deferred();
+  let ran = 0;
+  const slow: StandardSchema<number, number> = {
+    "~standard": {
+      version: 1,
+      vendor: "sealwire-tests",
+      validate: async (value) => {
+        checking.resolve();
+        await goOn.promise;
+        return { value: value as number };
+      },
+    },
+  };
+  const api = {
+    slow: method(slow, (value) => {
+      ran++;
+      return value;
+    }),
+    fine: () => 1,
+  };
+  const { client, remote } = await typedPair<typeof api>(api);
+  const abort = new AbortController();
+  const call = remote.slow(1, { signal: abort.signal });
+  await checking.promise;
+  abort.abort();
+  await rejectsWith(call, "ERR_ABORTED");
+  // The cancel has arrived before this answer.
+  assert.equal(await remote.fine(), 1);
+  goOn.resolve();
+  await waitFor(() => client.stats.inFlightRequests === 0, "the end");
+  assert.equal(await remote.fine(), 1);
+  assert.equal(ran, 0);
+});
