@@ -25,6 +25,7 @@ export const alone = {
   "rpc/soak": "measures memory",
   "rpc/streamMemory": "measures memory",
   "rpc/timers": "counts the timers of the process and stops its clock",
+  "typed/prototypes": "changes what every object of the process has",
   "typed/streams": "waits for the garbage collector",
 };
 
