@@ -31,8 +31,11 @@ const budgets: Record<string, { program: string; bytes: number }> = {
   "everything of sealwire/node": { program: 'export * from "sealwire/node";', bytes: 261_500 },
   "connect and listen": { program: 'export { connect, listen } from "sealwire/node";', bytes: 247_500 },
 };
-/** What typed calls with both codecs add to it; their own reader and writer of short JSON are 2.5 kB of it. */
-const TYPED_BUDGET_BYTES = 55_000;
+/**
+ * What typed calls with both codecs add to it. Their own reader and writer of short JSON are 3.5 kB of it, what reads answers
+ * where they lie and wipes bodies 2 kB.
+ */
+const TYPED_BUDGET_BYTES = 58_500;
 /** Files of dist/ that an import of sealwire/node reads: each costs more than its contents. */
 const MOST_FILES = 9;
 /** The wasm builds' part of it. */
