@@ -66,7 +66,7 @@ export class StreamReader implements RemoteStream<unknown, unknown> {
     try {
       return this.#codec.decode(item);
     } finally {
-      if (this.#ends.isOwn) wipe(item);
+      if (this.#source.isOwn) wipe(item);
     }
   }
 
