@@ -19,6 +19,10 @@ const { values, positionals } = parseArgs({
   },
 });
 
+/** A suite that tries every case is killed after so long; a sample has the limit of scripts/runSuite.js. */
+const EVERY_TIMEOUT_MS = 3_600_000;
+const limit = values.every ? { timeoutMs: EVERY_TIMEOUT_MS } : {};
+
 if (values.every) process.env.SEALWIRE_EVERY = "1";
 
 function giveUp(message) {
@@ -56,7 +60,7 @@ async function runOnce(names, targets) {
   for (const name of names) {
     for (const runtime of targets) {
       console.log(`${name} · ${runtime.label} (${runtime.version})`);
-      const cases = await runSuite(runtime, suitePath(name), { echo: true, filter: values.test });
+      const cases = await runSuite(runtime, suitePath(name), { echo: true, filter: values.test, ...limit });
       passed += cases.filter((result) => result.status === "pass").length;
       failed += cases.filter((result) => result.status === "fail").length;
       for (const result of cases) {

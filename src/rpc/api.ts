@@ -31,6 +31,7 @@ import { HandlerBudget } from "./handlerBudget.ts";
 import { ConsoleReport } from "./listeners.ts";
 import type { ConnectionStateListener, Message, MessageHandler } from "./peer.ts";
 import { fixedOptions, resolveHandshake } from "./peerKeys.ts";
+import { RoundRobin } from "./roundRobin.ts";
 import { RpcServer } from "./server.ts";
 import type { ReloadedKeys, Server } from "./serverInterface.ts";
 import {
@@ -170,6 +171,7 @@ function checkV2Limits({ maxFrameBytes }: ResolvedLimits): void {
 interface Queues {
   readonly flushes: TurnQueue;
   readonly resumptions: TurnQueue;
+  readonly rounds: RoundRobin;
 }
 
 function resolveContext(role: Role, options: CommonOptions, queues: Queues): ConnectionContext {
@@ -243,7 +245,11 @@ function resolveSource(adapter: Adapter, options: ClientOptions): EndpointSource
 
 /** `connect` and `listen` on one runtime's sockets. */
 export function createApi(adapter: Adapter): Api {
-  const queues = { flushes: new TurnQueue(adapter), resumptions: new TurnQueue(adapter) };
+  const queues = {
+    flushes: new TurnQueue(adapter),
+    resumptions: new TurnQueue(adapter),
+    rounds: new RoundRobin(adapter),
+  };
   const api = {
     connect(options: ClientOptions): Client {
       checkOptionNames(options, clientNames);

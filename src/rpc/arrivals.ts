@@ -44,7 +44,7 @@ export class Arrivals {
   readonly #room = new WaitingRoom();
   readonly #ends: RequestEnds;
   readonly #messages: MessageFactory;
-  readonly #clock = new TurnClock();
+  readonly #clock: TurnClock;
   readonly credit: MessageCredit;
   /** Numbers of the last request that arrived, and of the last one whose handler began; 0: none. */
   #lastArrived = 0;
@@ -56,7 +56,9 @@ export class Arrivals {
     options: ArrivalsOptions,
     peers: RequestPeers,
     events: RequestEndsEvents,
+    clock = new TurnClock(),
   ) {
+    this.#clock = clock;
     this.#options = options;
     this.#events = events;
     this.#speaksV2 = speaksV2;
@@ -256,15 +258,15 @@ export class Arrivals {
   }
 
   #begin(message: IncomingMessage, cost: number): void {
-    this.#clock.count();
     this.credit.giveBack(cost);
     if (message.sequence !== 0) this.lastBegun = message.sequence;
     if (this.#handlers.run(message)) this.#messages.done(message);
+    this.#clock.count(this.#outbox.sender.bytes.accepted);
   }
 
   /** It never begins. That is work of its turn, as a handler is. Its credit goes back when the refusal has left. */
   #refuse(message: IncomingMessage, cost: number, code: string, text: string): void {
-    this.#clock.count();
+    this.#clock.count(this.#outbox.sender.bytes.accepted);
     message.wipe();
     if (message.sequence === 0) return this.credit.giveBack(cost);
     this.#ends.withError(message, Origin.notBegun, code, text, undefined);

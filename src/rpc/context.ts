@@ -8,6 +8,7 @@ import type { ToldState } from "./announcements.ts";
 import type { HandlerBudget } from "./handlerBudget.ts";
 import type { ErrorExposure } from "./handlerErrors.ts";
 import type { Message, MessageHandler } from "./peer.ts";
+import type { RoundRobin } from "./roundRobin.ts";
 import type { TurnQueue } from "./turnQueue.ts";
 
 export interface ConnectionContext extends ErrorExposure {
@@ -28,6 +29,8 @@ export interface ConnectionContext extends ErrorExposure {
   readonly flushes: TurnQueue;
   /** Going on with reading, and telling the application, at the end of a turn. */
   readonly resumptions: TurnQueue;
+  /** Going on with handlers after a whole turn of them. */
+  readonly rounds: RoundRobin;
 }
 
 /** What a client or server wants to know of its connections. Not the application: that is told later. */

@@ -58,7 +58,8 @@ export class Intake implements GatedReader {
       this.#backlog,
     );
     this.#reader = new FrameReader(opener, headerBytes + TAG_BYTES, context.limits.maxFrameBytes);
-    this.gate = new ReadGate(this, context.resumptions, context.handlerBudget);
+    const { resumptions, rounds, handlerBudget } = context;
+    this.gate = new ReadGate(this, resumptions, rounds, handlerBudget);
   }
 
   /** `length` bytes are in the receive buffer. */

@@ -1,10 +1,10 @@
 // Decides whether a connection reads. Reading pauses while records wait for room, or while too many bytes are unsent.
 // It goes on at the end of some later turn.
 
-import { yieldToEventLoop } from "../core/eventLoop.ts";
 import { endSharing } from "../protocol/bodies.ts";
 import { enterRead, leaveRead } from "../protocol/receiveMemory.ts";
 import type { HandlerBudget, HandlerWaiter } from "./handlerBudget.ts";
+import type { RoundRobin, RoundRobinTask } from "./roundRobin.ts";
 import type { TurnQueue, TurnTask } from "./turnQueue.ts";
 
 /** What the gate asks and moves. */
@@ -32,16 +32,20 @@ export interface GatedReader {
   failed(error: unknown): void;
 }
 
-export class ReadGate implements TurnTask, HandlerWaiter {
+export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
   readonly #reader: GatedReader;
   readonly #resumptions: TurnQueue;
+  readonly #rounds: RoundRobin;
   readonly #handlerBudget: HandlerBudget;
   #paused = false;
   #scheduled = false;
+  /** Its turn is over, and the next one comes when others have had theirs, whatever happens until then. */
+  #inLine = false;
 
-  constructor(reader: GatedReader, resumptions: TurnQueue, handlerBudget: HandlerBudget) {
+  constructor(reader: GatedReader, resumptions: TurnQueue, rounds: RoundRobin, handlerBudget: HandlerBudget) {
     this.#reader = reader;
     this.#resumptions = resumptions;
+    this.#rounds = rounds;
     this.#handlerBudget = handlerBudget;
   }
 
@@ -56,7 +60,8 @@ export class ReadGate implements TurnTask, HandlerWaiter {
   handle(read: () => void): void {
     const reader = this.#reader;
     reader.corkOutput();
-    reader.beginTurn();
+    // While others have their turns, a read is only taken in: what it brings waits, too.
+    if (!this.#inLine) reader.beginTurn();
     try {
       enterRead();
       try {
@@ -74,7 +79,7 @@ export class ReadGate implements TurnTask, HandlerWaiter {
 
   /** There may be room now. */
   schedule(): void {
-    if (this.#scheduled || !this.#paused || this.#reader.stopped) return;
+    if (this.#scheduled || this.#inLine || !this.#paused || this.#reader.stopped) return;
     this.#scheduled = true;
     this.#resumptions.add(this);
   }
@@ -87,11 +92,21 @@ export class ReadGate implements TurnTask, HandlerWaiter {
 
   endOfTurn(): void {
     this.#scheduled = false;
-    if (this.#paused && !this.#reader.stopped) this.#goOn();
+    if (!this.#inLine && this.#paused && !this.#reader.stopped) this.#handleWaiting();
     this.#handlerBudget.passOn();
   }
 
   endOfTurnFailed(error: unknown): void {
+    this.#reader.failed(error);
+  }
+
+  /** RoundRobinTask */
+  goOn(): void {
+    this.#inLine = false;
+    this.endOfTurn();
+  }
+
+  goOnFailed(error: unknown): void {
     this.#reader.failed(error);
   }
 
@@ -100,7 +115,7 @@ export class ReadGate implements TurnTask, HandlerWaiter {
     this.#handlerBudget.forget(this);
   }
 
-  #goOn(): void {
+  #handleWaiting(): void {
     const reader = this.#reader;
     if (reader.ready || reader.turnIsOver) this.handle(() => reader.handleWaiting());
     if (reader.stopped) return;
@@ -126,7 +141,9 @@ export class ReadGate implements TurnTask, HandlerWaiter {
     const reader = this.#reader;
     if (reader.outputBlocked) reader.wantRelief();
     if (this.#handlerBudget.full) this.#handlerBudget.waitForRoom(this);
-    if (reader.turnIsOver) yieldToEventLoop(() => this.schedule());
-    else if (reader.ready) this.schedule();
+    if (reader.turnIsOver) {
+      this.#inLine = true;
+      this.#rounds.join(this);
+    } else if (reader.ready) this.schedule();
   }
 }
