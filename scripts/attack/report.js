@@ -1,0 +1,83 @@
+// The table of `npm run attack`: a row per attack and runtime, and where it stands in docs/SECURITY.md.
+import { readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism, cpus } from "node:os";
+
+/** Measuring a p99 against a quiet one below this says more of the machine than of the server. */
+const LEAST_P99_MS = 1;
+/** What an attack may cost the good client. */
+const MOST_TIMES = 10;
+
+const [BEGIN, END] = ["<!-- attack:table -->", "<!-- /attack:table -->"];
+
+const head = [
+  "attack",
+  "sent",
+  "good client's p99 in ms: quiet, attacked, afterwards",
+  "new clients' longest wait in ms",
+  "failed: good, new",
+  "processor",
+  "event loop late, ms: p99, worst",
+  "memory in MiB: before, most, afterwards",
+];
+
+const cell = (value) => (value >= 100 ? value.toFixed(0) : value.toFixed(1));
+const cells = (...values) => values.map(cell).join(", ");
+const line = (columns) => `| ${columns.join(" | ")} |`;
+
+/** The good client's p99 stayed within ten times the quiet one. */
+export const isBounded = ({ quietP99, p99 }) => p99 <= MOST_TIMES * Math.max(quietP99, LEAST_P99_MS);
+
+/** A row as it is printed; `failure`: why there are no figures. */
+export function attackRow({ name, failure, ...row }) {
+  if (failure !== undefined) return line([name, `no figures: ${failure}`, ...head.slice(2).map(() => "–")]);
+  const times = isBounded(row) ? "" : ` (above ${MOST_TIMES} ×)`;
+  return line([
+    name,
+    row.holding > 0 ? `${row.sent}, ${row.holding} open at the end` : row.sent,
+    `${cell(row.quietP99)}, ${cell(row.p99)}${times}, ${cell(row.afterP99)}`,
+    cell(row.newWorst),
+    `${row.failures}, ${row.newFailures}`,
+    `${Math.round(100 * row.cpu)} %`,
+    cells(row.lateP99, row.lateWorst),
+    cells(row.restMiB, row.mostMiB, row.leftMiB),
+  ]);
+}
+
+/**
+ * All tables with what they were measured on, as Markdown.
+ *
+ * @param {{ label: string, version: string, rows: object[] }[]} runtimes
+ * @param {{ command: string, from: Date, until: Date, load: number }} run load: of the minute before
+ */
+export function attackTables(runtimes, { command, from, until, load }) {
+  const all = runtimes.flatMap(({ rows }) => rows);
+  const measured = all.filter(({ failure }) => failure === undefined);
+  const bounded = measured.filter(isBounded).length;
+  const failed = measured.reduce((sum, { failures, newFailures }) => sum + failures + newFailures, 0);
+  const [day, began] = from.toISOString().split("T");
+  const machine = `${cpus()[0]?.model.trim() ?? "an unknown processor"}, ${availableParallelism()} cores, load ${load.toFixed(1)} at the beginning`;
+  return [
+    `Run on ${day}, ${began.slice(0, 5)} to ${until.toISOString().slice(11, 16)} UTC, \`${command}\` (${machine}). The good client's`,
+    `p99 stayed within ${MOST_TIMES} times the quiet one (of at least ${LEAST_P99_MS} ms) in ${bounded} of ${all.length} rows; ${failed} requests failed.`,
+    ...runtimes.flatMap(({ label, version, rows }) => [
+      "",
+      `**${label} ${version}**`,
+      "",
+      line(head),
+      `|${"---|".repeat(head.length)}`,
+      ...rows.map(attackRow),
+    ]),
+  ].join("\n");
+}
+
+/** `document` with this between its two marks. */
+export function withTables(document, tables) {
+  const [begin, end] = [document.indexOf(BEGIN), document.indexOf(END)];
+  if (begin < 0 || end < begin) throw new Error(`the document has no ${BEGIN} … ${END}`);
+  return `${document.slice(0, begin)}${BEGIN}\n${tables}\n${document.slice(end)}`;
+}
+
+/** Puts the tables into a document, between its two marks. */
+export function writeTables(path, tables) {
+  writeFileSync(path, withTables(readFileSync(path, "utf8"), tables));
+}
