@@ -27,7 +27,11 @@ const line = (columns) => `| ${columns.join(" | ")} |`;
 /** The good client's p99 stayed within ten times the quiet one. */
 export const isBounded = ({ quietP99, p99 }) => p99 <= MOST_TIMES * Math.max(quietP99, LEAST_P99_MS);
 
-/** A row as it is printed; `failure`: why there are no figures. */
+/**
+ * A row as it is printed.
+ *
+ * @param {{ name: string, failure?: string, [figure: string]: any }} row `failure`: why there are no figures
+ */
 export function attackRow({ name, failure, ...row }) {
   if (failure !== undefined) return line([name, `no figures: ${failure}`, ...head.slice(2).map(() => "–")]);
   const times = isBounded(row) ? "" : ` (above ${MOST_TIMES} ×)`;

@@ -1,0 +1,49 @@
+// The tables of `npm run attack`: what counts as too slow for the good client, and where in a document they are put.
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { attackRow, attackTables, isBounded, withTables } from "../scripts/attack/report.js";
+
+const row = (name: string, quietP99: number, p99: number) => ({
+  name,
+  sent: 7,
+  holding: 0,
+  quietP99,
+  p99,
+  afterP99: quietP99,
+  newWorst: 50,
+  failures: 1,
+  newFailures: 0,
+  cpu: 0.5,
+  lateP99: 1,
+  lateWorst: 2,
+  restMiB: 50,
+  mostMiB: 60,
+  leftMiB: 55,
+});
+
+test("a good client's p99 is within ten times its quiet one, of a millisecond at least", () => {
+  expect(isBounded(row("a", 2, 20))).toBe(true);
+  expect(isBounded(row("a", 2, 20.1))).toBe(false);
+  expect(isBounded(row("a", 0.2, 10))).toBe(true);
+  expect(attackRow(row("a", 2, 21))).toContain("| 2.0, 21.0 (above 10 ×), 2.0 |");
+});
+
+test("the tables count rows, failures, and rows without figures", () => {
+  const rows = [row("a", 2, 20), row("b", 2, 30), { name: "c", failure: "the server is gone" }];
+  const run = { command: "npm run attack", from: new Date(0), until: new Date(60_000), load: 0.25 };
+  const text: string = attackTables([{ label: "Bun", version: "1.0.0", rows }], run);
+  expect(text).toContain("in 1 of 3 rows; 2 requests failed.");
+  expect(text).toContain("Run on 1970-01-01, 00:00 to 00:01 UTC, `npm run attack`");
+  expect(text).toContain("| c | no figures: the server is gone |");
+  const columns = text.split("\n").flatMap((line) => (line.startsWith("|") ? [line.split("|").length] : []));
+  expect(columns).toEqual(Array(5).fill(columns[0]));
+});
+
+test("they stand between two marks of the document on security, and nothing else of it changes", () => {
+  const document = readFileSync(new URL("../docs/SECURITY.md", import.meta.url), "utf8");
+  const [before, , after] = document.split(/<!-- \/?attack:table -->/) as [string, string, string];
+  const changed = withTables(document, "new");
+  expect(changed).toBe(`${before}<!-- attack:table -->\nnew\n<!-- /attack:table -->${after}`);
+  expect(withTables(changed, "new")).toBe(changed);
+  expect(() => withTables("no marks", "new")).toThrow("attack:table");
+});
