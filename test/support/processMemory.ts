@@ -26,10 +26,12 @@ export class HiddenSecret {
     return secret;
   }
 
-  /** Whether its first 16 bytes are in `bytes` at `at`. */
-  isAt(bytes: Uint8Array, at: number): boolean {
-    for (let i = 0; i < 16; i++) if ((bytes[at + i]! ^ this.#right[i]!) !== this.#left[i]!) return false;
-    return true;
+  /** How many of its bytes, from its first on, are in `bytes` at `at`. */
+  bytesAt(bytes: Uint8Array, at: number, end: number): number {
+    const most = Math.min(this.#left.length, end - at);
+    let i = 0;
+    while (i < most && (bytes[at + i]! ^ this.#right[i]!) === this.#left[i]!) i++;
+    return i;
   }
 
   get firstByte(): number {
@@ -38,9 +40,12 @@ export class HiddenSecret {
 }
 
 const CHUNK_BYTES = 1_048_576;
-/** A secret may begin in what was read before. */
-const OVERLAP_BYTES = 15;
-const chunk = new Uint8Array(CHUNK_BYTES + OVERLAP_BYTES);
+/** So many bytes of a secret are one. */
+const FOUND_BYTES = 16;
+/** A secret may begin in what was read before, and its rest may lie behind. */
+const OVERLAP_BYTES = FOUND_BYTES - 1;
+const BEHIND_BYTES = 64;
+const chunk = new Uint8Array(OVERLAP_BYTES + CHUNK_BYTES + BEHIND_BYTES);
 
 const PAGE_BYTES = 4_096;
 /** A page's entry in /proc/self/pagemap. The upper bits of its last byte: it is in memory, or swapped out. */
@@ -85,24 +90,35 @@ export function ownBytes(): number {
   return Number(/RssAnon:\s+(\d+)/.exec(readFileSync("/proc/self/status", "latin1"))![1]) * 1_024;
 }
 
-/** How often each secret (half of it: 16 bytes) is in memory, by name, and how many bytes were looked at. */
+/**
+ * How often each secret (its first 16 bytes) is in memory, by name; how many of its bytes were there at most in one place; and
+ * how many bytes were looked at.
+ */
 export function findSecrets(secrets: readonly HiddenSecret[]): {
   found: Record<string, number>;
+  longest: Record<string, number>;
   bytes: number;
 } {
   const found: Record<string, number> = {};
+  const longest: Record<string, number> = {};
   const byFirst = new Map<number, HiddenSecret[]>();
   for (const secret of secrets) {
     const same = byFirst.get(secret.firstByte) ?? [];
     byFirst.set(secret.firstByte, [...same, secret]);
   }
   const wanted = Array.from({ length: 256 }, (_, byte) => byFirst.get(byte));
-  const lookAt = (length: number): void => {
-    for (let i = 0; i + 16 <= length; i++) {
+  /** Those whose first bytes end before `end`; the rest may go on to `length`. */
+  const lookAt = (end: number, length: number): void => {
+    for (let i = 0; i + FOUND_BYTES <= end; i++) {
       const candidates = wanted[chunk[i]!];
       if (candidates === undefined) continue;
-      for (const secret of candidates)
-        if (secret.isAt(chunk, i)) found[secret.name] = (found[secret.name] ?? 0) + 1;
+      for (const secret of candidates) {
+        const { name } = secret;
+        const there = secret.bytesAt(chunk, i, length);
+        if (there < FOUND_BYTES) continue;
+        found[name] = (found[name] ?? 0) + 1;
+        longest[name] = Math.max(longest[name] ?? 0, there);
+      }
     }
   };
   let bytes = 0;
@@ -114,12 +130,13 @@ export function findSecrets(secrets: readonly HiddenSecret[]): {
         const from = Math.max(start - OVERLAP_BYTES, mapping.start);
         let length = 0;
         try {
-          length = readSync(file, chunk, 0, end - from, from);
+          length = readSync(file, chunk, 0, Math.min(end + BEHIND_BYTES, mapping.end) - from, from);
         } catch {
           break; // gone meanwhile
         }
-        bytes += length;
-        lookAt(length);
+        const looked = Math.min(end - from, length);
+        bytes += looked;
+        lookAt(looked, length);
       }
     }
   } finally {
@@ -127,5 +144,5 @@ export function findSecrets(secrets: readonly HiddenSecret[]): {
     closeSync(pagemap);
     chunk.fill(0);
   }
-  return { found, bytes };
+  return { found, longest, bytes };
 }
