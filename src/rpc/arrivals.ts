@@ -56,7 +56,7 @@ export class Arrivals {
     options: ArrivalsOptions,
     peers: RequestPeers,
     events: RequestEndsEvents,
-    clock = new TurnClock(),
+    clock = new TurnClock(peers.outbox.sender.bytes),
   ) {
     this.#clock = clock;
     this.#options = options;
@@ -261,12 +261,12 @@ export class Arrivals {
     this.credit.giveBack(cost);
     if (message.sequence !== 0) this.lastBegun = message.sequence;
     if (this.#handlers.run(message)) this.#messages.done(message);
-    this.#clock.count(this.#outbox.sender.bytes.accepted);
+    this.#clock.count();
   }
 
   /** It never begins. That is work of its turn, as a handler is. Its credit goes back when the refusal has left. */
   #refuse(message: IncomingMessage, cost: number, code: string, text: string): void {
-    this.#clock.count(this.#outbox.sender.bytes.accepted);
+    this.#clock.count();
     message.wipe();
     if (message.sequence === 0) return this.credit.giveBack(cost);
     this.#ends.withError(message, Origin.notBegun, code, text, undefined);

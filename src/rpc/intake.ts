@@ -58,8 +58,7 @@ export class Intake implements GatedReader {
       this.#backlog,
     );
     this.#reader = new FrameReader(opener, headerBytes + TAG_BYTES, context.limits.maxFrameBytes);
-    const { resumptions, rounds, handlerBudget } = context;
-    this.gate = new ReadGate(this, resumptions, rounds, handlerBudget);
+    this.gate = new ReadGate(this, context.resumptions, context.rounds, context.handlerBudget);
   }
 
   /** `length` bytes are in the receive buffer. */

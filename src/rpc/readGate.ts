@@ -103,11 +103,11 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
   /** RoundRobinTask */
   goOn(): void {
     this.#inLine = false;
-    this.endOfTurn();
-  }
-
-  goOnFailed(error: unknown): void {
-    this.#reader.failed(error);
+    try {
+      this.endOfTurn();
+    } catch (error) {
+      this.#reader.failed(error);
+    }
   }
 
   /** The connection is over. */

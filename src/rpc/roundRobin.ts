@@ -7,16 +7,14 @@ import { TURN_MS } from "./turnClock.ts";
 import type { Deferring } from "./turnQueue.ts";
 
 export interface RoundRobinTask {
-  /** It is this one's turn: it has left the line, and may join it again. */
+  /** It is this one's turn: it has left the line, and may join it again. Throws nothing. */
   goOn(): void;
-  /** `goOn` threw: a bug in this package. It costs this task's connection, not the tasks behind it. */
-  goOnFailed(error: unknown): void;
 }
 
 export class RoundRobin {
   readonly #runtime: Pick<Deferring, "yieldToEventLoop">;
   readonly #time: () => number;
-  #line: RoundRobinTask[] = [];
+  readonly #line: RoundRobinTask[] = [];
 
   /** `time`: milliseconds of a clock that never goes back. */
   constructor(runtime: Pick<Deferring, "yieldToEventLoop">, time: () => number = now) {
@@ -31,19 +29,12 @@ export class RoundRobin {
 
   readonly #run = (): void => {
     const line = this.#line;
-    const until = this.#time() + TURN_MS;
     // Whoever joins meanwhile has had a turn, and waits for the next look of the event loop.
     const here = line.length;
+    const until = this.#time() + TURN_MS;
     let next = 0;
-    do {
-      const task = line[next++]!;
-      try {
-        task.goOn();
-      } catch (error) {
-        task.goOnFailed(error);
-      }
-    } while (next < here && this.#time() < until);
-    this.#line = line.slice(next);
-    if (this.#line.length > 0) this.#runtime.yieldToEventLoop(this.#run);
+    do line[next++]!.goOn();
+    while (next < here && this.#time() < until);
+    for (const task of line.splice(0).slice(next)) this.join(task);
   };
 }

@@ -15,14 +15,16 @@ const LOOK_BYTES = 65_536;
 export class TurnClock {
   /** Handlers have run for TURN_MS: before more do, the event loop should look for other events. */
   isOver = false;
+  readonly #sent: { readonly accepted: number };
   readonly #time: () => number;
   #ms = 0;
   #lookedAt = 0;
   #lookedAtBytes = 0;
   #handled = 0;
 
-  /** `time`: milliseconds of a clock that never goes back. */
-  constructor(time: () => number = now) {
+  /** `sent`: what the connection was given to send. `time`: milliseconds of a clock that never goes back. */
+  constructor(sent: { readonly accepted: number }, time: () => number = now) {
+    this.#sent = sent;
     this.#time = time;
   }
 
@@ -34,17 +36,14 @@ export class TurnClock {
     this.isOver = false;
   }
 
-  /** A message was handled or refused. `sentBytes`: what the connection was given to send since it began. */
-  count(sentBytes: number): void {
-    if ((++this.#handled & LOOK_MASK) === 0 || sentBytes - this.#lookedAtBytes >= LOOK_BYTES)
-      this.#look(sentBytes);
-  }
-
-  #look(sentBytes: number): void {
+  /** A message was handled or refused. */
+  count(): void {
+    const { accepted } = this.#sent;
+    if ((++this.#handled & LOOK_MASK) !== 0 && accepted - this.#lookedAtBytes < LOOK_BYTES) return;
     const at = this.#time();
     this.#ms += Math.min(at - this.#lookedAt, LOOK_MS);
     this.#lookedAt = at;
-    this.#lookedAtBytes = sentBytes;
+    this.#lookedAtBytes = accepted;
     this.isOver = this.#ms > TURN_MS;
   }
 }

@@ -69,7 +69,7 @@ class Arriving {
       } as unknown as ConstructorParameters<typeof Arrivals>[2],
       { connection: {} as Connection, lifecycle, outbox: this.outbox },
       { onSettled() {}, onRoom() {} },
-      new TurnClock(() => this.ms),
+      new TurnClock(this.outbox.sender.bytes, () => this.ms),
     );
     this.arrivals.credit.settingsSent(limits.messageCreditBytes);
     this.outbox.sender.start(this.#session, { kind: Kind.settings, body: encodeSettings(BASE_SETTINGS) });
@@ -180,7 +180,6 @@ test("all who wait have one turn together between two looks of the event loop, i
         loop.ms += takesMs;
         if (takesMs >= TURN_MS) join(name, takesMs);
       },
-      goOnFailed: assert.fail,
     });
   for (const name of ["a", "b", "c"]) join(name, TURN_MS);
   for (const name of ["short 1", "short 2"]) join(name, TURN_MS / 4);
@@ -193,21 +192,19 @@ test("all who wait have one turn together between two looks of the event loop, i
   assert.deepEqual(looks, [["a"], ["b"], ["c"], ["short 1", "short 2", "a"], ["b"]]);
 });
 
-test("who throws loses its own connection, and who joins meanwhile waits for the next look", () => {
+test("who joins meanwhile waits for the next look of the event loop", () => {
   const loop = new Loop();
   const went: unknown[] = [];
-  const failure = new Error("from a task");
-  const last = { goOn: () => went.push("last"), goOnFailed: assert.fail };
+  const last = { goOn: () => went.push("last") };
   loop.rounds.join({
     goOn() {
       loop.rounds.join(last);
-      throw failure;
+      went.push("first");
     },
-    goOnFailed: (error) => went.push(error),
   });
-  loop.rounds.join({ goOn: () => went.push("second"), goOnFailed: assert.fail });
+  loop.rounds.join({ goOn: () => went.push("second") });
   loop.look();
-  assert.deepEqual(went.splice(0), [failure, "second"]);
+  assert.deepEqual(went.splice(0), ["first", "second"]);
   loop.look();
   assert.deepEqual(went, ["last"]);
   assert.equal(loop.yielded.length, 0, "nobody waits, so no look is asked for");
@@ -251,10 +248,8 @@ class Busy implements GatedReader {
   corkOutput(): void {}
   uncorkOutput(): void {}
   wantRelief(): void {}
-  resumed(): void {}
-  failed(error: unknown): void {
-    assert.fail(`${error}`);
-  }
+  resumed = (): void => {};
+  failed = (error: unknown): void => assert.fail(`${error}`);
 }
 
 test("nothing brings a connection another turn before the others had theirs", () => {
@@ -276,6 +271,26 @@ test("nothing brings a connection another turn before the others had theirs", ()
   assert.equal(busy.handled, 2);
   for (let i = 0; i < 20; i++) loop.look();
   assert.deepEqual([busy.handled, busy.waiting], [10, 0]);
+});
+
+test("a connection of which handling fails loses its own life, and nobody else a turn", () => {
+  const loop = new Loop();
+  const failing = new Busy(loop, 10);
+  const busy = new Busy(loop, 3);
+  for (const one of [failing, busy]) one.gate.handle(one.handleWaiting);
+  const failure = new Error("from the handling");
+  const failed: unknown[] = [];
+  failing.failed = (error) => failed.push(error);
+  failing.handleWaiting = () => {
+    throw failure;
+  };
+  failing.resumed = () => {
+    throw failure;
+  };
+  failing.waiting = 0;
+  for (let i = 0; i < 5; i++) loop.look();
+  assert.deepEqual(failed, [failure, failure], "of the handling, and of what follows it");
+  assert.equal(busy.waiting, 0);
 });
 
 test("room among the handlers goes to the next one while a connection waits for its turn", () => {
