@@ -8,12 +8,12 @@
 export const faults = {
   "nested append": {
     text: "a handler runs inside another one's call, because sending and going on with reading share a queue",
-    seed: 26,
+    seed: 27,
     edits: [
       {
         file: "/src/rpc/api.ts",
-        find: "const queues = { flushes: new TurnQueue(adapter), resumptions: new TurnQueue(adapter) };",
-        replace: "const one = new TurnQueue(adapter); const queues = { flushes: one, resumptions: one };",
+        find: "resumptions: new TurnQueue(adapter),",
+        replace: "get resumptions() { return this.flushes; },",
       },
     ],
   },

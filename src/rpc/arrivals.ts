@@ -281,10 +281,7 @@ export class Arrivals {
   /** Nobody waits for it any more. */
   #abandon(message: IncomingMessage, reason: SealwireError): void {
     const cost = this.#room.remove(message);
-    if (cost === 0) {
-      message.cancel(reason);
-      return;
-    }
+    if (cost === 0) return message.cancel(reason);
     this.#refuse(message, cost, reason.code, reason.message);
     message.cancel(reason);
     this.#events.onSettled();
