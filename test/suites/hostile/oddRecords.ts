@@ -247,7 +247,11 @@ test("an application can't say that a request was not begun", async () => {
 
 test("an error that does not fit loses its data, and keeps its code and text", () => {
   const said: Uint8Array[] = [];
-  const controls = controlsFor(true, { append: (_sequence, _kind, body) => said.push(body.slice()) }, () => 65_510);
+  const controls = controlsFor(
+    true,
+    { append: (_sequence, _kind, body) => said.push(body.slice()) },
+    () => 65_510,
+  );
   const [code, words] = ["C".repeat(64), "t".repeat(4_096)];
   controls.error(1, Origin.handler, code, words, new Uint8Array(65_510 - 4 - 64 - 4_096));
   controls.error(1, Origin.handler, code, words, new Uint8Array(65_510 - 4 - 64 - 4_095));
