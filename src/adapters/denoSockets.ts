@@ -203,10 +203,9 @@ function dial(address: Address, events: DialEvents): () => void {
 
 /** No descriptor, no memory: the same would happen again at once. */
 const exhausted = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
-/**
- * Other failures are peers that were gone before they were accepted. So many of them in a row are a fault of this
- * machine.
- */
+/** The peer was gone before it was accepted. Its connection has left the queue, so the loop does not spin. */
+const peerGone = new Set(["ENOTCONN", "ECONNABORTED", "ECONNRESET"]);
+/** So many failures in a row that neither list knows may be a fault of this machine that stays. */
 const MAX_FAILURES_IN_A_ROW = 64;
 
 class DenoListener implements Listener {
@@ -236,8 +235,10 @@ class DenoListener implements Listener {
         conn = await this.#listener.accept();
       } catch (error) {
         if (!this.#listening) return;
-        const { code } = error as { code?: string };
-        if (++failedInARow > MAX_FAILURES_IN_A_ROW || (code !== undefined && exhausted.has(code))) {
+        const { code = "" } = error as { code?: string };
+        if (peerGone.has(code)) continue;
+        if (++failedInARow > MAX_FAILURES_IN_A_ROW || exhausted.has(code)) {
+          failedInARow = 0;
           await this.#failed();
         }
         continue;

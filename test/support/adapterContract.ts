@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import * as net from "node:net";
@@ -75,6 +76,22 @@ const server = net.createServer().listen({ port: 0, host: "127.0.0.1", backlog: 
   });
 });`;
 /** Connects three times to every port that it is told, and tells how many of all its connections have ended. */
+/** Opens so many connections to a port, and resets them all. */
+const RESETS = `
+  const { connect } = require("node:net");
+  const [port, count] = process.argv.slice(1).map(Number);
+  const sockets = [];
+  const next = () => {
+    if (sockets.length === count) {
+      for (const socket of sockets) socket.resetAndDestroy();
+      return;
+    }
+    const socket = connect(port, "127.0.0.1", () => { sockets.push(socket); next(); });
+    socket.on("error", () => {});
+  };
+  next();
+`;
+
 const CLIENTS = `import net from "node:net";
 let ended = 0;
 process.stdout.write("0\\n");
@@ -445,6 +462,39 @@ export function testAdapter(adapter: Adapter, { wholeWritesOnly = false, inMemor
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
+  });
+
+  test("peers that reset before they are accepted hold up nobody", ofKernel, async () => {
+    const probes: SocketProbe[] = [];
+    let greeted = false;
+    const listener = await adapter.listen({ host: "127.0.0.1", port: 0 }, (transport) => {
+      const probe = new SocketProbe();
+      probes.push(probe);
+      const events = acceptInto(probe, transport);
+      probe.onBytes = () => {
+        greeted = true;
+      };
+      // Deferred: the adapter learns of `events` only when this returns.
+      setTimeout(() => transport.resume(), 0);
+      return events;
+    });
+    // While this waits, nothing is accepted: all of them are in the queue, and gone, before the first is looked at.
+    const { status } = spawnSync("node", ["-e", RESETS, `${listener.port}`, "300"]);
+    assert.equal(status, 0);
+    const good = new SocketProbe();
+    adapter.dial({ host: "127.0.0.1", port: listener.port }, good);
+    await good.until(() => good.opens === 1, "onConnected");
+    await good.write(streamBytes(14, 0, 100));
+    for (let turn = 0; turn < 10_000 && !greeted; turn++) await pause();
+    assert.ok(greeted, "the one that stayed was not served");
+    assert.equal(listener.acceptFailures, 0, "accepting paused");
+    good.call((transport) => transport.destroy());
+    await good.closed();
+    for (const probe of probes) {
+      if (probe.closes === 0) probe.call((transport) => transport.destroy());
+      await probe.closed();
+    }
+    await listener.close();
   });
 
   test("200 sockets open and close", async () => {
