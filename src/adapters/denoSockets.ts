@@ -11,6 +11,7 @@ import type {
   Transport,
   TransportEvents,
 } from "../rpc/transport.ts";
+import { AcceptFailures } from "./acceptFailures.ts";
 import { ReadBuffer } from "./denoReadBuffer.ts";
 import { ACCEPT_PAUSE_MS } from "./descriptors.ts";
 import { checkPath, dialFailed, listenFailed } from "./failures.ts";
@@ -201,13 +202,6 @@ function dial(address: Address, events: DialEvents): () => void {
   };
 }
 
-/** No descriptor, no memory: the same would happen again at once. */
-const exhausted = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
-/** The peer was gone before it was accepted. Its connection has left the queue, so the loop does not spin. */
-const peerGone = new Set(["ENOTCONN", "ECONNABORTED", "ECONNRESET"]);
-/** So many failures in a row that neither list knows may be a fault of this machine that stays. */
-const MAX_FAILURES_IN_A_ROW = 64;
-
 class DenoListener implements Listener {
   readonly #listener: DenoListen;
   readonly #accept: (transport: Transport) => TransportEvents;
@@ -228,22 +222,17 @@ class DenoListener implements Listener {
   }
 
   async #acceptAll(): Promise<void> {
-    let failedInARow = 0;
+    const failures = new AcceptFailures();
     while (this.#listening) {
       let conn: DenoConn;
       try {
         conn = await this.#listener.accept();
       } catch (error) {
         if (!this.#listening) return;
-        const { code = "" } = error as { code?: string };
-        if (peerGone.has(code)) continue;
-        if (++failedInARow > MAX_FAILURES_IN_A_ROW || exhausted.has(code)) {
-          failedInARow = 0;
-          await this.#failed();
-        }
+        if (failures.askForPause(error)) await this.#failed();
         continue;
       }
-      failedInARow = 0;
+      failures.accepted();
       let events: TransportEvents;
       const transport = new DenoTransport(conn, () => events);
       events = this.#accept(transport);
