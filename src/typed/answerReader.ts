@@ -14,28 +14,7 @@ import { speaksTyped, type TypedHead, What } from "./typedHead.ts";
  * @throws RpcError that the answer says, ERR_BAD_ANSWER, ERR_CODEC
  */
 export function readAnswer(codec: Codec, name: string, head: TypedHead | null, body: Uint8Array): unknown {
-  if (head === null || !speaksTyped(head)) {
-    throw receivedError(
-      "ERR_BAD_ANSWER",
-      "the peer does not answer as one that serves typed calls",
-      undefined,
-      name,
-    );
-  }
-  const isSame = head.contentType === codec.contentType && head.codecVersion === codec.version;
-  if (head.what === What.error) throw decodeErrorAnswer(body, isSame ? codec : undefined, name);
-  if (head.what !== What.value && head.what !== What.idempotentValue) {
-    throw receivedError(
-      "ERR_BAD_ANSWER",
-      `the answer is about ${head.what}, which is not known here`,
-      undefined,
-      name,
-    );
-  }
-  if (!isSame) {
-    const text = `the answer came with content type ${head.contentType}, version ${head.codecVersion}`;
-    throw receivedError("ERR_CODEC", text, undefined, name);
-  }
+  requireValue(codec, name, head, body, 0, body.length);
   if (body.length === 0) return undefined;
   try {
     return codec.decode(body);
@@ -54,7 +33,7 @@ export function readAnswerAt(
   start: number,
   end: number,
 ): unknown {
-  if (!isValue(head, codec)) return readAnswer(codec, name, head, viewOf(bytes, start, end));
+  requireValue(codec, name, head, bytes, start, end);
   if (start === end) return undefined;
   try {
     return read(bytes, start, end);
@@ -63,15 +42,39 @@ export function readAnswerAt(
   }
 }
 
-/** Whether an answer is a value that this codec reads. */
-function isValue(head: TypedHead | null, codec: Codec): boolean {
-  return (
-    head !== null &&
-    speaksTyped(head) &&
-    (head.what === What.value || head.what === What.idempotentValue) &&
-    head.contentType === codec.contentType &&
-    head.codecVersion === codec.version
-  );
+/** Throws unless the answer whose body is bytes [start, end) is a value that this codec reads. */
+function requireValue(
+  codec: Codec,
+  name: string,
+  head: TypedHead | null,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  if (head === null || !speaksTyped(head)) {
+    throw receivedError(
+      "ERR_BAD_ANSWER",
+      "the peer does not answer as one that serves typed calls",
+      undefined,
+      name,
+    );
+  }
+  const isSame = head.contentType === codec.contentType && head.codecVersion === codec.version;
+  if (head.what === What.error) {
+    throw decodeErrorAnswer(viewOf(bytes, start, end), isSame ? codec : undefined, name);
+  }
+  if (head.what !== What.value && head.what !== What.idempotentValue) {
+    throw receivedError(
+      "ERR_BAD_ANSWER",
+      `the answer is about ${head.what}, which is not known here`,
+      undefined,
+      name,
+    );
+  }
+  if (!isSame) {
+    const text = `the answer came with content type ${head.contentType}, version ${head.codecVersion}`;
+    throw receivedError("ERR_CODEC", text, undefined, name);
+  }
 }
 
 function unreadable(error: unknown, name: string): Error {

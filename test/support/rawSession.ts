@@ -35,6 +35,9 @@ export function parseRecords(bytes: Uint8Array): RawFrame[] {
   return records;
 }
 
+/** No request of a test has this number. */
+const PING_SEQUENCE = 90_001;
+
 /** The first frame of a direction: frames of up to 32 MiB are taken, and nothing else is raised. */
 const SETTINGS = Uint8Array.of(1, 0, 4, 2, 0, 0, 0);
 
@@ -141,6 +144,17 @@ export class RawSession {
     this.#records = parseRecords(frame.body);
     assert.ok(this.#records.length >= 2, "a message alone has a frame of its own");
     return this.#records.shift()!;
+  }
+
+  /** Pings, and gives all records of the other side before its pong. */
+  async receiveUntilPong(): Promise<RawFrame[]> {
+    this.peer.write(this.seal(PING_SEQUENCE, new Uint8Array(0), Kind.ping));
+    const records: RawFrame[] = [];
+    for (;;) {
+      const record = await this.receiveRecord();
+      if (record.kind === Kind.pong) return records;
+      records.push(record);
+    }
   }
 
   /** Wipes its keys; the socket stays as it is. */

@@ -10,7 +10,7 @@ import { CHUNK_CONTINUES, Kind } from "../../../src/protocol/wire.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
 import { concat, RawListener } from "../../support/rawPeer.ts";
-import { type RawFrame, RawSession } from "../../support/rawSession.ts";
+import { RawSession } from "../../support/rawSession.ts";
 import {
   checkLeaksAfterEachTest,
   fromText,
@@ -67,15 +67,7 @@ async function startScripted(
     say: (sequence: number, kind: number, body: Uint8Array = EMPTY) =>
       session.peer.write(session.seal(sequence, body, kind)),
     /** What the client said until it answered a ping: everything that was said before has been handled. */
-    async saidUntilPong(): Promise<RawFrame[]> {
-      session.peer.write(session.seal(90_001, EMPTY, Kind.ping));
-      const said: RawFrame[] = [];
-      for (;;) {
-        const found = await session.receiveRecord();
-        if (found.kind === Kind.pong) return said;
-        said.push(found);
-      }
-    },
+    saidUntilPong: () => session.receiveUntilPong(),
     async leave(): Promise<void> {
       session.destroy();
       await session.peer.destroy();

@@ -1,17 +1,18 @@
 // Records that are odd and allowed, what a server counts of them, and what it says, or does not, when it ends a connection.
 
 import assert from "node:assert/strict";
-import type { Message, ServerOptions } from "../../../src/index.ts";
+import type { Message } from "../../../src/index.ts";
 import { SealwireError } from "../../../src/index.ts";
 import { controlsFor } from "../../../src/protocol/controls.ts";
 import { decodeError, Origin } from "../../../src/protocol/errorBody.ts";
 import { encodeFields, u32Value } from "../../../src/protocol/fields.ts";
 import { encodeWithHead } from "../../../src/protocol/head.ts";
 import { Kind } from "../../../src/protocol/wire.ts";
+import { ATTACKED_WINDOW, attackedServer } from "../../support/attackedServer.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
 import { concat, RawPeer } from "../../support/rawPeer.ts";
-import { type RawFrame, type RawSession, record } from "../../support/rawSession.ts";
+import { type RawSession, record } from "../../support/rawSession.ts";
 import {
   checkLeaksAfterEachTest,
   deferred,
@@ -26,57 +27,14 @@ import {
 checkLeaksAfterEachTest();
 
 const EMPTY = new Uint8Array(0);
-const WINDOW = 262_144;
 const MOST_WINDOW = 16_777_216;
 const MESSAGE_COST = 64;
 const LONGEST_CHUNK = 65_515;
 const MAX_MS = 0x7fffffff;
 
-/** A server with one raw client, and why the connection ended. */
-async function attacked(options: ServerOptions) {
-  const ends: (string | undefined)[] = [];
-  const server = await startServer({
-    ...v2.options,
-    messageCreditBytes: WINDOW,
-    onHandlerError: () => {},
-    onConnectionState: (_connection, state, error) => state === "closed" && ends.push(error?.code),
-    ...options,
-  });
-  const session = await v2.rawSession(await RawPeer.connect(server.port), "client");
-  return {
-    session,
-    ends,
-    say: (sequence: number, kind: number, body: Uint8Array = EMPTY) =>
-      session.peer.write(session.seal(sequence, body, kind)),
-    /** What the server said until it had handled all that was said before. */
-    async saidUntilPong(): Promise<RawFrame[]> {
-      const said: RawFrame[] = [];
-      for (let round = 0; round < 2; round++) {
-        session.peer.write(session.seal(90_001, EMPTY, Kind.ping));
-        for (;;) {
-          const found = await session.receiveRecord();
-          if (found.kind === Kind.pong) break;
-          if (found.kind !== Kind.settings) said.push(found);
-        }
-      }
-      return said;
-    },
-    async leave(): Promise<void> {
-      session.destroy();
-      await session.peer.destroy();
-      await waitFor(() => ends.length === 1, "the end");
-    },
-    async expectEnd(what: string): Promise<void> {
-      await session.peer.ended();
-      await this.leave();
-      assert.deepEqual(ends, ["ERR_PROTOCOL"], what);
-    },
-  };
-}
-
 test("bytes where a body is empty, numbers that nobody looks at and flags that mean nothing are ignored", async () => {
   const sums: number[] = [];
-  const attack = await attacked({
+  const attack = await attackedServer({
     onMessage: async (message: Message) => {
       if (message.head.method === undefined) return message.reply(message.body);
       for await (const item of message) sums.push(item.length);
@@ -119,7 +77,7 @@ test("bytes where a body is empty, numbers that nobody looks at and flags that m
 
 test("stop, credit and blocked of a direction that no head opened, or that has ended, are dropped", async () => {
   const hold = deferred();
-  const attack = await attacked({ onMessage: () => hold.promise });
+  const attack = await attackedServer({ onMessage: () => hold.promise });
   attack.say(1, Kind.call, encodeWithHead({ streams: true }, EMPTY));
   attack.say(3, Kind.call, encodeWithHead({ streamCredit: 100 }, EMPTY));
   attack.say(5, Kind.message, EMPTY);
@@ -150,7 +108,7 @@ test("a frame that does not authenticate gets no reason, and nothing of it or be
     return frame;
   };
   const handled: Uint8Array[] = [];
-  const attack = await attacked({ onMessage: ({ body }) => void handled.push(body) });
+  const attack = await attackedServer({ onMessage: ({ body }) => void handled.push(body) });
   // Its settings, which came before, and nothing more.
   assert.equal((await attack.session.receiveRecord()).kind, Kind.settings);
   attack.session.peer.write(
@@ -164,11 +122,11 @@ test("a frame that does not authenticate gets no reason, and nothing of it or be
 test("paid records of a bundle cost what they would cost alone", async () => {
   for (const tooMany of [false, true]) {
     const hold = deferred();
-    const attack = await attacked({ maxConcurrentHandlers: 1, onMessage: () => hold.promise });
+    const attack = await attackedServer({ maxConcurrentHandlers: 1, onMessage: () => hold.promise });
     // Two begin; the others wait, and are paid for.
     for (let i = 0; i < 2; i++) attack.say(0, Kind.message);
     await attack.saidUntilPong();
-    const count = WINDOW / MESSAGE_COST - 2 + (tooMany ? 3 : 0);
+    const count = ATTACKED_WINDOW / MESSAGE_COST - 2 + (tooMany ? 3 : 0);
     const records = Array.from({ length: count }, () => record(0, Kind.message, EMPTY));
     attack.session.peer.write(attack.session.sealBundle(...records));
     if (tooMany) await attack.expectEnd("two more than there was credit for, and one");
@@ -182,7 +140,7 @@ test("paid records of a bundle cost what they would cost alone", async () => {
 });
 
 test("the credit that this side's settings raise counts from when they were sent", async () => {
-  const raised = WINDOW + 300_000;
+  const raised = ATTACKED_WINDOW + 300_000;
   const hold = deferred();
   const server = await startServer({
     ...v2.options,
@@ -204,9 +162,9 @@ test("the credit that this side's settings raise counts from when they were sent
 });
 
 test("a peer that has more to send gets twice the window each time, up to 16 MiB, while handlers keep up", async () => {
-  const attack = await attacked({ onMessage: () => {} });
+  const attack = await attackedServer({ onMessage: () => {} });
   const windows: number[] = [];
-  let window = WINDOW;
+  let window = ATTACKED_WINDOW;
   for (let i = 0; i < 9; i++) {
     attack.say(0, Kind.blocked);
     for (const { kind, body } of await attack.saidUntilPong()) {
@@ -214,13 +172,13 @@ test("a peer that has more to send gets twice the window each time, up to 16 MiB
     }
     windows.push(window);
   }
-  const doubled = Array.from({ length: 9 }, (_, i) => Math.min(WINDOW * 2 ** (i + 1), MOST_WINDOW));
+  const doubled = Array.from({ length: 9 }, (_, i) => Math.min(ATTACKED_WINDOW * 2 ** (i + 1), MOST_WINDOW));
   assert.deepEqual(windows, doubled);
   await attack.leave();
 });
 
 test("the longest deadline is 2^31 - 1 ms", async () => {
-  const attack = await attacked({
+  const attack = await attackedServer({
     onMessage: (message: Message) => message.reply(text(String(message.remainingMs))),
   });
   for (const [i, deadlineMs] of [0xffffffff, 0x80000000, MAX_MS].entries()) {
@@ -233,7 +191,7 @@ test("the longest deadline is 2^31 - 1 ms", async () => {
 
 test("an application can't say that a request was not begun", async () => {
   const refusal = new SealwireError("ERR_TOO_MANY_REQUESTS", "of another peer", { notBegun: true });
-  const attack = await attacked({
+  const attack = await attackedServer({
     onMessage: () => {
       throw refusal;
     },
@@ -262,7 +220,7 @@ test("an error that does not fit loses its data, and keeps its code and text", (
 
 test("a reason as long as its frame is taken, and what follows a cancel of it is served", async () => {
   const hold = deferred();
-  const attack = await attacked({
+  const attack = await attackedServer({
     onMessage: (message: Message) => (message.head.method === "hold" ? hold.promise : echo(message)),
   });
   attack.say(1, Kind.call, encodeWithHead({ method: "hold" }, EMPTY));

@@ -2,14 +2,15 @@
 // gets nothing for it, and neither side waits for what the other has no reason to send.
 
 import assert from "node:assert/strict";
-import type { Message, ServerOptions } from "../../../src/index.ts";
+import type { Message } from "../../../src/index.ts";
 import { Origin } from "../../../src/protocol/errorBody.ts";
 import { encodeFields, u32Value } from "../../../src/protocol/fields.ts";
 import { encodeWithHead } from "../../../src/protocol/head.ts";
 import { CHUNK_CONTINUES, Kind } from "../../../src/protocol/wire.ts";
+import { ATTACKED_WINDOW, attackedServer } from "../../support/attackedServer.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
-import { concat, RawListener, RawPeer } from "../../support/rawPeer.ts";
+import { concat, RawListener } from "../../support/rawPeer.ts";
 import { type RawFrame, RawSession, record } from "../../support/rawSession.ts";
 import {
   checkLeaksAfterEachTest,
@@ -20,7 +21,6 @@ import {
   patternBytes,
   rejectsWith,
   startClient,
-  startServer,
   text,
   waitFor,
 } from "../../support/rpcHarness.ts";
@@ -28,7 +28,6 @@ import {
 checkLeaksAfterEachTest();
 
 const EMPTY = new Uint8Array(0);
-const WINDOW = 262_144;
 const MESSAGE_COST = 64;
 const CHUNK_COST = 64;
 const STREAM_WINDOW = 16_384;
@@ -36,50 +35,6 @@ const creditOf = (frame: RawFrame): number =>
   new DataView(frame.body.buffer, frame.body.byteOffset).getUint32(0);
 const streamHead = (extra = {}): Uint8Array =>
   encodeWithHead({ streams: true, streamCredit: STREAM_WINDOW, ...extra }, EMPTY);
-
-/** A server with one raw client, and why the connection ended. */
-async function attacked(options: ServerOptions) {
-  const reasons: (string | undefined)[] = [];
-  const server = await startServer({
-    ...v2.options,
-    messageCreditBytes: WINDOW,
-    onConnectionState: (_connection, state, error) => state === "closed" && reasons.push(error?.code),
-    onHandlerError: () => {},
-    ...options,
-  });
-  const session = await v2.rawSession(await RawPeer.connect(server.port), "client");
-  const leave = async (): Promise<void> => {
-    session.destroy();
-    await session.peer.destroy();
-    await waitFor(() => reasons.length === 1, "the end");
-  };
-  return {
-    server,
-    session,
-    reasons,
-    say: (sequence: number, kind: number, body: Uint8Array = EMPTY) =>
-      session.peer.write(session.seal(sequence, body, kind)),
-    /** Everything that was said has been taken in. Returns what came of it: credit leaves when a read has been handled. */
-    async pong(): Promise<RawFrame[]> {
-      const before: RawFrame[] = [];
-      for (let round = 0; round < 2; round++) {
-        session.peer.write(session.seal(0, EMPTY, Kind.ping));
-        for (;;) {
-          const found = await session.receiveRecord();
-          if (found.kind === Kind.pong) break;
-          if (found.kind !== Kind.settings) before.push(found);
-        }
-      }
-      return before;
-    },
-    leave,
-    async expectEnd(code = "ERR_PROTOCOL"): Promise<void> {
-      await session.peer.ended();
-      await leave();
-      assert.deepEqual(reasons, [code]);
-    },
-  };
-}
 
 /** A client with one raw server. */
 async function attackedClient(options = {}, settings: Uint8Array = EMPTY) {
@@ -117,24 +72,24 @@ async function attackedClient(options = {}, settings: Uint8Array = EMPTY) {
 test("messages and requests beyond the credit end the connection; up to it none does", async () => {
   for (const sequence of [0, 1]) {
     const hold = deferred();
-    const attack = await attacked({ maxConcurrentHandlers: 1, onMessage: () => hold.promise });
+    const attack = await attackedServer({ maxConcurrentHandlers: 1, onMessage: () => hold.promise });
     const { session, say } = attack;
     // Two begin at once, and give their credit back as all that begins.
     const cost = MESSAGE_COST + 4_000;
-    let left = WINDOW;
+    let left = ATTACKED_WINDOW;
     let sent = 0;
     for (; sent < 2; sent++) say(sequence * (2 * sent + 1), Kind.message, patternBytes(4_000));
-    const credits = (await attack.pong()).filter(({ kind }) => kind === Kind.credit);
+    const credits = (await attack.saidUntilPong()).filter(({ kind }) => kind === Kind.credit);
     assert.deepEqual(credits, []);
     left -= 2 * cost;
     for (; left > 0; left -= cost, sent++) say(sequence * (2 * sent + 1), Kind.message, patternBytes(4_000));
-    const [credit] = (await attack.pong()).filter(({ kind }) => kind === Kind.credit);
+    const [credit] = (await attack.saidUntilPong()).filter(({ kind }) => kind === Kind.credit);
     // The peer has none, so that what was dealt with comes back at once.
     assert.equal(creditOf(credit!), 2 * cost);
     left += 2 * cost;
     for (; left > 0; left -= cost, sent++) say(sequence * (2 * sent + 1), Kind.message, patternBytes(4_000));
-    await attack.pong();
-    assert.deepEqual(attack.reasons, []);
+    await attack.saidUntilPong();
+    assert.deepEqual(attack.ends, []);
     session.peer.write(session.seal(sequence * (2 * sent + 1), EMPTY, Kind.message));
     await attack.expectEnd();
     hold.resolve();
@@ -143,30 +98,30 @@ test("messages and requests beyond the credit end the connection; up to it none 
 
 test("credit comes back when handlers begin, in portions, and all of it", async () => {
   let handled = 0;
-  const attack = await attacked({ onMessage: () => void handled++ });
+  const attack = await attackedServer({ onMessage: () => void handled++ });
   let given = 0;
   const cost = MESSAGE_COST + 1_000;
   for (let i = 0; i < 1_000; i++) {
     attack.say(0, Kind.message, patternBytes(1_000));
     if (i % 100 === 99) {
-      const credits = (await attack.pong()).filter(({ kind }) => kind === Kind.credit);
+      const credits = (await attack.saidUntilPong()).filter(({ kind }) => kind === Kind.credit);
       assert.ok(credits.length <= 2, `${credits.length} records for 100 messages`);
       given += credits.reduce((sum, credit) => sum + creditOf(credit), 0);
     }
   }
   assert.equal(handled, 1_000);
-  assert.ok(given <= 1_000 * cost && given > 1_000 * cost - WINDOW / 2 - cost, String(given));
+  assert.ok(given <= 1_000 * cost && given > 1_000 * cost - ATTACKED_WINDOW / 2 - cost, String(given));
   await attack.leave();
 });
 
 test("a refused request, and one that is cancelled before it begins, give their credit back once", async () => {
-  const refusing = await attacked({ onMessage: undefined as never });
+  const refusing = await attackedServer({ onMessage: undefined as never });
   const body = patternBytes(60_000);
   const cost = MESSAGE_COST + body.length;
   let given = 0;
   for (let i = 0; i < 20; i++) {
     refusing.say(2 * i + 1, Kind.message, body);
-    for (const found of await refusing.pong()) {
+    for (const found of await refusing.saidUntilPong()) {
       if (found.kind === Kind.credit) given += creditOf(found);
       else
         assert.deepEqual(
@@ -175,26 +130,27 @@ test("a refused request, and one that is cancelled before it begins, give their 
         );
     }
   }
-  for (const found of await refusing.pong()) if (found.kind === Kind.credit) given += creditOf(found);
-  assert.ok(given <= 20 * cost && given >= 20 * cost - WINDOW / 2 - cost, String(given));
+  for (const found of await refusing.saidUntilPong())
+    if (found.kind === Kind.credit) given += creditOf(found);
+  assert.ok(given <= 20 * cost && given >= 20 * cost - ATTACKED_WINDOW / 2 - cost, String(given));
   await refusing.leave();
 
   const hold = deferred();
-  const attack = await attacked({ maxConcurrentHandlers: 1, onMessage: () => hold.promise });
+  const attack = await attackedServer({ maxConcurrentHandlers: 1, onMessage: () => hold.promise });
   for (const number of [1, 3]) attack.say(number, Kind.message, EMPTY);
   given = 0;
   for (let i = 0; i < 20; i++) {
     const number = 5 + 2 * i;
     attack.say(number, Kind.message, body);
     attack.say(number, Kind.cancel);
-    for (const found of [...(await attack.pong()), ...(await attack.pong())]) {
+    for (const found of [...(await attack.saidUntilPong()), ...(await attack.saidUntilPong())]) {
       if (found.kind === Kind.credit) given += creditOf(found);
       else
         assert.deepEqual([found.kind, found.sequence, found.body[0]], [Kind.error, number, Origin.notBegun]);
     }
   }
   const whole = 20 * cost + 2 * MESSAGE_COST;
-  assert.ok(given <= whole && given >= 20 * cost - WINDOW / 2 - cost, String(given));
+  assert.ok(given <= whole && given >= 20 * cost - ATTACKED_WINDOW / 2 - cost, String(given));
   hold.resolve();
   await attack.leave();
 });
@@ -202,7 +158,7 @@ test("a refused request, and one that is cancelled before it begins, give their 
 test("a sender without credit says so once, sends no more, and goes on with a byte of it", async () => {
   const { client, session, say, leave } = await attackedClient();
   const body = patternBytes(1_000);
-  let left = WINDOW - MESSAGE_COST - 5;
+  let left = ATTACKED_WINDOW - MESSAGE_COST - 5;
   const count = Math.ceil(left / (MESSAGE_COST + 1_000));
   const sends = Array.from({ length: count + 5 }, () => client.send(body));
   for (let i = 0; i < count; i++, left -= MESSAGE_COST + 1_000)
@@ -262,7 +218,7 @@ test("impossible credit ends the connection", async () => {
   for (const [what, bodies] of [
     ["none", [u32Value(0)]],
     ["more than there is", [u32Value(most)]],
-    ["more than there is, in two", [u32Value(most - WINDOW), u32Value(WINDOW)]],
+    ["more than there is, in two", [u32Value(most - ATTACKED_WINDOW), u32Value(ATTACKED_WINDOW)]],
     ["2^32 - 1", [u32Value(0xffffffff)]],
     ["3 bytes", [new Uint8Array(3).fill(1)]],
     ["5 bytes", [new Uint8Array(5).fill(1)]],
@@ -278,7 +234,7 @@ test("impossible credit ends the connection", async () => {
 
 test("chunks beyond their stream's credit end the connection; up to it none does", async () => {
   const hold = deferred();
-  const attack = await attacked({ onMessage: () => hold.promise });
+  const attack = await attackedServer({ onMessage: () => hold.promise });
   attack.say(1, Kind.call, streamHead());
   let left = STREAM_WINDOW;
   for (; left > 0; left -= CHUNK_COST + 1_000)
@@ -286,7 +242,7 @@ test("chunks beyond their stream's credit end the connection; up to it none does
   // Whoever asks for more gets none: nobody takes what came.
   for (let i = 0; i < 10; i++) attack.say(1, Kind.blocked);
   assert.deepEqual(
-    (await attack.pong()).filter(({ kind }) => kind === Kind.credit),
+    (await attack.saidUntilPong()).filter(({ kind }) => kind === Kind.credit),
     [],
   );
   attack.say(1, Kind.chunk, Uint8Array.of(0));
@@ -295,8 +251,8 @@ test("chunks beyond their stream's credit end the connection; up to it none does
 });
 
 test("records of streams that can't be", async () => {
-  const ended = (attack: Awaited<ReturnType<typeof attacked>>) => attack.say(1, Kind.end);
-  const attempts: [string, (attack: Awaited<ReturnType<typeof attacked>>) => void][] = [
+  const ended = (attack: Awaited<ReturnType<typeof attackedServer>>) => attack.say(1, Kind.end);
+  const attempts: [string, (attack: Awaited<ReturnType<typeof attackedServer>>) => void][] = [
     ["a chunk without flags", (attack) => attack.say(1, Kind.chunk)],
     ["a chunk of no stream", (attack) => attack.say(0, Kind.chunk, Uint8Array.of(0))],
     ["an end of no stream", (attack) => attack.say(0, Kind.end)],
@@ -351,21 +307,21 @@ test("records of streams that can't be", async () => {
   ];
   for (const [what, attempt] of attempts) {
     const hold = deferred();
-    const attack = await attacked({
+    const attack = await attackedServer({
       onMessage: async (message) => {
         message.signal.addEventListener("abort", () => hold.resolve());
         await hold.promise;
       },
     });
     attack.say(1, Kind.call, streamHead());
-    assert.deepEqual(await attack.pong(), [], what);
+    assert.deepEqual(await attack.saidUntilPong(), [], what);
     attempt(attack);
     await attack.expectEnd();
   }
 });
 
 test("a malformed head fails its call and no other; the connection goes on", async () => {
-  const attack = await attacked({ onMessage: echo });
+  const attack = await attackedServer({ onMessage: echo });
   const heads: [string, Uint8Array][] = [
     ["cut short", Uint8Array.of(1, 0)],
     ["a value cut short", Uint8Array.of(1, 0, 4, 0)],
@@ -405,7 +361,7 @@ test("a malformed head fails its call and no other; the connection goes on", asy
 
 test("short chunks of one item cost about their bytes, and an item above the limit is stopped", async () => {
   const items: Deferred<string> = deferred();
-  const attack = await attacked({
+  const attack = await attackedServer({
     maxFrameBytes: 65_536,
     onMessage: async (message) => {
       try {
@@ -422,22 +378,22 @@ test("short chunks of one item cost about their bytes, and an item above the lim
   while (said <= 65_536) {
     for (; left > 0 && said <= 65_536; left -= CHUNK_COST + 100, said += 100)
       attack.say(1, Kind.chunk, concat(Uint8Array.of(CHUNK_CONTINUES), new Uint8Array(100)));
-    for (const found of await attack.pong()) if (found.kind === Kind.credit) left += creditOf(found);
+    for (const found of await attack.saidUntilPong()) if (found.kind === Kind.credit) left += creditOf(found);
   }
   assert.equal(await items.promise, "ERR_MESSAGE_TOO_LARGE");
-  const [stop, answer] = (await attack.pong()).filter(({ kind }) => kind !== Kind.credit);
+  const [stop, answer] = (await attack.saidUntilPong()).filter(({ kind }) => kind !== Kind.credit);
   if (answer !== undefined) assert.equal(stop!.kind, Kind.stop);
   attack.say(1, Kind.chunk, Uint8Array.of(0));
   attack.say(1, Kind.end);
-  await attack.pong();
-  assert.deepEqual(attack.reasons, []);
+  await attack.saidUntilPong();
+  assert.deepEqual(attack.ends, []);
   await attack.leave();
 });
 
 test("what crosses the end of a call is dropped: of a stream that was answered, cancelled, or whose deadline passed", async () => {
   const { promise: told, resolve: tell } = deferred();
   const hold = deferred();
-  const attack = await attacked({
+  const attack = await attackedServer({
     onMessage: async (message: Message) => {
       if (message.head.method === "answer") message.reply(EMPTY);
       else {
@@ -457,27 +413,27 @@ test("what crosses the end of a call is dropped: of a stream that was answered, 
     attack.say(number, Kind.end);
   };
   attack.say(1, Kind.call, streamHead({ method: "answer" }));
-  await attack.pong();
+  await attack.saidUntilPong();
   flood(1);
   // The deadline passes here, and the caller does not know it yet.
   attack.say(3, Kind.call, streamHead({ deadlineMs: 20 }));
   await told;
   attack.say(3, Kind.chunk, concat(Uint8Array.of(0), patternBytes(100)));
   flood(3);
-  await attack.pong();
+  await attack.saidUntilPong();
   attack.say(5, Kind.call, streamHead());
   attack.say(5, Kind.cancel);
   attack.say(5, Kind.chunk, concat(Uint8Array.of(0), patternBytes(100)));
-  await attack.pong();
+  await attack.saidUntilPong();
   hold.resolve();
   const ends = new Set<number>();
   while (ends.size < 2) {
-    for (const found of await attack.pong()) if (found.kind === Kind.error) ends.add(found.sequence);
+    for (const found of await attack.saidUntilPong()) if (found.kind === Kind.error) ends.add(found.sequence);
   }
   assert.deepEqual([...ends].sort(), [3, 5]);
   flood(5);
-  await attack.pong();
-  assert.deepEqual(attack.reasons, []);
+  await attack.saidUntilPong();
+  assert.deepEqual(attack.ends, []);
   await attack.leave();
 });
 
@@ -498,9 +454,9 @@ test("floods of what is free: the peer that does not read makes this side hold n
   ];
   for (const [what, make] of floods) {
     const hold = deferred();
-    const attack = await attacked({ onMessage: () => hold.promise, drainTimeoutMs: 60_000 });
+    const attack = await attackedServer({ onMessage: () => hold.promise, drainTimeoutMs: 60_000 });
     attack.say(1, Kind.call, streamHead());
-    await attack.pong();
+    await attack.saidUntilPong();
     attack.session.peer.socket.pause();
     const [connection] = attack.server.connections;
     let most = 0;
@@ -511,9 +467,9 @@ test("floods of what is free: the peer that does not read makes this side hold n
       most = Math.max(most, connection!.pendingBytes);
     }
     attack.session.peer.socket.resume();
-    if (what !== "drain") await attack.pong();
+    if (what !== "drain") await attack.saidUntilPong();
     assert.ok(most < 4_096, `${what}: ${most} bytes waited`);
-    assert.deepEqual(attack.reasons, [], what);
+    assert.deepEqual(attack.ends, [], what);
     hold.resolve();
     await attack.leave();
   }
@@ -523,7 +479,7 @@ test("opening and cancelling gains nothing: a number is free when its handler ha
   let running = 0;
   let most = 0;
   let begun = 0;
-  const attack = await attacked({
+  const attack = await attackedServer({
     maxRequests: 128,
     maxConcurrentHandlers: 8,
     onMessage: async (message) => {
@@ -542,7 +498,7 @@ test("opening and cancelling gains nothing: a number is free when its handler ha
       attack.say(number, Kind.message, EMPTY);
       attack.say(number, Kind.cancel);
     }
-    for (const found of await attack.pong()) {
+    for (const found of await attack.saidUntilPong()) {
       if (found.kind !== Kind.error) continue;
       ends++;
       open--;
@@ -550,8 +506,8 @@ test("opening and cancelling gains nothing: a number is free when its handler ha
   }
   assert.ok(most <= 9, `${most} handlers at once`);
   assert.ok(begun < ends);
-  assert.deepEqual(attack.reasons, []);
-  while (open > 0) open -= (await attack.pong()).filter(({ kind }) => kind === Kind.error).length;
+  assert.deepEqual(attack.ends, []);
+  while (open > 0) open -= (await attack.saidUntilPong()).filter(({ kind }) => kind === Kind.error).length;
   for (; open < 129; open++, number += 2) attack.say(number, Kind.message, EMPTY);
   await attack.expectEnd();
 });
@@ -559,7 +515,7 @@ test("opening and cancelling gains nothing: a number is free when its handler ha
 test("what a peer can make this side hold is a sum of its settings", async () => {
   const hold = deferred();
   const STREAMS = 128;
-  const attack = await attacked({ maxConcurrentHandlers: 1_024, onMessage: () => hold.promise });
+  const attack = await attackedServer({ maxConcurrentHandlers: 1_024, onMessage: () => hold.promise });
   // Nobody takes anything of any stream: each holds its first credit, less than a chunk more, and asking brings none.
   const chunk = concat(Uint8Array.of(0), patternBytes(4_000));
   let held = 0;
@@ -569,7 +525,7 @@ test("what a peer can make this side hold is a sum of its settings", async () =>
     for (; left > 0; left -= CHUNK_COST + 4_000, held += 4_000) attack.say(2 * i + 1, Kind.chunk, chunk);
     attack.say(2 * i + 1, Kind.blocked);
   }
-  const before = await attack.pong();
+  const before = await attack.saidUntilPong();
   assert.deepEqual(
     before.filter(({ kind, sequence }) => kind === Kind.credit && sequence !== 0),
     [],
@@ -577,12 +533,12 @@ test("what a peer can make this side hold is a sum of its settings", async () =>
   assert.ok(held <= STREAMS * (STREAM_WINDOW + 4_000));
   // One stream more is refused, as not begun.
   attack.say(2 * STREAMS + 1, Kind.call, streamHead());
-  const refused = (await attack.pong()).find(({ kind }) => kind === Kind.error)!;
+  const refused = (await attack.saidUntilPong()).find(({ kind }) => kind === Kind.error)!;
   assert.deepEqual([refused.sequence, refused.body[0]], [2 * STREAMS + 1, Origin.notBegun]);
   // What was sent to the stream that was refused is dropped, and one chunk more of another ends the connection.
   attack.say(2 * STREAMS + 1, Kind.chunk, chunk);
-  assert.deepEqual(attack.reasons, []);
-  await attack.pong();
+  assert.deepEqual(attack.ends, []);
+  await attack.saidUntilPong();
   attack.say(1, Kind.chunk, Uint8Array.of(0));
   await attack.expectEnd();
   hold.resolve();
