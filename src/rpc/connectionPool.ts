@@ -13,16 +13,12 @@ import { RpcConnection } from "./connection.ts";
 import { ConnectionLedger, type ConnectionTotals } from "./connectionStats.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { callListener } from "./listeners.ts";
+import { LoadScale } from "./loadScale.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
 import { Member } from "./poolMember.ts";
 import { RedialPause, USEFUL_LIFE_MS } from "./redial.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Adapter, Address } from "./transport.ts";
-
-/** Another connection is dialled when every one has this many requests that wait for their answers… */
-const BUSY_REQUESTS = 128;
-/** …or this many bytes that the kernel has not taken. */
-const BUSY_PENDING_BYTES = 262_144;
 
 export interface ClientContext extends ConnectionContext {
   readonly adapter: Adapter;
@@ -43,8 +39,7 @@ interface Waiter {
 
 export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   readonly #context: ClientContext;
-  readonly #busyRequests: number;
-  readonly #busyBytes: number;
+  readonly #scale: LoadScale;
   /** Those that take calls, the oldest first: open, under way, or waiting for their dial. */
   #usable: RpcConnection[] = [];
   /** The same, and those on their way out whose sockets still exist. */
@@ -62,11 +57,8 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   #closed = false;
 
   constructor(context: ClientContext) {
-    const { maxInFlightRequests, highWaterMarkBytes, maxPendingBytes } = context.limits;
     this.#context = context;
-    // Half of a limit, so that another connection is there before the limit is reached.
-    this.#busyRequests = Math.min(BUSY_REQUESTS, Math.ceil(maxInFlightRequests / 2));
-    this.#busyBytes = Math.min(BUSY_PENDING_BYTES, Math.ceil(highWaterMarkBytes / 2), maxPendingBytes / 2);
+    this.#scale = new LoadScale(context.limits);
     this.#pauseOver = new CallbackDeadline(() => this.#dialNext());
     if (context.keepConnected) this.#addNext(0);
   }
@@ -92,9 +84,9 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
 
   /** The connection for a call. It may refuse the call if no connection can take it. */
   choose(kind: CallKind, bodyBytes: number): RpcConnection {
-    // The first of equals, so that a quiet client uses one connection.
+    // The first of equals, so that a quiet client uses one connection. There is no choice among one.
     const first = this.#usable[0];
-    if (first?.isOpen && this.#load(first) < 1) return first;
+    if (first?.isOpen && (this.#context.maxConnections === 1 || !this.#scale.isBusy(first))) return first;
     return this.#chooseAmong(kind, bodyBytes);
   }
 
@@ -125,11 +117,6 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
 
   // ---- Choosing -----------------------------------------------------------------------------------------
 
-  /** 1 and more: busy. Requests in flight and bytes that wait are on one scale. */
-  #load({ link }: RpcConnection): number {
-    return link.requests.size / this.#busyRequests + link.outbox.pendingBytes / this.#busyBytes;
-  }
-
   #takes(connection: RpcConnection, kind: CallKind, bodyBytes: number): boolean {
     const { highWaterMarkBytes, maxPendingBytes }: ResolvedLimits = this.#context.limits;
     const pending = connection.pendingBytes;
@@ -146,7 +133,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     let allLoad = 0;
     let anyOpen = false;
     for (const connection of this.#usable) {
-      const load = this.#load(connection);
+      const load = this.#scale.load(connection);
       const { isOpen } = connection;
       allLoad += load;
       anyOpen ||= isOpen;

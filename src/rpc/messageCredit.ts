@@ -9,12 +9,17 @@ import type { Outbox } from "./outbox.ts";
 
 /** What a peer whose messages are begun at once may have on its way at most. */
 const MAX_WINDOW_BYTES = 16_777_216;
+/**
+ * Credit of a wide window goes back in portions of this size, not of half a window: a sender that has filled the
+ * kernel's buffers then still has credit for what it is about to give.
+ */
+const MOST_COLLECTED_BYTES = 4_194_304;
 
 export class MessageCredit {
   readonly #speaksV2: boolean;
   readonly #lifecycle: Lifecycle;
   readonly #outbox: Outbox;
-  readonly #allowance = new Allowance(BASE_SETTINGS.messageCredit);
+  readonly #allowance = new Allowance(BASE_SETTINGS.messageCredit, MOST_COLLECTED_BYTES);
 
   constructor(speaksV2: boolean, lifecycle: Lifecycle, outbox: Outbox) {
     this.#speaksV2 = speaksV2;

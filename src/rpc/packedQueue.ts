@@ -60,7 +60,8 @@ export class PackedQueue<Item extends object> {
     const page = this.#pageFor(length);
     page.headers[page.end >>> 2] = length;
     const at = page.end + HEADER_BYTES;
-    if (length > LOOP_COPY_BYTES) page.bytes.set(viewOf(bytes, start, end), at);
+    if (length > LOOP_COPY_BYTES)
+      page.bytes.set(length === bytes.length ? bytes : viewOf(bytes, start, end), at);
     else for (let i = 0; i < length; i++) page.bytes[at + i] = bytes[start + i]!;
     page.end += entryBytes(length);
   }

@@ -114,6 +114,19 @@ test("credit comes back when handlers begin, in portions, and all of it", async 
   await attack.leave();
 });
 
+test("credit of a wide window comes back after 4 MiB, not after half of it", async () => {
+  const attack = await attackedServer({ messageCreditBytes: 16_777_216, onMessage: () => {} });
+  const body = new Uint8Array(1_000_000);
+  const cost = MESSAGE_COST + body.length;
+  for (let i = 0; i < 4; i++) attack.say(0, Kind.message, body);
+  const none = (await attack.saidUntilPong()).filter(({ kind }) => kind === Kind.credit);
+  assert.equal(none.length, 0);
+  attack.say(0, Kind.message, body);
+  const credits = (await attack.saidUntilPong()).filter(({ kind }) => kind === Kind.credit);
+  assert.deepEqual(credits.map(creditOf), [5 * cost]);
+  await attack.leave();
+});
+
 test("a refused request, and one that is cancelled before it begins, give their credit back once", async () => {
   const refusing = await attackedServer({ onMessage: undefined as never });
   const body = patternBytes(60_000);

@@ -1,0 +1,30 @@
+// How busy a connection of a client is, on one scale: requests in flight, and bytes that wait.
+
+import type { ResolvedLimits } from "../base/options.ts";
+import type { RpcConnection } from "./connection.ts";
+
+/** A connection is busy when it has this many requests that wait for their answers… */
+const BUSY_REQUESTS = 128;
+/** …or this many bytes that the kernel has not taken. */
+const BUSY_PENDING_BYTES = 262_144;
+
+export class LoadScale {
+  readonly #busyRequests: number;
+  readonly #busyBytes: number;
+
+  constructor({ maxInFlightRequests, highWaterMarkBytes, maxPendingBytes }: ResolvedLimits) {
+    // Half of a limit, so that another connection is there before the limit is reached.
+    this.#busyRequests = Math.min(BUSY_REQUESTS, Math.ceil(maxInFlightRequests / 2));
+    this.#busyBytes = Math.min(BUSY_PENDING_BYTES, Math.ceil(highWaterMarkBytes / 2), maxPendingBytes / 2);
+  }
+
+  /** 1 and more: busy. */
+  load({ link }: RpcConnection): number {
+    return link.requests.size / this.#busyRequests + link.outbox.pendingBytes / this.#busyBytes;
+  }
+
+  /** The same as a load of 1 and more, asked for each call: V8 would allocate the number that `load` returns. */
+  isBusy({ link }: RpcConnection): boolean {
+    return link.requests.size / this.#busyRequests + link.outbox.pendingBytes / this.#busyBytes >= 1;
+  }
+}
