@@ -9,6 +9,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { compare, orderOf, roundsPerStart, spread } from "../bench/ab/compare.js";
 import { parseArguments, ROWS, rowsOf } from "../bench/ab/settings.js";
 import { tablesOf, terminalTables } from "../bench/ab/table.js";
+import { copyWithout, rules } from "../bench/ab/withoutRules.js";
 import { medianInterval, quantile } from "../bench/matrix/statistics.js";
 
 const folder = mkdtempSync(join(tmpdir(), "sealwire-ab-"));
@@ -232,4 +233,33 @@ describe("a real run", () => {
     expect(output).toContain("No row for timed SendNoWait 64 B, copy in Node 20");
     expect(output).toContain("noSuchOption");
   }, 180_000);
+});
+
+describe("a build without rules", () => {
+  const dist = fileURLToPath(new URL("../dist", import.meta.url));
+
+  test("each rule's edits find their text, and the rest talks to itself", () => {
+    const without = join(folder, "without");
+    copyWithout(Object.keys(rules), dist, without);
+    const program = `
+      import { connect, listen } from ${JSON.stringify(join(without, "node.js"))};
+      const psk = new Uint8Array(32).fill(7);
+      const server = await listen({ port: 0, psk, onMessage: (message) => message.reply(message.body) });
+      const client = connect({ port: server.port, psk });
+      for (let i = 0; i < 3; i++) await client.sendNoWait(new Uint8Array(700_000));
+      console.log((await client.request(new Uint8Array(100))).length);
+      await client.close();
+      await server.close();
+    `;
+    const output = execFileSync(process.execPath, ["--input-type=module", "--eval", program], {
+      encoding: "utf8",
+    });
+    expect(output).toBe("100\n");
+  });
+
+  test("a text that is not in the build is said", () => {
+    const other = join(folder, "other");
+    copyWithout(["credit"], dist, other);
+    expect(() => copyWithout(["credit"], other, join(folder, "third"))).toThrow("not once in the build");
+  });
 });
