@@ -2,8 +2,8 @@
 
 import { isSealwireError, SealwireError } from "../base/errors.ts";
 import { viewOf } from "../core/bytes.ts";
+import type { BodyReader } from "./codec/bodyLender.ts";
 import type { Codec } from "./codec/codec.ts";
-import type { BodyReader } from "./codec/jsonCodec.ts";
 import { decodeErrorAnswer } from "./errorAnswer.ts";
 import { receivedError } from "./rpcError.ts";
 import { speaksTyped, type TypedHead, What } from "./typedHead.ts";

@@ -5,14 +5,14 @@ import { wipe } from "../core/wipe.ts";
 import type { PreparedHead } from "../protocol/preparedHead.ts";
 import { IncomingMessage } from "../rpc/message.ts";
 import type { Message } from "../rpc/peer.ts";
-import type { Codec } from "./codec/codec.ts";
 import {
   type BodyLender,
   type BodyReader,
   bodyLenderOf,
   bodyReaderOf,
   keepingEncoder,
-} from "./codec/jsonCodec.ts";
+} from "./codec/bodyLender.ts";
+import type { Codec } from "./codec/codec.ts";
 import { encodeErrorAnswer } from "./errorAnswer.ts";
 import { Producer } from "./producer.ts";
 import { type ErrorParts, ownError, partsOfError } from "./rpcError.ts";
@@ -210,7 +210,7 @@ export class AnswerWriter {
 
   #replyError(message: Message, parts: ErrorParts): void {
     const isCopied = message.reply === copyingReply;
-    const body = encodeErrorAnswer(isCopied ? this.#lender : this.#keeping, parts);
+    const body = encodeErrorAnswer(this.#lender, parts);
     try {
       message.reply(body, this.#error);
     } finally {

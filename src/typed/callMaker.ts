@@ -8,8 +8,8 @@ import { PendingCall } from "../rpc/call.ts";
 import type { CopyingFunctions } from "../rpc/copyingCaller.ts";
 import type { Call, CallOptions, SendOptions } from "../rpc/peer.ts";
 import { failed, named, readAnswer } from "./answerReader.ts";
+import { type BodyLender, bodyLenderOf, keepingEncoder } from "./codec/bodyLender.ts";
 import type { Codec } from "./codec/codec.ts";
-import { type BodyLender, bodyLenderOf, bodyReaderOf, keepingEncoder } from "./codec/jsonCodec.ts";
 import { type Interceptor, intercepted, type MadeCallInfo } from "./interceptor.ts";
 import { copyingFunctionsOf, wipeAnswer } from "./ownCalls.ts";
 import type { RemoteOptions } from "./remote.ts";
@@ -90,11 +90,6 @@ export class CallMaker {
     );
   }
 
-  /** A codec of the application's may need what it gave. */
-  #wipeOwn(body: Uint8Array): void {
-    if (bodyReaderOf(this.codec) !== undefined) wipe(body);
-  }
-
   /** Nobody but this maker has the calls that it makes: the caller is this package's own, and no wrapper around it. */
   get #isOwn(): boolean {
     return this.#copying !== undefined && this.caller.call === this.#copying.call;
@@ -159,7 +154,7 @@ export class CallMaker {
       const { call, body } = await streaming.make(
         this.caller,
         (bare) => encodeArguments(this.#keeping, bare),
-        (sent) => this.#wipeOwn(sent),
+        (sent) => this.#lender.giveBack(sent),
         args,
         what,
       );

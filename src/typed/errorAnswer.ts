@@ -3,28 +3,35 @@
 
 import { viewOf } from "../core/bytes.ts";
 import { decodeText, encodeText } from "../core/text.ts";
+import { wipe } from "../core/wipe.ts";
 import { MAX_TEXT_BYTES } from "../protocol/errorBody.ts";
 import type { Call } from "../rpc/peer.ts";
+import type { BodyLender } from "./codec/bodyLender.ts";
 import type { Codec } from "./codec/codec.ts";
-import type { BodyLender } from "./codec/jsonCodec.ts";
 import { type ErrorParts, isCode, type RpcError, receivedError } from "./rpcError.ts";
 import { headOfAnswer, speaksTyped, What } from "./typedHead.ts";
 
 const NO_BYTES = new Uint8Array(0);
 
-/** In memory of its own. @throws what the codec does for data that it can't carry */
+/**
+ * In memory of its own. The data are encoded first and their bytes given back, whoever gets the answer: it has a copy.
+ *
+ * @throws what the codec does for data that it can't carry
+ */
 export function encodeErrorAnswer(lender: BodyLender, { code, message, data }: ErrorParts): Uint8Array {
-  const codeBytes = encodeText(code);
-  const text = encodeText(message.slice(0, MAX_TEXT_BYTES)).slice(0, MAX_TEXT_BYTES);
   const dataBytes = data === undefined ? NO_BYTES : lender.encode(data);
-  const body = new Uint8Array(3 + codeBytes.length + text.length + dataBytes.length);
+  const codeBytes = encodeText(code);
+  const text = encodeText(message.slice(0, MAX_TEXT_BYTES));
+  const textLength = Math.min(text.length, MAX_TEXT_BYTES);
+  const body = new Uint8Array(3 + codeBytes.length + textLength + dataBytes.length);
   body[0] = codeBytes.length;
   body.set(codeBytes, 1);
   const at = 1 + codeBytes.length;
-  body[at] = text.length >>> 8;
-  body[at + 1] = text.length;
-  body.set(text, at + 2);
-  body.set(dataBytes, at + 2 + text.length);
+  body[at] = textLength >>> 8;
+  body[at + 1] = textLength;
+  body.set(viewOf(text, 0, textLength), at + 2);
+  body.set(dataBytes, at + 2 + textLength);
+  wipe(text);
   lender.giveBack(dataBytes);
   return body;
 }

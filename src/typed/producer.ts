@@ -2,8 +2,8 @@
 // says that it left when nobody wants more.
 
 import type { Message } from "../rpc/peer.ts";
+import { type BodyLender, bodyLenderOf, keepingEncoder } from "./codec/bodyLender.ts";
 import type { Codec } from "./codec/codec.ts";
-import { type BodyLender, bodyLenderOf, keepingEncoder } from "./codec/jsonCodec.ts";
 import { isOwnStream } from "./ownCalls.ts";
 
 /** What items are written to. */

@@ -97,25 +97,30 @@ export class StreamingCall {
     what: number,
   ): Promise<{ readonly call: Call; readonly body: Uint8Array }> {
     const body = encode(withoutStreams(args, this.#found) as unknown[]);
-    const connection = await connectionOf(caller, this.#options?.timeoutMs);
-    const streamPaths: StreamPath[] = [];
-    for (const [i, { path }] of this.#found.entries()) {
-      streamPaths.push({ number: this.#announce(connection, this.#producers[i]!), path });
+    let isKept = false;
+    let call: Call;
+    try {
+      const connection = await connectionOf(caller, this.#options?.timeoutMs);
+      const streams = encodeStreamPaths(this.#announceAll(connection));
+      const { timeoutMs, traceParent } = this.#options ?? {};
+      isKept = copyingFunctionsOf(connection)?.call !== connection.call;
+      call = connection.call(body, {
+        head: typedHead(this.#codec, what, { method: this.#name, traceParent, streams }),
+        streams: false,
+        timeoutMs: timeoutMs === undefined ? undefined : leftOf(this.#endsAt),
+        signal: this.#abort.signal,
+      });
+    } finally {
+      if (!isKept) giveBack(body);
     }
-    const { timeoutMs, traceParent } = this.#options ?? {};
-    const isCopied = copyingFunctionsOf(connection)?.call === connection.call;
-    const call = connection.call(body, {
-      head: typedHead(this.#codec, what, {
-        method: this.#name,
-        traceParent,
-        streams: encodeStreamPaths(streamPaths),
-      }),
-      streams: false,
-      timeoutMs: timeoutMs === undefined ? undefined : leftOf(this.#endsAt),
-      signal: this.#abort.signal,
-    });
-    if (isCopied) giveBack(body);
     return { call, body: await call.answer };
+  }
+
+  #announceAll(connection: Connection): StreamPath[] {
+    return this.#found.map(({ path }, i) => ({
+      number: this.#announce(connection, this.#producers[i]!),
+      path,
+    }));
   }
 
   #announce(connection: Connection, producer: Producer): number {

@@ -3,6 +3,8 @@
 
 import { copyOf, requireBytes, viewOf } from "../../core/bytes.ts";
 import { decodeStrictText, encodeText } from "../../core/text.ts";
+import { wipe } from "../../core/wipe.ts";
+import { type BodyLender, lendBodiesOf, readBodiesOf } from "./bodyLender.ts";
 import { type Codec, type CodecLimits, type ResolvedCodecLimits, resolveCodecLimits } from "./codec.ts";
 import { LONGEST_PLAIN } from "./jsonBytes.ts";
 import { JsonRevival, refuseProto } from "./jsonRevival.ts";
@@ -19,6 +21,13 @@ const VERSION = 1;
 
 function checkLength(length: number, { maxBytes }: ResolvedCodecLimits): void {
   if (length > maxBytes) throw notEncodable([], `a body has at most ${maxBytes} bytes (maxBytes)`);
+}
+
+/** A body that nobody gets is wiped. */
+function withinLimits(body: Uint8Array, limits: ResolvedCodecLimits): Uint8Array {
+  if (body.length > limits.maxBytes) wipe(body);
+  checkLength(body.length, limits);
+  return body;
 }
 
 function encode(value: unknown, limits: ResolvedCodecLimits): Uint8Array {
@@ -46,21 +55,20 @@ function mayBeShort({ maxValues, maxBytes }: ResolvedCodecLimits): boolean {
 function encodeAny(value: unknown, limits: ResolvedCodecLimits): Uint8Array {
   const plain = plainCopy(value, limits);
   if (plain === NOT_PLAIN) return encodeMarked(value, limits);
-  const body = encodeText(JSON.stringify(plain));
-  checkLength(body.length, limits);
-  return body;
+  return withinLimits(encodeText(JSON.stringify(plain)), limits);
 }
 
 function encodeMarked(value: unknown, limits: ResolvedCodecLimits): Uint8Array {
   const tree = new JsonTree(limits);
   const text = encodeText(JSON.stringify(tree.of(value)));
-  if (!tree.marked) {
-    checkLength(text.length, limits);
-    return text;
+  if (!tree.marked) return withinLimits(text, limits);
+  try {
+    const length = framedLength(tree.segments, text.length);
+    checkLength(length, limits);
+    return frame(tree.segments, text, length);
+  } finally {
+    wipe(text);
   }
-  const length = framedLength(tree.segments, text.length);
-  checkLength(length, limits);
-  return frame(tree.segments, text, length);
 }
 
 function textOf(bytes: Uint8Array, limits: ResolvedCodecLimits): string {
@@ -104,41 +112,6 @@ function decodeAny(bytes: Uint8Array, limits: ResolvedCodecLimits): unknown {
   return tree;
 }
 
-/** Reads bytes [start, end) of a body, which are lent. It runs no code of the application. */
-export type BodyReader = (bytes: Uint8Array, start: number, end: number) => unknown;
-
-/** Of the codecs of this file. */
-const readers = new WeakMap<Codec, BodyReader>();
-
-/** What reads the bodies of a codec of this file; undefined for all others, whose code is somebody else's. */
-export function bodyReaderOf(codec: Codec): BodyReader | undefined {
-  return readers.get(codec);
-}
-
-/** What encodes for somebody who copies each body before long, and then gives it back. */
-export interface BodyLender {
-  /** As a codec's. */
-  encode(value: unknown): Uint8Array;
-  /** The same for an array that this package made. */
-  encodeList(list: readonly unknown[]): Uint8Array;
-  /** The body is needed no more. It is wiped. */
-  giveBack(body: Uint8Array): void;
-}
-
-/** Of the codecs of this file. */
-const lenders = new WeakMap<Codec, BodyLender>();
-
-/** What lends the bodies of a codec. Another package's codec may give bodies that it still needs: those stay as they are. */
-export function bodyLenderOf(codec: Codec): BodyLender {
-  return lenders.get(codec) ?? keepingEncoder(codec);
-}
-
-/** The same for whoever may keep a body. */
-export function keepingEncoder(codec: Codec): BodyLender {
-  const encode = (value: unknown): Uint8Array => codec.encode(value);
-  return { encode, encodeList: encode, giveBack: () => {} };
-}
-
 function jsonLender(limits: ResolvedCodecLimits): BodyLender {
   return {
     encode: (value) => lendBody(value, limits) ?? encodeAny(value, limits),
@@ -163,7 +136,7 @@ export function jsonCodec(options: CodecLimits = {}): Codec {
     encode: (value: unknown) => encode(value, limits),
     decode: (bytes: Uint8Array) => decode(bytes, limits),
   });
-  lenders.set(codec, jsonLender(limits));
-  readers.set(codec, (bytes, start, end) => decodePart(bytes, start, end, limits));
+  lendBodiesOf(codec, jsonLender(limits));
+  readBodiesOf(codec, (bytes, start, end) => decodePart(bytes, start, end, limits));
   return codec;
 }

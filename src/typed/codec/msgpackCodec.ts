@@ -3,6 +3,8 @@
 
 import { invalidArgument } from "../../base/errors.ts";
 import { requireBytes } from "../../core/bytes.ts";
+import { wipe } from "../../core/wipe.ts";
+import { lendBodiesOf, ownBodies } from "./bodyLender.ts";
 import { type Codec, type CodecLimits, type ResolvedCodecLimits, resolveCodecLimits } from "./codec.ts";
 import { scanMsgpack } from "./msgpackScan.ts";
 import { MsgpackTree } from "./msgpackTree.ts";
@@ -13,7 +15,7 @@ const MSGPACK_VERSION = 1;
 
 /** What is used of `@msgpack/msgpack`, 3.1 or later: `import * as msgpack from "@msgpack/msgpack"`. */
 export interface MsgpackLibrary {
-  /** A value's bytes. */
+  /** A value's bytes, in memory of their own. */
   encode(value: unknown, options: { maxDepth: number; useBigInt64: true }): Uint8Array;
   /** The value of bytes. */
   decode(bytes: Uint8Array, options: { useBigInt64: true }): unknown;
@@ -29,11 +31,15 @@ function encode(library: MsgpackLibrary, value: unknown, limits: ResolvedCodecLi
     throw notEncodable([], "the library failed", error);
   }
   // A getter of a value may have transferred what another one had.
-  if (walk.segments.some(({ bytes, length }) => bytes.length !== length))
-    throw notEncodable([], "its bytes were transferred away meanwhile");
-  if (body.length > limits.maxBytes)
-    throw notEncodable([], `a body has at most ${limits.maxBytes} bytes (maxBytes)`);
-  return body;
+  const isCut = walk.segments.some(({ bytes, length }) => bytes.length !== length);
+  if (!isCut && body.length <= limits.maxBytes) return body;
+  wipe(body);
+  throw notEncodable(
+    [],
+    isCut
+      ? "its bytes were transferred away meanwhile"
+      : `a body has at most ${limits.maxBytes} bytes (maxBytes)`,
+  );
 }
 
 /** Byte arrays of a value that are views of one array, each copied. */
@@ -75,11 +81,13 @@ export function msgpackCodec(library: MsgpackLibrary, options: CodecLimits = {})
   if (typeof library?.encode !== "function" || typeof library.decode !== "function")
     throw invalidArgument("library", "the module @msgpack/msgpack");
   const limits = resolveCodecLimits(options);
-  return Object.freeze({
+  const codec: Codec = Object.freeze({
     contentType: MSGPACK_CONTENT_TYPE,
     name: "msgpack",
     version: MSGPACK_VERSION,
     encode: (value: unknown) => encode(library, value, limits),
     decode: (bytes: Uint8Array) => decode(library, bytes, limits),
   });
+  lendBodiesOf(codec, ownBodies(codec));
+  return codec;
 }

@@ -5,6 +5,7 @@
 // No JSON text begins with a byte 1, so a body without segments is the text alone.
 
 import { readU32, viewOf, writeU32 } from "../../core/bytes.ts";
+import { wipe } from "../../core/wipe.ts";
 import type { ResolvedCodecLimits } from "./codec.ts";
 import { notDecodable, notEncodable } from "./valuePath.ts";
 
@@ -35,7 +36,10 @@ export function frame(segments: readonly Uint8Array[], text: Uint8Array, length:
     at += segment.length;
   }
   // A getter of a value may have transferred what another one had: then all that follows would be shifted.
-  if (at + text.length !== length) throw notEncodable([], "its bytes were transferred away meanwhile");
+  if (at + text.length !== length) {
+    wipe(body);
+    throw notEncodable([], "its bytes were transferred away meanwhile");
+  }
   body.set(text, at);
   return body;
 }

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { type Client, encodeKey, generateKeyPair, type Message } from "../../../src/index.ts";
 import { method, RpcError, serve, type TypedOptions, typed } from "../../../src/rpc.ts";
-import { bodyLenderOf, jsonCodec } from "../../../src/typed/codec/jsonCodec.ts";
+import { bodyLenderOf } from "../../../src/typed/codec/bodyLender.ts";
+import { jsonCodec } from "../../../src/typed/codec/jsonCodec.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
 import {

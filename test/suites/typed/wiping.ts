@@ -1,10 +1,12 @@
 // What the layer of typed calls has of a body is wiped when the value was made of it; what somebody else may hold stays.
 
 import assert from "node:assert/strict";
+import * as msgpack from "@msgpack/msgpack";
 import type { Client, Message } from "../../../src/index.ts";
 import { PendingCall } from "../../../src/rpc/call.ts";
 import type { StickyClient } from "../../../src/rpc/stickyClient.ts";
-import { type Codec, jsonCodec, RpcError, serve, typed } from "../../../src/rpc.ts";
+import { type Codec, jsonCodec, msgpackCodec, RpcError, serve, typed } from "../../../src/rpc.ts";
+import { bodyLenderOf } from "../../../src/typed/codec/bodyLender.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
 import {
@@ -167,4 +169,174 @@ test("items of streams are wiped when they were read, at both ends", async () =>
   assert.equal(await remote.take(streams.watch()), 2);
   assert.ok(read.length >= 4);
   for (const bytes of read) assert.ok(isWiped(bytes), fromText(bytes.subarray(0, 80)));
+});
+
+const long = { ...secret, long: "w".repeat(3_000) };
+const holdsSecret = (bytes: Uint8Array): boolean => fromText(bytes).includes(secret.text);
+
+/** Every text with the secret that becomes bytes in this process, while `run` runs. */
+async function encodedTexts(run: () => Promise<void>): Promise<Uint8Array[]> {
+  const texts: Uint8Array[] = [];
+  const { encode } = TextEncoder.prototype;
+  TextEncoder.prototype.encode = function (text) {
+    const bytes = encode.call(this, text) as ReturnType<typeof encode>;
+    if (holdsSecret(bytes)) texts.push(bytes);
+    return bytes;
+  };
+  try {
+    await run();
+  } finally {
+    TextEncoder.prototype.encode = encode;
+  }
+  return texts;
+}
+
+/** Every body that a codec of this package lends from here on. */
+function lentBy(codec: Codec): Uint8Array[] {
+  const lender = bodyLenderOf(codec);
+  const lent: Uint8Array[] = [];
+  for (const name of ["encode", "encodeList"] as const) {
+    const own = lender[name] as (value: unknown) => Uint8Array;
+    lender[name] = (value: unknown) => {
+      const body = own(value);
+      if (holdsSecret(body)) lent.push(body);
+      return body;
+    };
+  }
+  return lent;
+}
+
+test("texts on their way into a body, and bodies that nobody gets, are wiped: long ones, marks, errors, limits, streams", async () => {
+  const streams = {
+    ...api,
+    fails: () => {
+      throw new RpcError("FAILED", `${secret.text}, in its message`, long);
+    },
+    take: async (_: unknown, items: AsyncIterable<unknown>) => {
+      for await (const _item of items);
+    },
+  };
+  const items = async function* () {
+    yield long;
+  };
+  const { client } = await startPair({ ...v2.options, onMessage: serve(streams) }, { ...v2.options });
+  const codec = jsonCodec();
+  const lent = lentBy(codec);
+  const remote = typed<typeof streams>(client, { codec });
+  const texts = await encodedTexts(async () => {
+    assert.deepEqual(await remote.echo(long), long);
+    const marked = new Map<unknown, unknown>([[long, Uint8Array.of(1, 2)]]);
+    assert.deepEqual(await remote.echo(marked), marked);
+    await remote.echo.$oneWay(long);
+    await assert.rejects(remote.fails(), { code: "FAILED", data: long });
+    const short = typed<typeof streams>(client, { codec: jsonCodec({ maxBytes: 100 }) });
+    await assert.rejects(short.echo(long), { code: "ERR_ENCODE" });
+    await assert.rejects(short.echo(marked), { code: "ERR_ENCODE" });
+    const plain = jsonCodec({ maxBytes: 100 });
+    assert.throws(() => plain.encode(long), { code: "ERR_ENCODE" });
+    await remote.take(long, items());
+    await client.close();
+    await assert.rejects(remote.take(long, items()), { code: "ERR_CLOSED" });
+  });
+  assert.ok(lent.length >= 3 && texts.length >= 9, `${lent.length}, ${texts.length}`);
+  for (const bytes of [...lent, ...texts]) assert.ok(isWiped(bytes), fromText(bytes));
+});
+
+test("the data of an error are wiped, also where a wrapper of the message gets the answer", async () => {
+  const serveCodec = jsonCodec();
+  const lent = lentBy(serveCodec);
+  const served = serve(api, { codec: serveCodec });
+  const kept: Uint8Array[] = [];
+  const { client } = await startPair(
+    {
+      ...v2.options,
+      onMessage: (message) => {
+        const { reply } = message;
+        message.reply = (body, head) => {
+          kept.push(body);
+          return reply.call(message, body, head);
+        };
+        return served(message);
+      },
+    },
+    { ...v2.options },
+  );
+  const remote = typed<typeof api>(client);
+  await assert.rejects(remote.fail(secret), { code: "FAILED", data: secret });
+  await assert.rejects(remote.fail(long), { code: "FAILED", data: long });
+  assert.equal(lent.length, 2);
+  for (const bytes of lent) assert.ok(isWiped(bytes), fromText(bytes));
+  // The answer itself is the wrapper's.
+  assert.equal(kept.length, 2);
+  for (const body of kept) assert.ok(holdsSecret(body));
+});
+
+test("MessagePack's bodies are wiped at both ends; a wrapper's stay", async () => {
+  const [making, serving] = [msgpackCodec(msgpack), msgpackCodec(msgpack)];
+  const lent = [lentBy(making), lentBy(serving)];
+  const { client } = await startPair(
+    { ...v2.options, onMessage: serve(api, { codec: serving }) },
+    { ...v2.options },
+  );
+  const remote = typed<typeof api>(client, { codec: making });
+  assert.deepEqual(await remote.echo(secret), secret);
+  assert.deepEqual(await remote.echo(long), long);
+  await remote.echo.$oneWay(long);
+  await assert.rejects(remote.fail(secret), { code: "FAILED", data: secret });
+  assert.deepEqual(
+    lent.map(({ length }) => length),
+    [4, 3],
+  );
+  for (const bytes of lent.flat()) assert.ok(isWiped(bytes), fromText(bytes));
+  const kept: Uint8Array[] = [];
+  const wrapper: Pick<Client, "call" | "send"> = {
+    call: (body, options) => {
+      kept.push(body);
+      return client.call(body, options);
+    },
+    send: (body, options) => client.send(body, options),
+  };
+  assert.deepEqual(await typed<typeof api>(wrapper, { codec: making }).echo(secret), secret);
+  assert.ok(kept.length === 1 && holdsSecret(kept[0]!));
+});
+
+test("who holds a body may wipe it: wrappers of a caller when its call returned, handlers around `serve` likewise", async () => {
+  const held: Uint8Array[] = [];
+  const later = { ...api, later: async (value: unknown) => Promise.resolve(value) };
+  const served = serve(later);
+  const { client } = await startPair(
+    {
+      ...v2.options,
+      onMessage: (message) => {
+        const { body } = message;
+        const result = served(message);
+        held.push(body);
+        body.fill(0);
+        return result;
+      },
+    },
+    { ...v2.options },
+  );
+  const wrapper: Pick<Client, "call" | "send"> = {
+    call: (body, options) => {
+      const call = client.call(body, options);
+      body.fill(0);
+      // Behind whoever reads it.
+      void call.answer.then((answer) => setTimeout(() => answer.fill(0)));
+      return call;
+    },
+    send: (body, options) => {
+      const sent = client.send(body, options);
+      body.fill(0);
+      return sent;
+    },
+  };
+  const remote = typed<typeof later>(wrapper);
+  for (const value of [secret, long, new Set([secret])]) {
+    assert.deepEqual(await remote.echo(value), value);
+    assert.deepEqual(await remote.later(value), value);
+  }
+  await remote.echo.$oneWay(secret);
+  await assert.rejects(remote.fail(secret), { code: "FAILED", data: secret });
+  assert.ok(held.length >= 7);
 });
