@@ -450,6 +450,11 @@ describe("size", () => {
     expect(all - before).toBeGreaterThan(0);
     expect(all - before).toBeLessThan(TYPED_BUDGET_BYTES);
     expect(usual).toBeLessThan(all);
+    // What API.md says of it.
+    const said = readFileSync(join(repositoryRoot, "docs/API.md"), "utf8");
+    expect(said).toContain(`keeps it below ${TYPED_BUDGET_BYTES / 1_000} kB`);
+    expect(said).toContain(`adds about ${Math.round((usual - before) / 1_000)} kB`);
+    expect(said).toContain(`and ${Math.round((all - before) / 1_000)} kB with MessagePack`);
   });
 
   test(`sealwire/node is ${MOST_FILES} files at most when it is imported`, () => {

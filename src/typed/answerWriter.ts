@@ -102,7 +102,8 @@ export class AnswerWriter {
   #insertStreams(message: Message, bytes: Uint8Array, args: unknown[], scope: ServedScope): void {
     const streamPaths = decodeStreamPaths(bytes);
     if (streamPaths === undefined) throw badBody("the list of its streams is malformed");
-    const { connection } = message;
+    const { connection, signal } = message;
+    signal.addEventListener("abort", () => scope.cancelled(signal.reason));
     // All are taken first: a call that fails here leaves none behind.
     const readers = streamPaths.map(({ number }) => this.#streams.take(connection, number, this.codec));
     for (const reader of readers) if (reader !== undefined) scope.addReader(reader);

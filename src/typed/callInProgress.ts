@@ -52,6 +52,7 @@ export class CallInProgress {
     const { plain, owner, definition, name } = this.#entry;
     if (plain === undefined) return this.#runMethod(definition!, args);
     if (what === What.callWithOptions) throw optionsForPlain(name);
+    if (args.length > MAX_ARGUMENTS) throw tooManyArguments(args.length);
     return Reflect.apply(plain, owner, args);
   }
 
@@ -136,6 +137,17 @@ export class CallInProgress {
       return failed(wrong);
     }
   }
+}
+
+/**
+ * Each argument of a function takes stack. A peer that sent many could have the function's own code meet the end of the
+ * stack wherever the peer likes.
+ */
+const MAX_ARGUMENTS = 1_024;
+
+function tooManyArguments(count: number): Error {
+  const text = `a function takes at most ${MAX_ARGUMENTS} arguments, ${count} came`;
+  return ownError("ERR_BAD_INPUT", text, { issues: [] });
 }
 
 /** Nobody gets the value: the streams in it are told, as far as it can be read. */

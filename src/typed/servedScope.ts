@@ -39,6 +39,11 @@ export class ServedScope {
     this.answered();
   }
 
+  /** Nobody waits for the call: a method must not wait on for streams that its caller never ends. */
+  cancelled(reason: unknown): void {
+    for (const reader of this.#readers.splice(0)) reader.fail(reason);
+  }
+
   /** The call has its answer, or a stream of it is over. */
   answered(): void {
     if (this.#openStreams > 0) return;

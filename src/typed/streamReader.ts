@@ -35,6 +35,8 @@ export class StreamReader implements RemoteStream<unknown, unknown> {
   readonly #source: ItemSource;
   readonly #codec: Codec;
   #over = false;
+  /** Why it is over, for whoever reads on; told once. */
+  #failure: { readonly reason: unknown } | undefined = undefined;
 
   constructor(source: ItemSource, codec: Codec) {
     this.#source = source;
@@ -46,20 +48,28 @@ export class StreamReader implements RemoteStream<unknown, unknown> {
   }
 
   async next(): Promise<IteratorResult<unknown, unknown>> {
-    if (this.#over) return LEFT;
+    if (this.#over) return this.#left();
     try {
       const step = await this.#source.items.next();
       if (!step.done) return { done: false, value: this.#decode(step.value) };
-      if (this.#over) return LEFT;
+      if (this.#over) return this.#left();
       const value = await this.#source.finish();
       this.#over = true;
       return { done: true, value };
     } catch (error) {
       // It ended because this side left, meanwhile.
-      if (this.#over) return LEFT;
+      if (this.#over) return this.#left();
       this.leave();
       throw this.#source.explain(error);
     }
+  }
+
+  /** What is read of a stream that is over. */
+  #left(): typeof LEFT {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure.reason;
+    return LEFT;
   }
 
   #decode(item: Uint8Array): unknown {
@@ -76,6 +86,13 @@ export class StreamReader implements RemoteStream<unknown, unknown> {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.leave();
+  }
+
+  /** The call that it belongs to is over, and whoever reads on is told why. Idempotent. */
+  fail(reason: unknown): void {
+    if (this.#over) return;
+    this.#failure = { reason };
     this.leave();
   }
 
