@@ -49,6 +49,22 @@ describe("a filtered run", () => {
     }
   }, 90_000);
 
+  test("typed calls are a section of it, checked and timed in the first runtime", () => {
+    const typedRun = ["--quick", runtimes()[0]!.id, "typed", "sealwire", "--slice", "5", "--out", folder];
+    execFileSync(process.execPath, [main, ...typedRun], { encoding: "utf8", timeout: 60_000 });
+    const run = JSON.parse(readFileSync(join(folder, "latest.json"), "utf8"));
+    expect(run.failures).toEqual([]);
+    const contenders = run.results.map(({ contender }: { contender: string }) => contender);
+    expect(contenders).toEqual(["raw", "by-hand", "layer", "typed"]);
+    for (const { manyUs, oneUs, bytes } of run.results) {
+      expect(manyUs.samples).toHaveLength(5);
+      expect(manyUs.min).toBeGreaterThan(0);
+      expect(oneUs.samples).toHaveLength(5);
+      expect(bytes).toBeGreaterThan(0);
+    }
+    expect(readFileSync(join(folder, "latest.md"), "utf8")).toContain("| typed call − JSON by hand |");
+  }, 90_000);
+
   test("an argument that means nothing is refused by name", () => {
     expect(() => parseArguments(["nodejs"])).toThrow("nodejs");
     expect(() => parseArguments(["--rounds", "4"])).toThrow("--rounds");
@@ -145,6 +161,22 @@ describe("what the numbers mean", () => {
     expect(new Set(valuesOf(`${delivered}, with views`))).toEqual(new Set(["number"]));
   });
 
+  test("typed calls stand beside the same work by hand, with what they cost more", () => {
+    const markdown = markdownSummary(recorded);
+    expect(markdown).toContain("| sealwire, typed call | 8.44 (8.44–8.44) | 50.8 (50.8–50.8) | – |");
+    // Bun, then Deno: what is beyond, and what is below.
+    expect(markdown).toContain("| typed call − JSON by hand | +0.79 | −6.2 |  |");
+    expect(markdown).toContain("| typed call − JSON by hand | −1.22 | −10.5 |  |");
+    expect(markdown).toContain("| typed call − request with bytes | +4.4 | +7.1 |  |");
+    const values = (wanted: string) =>
+      evaluateTargets(recorded)
+        .find(({ name }) => name.startsWith("typed call") && name.includes(wanted))!
+        .cells.map(({ runtime, value, reached }) => [runtime, value?.toFixed(2), reached]);
+    expect(values("by hand")).toContainEqual(["bun", "0.79", true]);
+    expect(values("with bytes")).toContainEqual(["bun", "4.40", false]);
+    expect(values("fastest")).toContainEqual(["deno", "4.52", true]);
+  });
+
   test("the Markdown summary has the machine, the versions and every table", () => {
     const markdown = markdownSummary(recorded);
     expect(markdown).toContain(recorded.machine.cpu);
@@ -157,6 +189,7 @@ describe("what the numbers mean", () => {
       "Handshakes",
       "Idle",
       "Growth",
+      "an echo of a small JSON object, both ends in one process",
     ]) {
       expect(markdown).toContain(title);
     }

@@ -6,7 +6,14 @@ import os from "node:os";
 import { join } from "node:path";
 
 const require = createRequire(import.meta.url);
-const PACKAGES = ["ws", "protomux-rpc", "@hyperswarm/secret-stream", "@grpc/grpc-js"];
+const PACKAGES = [
+  "ws",
+  "protomux-rpc",
+  "@hyperswarm/secret-stream",
+  "@grpc/grpc-js",
+  "capnweb",
+  "@trpc/server",
+];
 
 /** The version of an installed package, read beside its entry point: not every package exports its package.json. */
 function packageVersion(name) {

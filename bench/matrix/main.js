@@ -20,10 +20,11 @@ import { imports } from "./sections/imports.js";
 import { scaling } from "./sections/scaling.js";
 import { streams } from "./sections/streams.js";
 import { pairs, rows, sweep } from "./sections/throughput.js";
+import { typed } from "./sections/typed.js";
 import { parseArguments, usage, wanted } from "./settings.js";
 import { terminalTables } from "./table.js";
 
-const sections = { imports, aead, rows, sweep, pairs, heap, handshakes, idle, scaling, streams };
+const sections = { imports, aead, rows, sweep, pairs, heap, handshakes, idle, scaling, streams, typed };
 
 async function main(settings) {
   const installed = runtimes();

@@ -11,7 +11,7 @@ export const usage = `npm run bench -- [options] [filter ...]
 
 A filter is a runtime (node20 and so on, bun, deno), a payload size in bytes, or a name: a contender
 (${contenders.map(({ id }) => id).join(", ")}), a section (imports, aead, rows, sweep, pairs, heap, handshakes, idle,
-scaling, streams) or a row (Send, SendNoWait, Request, ParallelSend, ParallelSendNoWait, ParallelRequest).
+scaling, streams, typed) or a row (Send, SendNoWait, Request, ParallelSend, ParallelSendNoWait, ParallelRequest).
 Filters of one kind add up, filters of different kinds narrow each other down.`;
 
 export const SECTIONS = [
@@ -25,6 +25,7 @@ export const SECTIONS = [
   "idle",
   "scaling",
   "streams",
+  "typed",
 ];
 
 /** The Go library's six rows. A "Parallel" row has 64 concurrent callers on one connection. */

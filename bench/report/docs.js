@@ -11,6 +11,7 @@ import { readable } from "../matrix/statistics.js";
 import { markdownSummary, markdownTable } from "./markdown.js";
 import { find } from "./query.js";
 import { notesOf, tablesOf } from "./tables.js";
+import { typedTables } from "./typedTables.js";
 
 const CHART_WIDTH = 720;
 const fromRoot = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -83,6 +84,12 @@ function costTable(run) {
   return markdownTable({ head, rows });
 }
 
+/** Typed calls, as `npm run bench:typed -- --write` writes them with more rounds. */
+function typedPart(run) {
+  const tables = typedTables(run).map(({ title, ...table }) => `**${title}**\n\n${markdownTable(table)}`);
+  return [...notes.slice(0, 2), "", ...tables].join("\n");
+}
+
 async function drawChart(run) {
   const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => existsSync(path));
   if (executablePath === undefined) throw new Error("there is no chromium here (apt-get install chromium)");
@@ -144,3 +151,4 @@ replacePart("docs/PERFORMANCE.md", "operations", `${notes.slice(0, 2).join("\n")
 replacePart("docs/PERFORMANCE-LOG.md", "machine", notes.join("\n"));
 replacePart("docs/PERFORMANCE-LOG.md", "targets", table("Targets"));
 replacePart("docs/PERFORMANCE-LOG.md", "cost", costTable(run));
+replacePart("docs/PERFORMANCE-LOG.md", "typed-calls", typedPart(run));

@@ -4,6 +4,7 @@ import { readable } from "../matrix/statistics.js";
 import { all, contendersOf, find, runtimesOf } from "./query.js";
 import { streamTables } from "./streamTables.js";
 import { evaluateTargets } from "./targets.js";
+import { typedTables } from "./typedTables.js";
 
 const spread = ({ median, min, max }) => `${readable(median)} (${readable(min)}–${readable(max)})`;
 const kib = (bytes) => `${readable(bytes / 1_024)} KiB`;
@@ -262,6 +263,7 @@ export function tablesOf(run) {
     startUpTable(run),
     ...scalingTables(run),
     ...streamTables(run),
+    ...typedTables(run),
   ].filter(({ rows }) => rows.length > 0);
 }
 

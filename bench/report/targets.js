@@ -1,6 +1,7 @@
 // The targets that the transport was built against, and what a run says about each. A ratio compares two
 // rows of one run; a target without its rows is "not measured", never reached.
 import { all, find } from "./query.js";
+import { typedBeyond, typedResult } from "./typedTables.js";
 
 const ALL = ["node20", "node26", "bun", "deno"];
 
@@ -155,6 +156,27 @@ const definitions = [
     unit: "B/op",
     goals: { node20: atMost(400), node26: atMost(400), deno: atMost(400) },
     measure: (run, id) => bytesPerOp(run, id, "ParallelRequest"),
+  },
+  ...[
+    ["the same JSON by hand", "by-hand"],
+    ["a request with bytes", "raw"],
+  ].map(([what, contender]) => ({
+    name: `typed call of a small JSON object, 64 outstanding, beyond ${what}`,
+    unit: "µs of both ends",
+    goals: Object.fromEntries(ALL.map((id) => [id, atMost(2)])),
+    measure: (run, id) => typedBeyond(run, contender, id),
+  })),
+  {
+    name: "typed call of a small JSON object, 64 outstanding, against the fastest of grpc-js, capnweb and tRPC",
+    unit: "×",
+    goals: Object.fromEntries(ALL.map((id) => [id, atLeast(1)])),
+    measure: (run, id) => {
+      const [ours, ...others] = ["typed", "grpc", "capnweb", "trpc"].map((name) =>
+        typedResult(run, name, id),
+      );
+      const times = others.filter((other) => other !== undefined).map(({ manyUs }) => manyUs.median);
+      return ours && times.length > 0 ? Math.min(...times) / ours.manyUs.median : undefined;
+    },
   },
   {
     name: "connections opened per second, hybrid XX (both ends prove a key), against TLS 1.3",
