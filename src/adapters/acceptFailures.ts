@@ -1,13 +1,14 @@
-// What failures to accept a connection mean, where the runtime tells of them (Deno).
+// This file decides what a failure to accept a connection means, in the runtime that reports such failures
+// (Deno).
 
-/** No descriptor, no memory: the same would happen again at once. */
+/** The process has no descriptor or no memory left, so the next attempt would fail as well. */
 const exhausted = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
 /** The peer was gone before it was accepted. Its connection has left the queue, so that a loop of accepts does not spin. */
 const peerGone = new Set(["ENOTCONN", "ECONNABORTED", "ECONNRESET"]);
-/** So many failures in a row that neither list knows may be a fault of this machine that stays. */
+/** After this many unknown failures in a row, the fault may be one of this machine that stays. */
 const MAX_UNKNOWN_IN_A_ROW = 64;
 
-/** Decides when accepting has to pause: never because of what peers do. */
+/** Decides when accepting has to pause. A peer can never cause a pause. */
 export class AcceptFailures {
   #unknownInARow = 0;
 
@@ -15,7 +16,7 @@ export class AcceptFailures {
     this.#unknownInARow = 0;
   }
 
-  /** Accepting failed. True: without a pause it would go on failing. */
+  /** Takes a failure to accept. True: without a pause the next attempt would fail as well. */
   askForPause(error: unknown): boolean {
     const { code = "" } = error as { code?: string };
     if (peerGone.has(code)) return false;

@@ -67,10 +67,10 @@ class SocketState {
 }
 
 class BunTransport implements Transport {
-  /** Asked at once: Bun knows it no longer when the socket is closed. */
+  /** Read at once: Bun forgets the address when the socket is closed. */
   readonly remoteAddress: string;
   readonly #socket: BunSocket;
-  /** What the kernel did not take: Bun keeps nothing. */
+  /** The bytes that the kernel did not take: Bun does not buffer them. */
   #rest: Uint8Array | undefined;
   #endSent = false;
   #closed = false;
@@ -83,13 +83,13 @@ class BunTransport implements Transport {
   write(bytes: Uint8Array): boolean {
     const taken = this.#socket.write(bytes);
     if (taken === bytes.length) return true;
-    // -1: the socket is closing; the close event follows.
+    // −1 means that the socket is closing; the close event follows.
     this.#rest = taken > 0 ? bytes.subarray(taken) : bytes;
     return false;
   }
 
   unwrittenBytes(): number {
-    // The kernel says that it has room when a third of its buffer is free; asked, it takes less.
+    // Bun reports room only when a third of the kernel's buffer is free. A direct attempt succeeds earlier.
     if (this.drain()) runSoon(() => this.#socket.data.events?.onWritten());
     return this.#rest?.length ?? 0;
   }
@@ -133,7 +133,7 @@ class BunTransport implements Transport {
   destroy(): void {
     if (this.#closed) return;
     this.#closed = true;
-    // Bun calls close() from inside terminate(); nobody above expects that from a method of theirs.
+    // Bun calls close() from inside terminate(), and the caller does not expect an event within its own call.
     runSoon(() => this.#socket.terminate());
   }
 
@@ -173,7 +173,7 @@ const handlers: BunHandlers = {
   },
 };
 
-/** Takes over a connected socket; paused, as a transport begins. */
+/** Takes over a connected socket. It is paused, as every transport is at first. */
 function adopt(socket: BunSocket): BunTransport {
   const state = new SocketState();
   socket.data = state;
@@ -184,9 +184,10 @@ function adopt(socket: BunSocket): BunTransport {
 }
 
 /**
- * A `Bun.connect` under way can't be given up and keeps the process alive until the system does, which takes minutes.
- * One of node:net can. Behind it is a socket of Bun's own, which is taken over when it is connected: a request on
- * node:net's streams costs half as much again. Where there is none to be found, they serve.
+ * A `Bun.connect` under way can't be cancelled, and keeps the process alive until the system gives up, which
+ * takes minutes. A dial of node:net can be cancelled. This function takes over the socket of Bun's own that
+ * is behind a connected socket of node:net, because requests on node:net's streams are slower. If it finds no
+ * such socket, it uses the stream.
  */
 function dial(address: Address, events: DialEvents): () => void {
   return dialByNode(address, events, (stream) => {
@@ -238,7 +239,7 @@ async function listen(
   address: ListenAddress,
   accept: (transport: Transport) => TransportEvents,
 ): Promise<Listener> {
-  // Bun.listen takes no inherited sockets, and says nothing where it can't share a port.
+  // Bun.listen takes no inherited sockets, and does not report that it can't share a port.
   if (address.fd !== undefined || address.reusePort) return listenByNode(address, accept);
   try {
     return new BunListener(address, accept);

@@ -19,7 +19,7 @@ function takeFromStock(): Uint8Array | undefined {
   return new Uint8Array(LONG_BYTES);
 }
 
-/** All long buffers are in use: a connection that can do without gives its own back. */
+/** All long buffers are in use: a connection with short reads gives its buffer back. */
 function stockIsEmpty(): boolean {
   return stock.length === 0 && made === STOCK;
 }
@@ -28,7 +28,7 @@ export class ReadBuffer {
   readonly #short = new Uint8Array(SHORT_BYTES);
   #medium: Uint8Array | undefined;
   #long: Uint8Array | undefined;
-  /** One of the three: the next read goes here. */
+  /** The buffer of the next read: one of the three. */
   bytes: Uint8Array = this.#short;
 
   /** A read put `length` bytes into it: chooses the buffer of the next read. */

@@ -39,7 +39,7 @@ interface DenoListen {
   close(): void;
 }
 interface DenoApi {
-  /** With TCP it can be given up; a Unix socket is connected at once or fails. */
+  /** The signal cancels a TCP dial. A Unix socket connects or fails at once. */
   connect(where: DenoWhere & { readonly signal?: AbortSignal }): Promise<DenoConn>;
   listen(where: DenoWhere): DenoListen;
 }
@@ -145,7 +145,7 @@ class DenoTransport implements Transport {
     try {
       this.#conn.close();
     } catch {
-      // It was closed already: what counts is that it is.
+      // The connection was closed already, which is the wanted state.
     }
     runSoon(() => this.#finish());
   }
@@ -155,7 +155,7 @@ class DenoTransport implements Transport {
     this.destroy();
   }
 
-  /** The end, once no operation of the runtime holds a buffer any more. */
+  /** Reports the end, once no operation of the runtime uses a buffer any more. */
   #finish(): void {
     if (this.#closed || this.#reading || this.#writing) return;
     this.#closed = true;
@@ -194,7 +194,8 @@ function dial(address: Address, events: DialEvents): () => void {
   return () => {
     if (settled || givenUp) return;
     givenUp = true;
-    // Not now: a signal that fires between a connect and the news of it would leave the socket to nobody.
+    // Deferred: a signal that fires after the connect, but before its promise resolves, would leave the
+    // socket without an owner.
     startTimer(() => {
       abort.abort();
       fail(new Error("dialling was given up"));
@@ -239,7 +240,7 @@ class DenoListener implements Listener {
     }
   }
 
-  /** Without a pause the loop would spin; those who wait do so in the kernel's backlog. */
+  /** Without a pause the loop would spin. Waiting clients stay in the kernel's backlog. */
   async #failed(): Promise<void> {
     this.acceptFailures++;
     await new Promise<void>((resolve) => {

@@ -5,9 +5,9 @@ import { closeSync, openSync } from "node:fs";
 import { devNull } from "node:os";
 import { CallbackDeadline, timers } from "../rpc/timers.ts";
 
-/** Deno pauses for so long; a guard without its reserve tries so often to get it back. */
+/** Deno pauses accepting for this time. A guard without its reserve tries this often to get it back. */
 export const ACCEPT_PAUSE_MS = 100;
-/** How often a guard looks whether somebody else took the last descriptor. */
+/** How often a guard checks whether other code took the last descriptor. */
 const CHECK_MS = 4_000;
 
 function openDescriptor(): number | undefined {
@@ -26,12 +26,12 @@ function oneIsFree(): boolean {
 }
 
 /**
- * Keeps a listener from spinning: a connection that can't be kept is accepted and closed at once, as libuv does it
- * in Node with a descriptor of its own in reserve.
+ * Keeps a listener from spinning. A connection without a descriptor is accepted and closed at once. libuv
+ * does the same in Node, with a reserved descriptor.
  *
- * "untold": the runtime tells nobody that accepting failed (Bun). The guard sees to it that a descriptor stays free
- * whenever a connection is accepted. When something else in the process took the last one, that is found within
- * CHECK_MS, and the reserve is given up, so that those who wait are accepted, and closed.
+ * "untold": the runtime does not report that accepting failed (Bun). The guard keeps one descriptor free
+ * whenever a connection is accepted. If other code in the process took the last descriptor, the guard notices
+ * within CHECK_MS and gives up its reserve, so that waiting connections are accepted and closed.
  *
  * "told": the listener calls `failed` when accepting failed (Node, whose libuv can lose its own reserve).
  */
@@ -39,7 +39,7 @@ export class DescriptorGuard {
   readonly #untold: boolean;
   #reserve = openDescriptor();
   readonly #check = new CallbackDeadline(() => this.#look());
-  /** Connections turned away, and times that none could be accepted. */
+  /** Counts connections that were turned away, and failures to accept. */
   failures = 0;
 
   constructor(mode: "told" | "untold") {
@@ -49,7 +49,7 @@ export class DescriptorGuard {
     if (this.#untold) timers.arm(this.#check, CHECK_MS);
   }
 
-  /** A connection was accepted; false: it has to be closed at once. */
+  /** Called for an accepted connection. False: the caller has to close it at once. */
   admits(): boolean {
     this.#reserve ??= openDescriptor();
     if (this.#reserve !== undefined && (!this.#untold || oneIsFree())) return true;
@@ -57,7 +57,7 @@ export class DescriptorGuard {
     return false;
   }
 
-  /** None could be accepted. */
+  /** Called when accepting failed. */
   failed(): void {
     this.failures++;
     this.#giveUpReserve();

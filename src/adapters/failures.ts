@@ -13,7 +13,9 @@ function textOf(address: Address | ListenAddress): string {
   );
 }
 
-/** The runtime's reason in a few words. Where several addresses of a host were tried, all of them. */
+/**
+ * The runtime's reason in a few words. If several addresses of a host were tried, it has the reasons of all.
+ */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code, errors } = error as { code?: unknown; errors?: unknown };
@@ -33,9 +35,10 @@ export function listenFailed(address: ListenAddress, cause: unknown): SealwireEr
 }
 
 /**
- * Throws when the system would cut the path off (Node 20 lets it, silently: two servers whose paths begin alike would
- * be one), or when a runtime would take it for another one at a zero byte. Linux's abstract sockets, whose names begin
- * with one, are not supported: not every runtime knows them, and their names have no owner. Windows has named pipes.
+ * Throws if the system would cut the path off, or a runtime would end it at a zero byte. Node 20 cuts it off
+ * silently: two servers whose paths begin alike would share one. Linux's abstract sockets, whose names begin
+ * with a zero byte, are not supported, because some runtimes lack them and their names have no owner. Windows
+ * has named pipes.
  */
 export function checkPath(address: Address | ListenAddress): void {
   const { path } = address;

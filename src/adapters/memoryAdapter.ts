@@ -18,20 +18,20 @@ import { type MemoryConditions, MemorySocket, ResetError } from "./memorySocket.
 /** How a network in memory behaves; every value is checked. */
 export interface MemorySettings {
   readonly latencyMs: number;
-  /** 0: as fast as it goes. */
+  /** 0: without a limit. */
   readonly bytesPerSecond: number;
   readonly bufferBytes: number;
 }
 
-/** The longest piece, as a kernel hands it out. */
+/** The longest piece that a kernel would deliver at once. */
 const LONGEST_PIECE_BYTES = 65_536;
-/** With a rate, a piece is what arrives in so much time. */
+/** With a rate, one piece holds the bytes that arrive in this time. */
 const PIECE_MS = 10;
-/** The first port that is given where 0 is asked for: the first of those that IANA leaves to everybody. */
+/** The first port that port 0 assigns: the first dynamic port of IANA's list. */
 const FIRST_PORT = 49_152;
 const LAST_PORT = 65_535;
 
-/** An error as a kernel has it. */
+/** An error with the code that a kernel would give. */
 const systemError = (code: string): Error => Object.assign(new Error(`${code}, in memory`), { code });
 
 function conditionsOf({ latencyMs, bytesPerSecond, bufferBytes }: MemorySettings): MemoryConditions {
@@ -58,7 +58,7 @@ function conditionsOf({ latencyMs, bytesPerSecond, bufferBytes }: MemorySettings
 
 type Accept = (transport: Transport) => TransportEvents;
 
-/** The key of a listener in the map. Paths begin in no port, so that a path is never taken for a host. */
+/** The key of a listener in the map. No path begins with a port, so no path is taken for a host. */
 const listenKey = ({ host, port, path }: Address): string => path ?? `${port} ${host}`;
 const IP = /^[\d.]+$|:/;
 const ANY_HOST = new Set(["0.0.0.0", "::"]);
@@ -70,7 +70,7 @@ export class MemoryAdapter implements Adapter {
   readonly #conditions: MemoryConditions;
   readonly #latencyMs: number;
   readonly #listeners = new Map<string, Accept>();
-  /** The clients' ends of connections; those that are closed leave when others come. */
+  /** The clients' ends of connections. A closed end is removed when another one is added. */
   readonly #clients = new Set<MemorySocket>();
   /** Names by the addresses that `resolve` gave them. */
   readonly #names = new Map<string, string>();
@@ -105,7 +105,7 @@ export class MemoryAdapter implements Adapter {
       over = true;
       yieldToEventLoop(() => events.onClose(dialFailed(address, error)));
     };
-    // To the server and back.
+    // One round trip: to the server and back.
     this.#conditions.after(2 * this.#latencyMs, () => {
       if (over) return;
       const accept = this.#acceptOf(address);
@@ -140,7 +140,7 @@ export class MemoryAdapter implements Adapter {
       client.close(new ResetError("the network was cut"));
       client.peer.close(new ResetError("the network was cut"));
     }
-    // Behind what tells both ends.
+    // Runs after both ends have been told.
     await new Promise<void>((resolve) => this.#conditions.after(0, resolve));
     return open.length;
   }

@@ -4,37 +4,37 @@
 import { copyOf } from "../core/bytes.ts";
 import type { Transport, TransportEvents } from "../rpc/transport.ts";
 
-/** What an end asks. All times in milliseconds. */
+/** The delays and sizes that an end asks for. All times are in milliseconds. */
 export interface MemoryConditions {
   now(): number;
-  /** Runs `run` in so many milliseconds, never within this call. */
+  /** Runs `run` after `ms` milliseconds, never within this call. */
   after(ms: number, run: () => void): void;
-  /** How long the next thing is on its way. */
+  /** The delay of the next bytes or event. */
   delayMs(): number;
   /** Bytes that the kernels of both ends hold for one direction. */
   bufferBytes(): number;
-  /** The longest piece that is handed out next. */
+  /** The length of the longest piece that is delivered next. */
   pieceBytes(): number;
-  /** How long the reader rests after a piece of so many bytes. */
+  /** How long the reader rests after a piece of this length. */
   restMs(pieceBytes: number): number;
-  /** Whether a write that fitted is told later nevertheless. */
+  /** Whether `onWritten` comes later even though the write fitted. */
   tellsLater(): boolean;
-  /** Whether the peer of an end that is destroyed with so many bytes unread sees a reset, and not an end. */
+  /** Whether the peer of a destroyed end sees a reset instead of an end, by the number of unread bytes. */
   resets(unreadBytes: number): boolean;
-  /** How long an end takes to be gone. */
+  /** How long an end takes to close. */
   closingMs(): number;
-  /** Hands a piece over; its memory is used again when this returns. */
+  /** Delivers a piece; its memory is reused when this returns. */
   give(events: TransportEvents, piece: Uint8Array): void;
-  /** Told of what leaves an end. */
+  /** Called with the bytes that leave an end. */
   onSent?(end: MemorySocket, bytes: Uint8Array): void;
 }
 
-/** What the peer of a connection that is cut sees. */
+/** The error that the peer of a cut connection sees. */
 export class ResetError extends Error {
   readonly code = "ECONNRESET";
 }
 
-/** Bytes on their way, in order. */
+/** Bytes in transit, in order. */
 interface Flight {
   readonly at: number;
   bytes: Uint8Array;
@@ -120,23 +120,23 @@ export class MemorySocket implements Transport {
     this.#conditions.after(this.#conditions.closingMs(), () => this.events?.onClose(error));
   }
 
-  /** Nothing comes in for a while; Infinity: until `endStall`. */
+  /** Nothing arrives for this time; Infinity: until `endStall`. */
   stall(ms: number): void {
     this.#stalledUntil = Math.max(this.#stalledUntil, this.#conditions.now() + ms);
   }
 
-  /** What is stalled arrives. */
+  /** The stalled bytes arrive. */
   endStall(): void {
     this.#stalledUntil = 0;
     this.#pump();
   }
 
-  /** Nothing comes in any more, and nobody is told. */
+  /** Nothing arrives any more, and neither end notices. */
   lose(): void {
     this.#lost = true;
   }
 
-  /** Both ends see that the connection was cut. */
+  /** Both ends see a cut connection. */
   reset(): void {
     for (const end of [this, this.peer]) this.#later(() => end.close(new ResetError("reset")));
   }
@@ -158,13 +158,13 @@ export class MemorySocket implements Transport {
     this.#closeIfDone();
   }
 
-  /** The kernel takes what it has room for. */
+  /** Moves bytes to the kernel as far as it has room. */
   #fill(): void {
     const bytes = this.#pending!;
     const room = this.#conditions.bufferBytes() - this.peer.#inboundBytes;
     const taken = Math.min(room, bytes.length - this.#pendingAt);
     if (taken <= 0) return;
-    // Copied now and not before: until then the memory is the socket's.
+    // Copied only now: until then the socket owns the memory.
     const copy = copyOf(bytes, this.#pendingAt, this.#pendingAt + taken);
     this.#pendingAt += taken;
     this.#conditions.onSent?.(this, copy);
@@ -185,7 +185,7 @@ export class MemorySocket implements Transport {
 
   #arrive(bytes: Uint8Array | undefined): void {
     if (this.closed || this.#lost) {
-      // A kernel answers what comes for a socket that is closed with a reset.
+      // A kernel answers bytes for a closed socket with a reset.
       if (bytes !== undefined && this.closed && !this.#lost) this.#resetPeer();
       if (bytes !== undefined && this.#lost) this.#inboundBytes += bytes.length;
       return;
@@ -228,7 +228,7 @@ export class MemorySocket implements Transport {
     if (this.#inbound.length > 0 || (this.#finReceived && !this.#finHanded)) this.#pump();
   }
 
-  /** What has arrived, up to so many bytes. */
+  /** Takes arrived bytes, at most this many. */
   #take(most: number): Uint8Array | undefined {
     const parts: Uint8Array[] = [];
     const now = this.#conditions.now();

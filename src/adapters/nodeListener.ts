@@ -9,7 +9,7 @@ import { readingIntoReceiveBuffer } from "./nodeReceiveBuffer.ts";
 import { attach, isNode, NodeTransport } from "./nodeTransport.ts";
 import { checkReusePort } from "./reusePort.ts";
 
-/** As node:net names it; its types may be older than `reusePort`. */
+/** The option names of node:net; its types may be older than `reusePort`. */
 function where(address: ListenAddress): object {
   checkPath(address);
   const { fd, path, host, port, reusePort } = address;
@@ -19,7 +19,7 @@ function where(address: ListenAddress): object {
 
 class NodeListener implements Listener {
   readonly #server: Server;
-  /** Node tells when it can't accept, and does so only when its own reserve is lost; Bun does not. */
+  /** Node reports a failure to accept, but only when its own reserve is lost. Bun does not report it. */
   readonly #guard = new DescriptorGuard(isNode ? "told" : "untold");
 
   port = 0;
@@ -84,7 +84,7 @@ class NodeListener implements Listener {
   }
 }
 
-/** Listens with node:net, also where the runtime's own sockets can't do what is asked for. */
+/** Listens with node:net, which can do more than the own sockets of some runtimes. */
 export async function listenByNode(
   address: ListenAddress,
   accept: (transport: Transport) => TransportEvents,

@@ -7,11 +7,11 @@ import type { TransportEvents } from "../rpc/transport.ts";
 
 const receiveBuffer = memory.subarray(RECEIVE_BUFFER, RECEIVE_BUFFER + RECEIVE_BUFFER_BYTES);
 
-/** While a read is handed out, the buffer belongs to its connection. */
+/** During a read, the buffer belongs to the connection that reads. */
 let bufferTaken = false;
 
 /**
- * Hands out what was read into the receive buffer. Nothing that this calls may read into it again.
+ * Passes the bytes of the receive buffer on. Nothing that this calls may read into the buffer again.
  *
  * @internal exported for its test
  */
@@ -25,7 +25,10 @@ export function handOutReceiveBuffer(events: TransportEvents, length: number): v
   }
 }
 
-/** The option of a socket that reads into the receive buffer. `socket`, `events`: asked when something was read. */
+/**
+ * The socket option for reading into the receive buffer. `socket` and `events` are called when bytes were
+ * read.
+ */
 export function intoReceiveBuffer(socket: () => Socket, events: () => TransportEvents): OnReadOpts {
   return {
     buffer: receiveBuffer,
@@ -33,7 +36,7 @@ export function intoReceiveBuffer(socket: () => Socket, events: () => TransportE
       try {
         handOutReceiveBuffer(events(), length);
       } catch (error) {
-        // A fault of this library costs the connection, not the process.
+        // A fault of this library ends the connection, not the process.
         socket().destroy(error as Error);
       }
       return true;
@@ -41,7 +44,7 @@ export function intoReceiveBuffer(socket: () => Socket, events: () => TransportE
   };
 }
 
-/** What Node's servers and sockets share without documenting it. */
+/** The undocumented members that Node's servers and sockets have in common. */
 interface SocketInternals {
   _handle?: { readonly useUserBuffer?: unknown } | null;
   _server?: Server | null;
@@ -49,10 +52,11 @@ interface SocketInternals {
 }
 
 /**
- * Node's servers can't be told where their sockets read. So an accepted socket, paused and not read from so far, gives its
- * handle to another one that was told, and its right to be one of the server's connections.
+ * Node's servers have no option for the memory that their sockets read into. So an accepted socket, paused
+ * and not read from so far, passes its handle to another socket that has the option, and with it its count
+ * among the server's connections.
  *
- * @returns undefined where Node's insides are not as expected: then the accepted socket is to be used
+ * @returns undefined if Node's internals are not as expected; then use the accepted socket
  */
 export function readingIntoReceiveBuffer(
   accepted: Socket & SocketInternals,

@@ -24,8 +24,8 @@ function where(address: Address): { path: string } | { host: string; port: numbe
 }
 
 /**
- * Dials. `adopt` may make a transport of its own of what is behind the connected stream, which then tells nothing
- * more.
+ * Dials. `adopt` may make a transport from the socket behind the connected stream; then the stream reports
+ * nothing more.
  */
 export function dialByNode(
   address: Address,
@@ -78,9 +78,10 @@ async function listen(
   address: ListenAddress,
   accept: (transport: Transport) => TransportEvents,
 ): Promise<Listener> {
-  // A listener of Deno's node:net that ran out of descriptors once never accepts again, and tells nobody.
+  // After a listener of Deno's node:net ran out of descriptors, it never accepts again, and does not report
+  // that.
   if (process.versions.deno !== undefined) {
-    // Loaded where it is needed: everybody else would carry it for nothing.
+    // Loaded only when needed, so that other programs do not carry it.
     const { denoAdapter } = await import("./denoSockets.ts");
     return denoAdapter.listen(address, accept);
   }

@@ -6,7 +6,10 @@ import { outOfContext } from "../core/eventLoop.ts";
 import { timers } from "../rpc/timers.ts";
 import type { Transport, TransportEvents } from "../rpc/transport.ts";
 
-/** `onread` is Node's; the emulations of other runtimes may ignore it, and then nothing would ever arrive. */
+/**
+ * `onread` is an option of Node. The emulations of other runtimes may ignore it, and then no bytes would ever
+ * arrive.
+ */
 export const isNode = process.versions.bun === undefined && process.versions.deno === undefined;
 
 export class NodeTransport implements Transport {
@@ -14,14 +17,14 @@ export class NodeTransport implements Transport {
   readonly #socket: Socket;
   readonly #onWrite: () => void;
   readonly #hasOnread: boolean;
-  /** `socket.write` calls whose callback has not come. */
+  /** The number of `socket.write` calls whose callback has not come. */
   #callbacks = 0;
   /** The connection waits for `onWritten`. */
   #pending = false;
   #paused = false;
   /**
-   * A socket with `onread` that was resumed begins to read in the next tick, even if it was paused in between: it is paused
-   * once more then.
+   * A socket with `onread` that was resumed begins to read in the next tick, even if it was paused in
+   * between. So this pauses it once more in that tick.
    */
   readonly #pauseAgain = (): void => {
     if (this.#paused) this.#socket.pause();
@@ -33,7 +36,7 @@ export class NodeTransport implements Transport {
     this.remoteAddress = socket.remoteAddress ?? "";
     this.#onWrite = () => {
       this.#callbacks--;
-      // On destroy the callback means "memory free", not "sent": then `onClose` has the last word.
+      // After destroy the callback means "memory free", not "sent": `onClose` reports the end.
       if (this.#callbacks > 0 || !this.#pending || socket.destroyed) return;
       this.#pending = false;
       // The callback of a write runs in the context of its caller.
@@ -43,12 +46,12 @@ export class NodeTransport implements Transport {
 
   write(bytes: Uint8Array): boolean {
     const socket = this.#socket;
-    // A socket that is gone buffers nothing either, and takes nothing: whoever has more to send must not go on sealing
-    // until `onClose` comes.
+    // A destroyed socket neither buffers nor takes bytes. False keeps the caller from sealing more until
+    // `onClose` comes.
     if (socket.destroyed) return false;
     this.#callbacks++;
     socket.write(bytes, this.#onWrite);
-    // Nothing buffered directly after the call: the kernel took it all and the memory is free.
+    // Nothing is buffered directly after the call: the kernel took all bytes, and the memory is free.
     this.#pending = socket.writableLength > 0 || socket.destroyed;
     return !this.#pending;
   }
@@ -66,7 +69,7 @@ export class NodeTransport implements Transport {
 
   resume(): void {
     this.#paused = false;
-    // What is buffered is handed out in the context of this call.
+    // Buffered bytes are delivered in the context of this call.
     outOfContext(() => {
       this.#socket.resume();
       if (this.#hasOnread) nextTick(this.#pauseAgain);
@@ -87,7 +90,10 @@ export class NodeTransport implements Transport {
   }
 }
 
-/** Hooks up everything but the way in. `events` is asked late: on a server it exists only after accept. */
+/**
+ * Connects all events except incoming bytes. `events` is a function because a server's events exist only
+ * after accept.
+ */
 export function attach(socket: Socket, events: () => TransportEvents): void {
   let failure: Error | undefined;
   socket.on("end", () => events().onEnd());

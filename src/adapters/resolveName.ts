@@ -1,5 +1,5 @@
-// All addresses of a name, as the system resolves it (hosts file, DNS), in the order in which it would try them; and the
-// SRV records of a name, from the system's DNS servers.
+// Resolves a name to all its addresses through the system (hosts file, DNS), in the system's order, and to
+// its SRV records through the system's DNS servers.
 
 import dns from "node:dns/promises";
 import { outOfContext } from "../core/eventLoop.ts";
@@ -11,9 +11,9 @@ export async function resolveName(host: string): Promise<string[]> {
   return found.map(({ address }) => address);
 }
 
-/** What adapters have of names. Rejects with the runtime's error where a name has nothing of the kind. */
+/** The resolving members of an adapter. Rejects with the runtime's error if a name has no such record. */
 export const names: Required<Pick<Adapter, "resolve" | "resolveService">> = {
   resolve: (host) => outOfContext(() => resolveName(host)),
-  // Of the module when it is called: `setServers` replaces it.
+  // Looked up in the module at each call, because `setServers` replaces it.
   resolveService: (name) => outOfContext(() => dns.resolveSrv(name)),
 };

@@ -22,7 +22,10 @@ function listenOnce(port: number): Promise<Server> {
 
 const close = (server: Server) => new Promise<void>((closed) => server.close(() => closed()));
 
-/** Two listeners on one free port of the loopback address: the second one fails where the option has no effect. */
+/**
+ * Opens two listeners on one free port of the loopback address. The second one fails if the option has no
+ * effect.
+ */
 async function tryOut(): Promise<unknown> {
   let first: Server | undefined;
   try {
@@ -39,7 +42,7 @@ async function tryOut(): Promise<unknown> {
 
 let outcome: Promise<unknown> | undefined;
 
-/** Rejects with ERR_UNSUPPORTED where two processes can't share a port; `cause` is what the trial ended with. */
+/** Rejects with ERR_UNSUPPORTED if two processes can't share a port; `cause` is the error of the trial. */
 export async function checkReusePort(): Promise<void> {
   outcome ??= tryOut();
   const cause = await outcome;

@@ -1,6 +1,6 @@
 /**
- * Every way a call can fail, as a stable code. Codes are part of the public API: new ones may be added,
- * none changes its meaning.
+ * Every way in which a call can fail, as a stable code. The codes are part of the public API: a version may
+ * add codes, and no code changes its meaning.
  */
 export type ErrorCode =
   // The caller's mistakes: thrown at once, before anything is sent.
@@ -8,21 +8,21 @@ export type ErrorCode =
   | "ERR_MESSAGE_TOO_LARGE" // a body exceeds what this connection may send
   | "ERR_ALREADY_ANSWERED" // a second reply() to one request
   | "ERR_ENCODE" // a codec can't carry the value unchanged, or it breaks a limit; `path` says where
-  // What this machine cannot do.
-  | "ERR_UNSUPPORTED" // the runtime lacks WebAssembly SIMD or random bytes, or an engine was forced that it does not have
+  // The machine lacks something.
+  | "ERR_UNSUPPORTED" // the runtime lacks WebAssembly SIMD, random bytes, or the engine that was forced
   // Cryptography. A failed decryption is one code, whatever the cause.
   | "ERR_DECRYPT" // a frame or message did not authenticate
   | "ERR_WEAK_PUBLIC_KEY" // X25519 gave the all-zero shared secret (RFC 7748 section 6.1); an ML-KEM key failed the modulus check
   | "ERR_COUNTER_EXHAUSTED" // 2^64 - 1 frames under one key
-  // What the peer did. The connection closes, nothing else is affected.
+  // The peer broke a rule. Its connection closes, and nothing else is affected.
   | "ERR_FRAME_TOO_LARGE" // announced length above the limit
   | "ERR_FRAME_TOO_SHORT" // announced length below a tag and a header
   | "ERR_HANDSHAKE" // the handshake failed; `cause` says why where it is safe to say
   | "ERR_UNAUTHORIZED" // authorize() refused the peer, or its static key is not the pinned one
   | "ERR_PROTOCOL" // a well-formed frame that the protocol does not allow
-  | "ERR_DECODE" // a body that its codec does not read, or that breaks a limit of it
+  | "ERR_DECODE" // a body that breaks the format or a limit of its codec
   | "ERR_REMOTE" // the far handler failed; `remoteCode` and the message are the far side's
-  // Time.
+  // Time-outs.
   | "ERR_DIAL_TIMEOUT"
   | "ERR_HANDSHAKE_TIMEOUT"
   | "ERR_REQUEST_TIMEOUT"
@@ -42,31 +42,31 @@ export interface SealwireErrorOptions {
   cause?: unknown;
   /** For ERR_REMOTE: the code that the far side sent. */
   remoteCode?: string | undefined;
-  /** The handler has not begun and won't. */
+  /** True: the handler has not begun and will not begin. */
   notBegun?: boolean;
-  /** For ERR_REMOTE: bytes that the far handler's error had as `data`. */
+  /** For ERR_REMOTE: the bytes of the far handler's error's `data`. */
   data?: Uint8Array | undefined;
-  /** For ERR_ENCODE and ERR_DECODE: where in the value, e.g. `$.users[3].born`. */
+  /** For ERR_ENCODE and ERR_DECODE: the place in the value, e.g. `$.users[3].born`. */
   path?: string | undefined;
 }
 
 /** The one error class of this package. Switch on `code`; the message is for people. */
 export class SealwireError extends Error {
-  /** Says what happened; stable. */
+  /** The kind of the failure; stable. */
   readonly code: ErrorCode;
   /** For ERR_REMOTE: the code that the far side sent. */
   readonly remoteCode: string | undefined;
   /**
-   * True when it is certain that no handler has begun with this call, or will: it may safely be made again, or go
-   * elsewhere. False when a handler may have run, and where nobody can know.
+   * True if it is certain that no handler has begun this call or will begin it: the caller may safely repeat
+   * it, here or elsewhere. False if a handler may have run, or if nobody can know.
    */
   readonly notBegun: boolean;
-  /** For ERR_REMOTE: bytes that the far handler's error had as `data`. */
+  /** For ERR_REMOTE: the bytes of the far handler's error's `data`, at most 16,384. */
   readonly data: Uint8Array | undefined;
-  /** For ERR_ENCODE and ERR_DECODE: where in the value, e.g. `$.users[3].born`. */
+  /** For ERR_ENCODE and ERR_DECODE: the place in the value, e.g. `$.users[3].born`. */
   readonly path: string | undefined;
 
-  /** `message` is for people; `options.cause` says why. */
+  /** `message` is for people; `options.cause` is the reason. */
   constructor(code: ErrorCode, message: string, options?: SealwireErrorOptions) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.name = "SealwireError";
@@ -79,8 +79,8 @@ export class SealwireError extends Error {
 }
 
 /**
- * Whether something that was thrown is an error of this package. Never throws, whatever it is: of a revoked proxy, or one
- * with a handler that throws, `instanceof` does.
+ * Whether a thrown value is an error of this package. Never throws, whatever the value is, although
+ * `instanceof` throws for a revoked proxy and for a proxy whose handler throws.
  */
 export function isSealwireError(thrown: unknown): thrown is SealwireError {
   try {
@@ -90,7 +90,7 @@ export function isSealwireError(thrown: unknown): thrown is SealwireError {
   }
 }
 
-/** A caller's mistake. `name` is the argument or option, `expected` completes "must be …". */
+/** The error for a caller's mistake. `name` is the argument or option; `expected` completes "must be …". */
 export function invalidArgument(name: string, expected: string): SealwireError {
   return new SealwireError("ERR_INVALID_ARGUMENT", `${name} must be ${expected}`);
 }

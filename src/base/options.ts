@@ -2,56 +2,61 @@
 
 import { invalidArgument } from "./errors.ts";
 
-/** Who is at the other end, as far as the handshake proved it. */
+/** The identity of the peer, as far as the handshake proved it. */
 export interface PeerIdentity {
   /** The protocol that ran, e.g. "v1" or "Noise_XXhfs_25519+MLKEM768_AESGCM_BLAKE2b". */
   readonly protocol: string;
-  /** True where the handshake proved something about the peer: a shared psk or its static key. */
+  /** True if the handshake proved something about the peer: a shared psk or its static key. */
   readonly authenticated: boolean;
-  /** The peer's 32-byte static public key, where the pattern carries one. */
+  /** The peer's 32-byte static public key, if the pattern carries one. */
   readonly remoteStaticKey: Uint8Array | undefined;
   /** Channel binding (Noise section 11.2): 64 bytes, equal on both ends and unique to this session. */
   readonly handshakeHash: Uint8Array | undefined;
 }
 
 /**
- * Limits and time-outs of one connection. Times in milliseconds. 0 switches a time-out off, but for two:
- * `drainTimeoutMs: 0` cuts at once, and `heartbeatTimeoutMs` is 1 at least.
+ * Limits and time-outs of one connection. Times are in milliseconds. 0 switches a time-out off, with two
+ * exceptions: `drainTimeoutMs: 0` cuts at once, and `heartbeatTimeoutMs` is at least 1.
  */
 export interface ConnectionLimits {
   /**
-   * The longest sealed frame (header, body, padding and 16-byte tag) that is accepted or sent. A longer announced
-   * one closes the connection, a longer body is refused with ERR_MESSAGE_TOO_LARGE. Default 1 MiB.
+   * The longest sealed frame (header, body, padding and 16-byte tag) that is accepted or sent. If the peer
+   * announces a longer one, the connection closes; a longer body of this side is refused with
+   * ERR_MESSAGE_TOO_LARGE. Default 1 MiB.
    */
   maxFrameBytes?: number;
   /**
-   * With this many unsent bytes or more on a connection, its `sendNoWait` returns false. A client's asks the one
-   * connection that it would give the message to, whatever room others have. Default 1 MiB.
+   * With this many unsent bytes or more on a connection, its `sendNoWait` returns false. `sendNoWait` of a
+   * client looks only at the connection that would get the message. Default 1 MiB.
    */
   highWaterMarkBytes?: number;
   /**
-   * Hard limit of unsent bytes: a `send` or `request` whose body would exceed it rejects with ERR_BACKPRESSURE (a body
-   * that has nothing before it always fits), and while replies are above it nothing more is read. Default 16 MiB, and
-   * at least four times `maxFrameBytes`.
+   * Hard limit of unsent bytes. A `send` or `request` whose body would exceed it rejects with
+   * ERR_BACKPRESSURE; a body always fits if nothing is before it. While replies exceed it, no further message
+   * is handled. Default 16 MiB, and at least four times `maxFrameBytes`.
    */
   maxPendingBytes?: number;
-  /** Requests of this side that wait for answers, per connection; more reject with ERR_TOO_MANY_REQUESTS. Default 1,024. */
+  /**
+   * Requests of this side that wait for answers, per connection; further ones reject with
+   * ERR_TOO_MANY_REQUESTS. Default 1,024.
+   */
   maxInFlightRequests?: number;
   /**
-   * Protocol v2: requests and calls of the peer that may wait for their ends on one connection. More wait at the peer.
+   * Protocol v2: unfinished requests and calls of the peer on one connection. Further ones wait at the peer.
    * At least 128. Default 1,024.
    */
   maxRequests?: number;
-  /** Protocol v2: of these, calls with streams. At least 128. Default 128. */
+  /** Protocol v2: calls with streams among these. At least 128. Default 128. */
   maxStreams?: number;
   /**
-   * Protocol v2: bytes of messages and requests that the peer may send before handlers have begun with them (each counts
-   * 64 bytes more than its body). It is raised, up to 16 MiB, while handlers keep up. At least 256 KiB. Default 1 MiB.
+   * Protocol v2: bytes of messages and requests that the peer may send before their handlers have begun (each
+   * counts 64 bytes more than its body). The library raises it, up to 16 MiB, while handlers keep up. At
+   * least 256 KiB. Default 1 MiB.
    */
   messageCreditBytes?: number;
   /**
-   * Protocol v2: the longest deadline that a call of the peer gets here, whatever it says, and what one without a deadline
-   * gets. 0: as the peer says. Default 0. Requests without a head have no deadline.
+   * Protocol v2: the longest deadline that a call of the peer gets here, and the deadline of a call that has
+   * none. 0: the peer decides. Default 0. Requests without a head have no deadline.
    */
   maxDeadlineMs?: number;
   /**
@@ -60,38 +65,47 @@ export interface ConnectionLimits {
    */
   maxConcurrentHandlers?: number;
   /**
-   * From the open socket to the complete handshake, `authorize` included; on a server also how long a socket may take
-   * to send its first message. 0: no limit. Default 10,000: a thousand clients that come at once need seconds on a
-   * busy machine.
+   * From the open socket to the complete handshake, `authorize` included. On a server it is also the time
+   * that a socket has to send its first message. 0: no limit. Default 10,000: a thousand clients that come at
+   * once need seconds on a busy machine.
    */
   handshakeTimeoutMs?: number;
-  /** Closes a connection on which nothing arrives for so long. Default 0 (off). */
+  /** Closes a connection on which nothing arrives for this time. Default 0 (off). */
   readTimeoutMs?: number;
-  /** Closes a connection whose peer takes no bytes for so long while some wait. 0: never. Default 60,000. */
+  /**
+   * Closes a connection whose peer takes no bytes for this time while some wait. 0: never. Default 60,000.
+   */
   writeTimeoutMs?: number;
   /**
-   * A request without an answer rejects after so long, as does a `send` that the peer gives no credit for; each can set its
-   * own. 0: never. Default 30,000.
+   * A request without an answer rejects after this time, and so does a `send` without credit. Each call can
+   * set its own. 0: never. Default 30,000.
    */
   requestTimeoutMs?: number;
-  /** Protocol v2: after so long without any byte from the peer it is asked for a sign of life. 0: never. Default 15,000. */
+  /**
+   * Protocol v2: after this time without any byte, the peer is asked for a sign of life. 0: never. Default
+   * 15,000.
+   */
   heartbeatIntervalMs?: number;
-  /** …and without an answer for so long after that, the connection closes. At least 1. Default 10,000. */
+  /**
+   * Protocol v2: if the peer gives no sign of life within this time, the connection closes. At least 1.
+   * Default 10,000.
+   */
   heartbeatTimeoutMs?: number;
   /**
-   * How long `close`, of either side, lets calls, handlers and writes finish before the connection is cut. 0: cut at
-   * once, that is with the next tick of the timers. Default 5,000.
+   * How long a `close` of either side lets calls, handlers and writes finish before the connection is cut. 0:
+   * cut at once, with the next tick of the timers. Default 5,000.
    */
   drainTimeoutMs?: number;
   /**
-   * Protocol v2: round every plaintext up to a multiple of this many bytes, so that lengths say less. 0 to 32,768,
-   * and at most `maxFrameBytes` − 16, so that one multiple and its tag fit into a frame. Default 0 (off).
+   * Protocol v2: rounds every plaintext up to a multiple of this many bytes, which hides part of its length.
+   * 0 to 32,768, and at most `maxFrameBytes` − 16, so that one multiple and its tag fit into a frame. Default
+   * 0 (off).
    */
   padding?: number;
   /**
-   * Protocol v2: messages that leave together share sealed frames of at most this many bytes. Long frames seal
-   * several times faster; but nothing of a frame is delivered before its last byte is there, which on a slow line
-   * may speak for less. 0: every message in a frame of its own. Default 65,536.
+   * Protocol v2: messages that leave together share sealed frames of at most this many bytes. Long frames
+   * seal several times faster. But a message is delivered only when its whole frame has arrived, so a slow
+   * line may need a smaller value. 0: every message has a frame of its own. Default 65,536.
    */
   bundleBytes?: number;
 }
@@ -121,9 +135,9 @@ export const defaultLimits: ResolvedLimits = {
   bundleBytes: 65_536,
 };
 
-/** The longest time that setTimeout of every runtime takes. */
+/** The longest time that `setTimeout` of every runtime takes. */
 export const MAX_MS = 0x7fffffff;
-/** Smallest and largest sensible value of each limit. */
+/** The smallest and largest accepted value of each limit. */
 const ranges: Record<keyof ConnectionLimits, readonly [min: number, max: number]> = {
   maxFrameBytes: [64, 0x40000000],
   highWaterMarkBytes: [1, 0x7fffffff],
@@ -184,7 +198,7 @@ export function functionOption<T>(name: string, value: T): T {
 export const limitNames = Object.keys(defaultLimits) as (keyof ConnectionLimits)[];
 
 /**
- * Defaults filled in, every value checked.
+ * Fills in defaults and checks every value.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option.
  */

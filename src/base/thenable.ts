@@ -1,6 +1,6 @@
 /**
- * Whether `await` would wait for it: promises of libraries and of other realms are. Asks for `then`, which may be a getter
- * of the application's, and throws what that throws.
+ * Whether `await` would wait for the value; promises of libraries and other realms count. Reads `then`, which
+ * may be a getter of the application, and throws what that getter throws.
  */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (

@@ -1,34 +1,37 @@
-// From a signal to the end of the process: not ready, grace, drain, exit.
+// Ends a process after a signal in good order: not ready, grace, drain, exit.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { checkOptionNames, integerOption, MAX_MS } from "../base/options.ts";
 import type { Server } from "../rpc/serverInterface.ts";
 
-/** Numbers of POSIX; a process that a signal ended is told as 128 and this. */
+/** POSIX numbers of the signals. The exit status of a process that a signal ended is 128 plus this number. */
 const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const;
 type Signal = NonNullable<CloseOnSignalOptions["signals"]>[number];
 
 /** Options of `closeOnSignal`. */
 export interface CloseOnSignalOptions {
   /**
-   * How long the servers go on to serve after the signal, new connections, too, while their health says "draining":
-   * until balancers and DNS have noticed. Default 0.
+   * How long the servers still serve after the signal, including new connections, while their health says
+   * "draining". Choose the time that balancers and DNS need to notice. Default 0.
    */
   graceMs?: number;
-  /** Default SIGTERM and SIGINT. */
+  /** The signals. Default SIGTERM and SIGINT. */
   signals?: readonly ("SIGHUP" | "SIGINT" | "SIGQUIT" | "SIGTERM")[];
-  /** Ends the process with status 0 (1 where one could not be closed) when all are closed. Default true. */
+  /**
+   * Ends the process when all servers are closed, with status 0, or with 1 if one could not be closed.
+   * Default true.
+   */
   exit?: boolean;
 }
 
 /**
- * Closes servers in good order when the process gets a signal: their health says "draining" at once; after `graceMs`
- * they accept nothing more and drain (within `drainTimeoutMs`); then the process ends. A second signal cuts the grace
- * short, a third one ends the process at once with 128 and the signal's number. May be called for several servers one by
- * one: the process ends when the last of them is closed.
+ * Closes servers in good order when the process gets a signal. Their health says "draining" at once. After
+ * `graceMs` they accept nothing more and drain (within `drainTimeoutMs`). Then the process ends. A second
+ * signal ends the grace; a third one ends the process at once, with status 128 plus the signal's number. It
+ * may be called for several servers one by one: the process ends when the last of them is closed.
  *
- * @returns takes the handlers of the signals away again
- * @throws SealwireError ERR_INVALID_ARGUMENT naming the option; ERR_UNSUPPORTED where there are no signals
+ * @returns a function that removes the signal handlers
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the option; ERR_UNSUPPORTED if the runtime has no signals
  */
 export function closeOnSignal(
   servers: Server | readonly Server[],
@@ -62,7 +65,10 @@ export function closeOnSignal(
   return remove;
 }
 
-/** Of all calls of closeOnSignal: servers that are closing. The last one ends the process, so that it cuts no other short. */
+/**
+ * The number of closing servers of all calls of closeOnSignal. The last one ends the process, so that none is
+ * cut short.
+ */
 let closing = 0;
 let exits = false;
 let failed = false;
@@ -84,7 +90,9 @@ async function closeInOrder(
   failed = false;
 }
 
-/** False, and the reason is reported, when it could not be closed: the others are all the same. */
+/**
+ * False if the server could not be closed. The reason is reported, and the other servers close all the same.
+ */
 async function close(server: Server, graceMs?: number): Promise<boolean> {
   try {
     await (graceMs === undefined ? server.close() : server.close({ graceMs }));

@@ -11,29 +11,36 @@ import type { Server } from "../rpc/serverInterface.ts";
 
 /** Options of `memoryNetwork`. */
 export interface MemoryNetworkOptions {
-  /** How long everything is on its way, one way, in milliseconds. Default 0. */
+  /** The delay of all bytes in one direction, in milliseconds. Default 0. */
   latencyMs?: number;
-  /** How fast each side of a connection reads: a slow reader, or a slow line. 0: as fast as it goes. Default 0. */
+  /**
+   * How fast each side of a connection reads, like a slow reader or a slow line. 0: without a limit. Default
+   * 0.
+   */
   bytesPerSecond?: number;
   /** Bytes that one direction of a connection holds before its writer has to wait. Default 262,144. */
   bufferBytes?: number;
 }
 
 /**
- * A network in memory, with no sockets, ports or files behind it: `connect` and `listen` are those of the package, with all
- * of their options, on hosts, ports and paths of this network only. The handshake is real, and so is the encryption.
+ * A network in memory, without sockets, ports or files. Its `connect` and `listen` take all options of the
+ * package's `connect` and `listen`, on hosts, ports and paths of this network only. The handshake and the
+ * encryption are the real ones.
  */
 export interface MemoryNetwork extends Api {
-  /** Connections that are open or being closed. */
+  /** Connections that are open or closing. */
   readonly connections: number;
   /**
-   * Cuts every connection, as when a machine restarts. Resolves when both sides know, with how many there were. New ones can
-   * be made.
+   * Cuts every connection, as when a machine restarts. Resolves when both sides know, with the number of
+   * connections that were cut. New connections can be made.
    */
   cut(): Promise<number>;
-  /** From now on nothing arrives, on old and new connections, and nobody is told: a peer that hangs, a cable that is out. */
+  /**
+   * From now on nothing arrives on any connection, and neither side notices. It acts like a peer that hangs
+   * or a cable that is unplugged.
+   */
   hold(): void;
-  /** What was held arrives. */
+  /** The held bytes arrive. */
   release(): void;
 }
 
@@ -71,7 +78,7 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
   });
 }
 
-/** Options that say where a server is: `linkedPair` sets them itself. */
+/** The options that say where a server is. `linkedPair` sets them itself. */
 export type AddressOption =
   | "host"
   | "port"
@@ -84,21 +91,23 @@ export type AddressOption =
 
 /** Options of `linkedPair`. */
 export interface LinkedPairOptions {
-  /** Options of `connect`, but for the address. Default: one connection at most. */
+  /** Options of `connect` without the address. Default: one connection at most. */
   client?: Omit<ClientOptions, AddressOption>;
-  /** Options of `listen`, but for the address. */
+  /** Options of `listen` without the address. */
   server?: Omit<ServerOptions, AddressOption>;
   /** How the network between them behaves. */
   network?: MemoryNetworkOptions;
 }
 
-/** A client and a server that are connected. */
+/** A connected client and server. */
 export interface LinkedPair {
-  /** It has one connection, which is open. */
+  /** The client, with one open connection. */
   readonly client: Client;
-  /** It has the same connection's other end. */
+  /** The server, with the other end of that connection. */
   readonly server: Server;
-  /** The server's end of the connection: what its handlers see as `message.connection`, for calls to the client. */
+  /**
+   * The server's end of the connection, which its handlers see as `message.connection`. It calls the client.
+   */
   readonly connection: Connection;
   /** The network between them. */
   readonly network: MemoryNetwork;
@@ -117,10 +126,11 @@ function hasKeys(options: object): boolean {
 }
 
 /**
- * A client and a server of their own network, connected. Where neither's options have keys, both get a random psk, so
- * that each is authenticated to the other.
+ * Makes a client and a server on a network of their own and connects them. If neither side's options have
+ * keys, both get a random psk, so that each is authenticated to the other.
  *
- * @throws SealwireError as rejections: what `memoryNetwork`, `listen`, `connect` and `Client.connected` throw
+ * @throws SealwireError as rejections: the errors of `memoryNetwork`, `listen`, `connect` and
+ * `Client.connected`
  */
 export async function linkedPair(options: LinkedPairOptions = {}): Promise<LinkedPair> {
   checkOptionNames(options, ["client", "server", "network"]);
@@ -132,7 +142,7 @@ export async function linkedPair(options: LinkedPairOptions = {}): Promise<Linke
   const opened = new Promise<Connection>((...settle) => {
     [resolve, reject] = settle;
   });
-  // Told by the client as well, which is asked first.
+  // The client reports the failure as well, and it is awaited first.
   opened.catch(() => {});
   const server = await network.listen({
     ...keys,
