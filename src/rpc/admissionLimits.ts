@@ -2,24 +2,24 @@
 
 import { type ConnectionLimits, defaultLimits, integerOption, MAX_MS } from "../base/options.ts";
 
-/** Limits of whom a server lets in, and how many. */
+/** Limits of the sockets, handshakes and connections that a server admits. */
 export interface AdmissionOptions {
-  /** Connections at most; more wait for a place, the addresses in turn. Default 1,024. */
+  /** The most connections. Further sockets wait for a place, and the addresses take turns. Default 1,024. */
   maxConnections?: number;
   /**
-   * The same for one address (an IPv4 address, or an IPv6 network of 64 bits). Not for Unix sockets. Default: all but
-   * a 64th of `maxConnections`, so that one address can be a proxy and still can't lock the others out.
+   * The same for one address (an IPv4 address, or an IPv6 network of 64 bits). Not for Unix sockets. Default: all but a
+   * 64th of `maxConnections`, so that one address can be a proxy and still can't lock the others out.
    */
   maxConnectionsPerAddress?: number;
   /** How long a socket that has sent its first message waits for a place before it is closed. Default 2,000. */
   maxConnectionWaitMs?: number;
-  /** Handshakes at most that run, `authorize` included; more wait for a place. Default 1,024. */
+  /** The most running handshakes, `authorize` included. Further sockets wait for a place. Default 1,024. */
   maxHandshakes?: number;
   /** The same for one address. Not for Unix sockets. Default: half of `maxHandshakes`. */
   maxHandshakesPerAddress?: number;
   /**
-   * Sockets at most that have sent no complete first message or wait for a place; one address may have half of them.
-   * Above it the oldest of those that have sent none is closed. Default 4,096.
+   * The most sockets that wait for a place or have sent no complete first message; one address may have half of them.
+   * Above the limit the oldest socket without a complete first message is closed. Default 4,096.
    */
   maxWaitingSockets?: number;
 }
@@ -41,16 +41,16 @@ export interface AdmissionLimits {
   readonly maxWaitingSockets: number;
   readonly maxWaitingSocketsPerAddress: number;
   readonly maxConnectionWaitMs: number;
-  /** How long a socket may stay silent; 0: as long as it likes. */
+  /** How long a socket may stay silent; 0: without a limit. */
   readonly handshakeTimeoutMs: number;
 }
 
 const MAX_SOCKETS = 1_048_576;
 
 /**
- * Defaults filled in, every value checked; limits per address that are not given follow from the others.
+ * Fills in defaults and checks every value. Limits per address that are not given follow from the others.
  *
- * @param perAddress false where peers have no addresses
+ * @param perAddress false if peers have no addresses
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option.
  */
 export function resolveAdmission(

@@ -46,66 +46,67 @@ import type { StickyClient } from "./stickyClient.ts";
 import type { Adapter } from "./transport.ts";
 import { TurnQueue } from "./turnQueue.ts";
 
-/** What clients and servers have in common. */
+/** The options that clients and servers have in common. */
 export interface CommonOptions extends ConnectionLimits, PeerOptions {
   /** TCP host. Default "127.0.0.1". */
   host?: string;
-  /** TCP port. A server with 0 takes a free one. */
+  /** TCP port. A server with port 0 takes a free port. */
   port?: number;
   /** A Unix socket instead of `host` and `port`. */
   path?: string;
-  /** Takes what the peer sends. Without it, requests of the peer are answered with an error. */
+  /** The handler of messages, requests and calls. Without it, requests of the peer are answered with an error. */
   onMessage?: MessageHandler;
   /**
-   * "copy" (default): bodies are the handler's to keep. "view": they are views of a shared buffer, valid only until
-   * the handler returns; saves a copy and an object per message.
+   * "copy" (default): a handler may keep its body. "view": bodies are views of a shared buffer, valid only until the
+   * handler returns; this saves a copy and an object per message.
    */
   messageBodies?: "copy" | "view";
   /**
-   * Handlers at most that have returned a promise and still run, over all connections and beyond their ends; at the
+   * The most handlers that have returned a promise and still run, over all connections, including closed ones. At the
    * limit no connection takes more. (`maxConcurrentHandlers` is the limit of one connection.) Default 16,384.
    */
   maxHandlers?: number;
   /**
-   * Told of every connection that opens, drains or closes, and why. What it throws or rejects with goes to
+   * Called when a connection opens, drains or closes, with the reason. An error that it throws or rejects with goes to
    * `console.error`.
    */
   onConnectionState?: ConnectionStateListener;
   /**
-   * Told what a handler threw or rejected with. Default: console.error, some lines a second at most. What it throws or
-   * rejects with itself goes there, too.
+   * Called with the error that a handler threw or rejected with. Default: console.error, a few lines a second at most.
+   * An error that this function throws or rejects with goes to console.error, too.
    */
   onHandlerError?: (error: unknown, message: Message) => void;
   /**
-   * Send the messages of what handlers throw to the callers (protocol v2). They may hold what a caller should not
-   * know; without this option it gets the error's `code` only. Default false.
+   * Sends the messages of handlers' errors to the callers (protocol v2). A message may contain something that a caller
+   * should not know. Without this option the caller gets only the error's `code`. Default false.
    */
   exposeErrorMessages?: boolean;
-  /** Send stacks of what handlers throw to the callers (protocol v2). For development only. Default false. */
+  /** Sends the stacks of handlers' errors to the callers (protocol v2). For development only. Default false. */
   exposeStacks?: boolean;
   /**
-   * Another key exchange than protocol v2 with `psk`, `staticKey`, `remoteStatic`, `authorize`, `pattern`,
-   * `postQuantum`, `cipher` and `prologue`, e.g. `monteV1()`. It stays the caller's, who may share it.
+   * A key exchange in place of protocol v2 with `psk`, `staticKey`, `remoteStatic`, `authorize`, `pattern`,
+   * `postQuantum`, `cipher` and `prologue`, e.g. `monteV1()`. The caller owns it and may share it.
    */
   handshake?: HandshakeFactory;
   /**
-   * Forces one engine of the cipher; "auto" (default) takes the fastest by size. "wasm" keeps everything in the module.
-   * One that ChaChaPoly does not have ("keystream", in Bun "native") is for it the automatic choice.
+   * Forces one engine of the cipher; "auto" (default) chooses the fastest by size. "wasm" computes everything in the
+   * module. For ChaChaPoly, an engine that it lacks ("keystream", in Bun "native") means "auto".
    */
   engine?: Engine;
 }
 
 /** Options of `connect`. */
 export interface ClientOptions extends CommonOptions, EndpointsOptions {
-  /** Connections to the server at most. Another one is dialled only when all are busy. Default 4. */
+  /** The most connections to the server. Another one is dialled only when all are busy. Default 4. */
   maxConnections?: number;
   /** From the first packet to the open socket. 0: the operating system's limit. Default 5,000. */
   dialTimeoutMs?: number;
-  /** Dial at once and again whenever the last connection is lost, with growing pauses. Default false. */
+  /** The client dials at once, and again with growing pauses whenever the last connection is lost. Default false. */
   keepConnected?: boolean;
   /**
-   * Up to three psks that the server may have besides `psk`, to change it without an outage. All are tried, where the
-   * server shows its psk first: with `staticKey` and one `remoteStatic` (IKpsk2). Elsewhere the server takes several.
+   * Up to three psks that the server may have besides `psk`, to change it without an outage. All are tried if the
+   * server uses its psk first: with `staticKey` and one `remoteStatic` (IKpsk2). In other patterns the server tries
+   * several psks.
    */
   otherPsks?: readonly KeyInput[];
 }
@@ -162,12 +163,12 @@ function checkPadding(limits: ResolvedLimits): ResolvedLimits {
   throw invalidArgument("padding", `at most maxFrameBytes - ${TAG_BYTES} (${most})`);
 }
 
-/** Protocol v2 takes frames of 64 KiB from everybody, and none above 32 MiB: longer things are streams. */
+/** Protocol v2 accepts frames of 64 KiB from every peer, and none above 32 MiB; a longer body needs a stream. */
 function checkV2Limits({ maxFrameBytes }: ResolvedLimits): void {
   integerOption("maxFrameBytes", maxFrameBytes, BASE_SETTINGS.maxFrameBytes, MAX_FRAME_BYTES);
 }
 
-/** What all clients and servers on one runtime's sockets share. */
+/** The queues that all clients and servers on one runtime's sockets share. */
 interface Queues {
   readonly flushes: TurnQueue;
   readonly resumptions: TurnQueue;
@@ -192,7 +193,7 @@ function resolveContext(role: Role, options: CommonOptions, queues: Queues): Con
     handlerBudget: new HandlerBudget(integerOption("maxHandlers", maxHandlers, 1, MAX_HANDLERS)),
     ...queues,
   };
-  // Last, so that no mistake in another option leaves keys behind.
+  // Last, so that a mistake in another option leaves no keys behind.
   const handshake = resolveHandshake(role, options);
   const wipeKeys = (): void => {
     if (options.handshake === undefined) handshake.destroy?.();
@@ -206,14 +207,14 @@ function resolveContext(role: Role, options: CommonOptions, queues: Queues): Con
   return { ...context, handshake, wipeKeys };
 }
 
-/** Options without anything that tells who the peer is: the connection is private, but with whom is unknown. */
+/** Options that do not identify the peer: the connection is private, but the peer is unknown. */
 export type Anonymous<Options> = Options & AnonymousOptions & { handshake?: undefined };
-/** A client of a server that could be anyone. */
+/** A client whose server could be anyone. */
 export type AnonymousClient = Client & { readonly anonymous: true };
-/** A server of clients that could be anyone, and that could be anyone to them. */
+/** A server whose clients could be anyone, and which could be anyone to them. */
 export type AnonymousServer = Server & { readonly anonymous: true };
 
-/** What each entry point exports: `connect` and `listen` on the sockets of a runtime. */
+/** The exports of an entry point: `connect` and `listen` on the sockets of a runtime. */
 export interface Api {
   /**
    * A client of the server at `host`:`port` or `path`. Returns at once; the first call (or `keepConnected`) dials.
@@ -221,17 +222,18 @@ export interface Api {
    * @throws SealwireError ERR_INVALID_ARGUMENT naming the option.
    */
   connect(options: Anonymous<ClientOptions>): AnonymousClient;
-  /** A client of several servers that do the same. */
+  /** A client of several equivalent servers. */
   connect(options: ClientOptions & Required<Pick<EndpointsOptions, "endpoints">>): StickyClient;
-  /** A client whose options may say who the server is. */
+  /** A client whose options may identify the server. */
   connect(options: ClientOptions): Client;
   /**
    * Starts a server and resolves when it listens.
    *
-   * @throws SealwireError ERR_INVALID_ARGUMENT naming the option, ERR_LISTEN_FAILED. All as rejections.
+   * @throws SealwireError as rejections: ERR_INVALID_ARGUMENT naming the option, ERR_LISTEN_FAILED, ERR_UNSUPPORTED
+   * (the runtime or system lacks the feature).
    */
   listen(options: Anonymous<ServerOptions>): Promise<AnonymousServer>;
-  /** A server whose options may say who the clients are. */
+  /** A server whose options may identify the clients. */
   listen(options: ServerOptions): Promise<Server>;
 }
 
@@ -290,5 +292,5 @@ export function createApi(adapter: Adapter): Api {
       return server.start();
     },
   };
-  return api as Api; // the overloads only say in the type what `anonymous` says
+  return api as Api; // the overloads only give `anonymous` its type
 }

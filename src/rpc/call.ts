@@ -12,30 +12,33 @@ import { noAnswerWithin, PendingRequest, type RequestTable } from "./requests.ts
 import { FIRST_STREAM_CREDIT } from "./sharedWindow.ts";
 import type { Streams } from "./streams.ts";
 
-/** Timers of the peer may fire so early. */
+/** Timers of the peer may fire early by this time. */
 const EARLY_MS = 2;
-/** How much two clocks may differ, as a part of the time. */
+/** How much two clocks may differ, as a fraction of the time. */
 const CLOCK_DRIFT = 1e-4;
 
 export interface CallLimits {
-  /** The longest item that this side puts together. */
+  /** The longest item that this side assembles. */
   readonly maxItemBytes: number;
   /** Bytes of one stream that may wait for credit. */
   readonly maxPendingBytes: number;
 }
 
 /**
- * Reads the answer of a call in the memory in which it arrives, in the turn in which it does. It runs no code of the
+ * Reads the answer of a call in the memory where it arrived, within the turn of its arrival. It runs no code of the
  * application.
  */
 export interface AnswerReader {
-  /** What the call resolves with. Throws what it rejects with. Bytes [start, end) are used otherwise afterwards. */
+  /**
+   * Returns the value that the call resolves with, or throws the error that it rejects with. Bytes [start, end) are
+   * reused afterwards.
+   */
   read(call: PendingCall, bytes: Uint8Array, start: number, end: number): unknown;
-  /** What the call rejects with where there is no answer. */
+  /** The error that the call rejects with if there is no answer. */
   failed(error: SealwireError): SealwireError;
 }
 
-/** Both directions of a call's streams, as its caller has them. */
+/** Both directions of a call's streams, on the caller's side. */
 interface CallStreams {
   readonly all: Streams;
   readonly incoming: IncomingStream;
@@ -44,14 +47,14 @@ interface CallStreams {
 
 export class PendingCall extends PendingRequest implements Call {
   readonly #streams: CallStreams | undefined;
-  /** When the caller stops waiting, by the monotonic clock; infinite without a time-out. */
+  /** The time at which the caller stops waiting, by the monotonic clock; infinite without a time-out. */
   readonly deadlineAt: number;
-  /** What the answer said beside its body; others may share it. */
+  /** The head of the answer; others may share it. */
   sharedAnswerHead: SharedHead | undefined = undefined;
   connection: Connection | undefined = undefined;
   #answer: Promise<Uint8Array> | undefined = undefined;
   #reader: AnswerReader | undefined = undefined;
-  /** Somebody beside the caller is told of its answer. */
+  /** A subscriber of a diagnostics channel is told of the answer, too. */
   isTraced = false;
 
   /** `streams`: undefined for a call without any. */
@@ -68,11 +71,11 @@ export class PendingCall extends PendingRequest implements Call {
       incoming: new IncomingStream(streams, sequence, limits.maxItemBytes),
       outgoing: new OutgoingStream(streams, sequence, FIRST_STREAM_CREDIT, limits.maxPendingBytes),
     };
-    // Whoever iterates is told of a failure there: the promise alone is not an unhandled rejection.
+    // The iterator reports a failure as well, so the promise alone must not be an unhandled rejection.
     this.settling.catch(() => {});
   }
 
-  /** It was numbered, and its record is being sent: chunks may follow. */
+  /** The call has its number, and its record is being sent: chunks may follow. */
   started(): void {
     if (this.#streams === undefined) return;
     const { all, incoming, outgoing } = this.#streams;
@@ -90,7 +93,7 @@ export class PendingCall extends PendingRequest implements Call {
     if (this.#answer === undefined) {
       const { incoming } = this.#streams;
       this.#answer = this.settling;
-      // Whoever only waits for the answer wants none of the items; whoever iterates has begun by the next turn.
+      // If the caller has not begun to iterate by the next turn, it wants only the answer, and the items are discarded.
       runSoon(() => {
         if (!incoming.taken) incoming.discard();
       });
@@ -98,7 +101,7 @@ export class PendingCall extends PendingRequest implements Call {
     return this.#answer;
   }
 
-  /** An answer inside of an item is none: what came of the item is lost. */
+  /** An answer in the middle of an item is invalid: the rest of the item is lost. */
   override resolve(body: Uint8Array): void {
     if (!this.settled && this.#streams?.incoming.insideItem) {
       wipe(body);
@@ -107,8 +110,8 @@ export class PendingCall extends PendingRequest implements Call {
   }
 
   /**
-   * From here on `settling` is a promise of what `reader` makes of the answer. False where the call has settled already,
-   * has streams, or is traced: nothing is changed then.
+   * From now on `settling` is a promise of the value that `reader` returns. Returns false and changes nothing if the
+   * call has settled already, has streams, or is traced.
    */
   readWith(reader: AnswerReader): boolean {
     if (this.settled || this.isTraced || this.#streams !== undefined) return false;
@@ -116,12 +119,12 @@ export class PendingCall extends PendingRequest implements Call {
     return true;
   }
 
-  /** Whether somebody reads the answer where it lies. */
+  /** Whether a reader reads the answer in place. */
   get hasReader(): boolean {
     return this.#reader !== undefined;
   }
 
-  /** Its answer has arrived, for the reader, and lies there for this turn only. */
+  /** The answer has arrived for the reader; its memory is valid for this turn only. */
   read(bytes: Uint8Array, start: number, end: number): void {
     let value: unknown;
     try {
@@ -138,7 +141,10 @@ export class PendingCall extends PendingRequest implements Call {
     super.reject(this.#reader === undefined ? final : this.#reader.failed(final));
   }
 
-  /** The peer says that the deadline has passed, and so it has: this side's timer was only a little later than the peer's. */
+  /**
+   * The peer reports that the deadline has passed. It really has: this side's timer was only a little later than the
+   * peer's.
+   */
   #isTimedOut({ code, remoteCode }: SealwireError): boolean {
     if (code !== "ERR_REMOTE" || remoteCode !== "ERR_REQUEST_TIMEOUT") return false;
     return now() >= this.deadlineAt - EARLY_MS - this.timeoutMs * CLOCK_DRIFT;

@@ -11,82 +11,84 @@ import { type CopyingFunctions, copyingFunctions } from "./copyingCaller.ts";
 import type { EndpointStats } from "./endpointStats.ts";
 import type { Call, CallOptions, Connection, RequestOptions, SendOptions } from "./peer.ts";
 
-/** What `Client.stats` gives. */
+/** The type of `Client.stats`. */
 export interface ClientStats extends ConnectionTotals {
   /** Gauge: connections that are dialled, open or closing now. */
   readonly connections: number;
-  /** With the option `endpoints`: each address that is one now. */
+  /** With the option `endpoints`: each current endpoint. */
   readonly endpoints?: readonly EndpointStats[];
-  /** With the option `endpoints`: counter: how often they were looked up. */
+  /** With the option `endpoints`: counter of lookups. */
   readonly lookups?: number;
-  /** With the option `endpoints`: why the last lookup, or a part of it, failed; undefined when none did. */
+  /** With the option `endpoints`: why the last lookup, or a part of it, failed; undefined if it did not fail. */
   readonly lookupError?: unknown;
 }
 
 /** A client of one server; `connect` makes it. */
 export interface Client {
   /**
-   * Sends a one-way message. Resolves when the kernel has it, which says nothing about the peer having handled it.
-   * The body is copied before this returns. Messages keep their order on one connection: with `maxConnections: 1`
-   * always.
+   * Sends a one-way message. Resolves when the kernel has it, which does not mean that the peer has handled it. The
+   * body is copied before this returns. Messages keep their order on one connection: with `maxConnections: 1` always.
    *
-   * @throws SealwireError at once: ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE, ERR_UNSUPPORTED (a head with protocol v1).
-   *   Rejects: ERR_CLOSED, ERR_BACKPRESSURE, ERR_DIAL_FAILED, ERR_DIAL_TIMEOUT, ERR_HANDSHAKE and what else ended the connection.
+   * @throws SealwireError at once: ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE, ERR_UNSUPPORTED (a head with protocol
+   * v1).
+   *   Rejects: ERR_CLOSED, ERR_BACKPRESSURE, ERR_DIAL_FAILED, ERR_DIAL_TIMEOUT, ERR_HANDSHAKE and the error that ended
+   *   the connection.
    */
   send(body: Uint8Array, options?: SendOptions): Promise<void>;
   /**
-   * Sends a one-way message without waiting. False, and nothing is sent, above the high-water mark of every
-   * connection or when the client is closed. True does not promise delivery: a connection can be lost.
+   * Sends a one-way message without waiting. Returns false and sends nothing if the chosen connection is at the
+   * high-water mark, or the client is closed. True does not promise delivery: a connection can be lost.
    *
    * @throws SealwireError ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE.
    */
   sendNoWait(body: Uint8Array): boolean;
   /**
-   * Sends a request; resolves with the answer, which is the caller's to keep. The body is copied before this
-   * returns. A request whose connection is lost rejects: one that may have run is never sent again. With `endpoints` one
-   * that certainly has not (`error.notBegun`) goes to another of them first.
+   * Sends a request and resolves with the answer, which the caller may keep. The body is copied before this returns. If
+   * the connection is lost, the request rejects; a request that may have run is never sent again. With `endpoints`, a
+   * request that certainly has not run (`error.notBegun`) goes to another endpoint first.
    *
    * @throws SealwireError at once: ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE. Rejects: ERR_REMOTE,
    *   ERR_REQUEST_TIMEOUT, ERR_ABORTED, ERR_TOO_MANY_REQUESTS, ERR_BACKPRESSURE, ERR_CLOSED,
-   *   ERR_CONNECTION_LOST and what else ended the connection.
+   *   ERR_CONNECTION_LOST and the error that ended the connection.
    */
   request(body: Uint8Array, options?: RequestOptions): Promise<Uint8Array>;
   /**
-   * A request with a head and with streams both ways (protocol v2); see `Connection.call`.
+   * Makes a request with a head and with streams in both directions (protocol v2); see `Connection.call`.
    *
-   * @throws SealwireError at once: ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE, ERR_UNSUPPORTED (protocol v1), ERR_CLOSED
+   * @throws SealwireError at once: ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE, ERR_UNSUPPORTED (protocol v1),
+   * ERR_CLOSED
    */
   call(body: Uint8Array, options?: CallOptions): Call;
   /**
-   * Resolves when a connection is open, dialling one if there is none; rejects as `send` does, with `timeoutMs` only
-   * when that is over.
+   * Resolves when a connection is open, and dials one if there is none. Rejects as `send` does. With `timeoutMs` the
+   * client repeats failed dials, and rejects only after that time.
    *
    * @throws SealwireError ERR_INVALID_ARGUMENT
    */
   connected(options?: ConnectedOptions): Promise<Connection>;
-  /** True when nothing tells who the server is: anyone on the way can be the server. */
+  /** True if the options do not identify the server: anyone on the path can be the server. */
   readonly anonymous: boolean;
   /** The connections that are open now. */
   readonly connections: readonly Connection[];
   /** Counters since the client was made, and gauges. A snapshot. */
   readonly stats: ClientStats;
   /**
-   * Closes every connection in good order: what is in flight finishes within `drainTimeoutMs`. Resolves when
-   * every socket is gone. Idempotent, never rejects.
+   * Closes every connection in good order: calls in flight finish within `drainTimeoutMs`. Resolves when every socket
+   * is gone. Idempotent, never rejects.
    */
   close(): Promise<void>;
   /**
-   * Lets the process end while nothing is under way on the client: idle connections, and pauses between dials, do not
-   * keep it alive any more. What has an end of its own does until then: a dial, a request with a time limit, closing.
+   * Idle connections, and pauses between dials, no longer keep the process alive. An operation that ends by itself
+   * still does: a dial, a request with a time limit, a close.
    */
   unref(): void;
-  /** Takes `unref` back. */
+  /** Reverses `unref`. */
   ref(): void;
   /** `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** The caller waits no more, whatever became of the connection. */
+/** With these errors the caller has stopped waiting, whatever happened to the connection. */
 const endedByCaller: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["ERR_ABORTED", "ERR_REQUEST_TIMEOUT"]);
 
 export class RpcClient implements Client {
@@ -111,7 +113,7 @@ export class RpcClient implements Client {
     return { connections: this.#pool.sockets, ...this.#pool.totals };
   }
 
-  /** As in `stats`, without the rest: the choice among clients asks for it with every call. */
+  /** The same as in `stats`, without the rest: every choice among clients reads it. */
   get inFlightRequests(): number {
     let sum = 0;
     for (const { inFlightRequests } of this.#pool.members) sum += inFlightRequests;
@@ -124,7 +126,7 @@ export class RpcClient implements Client {
     return sum;
   }
 
-  /** A call given now would wait at this side until the server takes more, on every open connection. */
+  /** On every open connection, a call made now would wait until the server gives credit. */
   get lacksCredit(): boolean {
     let anyOpen = false;
     for (const connection of this.#pool.usable) {
@@ -201,13 +203,13 @@ export class RpcClient implements Client {
     return this.#closed;
   }
 
-  /** A call on it has the best chance there is: the connection is open, or the only one. */
+  /** A call on this connection has the best chance: the connection is open, or the only one. */
   #isCertain(connection: RpcConnection): boolean {
     return connection.isOpen || this.#pool.usable.length <= 1;
   }
 
   /**
-   * The call was given to another connection than those that are open, because they were full. If it never opens,
+   * A call went to a connection that was not open, because the open ones were full. If that connection never opens,
    * nothing of the call was sent, and another connection may take it.
    */
   async #orAgain<T>(
@@ -230,7 +232,7 @@ export class RpcClient implements Client {
     }
   }
 
-  /** What `body` is, the connection checks, which throws on anything but bytes. */
+  /** `body` is not checked here. The connection checks it, and throws on anything but bytes. */
   #choose(kind: CallKind, body: Uint8Array | undefined): RpcConnection {
     return this.#pool.choose(kind, body?.byteLength ?? 0);
   }

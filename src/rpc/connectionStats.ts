@@ -4,15 +4,15 @@ import type { SealwireError } from "../base/errors.ts";
 import { channels } from "../core/diagnostics.ts";
 import type { Connection, ConnectionStats } from "./peer.ts";
 
-/** Of all connections since the client or server was made, those that are gone included. */
+/** The counters of all connections since the client or server was made, including closed ones. */
 export interface ConnectionTotals extends ConnectionStats {
-  /** Counter: connections that opened: their peers proved who they are. */
+  /** Counter: connections that opened, so their peers proved who they are. */
   readonly openedConnections: number;
-  /** Counter: connections that ended before they opened: dials and handshakes that failed. */
+  /** Counter: connections that ended before they opened: failed dials and handshakes. */
   readonly failedConnections: number;
 }
 
-/** Everything of all of them. */
+/** The sums of all members. */
 export function sumTotals(all: Iterable<ConnectionTotals>): ConnectionTotals {
   const sum = {
     receivedBytes: 0,
@@ -32,7 +32,7 @@ function names<T extends object>(object: T): (keyof T)[] {
   return Object.keys(object) as (keyof T)[];
 }
 
-/** Keeps the counters of connections that are gone. */
+/** Keeps the counters of closed connections. */
 export class ConnectionLedger {
   #receivedBytes = 0;
   #sentBytes = 0;
@@ -46,12 +46,12 @@ export class ConnectionLedger {
     if (channels.connectionOpen.hasSubscribers) channels.connectionOpen.publish({ connection });
   }
 
-  /** `wasOpen`: it has been counted by `opened`. */
+  /** `wasOpen`: `opened` has counted it. */
   closed(wasOpen: boolean): void {
     if (!wasOpen) this.#failed++;
   }
 
-  /** Tells the subscribers of the channels. Not inside a call of the application. */
+  /** Publishes the close on the diagnostics channel, never inside a call of the application. */
   tellClosed(connection: Connection, error: SealwireError | undefined): void {
     const { connectionClosed, dialFailed, handshakeFailed } = channels;
     const failed = error?.code.startsWith("ERR_DIAL") ? dialFailed : handshakeFailed;
@@ -66,7 +66,7 @@ export class ConnectionLedger {
     this.#droppedReplies += stats.droppedReplies;
   }
 
-  /** The totals, with those of these connections, which are not gone. */
+  /** The totals, including the counters of these open connections. */
   totals(live: Iterable<Connection>): ConnectionTotals {
     let inFlightRequests = 0;
     let pendingBytes = 0;

@@ -7,7 +7,7 @@ import { addressGroups } from "./addressRange.ts";
 import { resolveAddress } from "./servingOptions.ts";
 import type { Address, ServiceRecord } from "./transport.ts";
 
-/** A server, or a name that stands for several: each of its addresses is one. */
+/** A server, or a name that stands for several servers: each of its addresses is an endpoint. */
 export interface Endpoint {
   /** A name or an IP address. Default "127.0.0.1". */
   host?: string;
@@ -16,18 +16,18 @@ export interface Endpoint {
   /** A Unix socket instead of `host` and `port`. */
   path?: string;
   /**
-   * A name of SRV records (RFC 2782) instead, such as "_sealwire._tcp.example.net": they tell hosts, ports, priorities
-   * and weights. `authorize` and known peers go by this name.
+   * A name of SRV records (RFC 2782) instead, such as "_sealwire._tcp.example.net". The records give hosts, ports,
+   * priorities and weights. `authorize` and known peers go by this name.
    */
   srv?: string;
-  /** The static public key of this server, or all that are accepted; in place of the client's `remoteStatic`. */
+  /** The static public key of this server, or several keys that are accepted; replaces the client's `remoteStatic`. */
   remoteStatic?: KeyInput | readonly KeyInput[];
 }
 
 /** Finds endpoints. `signal` aborts when the client is closed or does not wait any more. */
 export type FindEndpoints = (signal: AbortSignal) => readonly Endpoint[] | Promise<readonly Endpoint[]>;
 
-/** Resolves a name to all its addresses (IPv4 and IPv6, in text form), those that are to be tried first in front. */
+/** Resolves a name to all its addresses (IPv4 and IPv6, in text form), in the order in which they should be tried. */
 export type ResolveName = (
   host: string,
   signal: AbortSignal,
@@ -42,8 +42,8 @@ export type ResolveService = (
 /** Options of `connect` for several servers. */
 export interface EndpointsOptions {
   /**
-   * Servers that do the same, in place of `host`, `port` and `path`: a list, or a function that finds them. Names stand
-   * for all their addresses. Asked again when a call comes 30 s after the last answer, or after a failure.
+   * Equivalent servers, in place of `host`, `port` and `path`: a list, or a function that finds them. A name stands for
+   * all its addresses. A call triggers a new lookup 30 s after the last answer, or after a failure.
    */
   endpoints?: readonly Endpoint[] | FindEndpoints;
   /** Resolves the names of `endpoints`. Default: the system's resolver. */
@@ -58,16 +58,16 @@ export const endpointsOptionNames: readonly (keyof EndpointsOptions)[] = [
   "resolveSrv",
 ];
 
-/** Endpoints at most, and addresses in all. */
+/** The most endpoints in a list, and the most addresses in all. */
 export const MOST_ENDPOINTS = 1_024;
 /** Names in DNS are shorter (RFC 1035 section 2.3.4). */
 export const MOST_NAME_CHARACTERS = 255;
 
 /** An endpoint, checked. */
 export interface CheckedEndpoint {
-  /** Undefined: SRV records of `name` tell. */
+  /** Undefined: SRV records of `name` give the addresses. */
   readonly address: Address | undefined;
-  /** "host:port", the path or the name of SRV records, as the application gave it: what `authorize` goes by. */
+  /** "host:port", the path or the name of SRV records, as the application gave it. `authorize` goes by this name. */
   readonly name: string;
   /** Copies. */
   readonly remoteStatic: readonly Uint8Array[] | undefined;
@@ -113,14 +113,14 @@ function serviceName({ srv, host, port, path }: Endpoint): string {
   return srv;
 }
 
-/** What finds the endpoints of a client, and what resolves their names. */
+/** The functions that find a client's endpoints and resolve their names. */
 export interface EndpointSource {
   readonly find: FindChecked;
   readonly resolve: ResolveName;
   readonly resolveSrv: ResolveService;
-  /** Those of a list, which are known now. */
+  /** The endpoints of a list, which are known at once. */
   readonly listed: readonly CheckedEndpoint[];
-  /** Another lookup may find others: it is a function, or there are names. */
+  /** A later lookup may give other endpoints: `endpoints` is a function, or contains names. */
   readonly canChange: boolean;
 }
 

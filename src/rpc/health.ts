@@ -9,7 +9,7 @@ import type { Adapter, Address } from "./transport.ts";
 
 /** Whether a server takes calls: ready until it closes, then draining, then stopped. */
 export type Health = "ready" | "draining" | "stopped";
-/** Told when the health of a server changes. */
+/** Called when the health of a server changes. */
 export type HealthListener = (health: Health) => unknown;
 
 export class HealthReport {
@@ -21,7 +21,7 @@ export class HealthReport {
     this.#onHealth = onHealth;
   }
 
-  /** Before the server listens nobody asks, and "stopped" is right. */
+  /** Before the server listens, nothing reads this, and "stopped" is right. */
   get health(): Health {
     return this.#health ?? "stopped";
   }
@@ -38,7 +38,7 @@ export class HealthReport {
     await this.#probes.listen(adapter, address);
   }
 
-  /** Whether listening for probes keeps the process alive. A probe has an end of its own. */
+  /** Whether listening for probes keeps the process alive. A running probe always does, because it ends by itself. */
   keepAlive(on: boolean): void {
     this.#probes?.keepAlive(on);
   }
@@ -49,7 +49,7 @@ export class HealthReport {
     callListener("onHealth", this.#onHealth, health);
   }
 
-  /** Answers nobody any more. */
+  /** Stops answering probes. */
   async close(): Promise<void> {
     await this.#probes?.close();
   }

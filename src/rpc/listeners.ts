@@ -1,13 +1,13 @@
 // Calls the listeners that an application gave. Whatever a listener throws, rejects with or returns ends here: it must
 // neither reach a connection nor become an unhandled rejection, which would end the process.
 
-/** So many reports of one kind are printed in full within a period; of the others every tenfold number is. */
+/** Within a period, this many reports of one kind are printed in full; of the others only every tenfold number is. */
 const REPORTS_PER_PERIOD = 5;
 const REPORT_PERIOD_MS = 1_000;
 
 /**
- * Says things of one kind on the console, a few a second: what a peer can cause must not cost a line of output for
- * each message. Never throws, whatever is reported and whatever the console is.
+ * Reports errors of one kind on the console, a few a second, because a peer must not be able to cause a line of output
+ * with each message. Never throws, whatever the error and the console are.
  */
 export class ConsoleReport {
   readonly #text: string;
@@ -15,7 +15,7 @@ export class ConsoleReport {
   #reports = 0;
   #nextCount = 10;
 
-  /** @param text what went wrong, as far as it is the same each time */
+  /** @param text the fixed part of the report */
   constructor(text: string) {
     this.#text = text;
   }
@@ -45,7 +45,7 @@ function print(text: string, ...details: unknown[]): void {
     try {
       console.error(text, "with a value that can't be shown");
     } catch {
-      // Nobody is left to tell.
+      // The error can't be reported anywhere.
     }
   }
 }
@@ -62,8 +62,8 @@ function report(name: string, error: unknown): void {
 }
 
 /**
- * Calls `listener`, if there is one. What it throws, or what the promise or thenable that it returned rejects with,
- * is reported once, on the console, since nobody else is left to tell.
+ * Calls `listener`, if there is one. If it throws, or its promise or thenable rejects, the error is reported once on
+ * the console, because no caller could handle it.
  */
 export function callListener<Arguments extends unknown[]>(
   name: string,

@@ -16,11 +16,11 @@ export interface MessageOwner {
   readonly connection: Connection;
   /** Sends the answer; false when the connection is gone. Throws on a bad body. */
   reply(message: IncomingMessage, body: Uint8Array, head: CallHead | undefined): boolean;
-  /** The message is tracked, so that a cancel or the end of the connection finds it. */
+  /** Tracks the message, so that a cancel or the end of the connection finds it. */
   track(message: IncomingMessage): void;
-  /** Nothing can reach it any more, or needs to. */
+  /** The message is no longer tracked. */
   drop(message: IncomingMessage): void;
-  /** Nobody waits for the answer, and its handler is done: the request gets its one end. */
+  /** No caller waits for the answer, and the handler is done: the request gets its one end. */
   endCancelled(message: IncomingMessage): void;
 }
 
@@ -39,19 +39,19 @@ export class IncomingMessage implements Message {
   #answered: boolean;
   #cancelled: SealwireError | undefined = undefined;
   #abort: AbortController | undefined = undefined;
-  /** The owner tracks it; its own note. */
+  /** Whether the owner tracks the message; only the owner changes it. */
   tracked = false;
-  /** Its handler returned a promise that has not settled. */
+  /** The handler returned a promise that has not settled. */
   running = false;
-  /** While it waits for its handler: where, and the credit that it holds. The waiting room's own notes. */
+  /** Where the message waits for its handler, and the credit that it holds. Only the waiting room changes it. */
   waiting: Position<IncomingMessage> | undefined = undefined;
   waitingCost = 0;
-  /** It was answered, and items that were written before are still to be sent: its end is not out yet. */
+  /** The message was answered, but its end is not sent yet: items that were written before go first. */
   answerWaits = false;
-  /** Its handler has returned, or its promise has settled. */
+  /** The handler has returned, or its promise has settled. */
   #finished = false;
 
-  /** The body is bytes [start, end), as a view that is made at first use. */
+  /** The body is bytes [start, end); a view of it is made at first use. */
   constructor(
     owner: MessageOwner,
     sequence: number,
@@ -70,8 +70,8 @@ export class IncomingMessage implements Message {
   }
 
   /**
-   * Makes this the next one-way message with a view as its body, instead of a new object. Only for messages
-   * that nobody may hold: with `messageBodies: "view"` they end when the handler returns.
+   * Turns this object into the next one-way message with a view as its body, which saves a new object. Only for
+   * messages that no handler may keep: with `messageBodies: "view"` they end when the handler returns.
    */
   reuse(bytes: Uint8Array, start: number, end: number): void {
     this.#body = undefined;
@@ -81,25 +81,25 @@ export class IncomingMessage implements Message {
     this.#finished = false;
   }
 
-  /** It waits: its body moves to memory of its own, and is wiped where it was. */
+  /** The message has to wait: its body moves to memory of its own, and the old memory is wiped. */
   moveBody(): void {
     const { bytes, start, end } = this;
     this.reuse(copyOf(bytes, start, end), 0, end - start);
     bytes.fill(0, start, end);
   }
 
-  /** No handler has seen it, and none will. */
+  /** No handler has seen the message or will see it. */
   wipe(): void {
     this.wipeBody();
     this.#call?.incoming?.forget();
   }
 
-  /** Nobody was given its body: who reads it where it lies may wipe it. */
+  /** No code was given the body, so a reader that reads it in place may wipe it. */
   get isUnread(): boolean {
     return this.#body === undefined;
   }
 
-  /** Nobody uses its body any more. A handler that had a view of it may have transferred its memory away. */
+  /** No code uses the body any more. A handler that had a view of it may have transferred its memory away. */
   wipeBody(): void {
     if (this.bytes.length > 0) this.bytes.fill(0, this.start, this.end);
   }
@@ -131,27 +131,27 @@ export class IncomingMessage implements Message {
     return !this.#answered && this.#cancelled === undefined;
   }
 
-  /** Why nobody waits any more; undefined while somebody does. */
+  /** Why no caller waits any more; undefined while one waits. */
   get cancelReason(): SealwireError | undefined {
     return this.#cancelled;
   }
 
-  /** It waits for its end, and its caller announced no chunks. */
+  /** The call is unfinished, and its caller announced no chunks. */
   get streamsNothing(): boolean {
     return !this.#answered && this.#call?.incoming === undefined;
   }
 
-  /** The application has answered it, or it needs no answer any more. */
+  /** The application has answered the message, or no answer is needed any more. */
   get answered(): boolean {
     return this.#answered;
   }
 
-  /** Somebody listens to its signal, or may. */
+  /** Code listens to the message's signal, or may. */
   get hasSignal(): boolean {
     return this.#abort !== undefined;
   }
 
-  /** What a call has beyond a request. */
+  /** The parts of a call that a request does not have. */
   get callParts(): CallParts | undefined {
     return this.#call;
   }
@@ -195,13 +195,13 @@ export class IncomingMessage implements Message {
     return sent;
   }
 
-  /** No answer will follow from here on. */
+  /** No answer will follow. */
   markAnswered(): void {
     this.#answered = true;
     this.#dropIfDone();
   }
 
-  /** The answer that waited is out. */
+  /** The delayed answer has been sent. */
   answerLeft(): void {
     this.answerWaits = false;
     this.#dropIfDone();
@@ -211,7 +211,7 @@ export class IncomingMessage implements Message {
     if (this.tracked && !this.running && !this.answerWaits) this.#owner.drop(this);
   }
 
-  /** Its handler is done. A request without an answer is tracked as long as somebody may ask about it. */
+  /** The handler is done. A request without an answer is tracked as long as its caller may cancel it. */
   finish(keepsUnanswered: boolean): void {
     this.#finished = true;
     this.running = false;
@@ -220,7 +220,7 @@ export class IncomingMessage implements Message {
     else this.#dropIfDone();
   }
 
-  /** Nobody waits any more. */
+  /** No caller waits any more. */
   cancel(reason: SealwireError): void {
     if (this.#cancelled !== undefined) return;
     this.#cancelled = reason;

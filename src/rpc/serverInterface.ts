@@ -6,7 +6,7 @@ import type { ConnectionTotals } from "./connectionStats.ts";
 import type { Health } from "./health.ts";
 import type { Connection } from "./peer.ts";
 
-/** What `Server.stats` gives. */
+/** The type of `Server.stats`. */
 export interface ServerStats extends ConnectionTotals {
   /** Gauge: connections whose sockets are not gone. */
   readonly connections: number;
@@ -26,67 +26,70 @@ export interface ServerStats extends ConnectionTotals {
 
 /** A server that listens; `listen` makes it. */
 export interface Server {
-  /** The TCP port that it listens on (also when 0 was asked for); 0 for a Unix socket. */
+  /** The TCP port of the listener (also if 0 was asked for); 0 for a Unix socket. */
   readonly port: number;
-  /** The path of its Unix socket, if it has one. */
+  /** The path of the listener's Unix socket, if it has one. */
   readonly path: string | undefined;
-  /** True when nothing tells who the clients are, and clients can't tell who the server is. */
+  /** True if the options identify neither the clients nor, to the clients, the server. */
   readonly anonymous: boolean;
   /** The connections that are open now. */
   readonly connections: readonly Connection[];
   /**
-   * Sockets closed since the server started because of a limit of connections, handshakes or waiting sockets, in all
-   * or per address. Silent ones are counted in `droppedSockets`.
+   * Sockets that were closed because of a limit of connections, handshakes or waiting sockets, in all or per address.
+   * Silent sockets are counted in `droppedSockets`.
    */
   readonly refusedConnections: number;
   /**
-   * Sockets closed since the server started, by either side, that had sent no complete first message: too slow
-   * (`handshakeTimeoutMs`), or the oldest of too many (`maxWaitingSockets`), or they left. `onConnectionState` is not
-   * told of them: they were no connections yet.
+   * Sockets that were closed, by either side, before they had sent a complete first message. They were too slow
+   * (`handshakeTimeoutMs`), or the oldest of too many (`maxWaitingSockets`), or their peer closed them.
+   * `onConnectionState` is not called for them, because they were no connections yet.
    */
   readonly droppedSockets: number;
-  /** Sockets now that have sent no complete first message, or wait for a place. */
+  /** Sockets that now wait for a place or have sent no complete first message. */
   readonly waitingSockets: number;
   /** Counters since the server started, and gauges. A snapshot. */
   readonly stats: ServerStats;
   /**
-   * Those of `droppedSockets` that the peer closed without having sent anything itself: health checks that connect and
-   * close, with or without a proxy's header.
+   * Sockets among `droppedSockets` that the peer closed without having sent anything itself: health checks that connect
+   * and close, with or without a proxy's header.
    */
   readonly probes: number;
-  /** Those of `droppedSockets` whose address is trusted with `proxyProtocol`, and that began with something else. */
+  /**
+   * Sockets among `droppedSockets` whose address is trusted with `proxyProtocol`, and which did not begin with a PROXY
+   * header.
+   */
   readonly badProxyHeaders: number;
-  /** "ready" from `listen` to `close`, "draining" from there until every socket is gone, then "stopped". */
+  /** "ready" from `listen` to `close`, then "draining" until every socket is gone, then "stopped". */
   readonly health: Health;
-  /** The TCP port on which the option `health` has probes answered (also when 0 was asked for); 0 without. */
+  /** The TCP port of the HTTP server for probes, option `health` (also if 0 was asked for); 0 without it. */
   readonly healthPort: number;
   /**
-   * Stops accepting and closes every connection in good order: handlers that run, their answers and queued writes
-   * finish within `drainTimeoutMs`. Resolves when every socket is gone. Idempotent, never rejects.
+   * Stops accepting and closes every connection in good order: running handlers, their answers and queued writes finish
+   * within `drainTimeoutMs`. Resolves when every socket is gone. Idempotent, never rejects.
    *
-   * With `graceMs` it serves on for so long, new connections, too, while `health` says that it should get none: those
-   * who send clients here need the time to notice. A call without it, or with a shorter one, cuts it short.
+   * With `graceMs` the server first serves on for that time, including new connections, while `health` is "draining",
+   * so that balancers have time to notice. A further call without `graceMs`, or with a shorter one, ends the grace
+   * earlier.
    *
    * @throws SealwireError ERR_INVALID_ARGUMENT
    */
   close(options?: CloseOptions): Promise<void>;
   /**
-   * Puts other keys in place of all that `listen` or the last `reload` was given: what is left out is none. From here
-   * on handshakes go by them. Connections whose keys are no longer accepted (their psk, the server's static key that
-   * they knew, their own key by `remoteStatic` or `authorize`, which is asked again) are drained; the others stay.
-   * Resolves with the number of those drained when all were looked at. A mistake changes nothing.
+   * Replaces all keys that `listen` or the last `reload` was given; a key that is left out is removed. Later handshakes
+   * use the new keys. A connection is drained if its keys are no longer accepted: its psk, the server's static key that
+   * it knew, or the client's own key by `remoteStatic` or `authorize`, which is called again. The others stay. Resolves
+   * with the number of drained connections when all have been checked. A mistake changes nothing.
    *
-   * @throws SealwireError ERR_INVALID_ARGUMENT, also where the keys would make the server anonymous, or had to stay with
-   *   the option `handshake`; ERR_CLOSED. All as rejections.
+   * @throws SealwireError as rejections: ERR_INVALID_ARGUMENT, also if the keys would make the server anonymous, or the
+   *   server has the option `handshake`; ERR_CLOSED.
    */
   reload(keys: ReloadedKeys): Promise<number>;
   /**
-   * Lets the process end while nothing is under way on the server: neither listening (for health probes, too) nor idle
-   * connections keep it alive any more. What has an end of its own does until then: a handshake, a request with a time
-   * limit, closing.
+   * Listening (for health probes, too) and idle connections no longer keep the process alive. An operation that ends by
+   * itself still does: a handshake, a request with a time limit, a close.
    */
   unref(): void;
-  /** Takes `unref` back. */
+  /** Reverses `unref`. */
   ref(): void;
   /** `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;

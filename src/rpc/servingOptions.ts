@@ -1,5 +1,5 @@
-// Options of servers beside their limits: what they listen on, what stands in front of them, and who is told how they
-// are.
+// Options of servers in addition to their limits: the address to listen on, trusted proxies, and reports about their
+// health.
 
 import { invalidArgument } from "../base/errors.ts";
 import { checkOptionNames, functionOption, integerOption, MAX_MS } from "../base/options.ts";
@@ -8,37 +8,42 @@ import type { HealthListener } from "./health.ts";
 import { type AllowStat, resolveStat } from "./statMethod.ts";
 import type { Address, ListenAddress } from "./transport.ts";
 
-/** Whose PROXY headers a server believes. */
+/** The proxies whose PROXY headers a server believes. */
 export interface ProxyProtocolOptions {
   /**
-   * Who is believed: IP addresses, ranges like "10.0.0.0/8", and "unix" for peers on a Unix socket. Sockets of these
-   * have to begin with a header (PROXY protocol version 1 or 2); those of others begin with the handshake, as ever.
+   * The trusted proxies: IP addresses, ranges like "10.0.0.0/8", and "unix" for peers on a Unix socket. Sockets from
+   * these must begin with a header (PROXY protocol version 1 or 2). All other sockets begin with the handshake.
    */
   trusted: readonly string[];
 }
 
 /** Options of `listen` for servers behind balancers, in several processes, or under a supervisor. */
 export interface ServingOptions {
-  /** Several processes listen on one port and the system spreads connections. ERR_UNSUPPORTED where it can't. */
+  /**
+   * Several processes listen on one port, and the system distributes connections. ERR_UNSUPPORTED if the system can't.
+   */
   reusePort?: boolean;
   /** A listening socket that the process inherited (systemd: 3 and up), in place of `host`, `port` and `path`. */
   fd?: number;
-  /** A proxy in front tells the addresses of the clients; limits, `authorize` and `remoteAddress` go by them. */
+  /** A proxy in front reports the addresses of the clients; limits, `authorize` and `remoteAddress` use them. */
   proxyProtocol?: ProxyProtocolOptions;
   /**
-   * A connection that was open for so long, a tenth more or less by chance, is closed in good order, so that its client
-   * dials again: it finds new servers, and the session gets fresh secrets. At least 1,000. Default: no limit. Not with
-   * protocol v1, which can't say that it closes.
+   * A connection that has been open for this time, a tenth more or less by chance, is closed in good order. Its client
+   * then dials again and finds new servers, and the new session gets fresh secrets. At least 1,000. Default: no limit.
+   * Not with protocol v1, which can't announce a close.
    */
   maxConnectionAgeMs?: number;
-  /** Where a tiny HTTP server answers health probes: a port or Unix socket of its own. Default: nowhere. */
+  /** The address of a small HTTP server for health probes: a port or Unix socket of its own. Default: none. */
   health?: { readonly host?: string; readonly port: number } | { readonly path: string };
-  /** Told "ready", "draining", "stopped", each once. What it throws or rejects with goes to `console.error`. */
+  /**
+   * Called with "ready", "draining" and "stopped", once each. An error that it throws or rejects with goes to
+   * `console.error`.
+   */
   onHealth?: HealthListener;
   /**
-   * Who may ask for this server's counters with `sealwire stat`: `true` for every peer that the handshake proved, or a
-   * function. Refused with ERR_UNAUTHORIZED otherwise. Not with protocol v1. Default false: nobody, and such calls are
-   * the application's.
+   * Who may read this server's counters with `sealwire stat`: `true` for every peer that the handshake authenticated,
+   * or a function. Other peers get ERR_UNAUTHORIZED. Not with protocol v1. Default false: nobody may, and such calls go
+   * to the application.
    */
   stat?: boolean | AllowStat;
 }
@@ -80,7 +85,7 @@ export function resolveAddress(options: Where, lowestPort: number): Address {
   return { host, port: integerOption("port", port, lowestPort, 65_535) };
 }
 
-/** What a server listens on. */
+/** The address that a server listens on. */
 export function resolveListenAddress(options: ServingOptions & Where): ListenAddress {
   const { fd, reusePort = false, host, port, path } = options;
   if (typeof reusePort !== "boolean") throw invalidArgument("reusePort", "a boolean");
@@ -93,9 +98,9 @@ export function resolveListenAddress(options: ServingOptions & Where): ListenAdd
   return { fd: integerOption("fd", fd, 0, MOST_DESCRIPTORS) };
 }
 
-/** The options that say how a server lives, checked. */
+/** The options of a server's life, checked. */
 export interface Serving {
-  /** Who tells addresses of others. */
+  /** The trusted proxies. */
   readonly proxies: AddressRanges | undefined;
   /** 0: no limit. */
   readonly maxConnectionAgeMs: number;
@@ -105,7 +110,7 @@ export interface Serving {
 }
 
 /**
- * @param canDrain the protocol can say that a connection ends
+ * @param canDrain whether the protocol can announce the end of a connection
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option.
  */
 export function resolveServing(options: ServingOptions, canDrain: boolean): Serving {

@@ -2,14 +2,15 @@
 
 import type { Client } from "./client.ts";
 
-/** The part of a client that calls. `connected` gives the connection that a call would go to now. */
+/** The calling methods of a client. `connected` resolves with the connection that a call would take now. */
 export type Caller = Pick<Client, "send" | "sendNoWait" | "request" | "call" | "connected">;
 
 /** A client with the option `endpoints`. */
 export interface StickyClient extends Client {
   /**
-   * Calls that go to the same endpoint for the same key, as long as it works, from every client that knows the same
-   * endpoints (rendezvous hashing). When one fails, only its own keys go elsewhere.
+   * Returns a caller whose calls all go to the same endpoint, as long as that endpoint works. Every client with the
+   * same endpoints chooses the same one for a key (rendezvous hashing). When an endpoint fails, only its own keys go
+   * elsewhere.
    *
    * @throws SealwireError ERR_INVALID_ARGUMENT
    */

@@ -1,7 +1,7 @@
-// The seam between RPC and sockets. Adapters implement it; nothing in rpc/ imports an adapter.
+// The interface between RPC and sockets. Adapters implement it; nothing in rpc/ imports an adapter.
 //
 // All callbacks (events, accept, defer, yieldToEventLoop) run in the asynchronous context in which the library was
-// loaded (core/eventLoop.ts), never in that of the request of the application that happened to dial, write or close.
+// loaded (core/eventLoop.ts). They never run in the context of the call that happened to dial, write or close.
 
 /** Where to connect to or listen on: TCP, or a Unix socket. */
 export type Address =
@@ -12,7 +12,7 @@ export type Address =
 export type ListenAddress =
   | (Address & { readonly fd?: undefined; readonly reusePort?: boolean })
   | {
-      /** A listening socket that the process inherited, of TCP or a Unix socket. */
+      /** A listening socket (TCP or Unix) that the process inherited. */
       readonly fd: number;
       readonly path?: undefined;
       readonly host?: undefined;
@@ -30,104 +30,105 @@ export interface Transport {
   /** The peer's address in text form; empty where there is none (Unix sockets). */
   readonly remoteAddress: string;
   /**
-   * Writes all of `bytes`. One write at a time. True: the kernel has them. False: `onWritten` will say when, or
-   * `onClose` that it never will.
+   * Writes all of `bytes`; one write at a time. True: the kernel has them. False: `onWritten` follows when it has them,
+   * or `onClose` if it never will.
    */
   write(bytes: Uint8Array): boolean;
   /**
-   * Bytes of the pending write that the kernel has not taken; 0 without one. When this falls between two calls, the
-   * peer is slow, not dead.
+   * Bytes of the pending write that the kernel has not taken; 0 without a pending write. If this value falls between
+   * two calls, the peer is slow, not dead.
    *
-   * A kernel takes more only when it has room. Linux says so when a third of its send buffer (up to 4 MiB) is free,
-   * and Node and Deno write only then: with full buffers, a peer that reads steadily shows once per 1.4 MB. Bun writes
-   * whenever this is called, and sees every packet that the peer acknowledged. In Node on other runtimes, whole
-   * writes are seen.
+   * A kernel takes bytes only when it has room. Linux reports room when a third of its send buffer (up to 4 MiB) is
+   * free, and Node and Deno write only then. So with full buffers a steady reader shows progress once per 1.4 MB. Bun
+   * writes whenever this is called, and sees every packet that the peer acknowledges. The emulations of node:net on
+   * other runtimes show progress only in whole writes.
    */
   unwrittenBytes(): number;
   pause(): void;
   resume(): void;
-  /** Sends the end of the stream after what was written; reading goes on. */
+  /** Sends the end of the stream after all written bytes. Reading goes on. */
   end(): void;
-  /**
-   * Whether the socket keeps the process alive; a new one does. Where this is missing, nothing is changed.
-   */
+  /** Whether the socket keeps the process alive; a new socket does. Optional: without it nothing changes. */
   keepAlive?(on: boolean): void;
-  /** Closes at once, unsent bytes are lost. `onClose` follows, in a later turn, if it was not called yet. */
+  /** Closes at once; unsent bytes are lost. `onClose` follows in a later turn, if it was not called yet. */
   destroy(): void;
 }
 
-/** What a socket tells its connection. Never called from inside a `Transport` method. */
+/** The events that a socket reports to its connection. Never called from inside a `Transport` method. */
 export interface TransportEvents {
   /** `length` bytes are in linear memory at RECEIVE_BUFFER; they are valid during the call. */
   onReceiveBuffer(length: number): void;
-  /** Bytes somewhere else, valid during the call. */
+  /** The bytes are outside of RECEIVE_BUFFER, valid during the call. */
   onData(bytes: Uint8Array): void;
   /** The pending write is complete. */
   onWritten(): void;
   /** The peer sent the end of its stream. */
   onEnd(): void;
-  /** The socket is gone and holds no memory of ours. Exactly once, last. `error` as the runtime gave it. */
+  /**
+   * The socket is gone and uses no memory of this library. Called exactly once, as the last event. `error` is the
+   * runtime's.
+   */
   onClose(error?: unknown): void;
 }
 
 /**
- * Events of a socket that this side dials: first `onConnected`, or `onClose` when it fails, with an ERR_DIAL_FAILED that
- * names the address and the runtime's reason.
+ * The events of a socket that this side dials. The first event is `onConnected`; if the dial fails it is `onClose` with
+ * an ERR_DIAL_FAILED that names the address and the runtime's reason.
  */
 export interface DialEvents extends TransportEvents {
   onConnected(transport: Transport): void;
 }
 
 export interface Listener {
-  /** The real port (also when 0 was asked for); 0 for a Unix socket. */
+  /** The real port (also if 0 was asked for); 0 for a Unix socket. */
   readonly port: number;
   /**
-   * How often no connection could be accepted, or one was turned away at once, because the process had no file
-   * descriptor left. Node's kernel library turns connections away itself and tells nobody: there it stays 0.
+   * How often accepting failed, or a connection was turned away at once, because the process had no file descriptor
+   * left. Node's libuv turns connections away without a report, so in Node this stays 0.
    */
   readonly acceptFailures: number;
-  /** Whether listening keeps the process alive; it does from the beginning. */
+  /** Whether listening keeps the process alive; at first it does. */
   keepAlive?(on: boolean): void;
-  /** Stops accepting. Sockets that were accepted live on. */
+  /** Stops accepting. Accepted sockets stay open. */
   close(): Promise<void>;
 }
 
-/** An SRV record (RFC 2782), as `resolveSrv` of node:dns gives it. */
+/** An SRV record (RFC 2782) in the form of `resolveSrv` of node:dns. */
 export interface ServiceRecord {
   /** The host: a name, or an IP address. */
   readonly name: string;
   /** 1 to 65,535. */
   readonly port: number;
-  /** 0 to 65,535: those with the lowest number are used as long as one of them works. */
+  /** 0 to 65,535: the records with the lowest number are used as long as one of them works. */
   readonly priority: number;
-  /** 0 to 65,535: the share of the calls that it gets among those of its priority. */
+  /** 0 to 65,535: the share of calls among the records of the same priority. */
   readonly weight: number;
 }
 
-/** What a runtime offers. */
+/** The features of a runtime's sockets. */
 export interface Adapter {
   /** "node", "bun" or "deno". */
   readonly name: string;
-  /** Starts to dial. The returned function gives up; `onClose` then follows if `onConnected` was not called. */
+  /** Starts to dial. The returned function cancels; then `onClose` follows if `onConnected` was not called. */
   dial(address: Address, events: DialEvents): () => void;
   /**
-   * Rejects with ERR_LISTEN_FAILED, `cause` the runtime's error, when the address can't be bound; with ERR_UNSUPPORTED
-   * where `reusePort` is asked for and this runtime or system can't.
+   * Rejects with ERR_LISTEN_FAILED if the address can't be bound; `cause` is the runtime's error. Rejects with
+   * ERR_UNSUPPORTED if `reusePort` is asked for and this runtime or system can't share ports.
    */
   listen(address: ListenAddress, accept: (transport: Transport) => TransportEvents): Promise<Listener>;
   /**
-   * All addresses of a name, IPv4 and IPv6 in text form, those that the system would try first in front. Left out:
-   * names can't be resolved.
+   * All addresses of a name, IPv4 and IPv6 in text form, in the order in which the system would try them. Without this
+   * member names can't be resolved.
    */
   resolve?(host: string): Promise<string[]>;
-  /** The SRV records of a name. Left out: they can't be looked up. */
+  /** The SRV records of a name. Without this member they can't be looked up. */
   resolveService?(name: string): Promise<ServiceRecord[]>;
   /** Runs `callback` when the current turn ends: after the promise reactions that are already due. */
   defer(callback: () => void): void;
   /**
-   * Runs `callback` after the runtime has polled its sockets once, and due timers ran: what lay in the kernel when
-   * this was called has been handed out. For work that would otherwise keep the event loop in one turn. Takes 2–8 µs
-   * in Node and Bun, 1–2 ms in Deno.
+   * Runs `callback` after the runtime has polled its sockets once and due timers ran: bytes that were in the kernel at
+   * the time of this call have been delivered. For work that would otherwise keep the event loop in one turn. It is
+   * much slower in Deno than in Node and Bun.
    */
   yieldToEventLoop(callback: () => void): void;
 }

@@ -11,7 +11,7 @@ import { speaksTyped, type TypedHead, What } from "./typedHead.ts";
 /**
  * The value of an answer.
  *
- * @throws RpcError that the answer says, ERR_BAD_ANSWER, ERR_CODEC
+ * @throws RpcError the error in the answer, ERR_BAD_ANSWER, ERR_CODEC
  */
 export function readAnswer(codec: Codec, name: string, head: TypedHead | null, body: Uint8Array): unknown {
   requireValue(codec, name, head, body, 0, body.length);
@@ -23,7 +23,7 @@ export function readAnswer(codec: Codec, name: string, head: TypedHead | null, b
   }
 }
 
-/** The same for an answer in bytes [start, end), which are lent, by the codec's own reader. */
+/** The same for an answer in bytes [start, end), whose memory is reused afterwards, with the codec's own reader. */
 export function readAnswerAt(
   codec: Codec,
   read: BodyReader,
@@ -42,7 +42,7 @@ export function readAnswerAt(
   }
 }
 
-/** Throws unless the answer whose body is bytes [start, end) is a value that this codec reads. */
+/** Throws unless bytes [start, end) are the body of a value that this codec reads. */
 function requireValue(
   codec: Codec,
   name: string,
@@ -82,7 +82,7 @@ function unreadable(error: unknown, name: string): Error {
   return receivedError("ERR_BAD_ANSWER", text, undefined, name);
 }
 
-/** What an error of the connection is to the caller of a method: the same, with the method's name. */
+/** An error of the connection for the caller of a method: the same error, with the method's name in front. */
 export function named(error: SealwireError, name: string): SealwireError;
 export function named(error: unknown, name: string): unknown;
 export function named(error: unknown, name: string): unknown {
@@ -91,7 +91,7 @@ export function named(error: unknown, name: string): unknown {
   return new SealwireError(code, `${name}: ${message}`, { cause: error, remoteCode, notBegun, data });
 }
 
-/** Rejects with it. */
+/** Rejects with the error. */
 export function failed(error: unknown, name: string): never {
   throw named(error, name);
 }

@@ -1,4 +1,4 @@
-// Answers of a server in one codec: values, and what is said instead of one.
+// Writes the answers of a server in one codec: values and errors.
 
 import { isSealwireError, type SealwireError } from "../base/errors.ts";
 import { wipe } from "../core/wipe.ts";
@@ -32,12 +32,12 @@ import {
 import { findStreams, isStream, withoutStreams, withStream } from "./valueStreams.ts";
 
 const NO_BYTES: Uint8Array = new Uint8Array(0);
-/** A wrapper that stands in its place may keep a body. */
+/** A wrapper in place of a message may keep a body. */
 const { reply: copyingReply } = IncomingMessage.prototype;
 
 export class AnswerWriter {
   readonly codec: Codec;
-  /** For messages that copy what they are given, and for all others. */
+  /** Two lenders: one for messages that copy their bodies, one for all others. */
   readonly #lender: BodyLender;
   readonly #keeping: BodyLender;
   readonly #read: BodyReader | undefined;
@@ -59,7 +59,7 @@ export class AnswerWriter {
     this.#error = prepareTypedHead(codec, What.error);
   }
 
-  /** Calls with this head are in this codec. */
+  /** Whether calls with this head are in this codec. */
   reads(head: TypedHead): boolean {
     const { contentType, version } = this.codec;
     return speaksTyped(head) && head.contentType === contentType && head.codecVersion === version;
@@ -68,7 +68,7 @@ export class AnswerWriter {
   // ---- What came ----------------------------------------------------------------------------------------
 
   /**
-   * The arguments of a call. `owner` is asked for one if there are streams among them.
+   * The arguments of a call. Reads `owner` only if there are streams among them.
    *
    * @throws RpcError ERR_BAD_INPUT, ERR_NO_STREAM
    */
@@ -79,7 +79,7 @@ export class AnswerWriter {
     return args;
   }
 
-  /** Wipes the body, unless it was given to somebody before, who may keep it. */
+  /** Wipes the body, unless other code got it before and may keep it. */
   #decodeOnce(message: Message): unknown {
     if (!(message instanceof IncomingMessage && message.isUnread)) return this.#decode(message.body);
     try {
@@ -119,7 +119,7 @@ export class AnswerWriter {
 
   // ---- What is sent -------------------------------------------------------------------------------------
 
-  /** Answers with a value that has no streams. Throws what the codec or the connection does. */
+  /** Answers with a value that has no streams. Throws the errors of the codec and the connection. */
   value(message: Message, value: unknown, idempotent: boolean): void {
     const lender = message.reply === copyingReply ? this.#lender : this.#keeping;
     const body = value === undefined ? NO_BYTES : lender.encode(value);
@@ -130,7 +130,7 @@ export class AnswerWriter {
     }
   }
 
-  /** Answers with a value, whatever streams it has. `owner` is asked for one if it has some. */
+  /** Answers with a value that may have streams. Reads `owner` only if it has some. */
   result(message: Message, value: unknown, idempotent: boolean, owner: ScopeOwner): void {
     if (isStream(value)) return this.#withStreams(message, value, idempotent, owner.scope);
     try {
@@ -170,15 +170,15 @@ export class AnswerWriter {
     }
   }
 
-  /** Answers that the call is not for this side. Whoever serves has nothing to do about it. */
+  /** Answers that this side does not serve the call. The server's application is not told. */
   refuse(message: Message, error: Error): void {
     const parts = partsOfError(error);
     if (parts !== undefined) this.sendError(message, parts);
   }
 
   /**
-   * Answers with what was thrown, as far as it is the caller's business. What is not is thrown again, for the core to
-   * tell `onHandlerError`.
+   * Answers with the part of a thrown error that the caller may see. An error that the caller must not see is thrown
+   * again, so that the core reports it to `onHandlerError`.
    */
   error(message: Message, thrown: unknown, method: string): void {
     const parts = partsOfError(thrown);
@@ -197,13 +197,13 @@ export class AnswerWriter {
     return { code, message, data: this.#exposeStacks ? { stack: stackOf(thrown) } : undefined };
   }
 
-  /** Answers with an error; without its data if they can't be sent, which then is thrown. */
+  /** Answers with an error. If its data can't be sent, it answers without data and throws that error. */
   sendError(message: Message, parts: ErrorParts): void {
     if (!message.expectsReply) return;
     try {
       this.#replyError(message, parts);
     } catch (error) {
-      // Its data can't be sent: the rest can.
+      // The data can't be sent; the code and the text can.
       if (message.expectsReply) this.#replyError(message, { ...parts, data: undefined });
       throw error;
     }
@@ -220,7 +220,7 @@ export class AnswerWriter {
   }
 }
 
-/** Errors of what a method gave, not of what it did. */
+/** Errors of a method's result, not of its work. */
 const badAnswers: ReadonlySet<SealwireError["code"]> = new Set(["ERR_ENCODE", "ERR_MESSAGE_TOO_LARGE"]);
 const MAX_STACK_LENGTH = 4_096;
 

@@ -3,26 +3,26 @@
 import { encodeKey } from "../protocol/noise/keys.ts";
 import type { Connection, Message } from "../rpc/peer.ts";
 
-/** What a handler is told of its call. */
+/** The information that a handler gets about its call. */
 export interface CallContext {
   /** The method's name, with dots. */
   readonly method: string;
-  /** The peer's static key as `encodeKey` writes it (43 characters); undefined where the handshake proved none. */
+  /** The peer's static key as `encodeKey` writes it (43 characters); undefined if the handshake proved none. */
   readonly peerKey: string | undefined;
-  /** The connection that the call came on; `typed(context.connection)` calls the peer. */
+  /** The connection on which the call came; `typed(context.connection)` calls the peer. */
   readonly connection: Connection;
   /**
-   * Aborts when nobody waits any more: the caller aborted or left the last stream of the answer, its deadline has passed,
-   * or the connection is gone. Pass it on to what the handler does.
+   * Aborts when no caller waits any more: the caller aborted or left the last stream of the answer, its deadline has
+   * passed, or the connection is gone. Pass it on to the work that the handler starts.
    */
   readonly signal: AbortSignal;
-  /** Milliseconds that the caller still waits; undefined where it does not say. Never below 0. */
+  /** Milliseconds that the caller still waits; undefined if the caller gave no time limit. Never below 0. */
   readonly remainingMs: number | undefined;
   /** The caller's W3C `traceparent`. */
   readonly traceParent: string | undefined;
-  /** A one-way call: nobody gets an answer. */
+  /** True for a one-way call, which has no answer. */
   readonly isOneWay: boolean;
-  /** For interceptors to leave something for each other and for the handler. Made at first use, without a prototype. */
+  /** Interceptors store values here for each other and for the handler. Made at first use, without a prototype. */
   readonly state: Record<PropertyKey, unknown>;
 }
 
@@ -87,7 +87,7 @@ export class ServedCall implements CallContext {
     return this.#state;
   }
 
-  /** Nobody takes what the call still gives. */
+  /** No caller takes the rest of the call's results. */
   abandon(reason: unknown): void {
     if (this.#over !== undefined) return;
     this.#over = { reason };

@@ -36,7 +36,7 @@ export class CallInProgress {
     return this.#context;
   }
 
-  /** What belongs to its streams; made when there are some. */
+  /** The scope of the call's streams; made when there are some. */
   get scope(): ServedScope {
     this.#scope ??= new ServedScope(this.#entry.name, this.#context);
     return this.#scope;
@@ -47,7 +47,7 @@ export class CallInProgress {
     return this.#writer.readArguments(this.#message, head, this);
   }
 
-  /** What the method gives: its result or a promise of it. */
+  /** Runs the method. Returns its result or a promise of it. */
   run(args: unknown[], what: number): unknown {
     const { plain, owner, definition, name } = this.#entry;
     if (plain === undefined) return this.#runMethod(definition!, args);
@@ -68,12 +68,12 @@ export class CallInProgress {
     return input.then((value) => (this.#isWanted ? handler(value, context) : undefined));
   }
 
-  /** Nobody gave up on the call while its input was checked. */
+  /** The caller did not give up while its input was checked. */
   get #isWanted(): boolean {
     return this.#message.expectsReply || this.context.isOneWay;
   }
 
-  /** Answers with the result, or with what it rejects with. Returns a promise if it has to be waited for. */
+  /** Answers with the result, or with its rejection. Returns a promise if the result is one. */
   settle(result: unknown): unknown {
     if (typeof result !== "object" || result === null) {
       if (typeof result !== "function") return this.#finish(result);
@@ -113,7 +113,7 @@ export class CallInProgress {
     this.#scope?.answered();
   }
 
-  /** Answers with what was thrown; throws what is nobody's business but this side's. */
+  /** Answers with a thrown error. Throws the error again if the caller must not see it. */
   fail(error: unknown): unknown {
     try {
       return this.#answerError(error);
@@ -156,11 +156,11 @@ function dropStreams(value: unknown, codec: Codec): void {
   try {
     for (const { stream } of findStreams(value) ?? []) void new Producer(stream, codec).leave();
   } catch {
-    // Of a getter or a proxy, in what nobody gets.
+    // A getter or a proxy in the dropped value threw.
   }
 }
 
-/** What stands for options that were left out. */
+/** A value in place of omitted options. */
 function isNothing(value: unknown): boolean {
   if (value === undefined || value === null) return true;
   return typeof value === "object" && Object.keys(value).length === 0;
@@ -171,7 +171,7 @@ function optionsForPlain(name: string): Error {
   return ownError("ERR_BAD_INPUT", text, { issues: [] });
 }
 
-/** What a method gave is not what its own schema says: the caller learns that, the rest is this side's business. */
+/** The result does not match the method's own schema. The caller learns only that; the issues stay at this side. */
 function badAnswer(issues: readonly SchemaIssue[]): Error {
   return new SealwireError("ERR_ENCODE", `the answer is not what its schema says${issueText(issues)}`);
 }

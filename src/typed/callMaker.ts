@@ -24,9 +24,9 @@ const NO_BYTES = new Uint8Array(0);
 export class CallMaker {
   readonly caller: TypedCaller;
   readonly codec: Codec;
-  /** Of the caller, if it is this package's own. */
+  /** Of the caller object, if it is this package's own. */
   readonly #copying: CopyingFunctions | undefined;
-  /** For functions that copy what they are given, and for all others. */
+  /** Two lenders: one for functions that copy their bodies, one for all others. */
   readonly #lender: BodyLender;
   readonly #keeping: BodyLender;
   readonly #use: readonly Interceptor<MadeCallInfo>[];
@@ -40,7 +40,7 @@ export class CallMaker {
     this.#use = use;
   }
 
-  /** Everything that can go wrong rejects. */
+  /** Every failure rejects. */
   call(
     target: RemoteTarget,
     args: unknown[],
@@ -70,7 +70,7 @@ export class CallMaker {
   ): Promise<unknown> {
     for (const arg of args) if (isStream(arg)) return this.#makeStreaming(target, args, what, options, info);
     const isPlain = options === undefined;
-    // Whoever traces a request is told of its answer, too.
+    // A subscriber that traces a request gets its answer, too.
     const isAlone = this.#isOwn && !tracesRequests();
     let call: Call;
     try {
@@ -169,7 +169,7 @@ export class CallMaker {
     }
   }
 
-  /** The value of an answer. Throws the error that it says, or why it is none. */
+  /** The value of an answer. Throws the error in the answer, or ERR_BAD_ANSWER. */
   #read(
     target: RemoteTarget,
     call: Call,

@@ -35,7 +35,7 @@ export function checkCodecs(given: Codec | readonly Codec[] | undefined): readon
 
 let usual: Codec | undefined;
 
-/** The codec of whoever names none. */
+/** The codec of a side that names none. */
 export function defaultCodec(): Codec {
   usual ??= jsonCodec();
   return usual;

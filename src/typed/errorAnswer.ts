@@ -1,5 +1,5 @@
-// The body of an answer that says why there is none: u8 n ‖ code (ASCII) ‖ u16be m ‖ text (UTF-8) ‖ data. Code and text
-// are the same in every codec, so that a peer without this side's codec still reads them.
+// The body of an answer that is an error: u8 n ‖ code (ASCII) ‖ u16be m ‖ text (UTF-8) ‖ data. Code and text are the
+// same in every codec, so that a peer without this side's codec still reads them.
 
 import { viewOf } from "../core/bytes.ts";
 import { decodeText, encodeText } from "../core/text.ts";
@@ -36,7 +36,7 @@ export function encodeErrorAnswer(lender: BodyLender, { code, message, data }: E
   return body;
 }
 
-/** The error that a caller gets. `codec`: undefined if data can't be read, being of another codec. */
+/** The error that a caller gets. `codec` is undefined if the data is of another codec and can't be read. */
 export function decodeErrorAnswer(body: Uint8Array, codec: Codec | undefined, method: string): RpcError {
   const codeEnd = 1 + (body[0] ?? 0);
   const textEnd = codeEnd + 2 + (((body[codeEnd] ?? 0) << 8) | (body[codeEnd + 1] ?? 0));
@@ -50,13 +50,13 @@ export function decodeErrorAnswer(body: Uint8Array, codec: Codec | undefined, me
     try {
       data = codec.decode(viewOf(body, textEnd, body.length));
     } catch {
-      // The error itself matters more than what was to be said about it.
+      // The error matters more than its data.
     }
   }
   return receivedError(code, text, data, method);
 }
 
-/** The code of the error that a call's answer stands for; undefined where it is none, or no typed answer. */
+/** The code of the error in a call's answer; undefined if the answer is no error, or no typed answer. */
 export function codeOfAnswer(call: Call, body: Uint8Array): string | undefined {
   const head = headOfAnswer(call);
   if (head === null || !speaksTyped(head) || head.what !== What.error) return undefined;

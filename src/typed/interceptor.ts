@@ -8,9 +8,9 @@ import type { RemoteOptions } from "./remote.ts";
 export interface ServedCallInfo {
   /** The method's name, with dots. */
   readonly method: string;
-  /** What the caller sent, before any schema has seen it. */
+  /** The arguments as the caller sent them, before a schema has checked them. */
   readonly args: readonly unknown[];
-  /** Who calls, and what goes with it. */
+  /** The context of the call. */
   readonly context: CallContext;
 }
 
@@ -18,21 +18,21 @@ export interface ServedCallInfo {
 export interface MadeCallInfo {
   /** The method's name, with dots. */
   readonly method: string;
-  /** What is sent. */
+  /** The arguments that are sent. */
   readonly args: readonly unknown[];
-  /** How it is called. What is changed here holds for the next `next()`. */
+  /** The options of the call. A change applies to the next `next()`. */
   options: RemoteOptions;
   /** A one-way call: it resolves with undefined once it has left. */
   readonly isOneWay: boolean;
-  /** Its server has said, with an earlier answer, that it may be called again when nobody knows whether it ran. */
+  /** An earlier answer of the server said that the method may run again even if nobody knows whether it ran. */
   readonly isIdempotent: boolean;
-  /** Its arguments had streams, when it was made first: it can't be made again. */
+  /** The arguments had streams when the call was made first, so it can't be made again. */
   readonly hasStreams: boolean;
 }
 
 /**
- * Runs around a call: `(call, next) => next()`. It gives what `next()` gave, or something else, or throws. What stands
- * first in `use` is outermost.
+ * Runs around a call: `(call, next) => next()`. It returns the value of `next()` or another value, or throws. The first
+ * one of `use` is outermost.
  */
 export type Interceptor<Call> = (call: Call, next: () => Promise<unknown>) => unknown;
 

@@ -1,4 +1,4 @@
-// A method that takes one input, checked by a schema, and is told of its call.
+// A method takes one input, which a schema checks, and the context of its call.
 
 import { invalidArgument } from "../base/errors.ts";
 import { checkOptionNames } from "../base/options.ts";
@@ -8,23 +8,23 @@ import type { InputOf, OutputOf, StandardSchema } from "./standardSchema.ts";
 /** Schemas of the data of a method's errors, by code. */
 export type ErrorSchemas = Readonly<Record<string, StandardSchema>>;
 
-/** What else a method says of itself. */
+/** Further properties of a method. */
 export interface MethodOptions<
   Answer extends StandardSchema = StandardSchema,
   Errors extends ErrorSchemas = ErrorSchemas,
 > {
-  /** Checks what the handler gives, before it is sent; ERR_BAD_ANSWER if it is not that. Not for streams. */
+  /** Checks the handler's result before it is sent; ERR_BAD_ANSWER if it does not match. Not for streams. */
   answer?: Answer;
-  /** The errors that the handler throws as RpcError, by code; their data go through these schemas. */
+  /** The errors that the handler throws as RpcError, by code. Their data pass through these schemas. */
   errors?: Errors;
   /**
-   * Running it twice does no more than running it once: `retry` may call it again where nobody knows whether it ran.
-   * Default false.
+   * Running the method twice has the same effect as running it once. `retry` may call it again if nobody knows whether
+   * it ran. Default false.
    */
   idempotent?: boolean;
 }
 
-/** What `method` makes. */
+/** The result of `method`. */
 export interface Method<Input, Result, Errors> {
   /** For types only. */
   readonly "~types"?: { readonly input: Input; readonly result: Result; readonly errors: Errors };
@@ -36,10 +36,10 @@ export type NoErrors = Readonly<Record<never, StandardSchema>>;
 export type ErrorData<Errors extends ErrorSchemas> = {
   readonly [Code in keyof Errors]: OutputOf<Errors[Code]>;
 };
-/** What a handler may return where `Value` is sent. */
+/** The values that a handler may return to send `Value`. */
 export type Returned<Value> = Value | Promise<Value>;
 
-/** What is known of a method where it is served. */
+/** The definition of a method on its server. */
 export interface MethodDefinition {
   readonly schema: StandardSchema | undefined;
   readonly handler: (input: unknown, context: CallContext) => unknown;
@@ -50,14 +50,15 @@ export interface MethodDefinition {
 
 const definitions = new WeakMap<object, MethodDefinition>();
 
-/** What `method` was told; undefined for everything that it did not make. */
+/** The definition that `method` got; undefined for objects that it did not make. */
 export function definitionOf(made: object): MethodDefinition | undefined {
   return definitions.get(made);
 }
 
 /**
- * A method with one input and a context: `method(schema, (input, context) => …)`. The input is what the schema made of
- * what the caller sent; the context is of this side alone. Without a schema the input is whatever the caller sent.
+ * Makes a method with one input and a context: `method(schema, (input, context) => …)`. The input is the output of the
+ * schema for the value that the caller sent. The context comes from this side alone. Without a schema the input is
+ * unchecked.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT
  */
@@ -76,7 +77,7 @@ export function method<Schema extends StandardSchema, Result, Errors extends Err
   handler: (input: OutputOf<Schema>, context: CallContext) => Result,
   options?: MethodOptions<never, Errors>,
 ): Method<InputOf<Schema>, Result, ErrorData<Errors>>;
-/** A method that takes whatever the caller sends: nothing checks that it is what the type says. */
+/** A method with an unchecked input: nothing checks that it has its declared type. */
 export function method<Input, Result, Errors extends ErrorSchemas = NoErrors>(
   handler: (input: Input, context: CallContext) => Result,
   options?: MethodOptions<never, Errors>,

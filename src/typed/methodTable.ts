@@ -1,15 +1,15 @@
-// The methods of an API by their names, found once: a call looks its name up in a Map and nowhere else, so there is
-// nothing to reach but what stands here.
+// The methods of an API by name, found once. A call looks its name up in a Map and nowhere else, so a caller can reach
+// nothing that is not in the Map.
 
 import { invalidArgument } from "../base/errors.ts";
 import { definitionOf, type MethodDefinition } from "./method.ts";
 
-/** One method as it is called. */
+/** One method in the form in which it is called. */
 export interface MethodEntry {
   readonly name: string;
-  /** A plain function takes the caller's arguments and nothing else; undefined for what `method` made. */
+  /** A plain function takes the caller's arguments and nothing else; undefined for methods that `method` made. */
   readonly plain: ((...args: unknown[]) => unknown) | undefined;
-  /** What a plain function stands in: its `this`. */
+  /** The object of a plain function: its `this`. */
   readonly owner: object;
   readonly definition: MethodDefinition | undefined;
 }
@@ -17,7 +17,7 @@ export interface MethodEntry {
 const MAX_DEPTH = 16;
 const MAX_METHODS = 65_536;
 const MAX_NAME_BYTES = 1_024;
-/** Names that objects of every program have, or that a promise would have: no remote object has them. */
+/** Names that every object has, or that a promise would have. No remote object has them. */
 const unreachable = new Set([
   "__proto__",
   "constructor",
@@ -37,9 +37,9 @@ export function isReachable(name: string): boolean {
 }
 
 /**
- * Every method of `api`, by its name with dots. Own properties of plain objects only.
+ * Every method of `api`, by its name with dots. Only own properties of plain objects count.
  *
- * @throws SealwireError ERR_INVALID_ARGUMENT naming what can't be served
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the part that can't be served
  */
 export function methodTable(api: object): ReadonlyMap<string, MethodEntry> {
   const table = new Map<string, MethodEntry>();
@@ -71,7 +71,7 @@ function addMethods(table: Map<string, MethodEntry>, owner: unknown, prefix: str
   }
 }
 
-/** An object of a literal, of `Object.create(null)`, or the namespace of a module. */
+/** An object literal, an object of `Object.create(null)`, or the namespace of a module. */
 function isPlainObject(value: unknown): value is object {
   if (typeof value !== "object" || value === null) return false;
   const prototype = Object.getPrototypeOf(value);

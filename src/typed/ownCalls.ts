@@ -1,5 +1,5 @@
-// Which calls, messages and connections are this package's own, and no wrapper around one: what is written to an own one
-// is copied before the call returns, and what comes from it is nobody else's.
+// Finds out which calls, messages and connections are this package's own and not wrappers. An own one copies written
+// bytes before the call returns, and no other code has the bytes that it gives.
 
 import { wipe } from "../core/wipe.ts";
 import { PendingCall } from "../rpc/call.ts";
@@ -18,12 +18,14 @@ export function isOwnStream(stream: Pick<Message, "write">): boolean {
   return ownWrites.has(stream.write);
 }
 
-/** Wipes the body of an answer that was read, if nobody else may have it: whoever traces a call is told of its answer. */
+/**
+ * Wipes the body of an answer that was read, if no other code has it. A subscriber that traces a call gets its answer.
+ */
 export function wipeAnswer(call: Call, body: Uint8Array): void {
   if (call instanceof PendingCall && isOwnStream(call) && !call.isTraced) wipe(body);
 }
 
-/** The functions of a caller that copy what they are given; undefined where it has none. */
+/** The functions of a caller object that copy their bodies; undefined if it has none. */
 export function copyingFunctionsOf(caller: TypedCaller): CopyingFunctions | undefined {
   return (caller as { [copyingFunctions]?: CopyingFunctions })[copyingFunctions];
 }

@@ -1,12 +1,12 @@
-// The producing end of a stream: takes items of the application's iterable one by one, as the other side takes them, and
-// says that it left when nobody wants more.
+// The producing end of a stream. It takes items of the application's iterable one by one, as the other side takes them,
+// and tells the iterable when the other side leaves.
 
 import type { Message } from "../rpc/peer.ts";
 import { type BodyLender, bodyLenderOf, keepingEncoder } from "./codec/bodyLender.ts";
 import type { Codec } from "./codec/codec.ts";
 import { isOwnStream } from "./ownCalls.ts";
 
-/** What items are written to. */
+/** The object that items are written to. */
 type Writable = Pick<Message, "write">;
 
 export class Producer {
@@ -21,9 +21,9 @@ export class Producer {
   }
 
   /**
-   * Writes every item, each when the one before was taken. Resolves with what the iterable returned, undefined where
-   * nobody wants it any more, which is also what a write that rejects says. Rejects with what the iterable throws, or
-   * the codec for an item; the iterable has been told by then.
+   * Writes each item when the other side has taken the one before. Resolves with the iterable's return value, or with
+   * undefined if the other side has left, which a rejecting write shows. Rejects with the error of the iterable, or of
+   * the codec for an item; then the iterable has been closed.
    */
   async run(stream: Writable): Promise<unknown> {
     const lender = isOwnStream(stream) ? bodyLenderOf(this.#codec) : keepingEncoder(this.#codec);
@@ -46,16 +46,18 @@ export class Producer {
     }
   }
 
-  /** Nobody wants more: the iterable's `return` is called, once. Resolves when it is done; what it throws is dropped. */
+  /**
+   * The other side has left: calls the iterable's `return` once. Resolves when it is done; an error of it is dropped.
+   */
   async leave(): Promise<void> {
     if (this.#over) return;
     this.#over = true;
     try {
-      // An iterable that was never begun has something to close, too.
+      // An iterable that never began may have something to close, too.
       this.#iterator ??= this.#iterable[Symbol.asyncIterator]();
       await this.#iterator.return?.();
     } catch {
-      // Nobody is left who could be told.
+      // The error can't be reported to anybody.
     }
   }
 }

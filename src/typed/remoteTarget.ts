@@ -1,4 +1,4 @@
-// One method on its caller's side: its name, the heads of its calls, and what its server has announced about it.
+// One method on its caller's side: its name, the heads of its calls, and the announcements of its server.
 
 import type { SealwireError } from "../base/errors.ts";
 import type { PreparedHead } from "../protocol/preparedHead.ts";
@@ -13,7 +13,7 @@ import { headOfAnswer, prepareTypedHead, What } from "./typedHead.ts";
 /** Options of one call. */
 export const remoteOptionNames = ["timeoutMs", "signal", "traceParent"];
 
-/** How a call that has no options of its own is made. */
+/** A call without options of its own. */
 interface PlainCall {
   readonly head: PreparedHead;
   readonly streams: false;
@@ -24,9 +24,9 @@ export class RemoteTarget {
   readonly #codec: Codec;
   #plainCall: PlainCall | undefined = undefined;
   #headWithOptions: PreparedHead | undefined = undefined;
-  /** What reads the answers of its calls where they lie; undefined where the codec is not this package's own. */
+  /** Reads the answers of its calls in place; undefined if the codec is not this package's own. */
   readonly reader: AnswerReader | undefined;
-  /** Its server said that it may be called again when nobody knows whether it ran. */
+  /** The server has said that the method may run again even if nobody knows whether it ran. */
   isIdempotent = false;
 
   constructor(codec: Codec, name: string) {
@@ -36,7 +36,7 @@ export class RemoteTarget {
     this.reader = read === undefined ? undefined : new TargetReader(this, codec, read);
   }
 
-  /** Made at the first call, and the same for all that have no options. */
+  /** Made at the first call; all calls without options share it. */
   get plainCall(): PlainCall {
     this.#plainCall ??= { head: prepareTypedHead(this.#codec, What.call, this.name), streams: false };
     return this.#plainCall;
@@ -67,7 +67,7 @@ class TargetReader implements AnswerReader {
     if (head!.what === What.idempotentValue) this.#target.isIdempotent = true;
     const { streams } = head!;
     if (streams === undefined) return value;
-    // Calls are made with it, which is nothing to do while records are handled.
+    // Deferred, because calls are made with the result, and no call may be made while records are handled.
     return Promise.resolve().then(() =>
       openStreams(this.#codec, name, call, streams, value, undefined, undefined),
     );
@@ -78,7 +78,7 @@ class TargetReader implements AnswerReader {
   }
 }
 
-/** A plain object with one of the options at least, and nothing else. */
+/** Whether a value is a plain object with at least one of the options and nothing else. */
 export function looksLikeOptions(value: unknown): value is RemoteOptions {
   if (typeof value !== "object" || value === null) return false;
   try {
@@ -87,7 +87,7 @@ export function looksLikeOptions(value: unknown): value is RemoteOptions {
     const keys = Reflect.ownKeys(value);
     return keys.length > 0 && keys.every((key) => remoteOptionNames.includes(key as string));
   } catch {
-    // A proxy that can't be asked is an argument, and the codec says what is wrong with it.
+    // A proxy that throws is an argument; the codec reports its error.
     return false;
   }
 }

@@ -8,19 +8,22 @@ import type { Interceptor, MadeCallInfo } from "./interceptor.ts";
 
 /** Options of `retry`. */
 export interface RetryOptions {
-  /** How often a call is made at most, the first time included. Default 3. */
+  /** The most attempts of a call, including the first. Default 3. */
   attempts?: number;
-  /** Pause before the first repetition, in milliseconds: a random part of it, and of twice as much each time. Default 50. */
+  /**
+   * The pause before the first repetition is a random part of this time, in milliseconds; the limit doubles with each
+   * repetition. Default 50.
+   */
   pauseMs?: number;
   /**
-   * Repetitions that there may be at once beyond those that calls have earned: each costs one, and each call that succeeds
-   * gives a tenth back. With none left nothing is repeated, so that a server in trouble gets little more than usual.
-   * Default 10.
+   * The number of repetitions in store. Each repetition costs one, and each successful call gives a tenth back, up to
+   * this number. With none left no call is repeated, so a server in trouble gets little more load than usual. Default
+   * 10.
    */
   budget?: number;
 }
 
-/** The connection failed; a method that was begun may have run. */
+/** The connection failed, and a method that had begun may have run. */
 const lost: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "ERR_CONNECTION_LOST",
   "ERR_READ_TIMEOUT",
@@ -29,7 +32,7 @@ const lost: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "ERR_DIAL_TIMEOUT",
   "ERR_HANDSHAKE_TIMEOUT",
 ]);
-/** Not worth another try, begun or not: the caller's doing, its time is over, or it will be the same again. */
+/** Errors that a repetition would not change: the caller caused them, its time is over, or they would come again. */
 const final: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "ERR_ABORTED",
   "ERR_CLOSED",
@@ -43,9 +46,10 @@ const final: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 const EARNED = 0.1;
 
 /**
- * An interceptor for `typed`: `typed(client, { use: [retry()] })`. It makes a call again if it is certain that no method
- * began with it, or if the connection was lost and the method says that it is `idempotent` (which its caller knows from
- * its first answer on). Never a call with streams in its arguments, never beyond the call's `timeoutMs`.
+ * An interceptor for `typed`: `typed(client, { use: [retry()] })`. It repeats a call if it is certain that no method
+ * began with it. It also repeats a call if the connection was lost and the method is `idempotent`, which its caller
+ * knows from the first answer on. It never repeats a call with streams in its arguments, and never beyond the call's
+ * `timeoutMs`.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT
  */
@@ -80,7 +84,7 @@ function mayRepeat(call: MadeCallInfo, error: unknown): boolean {
   return error.notBegun || (call.isIdempotent && lost.has(error.code));
 }
 
-/** Ends early when the signal aborts: the next attempt then says so. */
+/** Ends early if the signal aborts; the next attempt then rejects. */
 function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const watcher = {

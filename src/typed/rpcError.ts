@@ -1,25 +1,25 @@
-// Errors of typed calls: what a method tells its caller, and what this layer says for it.
+// Errors of typed calls: those that a method throws for its caller, and those of this layer.
 
 import { invalidArgument } from "../base/errors.ts";
 import { MAX_CODE_LENGTH } from "../protocol/errorBody.ts";
 
-/** What this layer says of a call. No method can say it: the codes of methods don't begin with ERR_. */
+/** The codes of this layer. A method can't use them, because its codes do not begin with ERR_. */
 export type RpcErrorCode =
-  | "ERR_NO_METHOD" // the other side has no method of that name
+  | "ERR_NO_METHOD" // the other side has no method of this name
   | "ERR_BAD_INPUT" // the arguments are not what the method takes; `data.issues` has what its schema says
   | "ERR_BAD_ANSWER" // what the method gave can't be sent, or is no answer of a typed call
-  | "ERR_INTERNAL" // the method failed; why stays at its side
-  | "ERR_CODEC" // the two sides speak another codec, or another version of one, or of typed calls
-  | "ERR_NO_STREAM"; // a stream that is not there (any more)
+  | "ERR_INTERNAL" // the method failed; the reason stays at its side
+  | "ERR_CODEC" // the two sides use different codecs, or different versions of a codec or of typed calls
+  | "ERR_NO_STREAM"; // the stream does not exist, or no longer exists
 
-/** Errors that came from a peer. They are passed on to nobody as they are. */
+/** Errors that came from a peer. They are not passed on unchanged. */
 const received = new WeakSet<object>();
 
 /** An error that crosses the wire: a method throws it, its caller gets it. */
 export class RpcError<Code extends string = string, Data = unknown> extends Error {
-  /** What happened; the method's own, or an `RpcErrorCode`. */
+  /** The kind of error: the method's own code, or an `RpcErrorCode`. */
   readonly code: Code;
-  /** Anything that the codec carries. */
+  /** Any value that the codec carries. */
   readonly data: Data;
   /** At the caller: the method that was called. */
   readonly method: string | undefined;
@@ -27,7 +27,7 @@ export class RpcError<Code extends string = string, Data = unknown> extends Erro
   /**
    * An error for the caller of a method.
    *
-   * @param code 1 to 64 visible characters of ASCII; not beginning with "ERR_", which this package's own do
+   * @param code 1 to 64 visible characters of ASCII. It must not begin with "ERR_", like the codes of this package
    * @param message for people; it reaches the caller. Default: the code
    * @param data for the caller's program
    * @throws SealwireError ERR_INVALID_ARGUMENT
@@ -50,16 +50,16 @@ export function isCode(code: unknown): code is string {
   return typeof code === "string" && code.length <= MAX_CODE_LENGTH && /^[\x21-\x7e]+$/.test(code);
 }
 
-/** An error as its caller has it. */
+/** An error at its caller. */
 export function receivedError(code: string, message: string, data: unknown, method: string): RpcError {
   const error = ownError(code, message, data, method);
   received.add(error);
   return error;
 }
 
-/** An error with a code of this layer's, or of a peer. */
+/** An error with a code of this layer, or of a peer. */
 export function ownError(code: string, message: string, data?: unknown, method?: string): RpcError {
-  // An error as the language makes them, without the constructor, which takes no code of this package.
+  // Made without this class's constructor, which refuses the codes of this package.
   const error = Reflect.construct(Error, [message], RpcError) as RpcError;
   const hidden = { writable: true, configurable: true };
   Object.defineProperty(error, "name", { value: "RpcError", ...hidden });
@@ -70,7 +70,7 @@ export function ownError(code: string, message: string, data?: unknown, method?:
   return Object.assign(error, { code, data, method });
 }
 
-/** What a caller is told of something that was thrown. */
+/** The parts of a thrown error that a caller gets. */
 export interface ErrorParts {
   readonly code: string;
   readonly message: string;
@@ -78,8 +78,9 @@ export interface ErrorParts {
 }
 
 /**
- * What an RpcError says, undefined for everything else. Never throws, whatever was thrown. Of an error that came from
- * another peer only the code is passed on, and nothing of what this package says there: it is about another call.
+ * The parts of an RpcError; undefined for everything else. Never throws, whatever was thrown. Of an error that came
+ * from another peer only the code is passed on, and of this layer's codes not even that, because they are about another
+ * call.
  */
 export function partsOfError(thrown: unknown): ErrorParts | undefined {
   try {

@@ -17,22 +17,24 @@ import { headOfMessage, speaksTyped, type TypedHead, What } from "./typedHead.ts
 
 /** Options of `serve`. */
 export interface ServeOptions {
-  /** Run around every call of a method that is there, the first one outermost. */
+  /** Run around every call of an existing method; the first one is outermost. */
   use?: readonly Interceptor<ServedCallInfo>[];
   /** The codecs that callers may use. Default: JSON with byte segments. */
   codec?: Codec | readonly Codec[];
-  /** Takes messages and requests that are no typed calls. Without it they are answered with the error ERR_UNSUPPORTED. */
+  /**
+   * Handles messages and requests that are no typed calls. Without it they are answered with the error ERR_UNSUPPORTED.
+   */
   onMessage?: MessageHandler;
-  /** Callers are sent the stacks of what methods throw that is no RpcError. For development only. Default false. */
+  /** Sends callers the stacks of errors that are no RpcError. For development only. Default false. */
   exposeStacks?: boolean;
 }
 
 /**
- * Serves an API of plain objects, functions and what `method` makes: `listen({ onMessage: serve(api) })`, or of `connect`
- * to be called by the server. The API is read once, here.
+ * Serves an API of plain objects, functions and methods: `listen({ onMessage: serve(api) })`, or `connect` with the
+ * same option, so that the server can call. `serve` reads the API once.
  *
- * A plain function gets the caller's arguments and nothing else; without a schema nothing checks that they are what its
- * type says.
+ * A plain function gets the caller's arguments and nothing else. Without a schema nothing checks that they have their
+ * declared types.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option, or the part of the API that can't be served
  */
@@ -50,7 +52,7 @@ export function serve(api: object, options: ServeOptions = {}): MessageHandler {
   return (message) => served.handle(message);
 }
 
-/** What a head of a call leads to: found once for all calls with the same head. */
+/** The method, codec and options that a head means: found once for all calls with the same head. */
 interface Target {
   readonly served: ServedApi;
   readonly writer: AnswerWriter;
@@ -78,7 +80,7 @@ class ServedApi {
     this.#writers = codecs.map((codec) => new AnswerWriter(codec, exposeStacks, this.#streams));
   }
 
-  /** Returns a promise where the work goes on, as the core wants it. */
+  /** Returns a promise if the call continues after the return, as the core requires. */
   handle(message: Message): unknown {
     const head = headOfMessage(message);
     if (head === null) return this.#untyped(message);

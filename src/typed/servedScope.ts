@@ -51,7 +51,7 @@ export class ServedScope {
   }
 }
 
-/** What has a scope once it is asked for it. */
+/** An object that makes its scope when it is read. */
 export interface ScopeOwner {
   readonly scope: ServedScope;
 }

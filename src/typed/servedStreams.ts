@@ -1,5 +1,5 @@
-// The streams of the calls that a server runs, by connection: those of answers, until the caller opens them, and those
-// that a caller announced for the arguments of its next call. Each is a call of its own, so that each has its own credit
+// The streams of the calls that a server runs, by connection: streams of answers until the caller opens them, and
+// streams that a caller announced for the arguments of its next call. Each is a call of its own, with its own credit
 // and its own end.
 
 import { whenEnded } from "../rpc/connectionEnds.ts";
@@ -13,8 +13,8 @@ import type { ServedScope } from "./servedScope.ts";
 import { StreamReader } from "./streamReader.ts";
 
 /**
- * How long a stream of an answer waits for its caller to open it, which a caller does at once. One that gave up while the
- * answer was on its way never does, and nothing else says so.
+ * How long a stream of an answer waits for its caller to open it; a caller opens it at once. A caller that gave up
+ * while the answer was on its way never opens it, and nothing else reports that.
  */
 const OPEN_WITHIN_MS = 10_000;
 /** Streams of answers that wait to be opened, per connection. */
@@ -45,7 +45,7 @@ export class ServedStreams {
   readonly #byConnection = new WeakMap<Connection, ConnectionStreams>();
 
   /**
-   * Keeps a stream of an answer until it is opened; its number.
+   * Stores a stream of an answer until it is opened. Returns its number.
    *
    * @throws RpcError ERR_BAD_ANSWER when too many wait
    */
@@ -66,7 +66,7 @@ export class ServedStreams {
     return number;
   }
 
-  /** Nobody will open it. */
+  /** The stream will not be opened. */
   withdraw(connection: Connection, number: number): void {
     const offer = this.#takeOffer(connection, number);
     if (offer === undefined) return;
@@ -74,7 +74,10 @@ export class ServedStreams {
     void offer.producer.leave();
   }
 
-  /** The caller opens a stream of an answer: its items leave as it takes them, and then what the producer returned. */
+  /**
+   * The caller opens a stream of an answer: its items leave as the caller takes them, followed by the producer's return
+   * value.
+   */
   open(message: Message, number: number, writer: StreamAnswers): unknown {
     const offer = message.expectsReply ? this.#takeOffer(message.connection, number) : undefined;
     if (offer === undefined) {
@@ -118,7 +121,7 @@ export class ServedStreams {
     }
   }
 
-  /** The stream that a caller announced; undefined where it did not, or took it back. */
+  /** The stream that a caller announced; undefined if it announced none, or withdrew it. */
   take(connection: Connection, number: number, codec: Codec): StreamReader | undefined {
     const { announced } = this.#of(connection);
     const message = announced.get(number);

@@ -1,5 +1,5 @@
-// The interface that validators have in common, Standard Schema 1.0 (https://standardschema.dev), which asks for its types
-// to be copied: this package needs no validator, and takes any.
+// The common interface of validators, Standard Schema 1.0 (https://standardschema.dev). The standard asks packages to
+// copy its types, so this package needs no validator and takes any.
 
 /** A schema of any library that follows Standard Schema: zod, valibot, arktype and others. */
 export interface StandardSchema<Input = unknown, Output = Input> {
@@ -7,7 +7,7 @@ export interface StandardSchema<Input = unknown, Output = Input> {
   readonly "~standard": StandardSchemaProps<Input, Output>;
 }
 
-/** What a Standard Schema has. */
+/** The properties of a Standard Schema. */
 export interface StandardSchemaProps<Input = unknown, Output = Input> {
   /** The version of the standard. */
   readonly version: 1;
@@ -19,20 +19,20 @@ export interface StandardSchemaProps<Input = unknown, Output = Input> {
   readonly types?: { readonly input: Input; readonly output: Output } | undefined;
 }
 
-/** What a validation gives. */
+/** The result of a validation. */
 export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] };
 
-/** Why a value is not what a schema says. */
+/** Why a value does not match a schema. */
 export interface SchemaIssue {
   /** For people. */
   readonly message: string;
-  /** Where in the value. */
+  /** The place in the value. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
-/** What a schema takes. */
+/** The input type of a schema. */
 export type InputOf<Schema extends StandardSchema> = NonNullable<Schema["~standard"]["types"]>["input"];
-/** What a schema gives. */
+/** The output type of a schema. */
 export type OutputOf<Schema extends StandardSchema> = NonNullable<Schema["~standard"]["types"]>["output"];

@@ -3,29 +3,29 @@
 import { wipe } from "../core/wipe.ts";
 import type { Codec } from "./codec/codec.ts";
 
-/** A stream of the other side. To leave its loop ends the producer, whose `finally` runs. Only one loop. */
+/** A stream of the other side. Leaving its loop ends the producer, whose `finally` runs. Only one loop. */
 export interface RemoteStream<Item, Result = undefined> extends AsyncIterableIterator<Item> {
-  /** The next item; when there is none, what the producer returned. Rejects with what ended it badly. */
+  /** The next item, or the producer's return value after the last one. Rejects with the error that ended the stream. */
   next(): Promise<IteratorResult<Item, Result>>;
-  /** Leaves. */
+  /** Leaves the stream. */
   return(): Promise<IteratorResult<Item, Result>>;
   /** This stream. */
   [Symbol.asyncIterator](): RemoteStream<Item, Result>;
-  /** Leaves, for `await using`. */
+  /** Leaves the stream, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** What a reader reads from. */
+/** The source of a reader's items. */
 export interface ItemSource {
   /** The items' bytes. */
   readonly items: AsyncIterator<Uint8Array, unknown>;
-  /** The items come from this package's own stream, and no wrapper around it: nobody else has them. */
+  /** The items come from this package's own stream, so no other code has them. */
   readonly isOwn: boolean;
-  /** The items are over: what the producer returned. Rejects with what it threw. */
+  /** The items are over. Resolves with the producer's return value; rejects with its error. */
   finish(): Promise<unknown>;
-  /** Nobody reads on. */
+  /** The reader has left. */
   leave(): void;
-  /** What whoever reads is told of an error of the items. */
+  /** Turns an error of the items into the error that the reader gets. */
   explain(error: unknown): unknown;
 }
 

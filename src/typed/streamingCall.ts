@@ -1,5 +1,5 @@
-// A call with streams as its caller has it. Each stream of the arguments is announced with a call of its own, before the
-// call that has it; each stream of the answer is opened with one. All go over one connection.
+// A call with streams, on its caller's side. Each stream of the arguments is announced by a call of its own before the
+// call that has it. Each stream of the answer is opened by a call of its own. All go over one connection.
 
 import { SealwireError } from "../base/errors.ts";
 import { now } from "../core/eventLoop.ts";
@@ -24,7 +24,7 @@ import {
 import { type FoundStream, withoutStreams, withStream } from "./valueStreams.ts";
 
 const NO_BYTES = new Uint8Array(0);
-/** Numbers of announced streams: of a connection, whichever `typed` object uses it. */
+/** Numbers of announced streams, per connection and across all `typed` objects. */
 const lastNumbers = new WeakMap<Connection, number>();
 
 function nextNumber(connection: Connection): number {
@@ -75,7 +75,7 @@ export class StreamingCall {
   readonly #abort: LinkedAbort;
   #openStreams = 0;
   #over = false;
-  /** What a stream of the arguments threw: the call fails with it. */
+  /** The error that a stream of the arguments threw; the call fails with it. */
   failure: unknown;
 
   constructor(codec: Codec, name: string, found: readonly FoundStream[], options: RemoteOptions | undefined) {
@@ -88,7 +88,7 @@ export class StreamingCall {
     this.#abort = new LinkedAbort(options?.signal);
   }
 
-  /** Makes the call; its answer. */
+  /** Makes the call and returns its answer. */
   async make(
     caller: TypedCaller,
     encode: (args: unknown[]) => Uint8Array,
@@ -136,7 +136,7 @@ export class StreamingCall {
       () => stream.end(),
       (error) => this.#fail(error),
     );
-    // Answered: the method reads no more of it.
+    // The stream's call was answered: the method reads no more of it.
     stream.answer.then(
       () => void producer.leave(),
       (error) => {
@@ -154,7 +154,7 @@ export class StreamingCall {
     this.end();
   }
 
-  /** A stream of the answer is open; `ended` is to be called when it is over. */
+  /** A stream of the answer is open; call `ended` when it is over. */
   streamOpened(): void {
     this.#openStreams++;
   }
@@ -164,7 +164,7 @@ export class StreamingCall {
     if (this.#openStreams === 0) this.end();
   }
 
-  /** The call and the streams of its answer are over: nothing is streamed to it any more. */
+  /** The call and the streams of its answer are over: no argument is streamed any more. */
   end(): void {
     if (this.#over) return;
     this.#over = true;
@@ -181,7 +181,7 @@ function connectionOf(caller: TypedCaller, timeoutMs: number | undefined): Promi
   throw new SealwireError("ERR_UNSUPPORTED", "streams go through a client or a connection");
 }
 
-/** Milliseconds until then, as the core takes them: 0 for no end. */
+/** Milliseconds until then, in the core's form: 0 for no end. */
 function leftOf(endsAt: number): number {
   return endsAt === Number.POSITIVE_INFINITY ? 0 : Math.max(Math.ceil(endsAt - now()), 1);
 }
@@ -259,10 +259,10 @@ function openStream(
   return leftWhenForgotten(source, codec);
 }
 
-/** Readers that nobody has any more, and so nobody reads on: each leaves, or its producer would wait for ever. */
+/** Readers without any reference, which nobody will read. Each leaves, because its producer would wait for ever. */
 const forgotten = new FinalizationRegistry<() => void>((leave) => leave());
 
-/** The reader must not be reachable from its source, which the call keeps. */
+/** The reader must not be reachable from its source, which the call references. */
 function leftWhenForgotten(source: ItemSource, codec: Codec): StreamReader {
   const reader = new StreamReader(source, codec);
   forgotten.register(reader, source.leave, source.leave);

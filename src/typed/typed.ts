@@ -1,5 +1,5 @@
-// `typed`: the caller's side of an API. Names are looked up as they are used, so nothing is generated, and the type alone
-// says what there is.
+// `typed`: the caller's side of an API. Names are looked up as they are used, so no code is generated; only the type
+// knows which names exist.
 
 import { invalidArgument } from "../base/errors.ts";
 import { checkOptionNames } from "../base/options.ts";
@@ -16,24 +16,27 @@ import { What } from "./typedHead.ts";
 
 /** Options of `typed`. */
 export interface TypedOptions {
-  /** Run around every call, the first one outermost. */
+  /** Run around every call; the first one is outermost. */
   use?: readonly Interceptor<MadeCallInfo>[];
-  /** How arguments are sent and answers come back; the other side has to serve it. Default: JSON with byte segments. */
+  /** The codec of arguments and answers; the other side has to serve it. Default: JSON with byte segments. */
   codec?: Codec;
 }
 
 /** Names of remote objects that are cached for the next look-up. */
 const MAX_CACHED_NAMES = 1_024;
 const targets = new WeakMap<object, RemoteTarget>();
-/** Not what plain objects have: a remote object that is passed as an argument is refused, and not sent as an empty one. */
+/**
+ * No plain object has this prototype, so a remote object that is passed as an argument is refused instead of being sent
+ * as an empty object.
+ */
 const rootPrototype = Object.freeze(
   Object.create(null, { constructor: { value: function RemoteObject() {} } }),
 ) as object;
 
 /**
- * The API that the other side of a client or connection serves: `typed<typeof api>(client)`. Every method gives a promise
- * that rejects with an RpcError of the method's or this package's, or with a SealwireError of the connection. It is no
- * promise itself, however deep: awaiting it calls nothing.
+ * The API that the other side of a client or connection serves: `typed<typeof api>(client)`. Every method returns a
+ * promise, which rejects with an RpcError of the method or this package, or with a SealwireError of the connection. The
+ * object and its groups are no promises: awaiting one calls nothing.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option
  */
@@ -50,7 +53,7 @@ export function typed<Api extends object>(caller: TypedCaller, options: TypedOpt
   return remoteObject(maker, "") as Remote<Api>;
 }
 
-/** A method or a group of methods: only its use tells which. */
+/** A method or a group of methods: only its use shows which. */
 function remoteObject(maker: CallMaker, name: string): object {
   const target = new RemoteTarget(maker.codec, name);
   const call =
@@ -84,7 +87,10 @@ function partOf(maker: CallMaker, target: RemoteTarget, name: string, key: Prope
   return isReachable(key) ? remoteObject(maker, name === "" ? key : `${name}.${key}`) : undefined;
 }
 
-/** A second and last argument that can only be options is taken for options; the server refuses it for a plain function. */
+/**
+ * If the second and last argument can only be options, it is sent as options; the server refuses it for a plain
+ * function.
+ */
 function callDirectly(maker: CallMaker, target: RemoteTarget, args: unknown[]): Promise<unknown> {
   const options = args.length === 2 ? args[1] : undefined;
   if (!looksLikeOptions(options)) return maker.call(target, args, What.call, undefined);
@@ -108,8 +114,8 @@ function callOneWay(maker: CallMaker, target: RemoteTarget, args: unknown[]): Pr
 }
 
 /**
- * Whether an error is one that this method declares: `if (isErrorOf(remote.planet.find, error)) error.data.id`. Never
- * throws, whatever the error is.
+ * Whether this method declares the error: `if (isErrorOf(remote.planet.find, error)) error.data.id`. Never throws,
+ * whatever the error is.
  */
 export function isErrorOf<Errors>(
   remote: { readonly "~errors"?: Errors },

@@ -19,14 +19,16 @@ const TYPED_VERSION = 1;
 const HEADER_BYTES = 3;
 /** Streams of one call's arguments or of one answer. */
 export const MAX_VALUE_STREAMS = 16;
-/** How deep in a value a stream may stand. */
+/** The greatest depth of a stream in a value. */
 export const MAX_STREAM_DEPTH = 16;
 
 /** What a typed head is about. */
 export const What = {
   /** A call of a method; the body is the array of its arguments, empty for none. */
   call: 1,
-  /** The same, and its last argument was taken for options of the call: only a method with one input knows. */
+  /**
+   * The same, and its last argument may be options of the call: only the server knows whether the method has one input.
+   */
   callWithOptions: 2,
   /** The caller opens a stream of an answer: its items follow. */
   openStream: 3,
@@ -34,9 +36,9 @@ export const What = {
   sendStream: 4,
   /** An answer; the body is the value, empty for undefined. */
   value: 16,
-  /** The same, of a method that may be called again when nobody knows whether it ran. */
+  /** The same, of an idempotent method: it may run again even if nobody knows whether it ran. */
   idempotentValue: 17,
-  /** An answer that says why there is none. */
+  /** An answer that is an error. */
   error: 18,
 } as const;
 
@@ -47,11 +49,11 @@ export interface TypedHead {
   readonly codecVersion: number;
   readonly contentType: number;
   readonly method: string;
-  /** The stream's number, where it is about one. */
+  /** The stream's number, if the head is about a stream. */
   readonly number: number;
   /** The bytes of field 254. */
   readonly streams: Uint8Array | undefined;
-  /** What whoever handles it has made of it. */
+  /** The handler's result of looking this head up. */
   resolved: unknown;
 }
 
@@ -82,7 +84,7 @@ export function typedHead(
 export interface HeadParts {
   readonly method?: string | undefined;
   readonly traceParent?: string | undefined;
-  /** The stream that it is about. */
+  /** The number of the stream that the head is about. */
   readonly number?: number | undefined;
   /** Field 254. */
   readonly streams?: Uint8Array | undefined;
@@ -110,14 +112,14 @@ function readShared(shared: SharedHead): TypedHead | null {
   return shared.memo as TypedHead | null;
 }
 
-/** The head of a typed call, or null for what is none. */
+/** The typed head of a message, or null if it has none. */
 export function headOfMessage(message: Message): TypedHead | null {
   if (!(message instanceof IncomingMessage)) return readTypedHead(message.head);
   const parts = message.callParts;
   return parts === undefined ? null : readShared(parts.head);
 }
 
-/** The head of a typed answer, or null for what is none. */
+/** The typed head of an answer, or null if it has none. */
 export function headOfAnswer(call: Call): TypedHead | null {
   if (!(call instanceof PendingCall)) return readTypedHead(call.answerHead);
   return call.sharedAnswerHead === undefined ? null : readShared(call.sharedAnswerHead);
@@ -141,7 +143,7 @@ export function encodeStreamPaths(streamPaths: readonly StreamPath[]): Uint8Arra
   return Uint8Array.from(bytes);
 }
 
-/** Undefined for what is malformed or above the limits. */
+/** Undefined if the bytes are malformed or above the limits. */
 export function decodeStreamPaths(bytes: Uint8Array): StreamPath[] | undefined {
   const streamPaths: StreamPath[] = [];
   for (let at = 0; at < bytes.length; ) {

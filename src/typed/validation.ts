@@ -1,4 +1,5 @@
-// Checks values with schemas. The issues of a schema become an error of the call, cut to the length that an error may have.
+// Checks values with schemas. The issues of a schema become an error of the call, cut to the greatest length of an
+// error.
 
 import { isThenable } from "../base/thenable.ts";
 import { ownError, type RpcError } from "./rpcError.ts";
@@ -10,26 +11,26 @@ const MAX_PATH_STEPS = 32;
 
 /** `data` of ERR_BAD_INPUT. */
 export interface BadInput {
-  /** What the method's schema says, at most 32 of them. */
+  /** The issues of the method's schema, at most 32. */
   readonly issues: readonly BadInputIssue[];
 }
 
-/** One of them. */
+/** One issue. */
 export interface BadInputIssue {
   /** For people, at most 1,024 characters. */
   readonly message: string;
-  /** Where in the input. */
+  /** The place in the input. */
   readonly path: readonly (string | number)[];
 }
 
-/** The value as the schema gives it, or a promise of it. Throws the error that the caller gets. */
+/** The output of the schema, or a promise of it. Throws the error that the caller gets. */
 export function validated<Output>(
   schema: StandardSchema<unknown, Output>,
   value: unknown,
   refusal: (issues: readonly SchemaIssue[]) => unknown,
 ): Output | Promise<Output> {
   const result = schema["~standard"].validate(value);
-  // A promise that passed for a result would let everything in.
+  // A promise that counted as a result would let every value pass.
   if (!isThenable(result)) return valueFrom(result, refusal);
   return Promise.resolve(result).then((done) => valueFrom(done, refusal));
 }
@@ -43,7 +44,7 @@ function valueFrom<Output>(
   return (result as { value: Output }).value;
 }
 
-/** Why the input of a method was not taken. */
+/** The error for an input that the schema refused. */
 export function badInput(issues: readonly SchemaIssue[]): RpcError {
   const data: BadInput = { issues: issues.slice(0, MAX_ISSUES).map(issueOf) };
   return ownError("ERR_BAD_INPUT", `the input is not what the method takes${issueText(issues)}`, data);
@@ -57,7 +58,7 @@ export function issueText([first]: readonly SchemaIssue[]): string {
 }
 
 function issueOf({ message, path = [] }: SchemaIssue): BadInputIssue {
-  // A library's path may be of a class of its own, which no codec carries.
+  // A library's path may be of a class of its own, which codecs refuse.
   const steps = Array.from(path.slice(0, MAX_PATH_STEPS), (step) => {
     const key = typeof step === "object" ? step.key : step;
     return typeof key === "number" ? key : String(key).slice(0, MAX_ISSUE_LENGTH);

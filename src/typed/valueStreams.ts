@@ -1,9 +1,9 @@
-// Streams within values. The codec never sees one: each is taken out before, and stands beside the value by its path, so
-// that nothing that a value holds can pass for a stream.
+// Streams within values. The codec never sees a stream: each is taken out before, and its path is sent beside the
+// value. So no part of a value can be mistaken for a stream.
 
 import { MAX_STREAM_DEPTH, MAX_VALUE_STREAMS } from "./typedHead.ts";
 
-/** Objects and arrays that are looked through for streams at most. */
+/** The most objects and arrays that are searched for streams. */
 const MAX_LOOKED_AT = 65_536;
 
 /** A stream in a value. */
@@ -13,8 +13,8 @@ export interface FoundStream {
 }
 
 /**
- * Whether a value is something that is sent as a stream. May run the value's own code; what can't be asked is none, and
- * the codec says what is wrong with it.
+ * Whether a value is sent as a stream. May run the value's own code. A value that throws here is no stream, and the
+ * codec reports its error.
  */
 export function isStream(value: unknown): value is AsyncIterable<unknown> {
   if (typeof value !== "object" || value === null) return false;
@@ -26,8 +26,8 @@ export function isStream(value: unknown): value is AsyncIterable<unknown> {
 }
 
 /**
- * The streams in plain objects and arrays, at any depth up to the limit. Undefined when there are more than a value may have. What throws
- * while it is looked through holds none.
+ * The streams in plain objects and arrays, at any depth up to the limit. Undefined if there are more than a value may
+ * have. A part that throws during the search holds none.
  */
 export function findStreams(value: unknown): FoundStream[] | undefined {
   const found: FoundStream[] = [];
@@ -44,7 +44,7 @@ export function findStreams(value: unknown): FoundStream[] | undefined {
   return look(value, []) ? found : undefined;
 }
 
-/** The value with null where its streams were; what holds none is the same object as before. */
+/** The value with null in place of its streams. A part without streams is the same object as before. */
 export function withoutStreams(value: unknown, found: readonly FoundStream[]): unknown {
   let without = value;
   for (const { path } of found) without = replaced(without, path, 0);
@@ -63,8 +63,8 @@ function replaced(value: unknown, path: readonly string[], at: number): unknown 
 }
 
 /**
- * Puts what arrives as a stream where it belongs: into an own property that is null, and nowhere else. Returns the value,
- * which is the stream itself for an empty path; undefined where there is no such property.
+ * Puts a received stream into an own property that is null, and nowhere else. Returns the value, which is the stream
+ * itself for an empty path; undefined if there is no such property.
  */
 export function withStream(value: unknown, path: readonly string[], stream: unknown): unknown {
   if (path.length === 0) return value === undefined ? stream : undefined;
@@ -90,7 +90,7 @@ function propertiesOf(container: Record<string, unknown>): readonly [string, unk
 function isContainer(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;
   try {
-    // A proxy throws whatever it likes.
+    // A proxy may throw any value.
     if (Array.isArray(value)) return true;
     const prototype = Object.getPrototypeOf(value) as object | null;
     return prototype === null || Object.getPrototypeOf(prototype) === null;
