@@ -1,4 +1,4 @@
-// `npm run model -- [states]`: bundles test/model and runs it; see test/model/main.ts.
+// `npm run model -- [--deep] [states]`: bundles test/model and runs it; see test/model/main.ts.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -15,5 +15,9 @@ await build({
   outfile,
   logLevel: "warning",
 });
-const { status } = spawnSync(process.execPath, [outfile, ...process.argv.slice(2)], { stdio: "inherit" });
+// Millions of states, each with its key, want memory.
+const memory = process.argv.includes("--deep") ? ["--max-old-space-size=6144"] : [];
+const { status } = spawnSync(process.execPath, [...memory, outfile, ...process.argv.slice(2)], {
+  stdio: "inherit",
+});
 process.exit(status ?? 1);

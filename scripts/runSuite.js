@@ -29,12 +29,17 @@ function readReport(path) {
 }
 
 function spawnRunner(runtime, suitePaths, reportPath, options) {
-  const { echo, env, filter, signal, runner = defaultRunner } = options;
+  const { echo, env, filter, names, signal, runner = defaultRunner } = options;
   const timeoutMs = options.timeoutMs ?? suiteTimeoutMs() * suitePaths.length;
   return new Promise((resolve) => {
     const nodeArgs = runtime.id.startsWith("node") ? ["--enable-source-maps"] : [];
     const child = spawn(runtime.path, [...nodeArgs, ...runtime.args, runner, reportPath, ...suitePaths], {
-      env: { ...process.env, ...env, ...(filter === undefined ? {} : { SEALWIRE_TEST_FILTER: filter }) },
+      env: {
+        ...process.env,
+        ...env,
+        ...(filter === undefined ? {} : { SEALWIRE_TEST_FILTER: filter }),
+        ...(names === undefined ? {} : { SEALWIRE_TEST_NAMES: names.join("\n") }),
+      },
       stdio: ["ignore", "pipe", "pipe"],
     });
     let output = "";
@@ -84,6 +89,7 @@ function suiteResult(entries, untold, filtered) {
  * @param {boolean} [options.echo] pass the child's output on
  * @param {Record<string, string>} [options.env] added to the child's environment
  * @param {string} [options.filter] only tests whose name contains this
+ * @param {string[]} [options.names] only tests with one of these names, in which … stands for any text
  * @param {string} [options.runner] the runner bundled together with the suites
  * @param {AbortSignal} [options.signal] kills the process
  * @param {number} [options.timeoutMs] kills the process after so long (300,000 for each suite)
@@ -100,7 +106,7 @@ export async function runSuites(runtime, suitePaths, options = {}) {
       suiteResult(
         entries.filter(({ suite }) => suite === i),
         untold,
-        options.filter !== undefined,
+        options.filter !== undefined || options.names !== undefined,
       ),
     );
     const failed = results.some(({ cases }) => cases.some(({ status }) => status === "fail"));

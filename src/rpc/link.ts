@@ -15,6 +15,7 @@ import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { Establishing } from "./establishing.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import { LingeringClose, sayWhy } from "./lingeringClose.ts";
 import { LinkParts } from "./linkParts.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Connection } from "./peer.ts";
@@ -47,6 +48,7 @@ export class Link<Owner extends Connection> implements DialEvents {
   /** Who the peer is once it has proven it. */
   identity: PeerIdentity | undefined;
   #unprovenIdentity: PeerIdentity | undefined;
+  #lingering: LingeringClose | undefined;
   #keepsAlive = true;
   /** Bytes that arrived on the socket. */
   receivedBytes = 0;
@@ -170,10 +172,11 @@ export class Link<Owner extends Connection> implements DialEvents {
   onWritten(): void {
     this.#context.flushes.eventSeen();
     this.#parts.writer.onWritten();
+    this.#lingering?.written();
   }
 
   onEnd(): void {
-    if (this.lifecycle.isOver) return;
+    if (this.lifecycle.isOver) return this.#lingering?.finish();
     this.lifecycle.peerStreamEnded();
     if (this.#parts.intake !== undefined) this.#parts.ending.finishIfEnded();
     else if (!this.#establishing?.deciding) this.shutdown(lostInHandshake(undefined));
@@ -183,6 +186,7 @@ export class Link<Owner extends Connection> implements DialEvents {
     if (this.lifecycle.state === "gone") return;
     if (!this.lifecycle.isOver)
       this.shutdown(closedReason(this.lifecycle, this.#context.dialledAddress, error));
+    this.#lingering?.stop();
     this.#announcements.tellAll();
     this.lifecycle.leave();
     this.#parts.writer.releaseMemory();
@@ -195,6 +199,7 @@ export class Link<Owner extends Connection> implements DialEvents {
     this.#context.flushes.eventSeen();
     this.#context.resumptions.eventSeen();
     this.#parts.liveness.heard();
+    this.#lingering?.received(bytes);
   }
 
   #writerIdle(): void {
@@ -251,25 +256,25 @@ export class Link<Owner extends Connection> implements DialEvents {
 
   // ---- The end ------------------------------------------------------------------------------------------
 
-  /** The peer is told why, if it can be: not where something was forged, and as far as the socket takes it at once. */
-  #sayWhy(error: SealwireError | undefined): void {
-    if (error === undefined || error.code === "ERR_DECRYPT") return;
-    const { lastBegun } = this.arrivals;
-    this.outbox.controls.close({ code: error.code, lastBegun });
-    this.outbox.sender.flush();
-  }
-
   #fail(code: ConstructorParameters<typeof SealwireError>[0], text: string): void {
     this.shutdown(new SealwireError(code, text));
   }
 
-  /** Ends everything now. `reason` undefined: it ended in good order. */
+  /** `isTold`: the peer may be about to read why. */
+  #closeSocket(isTold: boolean): void {
+    const { drainTimeoutMs } = this.#context.limits;
+    if (this.#transport === undefined) this.#cancelDial?.();
+    else if (!isTold || drainTimeoutMs === 0) this.#transport.destroy();
+    else this.#lingering = new LingeringClose(this.#transport, !this.#parts.writer.busy, drainTimeoutMs);
+  }
+
+  /** Ends everything now, but for a socket whose peer is told why. `reason` undefined: it ended in good order. */
   shutdown(reason: unknown): void {
     const before = this.lifecycle.state;
     if (!this.lifecycle.close()) return;
     const error = typedReason(reason, before);
     const forCalls = callError(error, before === "dialing" || before === "handshaking");
-    if (before === "open" || before === "draining") this.#sayWhy(error);
+    const isTold = (before === "open" || before === "draining") && sayWhy(this.#parts, error);
     timers.cancel(this.#handshakeDeadline);
     this.#parts.liveness.stop();
     this.#parts.ending.stop();
@@ -280,8 +285,7 @@ export class Link<Owner extends Connection> implements DialEvents {
     this.#parts.writer.close();
     this.#session?.destroy();
     wipeReceiveMemory();
-    if (this.#transport !== undefined) this.#transport.destroy();
-    else this.#cancelDial?.();
+    this.#closeSocket(isTold);
     this.#observer.onClosed(this.#connection, error);
     this.#announcements.add("closed", error);
     // Last, since signals run the application's code.

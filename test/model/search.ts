@@ -1,6 +1,6 @@
 // Explicit-state search: all orders of a model's actions, each state once.
 
-import type { Action, FlowModel, State } from "./flowModel.ts";
+import { type Action, type FlowModel, keyOf, type State } from "./flowModel.ts";
 
 export interface Finding {
   readonly what: string;
@@ -49,7 +49,7 @@ export function search(model: FlowModel, maxStates: number, maxTraces = 0): Resu
     traces,
   });
   const push = (state: State, parent: number, action: Action | undefined): void => {
-    const key = JSON.stringify(state);
+    const key = keyOf(state);
     if (seen.has(key)) return;
     seen.add(key);
     visits.push({ parent, action });

@@ -14,7 +14,8 @@ interface Claim {
 }
 
 const FIRST_SECTION = "Frames";
-const SECTION_BEHIND = "Worked vectors: transport";
+/** Its sentences say how to read the vectors. */
+const SECTION_LEFT_OUT = "Worked vectors: transport";
 const HEADING = /^#{1,4} (.+)$/;
 const LIST_ITEM = /^(?:[-*]|\d+\.) /;
 const RULE_OF_TABLE = /^\|[\s|:-]+\|$/;
@@ -33,7 +34,7 @@ function sentencesOf(block: string): string[] {
   return [block.split("|").slice(1, -1).map(plain).join(" · ")];
 }
 
-/** The sentences of PROTOCOL.md that an implementation of protocol v2 has to follow; code and heads of tables left out. */
+/** The sentences of PROTOCOL.md that an implementation of its protocols has to follow; code and heads of tables left out. */
 export function protocolSentences(page: string): Sentences {
   const found = new Map<string, string[]>();
   let section: string[] | undefined;
@@ -50,11 +51,10 @@ export function protocolSentences(page: string): Sentences {
     // What stands above the rule of a table is its head.
     if (RULE_OF_TABLE.test(line)) block = [];
     else if (endsBlock || heading !== undefined) finish();
-    if (heading === SECTION_BEHIND) break;
     if (heading !== undefined) {
-      if (heading !== FIRST_SECTION && section === undefined) continue;
-      section = [];
-      found.set(heading, section);
+      if (heading !== FIRST_SECTION && found.size === 0) continue;
+      section = heading === SECTION_LEFT_OUT ? undefined : [];
+      if (section !== undefined) found.set(heading, section);
     } else if (!inCode && line !== "" && !line.startsWith("```") && !RULE_OF_TABLE.test(line)) {
       block.push(line.trim());
     }
@@ -87,7 +87,6 @@ export function testNames(source: string): Set<string> {
 
 /**
  * What is wrong with these claims, in words. `sourceOf`: the source of a suite, undefined without such a suite.
- * `suite: every test` is all of a suite.
  */
 export function conformanceFaults(
   sentences: Sentences,
@@ -108,8 +107,7 @@ export function conformanceFaults(
       const [suite, name] = [test.slice(0, test.indexOf(": ")), test.slice(test.indexOf(": ") + 2)];
       if (!names.has(suite)) names.set(suite, testNames(sourceOf(suite) ?? ""));
       const inSuite = names.get(suite)!;
-      if (name === "every test" ? inSuite.size === 0 : !inSuite.has(name))
-        faults.push(`there is no "${test}"`);
+      if (!inSuite.has(name)) faults.push(`there is no "${test}"`);
     }
   }
   return faults;

@@ -20,6 +20,12 @@ const MAX_STRAY_SHOWN = 3;
 
 const [reportPath, ...suitePaths] = process.argv.slice(2);
 const nameFilter = process.env.SEALWIRE_TEST_FILTER;
+/** Whole names of what is to be run, one in a line, with … for any text. */
+const wholeNames = process.env.SEALWIRE_TEST_NAMES?.split("\n").map(
+  (name) => new RegExp(`^${name.split("…").map(escaped).join(".*")}$`),
+);
+/** No test gets more time than this. */
+const mostMs = Number(process.env.SEALWIRE_TEST_TIMEOUT_MS ?? Number.POSITIVE_INFINITY);
 /** The first test that fails ends the process: who only asks whether any fails need not wait for the others. */
 const stopAtFailure = process.env.SEALWIRE_TEST_BAIL === "1";
 
@@ -30,6 +36,10 @@ process.on("uncaughtException", (error) => strayErrors.push(error));
 
 /** The place of the suite that runs now among those of this process. */
 let suite = 0;
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
 
 function report(entry: Record<string, unknown>): void {
   appendFileSync(reportPath!, JSON.stringify({ suite, ...entry }) + "\n");
@@ -72,7 +82,7 @@ async function runTest(test: RegisteredTest): Promise<string[]> {
   strayErrors = [];
   for (const step of [test.body, ...afterEveryHooks, ...afterEachHooks]) {
     try {
-      await withTimeout(step, test.options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+      await withTimeout(step, Math.min(test.options.timeoutMs ?? DEFAULT_TIMEOUT_MS, mostMs));
     } catch (error) {
       failures.push(describeError(error));
     }
@@ -99,6 +109,7 @@ async function runSuite(path: string): Promise<void> {
   report({ type: "start", tests: registeredTests.length });
   for (const test of registeredTests) {
     if (nameFilter !== undefined && !test.name.includes(nameFilter)) continue;
+    if (wholeNames !== undefined && !wholeNames.some((name) => name.test(test.name))) continue;
     const skipped = skipReason(test);
     if (skipped !== undefined) {
       console.log(`  - ${test.name} (${skipped})`);

@@ -73,7 +73,7 @@ test("the vectors are the 59 sessions of each suite", () => {
 });
 
 for (const vector of vectors) {
-  test(vector.protocol_name, () => {
+  test(`a session of ${vector.protocol_name}`, () => {
     const initiator = handshake(vector, true);
     const responder = handshake(vector, false);
     assert.equal(protocolName(initiator.pattern, cipherOf(vector)), vector.protocol_name);

@@ -230,6 +230,41 @@ test("a client that has sent nothing does not wait for a server that is not prov
   await listener.close();
 });
 
+for (const [what, limits, code] of [
+  ["drainTimeoutMs", { drainTimeoutMs: 200, handshakeTimeoutMs: 0 }, "ERR_CLOSED"],
+  ["no time at all", { drainTimeoutMs: 0, handshakeTimeoutMs: 0 }, "ERR_CLOSED"],
+  ["handshakeTimeoutMs", { drainTimeoutMs: 600_000, handshakeTimeoutMs: 400 }, "ERR_HANDSHAKE_TIMEOUT"],
+] as const) {
+  test(`closing behind a message for a server that is never proven lasts ${what}`, async () => {
+    const { client: options, server } = optionsOf("NNpsk0");
+    const listener = await RawListener.listen();
+    const ends: (string | undefined)[] = [];
+    const client = startClient({
+      ...options,
+      ...limits,
+      port: listener.port,
+      maxConnections: 1,
+      heartbeatIntervalMs: 0,
+      requestTimeoutMs: 0,
+      onConnectionState: (_connection: unknown, state: string, error?: SealwireError) => {
+        if (state === "closed") ends.push(error?.code);
+      },
+    } as object);
+    const sent = client.send(text("the only one"));
+    const asked = client.request(text("and a question")).catch((error: SealwireError) => error.code);
+    const peer = await listener.accept();
+    const session = await RawSession.v2(peer, "server", server, false);
+    await sent;
+    assert.equal((await session.receiveRecord()).kind, Kind.settings);
+    await client.close();
+    assert.deepEqual([ends, await asked], [[code], code]);
+    await peer.ended();
+    await peer.destroy();
+    session.destroy();
+    await listener.close();
+  });
+}
+
 test("v1 has no proof: its connection opens with the keys", async () => {
   const { server, states } = await startWatched(v1.options);
   const peer = await RawPeer.connect(server.port);

@@ -240,6 +240,28 @@ test("a sender that has nothing to send for a while makes the path no longer", (
   assert.equal(windows.share, share);
 });
 
+test("a stream's window is at most four times what it was, and never above its share", () => {
+  const windows = new SharedWindow();
+  let at = 0;
+  const window = new StreamWindow(windows, () => at);
+  const seen: [before: number, after: number, share: number][] = [];
+  for (let i = 0; i < 12; i++) {
+    while (window.receive(8_000)) window.giveBack(8_000);
+    window.senderWaits();
+    const before = window.bytes;
+    window.widen();
+    seen.push([before, window.bytes, windows.share]);
+    window.takeCredit();
+    at += 1;
+  }
+  for (const [before, after, share] of seen) {
+    assert.ok(after <= Math.max(4 * before, FIRST_STREAM_CREDIT), `${before} became ${after}`);
+    assert.ok(after <= Math.max(share, before), `${after} of a share of ${share}`);
+  }
+  assert.equal(seen[0]![1], 4 * FIRST_STREAM_CREDIT);
+  assert.ok(seen.at(-1)![1] > 16 * FIRST_STREAM_CREDIT);
+});
+
 test("what is kept back is never so much that the sender gets no credit at all", () => {
   const allowance = new Allowance(1_000, 100);
   assert.ok(allowance.receive(1_000));

@@ -15,7 +15,7 @@ import {
 import { type Attack, attackProxy, type Direction } from "../../support/attackProxy.ts";
 import { blockToField, fieldToBlock, ghash, inverse, multiply, squareRoot } from "../../support/gf128.ts";
 import { test } from "../../support/harness.ts";
-import { checkLeaksAfterEachTest } from "../../support/rpcHarness.ts";
+import { checkLeaksAfterEachTest, waitFor } from "../../support/rpcHarness.ts";
 
 checkLeaksAfterEachTest();
 
@@ -276,6 +276,109 @@ for (const protocol of v2) {
       assert.deepEqual(result.atClient, []);
       assert.ok(result.errors.includes("ERR_DECRYPT"), result.errors.join());
     }
+  });
+}
+
+/** Somebody in between who ends both sides' handshakes, reads what the client says, and passes on something else. */
+async function standBetween(
+  protocol: Protocol,
+  own: { psk?: Uint8Array },
+): Promise<[string[], string[], string]> {
+  const [read, arrived]: [string[], string[]] = [[], []];
+  const common = { handshakeTimeoutMs: 2_000, drainTimeoutMs: 500 };
+  const server = await listen({
+    port: 0,
+    ...common,
+    ...protocol.server,
+    onMessage: (message) => {
+      arrived.push(text(message.body));
+      message.reply(message.body);
+    },
+  });
+  const onward = connect({ port: server.port, ...common, ...protocol.client, ...own });
+  const middle = await listen({
+    port: 0,
+    ...common,
+    ...protocol.server,
+    ...own,
+    onMessage: async (message) => {
+      read.push(text(message.body));
+      message.reply(await onward.request(encoder.encode("pay 9 coin to Eve")));
+    },
+  });
+  const client = connect({ port: middle.port, ...common, ...protocol.client, maxConnections: 1 });
+  try {
+    const answer = await client.request(encoder.encode("pay 1 coin to Bob")).then(text, ({ code }) => code);
+    return [read, arrived, answer];
+  } finally {
+    await client.close();
+    await middle.close();
+    await onward.close();
+    await server.close();
+  }
+}
+
+test("in between: with a handshake on each side, v1 is read and changed", async () => {
+  const [read, arrived, answer] = await standBetween(v1, {});
+  assert.deepEqual([read, arrived], [["pay 1 coin to Bob"], ["pay 9 coin to Eve"]]);
+  assert.equal(answer, "pay 9 coin to Eve");
+});
+
+test("in between: without the psk nobody ends a handshake of v2", async () => {
+  const [read, arrived, answer] = await standBetween(v2[0]!, { psk: new Uint8Array(32).fill(1) });
+  assert.deepEqual([read, arrived, answer], [[], [], "ERR_HANDSHAKE"]);
+});
+
+/** Somebody in between ends both streams in good order behind the first message: what the server makes of it. */
+async function cutBehindFirstMessage(protocol: Protocol): Promise<[string[], string | undefined]> {
+  const arrived: string[] = [];
+  let ended = (_code: string | undefined): void => {};
+  const end = new Promise<string | undefined>((resolve) => {
+    ended = resolve;
+  });
+  const server = await listen({
+    port: 0,
+    drainTimeoutMs: 500,
+    ...protocol.server,
+    onConnectionState: (_connection, state, error) => {
+      if (state === "closed") ended(error?.code);
+    },
+    onMessage: (message) => void arrived.push(text(message.body)),
+  });
+  const proxy = await attackProxy(server.port, {
+    preambleBytes: protocol.preambleBytes,
+    onFrame(link, direction, index, frame) {
+      const n = index - protocol.handshakeFrames[direction] - protocol.settingsFrames;
+      if (direction === "toServer" && n > 0) return;
+      link.send(direction, frame);
+      if (direction === "toClient" || n < 0) return;
+      link.end("toServer");
+      link.end("toClient");
+    },
+  });
+  const client = connect({ port: proxy.port, drainTimeoutMs: 500, ...protocol.client, maxConnections: 1 });
+  try {
+    const connection = await client.connected();
+    connection.sendNoWait(encoder.encode("keep it"));
+    await waitFor(() => arrived.length === 1, "the first message");
+    // Unless it knows by now, its sender takes it for sent.
+    if (connection.state === "open") connection.sendNoWait(encoder.encode("sell it"));
+    const code = await end;
+    return [arrived, code];
+  } finally {
+    await client.close();
+    await server.close();
+    await proxy.close();
+  }
+}
+
+test("truncation: a session of v1 that was cut looks like one that ended", async () => {
+  assert.deepEqual(await cutBehindFirstMessage(v1), [["keep it"], undefined]);
+});
+
+for (const protocol of v2) {
+  test(`truncation: on ${protocol.name} it is a loss`, async () => {
+    assert.deepEqual(await cutBehindFirstMessage(protocol), [["keep it"], "ERR_CONNECTION_LOST"]);
   });
 }
 
