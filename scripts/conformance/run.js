@@ -91,18 +91,16 @@ async function bundleWith(edits, suites, folder) {
   });
 }
 
-/** Runs tests of one suite in the machine's Node. `mostMs`: no test gets more time. */
-async function runTests(folder, suite, names, mostMs) {
+/** Runs tests of one suite in the machine's Node. `mostMs`: no test gets more time; `bails`: the first failure ends it. */
+async function runTests(folder, suite, names, { mostMs, bails = false } = {}) {
   const runtime = runtimes().find(({ roles }) => roles.includes("node"));
+  if (mostMs === undefined)
+    return runSuite(runtime, suitePath(suite, folder), { runner: runnerPath(folder), names });
   return runSuite(runtime, suitePath(suite, folder), {
     runner: runnerPath(folder),
     names,
-    ...(mostMs === undefined
-      ? {}
-      : {
-          timeoutMs: (names.length + 1) * mostMs + TIMEOUT_ADDED_MS,
-          env: { SEALWIRE_TEST_TIMEOUT_MS: String(mostMs) },
-        }),
+    timeoutMs: (names.length + 1) * mostMs + TIMEOUT_ADDED_MS,
+    env: { SEALWIRE_TEST_TIMEOUT_MS: String(mostMs), ...(bails ? { SEALWIRE_TEST_BAIL: "1" } : {}) },
   });
 }
 
@@ -148,48 +146,49 @@ export async function baseline(tests, log = () => {}) {
   return { broken, took };
 }
 
-/** The tests of one suite that fail. After one that hung or ended the process, the others run on their own. */
-async function failing(folder, suite, tests, took) {
-  const mostOf = (some) =>
-    TIMEOUT_FACTOR * Math.max(...some.map(({ text }) => took.get(text) ?? 0)) + TIMEOUT_ADDED_MS;
+const hasFailed = ({ status }) => status === "fail";
+
+/** How long these tests may take with a fault. */
+const mostMsOf = (tests, took) =>
+  TIMEOUT_FACTOR * Math.max(...tests.map(({ text }) => took.get(text) ?? 0)) + TIMEOUT_ADDED_MS;
+
+/** Those of one suite's tests that fail up to the first one, or all that do. */
+async function failing(folder, suite, tests, took, all) {
   const names = tests.map(({ name }) => name);
-  const cases = await runTests(folder, suite, names, mostOf(tests));
-  const isDisturbed = cases.some(
-    ({ name, error }) =>
-      name === "the suite runs to its end" || /^Error: not finished after|^not finished/.test(error ?? ""),
-  );
-  if (!isDisturbed || tests.length === 1) {
-    // What fails beside them (a process that does not end, a suite that can't be loaded) is of all.
-    const isOfAll = cases.some(
-      (result) => result.status === "fail" && !tests.some((test) => isOf(result, test)),
-    );
-    return tests.filter(
-      (test) => isOfAll || cases.some((result) => result.status === "fail" && isOf(result, test)),
-    );
+  if (!all || tests.length === 1) {
+    const cases = await runTests(folder, suite, names, { mostMs: mostMsOf(tests, took), bails: true });
+    const failed = cases.find(hasFailed);
+    if (failed === undefined) return [];
+    // What fails beside them, such as a suite that can't be loaded, is of the first.
+    return [tests.find((test) => isOf(failed, test)) ?? tests[0]];
   }
-  const failed = [];
-  for (const test of tests) failed.push(...(await failing(folder, suite, [test], took)));
-  return failed;
+  const found = [];
+  for (const test of tests) found.push(...(await failing(folder, suite, [test], took, false)));
+  return found;
 }
 
 /**
- * Plants a fault, and runs the tests of its sentence.
+ * Plants a fault, and runs the tests of its sentence, up to the first that notices it.
  *
  * @param {import("./faults.js").Fault} fault
  * @param {NamedTest[]} tests
  * @param {string} id of its folder
  * @param {ReadonlyMap<string, number>} took how long each takes without a fault, by its text
- * @returns {Promise<{ noticed: NamedTest[], missed: NamedTest[], everything: boolean }>} everything: the control fails, too
+ * @param {boolean} [all] runs all of them, each in a process of its own
+ * @returns {Promise<{ noticed: NamedTest[], missed: NamedTest[], everything: boolean }>} missed: with `all`, or where none
+ *   noticed it; everything: the control fails, too
  */
-export async function tryFault({ edits }, tests, id, took) {
+export async function tryFault({ edits }, tests, id, took, all = false) {
   const folder = folderOf(id);
   const groups = bySuite(tests);
   await bundleWith(edits, [...new Set([...groups.keys(), control.suite])], folder);
   const noticed = [];
-  for (const [suite, own] of groups) noticed.push(...(await failing(folder, suite, own, took)));
-  const missed = tests.filter((test) => !noticed.includes(test));
-  const everything =
-    missed.length === 0 && (await failing(folder, control.suite, [control], took)).length > 0;
+  for (const [suite, own] of groups) {
+    noticed.push(...(await failing(folder, suite, own, took, all)));
+    if (noticed.length > 0 && !all) break;
+  }
+  const missed = all || noticed.length === 0 ? tests.filter((test) => !noticed.includes(test)) : [];
+  const everything = (await failing(folder, control.suite, [control], took, false)).length > 0;
   rmSync(folder, { recursive: true, force: true });
   return { noticed, missed, everything };
 }
