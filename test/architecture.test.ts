@@ -4,6 +4,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { longFunctions } from "./support/longFunctions.ts";
 import {
   brokenImports,
   constantsDefinedTwice,
@@ -54,6 +55,13 @@ const allowedNodeModules: Record<Layer, RegExp | undefined> = {
 const MOST_LINES = 300;
 /** Files of src/ that may be longer, each with its reason: none today. */
 const longerWithReason: Record<string, string> = {};
+
+/** A function fits a screen. */
+const MOST_FUNCTION_LINES = 50;
+/** Functions of src/ that may be longer, each with its reason. */
+const longerFunctions: Record<string, string> = {
+  "typed/codec/plainReader.ts: shortText": "an unrolled loop: one case per length",
+};
 
 function layerOf(path: string): Layer {
   if (!path.includes("/")) return "entry";
@@ -185,6 +193,21 @@ describe("the checks themselves find a planted fault", () => {
     expect(longFiles(withFile("core/b.ts", lines(MOST_LINES + 1), clean), MOST_LINES)).toEqual(["core/b.ts"]);
   });
 
+  test("a function that is too long", () => {
+    const body = (lines: number) => "    run();\n".repeat(lines - 2);
+    const tree = (lines: number) =>
+      new Map([
+        [
+          "core/d.ts",
+          `// Text.\nclass D {\n  of() {\n${body(lines)}  }\n}\nconst f = () => {\n${body(9)}};\n`,
+        ],
+      ]);
+    expect(longFunctions(tree(MOST_FUNCTION_LINES), MOST_FUNCTION_LINES)).toEqual([]);
+    expect(longFunctions(tree(MOST_FUNCTION_LINES + 1), MOST_FUNCTION_LINES)).toEqual(["core/d.ts: of"]);
+    const arrow = new Map([["e.ts", `const f = () => {\n${body(MOST_FUNCTION_LINES + 1)}};\n`]]);
+    expect(longFunctions(arrow, MOST_FUNCTION_LINES)).toEqual(["e.ts: f"]);
+  });
+
   test("a name in another case", () => {
     const good = [
       "a/frameCipher.ts",
@@ -246,6 +269,10 @@ describe("src", () => {
 
   test(`no file has more than ${MOST_LINES} lines but for a few with a reason`, () => {
     expect(longFiles(src, MOST_LINES).sort()).toEqual(Object.keys(longerWithReason).sort());
+  });
+
+  test(`no function has more than ${MOST_FUNCTION_LINES} lines but for a few with a reason`, () => {
+    expect(longFunctions(src, MOST_FUNCTION_LINES).sort()).toEqual(Object.keys(longerFunctions).sort());
   });
 });
 

@@ -76,14 +76,18 @@ export function traceCalls(options: TelemetryOptions = {}): () => void {
     telemetry.end(call.span, call.startedAt, call.attributes, failed);
   };
 
-  const listeners: Record<string, (message: Traced) => void> = {
+  return listenTo({
     start: begin,
-    // A call that throws ends here; one that was made ends with its answer.
+    // A call that throws ends here; a call that was made ends with its answer.
     end: (message) => {
       if ("error" in message) finish(message);
     },
     asyncEnd: finish,
-  };
+  });
+}
+
+/** Subscribes each listener to its channel. The returned function stops them. */
+function listenTo(listeners: Record<string, (message: Traced) => void>): () => void {
   const subscribed = Object.entries(listeners).map(([event, listener]) => {
     const name = `${CHANNEL}:${event}`;
     const guarded = (message: unknown): void => void quietly(() => listener(message as Traced));

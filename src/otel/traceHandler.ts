@@ -64,48 +64,59 @@ interface Begun {
   readonly startedAt: number;
 }
 
-/**
- * The handler, with a span of kind SERVER around each message, which is active while the handler runs, and with the
- * histogram `rpc.server.call.duration`. A handler that continues after its return returns its promise: that ends the
- * span.
- */
-export function traceHandler(handler: MessageHandler, options: HandlerTelemetryOptions = {}): MessageHandler {
-  const { continues = (connection) => connection.authenticated, methods = [] } = options;
-  const telemetry = new Telemetry("server", options);
-  const known = new KnownNames(methods);
+/** Makes and ends the span of each message. */
+class MessageSpans {
+  readonly #telemetry: Telemetry;
+  readonly #known: KnownNames;
+  readonly #continues: (connection: Connection) => boolean;
 
-  const begin = ({ connection, head }: Message): Begun => {
+  constructor(options: HandlerTelemetryOptions) {
+    const { continues = (connection) => connection.authenticated, methods = [] } = options;
+    this.#telemetry = new Telemetry("server", options);
+    this.#known = new KnownNames(methods);
+    this.#continues = continues;
+  }
+
+  begin({ connection, head }: Message): Begun {
     const remote = parseTraceParent(head.traceParent);
-    const follows = remote !== undefined && continues(connection) === true;
+    const follows = remote !== undefined && this.#continues(connection) === true;
     const parent = follows ? trace.setSpanContext(ROOT_CONTEXT, remote) : ROOT_CONTEXT;
     const links: Link[] = remote !== undefined && !follows ? [{ context: remote }] : [];
     const attributes = { "rpc.system.name": "sealwire", ...peerAttributes(connection) };
-    const span = telemetry.tracer.startSpan("sealwire", { kind: SpanKind.SERVER, attributes, links }, parent);
+    const spanOptions = { kind: SpanKind.SERVER, attributes, links };
+    const span = this.#telemetry.tracer.startSpan("sealwire", spanOptions, parent);
     const notes: Notes = { failed: undefined };
     const active = trace.setSpan(parent, span).setValue(NOTES, notes);
     return { notes, span, active, startedAt: performance.now() };
-  };
+  }
 
-  const finish = ({ span, startedAt }: Begun, method: string | undefined, failed?: Failure): void => {
+  end({ span, startedAt, notes }: Begun, method: string | undefined, failed = notes.failed): void {
     const attributes: Attributes = { "rpc.system.name": "sealwire" };
     if (method !== undefined) {
-      if (failed === undefined) known.add(method);
-      const shown = known.shown(method);
+      if (failed === undefined) this.#known.add(method);
+      const shown = this.#known.shown(method);
       attributes["rpc.method"] = shown;
       span.setAttribute("rpc.method", shown);
       if (shown === method) span.updateName(shown);
       else span.setAttribute("rpc.method_original", method);
     }
-    telemetry.end(span, startedAt, attributes, failed);
-  };
+    this.#telemetry.end(span, startedAt, attributes, failed);
+  }
+}
 
+/**
+ * Puts a span of kind SERVER around each message, which is active while the handler runs, and records the histogram
+ * `rpc.server.call.duration`. A handler that continues after its return returns its promise: the span ends when that
+ * settles.
+ */
+export function traceHandler(handler: MessageHandler, options: HandlerTelemetryOptions = {}): MessageHandler {
+  const spans = new MessageSpans(options);
   return (message) => {
-    const begun = quietly(() => begin(message));
+    const begun = quietly(() => spans.begin(message));
     if (begun === undefined) return handler(message);
-    // Not asked for later: one-way messages whose bodies are views are used again.
+    // Read now: a one-way message whose body is a view is reused later.
     const { method } = message.head;
-    const end = (failed?: Failure): void =>
-      void quietly(() => finish(begun, method, failed ?? begun.notes.failed));
+    const end = (failed?: Failure): void => void quietly(() => spans.end(begun, method, failed));
     let result: unknown;
     try {
       result = context.with(begun.active, handler, undefined, message);

@@ -59,6 +59,26 @@ function pskIsProven(names: readonly string[]): "first" | "last" | "tooLate" {
   return names.some((name) => name.includes("psk3")) ? "last" : "tooLate";
 }
 
+/** A side without keys of a kind has one, which is undefined. */
+type OptionalKeys = readonly (Uint8Array | undefined)[];
+
+function candidateOf(
+  options: NoiseOptions,
+  psks: OptionalKeys,
+  staticKey: Uint8Array | undefined,
+): Candidate {
+  const own: NoiseOptions = { ...options };
+  const [psk, ...others] = psks.filter((one) => one !== undefined);
+  if (psk !== undefined) own.psk = psk;
+  if (others.length > 0) own.otherPsks = others;
+  if (staticKey !== undefined) own.staticKey = staticKey;
+  return {
+    factory: noise(own, "server"),
+    psks: psks.map((one) => (one === undefined ? "" : encodeKey(blake2b(one, { length: ID_BYTES })))),
+    staticKey: staticKey === undefined ? "" : encodeKey(x25519PublicKey(staticKey)),
+  };
+}
+
 /** @throws SealwireError ERR_INVALID_ARGUMENT naming the option */
 export function serverKeys(
   options: NoiseOptions,
@@ -82,29 +102,17 @@ export function serverKeys(
       otherStaticKeys,
       (name, key) => keyPairOf(name, key).privateKey,
     );
-    const add = (ownPsks: readonly (Uint8Array | undefined)[], ownStatic: Uint8Array | undefined): void => {
-      const own: NoiseOptions = { ...options };
-      const [ownPsk, ...others] = ownPsks.filter((one) => one !== undefined);
-      if (ownPsk !== undefined) own.psk = ownPsk;
-      if (others.length > 0) own.otherPsks = others;
-      if (ownStatic !== undefined) own.staticKey = ownStatic;
-      candidates.push({
-        factory: noise(own, "server"),
-        psks: ownPsks.map((one) => (one === undefined ? "" : encodeKey(blake2b(one, { length: ID_BYTES })))),
-        staticKey: ownStatic === undefined ? "" : encodeKey(x25519PublicKey(ownStatic)),
-      });
-    };
-    add([psks[0]], statics[0]);
-    const proven = pskIsProven(candidates[0]!.factory.name.split(" or "));
+    const first = candidateOf(options, [psks[0]], statics[0]);
+    const proven = pskIsProven(first.factory.name.split(" or "));
+    first.factory.destroy();
     if (psks.length > 1 && proven === "tooLate")
       throw invalidArgument(
         "otherPsks",
         "given to the clients: with this pattern the server uses its psk first",
       );
-    destroy();
-    candidates.length = 0;
-    if (proven === "last") for (const ownStatic of statics) add(psks, ownStatic);
-    else for (const ownPsk of psks) for (const ownStatic of statics) add([ownPsk], ownStatic);
+    const tried = proven === "last" ? [psks] : psks.map((one) => [one]);
+    for (const own of tried)
+      for (const ownStatic of statics) candidates.push(candidateOf(options, own, ownStatic));
     return factoryOf(candidates, options, destroy);
   } catch (error) {
     destroy();
