@@ -17,7 +17,7 @@ class SignalListener {
 
   /** The listener is the object itself, so that no closure is made. */
   handleEvent(): void {
-    // A copy: those that end take themselves out meanwhile.
+    // Iterates over a copy, because watchers that end remove themselves meanwhile.
     for (const watcher of [...this.watchers]) watcher.aborted(this.#signal);
   }
 }
@@ -35,7 +35,7 @@ export function watchSignal(signal: AbortSignal, watcher: AbortWatcher): void {
   listener.watchers.add(watcher);
 }
 
-/** Nothing of the watcher stays with the signal, and nothing at all when it was the last one. */
+/** The signal no longer references the watcher. After the last watcher, the listener is removed, too. */
 export function unwatchSignal(signal: AbortSignal, watcher: AbortWatcher): void {
   const listener = listeners.get(signal);
   if (listener === undefined || !listener.watchers.delete(watcher) || listener.watchers.size > 0) return;

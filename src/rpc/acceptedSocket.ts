@@ -11,9 +11,12 @@ import { CallbackDeadline, timers } from "./timers.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
 const EMPTY = new Uint8Array(0);
-/** A socket whose first message is complete is not read from; this much may come though before the pause works. */
+/**
+ * A socket whose first message is complete is not read from. Up to this many bytes may arrive before the pause takes
+ * effect.
+ */
 const MAX_WAITING_BYTES = 262_144;
-/** Part of an age limit by which connections live longer or shorter, so that they don't end in step. */
+/** The fraction of an age limit by which lives of connections differ, so that they do not end at the same time. */
 const AGE_JITTER = 0.1;
 
 /**
@@ -22,35 +25,37 @@ const AGE_JITTER = 0.1;
  */
 export type SocketStage = "silent" | "ready" | "young" | "old" | "overdue" | "proven" | "gone";
 
-/** What the server does with accepted sockets. */
+/** The server's side of accepted sockets. */
 export interface SocketOwner {
-  /** Bytes that the first message needs in all, as far as `received` tells. */
+  /** The bytes that the whole first message needs, as far as `received` shows. */
   firstMessageBytes(received: Uint8Array): number;
-  /** The first message is there. */
+  /** The first message is complete. */
   spoke(socket: AcceptedSocket): void;
-  /** The proxy in front has told the address of the client. False: there is no room for it, and it was dropped. */
+  /**
+   * The proxy has told the client's address. False: the socket was dropped, because there is no room for that address.
+   */
   addressTold(socket: AcceptedSocket, address: string): boolean;
-  /** A proxy sent something else than the header that it owes. */
+  /** The bytes of a trusted proxy are no valid header. */
   headerRefused(socket: AcceptedSocket): void;
-  /** The socket is gone, and it never had a connection. */
+  /** The socket is gone and never had a connection. */
   left(socket: AcceptedSocket): void;
 }
 
 export class AcceptedSocket implements TransportEvents {
   readonly #owner: SocketOwner;
   #transport: Transport;
-  /** What its address has; that of the proxy until the header has told the client's. */
+  /** The share of its address; that of the proxy's address until the header has told the client's. */
   share: AddressShare<AcceptedSocket>;
   stage: SocketStage = "silent";
   /** When its stage began, by performance.now(). */
   since = performance.now();
-  /** It counts against the limits of connections. */
+  /** It counts against the limit of connections. */
   hasPlace = false;
-  /** Among the sockets of its stage. */
+  /** Its position among the sockets of its stage. */
   readonly byAge = new Position<AcceptedSocket>(this);
-  /** Among those of its stage from the same address. */
+  /** Its position among the sockets of its stage from the same address. */
   readonly byAddress = new Position<AcceptedSocket>(this);
-  /** Ends its connection when that was open for long enough. */
+  /** Ends its connection when that has been open for its age limit. */
   #ageLimit: CallbackDeadline | undefined;
   #received = EMPTY;
   /** A trusted proxy dialled: its header comes before the client's bytes. */
@@ -74,7 +79,7 @@ export class AcceptedSocket implements TransportEvents {
     return this.#transport;
   }
 
-  /** The peer itself has sent something, the header of a proxy not counted. */
+  /** The peer itself has sent bytes; a proxy's header does not count. */
   get heard(): boolean {
     return this.#heard;
   }
@@ -83,7 +88,7 @@ export class AcceptedSocket implements TransportEvents {
     return this.#connection;
   }
 
-  /** Everything goes to the connection from here on, first what has arrived. */
+  /** From now on the connection gets all bytes, beginning with those that have arrived. */
   become(connection: RpcConnection): void {
     this.#connection = connection;
     const received = this.#received;
@@ -92,11 +97,11 @@ export class AcceptedSocket implements TransportEvents {
     if (received.length > 0) connection.link.onData(received);
   }
 
-  /** Closes its connection in good order when that has been open for about so long; 0: never. */
+  /** Closes its connection in good order when that has been open for about this time; 0: never. */
   limitAge(ms: number): void {
     if (ms === 0) return;
     this.#ageLimit = new CallbackDeadline(() => this.#connection?.close());
-    // The connection itself keeps the process alive, or does not.
+    // The connection decides whether the process stays alive, not this timer.
     this.#ageLimit.quiet = true;
     const jitter = 1 - AGE_JITTER + 2 * AGE_JITTER * Math.random();
     timers.arm(this.#ageLimit, Math.min(ms * jitter, MAX_MS));
@@ -106,7 +111,7 @@ export class AcceptedSocket implements TransportEvents {
     if (this.#ageLimit !== undefined) timers.cancel(this.#ageLimit);
   }
 
-  /** Leaves its lines for those of this stage, at their ends. */
+  /** Leaves its lines, and joins the ends of the lines for this stage. */
   enterStage(stage: SocketStage, byAge: Line<AcceptedSocket>, byAddress: Line<AcceptedSocket>): void {
     this.stage = stage;
     this.since = performance.now();
@@ -119,7 +124,7 @@ export class AcceptedSocket implements TransportEvents {
     this.byAddress.leave();
   }
 
-  /** Closes it before it has a connection. */
+  /** Closes the socket before it has a connection. */
   drop(): void {
     this.stage = "gone";
     this.#received = EMPTY;
@@ -150,7 +155,7 @@ export class AcceptedSocket implements TransportEvents {
     else this.#owner.left(this);
   }
 
-  /** Out of every line, so that no handshake begins on it; `left` follows. */
+  /** Removes the socket from every line, so that no handshake begins on it; `left` follows. */
   #leave(): void {
     this.leaveLines();
     this.#received = EMPTY;
@@ -175,7 +180,7 @@ export class AcceptedSocket implements TransportEvents {
     this.#owner.spoke(this);
   }
 
-  /** True when the header is over and something follows it. */
+  /** True if the header is complete and bytes follow it. */
   #takeHeader(reader: ProxyReader): boolean {
     const header = reader.read(this.#received);
     if (header === "more") return false;
@@ -195,12 +200,15 @@ export class AcceptedSocket implements TransportEvents {
   }
 }
 
-/** How long it may stay in its stage; infinitely where there is no socket. */
+/** How long the socket may stay in its stage; infinite without a socket. */
 export function leftMs(socket: AcceptedSocket | undefined, stageMs: number, now: number): number {
   return socket === undefined ? Number.POSITIVE_INFINITY : Math.max(stageMs - (now - socket.since), 0);
 }
 
-/** Those that have been in the stage for so long, the oldest first; each has to leave the line in its turn. */
+/**
+ * The sockets that have been in the stage for this time, the oldest first. The caller removes each from the line before
+ * it takes the next.
+ */
 export function* dueOf(line: Line<AcceptedSocket>, stageMs: number, now: number): Generator<AcceptedSocket> {
   while (line.first !== undefined && now - line.first.since >= stageMs) yield line.first;
 }

@@ -16,17 +16,17 @@ export class Accepting implements SocketOwner {
   readonly #onLeft: () => void;
   /** Accepted sockets without a connection that are not gone. */
   readonly #sockets = new Set<AcceptedSocket>();
-  /** There, before anything is accepted, where proxies are trusted. */
+  /** Loaded before anything is accepted, if proxies are trusted. */
   #proxyReader: ProxyReader | undefined;
   #keepsAlive = true;
-  /** Sockets that ended without a byte of the peer's. */
+  /** Sockets that ended before their peer sent a byte. */
   probes = 0;
-  /** Trusted proxies that sent something else than the header that they owe. */
+  /** Trusted proxies that sent bytes that are no valid header. */
   badProxyHeaders = 0;
 
   /**
-   * @param handshake what handshakes begin with now
-   * @param onLeft a socket is gone, and it never had a connection
+   * @param handshake the factory of handshakes that begin now
+   * @param onLeft called when a socket is gone that never had a connection
    */
   constructor(
     proxies: Serving["proxies"],
@@ -40,7 +40,7 @@ export class Accepting implements SocketOwner {
     this.#onLeft = onLeft;
   }
 
-  /** Loads what reads the headers of proxies. Before the first `accept`, where proxies are trusted. */
+  /** Loads the reader of PROXY headers, if proxies are trusted. Call it before the first `accept`. */
   async loadProxyReader(): Promise<void> {
     ({ proxyReader: this.#proxyReader } = await import("./proxyReader.ts"));
   }
@@ -65,12 +65,12 @@ export class Accepting implements SocketOwner {
     return socket;
   }
 
-  /** Its handshake begins: it gets a connection. */
+  /** The socket's handshake begins: it gets a connection. */
   admitted(socket: AcceptedSocket): void {
     this.#sockets.delete(socket);
   }
 
-  /** Nothing is admitted any more. */
+  /** Drops all sockets; none is admitted any more. */
   dropAll(): void {
     for (const socket of this.#sockets) socket.drop();
   }
@@ -81,7 +81,7 @@ export class Accepting implements SocketOwner {
     try {
       return this.#handshake().firstMessageBytes?.(received) ?? 1;
     } catch {
-      return 0; // a factory of the application's: its handshake will say what is wrong
+      return 0; // the application's factory threw: its handshake will report the error
     }
   }
 

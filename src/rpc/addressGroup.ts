@@ -4,7 +4,7 @@
 const IPV6_GROUPS = 8;
 const NETWORK_GROUPS = 4;
 
-/** The eight 16-bit groups of an IPv6 address in text form; undefined where it is none. */
+/** The eight 16-bit groups of an IPv6 address in text form; undefined if the text is none. */
 export function ipv6Groups(text: string): number[] | undefined {
   const halves = text.split("::");
   if (halves.length > 2) return undefined;
@@ -15,22 +15,24 @@ export function ipv6Groups(text: string): number[] | undefined {
   return groups.every((group) => group >= 0 && group <= 0xffff) ? groups : undefined;
 }
 
-/** One group in hexadecimal, or the two that a dotted IPv4 tail stands for. NaN where the text is neither. */
+/** One hexadecimal group, or the two groups of a dotted IPv4 tail. NaN if the text is neither. */
 function groupsOf(part: string): number[] {
   if (!part.includes(".")) return [/^[0-9a-f]{1,4}$/i.test(part) ? Number.parseInt(part, 16) : Number.NaN];
   const [a, b, c, d] = part.split(".").map(Number);
   return [a! * 256 + b!, c! * 256 + d!];
 }
 
-/** IPv4 inside IPv6: mapped addresses (RFC 4291 section 2.5.5.2), and those of NAT64 (RFC 6052 section 2.1). */
+/**
+ * Whether an IPv6 address contains an IPv4 address: mapped addresses (RFC 4291 section 2.5.5.2) and NAT64 (RFC 6052
+ * section 2.1).
+ */
 function embedsIpv4(groups: readonly number[]): boolean {
   const zeros = (from: number, to: number) => groups.slice(from, to).every((group) => group === 0);
   return (zeros(0, 5) && groups[5] === 0xffff) || (groups[0] === 0x64 && groups[1] === 0xff9b && zeros(2, 6));
 }
 
 /**
- * The group that `remoteAddress` (text form, with or without a zone) belongs to. What is no IP address is a group
- * of its own.
+ * The group of `remoteAddress` (text form, with or without a zone). A text that is no IP address is a group of its own.
  */
 export function addressGroup(remoteAddress: string): string {
   if (!remoteAddress.includes(":")) return remoteAddress;

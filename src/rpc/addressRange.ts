@@ -9,7 +9,9 @@ const ADDRESS_BITS = 128;
 const MAPPED_BITS = 96;
 const GROUP_BITS = 16;
 
-/** The eight 16-bit groups of an address, that of an IPv4 address mapped; undefined where the text is no address. */
+/**
+ * The eight 16-bit groups of an address, or of the mapped form of an IPv4 address; undefined if the text is no address.
+ */
 export function addressGroups(text: string): number[] | undefined {
   const address = text.split("%", 1)[0]!;
   if (address.includes(":")) {
@@ -19,7 +21,7 @@ export function addressGroups(text: string): number[] | undefined {
   return isIpv4(address) ? ipv6Groups(`::ffff:${address}`) : undefined;
 }
 
-/** Four decimal numbers up to 255 without leading zeros, which some readers take for octal. */
+/** Four decimal numbers up to 255. Leading zeros are refused, because some readers take such numbers for octal. */
 export function isIpv4(text: string): boolean {
   const parts = text.split(".");
   return parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255);
@@ -50,7 +52,7 @@ function isWithin({ groups, bits }: Range, address: readonly number[]): boolean 
   return true;
 }
 
-/** Addresses that are trusted with something. "unix" stands for peers without an address: those of Unix sockets. */
+/** Addresses that are trusted. "unix" stands for peers on Unix sockets, which have no address. */
 export class AddressRanges {
   readonly #ranges: readonly Range[];
   readonly includesUnix: boolean;
@@ -67,7 +69,7 @@ export class AddressRanges {
     this.#ranges = ranges.filter((range) => range !== "unix").map((range) => parseRange(name, range));
   }
 
-  /** @param address in text form; empty where the peer has none */
+  /** @param address in text form; empty if the peer has none */
   includes(address: string): boolean {
     if (address === "") return this.includesUnix;
     const groups = addressGroups(address);

@@ -26,15 +26,15 @@ import { WaitingSockets } from "./waitingSockets.ts";
 
 type Share = AddressShare<AcceptedSocket>;
 
-/** What the server does when it is told. */
+/** The server's side of the admission. */
 export interface AdmissionEvents {
   /** Its handshake may begin. */
   admit(socket: AcceptedSocket): void;
-  /** Closes a socket whose handshake runs: somebody else needs its place. */
+  /** Closes a socket whose handshake runs, because another socket needs its place. */
   displace(socket: AcceptedSocket): void;
 }
 
-/** Handshakes that begin in one turn: each takes some tenths of a millisecond, and others want to be served, too. */
+/** The most handshakes that begin in one turn, so that other work of the server is not delayed. */
 const ADMITTED_AT_ONCE = 32;
 
 export class Admission {
@@ -50,7 +50,7 @@ export class Admission {
   #admitting = false;
   #closed = false;
   readonly #pressure = new CallbackDeadline(() => this.admitReady());
-  /** Sockets closed for want of a place or of room, after they spoke or before they were listened to. */
+  /** Sockets that were closed because there was no place or no room for them. */
   refused = 0;
 
   constructor(limits: AdmissionLimits, events: AdmissionEvents) {
@@ -58,16 +58,16 @@ export class Admission {
     this.#events = events;
     this.#handshakes = new HandshakeAges(limits.handshakeTimeoutMs, (socket) => this.#aged(socket));
     this.#waiting = new WaitingSockets(limits, (socket) => this.#refuse(socket));
-    // The listener and the sockets keep the process alive, or do not.
+    // The listener and the sockets decide whether the process stays alive, not this timer.
     this.#pressure.quiet = true;
   }
 
-  /** Sockets that sent no complete first message, or wait for a place. */
+  /** Sockets that wait for a place or have sent no complete first message. */
   get waiting(): number {
     return this.#waiting.count;
   }
 
-  /** Sockets closed while silent, by either side. */
+  /** Sockets that were closed while silent, by either side. */
   get droppedSilent(): number {
     return this.#waiting.dropped;
   }
@@ -88,7 +88,7 @@ export class Admission {
 
   // ---- What sockets do ----------------------------------------------------------------------------------
 
-  /** A socket was accepted. False: there is no room for it, and it was dropped. */
+  /** Takes an accepted socket. False: it was dropped, because there is no room for it. */
   arrived(socket: AcceptedSocket): boolean {
     socket.share.sockets++;
     if (!this.#closed && this.#waiting.enter(socket)) return true;
@@ -97,8 +97,8 @@ export class Admission {
   }
 
   /**
-   * A silent socket turned out to be that of another address: its proxy told. What it has waited so far counts. False:
-   * that address has no room for it, and it was dropped.
+   * A proxy has told that a silent socket belongs to another address. The time that it has waited counts. False: it was
+   * dropped, because that address has no room for it.
    */
   moved(socket: AcceptedSocket, address: string): boolean {
     const { share: before } = socket;
@@ -127,10 +127,11 @@ export class Admission {
     socket.leaveLines();
     socket.stage = "proven";
     this.#takePlace(socket);
-    // Handshakes began when this one was old, and there are more of them than places: the youngest loses least.
+    // More handshakes run than there are places, because they began when this one was old. The youngest loses the
+    // least.
     while (this.#places > maxConnections && this.#handshakes.young.last !== undefined)
       this.#displace(this.#handshakes.young.last);
-    // All places belong to connections that are proven or closing: the handshakes that have none get none.
+    // All places belong to proven or closing connections, so the handshakes have no places.
     if (this.#places - this.#handshakes.young.length >= maxConnections) {
       for (const line of [this.#handshakes.old, this.#handshakes.overdue])
         while (line.first !== undefined) this.#displace(line.first);
@@ -138,7 +139,7 @@ export class Admission {
     this.#queueUp(socket.share);
   }
 
-  /** Its connection is closed. The place is free when the socket is gone. */
+  /** The connection is closed. Its place is free when the socket is gone. */
   ended(socket: AcceptedSocket): void {
     socket.leaveLines();
     socket.stage = "gone";
@@ -154,14 +155,14 @@ export class Admission {
     this.#leaveShare(share);
   }
 
-  /** One of its sockets is gone, or somebody else's. */
+  /** The number of sockets or places of an address changed. */
   #leaveShare(share: Share): void {
     if (--share.sockets > 0) return;
     share.position.leave();
     this.shares.delete(share.address);
   }
 
-  /** Lets those begin that spoke, as far as there are places. Not for calls from inside a call of the API. */
+  /** Begins the handshakes of ready sockets, as far as there are places. Never called from inside a call of the API. */
   admitReady(): void {
     if (this.#admitting || this.#closed) return;
     this.#admitting = true;
@@ -171,7 +172,7 @@ export class Admission {
     while (this.#addresses.first !== undefined && !this.#closed) {
       const share = this.#addresses.first;
       if (!this.#mayBegin(share)) {
-        share.position.leave(); // until something changes for this address
+        share.position.leave(); // until the state of this address changes
         continue;
       }
       if (!this.#isPlaceFree() || more-- === 0) break;
@@ -183,7 +184,7 @@ export class Admission {
     this.#watchAges(more < 0);
   }
 
-  /** Nothing is admitted any more, and no timer runs. */
+  /** Nothing is admitted any more, and the timer stops. */
   close(): void {
     this.#closed = true;
     this.#waiting.close();
@@ -192,7 +193,7 @@ export class Admission {
 
   // ---- Places -------------------------------------------------------------------------------------------
 
-  /** Something has changed for this address: it is looked at again if it has sockets that wait for a place. */
+  /** The state of this address changed: it joins the line again if it has sockets that wait for a place. */
   #queueUp(share: Share): void {
     if (share.ready.length > 0 && share.position.line === undefined) this.#addresses.join(share.position);
   }
@@ -235,13 +236,13 @@ export class Admission {
 
   // ---- Ages ---------------------------------------------------------------------------------------------
 
-  /** A handshake has become old, and holds its place no longer, or overdue. */
+  /** A handshake has become old, and loses its place, or overdue. */
   #aged(socket: AcceptedSocket): void {
     if (socket.stage === "old") this.#givePlace(socket);
     this.#queueUp(socket.share);
   }
 
-  /** Arms the timer for the next handshake that gets older, or for a turn soon, while somebody waits for that. */
+  /** Sets the timer for the next handshake that gets older, or for a turn soon, while a socket waits for that. */
   #watchAges(soon: boolean): void {
     timers.cancel(this.#pressure);
     if (this.#waiting.readyCount === 0 || this.#closed) return;

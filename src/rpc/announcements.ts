@@ -15,7 +15,7 @@ export class Announcements {
     this.#tell = tell;
   }
 
-  /** Runs what a call of the application does. */
+  /** Runs the work of a call of the application. */
   inCall(run: () => void): void {
     this.#inCall = true;
     try {
@@ -31,7 +31,7 @@ export class Announcements {
     else if (first) runSoon(() => this.tellAll());
   }
 
-  /** Tells what was not told yet. Not inside a call of the application. */
+  /** Reports the states that were not reported yet. Never called inside a call of the application. */
   tellAll(): void {
     for (const [state, error] of this.#untold.splice(0)) this.#tell(state, error);
   }

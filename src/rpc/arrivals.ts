@@ -22,7 +22,7 @@ import { TurnClock } from "./turnClock.ts";
 import { WaitingRoom } from "./waitingRoom.ts";
 
 export interface ArrivalsOptions extends HandlersOptions {
-  /** Bodies as views of memory that is used again, instead of copies. */
+  /** Bodies are views of memory that is reused, instead of copies. */
   readonly bodyViews: boolean;
   readonly maxConcurrentHandlers: number;
   readonly maxRequests: number;
@@ -106,12 +106,12 @@ export class Arrivals {
     return this.#clock.isOver;
   }
 
-  /** The handling of a read begins, or goes on after the event loop has run. */
+  /** The handling of a read begins, or continues after the event loop has run. */
   beginTurn(): void {
     this.#clock.begin();
   }
 
-  /** Begins what waits, as far as there is room. */
+  /** Begins waiting messages, as far as the handlers have room. */
   beginWaiting(): void {
     while (!this.#room.isEmpty && this.ready && !this.#lifecycle.isOver) {
       const message = this.#room.take();
@@ -123,7 +123,7 @@ export class Arrivals {
     }
   }
 
-  /** The peer has more than its credit: it gets more, if handlers keep up. */
+  /** The peer is out of credit: it gets more if handlers keep up. */
   blocked(): void {
     if (this.#room.isEmpty && !this.#outbox.blocked) this.credit.widen();
   }
@@ -132,7 +132,7 @@ export class Arrivals {
     return this.#lastArrived !== 0 && ((this.#lastArrived - sequence) | 0) >= 0;
   }
 
-  /** A request of the peer that has no end yet, and that said nothing of chunks of its caller. */
+  /** Whether this is an unfinished request of the peer whose caller announced no chunks. */
   streamsNothing(sequence: number): boolean {
     return this.#handlers.request(sequence)?.streamsNothing ?? false;
   }
@@ -161,7 +161,7 @@ export class Arrivals {
     const cost = this.credit.pay(end - start);
     if (sequence !== 0) this.#checkNumber(sequence);
     const head = this.#heads.read(bytes, start, end);
-    // A one-way message has neither an end to wait for nor streams: what its head says of them means nothing.
+    // A one-way message has no end and no streams, so its head's deadline and streams are ignored.
     const deadlineMs = sequence === 0 ? undefined : this.#capped(this.#heads.deadlineMs);
     const parts = makeCallParts(sequence, head, deadlineMs, this.#outbox.streams, this.#options);
     const message = this.#messages.make(sequence, bytes, this.#heads.bodyStart, end, lent, more, parts);
@@ -176,7 +176,7 @@ export class Arrivals {
     if (deadlineMs === 0) return this.#refuse(message, cost, "ERR_REQUEST_TIMEOUT", EXPIRED);
     if (hasStreams) this.#ends.openCall(sequence, parts);
     this.#arrived(message, cost, lent);
-    // Most are answered by now: only what goes on or waits has a deadline to be watched.
+    // Most messages are answered by now. Only a message that runs or waits needs a timer for its deadline.
     if (deadlineMs !== undefined && (message.expectsReply || message.answerWaits))
       this.#armDeadline(message, parts, deadlineMs);
   }
@@ -201,13 +201,13 @@ export class Arrivals {
     this.#abandon(message, new SealwireError("ERR_ABORTED", "the caller no longer waits for the answer"));
   }
 
-  /** The connection is over: every handler that still runs is told. */
+  /** The connection is over: the signals of all running handlers abort. */
   end(reason: SealwireError): void {
     this.#room.clear();
     this.#handlers.end(reason);
   }
 
-  /** A request's number must be the peer's, and not one whose request still waits for its end. */
+  /** The number must be one of the peer's, and must not belong to an unfinished request. */
   #checkNumber(sequence: number): void {
     if ((sequence & 1) === this.#ownParity) {
       throw new SealwireError("ERR_PROTOCOL", "a request with a number of this side's parity");
@@ -222,7 +222,7 @@ export class Arrivals {
 
   // ---- From arrival to handler --------------------------------------------------------------------------
 
-  /** A one-way message without a head. Until it begins, it is nothing but its bytes. */
+  /** A one-way message without a head. Until its handler begins, only its bytes are stored. */
   #oneWay(bytes: Uint8Array, start: number, end: number, lent: boolean, more: number, cost: number): void {
     if (this.#options.onMessage === undefined) this.credit.giveBack(cost);
     else if (this.#speaksV2 && (!this.#room.oneWay.isEmpty || !this.ready))
@@ -230,7 +230,7 @@ export class Arrivals {
     else this.#begin(this.#messages.makeOneWay(bytes, start, end, lent, more), cost);
   }
 
-  /** The one-way message that was taken from the waiting room. */
+  /** Begins the one-way message that was taken from the waiting room. */
   #beginPacked(): void {
     const { oneWay } = this.#room;
     const { bytes, start, end, alone } = oneWay;
@@ -239,7 +239,7 @@ export class Arrivals {
     oneWay.done();
   }
 
-  /** `lent`: a body that is a view is gone when the read has been handled. */
+  /** `lent`: a body that is a view is valid only while the read is handled. */
   #arrived(message: IncomingMessage, cost: number, lent: boolean): void {
     if (this.#options.onMessage === undefined) {
       return this.#refuse(message, cost, "ERR_NO_HANDLER", "this side handles no messages");
@@ -250,7 +250,7 @@ export class Arrivals {
       this.#begin(message, cost);
       return;
     }
-    // What waits is counted by its length: it must not hold a whole frame alive.
+    // A waiting message is counted by its length, so it must not retain a whole frame.
     const holdsMore = message.bytes.buffer.byteLength > 2 * (message.end - message.start);
     if ((this.#options.bodyViews && lent) || holdsMore) message.moveBody();
     if (isRequest) this.#handlers.track(message);
@@ -264,7 +264,9 @@ export class Arrivals {
     this.#clock.count();
   }
 
-  /** It never begins. That is work of its turn, as a handler is. Its credit goes back when the refusal has left. */
+  /**
+   * The message never begins. The refusal counts as work of the turn; the credit goes back when the refusal has left.
+   */
   #refuse(message: IncomingMessage, cost: number, code: string, text: string): void {
     this.#clock.count();
     message.wipe();
@@ -278,7 +280,7 @@ export class Arrivals {
     this.#outbox.sender.handedToKernel().then(giveBack, () => {});
   }
 
-  /** Nobody waits for it any more. */
+  /** No caller waits for the message any more. */
   #abandon(message: IncomingMessage, reason: SealwireError): void {
     const cost = this.#room.remove(message);
     if (cost === 0) return message.cancel(reason);

@@ -3,8 +3,9 @@
 import type { Target } from "./endpointTargets.ts";
 
 /**
- * The order of attempts (RFC 8305 section 4): the priorities one after the other; within one the families in turn, that of
- * the first target in front; within a family by chance and weight, so that clients spread over the servers.
+ * The order of attempts (RFC 8305 section 4): one priority after the other. Within a priority the address families take
+ * turns, beginning with the family of the first target. Within a family the order is random by weight, so that clients
+ * spread over the servers.
  */
 export function attemptOrder(targets: readonly Target[], random: () => number = Math.random): Target[] {
   const priorities = new Map<number, Target[]>();
@@ -19,7 +20,7 @@ export function attemptOrder(targets: readonly Target[], random: () => number = 
 function interleave(targets: readonly Target[], random: () => number): Target[] {
   const families = new Map<number, { target: Target; rank: number }[]>();
   for (const target of targets) {
-    // Efraimidis and Spirakis 2006: in this order each is drawn with a chance by its weight.
+    // Efraimidis and Spirakis 2006: in this order each target is drawn with a probability by its weight.
     const ranked = { target, rank: Math.log(1 - random()) / target.weight };
     const sameFamily = families.get(target.family);
     if (sameFamily === undefined) families.set(target.family, [ranked]);

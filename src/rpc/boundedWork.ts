@@ -3,7 +3,7 @@
 import { type AbortWatcher, unwatchSignal, watchSignal } from "./abortWatchers.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 
-/** What `work` gives, or the signal's reason when that comes first: what ignores the signal keeps nobody waiting. */
+/** The result of `work`, or the signal's reason if that comes first, even if `work` ignores the signal. */
 export function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const watcher: AbortWatcher = { aborted: () => reject(signal.reason) };
@@ -13,7 +13,7 @@ export function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> 
   });
 }
 
-/** The same, or `late()` when it takes so long. */
+/** The same, or `late()` after this time. */
 export async function withinTime<T>(
   work: Promise<T>,
   signal: AbortSignal,

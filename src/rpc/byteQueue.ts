@@ -18,7 +18,7 @@ export class ByteQueue {
     this.#end += bytes.length;
   }
 
-  /** The first `count` bytes, as a view that is valid until the next `append`. Only as many as there are. */
+  /** The first `count` bytes, or fewer if there are fewer, as a view that is valid until the next `append`. */
   take(count: number): Uint8Array {
     const taken = this.#bytes.subarray(this.#start, this.#start + count);
     this.#start += count;

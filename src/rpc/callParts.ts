@@ -11,13 +11,13 @@ import type { Deadline } from "./timers.ts";
 export interface CallParts {
   /** Other messages may share it. */
   readonly head: SharedHead;
-  /** By the monotonic clock; undefined: the caller did not say. */
+  /** By the monotonic clock; undefined: the caller gave no deadline. */
   readonly deadlineAt: number | undefined;
   incoming: IncomingStream | undefined;
   outgoing: OutgoingStream | undefined;
   /** Armed while the caller waits. */
   deadline: Deadline | undefined;
-  /** It counts among the connection's streams; the owner's own note. */
+  /** Whether it counts among the connection's streams; only the owner changes it. */
   hasStreams: boolean;
 }
 
@@ -26,7 +26,7 @@ export interface StreamLimits {
   readonly maxPendingBytes: number;
 }
 
-/** `sequence` 0: a one-way message, which has no streams, whatever its head says. */
+/** `sequence` 0: a one-way message, whose streams are ignored. */
 export function makeCallParts(
   sequence: number,
   head: SharedHead,

@@ -9,10 +9,10 @@
 import { type ErrorCode, isSealwireError } from "../base/errors.ts";
 import type { EndpointMember } from "./endpointMember.ts";
 
-/** Moves of one call at most. */
+/** The most moves of one call. */
 const MOST_MOVES = 4;
 
-/** The call itself is at fault, or its caller gave up: no other endpoint helps. */
+/** The call itself is the cause, or its caller gave up, so another endpoint would not help. */
 const FINAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "ERR_ABORTED",
   "ERR_INVALID_ARGUMENT",
@@ -20,18 +20,18 @@ const FINAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "ERR_REQUEST_TIMEOUT",
   "ERR_UNSUPPORTED",
 ]);
-/** The endpoint is there and does not take it. */
+/** The endpoint works and refuses the call. */
 const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "ERR_BACKPRESSURE",
   "ERR_REMOTE",
   "ERR_TOO_MANY_REQUESTS",
 ]);
 
-/** The client, as far as its calls' ways concern it. */
+/** The client's side of the routes of its calls. */
 export interface RouteOwner {
-  /** It takes no more calls. */
+  /** The client takes no more calls. */
   readonly isClosed: boolean;
-  /** An open member that may have the call and has not had it. */
+  /** An open member that may take the call and has not had it. */
   elsewhere(key: string | undefined, tried: readonly EndpointMember[]): EndpointMember | undefined;
   /** An open member, now or as soon as there is one. */
   opened(
@@ -80,12 +80,12 @@ export class CallRoute {
     this.#tried.push(member);
   }
 
-  /** The first endpoint that takes it, when none did at once. */
+  /** Resolves with the first endpoint that takes the call, if none did at once. */
   first(): Promise<EndpointMember> {
     return this.#waits();
   }
 
-  /** Where it goes after `error`; undefined when it ends with that. */
+  /** The endpoint for the call after `error`; undefined if the call ends with that error. */
   next(error: unknown): Promise<EndpointMember> | undefined {
     if (!isSealwireError(error) || !error.notBegun || FINAL.has(error.code)) return undefined;
     if (this.#owner.isClosed || this.#signal?.aborted || this.#tried.length > MOST_MOVES) return undefined;

@@ -4,14 +4,14 @@ import { type ErrorCode, isSealwireError, SealwireError } from "../base/errors.t
 import { dialFailed } from "./dialError.ts";
 import type { State } from "./lifecycle.ts";
 
-/** How far a connection is, as far as its reason to end depends on it. */
+/** The state of a connection, as far as the reason of its end depends on it. */
 export interface Progress {
   readonly state: State;
-  /** The peer said that nothing follows. */
+  /** The peer said that it closes. */
   readonly peerClosed: boolean;
 }
 
-/** Reasons that callers get as they are; every other one is the cause of ERR_CONNECTION_LOST. */
+/** Reasons that callers get unchanged. Every other reason is the cause of ERR_CONNECTION_LOST. */
 const OWN_REASONS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "ERR_CLOSED",
   "ERR_CONNECTION_LOST",
@@ -24,7 +24,7 @@ const OWN_REASONS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "ERR_WRITE_TIMEOUT",
 ]);
 
-/** Whatever ended the connection, as an error of this package; undefined when it ended in good order. */
+/** The reason of a connection's end as an error of this package; undefined if it ended in good order. */
 export function typedReason(reason: unknown, state: State): SealwireError | undefined {
   if (reason === undefined) return undefined;
   const error = isSealwireError(reason)
@@ -34,7 +34,7 @@ export function typedReason(reason: unknown, state: State): SealwireError | unde
   return new SealwireError("ERR_HANDSHAKE", `the handshake failed: ${error.message}`, { cause: error });
 }
 
-/** What calls that still wait reject with. `notBegun`: there were no keys, so nothing of them can have left. */
+/** The error of calls that still wait. `notBegun`: there were no keys, so no part of them can have left. */
 export function callError(error: SealwireError | undefined, notBegun: boolean): SealwireError {
   if (error === undefined) return new SealwireError("ERR_CLOSED", "the connection was closed", { notBegun });
   if (OWN_REASONS.has(error.code)) {
@@ -44,7 +44,7 @@ export function callError(error: SealwireError | undefined, notBegun: boolean): 
   return new SealwireError("ERR_CONNECTION_LOST", text, { cause: error, notBegun });
 }
 
-/** The socket ended while the handshake ran. Nothing is sent to say why a handshake is refused. */
+/** The socket ended during the handshake. A refusing peer never says why. */
 export function lostInHandshake(cause: unknown): SealwireError {
   const text =
     "the connection ended during the handshake: the peer may have other options (psk, keys, pattern, postQuantum, cipher), " +
@@ -59,9 +59,9 @@ export function lostReason({ state }: Progress, text: string, cause?: unknown): 
 }
 
 /**
- * The socket is closed, with `error` if it has one; undefined when nothing is missing.
+ * The reason of a closed socket, which has `error` or none; undefined if the connection ended in good order.
  *
- * @param dialledAddress where a client dialled; undefined on a server
+ * @param dialledAddress the address that a client dialled; undefined on a server
  */
 export function closedReason(
   progress: Progress,

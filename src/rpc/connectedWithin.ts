@@ -1,4 +1,4 @@
-// connected() with a deadline: until it passes, a failed attempt is followed by another one.
+// connected() with a deadline: until it passes, each failed attempt is followed by another.
 
 import { SealwireError } from "../base/errors.ts";
 import { checkOptionNames, integerOption, MAX_MS } from "../base/options.ts";
@@ -8,14 +8,14 @@ import { CallbackDeadline, timers } from "./timers.ts";
 /** Options of `Client.connected`. */
 export interface ConnectedOptions {
   /**
-   * Goes on trying for so long, whatever fails meanwhile, and rejects with ERR_DIAL_TIMEOUT, `cause` the last failure.
-   * Left out: rejects with the first failure.
+   * Failed attempts are repeated for this time. Then it rejects with ERR_DIAL_TIMEOUT, whose `cause` is the last
+   * failure. Without this option it rejects with the first failure.
    */
   timeoutMs?: number;
 }
 
 /**
- * @param attempt dials, with the pauses that keep it from spinning; rejects with ERR_CLOSED when it can't any more
+ * @param attempt dials, with pauses of its own; rejects with ERR_CLOSED if it can't dial any more
  * @throws SealwireError ERR_INVALID_ARGUMENT
  */
 export function connectedWithin(

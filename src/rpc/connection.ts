@@ -22,24 +22,24 @@ import type {
   SendOptions,
 } from "./peer.ts";
 
-/** What the channels tell of a request. */
+/** The message of the diagnostics channels for a request. */
 interface TracedRequest {
   readonly connection: Connection;
   readonly bodyBytes: number;
-  /** What is sent beside the body. Not there with protocol v1, which has no heads. */
+  /** The head that is sent. Absent with protocol v1, which has no heads. */
   head?: CallHead | undefined;
 }
 
-/** What they tell of a call. */
+/** The message of the diagnostics channels for a call. */
 interface TracedCall extends TracedRequest {
-  /** There once it was made. */
+  /** Set once the call was made. */
   call: PendingCall | undefined;
 }
 
 export class RpcConnection implements Connection {
   readonly #requestTimeoutMs: number;
   #requests = 0;
-  /** What its socket is given. */
+  /** The link that gets the events of its socket. */
   readonly link: Link<RpcConnection>;
 
   constructor(role: Role, context: ConnectionContext, observer: ConnectionObserver<RpcConnection>) {
@@ -105,7 +105,7 @@ export class RpcConnection implements Connection {
     return this.link.lifecycle.isOpen;
   }
 
-  /** May take new calls: not closing, not closed. */
+  /** The connection takes new calls: it is neither closing nor closed. */
   get usable(): boolean {
     return this.link.lifecycle.takesCalls;
   }
@@ -114,7 +114,7 @@ export class RpcConnection implements Connection {
     return this.link.requests.full;
   }
 
-  /** A request of this side was answered, if only with an error. */
+  /** A request of this side was answered, be it with an error. */
   get answered(): boolean {
     return this.link.inbox.answered;
   }
@@ -146,7 +146,7 @@ export class RpcConnection implements Connection {
   request(body: Uint8Array, options?: RequestOptions): Promise<Uint8Array> {
     if (!tracesRequests()) return this.#request(body, options);
     const context: TracedRequest = this.#traced(body);
-    // Whoever is told of the start may put a head here, with a trace context in it.
+    // A subscriber of `start` may set a head here, with a trace context in it.
     if (this.link.outbox.takesHeads) context.head = undefined;
     return traceRequest(() => {
       const { head } = context;
@@ -174,7 +174,7 @@ export class RpcConnection implements Connection {
   call(body: Uint8Array, options?: CallOptions): PendingCall {
     if (!tracesRequests()) return this.#call(body, options);
     let call!: PendingCall;
-    // Whoever is told of the start may put another head here, with a trace context in it.
+    // A subscriber of `start` may set another head here, with a trace context in it.
     const context: TracedCall = { ...this.#traced(body), head: options?.head, call: undefined };
     const traced = traceRequest(() => {
       const { head } = context;
@@ -183,7 +183,7 @@ export class RpcConnection implements Connection {
       context.call = call;
       return call.settling;
     }, context);
-    traced.catch(() => {}); // the caller is told by the call
+    traced.catch(() => {}); // the call itself reports its failure to the caller
     return call;
   }
 
@@ -212,7 +212,7 @@ export class RpcConnection implements Connection {
     this.link.shutdown(error);
   }
 
-  /** What a trace says of a request besides its outcome. */
+  /** The members of a trace's message except the outcome. */
   #traced(body: Uint8Array): TracedRequest {
     return { connection: this, bodyBytes: body?.byteLength };
   }
@@ -241,7 +241,7 @@ export class RpcConnection implements Connection {
 const { call, send } = RpcConnection.prototype;
 const ownFunctions: CopyingFunctions = { call, send };
 
-/** What a subscriber put beside a request, and nothing else that the object has. */
+/** The fields of a head that a subscriber set, without other properties of its object. */
 function requestHead(given: CallHead): CallHead {
   checkHead(given);
   const { method, traceParent, contentType, fields } = given;

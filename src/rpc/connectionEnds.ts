@@ -4,10 +4,7 @@
 const waiting = new WeakMap<object, Set<() => void>>();
 const ended = new WeakSet<object>();
 
-/**
- * Calls `tell` once, when the connection takes and gives nothing any more: within this call if that is so already. It
- * must not throw.
- */
+/** Calls `tell` once, when the connection is over; if it is over already, within this call. `tell` must not throw. */
 export function whenEnded(connection: object, tell: () => void): void {
   if (ended.has(connection)) {
     tell();

@@ -29,7 +29,7 @@ export interface ClientContext extends ConnectionContext {
   readonly onConnectionState: ConnectionStateListener | undefined;
 }
 
-/** What a connection has to take: which of its limits count. */
+/** The kind of a call, which decides the limits of a connection that count. */
 export type CallKind = "send" | "sendNoWait" | "request";
 
 interface Waiter {
@@ -40,13 +40,13 @@ interface Waiter {
 export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   readonly #context: ClientContext;
   readonly #scale: LoadScale;
-  /** Those that take calls, the oldest first: open, under way, or waiting for their dial. */
+  /** The connections that take calls, the oldest first: open, dialling, or waiting for their dial. */
   #usable: RpcConnection[] = [];
-  /** The same, and those on their way out whose sockets still exist. */
+  /** The same, and closing connections whose sockets still exist. */
   readonly #members = new Map<RpcConnection, Member>();
   /** Sockets that were dialled and are not gone. */
   #sockets = 0;
-  /** The connection that waits for its dial, and when it may be dialled at the earliest though nobody calls. */
+  /** The connection that waits for its dial, and the earliest time of that dial if no call comes. */
   #next: RpcConnection | undefined;
   #nextNotBefore = 0;
   readonly #pause = new RedialPause();
@@ -63,12 +63,12 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     if (context.keepConnected) this.#addNext(0);
   }
 
-  /** Those that take calls. */
+  /** The connections that take calls. */
   get usable(): readonly RpcConnection[] {
     return this.#usable;
   }
 
-  /** Those whose sockets are not gone, and the one that waits for its dial. */
+  /** The connections whose sockets exist, and the one that waits for its dial. */
   get members(): Iterable<RpcConnection> {
     return this.#members.keys();
   }
@@ -77,14 +77,14 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     return this.#sockets;
   }
 
-  /** Of all connections there have been. */
+  /** The totals of all connections, including closed ones. */
   get totals(): ConnectionTotals {
     return this.#ledger.totals(this.#members.keys());
   }
 
   /** The connection for a call. It may refuse the call if no connection can take it. */
   choose(kind: CallKind, bodyBytes: number): RpcConnection {
-    // The first of equals, so that a quiet client uses one connection. There is no choice among one.
+    // The first of equals, so that a quiet client uses one connection. With one connection there is no choice.
     const first = this.#usable[0];
     if (first?.isOpen && (this.#context.maxConnections === 1 || !this.#scale.isBusy(first))) return first;
     return this.#chooseAmong(kind, bodyBytes);
@@ -108,7 +108,9 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     for (const connection of this.#members.keys()) connection.link.keepAlive(on);
   }
 
-  /** Closes all connections in good order; calls that wait for a dial get it if it comes within the drain time. */
+  /**
+   * Closes all connections in good order. Calls that wait for a dial still use it if it succeeds within the drain time.
+   */
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#members.keys()].map((connection) => connection.close()));
@@ -125,7 +127,10 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     return kind === "send" || !connection.requestsFull;
   }
 
-  /** The least loaded open connection that takes it; else the first one under way that does; else a new one. */
+  /**
+   * The least loaded open connection that can take the call; otherwise the first dialling one that can; otherwise a new
+   * one.
+   */
   #chooseAmong(kind: CallKind, bodyBytes: number): RpcConnection {
     let open: RpcConnection | undefined;
     let underWay: RpcConnection | undefined;
@@ -144,8 +149,8 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
         leastLoad = load;
       }
     }
-    // As many connections as the load fills, of which those that are under way will take their part. Before the
-    // first one is open nobody knows whether the server wants another.
+    // The load decides how many connections are needed, and dialling ones will take a part of it. Until the first one
+    // is open, it is unknown whether the server accepts another.
     if (anyOpen && leastLoad >= 1 && allLoad >= this.#usable.length) this.#addNextIfRoom();
     if (open !== undefined) return open;
     this.#hurry();
@@ -161,7 +166,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     return this.#addNext(0);
   }
 
-  /** A connection that is dialled as soon as the pause, `delayMs` and `maxConnections` allow it. */
+  /** Adds a connection, which is dialled as soon as the pause, `delayMs` and `maxConnections` allow it. */
   #addNext(delayMs: number): RpcConnection {
     const connection = new RpcConnection("client", this.#context, this);
     if (!this.#keepsAlive) connection.link.keepAlive(false);
@@ -174,7 +179,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     return connection;
   }
 
-  /** Somebody waits for it: `delayMs` does not count any more. */
+  /** A call waits for the dial, so `delayMs` no longer counts. */
   #hurry(): void {
     if (this.#next === undefined) return;
     this.#nextNotBefore = 0;
@@ -219,13 +224,13 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     if (this.#next === connection) this.#next = undefined;
   }
 
-  /** It takes no more calls: what does that say about the next dial? */
+  /** A connection takes no more calls: decides whether the next dial waits for a pause. */
   #judge(connection: RpcConnection, member: Member): void {
     const now = performance.now();
     if (this.#wasUseful(connection, member, now)) {
       this.#pause.succeeded();
     } else if (member.dialledAt >= 0 && !member.judged) {
-      // An old failure says nothing any more when another connection works.
+      // An old failure no longer counts if another connection works.
       const works = this.#usable.some((other) => this.#wasUseful(other, this.#members.get(other)!, now));
       if (works) this.#pause.succeeded();
       this.#pause.failed(member.dialledAt, now);
@@ -237,7 +242,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     return connection.answered || (openedAt >= 0 && now - openedAt >= USEFUL_LIFE_MS);
   }
 
-  /** With `keepConnected`: looks for a successor when nobody takes calls any more. */
+  /** With `keepConnected`: dials a successor if no connection takes calls any more. */
   #keepConnected(): void {
     if (!this.#context.keepConnected || this.#closed || this.#usable.length > 0) return;
     this.#addNext(this.#pause.jitterMs());

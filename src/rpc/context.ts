@@ -14,36 +14,38 @@ import type { TurnQueue } from "./turnQueue.ts";
 export interface ConnectionContext extends ErrorExposure {
   readonly limits: ResolvedLimits;
   readonly handshake: HandshakeFactory;
-  /** The client or server is closed: wipes what its options made. */
+  /** Wipes the keys that the options made, when the client or server is closed. */
   readonly wipeKeys: () => void;
-  /** What a client dialled, as text; undefined on a server. */
+  /** The address that a client dialled, as text; undefined on a server. */
   readonly dialledAddress: string | undefined;
   readonly engine: Engine;
   readonly onMessage: MessageHandler | undefined;
-  /** Bodies as views of memory that is used again, instead of copies. */
+  /** Bodies are views of memory that is reused, instead of copies. */
   readonly bodyViews: boolean;
   readonly onHandlerError: (error: unknown, message: Message) => void;
-  /** Handlers of all its connections, also of those that are gone. */
+  /** Counts the handlers of all its connections, including closed ones. */
   readonly handlerBudget: HandlerBudget;
-  /** Sending at the end of a turn. Runs nothing of the application. */
+  /** Work that sends at the end of a turn. It runs no code of the application. */
   readonly flushes: TurnQueue;
-  /** Going on with reading, and telling the application, at the end of a turn. */
+  /** Work that continues reading, or calls the application, at the end of a turn. */
   readonly resumptions: TurnQueue;
-  /** Going on with handlers after a whole turn of them. */
+  /** Connections that continue with handlers after a full turn of them. */
   readonly rounds: RoundRobin;
 }
 
-/** What a client or server wants to know of its connections. Not the application: that is told later. */
+/** The reports of connections to their client or server. The application gets its reports later. */
 export interface ConnectionObserver<Observed> {
   /** The socket is connected; the handshake begins. */
   onSocket(connection: Observed): void;
-  /** The peer is proven, as far as the protocol proves it; messages follow. Never inside a call of the application. */
+  /**
+   * The peer is proven, as far as the protocol proves it, and messages follow. Never inside a call of the application.
+   */
   onOpen(connection: Observed): void;
   onDraining(connection: Observed): void;
-  /** It takes and gives nothing any more. `error`: why, unless it ended in good order. */
+  /** The connection is over. `error` is the reason, unless it ended in good order. */
   onClosed(connection: Observed, error: SealwireError | undefined): void;
-  /** Tells the application of a state, behind `onDraining` or `onClosed`. Never inside a call of the application. */
+  /** Reports a state to the application, after `onDraining` or `onClosed`. Never inside a call of the application. */
   tell(connection: Observed, state: ToldState, error: SealwireError | undefined): void;
-  /** Its socket is gone, too. Always after `onClosed`. */
+  /** The socket of the connection is gone, too. Always after `onClosed`. */
   onGone(connection: Observed): void;
 }

@@ -2,11 +2,16 @@
 
 import type { Call, CallOptions, SendOptions } from "./peer.ts";
 
-/** The functions of a caller that copy bodies, as they were made. Whatever else is called in their name is a wrapper's. */
+/**
+ * The functions of a caller that copy bodies, as this package made them. Any other function under their names is a
+ * wrapper's.
+ */
 export interface CopyingFunctions {
   readonly call: (body: Uint8Array, options?: CallOptions) => Call;
   readonly send: (body: Uint8Array, options?: SendOptions) => Promise<void>;
 }
 
-/** Of what has such functions: which they are. No name that an object of the application has. */
+/**
+ * The property of an object that holds its copying functions. As a symbol it collides with no name of the application.
+ */
 export const copyingFunctions: unique symbol = Symbol("copying functions");

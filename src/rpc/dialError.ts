@@ -3,7 +3,9 @@
 
 import { SealwireError } from "../base/errors.ts";
 
-/** The reason in words. Runtimes that try several addresses of a name give one error with an error for each. */
+/**
+ * The reason in words. Runtimes that try several addresses of a name give one error that contains an error for each.
+ */
 function reasonText(reason: unknown): string {
   if (!(reason instanceof Error)) return String(reason);
   const { errors } = reason as { errors?: unknown };
@@ -14,10 +16,10 @@ function reasonText(reason: unknown): string {
 }
 
 /**
- * ERR_DIAL_FAILED naming where it went and why it failed.
+ * An ERR_DIAL_FAILED that names the address and the reason.
  *
  * @param dialledAddress "host:port" or a path
- * @param reason what the runtime gave, if anything; the error's `cause`
+ * @param reason the runtime's reason, if any; the error's `cause`
  */
 export function dialFailed(dialledAddress: string | undefined, reason: unknown): SealwireError {
   const why = reason === undefined ? "" : `: ${reasonText(reason)}`;

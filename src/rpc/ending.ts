@@ -14,16 +14,16 @@ export interface EndingParts {
   readonly requests: RequestTable;
   readonly outbox: Outbox;
   readonly arrivals: Arrivals;
-  /** Records of the peer wait, or its bytes: its end is not reached yet. */
+  /** Records or bytes of the peer still wait, so the end of its stream is not reached yet. */
   readonly reading: "paused" | "insideFrame" | "betweenFrames";
 }
 
 export interface EndingEvents {
-  /** Nothing new from this side, from now on. */
+  /** This side makes no new calls from now on. */
   onDraining(): void;
-  /** Everything is written: the end of the stream may be sent. */
+  /** All bytes are written: the end of the stream may be sent. */
   onAllWritten(): void;
-  /** It is over; `error` undefined: in good order. */
+  /** The connection is over; `error` is undefined if it ended in good order. */
   onEnd(error: SealwireError | undefined): void;
   /** The peer's stream was cut. */
   onCut(text: string): void;
@@ -37,7 +37,7 @@ export class Ending {
   readonly #saysClose: boolean;
   #drainSaid = false;
 
-  /** `saysClose`: the protocol has messages for drain and close (v2). */
+  /** `saysClose`: the protocol has records for drain and close (v2). */
   constructor(parts: EndingParts, events: EndingEvents, drainTimeoutMs: number, saysClose: boolean) {
     this.#parts = parts;
     this.#events = events;
@@ -48,8 +48,8 @@ export class Ending {
   }
 
   /**
-   * `close` was called. Calls made before the connection was ready are in flight, too; so is what the kernel has already,
-   * while the peer is not proven: a socket that goes then takes along what the peer has not read.
+   * `close` was called. Calls that were made before the connection was ready are in flight, too. So are bytes in the
+   * kernel while the peer is not proven: if the socket closed now, the peer might not read them.
    */
   begin(): void {
     const { lifecycle, outbox } = this.#parts;
@@ -61,7 +61,7 @@ export class Ending {
       this.#events.onEnd(new SealwireError("ERR_CLOSED", "closed by this side"));
   }
 
-  /** Nothing new from this side; finish what there is. Said once. */
+  /** This side makes no new calls, and finishes its calls in flight. Announced once. */
   drain(): void {
     const { lifecycle } = this.#parts;
     if (lifecycle.drain()) {
@@ -72,7 +72,7 @@ export class Ending {
     this.finishIfIdle();
   }
 
-  /** Says that nothing new follows, once all that was accepted before is on its way. */
+  /** Announces the drain once all accepted calls have been sent. */
   sayDrain(): void {
     const { lifecycle, outbox } = this.#parts;
     if (this.#drainSaid || lifecycle.state !== "draining" || !outbox.nothingWaits) return;
@@ -91,7 +91,7 @@ export class Ending {
     this.#parts.lifecycle.peerSaidClose();
     this.#rejectUnanswered(reason);
     this.drain();
-    // It may have been draining, behind requests that now will not be sent.
+    // The drain may wait behind requests that will not be sent any more.
     this.sayDrain();
   }
 
@@ -107,18 +107,18 @@ export class Ending {
         this.#events.onAllWritten();
         this.finishIfEnded();
       },
-      () => {}, // the connection was lost meanwhile, and whoever waits was told
+      () => {}, // the connection was lost meanwhile, which its callers learn otherwise
     );
   }
 
-  /** The peer's stream has ended: it is over once everything before its end was handled. */
+  /** The peer's stream has ended: the connection is over once all records before the end have been handled. */
   finishIfEnded(): void {
     const { lifecycle, outbox, reading } = this.#parts;
     if (!lifecycle.streamEnded || lifecycle.isOver || reading === "paused") return;
     if (reading === "insideFrame" || (this.#saysClose && !lifecycle.peerClosed)) {
       this.#events.onCut("the peer's stream was cut");
     } else if (lifecycle.state !== "closing") {
-      // Protocol v1: the end of the stream is the peer's way to say that it closes.
+      // Protocol v1: the peer closes by the end of its stream.
       this.#rejectUnanswered({});
       this.drain();
     } else if (outbox.sender.pendingBytes === 0) {
@@ -131,7 +131,10 @@ export class Ending {
     timers.cancel(this.#deadline);
   }
 
-  /** The peer will refuse all requests behind one that it names: their callers need not wait for each refusal. */
+  /**
+   * The peer names its last request that will run. It will refuse all later ones, so their callers need not wait for
+   * each refusal.
+   */
   #rejectRefused({ lastBegun }: Reason): void {
     if (lastBegun === undefined) return;
     const text = "the peer drains, and begins with no more requests";
@@ -139,7 +142,7 @@ export class Ending {
     this.#parts.requests.rejectWhere((sequence) => wasNotBegun(sequence, lastBegun), error);
   }
 
-  /** Requests behind the last one that the peer began were not begun, and may go elsewhere. */
+  /** Requests after the last one that the peer began were not begun, and may go to another endpoint. */
   #rejectUnanswered({ code, text, lastBegun }: Reason): void {
     const { requests, outbox } = this.#parts;
     const said = code === undefined ? "" : `: ${code}${text === undefined ? "" : `, ${text}`}`;
@@ -157,7 +160,7 @@ export class Ending {
   }
 }
 
-/** By what the peer said of the last request that it began, if it said so. 0: it began none. */
+/** Whether the peer's last begun request shows that this one was not begun. 0: it began none. */
 function wasNotBegun(sequence: number, lastBegun: number | undefined): boolean {
   return lastBegun !== undefined && (lastBegun === 0 || ((sequence - lastBegun) | 0) > 0);
 }

@@ -5,15 +5,15 @@ import type { Target } from "./endpointTargets.ts";
 export interface Weighted {
   /** Its share of the calls, above 0. */
   readonly weight: number;
-  /** In requests that wait for answers, or as much as those. */
+  /** The number of requests that wait for answers, plus other load in the same unit. */
   readonly load: number;
 }
 
-/** A list of which any one is picked, with a chance by weight. */
+/** A list from which members are picked at random by weight. */
 export class Choice<Member extends Weighted> {
   readonly members: readonly Member[];
   readonly #random: () => number;
-  /** Undefined where all weights are the same. */
+  /** Undefined if all weights are equal. */
   readonly #weights: readonly number[] | undefined;
   readonly #total: number;
 
@@ -25,19 +25,19 @@ export class Choice<Member extends Weighted> {
     this.#total = weights.reduce((sum, weight) => sum + weight, 0);
   }
 
-  /** Undefined of an empty list. */
+  /** A random member; undefined if the list is empty. */
   pick(): Member | undefined {
     return this.members[this.#indexBesides(-1)];
   }
 
-  /** Two different ones, as far as there are two. */
+  /** Two different members, if there are two. */
   pickTwo(): [Member | undefined, Member | undefined] {
     const first = this.#indexBesides(-1);
     const second = this.members.length > 1 ? this.#indexBesides(first) : first;
     return [this.members[first], this.members[second]];
   }
 
-  /** Any index but `other`. */
+  /** A random index other than `other`. */
   #indexBesides(other: number): number {
     const { length } = this.members;
     if (this.#weights === undefined) {
@@ -52,17 +52,18 @@ export class Choice<Member extends Weighted> {
       left -= weight;
       if (left < 0) break;
     }
-    return last; // sums of fractions may be a hair too large
+    return last; // the sum of fractions may be slightly too large
   }
 }
 
-/** The first one, unless the other is less loaded, each by its weight. */
+/** The first member, unless the second one is less loaded, each load divided by its weight. */
 export function lessLoaded<Member extends Weighted>(
   first: Member | undefined,
   other: Member | undefined,
 ): Member | undefined {
   if (first === undefined || other === undefined || first === other) return first;
-  // With other weights chance has spread the calls: only who would have less with one call more takes it.
+  // With unequal weights the random choice has spread the calls already, so the second member must be less loaded even
+  // with this call.
   const isLess =
     first.weight === other.weight
       ? other.load < first.load
@@ -70,7 +71,7 @@ export function lessLoaded<Member extends Weighted>(
   return isLess ? other : first;
 }
 
-/** Those with the lowest number. */
+/** The members with the lowest number. */
 export function firstPriority<Member extends { readonly target: Pick<Target, "priority"> }>(
   members: readonly Member[],
 ): Member[] {

@@ -9,7 +9,9 @@ import type { CheckedEndpoint, EndpointSource } from "./endpointOptions.ts";
 import { EndpointsClient } from "./endpointsClient.ts";
 import { type KeyOptions, resolveHandshake } from "./peerKeys.ts";
 
-/** The keys of endpoints that have some of their own. It holds copies of the client's until the client is closed. */
+/**
+ * The keys of endpoints that have keys of their own. It stores copies of the client's keys until the client is closed.
+ */
 function endpointKeys(options: KeyOptions, context: ConnectionContext) {
   const { psk, otherPsks, staticKey, handshake: _given, remoteStatic: _replaced, ...rest } = options;
   const secrets: Pick<KeyOptions, "psk" | "otherPsks" | "staticKey"> = {};
@@ -30,7 +32,7 @@ function endpointKeys(options: KeyOptions, context: ConnectionContext) {
   return { contextOf, wipe };
 }
 
-/** @throws SealwireError ERR_INVALID_ARGUMENT naming the option; the keys of `context` are wiped then */
+/** @throws SealwireError ERR_INVALID_ARGUMENT naming the option; then the keys of `context` are wiped */
 export function createEndpointsClient(
   source: EndpointSource,
   options: KeyOptions,
@@ -42,7 +44,7 @@ export function createEndpointsClient(
     context.wipeKeys();
   };
   try {
-    // A mistake in the keys of a list shows now.
+    // Keys in a list are checked at once, so that a mistake in them throws here.
     for (const endpoint of source.listed) contextOf(endpoint).wipeKeys();
     return new EndpointsClient({ ...context, ...source, contextOf, wipeKeys });
   } catch (error) {

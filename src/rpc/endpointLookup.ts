@@ -21,32 +21,32 @@ import {
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { ServiceRecord } from "./transport.ts";
 
-/** Names whose lookup begins at once: a resolver takes them as a burst. */
+/** The number of lookups that begin at once, as one burst for the resolver. */
 const MOST_LOOKUPS = 16;
-/** A lookup that takes longer lets the next one begin: names that hang must not keep others from being asked for. */
+/** After this time a slow lookup lets the next one begin, so that hanging names do not block others. */
 const SLOW_LOOKUP_MS = 100;
-/** What was found is told after so long, though names are missing, and again when more was found. */
+/** After this time the found targets are reported although names are missing, and again when more are found. */
 const TELL_MS = 250;
-/** Of what the names of one lookup resolve to, so much is looked at: answers without end must not keep the event loop. */
+/** The most results of one lookup's names that are read, so that endless answers do not block the event loop. */
 const MOST_LISTED = 16 * MOST_ENDPOINTS;
-/** For one name. */
+/** The time limit for one name. */
 const NAME_TIMEOUT_MS = 5_000;
-/** An IPv6 address with a zone. */
+/** The length of an IPv6 address with a zone. */
 const MOST_ADDRESS_CHARACTERS = 80;
 
 type Records = ReadonlyMap<string, readonly ServiceRecord[]>;
 type Addresses = ReadonlyMap<string, readonly string[]>;
 
-/** What a lookup found. */
+/** The result of a lookup. */
 export interface Found {
   readonly targets: readonly Target[];
-  /** Why a part of it was not found; undefined: everything was. */
+  /** Why a part was not found; undefined if all was found. */
   readonly error: unknown;
 }
 
 export class TargetFinder {
   readonly #source: EndpointSource;
-  /** The records of the SRV names and the addresses of the names that were found last. */
+  /** The last SRV records and addresses of each name. */
   #records: Records = new Map();
   #addresses: Addresses = new Map();
 
@@ -55,12 +55,12 @@ export class TargetFinder {
   }
 
   /**
-   * Rejects when the endpoints themselves are not found, with what the application's function threw. `tell` gets the
-   * targets that are known while names are missing, never none.
+   * Rejects if the endpoints themselves are not found, with the error of the application's function. `tell` gets the
+   * known targets while names are missing, and never an empty list.
    */
   async find(signal: AbortSignal, tell: (targets: readonly Target[]) => void): Promise<Found> {
     const endpoints = await this.#source.find(signal);
-    // Whoever comes too late does not replace what a later lookup found.
+    // A late answer does not replace the results of a later lookup.
     signal.throwIfAborted();
     const lookup = new Lookup(this.#source, signal, this.#records, this.#addresses);
     const told = new CallbackDeadline(() => {
@@ -71,7 +71,7 @@ export class TargetFinder {
       try {
         if (targets.length > 0) tell(targets);
       } catch {
-        // Keys that fit no handshake: the lookup fails with that when it is over.
+        // The keys of a target fit no handshake; the lookup fails with that error when it is over.
       }
     });
     timers.arm(told, TELL_MS);
@@ -94,10 +94,10 @@ class Lookup implements NameAnswers {
   readonly records = new Map<string, readonly ServiceRecord[]>();
   readonly addresses = new Map<string, readonly string[]>();
   readonly #underWay = new Map<string, Promise<number>>();
-  /** Of MOST_LISTED records and addresses. */
+  /** How many of MOST_LISTED records and addresses may still be read. */
   readonly #left = { resolve: MOST_LISTED, resolveSrv: MOST_LISTED };
   #targetsLeft = MOST_ENDPOINTS;
-  /** Something was found since this was set to false. */
+  /** Targets were found since this was set to false. */
   hasNews = false;
   error: unknown;
 
@@ -116,7 +116,7 @@ class Lookup implements NameAnswers {
     return this.addresses.get(host) ?? this.#oldAddresses.get(host) ?? [];
   }
 
-  /** Settles, without an error, when every name has its answer or will have none. */
+  /** Settles without an error when every name has its answer or has failed. */
   async run(endpoints: readonly CheckedEndpoint[]): Promise<void> {
     const late: Promise<void>[] = [];
     const hosts: ServiceHost[] = [];
@@ -133,7 +133,7 @@ class Lookup implements NameAnswers {
     await Promise.all(late);
   }
 
-  /** Those of the first priorities in front, where there are too many. */
+  /** If there are too many hosts, the first priorities come first. */
   async #resolveAll(hosts: ServiceHost[]): Promise<void> {
     hosts.sort((a, b) => a.priority - b.priority);
     await Promise.all(
@@ -144,7 +144,7 @@ class Lookup implements NameAnswers {
     );
   }
 
-  /** Begins `work` for each of the list, a burst at a time. Resolves when the last is over, or slow. */
+  /** Begins `work` for each item of the list, a burst at a time. Resolves when the last one is over, or slow. */
   async #begin<Item>(list: readonly Item[], work: (item: Item) => Promise<void>): Promise<Promise<void>[]> {
     const begun: Promise<void>[] = [];
     const queue = list.values();
@@ -163,13 +163,13 @@ class Lookup implements NameAnswers {
     await this.#find(this.records, this.#oldRecords, name, async () => {
       const listed = this.#listed(await this.#source.resolveSrv(name, this.#signal), "resolveSrv");
       const records = listed.flatMap((record) => checkedRecord(record) ?? []);
-      // A record that names "." says just that.
+      // A record that names "." means that the service does not exist.
       if (records.length === 0) throw new Error(`${name} is not offered: no SRV record names a host`);
       return records.sort((a, b) => a.priority - b.priority).slice(0, MOST_ENDPOINTS);
     });
   }
 
-  /** How many a name has. It is looked up once, however many hosts have it. */
+  /** The number of addresses of a name. A name is looked up once, however many hosts have it. */
   #findAddresses(host: string): Promise<number> {
     let found = this.#underWay.get(host);
     if (found === undefined) {
@@ -185,7 +185,7 @@ class Lookup implements NameAnswers {
     return found;
   }
 
-  /** Keeps what `find` gives for a name, or what was known of it where that fails; how many that are. */
+  /** Stores the result of `find` for a name, or keeps the old one if that fails. Returns the number of results. */
   async #find<Answer>(
     known: Map<string, readonly Answer[]>,
     old: ReadonlyMap<string, readonly Answer[]>,
@@ -206,7 +206,7 @@ class Lookup implements NameAnswers {
     return answers.length;
   }
 
-  /** As many of a list as may still be looked at. */
+  /** The part of a list that may still be read. */
   #listed(list: unknown, from: "resolve" | "resolveSrv"): readonly unknown[] {
     if (!Array.isArray(list)) throw new TypeError(`${from}() gave no list`);
     const listed = list.slice(0, this.#left[from]);
@@ -227,7 +227,7 @@ function overOrSlow(done: Promise<void>): Promise<void> {
   });
 }
 
-/** A copy of a record that names a host; undefined otherwise. */
+/** A copy of the record, if it names a host; otherwise undefined. */
 function checkedRecord(record: unknown): ServiceRecord | undefined {
   if (typeof record !== "object" || record === null) return undefined;
   const { name, port, priority, weight } = record as Record<keyof ServiceRecord, unknown>;

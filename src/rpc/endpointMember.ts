@@ -19,19 +19,19 @@ import { USEFUL_LIFE_MS } from "./redial.ts";
 export interface MemberEvents {
   /** A connection opened. */
   onOpen(member: EndpointMember): void;
-  /** Its state is another one than before. */
+  /** Its state has changed. */
   onChange(member: EndpointMember): void;
-  /** It failed, or its server goes: others may have come up elsewhere. */
+  /** It failed, or its server drains: other servers may have started elsewhere. */
   onFailure(member: EndpointMember): void;
 }
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 60_000;
-/** 500 ms doubled so often exceeds the longest pause. */
+/** After this many doublings, 500 ms exceed the longest pause. */
 const MOST_DOUBLINGS = 7;
 /** A byte that waits counts as this part of a request in flight. */
 const LOAD_PER_BYTE = 1 / 2_048;
-/** What counts as the load of an endpoint that has no credit for another call, or has just refused one. */
+/** The load of an endpoint that has no credit for another call, or has just refused one. */
 const FULL_LOAD = 1_024;
 /** How long a refusal counts. */
 const REFUSAL_MS = 1_000;
@@ -47,13 +47,13 @@ export class EndpointMember {
   #failures = 0;
   #notBefore = Number.NEGATIVE_INFINITY;
   #lastError: SealwireError | undefined;
-  /** When each open connection opened, by performance.now(). */
+  /** The time at which each open connection opened, by performance.now(). */
   readonly #openedAt = new Map<Connection, number>();
   #isClosed = false;
-  /** 0: it has refused nothing lately. */
+  /** 0: the member has refused no call lately. */
   #refusedUntil = 0;
 
-  /** @param context of the client; `onConnectionState` is told of its connections as of any other */
+  /** @param context the client's context; its `onConnectionState` is called for this member's connections, too */
   constructor(
     target: Target,
     context: ClientContext,
@@ -79,12 +79,12 @@ export class EndpointMember {
     return this.#failures > 0 ? "failing" : "idle";
   }
 
-  /** Calls may be given to it, or it may be dialled for them. Not while it is probed after a failure. */
+  /** Calls may go to the member, or it may be dialled for them. False while it is probed after a failure. */
   get isInChoice(): boolean {
     return !this.#isClosed && (this.state === "open" || this.#failures === 0);
   }
 
-  /** When a probe may be sent, by performance.now(). */
+  /** The earliest time of a probe, by performance.now(). */
   get notBefore(): number {
     return this.#notBefore;
   }
@@ -93,7 +93,7 @@ export class EndpointMember {
     return this.target.weight;
   }
 
-  /** In requests that wait for answers, or as much as those. */
+  /** The number of requests that wait for answers, plus other load in the same unit. */
   get load(): number {
     const { inFlightRequests, pendingBytes } = this.client;
     const held = inFlightRequests + pendingBytes * LOAD_PER_BYTE;
@@ -107,7 +107,10 @@ export class EndpointMember {
     return false;
   }
 
-  /** It refused a call: for a while others are preferred. Who refuses looks free otherwise, and would get ever more. */
+  /**
+   * The member refused a call, so others are preferred for a while. A refusing server looks free and would otherwise
+   * get more and more calls.
+   */
   noteRefusal(): void {
     this.#refusedUntil = performance.now() + REFUSAL_MS;
   }
@@ -145,7 +148,7 @@ export class EndpointMember {
       await this.client.connected();
     } catch (error) {
       failure = error as SealwireError;
-      // Its own client was closed, not the one that has it.
+      // The member's own client was closed, not the client of the application.
       if (this.#isClosed) failure = new SealwireError("ERR_DIAL_FAILED", "it is no endpoint any more");
     }
     this.#attempt = undefined;
@@ -169,14 +172,14 @@ export class EndpointMember {
     const openedAt = this.#openedAt.get(connection);
     this.#openedAt.delete(connection);
     if (openedAt !== undefined) this.#judge(connection, openedAt);
-    // A dial that failed tells its attempt.
+    // The failed dial reports to its attempt.
     if (error !== undefined && this.#attempt === undefined && !this.client.hasOpenConnection)
       this.#failed(error);
     else this.#events.onChange(this);
     if (openedAt !== undefined && !this.client.hasOpenConnection) this.#events.onFailure(this);
   }
 
-  /** A connection takes no more calls. Was it of use? */
+  /** A connection takes no more calls: decides whether it was useful. */
   #judge(connection: Connection, openedAt: number): void {
     const { answered } = connection as { answered?: boolean };
     if (answered || performance.now() - openedAt >= USEFUL_LIFE_MS) this.#failures = 0;

@@ -5,7 +5,7 @@ import type { SealwireError } from "../base/errors.ts";
 import { channels } from "../core/diagnostics.ts";
 import type { EndpointStats } from "./endpointStats.ts";
 
-/** Why a client has an endpoint no more. */
+/** Why an endpoint left the client. */
 export type LeavingReason = "closed" | "unlisted";
 
 interface Told {
@@ -20,27 +20,27 @@ export class EndpointNews {
     this.#client = client;
   }
 
-  /** A lookup found it. */
+  /** A lookup found the endpoint. */
   joined(endpoint: Told): void {
     this.#tell(channels.endpointJoined, endpoint, {});
   }
 
-  /** The client was closed, or a lookup did not find it any more. */
+  /** The client was closed, or a lookup no longer found the endpoint. */
   left(endpoint: Told, reason: LeavingReason): void {
     this.#tell(channels.endpointLeft, endpoint, { reason });
   }
 
-  /** It gets no calls for `pauseMs`, and then a probe. */
+  /** The endpoint gets no calls for `pauseMs`; then it is probed. */
   failed(endpoint: Told, error: SealwireError, pauseMs: number): void {
     this.#tell(channels.endpointFailed, endpoint, { error, pauseMs });
   }
 
-  /** It was dialled again after a failure. Without an error it is in the choice again. */
+  /** The endpoint was dialled again after a failure. Without an error it can be chosen again. */
   probed(endpoint: Told, error: SealwireError | undefined): void {
     this.#tell(channels.endpointProbed, endpoint, { error });
   }
 
-  /** A lookup failed, or a part of it; what was found before stays in use. */
+  /** A lookup, or a part of it, failed. Earlier results stay in use. */
   lookupFailed(error: unknown): void {
     if (channels.lookupFailed.hasSubscribers) channels.lookupFailed.publish({ client: this.#client, error });
   }

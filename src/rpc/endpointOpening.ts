@@ -7,9 +7,9 @@ import type { EndpointRace } from "./endpointRace.ts";
 import type { EndpointSet, EndpointsContext } from "./endpointSet.ts";
 import { WaitingCalls } from "./waitingCalls.ts";
 
-/** Races in a row that one waiting call may see: what was found anew is tried, too. */
+/** The most races in a row for one waiting call, because newly found addresses are tried, too. */
 const MOST_RACES = 3;
-/** How often a call may find that the endpoint that opened for it is gone again. */
+/** How often the endpoint that opened for a call may be gone before the call uses it. */
 const MOST_OPENINGS = 16;
 
 export class EndpointOpening {
@@ -42,12 +42,12 @@ export class EndpointOpening {
     this.#waiting.resolveAny();
   }
 
-  /** There are new members: they take part in the race that goes on. */
+  /** New members take part in the running race. */
   joined(): void {
     this.#race?.add(() => this.#untried());
   }
 
-  /** Rejects whatever waits. */
+  /** Rejects all waiting calls. */
   close(): void {
     this.#closed = true;
     this.#race?.stop();
@@ -83,7 +83,7 @@ export class EndpointOpening {
     this.#runRaces().then(
       (error) => {
         this.#racing = false;
-        // Waiting calls were resolved if one opened; else they learn why not.
+        // Waiting calls resolve if an endpoint opened; otherwise they reject with the reason.
         if (error !== undefined) this.#waiting.rejectAny(error);
         else if (this.#endpoints.anyOpen) this.#waiting.resolveAny();
         else if (this.#waiting.waitForAny) this.#startRaces();
@@ -95,14 +95,17 @@ export class EndpointOpening {
     );
   }
 
-  /** Members that were in none of the races, in the order in which they are dialled; from now on they were. */
+  /**
+   * The members that were in none of the races, in the order in which they are dialled. From now on they count as
+   * tried.
+   */
   #untried(): EndpointMember[] {
     const order = this.#endpoints.order(this.#tried);
     for (const member of order) this.#tried.add(member);
     return order;
   }
 
-  /** Undefined when an endpoint opened; else why none did. */
+  /** Resolves with undefined when an endpoint opened, otherwise with the reason of the failure. */
   async #runRaces(): Promise<unknown> {
     const { resolver } = this.#endpoints;
     this.#tried = new Set();
@@ -110,7 +113,8 @@ export class EndpointOpening {
     for (let races = 0; races < MOST_RACES && !this.#closed; ) {
       resolver.refreshIfStale();
       let order = this.#untried();
-      // The first lookup, or what was found has failed: it may be old.
+      // The first lookup runs now, or a new one if all known endpoints have failed, because the known ones may be out
+      // of date.
       if (order.length === 0 && (this.#canChange || this.#tried.size === 0)) await resolver.refreshSoon();
       if (order.length === 0) order = this.#untried();
       while (order.length === 0 && (await resolver.foundMore())) order = this.#untried();
@@ -118,7 +122,7 @@ export class EndpointOpening {
       this.#race = this.#endpoints.race(order);
       error = await this.#race?.outcome;
       if (error === undefined) return undefined;
-      // What a lookup under way finds belongs to the same race.
+      // Endpoints that the running lookup finds join the same race.
       if (resolver.underWay === undefined) races++;
     }
     if (this.#closed) return closedError();
@@ -126,12 +130,12 @@ export class EndpointOpening {
   }
 }
 
-/** What calls of a closed client reject with. */
+/** The error of a closed client's calls. */
 export function closedError(): SealwireError {
   return new SealwireError("ERR_CLOSED", "the client is closed", { notBegun: true });
 }
 
-/** Why nothing was found: what the application's function threw may be anything. */
+/** The error if nothing was found. The application's function may have thrown any value. */
 function notFound(cause: unknown): SealwireError {
   if (isSealwireError(cause)) return cause;
   let why = "something that can't be told";

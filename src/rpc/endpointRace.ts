@@ -15,7 +15,7 @@ export class EndpointRace {
   #lastError: unknown;
   #settle!: (error: unknown) => void;
   #over = false;
-  /** Settles, without rejecting: with the last error when every attempt failed, with undefined when one is open. */
+  /** Settles without rejecting: with the last error when every attempt failed, with undefined when one succeeded. */
   readonly outcome: Promise<unknown>;
 
   constructor(order: readonly EndpointMember[]) {
@@ -26,7 +26,7 @@ export class EndpointRace {
     this.#begin();
   }
 
-  /** What `find` gives takes part, too, behind the others. It is not asked when the race is over. */
+  /** The members that `find` returns take part after the others. It is not called if the race is over by then. */
   add(find: () => readonly EndpointMember[]): void {
     if (this.#over) return;
     this.#queue.push(...find());

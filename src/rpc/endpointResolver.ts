@@ -15,21 +15,21 @@ import type { Target } from "./endpointTargets.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 
 const FRESH_MS = 30_000;
-/** Between two lookups at least, plus as much again by chance. */
+/** The least time between two lookups; a random part of the same length is added. */
 const FLOOR_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 
 export interface ResolverEvents {
   /**
-   * What was found, never nothing; not `isAll`: names are missing, and those that are not among the targets stay. Where
-   * this throws, the lookup has failed with that.
+   * Reports found targets, never an empty list. Without `isAll` names are missing, and members that are not among the
+   * targets stay. If this throws, the lookup fails with that error.
    */
   onTargets(targets: readonly Target[], isAll: boolean): void;
   /** A lookup, or a part of it, failed. */
   onLookupFailed(): void;
 }
 
-/** `tell` takes what is found while more is missing, as often as that grows, until the signal aborts. */
+/** `tell` gets the found targets while names are missing, each time more are found, until the signal aborts. */
 export type FindTargets = (signal: AbortSignal, tell: (targets: readonly Target[]) => void) => Promise<Found>;
 
 export class EndpointResolver {
@@ -39,7 +39,7 @@ export class EndpointResolver {
   readonly #events: ResolverEvents;
   readonly #random: () => number;
   #underWay: Promise<void> | undefined;
-  /** Told once when the lookup that is under way has found more, or is over. */
+  /** Called once when the running lookup has found more, or is over. */
   #waitForMore: (() => void)[] = [];
   #abort: AbortController | undefined;
   #closed = false;
@@ -48,12 +48,12 @@ export class EndpointResolver {
   #failuresInARow = 0;
   #endPause: (() => void) | undefined;
   readonly #pauseOver = new CallbackDeadline(() => this.#endPause?.());
-  /** Why the last lookup, or a part of it, failed; undefined when none did. */
+  /** Why the last lookup, or a part of it, failed; undefined if it did not fail. */
   error: unknown;
   /** Lookups since the client was made. */
   lookups = 0;
 
-  /** @param timeoutMs for one lookup in all */
+  /** @param timeoutMs the time limit of one whole lookup */
   constructor(
     find: FindTargets,
     timeoutMs: number,
@@ -68,29 +68,30 @@ export class EndpointResolver {
     this.#random = random;
   }
 
-  /** A lookup is under way: settles, without an error, when it is over. */
+  /** The running lookup: settles without an error when it is over. */
   get underWay(): Promise<void> | undefined {
     return this.#underWay;
   }
 
-  /** Settles, without an error, when the lookup that is under way has found more or is over; false at once without one. */
+  /** Settles without an error when the running lookup has found more or is over; with false at once if none runs. */
   async foundMore(): Promise<boolean> {
     if (this.#underWay === undefined) return false;
     await new Promise<void>((resolve) => this.#waitForMore.push(resolve));
     return true;
   }
 
-  /** What was found may be old, or nothing was found yet. */
+  /** The results may be out of date, or there are none yet. */
   get isStale(): boolean {
     return performance.now() >= this.#staleAt;
   }
 
-  /** Somebody calls: looks up again if that is due. */
+  /** A call was made: looks up again if a lookup is due. */
   refreshIfStale(): void {
     const now = performance.now();
     if (this.#closed || this.#underWay !== undefined) return;
     if (now < this.#staleAt || now < this.#notBefore) return;
-    // Not in this turn, which may be a call's: functions of the application are asked, which may call in their turn.
+    // Deferred to a later turn, because this turn may be that of a call. A lookup calls the application, which may make
+    // calls itself.
     this.#underWay = Promise.resolve()
       .then(() => this.#lookUp())
       .finally(() => {
@@ -100,8 +101,8 @@ export class EndpointResolver {
   }
 
   /**
-   * Everything that was found failed: looks up again as soon as the floor allows it, if that is soon. Settles, without
-   * an error, when that has found something or is over, or at once.
+   * Everything that was found failed: looks up again as soon as the floor allows, if that is soon. Settles without an
+   * error when that lookup has found something or is over; otherwise at once.
    */
   async refreshSoon(): Promise<void> {
     const waitMs = this.#notBefore - performance.now();
@@ -116,7 +117,7 @@ export class EndpointResolver {
     await this.foundMore();
   }
 
-  /** A server failed or goes: what was found may be old. */
+  /** A server failed or drains: the results may be out of date. */
   invalidate(): void {
     this.#staleAt = Number.NEGATIVE_INFINITY;
   }
@@ -134,7 +135,7 @@ export class EndpointResolver {
   }
 
   async #lookUp(): Promise<void> {
-    // Closed in the turn of the call that asked for it: there was nothing yet that `close` could abort.
+    // The client was closed in the turn of the call that caused this lookup, when `close` had nothing to abort yet.
     if (this.#closed) return;
     const abort = new AbortController();
     this.#abort = abort;

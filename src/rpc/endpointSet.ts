@@ -15,7 +15,7 @@ import type { KeyOwners } from "./rendezvous.ts";
 import type { StandingLookups } from "./standingLookups.ts";
 
 export interface EndpointsContext extends Omit<ClientContext, "address">, EndpointSource {
-  /** The context of one endpoint: its keys, and what wipes them. */
+  /** The context of one endpoint: its keys, and the function that wipes them. */
   readonly contextOf: (endpoint: CheckedEndpoint) => EndpointContext;
 }
 
@@ -36,30 +36,28 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
   readonly #events: SetEvents;
   readonly #news: EndpointNews;
   readonly resolver: EndpointResolver;
-  /** From the first lookup on. */
+  /** Loaded at the first lookup. */
   #parts: typeof import("./endpointParts.ts") | undefined;
   #finder: TargetFinder | undefined;
-  /** With `keepConnected`, from the first lookup on. */
+  /** With `keepConnected`: set at the first lookup. */
   #standing: StandingLookups | undefined;
   readonly #members = new Map<string, EndpointMember>();
-  /** Closed since they are no endpoints any more; their calls finish. */
+  /** Members that left and are closing; their calls finish. */
   readonly #leaving = new Map<EndpointMember, Promise<void>>();
-  /** Those that have not failed, and of them those of the first priority, which calls are to go to. */
+  /** The number of members that have not failed, and the choice among those of the first priority. */
   #well = 0;
   #choice = new Choice<EndpointMember>([]);
   /** Of the members in `#choice`. */
   #owners: KeyOwners<EndpointMember> | undefined;
   /** Those that are open: of the first priority that has some. */
   #open = new Choice<EndpointMember>([]);
-  /** When a failing member may be probed at the earliest, by performance.now(). */
+  /** The earliest time at which a failing member may be probed, by performance.now(). */
   #probeNotBefore = Number.NEGATIVE_INFINITY;
-  /** Of members that are gone. */
+  /** The totals of members that are gone. */
   #gone: ConnectionTotals = sumTotals([]);
   #keepsAlive = true;
 
-  /**
-   * @param client that the subscribers of channels are told
-   */
+  /** @param client the client that the messages of the channels name */
   constructor(context: EndpointsContext, client: object, events: SetEvents) {
     this.#context = context;
     this.#events = events;
@@ -80,12 +78,12 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
     return this.#open.members.length > 0;
   }
 
-  /** Of those that calls may go to, any. */
+  /** Any member that calls may go to. */
   get any(): EndpointMember | undefined {
     return this.#choice.pick() ?? new Choice(this.members).pick();
   }
 
-  /** Of all members there have been. */
+  /** The totals of all members, including closed ones. */
   get totals(): ConnectionTotals & { readonly connections: number } {
     const all = this.#withLeaving.map(({ client }) => client.stats);
     const connections = all.reduce((sum, stats) => sum + stats.connections, 0);
@@ -104,7 +102,7 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
     return [...this.#members.values(), ...this.#leaving.keys()];
   }
 
-  /** Closes all, and waits until those that left are gone, too. */
+  /** Closes all members, and waits for those that left earlier. */
   async close(): Promise<void> {
     this.#standing?.close();
     this.resolver.close();
@@ -115,7 +113,7 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
 
   // ---- The choice ---------------------------------------------------------------------------------------
 
-  /** The open member that takes a call; undefined when it has to wait. Others may be dialled besides. */
+  /** The open member that takes a call; undefined if the call has to wait. Other members may be dialled. */
   choose(key: string | undefined): EndpointMember | undefined {
     this.resolver.refreshIfStale();
     this.#probe();
@@ -130,7 +128,7 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
     return lessLoaded(...this.#open.pickTwo());
   }
 
-  /** An open member that is none of `tried`; with a key, the one that the key belongs to, if it is none of them. */
+  /** An open member that is not in `tried`; with a key only the member of that key. */
   elsewhere(key: string | undefined, tried: readonly EndpointMember[]): EndpointMember | undefined {
     if (key === undefined) {
       const others = this.members.filter((one) => one.state === "open" && !tried.includes(one));
@@ -140,16 +138,16 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
     return first?.state === "open" && !tried.includes(first) ? first : undefined;
   }
 
-  /** The first one by rendezvous that has not failed. */
+  /** The first member by rendezvous hashing that has not failed. */
   byKey(key: string): EndpointMember | undefined {
     return this.#owners?.ownerOf(key);
   }
 
-  /** A failing member whose pause is over is dialled, without a call: one at a time. */
+  /** Dials one failing member whose pause is over, without a call. */
   #probe(): void {
     if (this.#well === this.#members.size) return;
     const now = performance.now();
-    // Known until a member's state changes, so that a call does not ask all of a thousand.
+    // Stored until a member's state changes, so that a call does not check all members.
     if (now < this.#probeNotBefore) return;
     this.#probeNotBefore = Number.POSITIVE_INFINITY;
     for (const member of this.#members.values()) {
@@ -174,11 +172,11 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
 
   // ---- What is found, and what members tell ---------------------------------------------------------------
 
-  /** Loaded when it is needed: clients of one server are spared it. */
+  /** Loaded when needed, so that clients of one server never load it. */
   readonly #find: FindTargets = async (signal, tell): Promise<Found> => {
     if (this.#finder === undefined) {
       const parts = await import("./endpointParts.ts");
-      // Closed meanwhile: the application's function is not asked any more.
+      // The client was closed meanwhile, so the application's function is not called any more.
       signal.throwIfAborted();
       this.#parts = parts;
       this.#finder = new parts.TargetFinder(this.#context);
@@ -190,11 +188,11 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
     return this.#finder.find(signal, tell);
   };
 
-  /** @throws SealwireError ERR_INVALID_ARGUMENT where the keys of one fit no handshake; then nothing has changed */
+  /** @throws SealwireError ERR_INVALID_ARGUMENT if the keys of one target fit no handshake; then nothing has changed */
   onTargets(targets: readonly Target[], isAll: boolean): void {
     const keys = new Set(targets.map(({ key }) => key));
     const unknown = targets.filter(({ key }) => !this.#members.has(key));
-    // Lookups that never come to their end must not let the members grow without one.
+    // A lookup that never ends must not add members without a limit.
     const room = MOST_ENDPOINTS - (isAll ? 0 : this.#members.size);
     const added = this.#withContexts(unknown.slice(0, room));
     for (const target of targets) {
@@ -213,13 +211,13 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
   }
 
   #lookUpAgain(): void {
-    // What was found since is used first; if that fails, too, this is asked for again.
+    // Newly found members are used first. If they fail, too, this is called again.
     if (!this.resolver.isStale) return;
     this.resolver.refreshIfStale();
     if (this.resolver.underWay === undefined) this.#standing?.needed();
   }
 
-  /** All of them or none: one that can't be made leaves no keys of the others behind. */
+  /** Makes all contexts or none: if one can't be made, the keys of the others are wiped. */
   #withContexts(targets: readonly Target[]): [Target, EndpointContext][] {
     const made: [Target, EndpointContext][] = [];
     try {
@@ -240,7 +238,7 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
     return member;
   }
 
-  /** It is no endpoint any more: what it has finishes, as with `close`. */
+  /** The member is no endpoint any more: its calls finish, as with `close`. */
   #leave(key: string, member: EndpointMember): void {
     this.#members.delete(key);
     const left = this.#closeMember(member, "unlisted").then(() => {
@@ -255,7 +253,7 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
     this.#news.left(member, reason);
   }
 
-  /** Those that have not failed in front; the others by when they may be tried again. */
+  /** Members that have not failed come first; the others follow by the time of their next probe. */
   order(tried: ReadonlySet<EndpointMember>): EndpointMember[] {
     const untried = [...this.#members.values()].filter((member) => !tried.has(member));
     const [well, failing] = [untried.filter((m) => m.isInChoice), untried.filter((m) => !m.isInChoice)];
@@ -264,7 +262,7 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
     return [...ordered, ...failing.sort((a, b) => a.notBefore - b.notBefore)];
   }
 
-  /** Dials them in turn. Undefined only before the first lookup, when there are none. */
+  /** Dials the members in turn. Undefined only before the first lookup, when there are none. */
   race(order: readonly EndpointMember[]): EndpointRace | undefined {
     return this.#parts && new this.#parts.EndpointRace(order);
   }

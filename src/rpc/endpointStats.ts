@@ -2,22 +2,24 @@
 
 import type { SealwireError } from "../base/errors.ts";
 
-/** What a client has with one of its endpoints now. */
+/** The state of a client's connection to one endpoint. */
 export type EndpointState = "idle" | "connecting" | "open" | "failing";
 
 /** One address of a client's endpoints, in `stats`. */
 export interface EndpointStats {
-  /** "host:port", the path or the name of SRV records, as it was given. */
+  /** "host:port", the path or the name of SRV records, as the application gave it. */
   readonly name: string;
   /** The IP address or the path. */
   readonly address: string;
   /** 0 for a Unix socket. */
   readonly port: number;
-  /** Of its SRV record: those with the lowest number get the calls as long as one of them works. Otherwise 0. */
+  /**
+   * From its SRV record: the endpoints with the lowest number get the calls as long as one of them works. Otherwise 0.
+   */
   readonly priority: number;
-  /** Of its SRV record: its share of the calls among those of its priority. Otherwise 1. */
+  /** From its SRV record: its share of the calls among endpoints of the same priority. Otherwise 1. */
   readonly weight: number;
-  /** What the client has with it now. */
+  /** The state of the client's connection to it. */
   readonly state: EndpointState;
   /** Connections that are open or begin. */
   readonly connections: number;
@@ -25,10 +27,12 @@ export interface EndpointStats {
   readonly inFlightRequests: number;
   /** Bytes that wait to be sent. */
   readonly pendingBytes: number;
-  /** In a row, up to now. */
+  /** The number of failures in a row. */
   readonly failures: number;
-  /** While it is failing: until it may be probed, in milliseconds; the next call does that then. Otherwise 0. */
+  /**
+   * While it is failing: milliseconds until it may be probed; the next call after that causes the probe. Otherwise 0.
+   */
   readonly probeInMs: number;
-  /** Why it failed last, if it ever did. */
+  /** The last failure; undefined if it never failed. */
   readonly lastError: SealwireError | undefined;
 }

@@ -10,25 +10,25 @@ import type { Address, ServiceRecord } from "./transport.ts";
 
 /** One address of one endpoint. */
 export interface Target {
-  /** Tells targets apart. */
+  /** Identifies the target. */
   readonly key: string;
   readonly address: Address;
   readonly endpoint: CheckedEndpoint;
   /** 6 or 4; 0 for a Unix socket. */
   readonly family: 0 | 4 | 6;
-  /** Those with the lowest number get the calls as long as one of them works. 0 where no SRV record says it. */
+  /** Targets with the lowest number get the calls as long as one of them works. 0 without an SRV record. */
   readonly priority: number;
-  /** Its share of the calls, above 0. 1 where no SRV record says it. */
+  /** Its share of the calls, above 0. 1 without an SRV record. */
   readonly weight: number;
 }
 
-/** RFC 2782: a weight of 0 is for servers that are to be chosen hardly ever where others have more. */
+/** RFC 2782: servers with weight 0 are chosen very rarely if others have a greater weight. */
 const LEAST_WEIGHT = 0.01;
 
-/** What an endpoint stands for before names are resolved. */
+/** A host and its ranking, before names are resolved. */
 export interface ServiceHost extends Pick<Target, "address" | "endpoint" | "priority" | "weight"> {}
 
-/** What names stand for, as far as that is known: an empty list where nothing is. */
+/** The known answers of names: an empty list for a name without any. */
 export interface NameAnswers {
   recordsOf(name: string): readonly ServiceRecord[];
   addressesOf(host: string): readonly string[];
@@ -45,7 +45,7 @@ export function hostsOf(endpoint: CheckedEndpoint, answers: NameAnswers): Servic
   }));
 }
 
-/** At most MOST_ENDPOINTS, no two of them alike: those of the first priorities, where there are too many. */
+/** At most MOST_ENDPOINTS different targets; if there are more, those of the first priorities. */
 export function targetsOf(endpoints: readonly CheckedEndpoint[], answers: NameAnswers): Target[] {
   const hosts = endpoints.flatMap((endpoint) => hostsOf(endpoint, answers));
   hosts.sort((a, b) => a.priority - b.priority);
@@ -66,7 +66,7 @@ function targetsAt({ endpoint, address, priority, weight }: ServiceHost, answers
   const { host, port } = address;
   const found = isIpAddress(host) ? [host] : answers.addressesOf(host);
   return found.map((text) => ({
-    // The name and the keys belong to it: two names may have other keys behind one address, and keys change.
+    // The name and the keys are part of the key: two names may have different keys for one address, and keys change.
     key: `${text} ${port} ${endpoint.name}${keys}`,
     address: { host: text, port },
     endpoint,

@@ -1,5 +1,5 @@
-// A client of several servers that do the same. Each address has its own pool of connections (endpointMember.ts). This
-// file decides which address takes a call, and what happens while none can.
+// A client of several equivalent servers. Each address has its own pool of connections (endpointMember.ts). This file
+// decides which address takes a call, and lets calls wait while none can.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { copyOf, requireBytes } from "../core/bytes.ts";
@@ -112,7 +112,7 @@ export class EndpointsClient implements StickyClient {
       for (;;) {
         const member = await this.#opening.wait(key, 0, 0, undefined);
         const [connection] = member.client.connections;
-        // It may have been lost, or be no endpoint any more, since it opened.
+        // It may have been lost, or have left, since it opened.
         if (connection !== undefined) return connection;
       }
     }, options);
@@ -146,7 +146,7 @@ export class EndpointsClient implements StickyClient {
   #send(key: string | undefined, body: Uint8Array, options?: SendOptions): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     const member = this.#endpoints.choose(key);
-    // With credit it is on its way when this returns: nobody knows then what became of it, and it never moves.
+    // With credit the message is being sent when this returns. Nobody knows then what became of it, so it never moves.
     if (member !== undefined && !member.client.lacksCredit) return member.client.send(body, options);
     if (options !== undefined) checkSendOptions(options);
     const route = this.#route(key, body, 0, undefined);
@@ -217,18 +217,18 @@ export class EndpointsClient implements StickyClient {
 
   // ---- Waiting and moving -------------------------------------------------------------------------------
 
-  /** None is open: the call waits, and the body with it. */
+  /** No endpoint is open: the call and its body wait. */
   #later<T>(route: CallRoute, body: Uint8Array, make: Again<T | Promise<T>>): Promise<T> {
     this.#checkBody(body);
     const first = route.first();
     const copy = copyOf(body);
     const wipe = (): void => void copy.fill(0);
-    // Whoever makes the call copies the body before it returns.
+    // The client that makes the call copies the body before it returns.
     const made = first.then(({ client }) => ({ result: make(client, copy) })).finally(wipe);
     return made.then(({ result }) => result);
   }
 
-  /** The outcome of a call; of the same call elsewhere if it was not begun there. */
+  /** The outcome of a call, or of its repetition at another endpoint if it was not begun. */
   #follow<T>(first: Promise<T>, route: CallRoute, body: Uint8Array, again: Again<Promise<T>>): Promise<T> {
     const copy = this.#kept.copy(body);
     if (copy === undefined) return first;

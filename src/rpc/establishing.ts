@@ -7,14 +7,14 @@ import { ByteQueue } from "./byteQueue.ts";
 import type { Writer } from "./writer.ts";
 
 export interface EstablishingEvents {
-  /** The keys are there; `early`: what the peer sent behind its last handshake message, valid during the call. */
+  /** The keys are ready. `early` has the bytes after the peer's last handshake message, valid during the call. */
   onKeys(result: HandshakeResult, early: Uint8Array): void;
   onFailure(error: unknown): void;
-  /** The application decides about the peer: nothing should be read until it has, `decided` true. */
+  /** The application decides about the peer. Nothing should be read until `decided` is true. */
   onDeciding(decided: boolean): void;
 }
 
-/** A peer may send this much behind its last handshake message before this side is ready; then it is cut off. */
+/** A peer may send this many bytes after its last handshake message before this side is ready; then it is cut off. */
 const MAX_EARLY_BYTES = 262_144;
 
 export class Establishing {
@@ -31,7 +31,7 @@ export class Establishing {
     this.#events = events;
   }
 
-  /** The application's decision is awaited. */
+  /** The application has not decided yet. */
   get deciding(): boolean {
     return this.#deciding;
   }
@@ -47,7 +47,7 @@ export class Establishing {
     this.advance();
   }
 
-  /** Goes on as far as possible: at the beginning, when bytes have arrived and when a write is complete. */
+  /** Continues as far as possible: at the beginning, when bytes have arrived, and when a write is complete. */
   advance(): void {
     try {
       this.#advance();

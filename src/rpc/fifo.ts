@@ -1,7 +1,7 @@
 // A queue whose work per item is constant in every runtime. In some of them, Array.prototype.shift moves all items that
 // are left.
 
-/** Items taken at the front before the array behind them is moved. */
+/** After this many items were taken from the front, the array is shortened. */
 const SHIFT_AFTER = 64;
 
 export class Fifo<Item> {
@@ -36,7 +36,7 @@ export class Fifo<Item> {
     return item;
   }
 
-  /** Empties it; what was in it, in order. */
+  /** Empties the queue and returns its items in order. */
   takeAll(): Item[] {
     const items = this.#items.slice(this.#head) as Item[];
     this.#items = [];

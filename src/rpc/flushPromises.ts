@@ -19,9 +19,9 @@ class FlushPromise {
 }
 
 export class FlushPromises {
-  /** The one that this turn's calls share. */
+  /** The promise that all calls of this turn share. */
   #current: FlushPromise | undefined;
-  /** In the order of their targets; those before #head are settled. */
+  /** In the order of their targets; the promises before #head are settled. */
   #waiting: (FlushPromise | undefined)[] = [];
   #head = 0;
 
@@ -35,7 +35,7 @@ export class FlushPromises {
     return this.#current.promise;
   }
 
-  /** Calls from here on are of another turn. */
+  /** Later calls belong to another turn. */
   endTurn(): void {
     this.#current = undefined;
   }

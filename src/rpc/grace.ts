@@ -12,7 +12,7 @@ export class Grace {
     this.#finish = resolve;
   });
 
-  /** Ends it after so many milliseconds, unless it ends sooner anyway. 0: now. */
+  /** Ends the grace after this time, unless it ends earlier. 0: now. */
   endWithin(ms: number): void {
     const end = performance.now() + ms;
     if (end >= this.#end) return;

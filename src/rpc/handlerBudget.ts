@@ -4,11 +4,11 @@
 
 import { Line, Position } from "./line.ts";
 
-/** A connection that has something to handle and no room for it. */
+/** A connection that has messages to handle and no room for them. */
 export interface HandlerWaiter {
   /**
-   * There is room now. Called once per `waitForRoom`, from where promises settle: only queue there what is to be done,
-   * look at `full` again when it runs, and then call `passOn`.
+   * There is room now. Called once per `waitForRoom`, from where promises settle. So only queue the work there, check
+   * `full` again when it runs, and then call `passOn`.
    */
   roomForHandlers(): void;
 }
@@ -23,7 +23,7 @@ export class HandlerBudget {
     this.#limit = limit;
   }
 
-  /** Handlers that returned a promise which has not settled, also those whose connection is gone. */
+  /** Handlers whose promise has not settled, including those of closed connections. */
   get running(): number {
     return this.#running;
   }
@@ -33,18 +33,18 @@ export class HandlerBudget {
     return this.#running >= this.#limit;
   }
 
-  /** A handler goes on after it returned. Counted above the limit, too: it runs already. */
+  /** A handler continues after its return. It counts even above the limit, because it runs already. */
   begin(): void {
     this.#running++;
   }
 
-  /** It has settled; exactly once per `begin`. Who has waited longest is told, if anybody waits. */
+  /** A handler has settled; exactly once per `begin`. The waiter that has waited longest is called. */
   end(): void {
     this.#running--;
     this.passOn();
   }
 
-  /** Asks to be told once when there is room, in turn with the others. Asking twice is asking once. */
+  /** Calls the waiter once when there is room, after the earlier waiters. Asking twice counts once. */
   waitForRoom(waiter: HandlerWaiter): void {
     if (this.#positions.has(waiter)) return;
     const position = new Position(waiter);
@@ -52,13 +52,13 @@ export class HandlerBudget {
     this.#waiting.join(position);
   }
 
-  /** Waits no more: its connection is gone. Harmless for one that does not wait. */
+  /** The waiter's connection is gone. Harmless for one that does not wait. */
   forget(waiter: HandlerWaiter): void {
     this.#positions.get(waiter)?.leave();
     this.#positions.delete(waiter);
   }
 
-  /** Who was told calls this when it has taken what it wanted: the room that is left goes to the next one. */
+  /** A called waiter calls this when it is done, so that the remaining room goes to the next one. */
   passOn(): void {
     const waiter = this.full ? undefined : this.#waiting.first;
     if (waiter === undefined) return;

@@ -1,11 +1,11 @@
-// Turns what a handler threw into what its caller is told. A handler can throw anything: an object without a prototype,
-// a proxy, an error whose getters throw. None of that may throw here.
+// Turns a thrown value into the error that a handler's caller gets. A handler can throw anything: an object without a
+// prototype, a proxy, an error whose getters throw. None of that may throw here.
 
 import { isSealwireError } from "../base/errors.ts";
 import { isBytes } from "../core/bytes.ts";
 import { MAX_CODE_LENGTH } from "../protocol/errorBody.ts";
 
-/** How much of an error the caller gets to see. */
+/** How much of an error the caller gets. */
 export interface ErrorExposure {
   /** The error's message. */
   readonly exposeErrorMessages: boolean;
@@ -15,11 +15,11 @@ export interface ErrorExposure {
 
 /** Texts are cut to this before anything is done with them. */
 const MAX_TEXT_LENGTH = 4_096;
-/** Longer data stays at home. */
+/** Longer data are not sent. */
 const MAX_DATA_BYTES = 16_384;
 const UNNAMED = "ERR_HANDLER";
 
-/** `value[name]` as a string, or undefined where it is none or can't be read. */
+/** `value[name]` if it is a string that can be read; otherwise undefined. */
 function textProperty(value: unknown, name: string): string | undefined {
   try {
     const found = (Object(value) as Record<string, unknown>)[name];
@@ -29,7 +29,7 @@ function textProperty(value: unknown, name: string): string | undefined {
   }
 }
 
-/** Bytes that an error has for its caller, as its `data`. */
+/** The bytes of an error's `data`. */
 function dataOf(error: unknown): Uint8Array | undefined {
   try {
     const { data } = Object(error) as { data?: unknown };
@@ -47,12 +47,12 @@ function asText(value: unknown): string {
   }
 }
 
-/** What the caller is told of `error`: always a code, text only as far as the options say. */
+/** The code of `error`, and its text as far as the options allow. */
 export function describeForPeer(
   error: unknown,
   exposure: ErrorExposure,
 ): { readonly code: string; readonly text: string; readonly data: Uint8Array | undefined } {
-  // An error of a peer that this handler asked in turn keeps the code that it had there.
+  // If a handler's own request failed, its error keeps the code of that peer.
   const relayed = isSealwireError(error) ? textProperty(error, "remoteCode") : undefined;
   const code = relayed ?? textProperty(error, "code") ?? UNNAMED;
   let text = "";
