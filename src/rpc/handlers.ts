@@ -1,5 +1,5 @@
-// Runs the application's handlers of one connection; nothing else calls them. It knows which handlers run, aborts their
-// signals when their callers have given up, and passes on what they throw.
+// Runs the application's handlers of one connection; no other code calls them. It knows which handlers run, aborts
+// their signals when their callers have given up, and reports their errors.
 
 import { SealwireError } from "../base/errors.ts";
 import { isThenable } from "../base/thenable.ts";
@@ -17,15 +17,18 @@ export interface HandlersOptions extends ErrorExposure {
 }
 
 export interface HandlersEvents {
-  /** A request's handler failed; the caller is to be told this. */
+  /** A request's handler failed; the caller gets this code and text. */
   onFailure(message: IncomingMessage, code: string, text: string, data: Uint8Array | undefined): void;
-  /** A handler is done: there may be room, or nothing left in flight. */
+  /** A handler is done: there may be room, or no call is left in flight. */
   onDone(): void;
 }
 
 const { then } = Promise.prototype;
 
-/** Takes a result as `await` takes it: one of the two is called, once, whatever the application's `then` does. */
+/**
+ * Treats a result as `await` does: exactly one of the two functions is called, once, whatever the application's `then`
+ * does.
+ */
 function whenSettled(result: unknown, done: () => void, failed: (error: unknown) => void): void {
   try {
     if (result instanceof Promise) {
@@ -33,7 +36,7 @@ function whenSettled(result: unknown, done: () => void, failed: (error: unknown)
       return;
     }
   } catch {
-    // A subclass whose constructor can't be used for the promise that `then` makes, or a proxy without a prototype.
+    // The result is of a subclass whose constructor fails for the promise of `then`, or a proxy without a prototype.
   }
   then.call(new Promise((resolve) => resolve(result)), done, failed);
 }
@@ -45,7 +48,7 @@ export class Handlers {
   readonly #keepsUnanswered: boolean;
   /** Handlers that returned a promise which has not settled. */
   #running = 0;
-  /** Messages that a cancel or the end of the connection has to reach: requests by number, and the others. */
+  /** Messages that a cancel or the end of the connection must reach: requests by number, and the others. */
   readonly #requests = new Map<number, IncomingMessage>();
   readonly #others = new Set<IncomingMessage>();
   /** Why the connection is over. */
@@ -70,19 +73,19 @@ export class Handlers {
     return this.#requests.get(sequence);
   }
 
-  /** The number of a request that still has no answer can't be used again. */
+  /** The number of a request without an answer can't be used again. */
   checkNumber(sequence: number): void {
     const earlier = this.#requests.get(sequence);
     if (earlier === undefined) return;
     if (!earlier.answered || earlier.answerWaits) {
       throw new SealwireError("ERR_PROTOCOL", "a request with the number of one that is running");
     }
-    // Its handler goes on after the answer: the number is free, the handler is still told of the end.
+    // The handler continues after the answer. The number is free, and the handler still learns of the connection's end.
     this.#requests.delete(sequence);
     this.#others.add(earlier);
   }
 
-  /** Calls the handler. Returns whether nobody can hold the message any more. */
+  /** Calls the handler. Returns whether no code can reference the message any more. */
   run(message: IncomingMessage): boolean {
     let result: unknown;
     let goesOn: boolean;
@@ -115,7 +118,7 @@ export class Handlers {
 
   track(message: IncomingMessage): void {
     if (message.tracked) return;
-    // The connection ended while its handler was on the stack.
+    // The connection ended while the handler was on the stack.
     if (this.#ended !== undefined) return message.cancel(this.#ended);
     message.tracked = true;
     if (message.sequence === 0) this.#others.add(message);
@@ -128,7 +131,7 @@ export class Handlers {
     else this.#others.delete(message);
   }
 
-  /** The connection is over: every handler that still runs is told. */
+  /** The connection is over: the signals of all running handlers abort. */
   end(reason: SealwireError): void {
     this.#ended ??= reason;
     const tracked = [...this.#requests.values(), ...this.#others];
@@ -152,7 +155,7 @@ export class Handlers {
       const { code, text, data } = describeForPeer(error, this.#options);
       this.#events.onFailure(message, code, text, data);
     }
-    // A handler that passes on that it was cancelled has nothing to report.
+    // A handler that rethrows its cancellation has nothing to report.
     if (error === message.cancelReason && error !== undefined) return;
     callListener("onHandlerError", this.#options.onHandlerError, error, message);
   }

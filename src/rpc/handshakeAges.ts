@@ -4,9 +4,9 @@
 import { type AcceptedSocket, dueOf, leftMs } from "./acceptedSocket.ts";
 import { Line } from "./line.ts";
 
-/** A handshake is young for so long: more than the round trip between any two continents. */
+/** A handshake is young for this time, which is longer than the round trip between any two continents. */
 const YOUNG_MS = 250;
-/** An old one is overdue after so long, or after half of `handshakeTimeoutMs` where that is less. */
+/** An old handshake is overdue after this time, or after half of `handshakeTimeoutMs` if that is less. */
 const OVERDUE_MS = 1_500;
 
 export class HandshakeAges {
@@ -16,7 +16,7 @@ export class HandshakeAges {
   readonly #overdueMs: number;
   readonly #aged: (socket: AcceptedSocket) => void;
 
-  /** @param aged is called with every socket that has just become old or overdue */
+  /** @param aged called with every socket that has just become old or overdue */
   constructor(handshakeTimeoutMs: number, aged: (socket: AcceptedSocket) => void) {
     this.#overdueMs = Math.min(OVERDUE_MS, handshakeTimeoutMs / 2 || OVERDUE_MS);
     this.#aged = aged;
@@ -26,7 +26,7 @@ export class HandshakeAges {
     return this.young.length + this.old.length + this.overdue.length;
   }
 
-  /** Moves the handshakes on whose time has come. */
+  /** Moves the handshakes whose time has come. */
   age(now: number): void {
     for (const socket of dueOf(this.young, YOUNG_MS, now)) {
       socket.stage = "old";
@@ -40,7 +40,7 @@ export class HandshakeAges {
     }
   }
 
-  /** Until the next handshake gets older, in milliseconds; infinity when none will. */
+  /** Milliseconds until the next handshake gets older; infinite if none will. */
   nextMs(now: number): number {
     const youngMs = leftMs(this.young.first, YOUNG_MS, now);
     const oldMs = leftMs(this.old.first, this.#overdueMs, now);

@@ -1,18 +1,20 @@
-// The tiny HTTP server that says whether a server should be given new connections. Loaded only where the option `health`
-// asks for it.
+// A small HTTP server that says whether a server should get new connections. Loaded only with the option `health`.
 
 import { memory, RECEIVE_BUFFER } from "../core/wasmModule.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Adapter, Address, Listener, Transport, TransportEvents } from "./transport.ts";
 
-/** A probe's request with its headers is shorter, and comes within this time; another one is cut off. */
+/**
+ * A probe's request is shorter than this, headers included, and arrives within this time. A longer or slower one is cut
+ * off.
+ */
 const LONGEST_REQUEST_BYTES = 4_096;
 const PROBE_TIMEOUT_MS = 5_000;
-/** Probes at once; more are closed unanswered. */
+/** The most probes at once; further ones are closed without an answer. */
 const MOST_PROBES = 64;
 const HEADER_END = "\r\n\r\n";
 
-/** What answers one request. Responses are short enough for the kernel to take them whole. */
+/** Answers one request. Responses are short enough for the kernel to take them whole. */
 class Probe implements TransportEvents {
   readonly #transport: Transport;
   readonly #answer: (requestLine: string) => Uint8Array;
@@ -58,7 +60,7 @@ class Probe implements TransportEvents {
   }
 
   onEnd(): void {
-    // The answer, if there is one, has left; a deadline sees to it that nobody waits for a kernel that keeps it.
+    // The answer, if there is one, has left. The deadline ends the wait for a kernel that does not take it.
     this.drop();
   }
 
@@ -73,7 +75,7 @@ export class HealthProbes {
   readonly #probes = new Set<Probe>();
   #listener: Listener | undefined;
 
-  /** `health`: what is answered; with anything but "ready" new connections are not welcome. */
+  /** `health`: the state that is answered; new connections are welcome only if it is "ready". */
   constructor(health: () => string) {
     this.#health = health;
   }
@@ -109,7 +111,7 @@ export class HealthProbes {
     return probe;
   }
 
-  /** GET or HEAD of /livez (the process answers) or anything else but unknown paths (new connections are welcome). */
+  /** GET or HEAD of /livez (the process answers) or of / and /readyz (new connections are welcome). */
   #answer(requestLine: string): Uint8Array {
     const [method, target = "", version = ""] = requestLine.split(" ");
     if (!/^HTTP\/1\.[01]$/.test(version)) return response(400, "bad request", true);

@@ -30,12 +30,12 @@ export interface InboxPeers {
 }
 
 export interface InboxEvents {
-  /** The peer's first frame opened, and it was what it has to be. `settings`: protocol v2. */
+  /** The peer's first frame opened and was valid. `settings`: protocol v2. */
   onProven(settings: Settings | undefined): void;
-  /** The peer said drain, or close. */
+  /** The peer announced a drain or a close. */
   onDrainHeard(reason: Reason): void;
   onCloseHeard(reason: Reason): void;
-  /** A request of this side has its end. */
+  /** A request of this side has ended. */
   onAnswered(): void;
 }
 
@@ -53,9 +53,9 @@ export class Inbox implements RecordHandler {
   readonly #heads = new HeadReader();
   #settingsSeen = false;
   droppedReplies = 0;
-  /** Records of reserved kinds, and those that crossed the end of what they belong to. */
+  /** Records of reserved kinds, and records for objects that have ended. */
   ignoredRecords = 0;
-  /** A request of this side was answered, if only with an error. */
+  /** A request of this side was answered, be it with an error. */
   answered = false;
 
   constructor(role: Role, speaksV2: boolean, peers: InboxPeers, events: InboxEvents) {
@@ -69,7 +69,7 @@ export class Inbox implements RecordHandler {
     this.#pongs = new Pongs(peers.lifecycle, peers.outbox);
   }
 
-  /** Protocol v2 takes every record: what must wait waits behind this. */
+  /** Protocol v2 takes every record: waiting messages wait behind the inbox. */
   get ready(): boolean {
     return this.#speaksV2 || this.#arrivals.ready;
   }
@@ -134,7 +134,7 @@ export class Inbox implements RecordHandler {
         this.#takeError(sequence, viewOf(bytes, start, end));
         return;
       case Kind.cancel:
-        // It says nothing that the handler has to know, but what is malformed is not passed over.
+        // The reason is of no use to the handler, but a malformed one is an error.
         if (end > start) checkReason(bytes, start, end);
         this.#arrivals.cancel(sequence);
         return;
@@ -180,13 +180,13 @@ export class Inbox implements RecordHandler {
     } else {
       if (isRead) request.read(bytes, start, end);
       else if (request !== undefined) this.#fillBuffer(request, bytes, start, end);
-      // Memory that was for the caller, who does not get it.
+      // The memory was for the caller, who does not get it.
       if (!lent) wipeBefore(bytes, end);
     }
     if (request !== undefined) this.#events.onAnswered();
   }
 
-  /** An answer that its caller wants in a buffer of its own. */
+  /** The answer goes into the caller's own buffer. */
   #fillBuffer(request: PendingRequest, bytes: Uint8Array, start: number, end: number): void {
     const into = request.into!;
     if (end - start > into.length) {
@@ -194,7 +194,7 @@ export class Inbox implements RecordHandler {
       request.reject(new SealwireError("ERR_MESSAGE_TOO_LARGE", text));
       return;
     }
-    // The caller's buffer may be gone by now: that is an empty one, and only an empty answer fits.
+    // The caller may have transferred the buffer. Then it is empty, and only an empty answer fits.
     const target = viewOf(into, 0, end - start);
     target.set(viewOf(bytes, start, end));
     request.resolve(target);
@@ -220,17 +220,17 @@ export class Inbox implements RecordHandler {
   }
 
   #takeError(sequence: number, body: Uint8Array): void {
-    // The library's own end of a request whose caller gave up is no answer that came too late.
+    // The end that the peer's library sends for an aborted request is no late answer.
     this.#takeRequest(sequence, body[0] === Origin.handler)?.reject(decodeError(body));
     this.#events.onAnswered();
   }
 
-  /** The request whose one end this is, if its caller still waits. */
+  /** The request that ends here, if its caller still waits. */
   #takeRequest(sequence: number, isAnswer = true): PendingRequest | undefined {
     const mine = (sequence & 1) === this.#ownParity && sequence !== 0;
     const request = mine ? this.#requests.take(sequence) : undefined;
     if (request === undefined) {
-      // Protocol v2 keeps the number of a request until its end comes, whoever gave up before: this is one end too many.
+      // Protocol v2 keeps a request's number until its end, even if the caller gave up. So this is a second end.
       if (this.#speaksV2) throw new SealwireError("ERR_PROTOCOL", "an end of a request that waits for none");
       this.droppedReplies++;
       return undefined;
@@ -277,7 +277,7 @@ export class Inbox implements RecordHandler {
     }
   }
 
-  /** What belongs to a request that is over has crossed its end; of one that never was it can't be. */
+  /** A record for a request that is over is late, but no error. A record for one that never existed is an error. */
   #requireCrossed(sequence: number, kind: number): void {
     const mine = (sequence & 1) === this.#ownParity;
     const was = mine ? this.#requests.wasIssued(sequence) : this.#arrivals.hasArrived(sequence);
@@ -288,7 +288,7 @@ export class Inbox implements RecordHandler {
   }
 }
 
-/** The direction of a stream, which the call's head must have announced. */
+/** The direction of a stream. The call's head must have announced it. */
 function announced(incoming: ReceivingEnd | undefined): ReceivingEnd {
   if (incoming !== undefined) return incoming;
   throw new SealwireError("ERR_PROTOCOL", "chunks of a stream that was not announced");

@@ -13,7 +13,10 @@ import { chunkCost } from "./outgoingStream.ts";
 import type { ReceivingEnd, Streams } from "./streams.ts";
 import { StreamWindow } from "./streamWindow.ts";
 
-/** Flags and bytes: every peer takes frames of that length. A balance above 0 permits one, so it is what a stream overdraws. */
+/**
+ * The longest body of a chunk, flags and bytes: every peer accepts frames of that length. A stream with a positive
+ * balance may send one chunk, so this is the most that it can overdraw.
+ */
 const MAX_CHUNK_BODY_BYTES = BASE_SETTINGS.maxFrameBytes - KIND_HEADER_BYTES - TAG_BYTES;
 
 interface Waiter {
@@ -28,7 +31,7 @@ interface Received {
 
 const DONE = { done: true, value: undefined } as const;
 
-/** What whoever iterates gets where there is no stream. */
+/** The iterator of a message without a stream. */
 export const NO_ITEMS: AsyncIterableIterator<Uint8Array> = {
   [Symbol.asyncIterator]: () => NO_ITEMS,
   next: () => Promise.resolve(DONE),
@@ -41,18 +44,18 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
   readonly #window: StreamWindow;
   readonly #items = new Fifo<Received>();
   #heldCost = 0;
-  /** What has come of an item that is not complete. */
+  /** The received part of an incomplete item. */
   readonly #parts: ItemParts;
   #waiters: Waiter[] = [];
   /**
-   * `ended`: the sender's end arrived, and no chunk may follow. `discarding`: nobody takes what comes. `over`: the call is
-   * over here, and what comes has crossed its end.
+   * `ended`: the sender's end arrived, and no chunk may follow. `discarding`: the application takes no more items.
+   * `over`: the call is over here, and later chunks are ignored.
    */
   #state: "open" | "ended" | "discarding" | "over" = "open";
-  /** The sender's end arrived, whether anybody still took the items or not. */
+  /** The sender's end arrived, whether or not the application still took items. */
   #endHeard = false;
   #error: SealwireError | undefined;
-  /** The call has its end, and not all of it was read: whoever asks for more gets an error, which is made only then. */
+  /** The call ended before all items were read. Reading on gives an error, which is made only then. */
   #closedUnread = false;
   #senderIsBlocked = false;
   /** The application left before the request had its number. */
@@ -73,7 +76,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     return this;
   }
 
-  /** The next item; done when the sender has ended or the call is over. Rejects with what ended the call badly. */
+  /** The next item; done if the sender has ended or the call is over. Rejects with the error that ended the call. */
   next(): Promise<IteratorResult<Uint8Array, undefined>> {
     const item = this.#items.shift();
     if (item !== undefined) {
@@ -85,18 +88,18 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     if (this.#closedUnread) this.#error ??= closedUnread();
     if (this.#error !== undefined) return Promise.reject(this.#error);
     if (this.#state !== "open") return Promise.resolve(DONE);
-    // Somebody waits: what has come of an incomplete item must not keep the rest from coming.
+    // The application waits. The received part of an incomplete item must not block the rest, so its credit goes back.
     this.#giveBackParts();
     this.#widen();
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
   }
 
-  /** Somebody may still take items, and the last one that has begun to come is not complete. */
+  /** The application may still take items, and the last one is incomplete. */
   get insideItem(): boolean {
     return this.#state === "open" && this.#parts.insideItem;
   }
 
-  /** The application leaves: the sender is told to stop. */
+  /** The application leaves: the sender is asked to stop. */
   return(): Promise<IteratorResult<Uint8Array, undefined>> {
     if (this.#state === "open") {
       this.#stop();
@@ -115,7 +118,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     this.#streams.controls.stop(this.#sequence());
   }
 
-  /** Nobody will iterate: what comes is dropped, and what was taken for it is free. */
+  /** The application will not iterate: items are dropped, and their memory is freed. */
   discard(): void {
     if (this.#state !== "open") return;
     this.#state = "discarding";
@@ -166,7 +169,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE);
   }
 
-  /** Nobody waits for the call's end any more. Items that are complete are still given, and then the error. */
+  /** The call has failed. Complete items can still be read, and then the error. */
   fail(error: SealwireError): void {
     if (this.#state === "open") {
       this.#state = "over";
@@ -176,7 +179,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
   }
 
-  /** This side's call has its end, and gets no credit any more. What has come of it is its caller's. */
+  /** This side's call has ended, and gives no more credit. Its caller may still read the received items. */
   answered(error: SealwireError | undefined): void {
     if (error !== undefined) this.fail(error);
     this.#state = "over";
@@ -184,7 +187,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     this.#leaveWindow();
   }
 
-  /** The peer's call has its end: what was not taken is dropped, and whoever still iterates is told. */
+  /** The peer's call has ended: unread items are dropped, and a loop that still runs gets an error. */
   close(): void {
     if (!(this.#state === "ended" && this.#items.isEmpty)) {
       if (this.#waiters.length > 0) this.fail(closedUnread());
@@ -203,7 +206,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     return { sequence: this.#sequence(), bytes };
   }
 
-  /** The sender has more than its credit. It gets more if what came was taken. */
+  /** The sender is out of credit. It gets more if the received items were taken. */
   blocked(): void {
     this.#senderIsBlocked = true;
     this.#window.senderWaits();
@@ -224,7 +227,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     else this.#streams.controls.stop(sequence);
   }
 
-  /** Whoever sends it is told to stop. Items before it are still given, and then the error. */
+  /** The item is too long: the sender is asked to stop. Items before it can still be read, and then the error. */
   #tooLong(): void {
     this.#stop();
     const text = `an item of a stream has more than ${this.#maxItemBytes} bytes`;
@@ -250,7 +253,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     this.#giveBack(cost);
   }
 
-  /** Nobody has begun to iterate, and nobody will: what has come is wiped. */
+  /** The application will never iterate: received items are wiped. */
   forget(): void {
     this.#parts.forget();
     this.#forgetItems();
@@ -278,12 +281,12 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     if (due > 0) this.#streams.oweCredit(this);
   }
 
-  /** What has come after the sender's end is still held, and counts, until the application has taken it. */
+  /** After the sender's end, received items still count until the application has taken them. */
   #leaveWindowIfTaken(): void {
     if (this.#state === "ended" && this.#items.isEmpty) this.#leaveWindow();
   }
 
-  /** What the stream had of the shared window is free. */
+  /** The stream's part of the shared window is free. */
   #leaveWindow(): void {
     this.#window.leave();
   }

@@ -1,4 +1,4 @@
-// The way in of an established connection, from the socket's bytes to the handlers, and the gate in front of it.
+// The path of bytes into an established connection, from the socket to the handlers, and the gate in front of it.
 //
 //   socket ──▶ FrameReader ──▶ FrameOpener ──▶ Backlog ──▶ Inbox        while ReadGate lets it
 
@@ -16,7 +16,7 @@ import { type GatedReader, ReadGate } from "./readGate.ts";
 import type { Transport } from "./transport.ts";
 
 export interface IntakeEvents {
-  /** Reading went on after a pause, or may have. */
+  /** Reading continued after a pause, or may have. */
   onResumed(): void;
   onFailure(error: unknown): void;
 }
@@ -24,7 +24,7 @@ export interface IntakeEvents {
 export class Intake implements GatedReader {
   readonly #inbox: Inbox;
   readonly #arrivals: Arrivals;
-  /** Protocol v2 never stops reading: what must wait waits behind the inbox. */
+  /** Protocol v2 never stops reading: waiting messages wait behind the inbox. */
   readonly #pauses: boolean;
   readonly #outbox: Outbox;
   readonly #events: IntakeEvents;
@@ -66,12 +66,12 @@ export class Intake implements GatedReader {
     this.gate.handle(() => this.#reader.takeReceiveBuffer(length));
   }
 
-  /** Bytes somewhere else, valid during the call. */
+  /** Bytes outside of the receive buffer, valid during the call. */
   read(bytes: Uint8Array): void {
     this.gate.handle(() => this.#reader.read(bytes));
   }
 
-  /** Nothing is read. */
+  /** Reading is paused. */
   get paused(): boolean {
     return this.#pauses && this.gate.paused;
   }
@@ -81,12 +81,12 @@ export class Intake implements GatedReader {
     return this.#reader.insideFrame;
   }
 
-  /** There may be room for what waits. */
+  /** There may be room for waiting records. */
   schedule(): void {
     this.gate.schedule();
   }
 
-  /** Takes nothing more, forgets what waits. */
+  /** Takes no more bytes, and drops waiting records. */
   close(): void {
     this.#reader.stop();
     this.#backlog.clear();

@@ -2,17 +2,17 @@
 
 import { secretBytes, wipe } from "../core/wipe.ts";
 
-/** How the memory of an item grows with it: many short chunks must not cost more than their bytes. */
+/** Lets the memory of an item grow with its bytes: many short chunks must not cost more than their bytes. */
 export class ItemParts {
   readonly #maxItemBytes: number;
-  /** The bytes are at its front. */
+  /** The bytes of the item, at the front. */
   #memory = EMPTY;
   /** How long the last item of several chunks was. */
   #lastItemBytes = 0;
-  /** A chunk came whose item goes on. */
+  /** The item is incomplete: more chunks follow. */
   insideItem = false;
   bytes = 0;
-  /** What the chunks cost, as far as it was not given back to their sender. */
+  /** The cost of the chunks that was not given back to their sender. */
   cost = 0;
 
   constructor(maxItemBytes: number) {
@@ -20,8 +20,8 @@ export class ItemParts {
   }
 
   /**
-   * Copies the bytes of a chunk whose item goes on. `windowBytes`: what its sender may still make this side hold; the
-   * item begins with as much memory as the last one took, up to that.
+   * Copies the bytes of a chunk whose item continues. `windowBytes`: the bytes that the sender may still have on their
+   * way. The item begins with as much memory as the last one took, up to that.
    */
   add(part: Uint8Array, windowBytes: number): void {
     this.insideItem = true;
@@ -39,7 +39,7 @@ export class ItemParts {
     this.bytes = needed;
   }
 
-  /** The item whose last chunk this is, in memory of its own. */
+  /** The complete item, in memory of its own; `last` is its last chunk. */
   complete(last: Uint8Array, windowBytes: number): Uint8Array {
     if (this.bytes === 0) {
       this.forget();
@@ -49,7 +49,7 @@ export class ItemParts {
     const memory = this.#memory;
     this.#lastItemBytes = this.bytes;
     if (memory.length === this.bytes) {
-      // It is the application's from now on.
+      // The application owns the memory from now on.
       this.#memory = EMPTY;
       this.forget();
       return memory;
@@ -59,14 +59,14 @@ export class ItemParts {
     return item;
   }
 
-  /** What is to be given back now. */
+  /** The cost that is given back now. */
   takeCost(): number {
     const { cost } = this;
     this.cost = 0;
     return cost;
   }
 
-  /** What has come of an item that is not complete is wiped. */
+  /** Wipes the received part of an incomplete item. */
   forget(): void {
     if (this.bytes > 0) wipe(this.#memory.subarray(0, this.bytes));
     this.insideItem = false;

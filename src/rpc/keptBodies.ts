@@ -3,7 +3,7 @@
 
 import { copyOf } from "../core/bytes.ts";
 
-/** What a copy costs beside its bytes: the array, its buffer, and what settles the call. */
+/** What a copy costs beside its bytes: the array, its buffer, and the objects that settle the call. */
 const COPY_OVERHEAD_BYTES = 256;
 
 export class KeptBodies {
@@ -14,17 +14,17 @@ export class KeptBodies {
     this.#maxBytes = maxBytes;
   }
 
-  /** Bytes of all copies, and what they cost besides. */
+  /** The bytes and overhead of all copies. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** A copy that is kept until `forget`; undefined when there are too many. */
+  /** A copy that is kept until `forget`; undefined if the bound is reached. */
   copy(body: Uint8Array): Uint8Array | undefined {
     return this.#count(body) ? copyOf(body) : undefined;
   }
 
-  /** Counts a copy that there is already. False: it can't be kept, and stays the caller's to wipe. */
+  /** Counts an existing copy. False: it can't be kept, and the caller has to wipe it. */
   adopt(copy: Uint8Array): boolean {
     return this.#count(copy);
   }

@@ -1,5 +1,5 @@
-// A call that waits for a server. Operations of its caller are kept meanwhile, and carried out in order once the call was
-// made.
+// A call that waits for a server. Its caller's operations are stored meanwhile, and carried out in order once the call
+// is made.
 
 import type { SealwireError } from "../base/errors.ts";
 import { copyOf } from "../core/bytes.ts";
@@ -17,7 +17,7 @@ export class LaterCall implements Call {
       (call) => {
         this.#call = call;
       },
-      (_error: SealwireError) => {}, // whoever uses the call is told
+      (_error: SealwireError) => {}, // the caller gets the error from the call itself
     );
   }
 
@@ -52,7 +52,7 @@ export class LaterCall implements Call {
   }
 }
 
-/** Writes an item once the call was made. It is copied meanwhile, and the copy wiped. */
+/** Writes an item once the call is made. A copy of it waits meanwhile, and is wiped afterwards. */
 export function writeLater(made: Promise<Call>, item: Uint8Array): Promise<void> {
   const copy = copyOf(item);
   const written = made.then((call) => call.write(copy)).finally(() => wipe(copy));

@@ -1,17 +1,18 @@
-// The states of a connection and what moves between them. This class does no I/O: its caller acts on each transition.
+// The states of a connection and the transitions between them. This class does no I/O: its caller acts on each
+// transition.
 //
 //   dialing ──connected──▶ handshaking ──keys──▶ unproven ──the peer's first frame opens──▶ open
 //   open ──close() or the peer's drain──▶ draining ──idle, and the peer drains──▶ closing ──both said close──▶ closed
 //   any ──failure──▶ closed ──the socket is gone──▶ gone
 //
 // A side whose handshake proved the peer in this session goes from handshaking to open at once; so does protocol v1,
-// which proves nothing. Draining (protocol v2): each side says "drain" (nothing new from me), answers what it still
-// has, says "close" and ends its stream. A stream that ends without "close" was cut. Protocol v1 knows neither: there
-// the end of the stream is all that is said.
+// which proves nothing. To drain (protocol v2), each side sends "drain", makes no new calls, answers the open ones,
+// sends "close" and ends its stream. A stream that ends without "close" was cut. Protocol v1 has neither record: there
+// the end of the stream is the only sign.
 
 import type { ConnectionState } from "./peer.ts";
 
-/** The states in the order in which a connection goes through them; comparing numbers is what every message costs. */
+/** The states in the order in which a connection passes them. They are numbers, because every message compares them. */
 const Stage = {
   dialing: 0,
   handshaking: 1,
@@ -28,7 +29,7 @@ export type State = keyof typeof Stage;
 
 const stateNames = Object.keys(Stage) as State[];
 
-/** What applications see of each state. */
+/** The public name of each state. */
 const publicStates: Record<State, ConnectionState> = {
   dialing: "dialing",
   handshaking: "handshaking",
@@ -42,7 +43,7 @@ const publicStates: Record<State, ConnectionState> = {
 
 export class Lifecycle {
   #stage: StageNumber = Stage.dialing;
-  /** Draining is said on the wire, so the peer's counts, too. */
+  /** Drain is a record on the wire, so the peer's drain counts, too. */
   readonly #saysDrain: boolean;
   #closeWanted = false;
   #peer: "talking" | "drained" | "closed" = "talking";
@@ -66,17 +67,17 @@ export class Lifecycle {
     return this.#stage === Stage.open;
   }
 
-  /** `close` was called, however far the connection is. */
+  /** `close` was called, in whatever state. */
   get closeWanted(): boolean {
     return this.#closeWanted;
   }
 
-  /** Takes and gives nothing any more. */
+  /** The connection neither takes nor gives anything any more. */
   get isOver(): boolean {
     return this.#stage >= Stage.closed;
   }
 
-  /** New calls of this side are taken: they wait for the handshake, if need be. */
+  /** New calls of this side are accepted; they wait for the handshake if it still runs. */
   get takesCalls(): boolean {
     return this.#stage <= Stage.open && !this.#closeWanted;
   }
@@ -91,7 +92,7 @@ export class Lifecycle {
     return this.#stage >= Stage.open && this.#stage <= Stage.closing;
   }
 
-  /** The peer said that nothing follows. */
+  /** The peer sent "close". */
   get peerClosed(): boolean {
     return this.#peer === "closed";
   }
@@ -110,7 +111,7 @@ export class Lifecycle {
     this.#stage = Stage.unproven;
   }
 
-  /** The peer is proven, or the protocol proves nothing. False when it was before. */
+  /** The peer is proven, or the protocol proves nothing. False if it was before. */
   opened(): boolean {
     if (this.#stage !== Stage.unproven) return false;
     this.#stage = Stage.open;
@@ -121,7 +122,7 @@ export class Lifecycle {
     this.#closeWanted = true;
   }
 
-  /** Nothing new from this side. True the first time: then it is to be said. */
+  /** This side makes no new calls. True the first time: then the drain is to be announced. */
   drain(): boolean {
     if (this.#stage !== Stage.open) return false;
     this.#stage = Stage.draining;
@@ -140,21 +141,21 @@ export class Lifecycle {
     this.#streamEnded = true;
   }
 
-  /** Nothing is in flight on this side. True once, when this side's end is to be sent. */
+  /** No call is in flight on this side. True once, when this side's end is to be sent. */
   finish(): boolean {
     if (this.#stage !== Stage.draining || (this.#saysDrain && this.#peer === "talking")) return false;
     this.#stage = Stage.closing;
     return true;
   }
 
-  /** False when it was over before. */
+  /** False if it was over before. */
   close(): boolean {
     if (this.isOver) return false;
     this.#stage = Stage.closed;
     return true;
   }
 
-  /** The socket is gone. False when it was before. */
+  /** The socket is gone. False if it was before. */
   leave(): boolean {
     if (this.#stage === Stage.gone) return false;
     this.#stage = Stage.gone;

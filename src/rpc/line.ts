@@ -28,12 +28,12 @@ export class Line<Owner> {
     return this.#length;
   }
 
-  /** Who came first of those that are still there. */
+  /** The first of the positions that are still in the line. */
   get first(): Owner | undefined {
     return this.#first?.owner;
   }
 
-  /** Who came last of those that are still there. */
+  /** The last of the positions that are still in the line. */
   get last(): Owner | undefined {
     return this.#last?.owner;
   }
@@ -49,7 +49,7 @@ export class Line<Owner> {
     this.#length++;
   }
 
-  /** Internal to the position, which knows that it is in this line. */
+  /** Internal to the position, which is in this line. */
   remove(position: Position<Owner>): void {
     const { previous, next } = position;
     if (previous === undefined) this.#first = next;

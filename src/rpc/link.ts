@@ -23,7 +23,7 @@ import type { RequestTable } from "./requests.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { DialEvents, Transport } from "./transport.ts";
 
-/** `Owner`: the connection as its client or server knows it. */
+/** `Owner`: the connection object of the client or server. */
 export class Link<Owner extends Connection> implements DialEvents {
   readonly #role: Role;
   readonly #context: ConnectionContext;
@@ -45,7 +45,7 @@ export class Link<Owner extends Connection> implements DialEvents {
   #transport: Transport | undefined;
   #establishing: Establishing | undefined;
   #session: Session | undefined;
-  /** Who the peer is once it has proven it. */
+  /** The peer's identity, once the peer has proven it. */
   identity: PeerIdentity | undefined;
   #unprovenIdentity: PeerIdentity | undefined;
   #lingering: LingeringClose | undefined;
@@ -106,7 +106,7 @@ export class Link<Owner extends Connection> implements DialEvents {
     return this.#transport?.remoteAddress ?? "";
   }
 
-  /** Bytes given to the socket. */
+  /** Bytes passed to the socket. */
   get sentBytes(): number {
     return this.#parts.writer.sentBytes;
   }
@@ -118,8 +118,8 @@ export class Link<Owner extends Connection> implements DialEvents {
   }
 
   /**
-   * Whether the connection keeps the process alive while it is idle. What has an end of its own (a dial, a handshake,
-   * a request with a time limit, a write, closing) always does until then.
+   * Whether the connection keeps the process alive while it is idle. An operation that ends by itself (a dial, a
+   * handshake, a request with a time limit, a write, a close) always does.
    */
   keepAlive(on: boolean): void {
     this.#keepsAlive = on;
@@ -129,7 +129,7 @@ export class Link<Owner extends Connection> implements DialEvents {
 
   // ---- What the socket tells ----------------------------------------------------------------------------
 
-  /** How to give up dialling. */
+  /** Stores the function that cancels the dial. */
   dialling(cancel: () => void): void {
     this.#cancelDial = cancel;
   }
@@ -229,8 +229,8 @@ export class Link<Owner extends Connection> implements DialEvents {
     this.#parts.makeIntake(session, transport);
     this.lifecycle.keyed();
     this.#unprovenIdentity = result.identity;
-    // Protocol v2 opens with the peer's settings, which prove that it has the keys of this session: a server that spoke
-    // last in the handshake has read only what anybody may have recorded.
+    // Protocol v2 opens with the peer's settings, which prove that the peer has the keys of this session. A server that
+    // spoke last in the handshake has read only bytes that anybody may have recorded.
     if (this.#withKind) this.#parts.sendSettings(session);
     else {
       this.outbox.sender.start(session);
@@ -238,7 +238,7 @@ export class Link<Owner extends Connection> implements DialEvents {
     }
     if (this.lifecycle.isOver) return;
     if (early.length > 0) {
-      this.receivedBytes -= early.length; // counted when they arrived
+      this.receivedBytes -= early.length; // they were counted when they arrived
       this.onData(early);
     }
     if (this.lifecycle.streamEnded) this.#parts.ending.finishIfEnded();
@@ -288,7 +288,7 @@ export class Link<Owner extends Connection> implements DialEvents {
     this.#closeSocket(isTold);
     this.#observer.onClosed(this.#connection, error);
     this.#announcements.add("closed", error);
-    // Last, since signals run the application's code.
+    // Last, because signals run code of the application.
     this.arrivals.end(forCalls);
     tellEnded(this.#connection);
   }

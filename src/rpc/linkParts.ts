@@ -19,11 +19,11 @@ import type { Transport } from "./transport.ts";
 import { Writer, type WriterEvents } from "./writer.ts";
 
 export interface LinkPartsEvents extends WriterEvents, EndingEvents {
-  /** Nothing arrived for too long. */
+  /** Nothing has arrived for too long. */
   onSilence(text: string): void;
   /** The peer's first record opened under the session's keys, which proves the peer (v2). */
   onProven(): void;
-  /** The connection is over; `error` undefined: in good order. */
+  /** The connection is over; `error` is undefined if it ended in good order. */
   onEnd(error: unknown): void;
 }
 
@@ -40,7 +40,7 @@ export class LinkParts implements EndingParts {
   readonly inbox: Inbox;
   readonly ending: Ending;
   readonly liveness: Liveness;
-  /** The way in, once the keys are there. */
+  /** The path of incoming bytes, once the keys are ready. */
   intake: Intake | undefined;
 
   constructor(role: Role, context: ConnectionContext, connection: Connection, events: LinkPartsEvents) {
@@ -64,12 +64,12 @@ export class LinkParts implements EndingParts {
 
   get reading(): EndingParts["reading"] {
     const { intake } = this;
-    // Protocol v2 reads on whatever waits for handlers, so that the end of the peer's stream is heard at once.
+    // Protocol v2 reads on even if messages wait for handlers, so it notices the end of the peer's stream at once.
     if (intake === undefined || intake.paused) return "paused";
     return intake.insideFrame ? "insideFrame" : "betweenFrames";
   }
 
-  /** The keys are there: what the socket reads goes this way from now on. */
+  /** The keys are ready: from now on the socket's bytes go through the intake. */
   makeIntake(session: Session, transport: Transport): void {
     const { inbox, arrivals, outbox, ending } = this;
     this.intake = new Intake(this.#role, this.#context, session, transport, inbox, arrivals, outbox, {
@@ -81,7 +81,7 @@ export class LinkParts implements EndingParts {
     });
   }
 
-  /** The first record of protocol v2, behind which everything else leaves. */
+  /** The first record of protocol v2; all others follow it. */
   sendSettings(session: Session): void {
     const { maxFrameBytes, maxRequests, maxStreams, messageCreditBytes } = this.#context.limits;
     const body = encodeSettings({
@@ -102,7 +102,7 @@ export class LinkParts implements EndingParts {
         this.intake?.schedule();
         this.arrivals.credit.grant();
       },
-      // What failed may run inside a call of the application, which must not find its connection closed under it.
+      // The failure may come inside a call of the application, which must not find its connection closed after it.
       onFailure: (error) =>
         resumptions.add({
           endOfTurn: () => this.#events.onEnd(error),
@@ -171,7 +171,7 @@ export class LinkParts implements EndingParts {
 
   #requestAbandoned(sequence: number): void {
     if (this.lifecycle.isOver) return;
-    // A request that was not sent has nothing at the peer to cancel.
+    // An unsent request has nothing to cancel at the peer.
     if (sequence !== 0 && this.lifecycle.maySend) this.outbox.controls.cancel(sequence);
     else this.outbox.drainPaid();
     this.ending.finishIfIdle();

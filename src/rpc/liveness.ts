@@ -1,20 +1,20 @@
-// Watches whether the peer is alive: when it was last heard, when it is pinged, and when it is given up.
+// Watches whether the peer is alive: when it last sent something, when it is pinged, and when it is given up.
 
 import type { ResolvedLimits } from "../base/options.ts";
 import { now } from "../core/eventLoop.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 
 export interface LivenessEvents {
-  /** This side does not read now, so it can't hear the peer. */
+  /** This side does not read now, so it notices nothing of the peer. */
   readonly readingPaused: boolean;
   /**
-   * A write is in flight: what the peer is asked waits behind it, so an answer can't be expected. The write time-out
-   * says whether the peer lives.
+   * A write is in flight. A ping would wait behind it, so no answer can be expected; the write time-out decides whether
+   * the peer lives.
    */
   readonly writing: boolean;
   /** Asks the peer for a sign of life. */
   ping(): void;
-  /** Gives the peer one that it did not ask for. */
+  /** Sends the peer a sign of life that it did not ask for. */
   pong(): void;
   /** The peer is given up. */
   onSilence(text: string): void;
@@ -24,7 +24,7 @@ export class Liveness {
   readonly #limits: ResolvedLimits;
   readonly #events: LivenessEvents;
   #lastHeardAt = 0;
-  /** When the peer was asked for a sign of life that has not come; 0: it was not asked. */
+  /** The time of the ping that has no answer yet; 0: there is none. */
   #pingedAt = 0;
   readonly #readDeadline = new CallbackDeadline(() => this.#checkRead());
   readonly #heartbeat = new CallbackDeadline(() => this.#checkHeartbeat());
@@ -34,7 +34,7 @@ export class Liveness {
     this.#events = events;
   }
 
-  /** The connection is open. `pings`: the protocol has them (v2). */
+  /** The connection is open. `pings`: the protocol has pings (v2). */
   start(pings: boolean): void {
     const { readTimeoutMs, heartbeatIntervalMs } = this.#limits;
     this.heard();
@@ -72,7 +72,7 @@ export class Liveness {
     const idleMs = time - this.#lastHeardAt;
     if (this.#lastHeardAt >= this.#pingedAt) this.#pingedAt = 0;
     if (this.#events.readingPaused) {
-      // This side does not read now, so it can't see pings either: an unasked pong says that it lives.
+      // This side does not read now, so it can't see pings either. An unasked pong shows that it lives.
       this.#pingedAt = 0;
       this.#events.pong();
       timers.arm(this.#heartbeat, heartbeatIntervalMs);

@@ -1,9 +1,9 @@
-// How busy a connection of a client is, on one scale: requests in flight, and bytes that wait.
+// The load of a client's connection on one scale: requests in flight, and bytes that wait.
 
 import type { ResolvedLimits } from "../base/options.ts";
 import type { RpcConnection } from "./connection.ts";
 
-/** A connection is busy when it has this many requests that wait for their answers… */
+/** A connection is busy if this many requests wait for their answers… */
 const BUSY_REQUESTS = 128;
 /** …or this many bytes that the kernel has not taken. */
 const BUSY_PENDING_BYTES = 262_144;
@@ -13,7 +13,7 @@ export class LoadScale {
   readonly #busyBytes: number;
 
   constructor({ maxInFlightRequests, highWaterMarkBytes, maxPendingBytes }: ResolvedLimits) {
-    // Half of a limit, so that another connection is there before the limit is reached.
+    // Half of a limit, so that another connection is open before the limit is reached.
     this.#busyRequests = Math.min(BUSY_REQUESTS, Math.ceil(maxInFlightRequests / 2));
     this.#busyBytes = Math.min(BUSY_PENDING_BYTES, Math.ceil(highWaterMarkBytes / 2), maxPendingBytes / 2);
   }
@@ -23,7 +23,7 @@ export class LoadScale {
     return link.requests.size / this.#busyRequests + link.outbox.pendingBytes / this.#busyBytes;
   }
 
-  /** The same as a load of 1 and more, asked for each call: V8 would allocate the number that `load` returns. */
+  /** Whether the load is 1 or more. Every call asks this, and V8 would allocate the number that `load` returns. */
   isBusy({ link }: RpcConnection): boolean {
     return link.requests.size / this.#busyRequests + link.outbox.pendingBytes / this.#busyBytes >= 1;
   }

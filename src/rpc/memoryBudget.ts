@@ -1,13 +1,13 @@
-// Limits how many bytes all connections of the process hold for peers that have not taken them, and how many one
-// connection may hold. A connection that holds more than is still free is stopped: it takes no more calls, and nothing
-// is read from it. So those that hold the most are stopped first, one alone may hold half of the budget, and something
-// is always left for those that hold little (Choudhury and Hahne's dynamic thresholds, 1998).
+// Limits the unsent bytes of all connections of the process together and of each one. A connection with more unsent
+// bytes than are still free is stopped: it takes no more calls, and handles no more messages. So the connections with
+// the most unsent bytes are stopped first, one alone may use half of the budget, and some bytes are always free for
+// connections with few (Choudhury and Hahne's dynamic thresholds, 1998).
 
 import { invalidArgument } from "../base/errors.ts";
 
 /** Limits of the whole process. */
 export interface ProcessLimits {
-  /** Bytes that all connections together hold for peers that have not taken them. Default 256 MiB. */
+  /** The most unsent bytes of all connections together. Default 256 MiB. */
   maxPendingBytes?: number;
 }
 
@@ -16,15 +16,15 @@ const LEAST_MAX_PENDING_BYTES = 1_048_576;
 
 class MemoryBudget {
   limit = DEFAULT_MAX_PENDING_BYTES;
-  /** What is held now. Connections add and subtract what they hold. */
+  /** The unsent bytes now. Connections add and subtract theirs. */
   used = 0;
 
-  /** What one connection may hold now beyond a single message. */
+  /** The most unsent bytes of one connection now, in addition to a single message. */
   get free(): number {
     return this.limit - this.used;
   }
 
-  /** One connection that holds so much holds more than it may. Whoever holds nothing always has room. */
+  /** Whether a connection with this many unsent bytes exceeds its part. A connection without any never does. */
   isExceededBy(pendingBytes: number): boolean {
     return pendingBytes > 0 && pendingBytes > this.free;
   }
@@ -34,7 +34,7 @@ class MemoryBudget {
 export const memoryBudget = new MemoryBudget();
 
 /**
- * Sets limits of the whole process, for all clients and servers in it. They hold from now on.
+ * Sets limits of the whole process, for all clients and servers in it. They hold from this call on.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the limit
  */

@@ -7,11 +7,11 @@ import { BASE_SETTINGS } from "../protocol/settings.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Outbox } from "./outbox.ts";
 
-/** What a peer whose messages are begun at once may have on its way at most. */
+/** The widest window: the bytes that a peer may have on their way if its messages begin at once. */
 const MAX_WINDOW_BYTES = 16_777_216;
 /**
- * Credit of a wide window goes back in portions of this size, not of half a window: a sender that has filled the
- * kernel's buffers then still has credit for what it is about to give.
+ * A wide window gives credit back in portions of this size, not of half a window. So a sender that has filled the
+ * kernel's buffers still has credit for its next message.
  */
 const MOST_COLLECTED_BYTES = 4_194_304;
 
@@ -33,15 +33,15 @@ export class MessageCredit {
     if (more > 0) this.#allowance.raise(more);
   }
 
-  /** What arrived and was not dealt with: 0 when nothing waits, or credit is lost. */
+  /** The cost of messages that have arrived and not begun. 0 if none waits; otherwise credit is lost. */
   get held(): number {
     return this.#allowance.outstanding - this.#allowance.returned;
   }
 
   /**
-   * Something arrived; what it cost.
+   * A message arrived. Returns its cost.
    *
-   * @throws SealwireError ERR_PROTOCOL when the peer had no credit
+   * @throws SealwireError ERR_PROTOCOL if the peer had no credit
    */
   pay(bytes: number): number {
     if (!this.#speaksV2) return 0;
@@ -52,17 +52,17 @@ export class MessageCredit {
     return cost;
   }
 
-  /** It was dealt with. */
+  /** The message has begun, or never will. */
   giveBack(cost: number): void {
     this.#allowance.giveBack(cost);
   }
 
-  /** Tells the peer of the credit that is due; coalesced, at the end of a read. */
+  /** Sends the peer the credit that is due, in one record at the end of a read. */
   grant(): void {
     const { due } = this.#allowance;
     if (due === 0 || !this.#speaksV2 || !this.#lifecycle.maySend) return;
     if (this.#outbox.blocked) {
-      // Not now, but as soon as the peer has taken enough: nothing else may remind this side.
+      // Later, as soon as the peer has taken enough bytes; no other event may remind this side.
       this.#outbox.sender.wantsRelief = true;
       return;
     }
@@ -70,7 +70,7 @@ export class MessageCredit {
     this.#outbox.controls.credit(0, due);
   }
 
-  /** The peer has more to send than credit for it, and this side keeps up: it gets more. */
+  /** The peer has more to send than credit, and handlers keep up: it gets more. */
   widen(): void {
     const { window } = this.#allowance;
     const more = Math.min(window, MAX_WINDOW_BYTES - window);

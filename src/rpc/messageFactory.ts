@@ -6,7 +6,7 @@ import { IncomingMessage, type MessageOwner } from "./message.ts";
 
 export class MessageFactory {
   readonly #owner: MessageOwner;
-  /** Bodies as views of memory that is used again, instead of memory that the application may keep. */
+  /** Bodies are views of memory that is reused, instead of memory that the application may keep. */
   readonly #bodyViews: boolean;
   /** With body views: the object of the last one-way message, for the next one. */
   #spare: IncomingMessage | undefined;
@@ -32,7 +32,9 @@ export class MessageFactory {
     return new IncomingMessage(this.#owner, sequence, body, 0, body.length, parts);
   }
 
-  /** A one-way message. One with a view as its body ends when its handler returns: the next one is the same object. */
+  /**
+   * A one-way message. If its body is a view, it ends when its handler returns, and the next message reuses the object.
+   */
   makeOneWay(bytes: Uint8Array, start: number, end: number, lent: boolean, more: number): IncomingMessage {
     const message = this.#spare;
     if (message === undefined) return this.make(0, bytes, start, end, lent, more);
@@ -41,12 +43,12 @@ export class MessageFactory {
     return message;
   }
 
-  /** Its handler has returned: where that had a view, nobody uses what was kept while it waited. */
+  /** The handler has returned. If it had a view, the memory in which the message waited is free. */
   hasWaited(message: IncomingMessage): void {
     if (this.#bodyViews) message.wipeBody();
   }
 
-  /** Its handler has returned, and nobody can hold it any more. */
+  /** The handler has returned, and no code can reference the message any more. */
   done(message: IncomingMessage): void {
     if (this.#bodyViews && message.sequence === 0 && message.callParts === undefined) this.#spare = message;
   }

@@ -8,7 +8,7 @@ import type { PendingCall } from "./call.ts";
 import { writeLater } from "./laterCall.ts";
 import type { Call, Connection } from "./peer.ts";
 
-/** Where the call goes on after this error; undefined when it ends with it. */
+/** Returns the call's repetition after this error; undefined if the call ends with it. */
 type Again = (error: SealwireError) => Promise<PendingCall> | undefined;
 
 export class MovableCall implements Call {
@@ -17,16 +17,16 @@ export class MovableCall implements Call {
   #resolve!: (body: Uint8Array) => void;
   #reject!: (error: unknown) => void;
   #call: PendingCall;
-  /** While it moves: the call that it becomes. */
+  /** While the call moves: its repetition. */
   #next: Promise<PendingCall> | undefined;
-  /** The items of `#call`, for whoever iterates. */
+  /** The items of `#call`, for the loop that reads them. */
   #items: AsyncIterator<Uint8Array, undefined> | undefined;
-  /** Something was streamed: the call does not move. */
+  /** An item was streamed, so the call does not move. */
   #stays = false;
   #ended = false;
   #wantsAnswer = false;
 
-  /** @param onEnd told once, when it has settled */
+  /** @param onEnd called once, when the call has settled */
   constructor(first: PendingCall, again: Again, onEnd: () => void) {
     this.#again = again;
     this.#call = first;
@@ -34,13 +34,13 @@ export class MovableCall implements Call {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.#settled.then(onEnd, onEnd); // whoever iterates is told there, too
+    this.#settled.then(onEnd, onEnd); // a loop that iterates gets the error there
     this.#follow(first);
   }
 
   get answer(): Promise<Uint8Array> {
     this.#wantsAnswer = true;
-    // Asks for the answer there: whoever does not iterate gets none of the items.
+    // Asks for the answer at once: without a loop the items are discarded.
     this.#call.answer.catch(() => {});
     return this.#settled;
   }
@@ -79,7 +79,7 @@ export class MovableCall implements Call {
         return result;
       } catch (error) {
         if (this.#stays || !call.settled) throw error;
-        // Whoever follows the call decides whether it goes on, before this is told of its end.
+        // The code that follows the call decides first whether it moves; only then does this see the end.
         await call.settling.catch(() => {});
         if (this.#next === undefined && this.#call === call) throw error;
         await this.#next;
@@ -99,7 +99,7 @@ export class MovableCall implements Call {
       this.#call.end();
       return;
     }
-    // Behind what was written meanwhile.
+    // After the items that were written meanwhile.
     const end = (call: PendingCall): void => {
       this.#ended = true;
       call.end();

@@ -28,7 +28,7 @@ import { WaitingSend } from "./waitingSend.ts";
 import type { Writer } from "./writer.ts";
 
 export interface OutboxEvents extends SenderEvents {
-  /** The last of what waited for credit or a permit is on its way. */
+  /** All bodies that waited for credit or a permit are on their way. */
   onNothingWaits(): void;
 }
 
@@ -38,15 +38,15 @@ export class Outbox {
   readonly #items: CallLimits;
   readonly #lifecycle: Lifecycle;
   readonly #requests: RequestTable;
-  /** What may be sent, and how it is put together. */
+  /** The limits and the encoding of bodies. */
   readonly bodies: OutgoingBodies;
   readonly sender: Sender;
   readonly controls: Controls;
   readonly streams: Streams;
-  /** Protocol v2: what waits for credit. */
+  /** Protocol v2: bodies that wait for credit. */
   readonly #paid: PaidQueue | undefined;
   readonly #balance = new Balance(BASE_SETTINGS.messageCredit);
-  /** What the peer takes; before its settings arrive, what everybody does. */
+  /** The peer's settings; until they arrive, the settings that every peer accepts. */
   #peer: Settings = BASE_SETTINGS;
   #blockedSaid = false;
 
@@ -94,7 +94,7 @@ export class Outbox {
     return !(this.#paid?.passes(0, true) ?? true);
   }
 
-  /** So many unsent bytes wait that nothing should be handled that may add to them. */
+  /** So many unsent bytes wait that no message should be handled, because its answer would add to them. */
   get blocked(): boolean {
     const { bytes } = this.sender;
     return bytes.pending > this.#limits.maxPendingBytes || bytes.overBudget;
@@ -113,7 +113,7 @@ export class Outbox {
 
   // ---- What the peer said -------------------------------------------------------------------------------
 
-  /** The peer's settings arrived: they raise what held so far. */
+  /** The peer's settings arrived; they raise the limits. */
   applySettings(peer: Settings): void {
     const more = peer.messageCredit - this.#peer.messageCredit;
     this.#peer = peer;
@@ -130,7 +130,7 @@ export class Outbox {
     this.drainPaid();
   }
 
-  /** Nothing of what waits for credit will be sent. */
+  /** Drops all bodies that wait for credit. */
   closePaid(error: SealwireError): void {
     this.#paid?.clear(error);
   }
@@ -141,7 +141,7 @@ export class Outbox {
     this.sender.close(error);
   }
 
-  /** There may be credit, or a permit of the peer, for what waits. */
+  /** There may be credit or a permit for waiting bodies. */
   drainPaid(): void {
     if (this.nothingWaits) return;
     this.#paid!.drain();
@@ -150,7 +150,7 @@ export class Outbox {
 
   // ---- What the application gives -----------------------------------------------------------------------
 
-  /** Why a call can't be taken now, if it can't. */
+  /** The error if a call can't be taken now. */
   refusal(bodyBytes: number): SealwireError | undefined {
     if (!this.#lifecycle.takesCalls) {
       const text = "the connection is closing or closed";
@@ -201,7 +201,7 @@ export class Outbox {
     return waiting.settling;
   }
 
-  /** `head`: what whoever observes requests has to say beside it; left out where it would not fit or is not known. */
+  /** `head`: information of an observer of requests; left out if it does not fit or the peer knows no heads. */
   request(
     body: Uint8Array,
     into: Uint8Array | undefined,
@@ -216,7 +216,7 @@ export class Outbox {
   }
 
   /**
-   * A request with a head, and with streams if wanted. `refusal`: why it is not taken.
+   * Makes a request with a head, and with streams if wanted. `refusal`: the error with which it rejects at once.
    *
    * @throws SealwireError ERR_MESSAGE_TOO_LARGE, ERR_UNSUPPORTED (protocol v1)
    */
@@ -230,7 +230,7 @@ export class Outbox {
   ): PendingCall {
     if (this.#paid === undefined) throw new SealwireError("ERR_UNSUPPORTED", "protocol v1 has no calls");
     const streams = withStreams ? { streams: true, streamCredit: FIRST_STREAM_CREDIT } : undefined;
-    // A signal that is not the runtime's runs somebody else's code before the call is sent.
+    // A signal that is not the runtime's may run other code before the call is sent.
     const encoded = this.bodies.withHead(body, head ?? {}, timeoutMs, signal === undefined, streams);
     const ofStreams = withStreams ? this.streams : undefined;
     const call = new PendingCall(this.#requests, ofStreams, timeoutMs, this.#items);
@@ -245,7 +245,7 @@ export class Outbox {
   /** With a head, `body` is this side's own: once it was appended, or copied to wait, it is wiped. */
   #begin(request: PendingRequest, kind: number, body: Uint8Array, signal: AbortSignal | undefined): void {
     try {
-      // First, since a signal that is not the runtime's may throw.
+      // First, because a signal that is not the runtime's may throw.
       if (signal !== undefined) request.watch(signal);
       const paid = this.#paid;
       if (paid === undefined || paid.passes(body.length, true)) {

@@ -1,4 +1,4 @@
-// Checks how long a body of the application may be, and puts the head of a call or an answer in front of it.
+// Checks the length of the application's bodies, and puts the head of a call or an answer in front of a body.
 
 import { SealwireError } from "../base/errors.ts";
 import { requireBytes } from "../core/bytes.ts";
@@ -12,7 +12,7 @@ import { TAG_BYTES } from "../protocol/wire.ts";
 
 export class OutgoingBodies {
   readonly #framing: Framing;
-  /** The longest body that is taken from the application, and that may be sent now. */
+  /** The longest body that the application may pass, and the longest that may be sent now. */
   #longest: number;
   #longestNow: number;
 
@@ -23,7 +23,9 @@ export class OutgoingBodies {
     this.#longestNow = withKind ? longestBody(framing, BASE_SETTINGS.maxFrameBytes) : this.#longest;
   }
 
-  /** The longest that may be sent now: before the peer's settings arrive, what everybody takes. */
+  /**
+   * The longest body that may be sent now. Until the peer's settings arrive, it is the length that every peer accepts.
+   */
   get longestNow(): number {
     return this.#longestNow;
   }
@@ -41,8 +43,8 @@ export class OutgoingBodies {
   }
 
   /**
-   * Head and body as they are sent, for the caller to wipe. `deadlineMs` 0: no deadline. `mayLend`: they are sent, or
-   * copied, before anything else runs, so they may lie in memory that the next message uses again.
+   * Head and body in one array, which the caller wipes. `deadlineMs` 0: no deadline. `mayLend`: the bytes are sent or
+   * copied before any other code runs, so they may be in memory that the next message reuses.
    *
    * @throws SealwireError ERR_MESSAGE_TOO_LARGE
    */
@@ -68,10 +70,7 @@ export class OutgoingBodies {
     return encoded;
   }
 
-  /**
-   * The same for a head that is no part of what the caller asked for. Undefined where it would make a body too long that
-   * fits without it.
-   */
+  /** The same for a head that the caller did not ask for. Undefined if the body fits only without it. */
   withHeadIfItFits(body: Uint8Array, head: CallHead): Uint8Array | undefined {
     const encoded = encodeWithHead(head, body);
     if (encoded.length <= this.#longestNow) return encoded;

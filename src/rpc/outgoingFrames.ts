@@ -24,23 +24,23 @@ import { reclaimSlot, type SlotHolder, slotHolders } from "./slotHolders.ts";
 import type { Writer } from "./writer.ts";
 
 export interface OutgoingOptions extends Framing {
-  /** A reader that was paused goes on when no more than this waits. */
+  /** A paused reader continues when no more than this many bytes wait. */
   readonly lowWaterMarkBytes: number;
 }
 
-/** Who decides when frames leave. */
+/** The object that decides when frames leave. */
 export interface FramesOwner {
   /** Something may leave now. */
   flush(): void;
-  /** Sealing went wrong. */
+  /** Sealing failed. */
   failed(error: unknown): void;
-  /** Lets others send what they have, so that a slot may become free. */
+  /** Lets other connections send, so that a slot may become free. */
   hurryOthers(): void;
 }
 
 /**
- * Full segments of one connection that wait in their slots behind a write; more are copied out of the pool. A
- * mebibyte is what `sendNoWait` queues in one go by default.
+ * The most full segments of one connection that wait in their slots behind a write; further ones are copied out of the
+ * pool. This holds a mebibyte, which is what `sendNoWait` queues at once by default.
  */
 const MAX_QUEUED_SLOTS = 16;
 
@@ -54,9 +54,9 @@ export class OutgoingFrames implements SlotHolder {
   readonly #queue = new SendQueue();
   readonly bytes: SentBytes;
   #session: Session | undefined;
-  /** The current segment; without a slot when nothing waits in it. */
+  /** The current segment; it has no slot while it is empty. */
   #segment: Segment;
-  /** Nothing is taken and nothing leaves any more: the connection is over, or sealing went wrong. */
+  /** Nothing is taken and nothing leaves any more: the connection is over, or sealing failed. */
   ended = false;
 
   constructor(options: OutgoingOptions, writer: Writer, owner: FramesOwner) {
@@ -101,12 +101,12 @@ export class OutgoingFrames implements SlotHolder {
     return true;
   }
 
-  /** Something waits that can't leave yet: it is still being sealed. */
+  /** A frame waits that can't leave yet, because it is still being sealed. */
   get isBusy(): boolean {
     return !this.#queue.isEmpty;
   }
 
-  /** Forgets what waits. */
+  /** Drops all waiting frames. */
   close(): void {
     this.ended = true;
     slotHolders.delete(this);
@@ -115,7 +115,7 @@ export class OutgoingFrames implements SlotHolder {
     this.bytes.drop();
   }
 
-  /** SlotHolder: moves everything that waits behind a write out of the pool. Returns how many slots that freed. */
+  /** SlotHolder: moves everything that waits behind a write out of the pool. Returns the number of freed slots. */
   giveUpSlots(): number {
     const freed = this.#queue.slots;
     this.#queue.moveOut();
@@ -132,7 +132,7 @@ export class OutgoingFrames implements SlotHolder {
     return freed + 1;
   }
 
-  /** False, and the message is nowhere, when no segment takes it: it gets a frame of its own. */
+  /** False if no segment takes the message; then it needs a frame of its own. */
   #appendSmall(sequence: number, kind: number, body: Uint8Array): boolean {
     if (this.#segment.slot === 0 || !this.#segment.append(sequence, kind, body)) {
       if (this.#segment.slot !== 0) this.#queueSegment();
@@ -168,7 +168,7 @@ export class OutgoingFrames implements SlotHolder {
     if (this.#segment.slot !== 0) this.#queueSegment();
     const sealsNow = this.#session !== undefined && this.#queue.plain === 0;
     const frame = loneFrame(this.#options, sequence, kind, body);
-    // A small one came here for want of a slot: what it costs beside its bytes would not be small.
+    // A small message came here for want of a slot, so its overhead counts.
     const overhead = body.length > this.#longestSmallBody ? 0 : QUEUED_OVERHEAD_BYTES;
     this.bytes.add(frame.bytes + overhead);
     if (sealsNow) this.#sealLone(this.#session!, frame, overhead);
@@ -179,8 +179,9 @@ export class OutgoingFrames implements SlotHolder {
   }
 
   /**
-   * Written while it is warm: everything before it is sealed, so that nothing else is sealed meanwhile. No flush, which
-   * would let others append what they have: between its pieces a frame has the cipher's state to itself.
+   * Sealed and written at once, while the body is in the processor's cache. Everything before it is sealed, so no other
+   * frame is sealed meanwhile. There is no flush, because it would let other code append messages, and between its
+   * pieces the frame needs the cipher's state.
    */
   #sealLone(session: Session, { header, text }: LoneFrame, overhead: number): void {
     const sealed = new SealedPieces(undefined, overhead);
@@ -199,7 +200,7 @@ export class OutgoingFrames implements SlotHolder {
     this.#owner.flush();
   }
 
-  /** A pool slot, or 0. Sending of others may be hurried for it, nothing else. */
+  /** A pool slot, or 0. The only other code that may run is the sending of other connections. */
   #acquireSlot(): number {
     let slot = acquireSlot();
     if (slot !== 0) return slot;
@@ -210,7 +211,7 @@ export class OutgoingFrames implements SlotHolder {
     return acquireSlot();
   }
 
-  /** The segment's last frame is complete and, where a session allows, sealed; what it really holds is counted. */
+  /** Completes the segment's last frame, and seals the segment if there is a session. Counts its real bytes. */
   #complete(segment: Segment, session: Session | undefined): void {
     segment.finish();
     this.#count(segment, segment.end - segment.start - segment.cost);

@@ -10,7 +10,7 @@ import type { SendingEnd, Streams } from "./streams.ts";
 
 /** Chunks of a stream are at most this long, so that four of them share a segment. */
 const MAX_CHUNK_BYTES = 16_000;
-/** What a chunk costs beside its bytes. */
+/** The cost of a chunk beside its bytes. */
 const CHUNK_COST = 64;
 
 interface Item {
@@ -22,7 +22,9 @@ interface Item {
 
 const nothing = (): void => {};
 
-/** Why a stream is over. Made only when somebody is told: an error costs more than all else of a call that is refused. */
+/**
+ * Why a stream is over. The error is made only when it is read, because it costs more than the rest of a refused call.
+ */
 type Reason = SealwireError | (() => SealwireError);
 
 export class OutgoingStream implements SendingEnd {
@@ -31,17 +33,17 @@ export class OutgoingStream implements SendingEnd {
   readonly #balance: Balance;
   readonly #maxPendingBytes: number;
   readonly #items = new Fifo<Item>();
-  /** What the items that wait will cost. */
+  /** The cost of the waiting items. */
   #pendingBytes = 0;
   /** `ending`: an end follows the items. */
   #state: "open" | "ending" | "ended" = "open";
   #error: Reason | undefined;
   #onEmpty: (() => void) | undefined;
   #blockedSaid = false;
-  /** The scheduler's own note. */
+  /** Whether the stream is in the queue; only the scheduler changes it. */
   queued = false;
 
-  /** `credit`: bytes that the receiver gave at first. `sequence`: the request's number, once it has one. */
+  /** `credit`: the bytes of the first credit. `sequence`: the request's number, once it has one. */
   constructor(streams: Streams, sequence: () => number, credit: number, maxPendingBytes: number) {
     this.#streams = streams;
     this.#sequence = sequence;
@@ -55,7 +57,7 @@ export class OutgoingStream implements SendingEnd {
     return this.#balance.positive;
   }
 
-  /** Nothing of it waits to be sent. */
+  /** No item waits to be sent. */
   get isEmpty(): boolean {
     return this.#items.isEmpty;
   }
@@ -63,8 +65,8 @@ export class OutgoingStream implements SendingEnd {
   /**
    * Sends an item, in as many chunks as it needs. Resolves when there is credit for it.
    *
-   * @throws SealwireError as rejections: ERR_STREAM_STOPPED, ERR_CLOSED (ended by this side), ERR_BACKPRESSURE, and what
-   *   ended the call; at once: ERR_INVALID_ARGUMENT
+   * @throws SealwireError as rejections: ERR_STREAM_STOPPED, ERR_CLOSED (ended by this side), ERR_BACKPRESSURE, and the
+   *   error that ended the call; at once: ERR_INVALID_ARGUMENT
    */
   write(item: Uint8Array): Promise<void> {
     requireBytes("item", item);
@@ -75,7 +77,7 @@ export class OutgoingStream implements SendingEnd {
       const text = `${this.#pendingBytes} bytes of this stream wait for credit`;
       return Promise.reject(new SealwireError("ERR_BACKPRESSURE", text));
     }
-    // With credit for it the item is as good as sent: the next one may join it in one frame.
+    // With credit the item is practically sent, and the next one may share a frame with it.
     const hasCredit = this.#balance.bytes > this.#pendingBytes;
     this.#pendingBytes += chunkCost(item.length);
     const bytes = copyOf(item);
@@ -88,7 +90,7 @@ export class OutgoingStream implements SendingEnd {
       this.#items.push({ bytes, at: 0, resolve, reject });
       this.#sayBlocked();
     });
-    // Whoever does not wait for it is told of a failure by the call.
+    // If the caller does not await the write, the call reports the failure.
     written.catch(nothing);
     return written;
   }
@@ -100,7 +102,7 @@ export class OutgoingStream implements SendingEnd {
     if (this.hasSomething) this.#streams.wake(this);
   }
 
-  /** Called once when nothing waits any more: at once, if nothing does. */
+  /** Calls `callback` once when no item waits any more; at once if none does. */
   whenEmpty(callback: () => void): void {
     if (this.isEmpty) callback();
     else this.#onEmpty = callback;
@@ -118,15 +120,15 @@ export class OutgoingStream implements SendingEnd {
     if (this.hasSomething) this.#streams.wake(this);
   }
 
-  /** The receiver wants no more: what waits is dropped, and the end is said. */
+  /** The receiver wants no more: waiting items are dropped, and the end is sent. */
   stop(): void {
     if (this.#state === "ended") return;
-    // First: an answer that waits for the items to leave ends the request, and nothing of it may follow.
+    // First, because an answer that waits for the items ends the request, and nothing of the stream may follow it.
     this.#streams.controls.end(this.#sequence());
     this.#drop(new SealwireError("ERR_STREAM_STOPPED", "the other side takes no more of this stream"));
   }
 
-  /** The call is over: what waits is dropped. */
+  /** The call is over: waiting items are dropped. */
   fail(reason: Reason): void {
     if (this.#state !== "ended") this.#drop(reason);
   }
@@ -136,7 +138,7 @@ export class OutgoingStream implements SendingEnd {
     return this.#error ?? new SealwireError("ERR_CLOSED", "the stream was ended by this side");
   }
 
-  /** Sends one chunk, or the end. Returns what it cost. Only while `hasSomething`. */
+  /** Sends one chunk, or the end. Returns its cost. Only while `hasSomething`. */
   sendOne(): number {
     if (!this.hasSomething) return 0;
     const item = this.#items.first;
@@ -148,7 +150,7 @@ export class OutgoingStream implements SendingEnd {
     }
     const left = item.bytes.length - item.at;
     const length = Math.min(left, MAX_CHUNK_BYTES, Math.max(this.#balance.bytes - CHUNK_COST, 1));
-    // Of its own: the sender may send chunks of other streams before it copies this one.
+    // Memory of its own, because the sender may send chunks of other streams before it copies this one.
     const body = secretBytes(1 + length);
     body[0] = length < left ? CHUNK_CONTINUES : 0;
     body.set(viewOf(item.bytes, item.at, item.at + length), 1);
@@ -169,7 +171,7 @@ export class OutgoingStream implements SendingEnd {
     return cost;
   }
 
-  /** Once for each time that the credit is used up. */
+  /** Once each time that the credit is used up. */
   #sayBlocked(): void {
     if (this.#blockedSaid || this.#balance.positive || this.#sequence() === 0) return;
     this.#blockedSaid = true;

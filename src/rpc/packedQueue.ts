@@ -8,11 +8,14 @@ import { Fifo } from "./fifo.ts";
 
 const MIN_PAGE_BYTES = 1_024;
 const MAX_PAGE_BYTES = 65_536;
-/** Longer strings get a page of their own, which whoever takes them may keep. */
+/** A longer string gets a page of its own, which its taker may keep. */
 const LONGEST_PACKED_BYTES = 4_096;
-/** In front of every string: its length, and room, so that it begins at a multiple of 8 and any typed array can view it. */
+/**
+ * In front of every string: its length, and padding, so that the string begins at a multiple of 8 and any typed array
+ * can view it.
+ */
 const HEADER_BYTES = 8;
-/** In place of a length: an object, the next one of those that wait. */
+/** In place of a length: the entry is the next waiting object. */
 const AN_OBJECT = 0xffffffff;
 
 /** Entries [begin, end) that wait: header and string. With `alone`, one string without a header. */
@@ -42,14 +45,14 @@ export class PackedQueue<Item extends object> {
   bytes: Uint8Array = NOTHING;
   start = 0;
   end = 0;
-  /** Nothing else lies in its memory: it may be kept. */
+  /** No other string is in its memory, so it may be kept. */
   alone = false;
 
   get isEmpty(): boolean {
     return this.#length === 0;
   }
 
-  /** A copy of [start, end) joins the queue. */
+  /** Appends a copy of [start, end). */
   push(bytes: Uint8Array, start: number, end: number): void {
     const length = end - start;
     this.#length++;
@@ -74,18 +77,18 @@ export class PackedQueue<Item extends object> {
     this.#length++;
   }
 
-  /** The oldest, if it is an object. */
+  /** The oldest entry, if it is an object. */
   get firstItem(): Item | undefined {
     return this.#firstLength === AN_OBJECT ? this.#items.first : undefined;
   }
 
-  /** Bytes of the oldest, if it is a string; 0 for an object. */
+  /** The length of the oldest entry, if it is a string; 0 for an object. */
   get firstBytes(): number {
     const length = this.#firstLength;
     return length === AN_OBJECT ? 0 : length;
   }
 
-  /** Removes the oldest. Undefined: it was a string, now [start, end). Only while it is not empty. */
+  /** Removes the oldest entry. Undefined: it was a string, now [start, end). Only while the queue is not empty. */
   take(): Item | undefined {
     const page = this.#pages.first!;
     this.#length--;
@@ -97,19 +100,19 @@ export class PackedQueue<Item extends object> {
     return isItem ? this.#items.shift() : undefined;
   }
 
-  /** The string that was taken is not used any more, unless it was alone, and then may be kept: it is wiped. */
+  /** The taken string is no longer used, and is wiped. If it was alone it may be kept, and is not wiped. */
   done(): void {
     if (this.alone) this.bytes = NOTHING;
     else this.wipe();
   }
 
-  /** The string that was taken is kept by nobody, alone or not: it is wiped. */
+  /** Nobody keeps the taken string, alone or not: it is wiped. */
   wipe(): void {
     this.bytes.fill(0, this.start, this.end);
     this.bytes = NOTHING;
   }
 
-  /** Empties it and wipes it; the objects that were in it, in order. */
+  /** Empties and wipes the queue; returns its objects in order. */
   clear(): Item[] {
     for (const page of this.#pages.takeAll()) page.bytes.fill(0);
     this.#last = undefined;
@@ -131,7 +134,7 @@ export class PackedQueue<Item extends object> {
     this.alone = alone;
   }
 
-  /** The page at the end, if it has room for a string of this length; else a new one. */
+  /** The last page, if it has room for a string of this length; otherwise a new one. */
   #pageFor(length: number): Page {
     const last = this.#last;
     if (last !== undefined && last.end + entryBytes(length) <= last.bytes.length) return last;

@@ -10,7 +10,7 @@ import { memoryBudget } from "./memoryBudget.ts";
 import { PackedQueue } from "./packedQueue.ts";
 import type { PendingRequest } from "./requests.ts";
 
-/** A request, or a one-way message whose sender is told what becomes of it, until the peer can take it. */
+/** A request, or a one-way message whose sender awaits its outcome, until the peer can take it. */
 export interface Paid {
   readonly kind: number;
   body: Uint8Array;
@@ -18,34 +18,34 @@ export interface Paid {
   readonly request: PendingRequest | undefined;
   /** Its sender waits no longer. */
   readonly expired?: boolean;
-  /** For a one-way message whose sender wants to know: it was appended, or won't be. */
+  /** For a one-way message whose sender awaits its outcome: it was appended, or won't be. */
   sent?(): void;
   failed?(error: SealwireError): void;
 }
 
 export interface PaidQueueEvents {
-  /** Puts it into what is being sent. */
+  /** Appends it to the send queue. */
   send(paid: Paid): void;
-  /** The same for a one-way message whose sender is told nothing; the body is valid during the call. */
+  /** The same for a one-way message whose sender awaits nothing; the body is valid during the call. */
   sendOneWay(body: Uint8Array): void;
-  /** A request that its caller still waits for will not be sent. */
+  /** A request whose caller still waits will not be sent. */
   dropped(): void;
-  /** Why the peer will never take a body of this length, as far as that is known. */
+  /** The error if the peer will never take a body of this length, as far as that is known. */
   tooLong(bodyBytes: number): SealwireError | undefined;
   /** All of the peer's permits for requests are taken. */
   readonly requestsFull: boolean;
-  /** Something begins to wait for credit. */
+  /** The first message or request waits for credit. */
   onBlocked(): void;
 }
 
 export class PaidQueue {
   readonly #balance: Balance;
   readonly #events: PaidQueueEvents;
-  /** Waits for credit, in order; one-way messages whose senders are told nothing as their bytes. */
+  /** Waits for credit, in order. One-way messages whose senders await nothing are stored as bytes. */
   readonly #forCredit = new PackedQueue<Paid>();
   /** Requests that wait for a permit, in order: messages may overtake them. */
   readonly #forPermit = new Fifo<Paid>();
-  /** What waits costs so much. */
+  /** The cost of everything that waits. */
   bytes = 0;
   /** The longest body that the peer takes, as far as that is known. */
   longestBody: number;
@@ -68,19 +68,19 @@ export class PaidQueue {
     return bodyBytes <= this.longestBody;
   }
 
-  /** It was sent without waiting. */
+  /** A body was sent without waiting. */
   spend(bodyBytes: number): void {
     this.#balance.spend(messageCost(bodyBytes));
   }
 
-  /** Keeps a copy until it can be sent. */
+  /** Stores a copy until it can be sent. */
   add(paid: Paid): void {
     paid.body = copyOf(paid.body);
     this.#forCredit.pushItem(paid);
     this.#added(paid.body.length);
   }
 
-  /** The same for a one-way message whose sender is told nothing. */
+  /** The same for a one-way message whose sender awaits nothing. */
   addOneWay(body: Uint8Array): void {
     this.#forCredit.push(body, 0, body.length);
     this.#added(body.length);
@@ -92,7 +92,7 @@ export class PaidQueue {
     this.drain();
   }
 
-  /** Sends what can be sent now. */
+  /** Sends everything that can be sent now. */
   drain(): void {
     if (this.#draining) return;
     this.#draining = true;
@@ -104,7 +104,7 @@ export class PaidQueue {
     }
   }
 
-  /** Nothing of it will be sent. */
+  /** Drops everything that waits. */
   clear(error: SealwireError): void {
     const all = [...this.#forPermit.takeAll(), ...this.#forCredit.clear()];
     this.#count(-this.bytes);
@@ -126,7 +126,7 @@ export class PaidQueue {
     }
   }
 
-  /** The first, a one-way message whose sender is told nothing, leaves if it may. */
+  /** Sends the first entry, a one-way message whose sender awaits nothing, if it may leave. */
   #oneWayLeaves(): boolean {
     const { firstBytes } = this.#forCredit;
     const isTooLong = this.#events.tooLong(firstBytes) !== undefined;
@@ -142,7 +142,7 @@ export class PaidQueue {
     return true;
   }
 
-  /** The first, this one, leaves if it may, or goes to wait for a permit. */
+  /** Sends the first entry, this one, if it may leave, or moves it to those that wait for a permit. */
   #leaves(paid: Paid): boolean {
     const error = isOver(paid) ? undefined : this.#events.tooLong(paid.body.length);
     const waitsForPermit = !isOver(paid) && paid.request !== undefined && this.#events.requestsFull;
@@ -190,7 +190,7 @@ export class PaidQueue {
   }
 }
 
-/** Its caller has given up: nothing of it is sent. */
+/** Its caller has given up, so it is not sent. */
 function isOver(paid: Paid): boolean {
   return paid.request?.settled ?? paid.expired ?? false;
 }

@@ -1,4 +1,4 @@
-// Makes the factory of handshakes from the options that say who may talk to whom.
+// Makes the factory of handshakes from the options that identify this side and its peers.
 
 import { invalidArgument } from "../base/errors.ts";
 import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
@@ -13,7 +13,7 @@ export type KeyOptions = PeerOptions & OtherKeys & { handshake?: HandshakeFactor
 export function resolveHandshake(role: Role, options: KeyOptions): HandshakeFactory {
   const { handshake, psk, staticKey, remoteStatic, authorize, pattern, postQuantum, cipher, prologue } =
     options;
-  // A missing environment variable must not make an anonymous connection out of one with a psk.
+  // A missing environment variable must not turn a connection with a psk into an anonymous one.
   for (const name of ["psk", "staticKey", "remoteStatic", "authorize"] as const) {
     if (name in options && options[name] === undefined) {
       throw invalidArgument(name, "left out rather than undefined where none is meant");
@@ -36,7 +36,7 @@ function clientKeys(peer: PeerOptions, { otherPsks }: OtherKeys): HandshakeFacto
   return noise({ ...peer, otherPsks }, "client");
 }
 
-/** What `reload` leaves as it was: everything about the handshake but the keys. */
+/** The options that `reload` does not change: everything about the handshake except the keys. */
 export function fixedOptions({ handshake, pattern, postQuantum, cipher, prologue }: KeyOptions): KeyOptions {
   if (handshake !== undefined) throw invalidArgument("reload", "left alone with the option handshake");
   return { pattern, postQuantum, cipher, prologue };

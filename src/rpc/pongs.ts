@@ -6,7 +6,7 @@ import type { Outbox } from "./outbox.ts";
 export class Pongs {
   readonly #lifecycle: Lifecycle;
   readonly #outbox: Outbox;
-  /** A pong waits to be sent until so many bytes were. */
+  /** A pong waits until this many bytes were sent. */
   #waitsUntil = -1;
 
   constructor(lifecycle: Lifecycle, outbox: Outbox) {

@@ -1,16 +1,16 @@
 // The header that a proxy puts before the bytes of the client (PROXY protocol of HAProxy, versions 1 and 2:
-// https://www.haproxy.org/download/2.6/doc/proxy-protocol.txt). Pure functions over what has arrived so far; the work
-// per call is constant, whatever is announced.
+// https://www.haproxy.org/download/2.6/doc/proxy-protocol.txt). Pure functions of the bytes received so far. The work
+// per call is constant, whatever length is announced.
 
 import { addressGroups, isIpv4 } from "./addressRange.ts";
 
 /** Section 2.1: the longest line of version 1, with its end. */
 const LONGEST_LINE_BYTES = 107;
-/** Section 2.2: signature, version and command, family, and a u16be that counts what follows. */
+/** Section 2.2: signature, version and command, family, and a u16be length of the rest. */
 const FIXED_BYTES = 16;
 /**
- * What follows in version 2 at most: addresses take 216 bytes, the rest is for extensions (TLVs), which are skipped.
- * The protocol allows 65,535.
+ * The most bytes after these in version 2. Addresses take up to 216 bytes; the rest is for extensions (TLVs), which are
+ * skipped. The protocol allows 65,535.
  */
 const MOST_VARIABLE_BYTES = 4_096;
 export const PROXY_SIGNATURE = Uint8Array.of(
@@ -39,8 +39,8 @@ export interface ProxyHeader {
   /** Its length; the client's own bytes follow. */
   readonly bytes: number;
   /**
-   * The client's address. Undefined where the proxy speaks for itself (LOCAL: a health check) or tells none (UNKNOWN,
-   * a Unix socket).
+   * The client's address. Undefined if the proxy speaks for itself (LOCAL: a health check) or gives none (UNKNOWN, a
+   * Unix socket).
    */
   readonly address: string | undefined;
 }
@@ -48,14 +48,14 @@ export interface ProxyHeader {
 /** "more": it may become a header. "invalid": it never will. */
 export type ProxyHeaderRead = ProxyHeader | "more" | "invalid";
 
-/** What the beginning of a stream says. */
+/** Reads the beginning of a stream. */
 export function readProxyHeader(received: Uint8Array): ProxyHeaderRead {
   if (startsLike(received, PROXY_SIGNATURE)) return readBinary(received);
   if (startsLike(received, LINE_START)) return readLine(received);
   return "invalid";
 }
 
-/** All of `start` that there can be is there. */
+/** Whether the received bytes are `start` or a beginning of it. */
 function startsLike(received: Uint8Array, start: Uint8Array): boolean {
   const length = Math.min(received.length, start.length);
   for (let i = 0; i < length; i++) if (received[i] !== start[i]) return false;
@@ -99,7 +99,7 @@ function readBinary(received: Uint8Array): ProxyHeaderRead {
   if (version !== 2 || command > 1 || variable > MOST_VARIABLE_BYTES) return "invalid";
   const bytes = FIXED_BYTES + variable;
   if (received.length < bytes) return "more";
-  // The family of a LOCAL header is to be ignored.
+  // The family of a LOCAL header must be ignored.
   if (command === 0) return { bytes, address: undefined };
   return readAddress(received[13]!, received.subarray(FIXED_BYTES, bytes), bytes);
 }
@@ -114,11 +114,11 @@ function readAddress(family: number, body: Uint8Array, bytes: number): ProxyHead
     if (body.length < 2 * (IPV6_BYTES + PORT_BYTES)) return "invalid";
     return { bytes, address: ipv6Text(body.subarray(0, IPV6_BYTES)) };
   }
-  // Not told (0), or a Unix socket at the proxy. Datagrams can't have come here.
+  // No address (0), or a Unix socket at the proxy. Datagrams can't arrive here.
   return family === 0x00 || family === 0x31 ? { bytes, address: undefined } : "invalid";
 }
 
-/** RFC 5952: the longest run of zero groups, the first of equals, is shortened where it has two groups or more. */
+/** RFC 5952: the longest run of at least two zero groups is shortened; of equal runs the first one. */
 function ipv6Text(address: Uint8Array): string {
   const groups = Array.from({ length: 8 }, (_, i) => address[2 * i]! * 256 + address[2 * i + 1]!);
   if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) {

@@ -1,5 +1,5 @@
 // Decides whether a connection reads. Reading pauses while records wait for room, or while too many bytes are unsent.
-// It goes on at the end of some later turn.
+// It continues at the end of a later turn.
 
 import { endSharing } from "../protocol/bodies.ts";
 import { enterRead, leaveRead } from "../protocol/receiveMemory.ts";
@@ -7,27 +7,27 @@ import type { HandlerBudget, HandlerWaiter } from "./handlerBudget.ts";
 import type { RoundRobin, RoundRobinTask } from "./roundRobin.ts";
 import type { TurnQueue, TurnTask } from "./turnQueue.ts";
 
-/** What the gate asks and moves. */
+/** The reader that the gate controls. */
 export interface GatedReader {
   readonly stopped: boolean;
   /** No record waits for room. */
   readonly nothingWaits: boolean;
   /** A record would be handled at once. */
   readonly ready: boolean;
-  /** Handlers have run for long enough: the event loop should run before more do. */
+  /** Handlers have used the time of this turn: the event loop should run before further handlers. */
   readonly turnIsOver: boolean;
   beginTurn(): void;
   readonly outputBlocked: boolean;
   pauseSocket(): void;
   resumeSocket(): void;
-  /** Handles what waits, as far as there is room. */
+  /** Handles waiting records, as far as there is room. */
   handleWaiting(): void;
-  /** What is sent between the two leaves in one flush. */
+  /** Everything that is sent between these two calls leaves in one flush. */
   corkOutput(): void;
   uncorkOutput(): void;
-  /** `onRelief` is to be told when less output waits. */
+  /** Asks for `onRelief` when fewer bytes are unsent. */
   wantRelief(): void;
-  /** Reading goes on. */
+  /** Reading continues. */
   resumed(): void;
   failed(error: unknown): void;
 }
@@ -39,7 +39,7 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
   readonly #handlerBudget: HandlerBudget;
   #paused = false;
   #scheduled = false;
-  /** Its turn is over, and the next one comes when others have had theirs, whatever happens until then. */
+  /** Its turn is over. The next one comes when the others have had theirs, whatever happens until then. */
   #inLine = false;
 
   constructor(reader: GatedReader, resumptions: TurnQueue, rounds: RoundRobin, handlerBudget: HandlerBudget) {
@@ -53,14 +53,11 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
     return this.#paused;
   }
 
-  /**
-   * Handles what a read brought. `read` is the only thing that may run handlers meanwhile; what they send leaves when
-   * it ends.
-   */
+  /** Handles a read. Only `read` may run handlers meanwhile; their answers leave when it ends. */
   handle(read: () => void): void {
     const reader = this.#reader;
     reader.corkOutput();
-    // While others have their turns, a read is only taken in: what it brings waits, too.
+    // While others have their turns, the read only stores its messages, which wait, too.
     if (!this.#inLine) reader.beginTurn();
     try {
       enterRead();
@@ -136,7 +133,7 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
     this.#awaitRoom();
   }
 
-  /** What made it stop may be over by now: never wait for an event that has already happened. */
+  /** The reason of the pause may be over by now: never wait for an event that has already happened. */
   #awaitRoom(): void {
     const reader = this.#reader;
     if (reader.outputBlocked) reader.wantRelief();
