@@ -1,13 +1,13 @@
-// Decides when a client may dial again. Pauses grow with every connection that ends without having been useful. They
-// have full jitter, so that clients of a server that comes back don't come in step. They shrink only after a connection
-// was useful: a server that refuses or drains after each handshake opens every connection first.
+// Decides when a client may dial again. Pauses grow with every useless connection. They are fully random up to their
+// limit, so that the clients of a server that returns do not dial at the same time. They shrink only after a useful
+// connection, because a server that refuses or drains after each handshake opens every connection first.
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
-/** 100 ms doubled so often exceeds the longest pause. */
+/** After this many doublings, 100 ms exceed the longest pause. */
 const MOST_DOUBLINGS = 6;
 
-/** A connection that stayed open for so long was useful, whatever it carried. */
+/** A connection that stayed open for this time was useful, whatever it carried. */
 export const USEFUL_LIFE_MS = 5_000;
 
 export class RedialPause {
@@ -16,12 +16,12 @@ export class RedialPause {
   #lastFailureAt = Number.NEGATIVE_INFINITY;
   #notBefore = Number.NEGATIVE_INFINITY;
 
-  /** @param random gives numbers from 0 to 1, 1 excluded; tests give others than Math.random */
+  /** @param random returns numbers from 0 to 1, excluding 1; tests pass other functions than Math.random */
   constructor(random: () => number = Math.random) {
     this.#random = random;
   }
 
-  /** Connections in a row that ended without having been useful; those of one outage count as one. */
+  /** Useless connections in a row; those of one outage count once. */
   get failures(): number {
     return this.#failures;
   }
@@ -31,20 +31,20 @@ export class RedialPause {
     return Math.max(this.#notBefore - now, 0);
   }
 
-  /** A random part of the first pause, for dials that nobody waits for. */
+  /** A random part of the first pause, for dials that no call waits for. */
   jitterMs(): number {
     return this.#random() * FIRST_PAUSE_MS;
   }
 
-  /** A connection was useful: the next dial may be at once. */
+  /** A connection was useful: the next dial need not wait. */
   succeeded(): void {
     this.#failures = 0;
     this.#notBefore = Number.NEGATIVE_INFINITY;
   }
 
   /**
-   * A connection that was dialled at `dialledAt` ended without having been useful. Connections that were under way
-   * together when one of them failed tell the same thing: they count once.
+   * A connection that was dialled at `dialledAt` was useless. Connections that were dialling when another one failed
+   * show the same outage, so they count once.
    */
   failed(dialledAt: number, now: number): void {
     if (dialledAt < this.#lastFailureAt) return;

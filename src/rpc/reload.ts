@@ -15,7 +15,7 @@ interface Keyed {
 const reloadedNames = ["psk", "staticKey", "remoteStatic", "authorize", "otherPsks", "otherStaticKeys"];
 
 /**
- * The context with these keys; those of before are wiped. Handshakes that run have copies of theirs.
+ * The context with these keys. The old keys are wiped; running handshakes have copies of theirs.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT, and then nothing has changed
  */
@@ -38,7 +38,7 @@ export function knowsKeys(handshake: HandshakeFactory, { identity }: Connection)
   return identity !== undefined && (handshake as ServerKeys).knows(identity);
 }
 
-/** The same, and `authorize`, asked again, has nothing against the peer. */
+/** The same, and `authorize`, called again, accepts the peer. */
 export async function keepsKeys(handshake: HandshakeFactory, connection: Connection): Promise<boolean> {
   if (!knowsKeys(handshake, connection)) return false;
   const { authorize } = handshake as ServerKeys;

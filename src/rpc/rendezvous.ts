@@ -1,9 +1,13 @@
-// Rendezvous hashing (Thaler and Ravishankar 1998): every server has a score for every key, and the highest one serves
-// it. When a server goes, only its own keys move; when it comes back, they return. All clients agree without talking.
+// Rendezvous hashing (Thaler and Ravishankar 1998): every server has a score for every key, and the server with the
+// highest score serves the key. When a server leaves, only its own keys move; when it returns, they return. All clients
+// choose the same servers without communication.
 
 import type { EndpointMember } from "./endpointMember.ts";
 
-/** FNV-1a over UTF-16 units, with the finalizer of MurmurHash3. Not for adversaries: who picks keys picks servers. */
+/**
+ * FNV-1a over UTF-16 units, with the finalizer of MurmurHash3. It does not resist adversaries: the choice of a key is a
+ * choice of the server.
+ */
 function hash(text: string): number {
   let value = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
@@ -13,23 +17,23 @@ function hash(text: string): number {
 }
 
 /**
- * The score by which a server of this weight gets its share of all keys (Schindelhauer and Schomaker 2005). Among servers of
- * one weight the order is that of the hashes.
+ * The score by which a server of this weight gets its share of all keys (Schindelhauer and Schomaker 2005). Servers of
+ * equal weight are ranked by their hashes.
  */
 function score(value: number, weight: number): number {
   return -weight / Math.log((value + 0.5) / 2 ** 32);
 }
 
-/** Owners that are remembered, or each call of a thousand endpoints would hash a thousand names. */
+/** The most remembered owners. Without them, each call with a thousand endpoints would hash a thousand names. */
 const MOST_REMEMBERED = 1_024;
 const LONGEST_REMEMBERED = 256;
 
-/** Finds the server that a key belongs to, among servers whose names and weights don't change. */
+/** Finds the server of a key, among servers whose names and weights do not change. */
 export class KeyOwners<Server> {
   readonly #servers: readonly Server[];
   readonly #nameOf: (server: Server) => string;
   readonly #weightOf: (server: Server) => number;
-  /** By key, in the order in which they came. */
+  /** By key, the oldest first. */
   readonly #remembered = new Map<string, Server>();
 
   constructor(
@@ -42,7 +46,7 @@ export class KeyOwners<Server> {
     this.#weightOf = weightOf;
   }
 
-  /** Undefined where there are no servers. */
+  /** Undefined if there are no servers. */
   ownerOf(key: string): Server | undefined {
     const remembered = this.#remembered.get(key);
     if (remembered !== undefined) return remembered;

@@ -1,5 +1,5 @@
-// Gives each request of the peer its one end: a reply, an answer or an error. Once the end is sent, the request counts
-// no longer, and its number may be used again.
+// Ends each request of the peer once: with a reply, an answer or an error. After the end is sent, the request no longer
+// counts, and its number may be used again.
 
 import { SealwireError } from "../base/errors.ts";
 import { copyOf } from "../core/bytes.ts";
@@ -15,7 +15,7 @@ import type { Outbox } from "./outbox.ts";
 import type { Connection } from "./peer.ts";
 import { timers } from "./timers.ts";
 
-/** The rest of the connection, as far as its peer's requests concern it. */
+/** The parts of the connection that the peer's requests concern. */
 export interface RequestPeers {
   readonly connection: Connection;
   readonly lifecycle: Lifecycle;
@@ -23,9 +23,9 @@ export interface RequestPeers {
 }
 
 export interface RequestEndsEvents {
-  /** A handler is done, or a request that waited is gone: there may be room, or nothing left in flight. */
+  /** A handler is done, or a waiting request is gone: there may be room, or no call is left in flight. */
   onSettled(): void;
-  /** A message is tracked no longer: there may be room. May be told inside a call of the application. */
+  /** A message is no longer tracked: there may be room. May be called inside a call of the application. */
   onRoom(): void;
 }
 
@@ -36,11 +36,11 @@ export class RequestEnds implements MessageOwner {
   readonly #outbox: Outbox;
   readonly #handlers: Handlers;
   readonly #events: RequestEndsEvents;
-  /** Requests of the peer that have no end yet, as the peer counts them. */
+  /** Unfinished requests of the peer, as the peer counts them. */
   unfinished = 0;
-  /** Calls of the peer with streams that have no end yet. */
+  /** Unfinished calls of the peer with streams. */
   openStreams = 0;
-  /** Answers behind items that are still to be sent. */
+  /** Answers that wait behind unsent items. */
   waiting = 0;
 
   constructor(speaksV2: boolean, peers: RequestPeers, handlers: Handlers, events: RequestEndsEvents) {
@@ -74,13 +74,13 @@ export class RequestEnds implements MessageOwner {
     }
   }
 
-  /** The request's end is out: nothing of it goes on, and its number is free. */
+  /** The request's end is sent: its streams are over, and its number is free. */
   #ended(message: IncomingMessage): void {
     this.unfinished--;
     this.#closeCall(message);
   }
 
-  /** A call has its end: nothing of it goes on. */
+  /** A call has ended: its streams are over. */
   #closeCall(message: IncomingMessage): void {
     const parts = message.callParts;
     if (parts === undefined) return;
@@ -113,7 +113,8 @@ export class RequestEnds implements MessageOwner {
       this.#ended(message);
       return true;
     }
-    // Items that were written before leave before the answer. Until then the request has no end: a cancel finds it.
+    // Items that were written before leave before the answer. Until then the request is unfinished, and a cancel finds
+    // it.
     const copy = answer === body ? copyOf(body) : answer;
     this.#handlers.track(message);
     message.answerWaits = true;

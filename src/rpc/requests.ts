@@ -10,7 +10,7 @@ const FIRST_CAPACITY = 64;
 type Resolve = (body: Uint8Array) => void;
 type Reject = (error: SealwireError) => void;
 
-/** What the last promise gave its executor: one executor for all spares a closure per request. */
+/** The resolve function of the last promise: one shared executor saves a closure per request. */
 let lastResolve!: Resolve;
 let lastReject!: Reject;
 const keepSettlers = (resolve: Resolve, reject: Reject): void => {
@@ -23,7 +23,7 @@ export function noAnswerWithin(timeoutMs: number): string {
   return `no answer within ${timeoutMs} ms`;
 }
 
-/** One request in flight, its own deadline and abort listener. Settles exactly once. */
+/** One request in flight, which is its own deadline and abort listener. Settles exactly once. */
 export class PendingRequest extends Deadline implements AbortWatcher {
   /** 0 until it is sent. */
   sequence = 0;
@@ -72,7 +72,7 @@ export class PendingRequest extends Deadline implements AbortWatcher {
     this.ended(error);
   }
 
-  /** For what is more than a request: it has settled. */
+  /** For subclasses: the request has settled. */
   protected ended(_error: SealwireError | undefined): void {}
 
   #leave(): void {
@@ -92,17 +92,17 @@ export class RequestTable {
   readonly #onAbandon: (sequence: number) => void;
   #rows: (PendingRequest | undefined)[] = new Array(FIRST_CAPACITY).fill(undefined);
   #nextSequence: number;
-  /** Requests without a number: they are not sent yet. */
+  /** Requests without a number, which are not sent yet. */
   #unsent = 0;
   /** Numbered requests that wait for their answers. */
   #waiting = 0;
-  /** Numbered requests, also those whose callers gave up. */
+  /** Numbered requests, including those whose callers gave up. */
   #occupied = 0;
 
   /**
-   * `firstSequence` is 1 for clients and 2 for servers. `keepsPermits`: every request has one end of the peer's (v2), and
-   * its permit is taken until that comes, whoever gave up before. `onAbandon`: a request timed out or was aborted; its
-   * number, 0 for one that was not sent.
+   * `firstSequence` is 1 for clients and 2 for servers. `keepsPermits`: the peer ends every request (v2), and the
+   * request holds its permit until then, even if its caller gave up. `onAbandon`: called when a request timed out or
+   * was aborted, with its number, or 0 if it was not sent.
    */
   constructor(
     firstSequence: 1 | 2,
@@ -117,7 +117,7 @@ export class RequestTable {
     this.#onAbandon = onAbandon;
   }
 
-  /** Requests that wait for their answers, also those that are not sent yet. */
+  /** Requests that wait for their answers, including unsent ones. */
   get size(): number {
     return this.#waiting + this.#unsent;
   }
@@ -126,7 +126,7 @@ export class RequestTable {
     return this.size >= this.#limit;
   }
 
-  /** Permits of the peer that are taken: one for each request that it has not ended. */
+  /** Permits of the peer that are in use: one for each request that the peer has not ended. */
   get occupied(): number {
     return this.#occupied;
   }
@@ -136,22 +136,22 @@ export class RequestTable {
     this.#unsent++;
   }
 
-  /** A request that was admitted is sent now, or never. */
+  /** An admitted request is sent now, or never. */
   leaveUnsent(): void {
     this.#unsent--;
   }
 
-  /** The number of a request that this side may have made. */
+  /** Whether this side may have made a request with this number. */
   wasIssued(sequence: number): boolean {
     return ((this.#nextSequence - sequence) | 0) > 0;
   }
 
-  /** Tests start near 2^32 to see the wrap-around. */
+  /** Tests start near 2^32 to reach the wrap-around. */
   startAtForTests(sequence: number): void {
     this.#nextSequence = sequence;
   }
 
-  /** Numbers the request and keeps it. The caller has checked `full`. */
+  /** Numbers the request and stores it. The caller has checked `full`. */
   add(request: PendingRequest): number {
     if (this.#occupied * 2 >= this.#rows.length) this.#grow();
     let sequence = this.#nextSequence;
@@ -164,7 +164,7 @@ export class RequestTable {
     return sequence;
   }
 
-  /** Removes and returns the request of that number; it may have settled before, if permits are kept. */
+  /** Removes and returns the request with this number. With permits, it may have settled before. */
   take(sequence: number): PendingRequest | undefined {
     const index = this.#index(sequence);
     const request = this.#rows[index];
@@ -175,13 +175,13 @@ export class RequestTable {
     return request;
   }
 
-  /** The request of that number, if it has none of its ends yet. */
+  /** The request with this number, if it is unfinished. */
   find(sequence: number): PendingRequest | undefined {
     const request = this.#rows[this.#index(sequence)];
     return request?.sequence === sequence ? request : undefined;
   }
 
-  /** The caller gave up on this request: it rejects, and the peer may be told. */
+  /** The caller gave up on this request: it rejects, and the peer may get a cancel. */
   abandon(request: PendingRequest, error: SealwireError): void {
     if (request.settled) return;
     const { sequence } = request;
@@ -196,7 +196,7 @@ export class RequestTable {
     this.#onAbandon(sequence);
   }
 
-  /** Rejects some of those that wait. Their numbers and permits stay taken until their ends come. */
+  /** Rejects some of the waiting requests. Their numbers and permits stay in use until they end. */
   rejectWhere(isMeant: (sequence: number) => boolean, error: SealwireError): void {
     for (const request of this.#rows) {
       if (request === undefined || request.settled || !isMeant(request.sequence)) continue;
@@ -205,7 +205,7 @@ export class RequestTable {
     }
   }
 
-  /** Rejects everything that was sent and waits, each with the error for its number. */
+  /** Rejects all sent requests that wait, each with the error for its number. */
   rejectAll(errorFor: (sequence: number) => SealwireError): void {
     if (this.#occupied === 0) return;
     const rows = this.#rows;

@@ -1,13 +1,13 @@
-// Connections whose handlers have run for a whole turn and that have more to do. They go on one after the other, all of
-// them together for one turn between two looks of the event loop: so a connection that asks little now and then waits
-// for one turn of the others, and not for one of each.
+// Connections whose handlers have used a whole turn and that have more messages. They continue one after the other, all
+// together for one turn between two polls of the event loop. So a connection with few messages waits for one turn of
+// all the others together, not for one turn of each.
 
 import { now } from "../core/eventLoop.ts";
 import { TURN_MS } from "./turnClock.ts";
 import type { Deferring } from "./turnQueue.ts";
 
 export interface RoundRobinTask {
-  /** It is this one's turn: it has left the line, and may join it again. Throws nothing. */
+  /** It is this task's turn. It has left the line, and may join it again. Throws nothing. */
   goOn(): void;
 }
 
@@ -29,7 +29,7 @@ export class RoundRobin {
 
   readonly #run = (): void => {
     const line = this.#line;
-    // Whoever joins meanwhile has had a turn, and waits for the next look of the event loop.
+    // A task that joins meanwhile has had its turn, and waits for the next poll of the event loop.
     const here = line.length;
     const until = this.#time() + TURN_MS;
     let next = 0;

@@ -12,14 +12,17 @@ import type { Writer } from "./writer.ts";
 
 const EMPTY = new Uint8Array(0);
 
-/** Sealed frames in JavaScript memory, in pieces, a write each. Until they are `complete`, more are being sealed. */
+/**
+ * Sealed frames in JavaScript memory, in pieces; each piece is one write. Until they are `complete`, more are being
+ * sealed.
+ */
 export class SealedPieces {
   readonly pieces: Uint8Array[] = [];
   next = 0;
   complete = false;
-  /** What was counted for its only piece; undefined: the length of each. */
+  /** The counted cost of its only piece; undefined: the length of each piece. */
   readonly cost: number | undefined;
-  /** What was counted beside that, until the first piece leaves. */
+  /** The counted overhead, until the first piece leaves. */
   readonly overhead: number;
 
   constructor(cost?: number, overhead = 0) {
@@ -37,12 +40,12 @@ export class QueuedSegment {
   }
 }
 
-/** A segment that was filled before the session existed, moved out of its slot: plaintext frames. */
+/** A segment that was filled before the session existed, moved out of its slot as plaintext frames. */
 export class PlainSegment {
   readonly bytes: Uint8Array;
   readonly frames: number;
   readonly cost: number;
-  /** Where it lay in its slot. */
+  /** Its offset in the slot. */
   readonly offset: number;
 
   constructor(segment: Segment) {
@@ -57,7 +60,7 @@ export class PlainSegment {
 export class PlainLone {
   readonly header: Uint8Array;
   readonly body: Uint8Array;
-  /** What was counted beside the frame. */
+  /** The counted overhead. */
   readonly overhead: number;
 
   constructor(header: Uint8Array, body: Uint8Array, overhead: number) {
@@ -69,24 +72,24 @@ export class PlainLone {
 
 export type Queued = QueuedSegment | SealedPieces | PlainSegment | PlainLone;
 
-/** Bytes that an element outside of the pool costs beside its content, about. */
+/** The approximate overhead of an element outside of the pool. */
 export const QUEUED_OVERHEAD_BYTES = 256;
 
 export class SendQueue {
   #queued: (Queued | undefined)[] = [];
   #head = 0;
-  /** Index of the first element that may hold a slot: all before it were moved out. */
+  /** Index of the first element that may hold a slot: all earlier ones were moved out. */
   #slottedFrom = 0;
   /** Segments that hold slots. */
   slots = 0;
-  /** Elements that are not sealed yet: as long as there is one, nothing behind it may be sealed. */
+  /** Elements that are not sealed yet. While there is one, nothing after it may be sealed. */
   plain = 0;
 
   get isEmpty(): boolean {
     return this.#head === this.#queued.length;
   }
 
-  /** What is next. Only while it is not empty. */
+  /** The first element. Only while the queue is not empty. */
   get first(): Queued {
     return this.#queued[this.#head]!;
   }
@@ -97,12 +100,12 @@ export class SendQueue {
     this.#queued.push(queued);
   }
 
-  /** Puts sealed pieces in front of everything. */
+  /** Puts sealed pieces in front of all elements. */
   pushFirst(queued: SealedPieces): void {
     this.#queued.splice(this.#head, 0, queued);
   }
 
-  /** Seals what is next, if it is not, with a session that has sealed all before it; returns it. */
+  /** Seals the first element if necessary, with a session that has sealed all earlier frames; returns it. */
   sealFirst(session: Session): QueuedSegment | SealedPieces {
     const queued = this.first;
     if (queued instanceof SealedPieces) return queued;
@@ -119,7 +122,7 @@ export class SendQueue {
     return sealed;
   }
 
-  /** Writes what is next; false when that is not sealed yet. */
+  /** Writes the first element; false if it is not sealed yet. */
   writeFirst(session: Session, writer: Writer): boolean {
     const queued = this.sealFirst(session);
     if (queued instanceof QueuedSegment) {
@@ -152,7 +155,7 @@ export class SendQueue {
     }
   }
 
-  /** Moves every segment out of its slot. Constant work for each segment, however many elements wait. */
+  /** Moves every segment out of its slot. The work per segment is constant, however many elements wait. */
   moveOut(): void {
     for (let i = Math.max(this.#slottedFrom, this.#head); i < this.#queued.length; i++) {
       const queued = this.#queued[i];
@@ -162,7 +165,7 @@ export class SendQueue {
     this.slots = 0;
   }
 
-  /** Forgets everything; wipes what is not sealed, gives slots back. */
+  /** Drops all elements: wipes unsealed ones, releases slots. */
   clear(): void {
     for (let i = this.#head; i < this.#queued.length; i++) {
       const queued = this.#queued[i]!;
@@ -188,7 +191,7 @@ export function sealSegment(session: Session, segment: Segment): void {
   segment.sealed = true;
 }
 
-/** Gives a segment's slot back; plaintext in it is wiped. */
+/** Releases a segment's slot; plaintext in it is wiped. */
 export function releaseSegment(segment: Segment): void {
   releaseSlot(segment.slot, segment.sealed ? 0 : segment.end - segment.slot);
   segment.slot = 0;
@@ -199,7 +202,7 @@ export function writeSegment(writer: Writer, segment: Segment): void {
   const { slot, start, end, cost } = segment;
   segment.slot = 0;
   if (slotsAreScarce()) {
-    // A write that takes its time would keep the slot from a connection that has something to seal.
+    // A write that takes long would keep the slot from a connection that has something to seal.
     const piece = copyOf(memory, start, end);
     releaseSlot(slot);
     writer.writePiece(piece, cost);
@@ -208,7 +211,7 @@ export function writeSegment(writer: Writer, segment: Segment): void {
   writer.writeSlot(memory.subarray(start, end), slot, cost);
 }
 
-/** A frame that is sealed as a whole before any of it leaves. */
+/** A frame that is sealed completely before a part of it leaves. */
 export function sealedWhole(session: Session, { header, text }: LoneFrame): SealedPieces {
   const sealed = new SealedPieces();
   session.sealPieces(header, text, (piece) => sealed.pieces.push(piece));
@@ -228,7 +231,7 @@ export function movedOut(segment: Segment): SealedPieces | PlainSegment {
   return queued;
 }
 
-/** Seals what was appended before the session existed, and wipes it. */
+/** Seals and wipes an element that was appended before the session existed. */
 function sealPlain(session: Session, queued: PlainSegment | PlainLone): SealedPieces {
   if (queued instanceof PlainLone) {
     const sealed = new SealedPieces(undefined, queued.overhead);

@@ -27,7 +27,7 @@ import type { TurnQueue, TurnTask } from "./turnQueue.ts";
 import type { Writer } from "./writer.ts";
 
 export interface SenderEvents {
-  /** Less waits than before, after `wantsRelief` was set. */
+  /** Fewer bytes wait than before, after `wantsRelief` was set. */
   onRelief(): void;
   /** Sealing failed (counter exhausted). Not called from inside a call of this class. */
   onFailure(error: unknown): void;
@@ -39,12 +39,12 @@ export class Sender implements TurnTask, FramesOwner {
   readonly #writer: Writer;
   readonly #frames: OutgoingFrames;
   readonly #promises = new FlushPromises();
-  /** What was accepted, and what of it the kernel has taken. */
+  /** The accepted bytes, and those of them that the kernel has taken. */
   readonly bytes: SentBytes;
 
   #scheduled = false;
   #reading = false;
-  /** Reading is paused until less waits. */
+  /** Reading is paused until fewer bytes wait. */
   wantsRelief = false;
 
   constructor(flushes: TurnQueue, writer: Writer, options: OutgoingOptions, events: SenderEvents) {
@@ -62,27 +62,27 @@ export class Sender implements TurnTask, FramesOwner {
 
   /**
    * From now on, frames can be sealed. `first`: the body of a record that leaves before all others, in a frame of its
-   * own. What was appended before leaves behind it.
+   * own. Earlier messages leave after it.
    */
   start(session: Session, first?: { readonly kind: number; readonly body: Uint8Array }): void {
     this.#frames.start(session, first);
     this.#schedule();
   }
 
-  /** Whoever has something to send when nothing else waits: called for as long as it appends something. */
+  /** Called when nothing waits, for as long as it appends something. */
   pull = (): boolean => false;
 
-  /** Whoever says something once for each write, however often it was asked: called before what waits is sealed. */
+  /** Called before waiting messages are sealed, for records that are sent at most once per write. */
   collect = (): void => {};
   #owes = false;
 
-  /** `collect` has something. */
+  /** `collect` has something to send. */
   owe(): void {
     this.#owes = true;
     this.wake();
   }
 
-  /** Something waits to be sent: it leaves when the turn ends, or the read. */
+  /** A message waits: it leaves at the end of the turn, or of the read. */
   wake(): void {
     if (!this.#scheduled && !this.#reading) this.#schedule();
   }
@@ -94,14 +94,14 @@ export class Sender implements TurnTask, FramesOwner {
     this.wake();
   }
 
-  /** A promise that resolves when everything appended so far has gone to the kernel. Shared within a turn. */
+  /** A promise that resolves when all bytes appended so far have gone to the kernel. Shared within a turn. */
   handedToKernel(): Promise<void> {
     const promise = this.#promises.add(this.bytes.accepted);
     this.wake();
     return promise;
   }
 
-  /** A read begins to be handled: what is appended until it ends leaves then. */
+  /** The handling of a read begins: messages that are appended until its end leave then. */
   readBegins(): void {
     this.#reading = true;
   }
@@ -142,20 +142,20 @@ export class Sender implements TurnTask, FramesOwner {
     this.#settle();
   }
 
-  /** Rejects what waits and forgets it. Idempotent. */
+  /** Rejects and drops everything that waits. Idempotent. */
   close(error: SealwireError): void {
     this.#frames.close();
     this.#promises.rejectAll(error);
   }
 
-  /** FramesOwner: nothing more leaves, and the connection is told when the turn ends. */
+  /** FramesOwner: no more frames leave, and the connection learns it at the end of the turn. */
   failed(error: unknown): void {
     if (this.#frames.ended) return;
     this.#frames.ended = true;
     this.#events.onFailure(error);
   }
 
-  /** FramesOwner: sending of others may be hurried, nothing else. */
+  /** FramesOwner: the only other code that may run is the sending of other connections. */
   hurryOthers(): void {
     this.#flushes.runNow();
   }
@@ -165,7 +165,7 @@ export class Sender implements TurnTask, FramesOwner {
     this.#flushes.add(this);
   }
 
-  /** What `ask` appends is part of the flush under way. */
+  /** Messages that `ask` appends are part of the running flush. */
   #duringFlush<Result>(ask: () => Result): Result {
     const scheduled = this.#scheduled;
     this.#scheduled = true;

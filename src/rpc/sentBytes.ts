@@ -1,5 +1,5 @@
 // Counts the bytes that one connection has accepted, and those of them that the kernel has taken. The difference waits
-// for the peer, and counts in the budget of the process.
+// for the peer, and counts towards the budget of the process.
 
 import { memoryBudget } from "./memoryBudget.ts";
 
@@ -7,9 +7,9 @@ export class SentBytes {
   readonly #lowWaterMarkBytes: number;
   /** Accepted since the connection began: bodies, headers, lengths; padding and tags once a frame is full. */
   accepted = 0;
-  /** Of these, what the kernel has taken, as far as the budget knows. */
+  /** The accepted bytes that the kernel has taken, as far as the budget knows. */
   taken = 0;
-  /** Of those accepted, the record that begins a session: no caller gave it. */
+  /** The accepted bytes of the record that begins a session, which no caller passed. */
   opening = 0;
 
   constructor(lowWaterMarkBytes: number) {
@@ -20,17 +20,17 @@ export class SentBytes {
     return this.accepted - this.taken;
   }
 
-  /** A caller gave something, whether or not the kernel has taken it. */
+  /** A caller has passed bytes, whether or not the kernel has taken them. */
   get anyGiven(): boolean {
     return this.accepted > this.opening;
   }
 
-  /** More waits for this peer than the process has room for. */
+  /** This peer has more unsent bytes than the process has free. */
   get overBudget(): boolean {
     return memoryBudget.isExceededBy(this.pending);
   }
 
-  /** So little waits that a reader which was paused may go on. */
+  /** So few bytes wait that a paused reader may continue. */
   get isLow(): boolean {
     const { pending } = this;
     return pending <= this.#lowWaterMarkBytes && (pending === 0 || pending * 2 <= memoryBudget.free);
@@ -41,13 +41,13 @@ export class SentBytes {
     memoryBudget.used += bytes;
   }
 
-  /** The kernel has taken so many in all. */
+  /** The kernel has taken this many bytes in all. */
   take(bytes: number): void {
     memoryBudget.used -= bytes - this.taken;
     this.taken = bytes;
   }
 
-  /** Nothing waits any more: the connection is over. */
+  /** The connection is over, so no bytes wait any more. */
   drop(): void {
     this.take(this.accepted);
   }

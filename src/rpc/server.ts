@@ -1,4 +1,4 @@
-// A server: listens, makes connections of the sockets that the admission lets in, takes other keys, and closes in good
+// A server: listens, makes connections from the sockets that the admission admits, takes other keys, and closes in good
 // order.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
@@ -29,11 +29,11 @@ export interface ServerContext extends ConnectionContext {
   readonly admission: AdmissionLimits;
   readonly serving: Serving;
   readonly onConnectionState: ConnectionStateListener | undefined;
-  /** Checks other keys; the caller wipes what it gets. */
+  /** Checks other keys; the caller wipes the result. */
   readonly makeKeys: (keys: ReloadedKeys) => HandshakeFactory;
 }
 
-/** Handshakes that run have so long to end when a server closes: several round trips between any two continents. */
+/** When a server closes, running handshakes have this time: several round trips between any two continents. */
 const LAST_HANDSHAKES_MS = 1_500;
 
 export class RpcServer implements Server, ConnectionObserver<RpcConnection>, AdmissionEvents {
@@ -86,7 +86,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
     return this;
   }
 
-  /** What is told to peers that may ask. */
+  /** The answer for peers that may ask for counters. */
   get statAnswer(): StatAnswer {
     return { health: this.health, uptimeMs: performance.now() - this.#startedAt, stats: this.stats };
   }
@@ -206,7 +206,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
     this.#admission.close();
     this.#accepting.dropAll();
     for (const connection of this.#live.keys()) {
-      // A client may be further than its server: it has the keys, and its first calls are on the way.
+      // A client may be ahead of its server: it has the keys, and its first calls are on the way.
       if (connection.state !== "handshaking") connection.close();
       else if (!this.#handshakesOver.armed) timers.arm(this.#handshakesOver, this.#handshakePatienceMs);
     }
@@ -220,7 +220,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
     timers.cancel(this.#handshakesOver);
   }
 
-  /** How long handshakes that run may take when the server closes. */
+  /** How long running handshakes may take when the server closes. */
   get #handshakePatienceMs(): number {
     return Math.min(this.#context.limits.drainTimeoutMs, LAST_HANDSHAKES_MS);
   }
@@ -240,7 +240,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
     socket.connection?.destroy(new SealwireError("ERR_HANDSHAKE_TIMEOUT", text));
   }
 
-  /** Handshakes begin in a turn of their own: what ended may have ended inside a call of the application. */
+  /** Handshakes begin in a turn of their own, because a connection may have ended inside a call of the application. */
   #admitSoon(): void {
     if (this.#admitScheduled) return;
     this.#admitScheduled = true;

@@ -3,17 +3,17 @@
 // can't take the pool from the others.
 
 export interface SlotHolder {
-  /** Moves what waits out of its slots. Returns how many are free now. */
+  /** Moves waiting segments out of their slots. Returns the number of freed slots. */
   giveUpSlots(): number;
 }
 
-/** In the order in which they began to hold slots. Whoever is closed takes itself out. */
+/** In the order in which they began to hold slots. A closed connection removes itself. */
 export const slotHolders = new Set<SlotHolder>();
 
-/** Makes at least one slot free, if anybody holds one that can be given up. */
+/** Frees at least one slot, if any connection holds one that can be given up. */
 export function reclaimSlot(): void {
   for (const holder of slotHolders) {
-    // Out of the list first: it comes back, last, when it takes a slot again.
+    // Removed first: it joins again, as the last, when it takes another slot.
     slotHolders.delete(holder);
     if (holder.giveUpSlots() > 0) return;
   }

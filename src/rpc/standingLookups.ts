@@ -1,6 +1,6 @@
-// Looks endpoints up without a call, for clients that want to stay connected (`keepConnected`): while a lookup or an
-// endpoint has failed and none has opened since, with growing, jittered pauses. Members dial again by themselves; what
-// they can't do is find that a server has another address now.
+// Looks endpoints up without a call, for clients that stay connected (`keepConnected`). After a failure of a lookup or
+// an endpoint it looks up with growing, random pauses until an endpoint opens. Members dial again by themselves, but
+// only a lookup finds a server's new address.
 
 import { CallbackDeadline, timers } from "./timers.ts";
 
@@ -13,20 +13,20 @@ export class StandingLookups {
   #isClosed = false;
   #pauseMs = FIRST_STANDING_PAUSE_MS;
 
-  /** @param lookUp looks up if the floor between two lookups allows it; else it calls `needed` again */
+  /** @param lookUp looks up if the floor between two lookups allows it; otherwise it calls `needed` again */
   constructor(lookUp: () => void, random: () => number = Math.random) {
     this.#due = new CallbackDeadline(lookUp);
     this.#random = random;
   }
 
-  /** Something failed: looks up after a pause, unless that is due already. */
+  /** A lookup or endpoint failed: looks up after a pause, unless that is due already. */
   needed(): void {
     if (this.#due.armed || this.#isClosed) return;
     timers.arm(this.#due, this.#pauseMs * (0.5 + this.#random() / 2));
     this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_STANDING_PAUSE_MS);
   }
 
-  /** An endpoint opened: the next failure is one of another outage. */
+  /** An endpoint opened: the next failure belongs to another outage. */
   opened(): void {
     this.#pauseMs = FIRST_STANDING_PAUSE_MS;
   }

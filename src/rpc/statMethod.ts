@@ -10,21 +10,21 @@ import type { ServerStats } from "./serverInterface.ts";
 export const STAT_METHOD = "sealwire.stat";
 const JSON_CONTENT = 1;
 
-/** Who may ask for the counters of a server. */
+/** Decides who may ask for the counters of a server. */
 export type AllowStat = (connection: Connection) => boolean | Promise<boolean>;
 
-/** What the answer holds, as JSON. Members stay, and more may come. */
+/** The answer, as JSON. Its members stay, and a version may add more. */
 export interface StatAnswer {
   /** Whether the server takes calls. */
   readonly health: Health;
   /** Milliseconds since the server began to listen. */
   readonly uptimeMs: number;
-  /** As `server.stats` has them. */
+  /** The same as `server.stats`. */
   readonly stats: ServerStats;
 }
 
 /**
- * The function that the option stands for: `true` allows peers that the handshake proved, nobody else.
+ * The function that the option means: `true` allows peers that the handshake authenticated, and no others.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option
  */
@@ -35,7 +35,7 @@ export function resolveStat(allow: unknown): AllowStat | undefined {
   return allow as AllowStat;
 }
 
-/** A handler that answers such calls, and gives everything else to `otherwise`. */
+/** A handler that answers such calls, and passes everything else to `otherwise`. */
 function answeringStat(
   allow: AllowStat,
   otherwise: MessageHandler | undefined,
@@ -54,7 +54,7 @@ function answeringStat(
   };
 }
 
-/** The context of a server whose handler answers such calls, where the option allows them. */
+/** The context of a server whose handler answers such calls, if the option allows them. */
 export function withStat<
   Context extends {
     readonly onMessage: MessageHandler | undefined;

@@ -1,27 +1,30 @@
-// The window of one stream: its first credit, and its share of what the streams of the connection have together.
+// The window of one stream: its first credit, and its part of the shared window of the connection.
 
 import { now } from "../core/eventLoop.ts";
 import { Allowance } from "../protocol/credit.ts";
 import { FIRST_STREAM_CREDIT, type SharedWindow } from "./sharedWindow.ts";
 
-/** Credit is given in portions of that, or of half a window if that is less: so a window is used nearly whole. */
+/**
+ * Credit is given in portions of this size, or of half a window if that is less, so that nearly the whole window is in
+ * use.
+ */
 const PORTION_BYTES = 131_072;
-/** Each time that its sender waits and its consumer has taken everything: who takes little gets little. */
+/** Growth each time that the sender waits and the consumer has taken everything: a slow consumer gets little. */
 const MAX_GROWTH = 4;
 
 export class StreamWindow {
   readonly #windows: SharedWindow;
   readonly #clock: () => number;
   readonly #allowance = new Allowance(FIRST_STREAM_CREDIT, PORTION_BYTES);
-  /** What it has of what all share; undefined: it never wanted more than its first credit. */
+  /** Its part of the shared window; undefined: it never wanted more than its first credit. */
   #shared: number | undefined;
-  /** When the credit was given whose use is waited for, and how much the sender could send without it. All had that total. */
+  /** When the measured credit was given, how much the sender could send without it, and the total of all streams. */
   #givenAt: number | undefined;
   #leftThen = 0;
   #totalThen = 0;
-  /** The sender had nothing left before it got that credit: it used it as soon as it came. */
+  /** The sender had no credit left before that credit came, so it used it at once. */
   #senderWaited = false;
-  /** It said that it waits, and got nothing since. */
+  /** The sender said that it waits, and has got no credit since. */
   #senderWaits = false;
 
   /** `clock`: milliseconds. */
@@ -30,22 +33,22 @@ export class StreamWindow {
     this.#clock = clock;
   }
 
-  /** What the sender may have on its way. */
+  /** The bytes that the sender may have on their way. */
   get bytes(): number {
     return this.#allowance.window;
   }
 
-  /** Taken, and not given back to the sender yet. */
+  /** Bytes that were taken and not given back to the sender yet. */
   get returned(): number {
     return this.#allowance.returned;
   }
 
-  /** Credit that should be given now. */
+  /** The credit that should be given now. */
   get due(): number {
     return this.#allowance.due;
   }
 
-  /** A chunk arrived. False when its sender had no credit for it. */
+  /** A chunk arrived. False if its sender had no credit for it. */
   receive(cost: number): boolean {
     if (!this.#allowance.receive(cost)) return false;
     if (this.#givenAt === undefined) return true;
@@ -57,7 +60,7 @@ export class StreamWindow {
     return true;
   }
 
-  /** The application has taken so much. */
+  /** The application has taken bytes of this cost. */
   giveBack(cost: number): void {
     this.#allowance.giveBack(cost);
   }
@@ -82,7 +85,7 @@ export class StreamWindow {
     this.#allowance.widen(more);
   }
 
-  /** The credit that the sender gets now. What it has above its share is kept back. */
+  /** The credit that the sender gets now. The stream keeps back what exceeds its share. */
   takeCredit(): number {
     this.#narrow();
     const allowance = this.#allowance;
@@ -98,7 +101,7 @@ export class StreamWindow {
     return bytes;
   }
 
-  /** The stream is over: what it had of what all share is free. */
+  /** The stream is over: its part of the shared window is free. */
   leave(): void {
     if (this.#shared === undefined) return;
     this.#windows.giveBack(this.#shared);

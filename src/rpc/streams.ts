@@ -1,8 +1,8 @@
-// The streams of one connection: it finds the stream of each chunk that arrives, and decides which stream sends next. A
+// The streams of one connection: it finds the stream of each received chunk, and decides which stream sends next. A
 // stream belongs to a request; its two directions end separately.
 //
-// Streams take turns: when nothing else waits to be sent, each that has something and credit for it gives one chunk,
-// until a segment is full. So no stream delays a message by more than one segment.
+// Streams take turns: when no other message waits, each stream with items and credit sends one chunk, until a segment
+// is full. So no stream delays a message by more than one segment.
 
 import type { SealwireError } from "../base/errors.ts";
 import type { Controls } from "../protocol/controls.ts";
@@ -10,7 +10,7 @@ import { Kind } from "../protocol/wire.ts";
 import type { Sender } from "./sender.ts";
 import { SharedWindow } from "./sharedWindow.ts";
 
-/** What the connection does with a stream that the peer sends. Errors are ERR_PROTOCOL. */
+/** The operations on a stream that the peer sends. Errors are ERR_PROTOCOL. */
 export interface ReceivingEnd {
   receive(bytes: Uint8Array, start: number, end: number): void;
   blocked(): void;
@@ -20,34 +20,34 @@ export interface ReceivingEnd {
   takeCredit(): { readonly sequence: number; readonly bytes: number };
 }
 
-/** What the connection does with a stream that this side sends. */
+/** The operations on a stream that this side sends. */
 export interface SendingEnd {
   /** It waits for its turn. */
   queued: boolean;
-  /** There is something to send, and credit for it. */
+  /** There is an item to send, and credit for it. */
   readonly hasSomething: boolean;
-  /** Sends one chunk; the bytes that it costs. */
+  /** Sends one chunk; returns its cost. */
   sendOne(): number;
   addCredit(bytes: number): void;
   stop(): void;
   fail(error: SealwireError): void;
 }
 
-/** What of a connection's streams one request has. */
+/** Both directions of one request's streams. */
 export interface StreamPair {
   readonly incoming: ReceivingEnd | undefined;
   readonly outgoing: SendingEnd | undefined;
 }
 
-/** Bytes of chunks that are handed to the sender at a time: about a segment. */
+/** Bytes of chunks that the sender gets at a time: about a segment. */
 const TURN_BYTES = 49_152;
 export class Streams {
   readonly #sender: Sender;
   readonly controls: Controls;
   readonly #pairs = new Map<number, StreamPair>();
-  /** Streams with something to send and credit for it, in turn. */
+  /** Streams with items and credit, which take turns. */
   #ready: SendingEnd[] = [];
-  /** Streams of which the sender is to get credit: one record for each, with the next write. */
+  /** Streams whose senders are owed credit: one record for each, with the next write. */
   readonly #owed = new Set<ReceivingEnd>();
   readonly windows = new SharedWindow();
 
@@ -70,7 +70,7 @@ export class Streams {
     return this.#pairs.get(sequence);
   }
 
-  /** The request is over: what was not sent is dropped. */
+  /** The request is over: unsent items are dropped. */
   remove(sequence: number): void {
     this.#pairs.delete(sequence);
   }
@@ -87,7 +87,7 @@ export class Streams {
     }
   }
 
-  /** This stream has something to send. */
+  /** This stream has an item to send. */
   wake(stream: SendingEnd): void {
     if (stream.queued) return;
     stream.queued = true;
@@ -95,12 +95,12 @@ export class Streams {
     this.#sender.wake();
   }
 
-  /** Appends one chunk for a stream; the flush that is under way, or the next one, sends it. */
+  /** Appends one chunk of a stream; the running flush, or the next one, sends it. */
   sendChunk(sequence: number, body: Uint8Array): void {
     this.#sender.append(sequence, Kind.chunk, body);
   }
 
-  /** This stream's sender is to get credit. A peer that does not read gets no more than one record of it. */
+  /** This stream's sender is owed credit. For a peer that does not read, at most one such record waits. */
   oweCredit(stream: ReceivingEnd): void {
     this.#owed.add(stream);
     this.#sender.owe();
@@ -115,7 +115,7 @@ export class Streams {
   }
 
   #pull(): boolean {
-    // An unanswered call may still have items when the connection says its last word.
+    // An unanswered call may still have items after the connection has sent its close.
     if (this.controls.closed) return false;
     let sent = 0;
     while (sent < TURN_BYTES && this.#ready.length > 0) {

@@ -1,6 +1,6 @@
 // One timer wheel per process: a deadline costs a linked-list insertion, not a runtime timer.
 //
-//   near: NEAR_TICKS lists, one per tick, for what is due within NEAR_TICKS ticks (16 s)
+//   near: NEAR_TICKS lists, one per tick, for deadlines within NEAR_TICKS ticks (16 s)
 //   far:  one list for the rest, searched once per NEAR_TICKS ticks, when its nearest deadlines move to the near lists
 //
 // One timer of the runtime is set for the next list that is not empty, so an idle process wakes at most once per
@@ -8,9 +8,10 @@
 // nothing. The process stays alive while a deadline is armed that is not quiet.
 //
 // A timer that fires late shows that the event loop was stalled: the application was busy, or the machine slept. Bytes
-// that peers sent meanwhile lie unread in the kernel. Due deadlines then wait until the sockets were polled, so that a
-// peer that answered in time is heard before it is declared dead. This happens once per stall, so no deadline is put
-// off for ever. The sockets are polled twice, because Deno hands out a socket that was connected meanwhile only then.
+// that peers sent meanwhile are still in the kernel. Due deadlines then wait until the sockets were polled, so that a
+// peer that answered in time is heard before it is declared dead. This happens once per stall, so no deadline is
+// delayed for ever. The sockets are polled twice, because Deno needs the second poll for a socket that was connected
+// meanwhile.
 
 import {
   now,
@@ -24,14 +25,14 @@ import {
 /** Resolution of the wheel: a deadline fires at most this much late, never early. */
 export const TIMER_TICK_MS = 16;
 const NEAR_TICKS = 1_024;
-/** The far list, behind the near ones. */
+/** The index of the far list, after the near ones. */
 const FAR = NEAR_TICKS;
 /** A timer of the runtime may be this late without a stall. */
 const LATE_TICKS = 2;
-/** The wheel may run empty, and stop the runtime's timer, this often before that timer is left to fire for nothing. */
+/** How often the wheel may run empty and stop the runtime's timer. After that the timer fires for nothing instead. */
 const STOPS = 16;
 
-/** Something with a deadline. Extend it, or give it a callback; it is in the wheel at most once. */
+/** An object with a deadline. Extend it, or give it a callback; it is in the wheel at most once. */
 export class Deadline {
   /** Internal to the wheel: neighbours in the list, which list, and the tick at which to fire. */
   previous: Deadline | undefined = undefined;
@@ -41,7 +42,7 @@ export class Deadline {
   /** It does not keep the process alive; set by `TimerWheel.setQuiet`, or before it is first armed. */
   quiet = false;
 
-  /** Called once when the time has come. Not called after `cancel`. */
+  /** Called once when the time has come, and never after `cancel`. */
   expire(): void {}
 
   get armed(): boolean {
@@ -66,31 +67,31 @@ export class CallbackDeadline extends Deadline {
 class TimerWheel {
   readonly #lists: (Deadline | undefined)[] = new Array(NEAR_TICKS + 1).fill(undefined);
   #count = 0;
-  /** Those among them that keep the process alive. */
+  /** Armed deadlines that keep the process alive. */
   #keeping = 0;
-  /** Every tick up to and including this one has been handled; the near lists hold the NEAR_TICKS ticks behind it. */
+  /** Every tick up to this one has been handled; the near lists hold the next NEAR_TICKS ticks. */
   #handled = 0;
-  /** The last tick of the sweep under way: what is armed meanwhile comes later. */
+  /** The last tick of the running sweep; deadlines that are armed meanwhile come later. */
   #sweepEnd = -1;
-  /** When the far list is looked through. None of it is due before. */
+  /** When the far list is searched. None of its deadlines is due before. */
   #farTick = Number.POSITIVE_INFINITY;
   #timer: RuntimeTimer;
   /** The tick for which `#timer` is set; infinite without one. */
   #wakeTick = Number.POSITIVE_INFINITY;
-  /** A sweep is under way or waits until the sockets were polled: it sets the timer when it is done. */
+  /** A sweep runs, or waits until the sockets were polled. It sets the timer when it is done. */
   #sweeping = false;
-  /** Times that the timer was stopped because the wheel was empty, since it last fired. */
+  /** How often the timer was stopped because the wheel was empty, since it last fired. */
   #stops = 0;
   readonly #fire = (): void => this.#onTimer();
   readonly #sweepLate = (): void => this.#sweep();
 
-  /** Timers of the runtime that were started, and how often one fired, since the process began. For tests. */
+  /** How many timers of the runtime were started, and how many fired, since the process began. For tests. */
   timersStarted = 0;
   wakeUps = 0;
   /** Sweeps that waited for a poll because the timer had fired late. For tests. */
   lateSweeps = 0;
 
-  /** Deadlines that wait now. */
+  /** The number of armed deadlines. */
   get size(): number {
     return this.#count;
   }
@@ -100,7 +101,7 @@ class TimerWheel {
     if (deadline.list !== -1) this.#remove(deadline);
     const time = now();
     const currentTick = Math.floor(time / TIMER_TICK_MS);
-    // No list up to this tick holds anything, so the near ones begin here.
+    // All lists up to this tick are empty, so the near ones begin here.
     if (!this.#sweeping && currentTick < this.#wakeTick) this.#handled = currentTick;
     const earliest = Math.max(this.#handled, this.#sweepEnd) + 1;
     deadline.tick = Math.max(Math.ceil((time + ms) / TIMER_TICK_MS), earliest);
@@ -110,7 +111,7 @@ class TimerWheel {
     if (!this.#sweeping) this.#wakeAt(deadline.list === FAR ? this.#farTick : deadline.tick, time);
   }
 
-  /** Disarms. Harmless when it is not armed. */
+  /** Disarms. Harmless if it is not armed. */
   cancel(deadline: Deadline): void {
     if (deadline.list === -1) return;
     this.#remove(deadline);
@@ -124,7 +125,7 @@ class TimerWheel {
     if (deadline.list !== -1) this.#keep(quiet ? -1 : 1);
   }
 
-  /** Counts those that keep the process alive; the runtime's timer does when there is one. */
+  /** Counts the deadlines that keep the process alive; the runtime's timer follows the count. */
   #keep(change: 1 | -1): void {
     const kept = this.#keeping > 0;
     this.#keeping += change;
@@ -133,9 +134,9 @@ class TimerWheel {
   }
 
   /**
-   * Called where something long-lived ended: if nothing is armed, nothing of the wheel is left in the runtime.
-   * (Otherwise a timer may run for another tick, see STOPS, which keeps the process alive and which the sanitizers
-   * of `Deno.test` call a leak.)
+   * Called after something long-lived has ended: if no deadline is armed, it stops the runtime's timer. (Otherwise a
+   * timer may run for another tick, see STOPS, which keeps the process alive and which the sanitizers of `Deno.test`
+   * call a leak.)
    */
   rest(): void {
     if (this.#count === 0 && !this.#sweeping) this.#stop();
@@ -177,7 +178,7 @@ class TimerWheel {
     this.#wakeTick = tick;
     this.timersStarted++;
     this.#timer = startTimer(this.#fire, Math.max(1, Math.ceil(tick * TIMER_TICK_MS - time)));
-    // An empty wheel's timer runs until the end of its tick only (see STOPS): two calls per tick would cost more.
+    // An empty wheel's timer runs only until the end of its tick (see STOPS); two calls per tick would cost more.
     if (this.#keeping === 0 && this.#count > 0) setTimerKeepsAlive(this.#timer, false);
   }
 
@@ -188,9 +189,9 @@ class TimerWheel {
   }
 
   /**
-   * The last deadline was cancelled. The timer is stopped at once, so that the process can end; but a stream of
-   * short calls empties the wheel again and again and must not start and stop a timer for each: from some point on
-   * the timer runs until the end of the tick.
+   * The last deadline was cancelled. The timer is stopped at once, so that the process can end. But a sequence of short
+   * calls empties the wheel again and again, and must not start and stop a timer for each. So after some stops the
+   * timer runs until the end of the tick.
    */
   #ranEmpty(): void {
     if (this.#stops < STOPS) {
@@ -218,7 +219,7 @@ class TimerWheel {
 
   // ---- What is due --------------------------------------------------------------------------------------
 
-  /** Expires what is due, then sets the timer anew, whatever `expire` throws. */
+  /** Expires due deadlines, then sets the timer again, whatever `expire` throws. */
   #sweep(): void {
     const end = Math.floor(now() / TIMER_TICK_MS);
     try {
@@ -233,12 +234,12 @@ class TimerWheel {
 
   #expireUpTo(end: number): void {
     this.#sweepEnd = end;
-    // After a long stall every list is visited once: that covers all ticks missed.
+    // After a long stall every list is visited once, which covers all missed ticks.
     this.#handled = Math.max(this.#handled, end - NEAR_TICKS);
     if (this.#farTick <= end) this.#bringNear();
     while (this.#handled < end) {
       const near = (this.#handled + 1) % NEAR_TICKS;
-      // What `expire` arms lands in no list that this sweep visits, so each is emptied.
+      // Deadlines that `expire` arms go to lists that this sweep does not visit, so each list gets empty.
       for (let due = this.#lists[near]; due !== undefined; due = this.#lists[near]) {
         this.#remove(due);
         due.expire();
@@ -247,7 +248,7 @@ class TimerWheel {
     }
   }
 
-  /** Moves those of the far list whose ticks the near lists hold now. */
+  /** Moves the deadlines of the far list whose ticks are now in the near lists. */
   #bringNear(): void {
     let deadline = this.#lists[FAR];
     this.#lists[FAR] = undefined;
@@ -261,7 +262,7 @@ class TimerWheel {
     }
   }
 
-  /** The tick of the first near list that is not empty, or when the far list is due. */
+  /** The tick of the first near list that is not empty, or of the next search of the far list. */
   #nextTick(): number {
     const end = Math.min(this.#handled + NEAR_TICKS, this.#farTick);
     for (let tick = this.#handled + 1; tick <= end; tick++) {

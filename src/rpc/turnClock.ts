@@ -1,11 +1,11 @@
-// Measures how long the handlers of one read have kept the event loop from everything else.
+// Measures how long the handlers of one read have blocked the event loop.
 
 import { now } from "../core/eventLoop.ts";
 
 /**
- * What a turn may take, and how often that is looked at: after so many messages, or so many bytes of answers, since
- * one answer of a mebibyte costs as much as a thousand short ones. Of the time between two looks only so much counts: on
- * a busy machine another process may have had the rest, and messages that wait for that cost more than those that don't.
+ * The time limit of a turn, and how often it is checked: after a number of messages, or of bytes of answers, because
+ * one answer of a mebibyte costs as much as a thousand short ones. Of the time between two checks only a part counts:
+ * on a busy machine another process may have used the rest, and waiting messages cost more than others.
  */
 export const TURN_MS = 10;
 const LOOK_MS = 4;
@@ -13,7 +13,7 @@ const LOOK_MASK = 31;
 const LOOK_BYTES = 65_536;
 
 export class TurnClock {
-  /** Handlers have run for TURN_MS: before more do, the event loop should look for other events. */
+  /** Handlers have run for TURN_MS: the event loop should look for other events before more run. */
   isOver = false;
   readonly #sent: { readonly accepted: number };
   readonly #time: () => number;
@@ -22,13 +22,13 @@ export class TurnClock {
   #lookedAtBytes = 0;
   #handled = 0;
 
-  /** `sent`: what the connection was given to send. `time`: milliseconds of a clock that never goes back. */
+  /** `sent`: the bytes that the connection was given to send. `time`: milliseconds of a clock that never goes back. */
   constructor(sent: { readonly accepted: number }, time: () => number = now) {
     this.#sent = sent;
     this.#time = time;
   }
 
-  /** The handling of a read begins, or goes on after the event loop has run. */
+  /** The handling of a read begins, or continues after the event loop has run. */
   begin(): void {
     this.#ms = 0;
     this.#lookedAt = this.#time();

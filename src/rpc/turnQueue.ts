@@ -1,21 +1,21 @@
-// Tasks that run when the current turn of the event loop ends, by one deferred call of the runtime for all connections
-// together. There are two such queues, which never run each other's tasks. One sends; it is also run at once when the
-// pool has no free slot. The other goes on with reading, which runs handlers.
+// Tasks that run at the end of the current turn of the event loop, by one deferred call of the runtime for all
+// connections together. There are two such queues, which never run each other's tasks. One sends; it also runs at once
+// when the pool has no free slot. The other continues reading, which runs handlers.
 
 export interface TurnTask {
   endOfTurn(): void;
-  /** `endOfTurn` threw: a bug in this package. It costs this task's connection, not the tasks behind it. */
+  /** `endOfTurn` threw, which is a bug in this package. It ends this task's connection; later tasks still run. */
   endOfTurnFailed(error: unknown): void;
 }
 
 /**
- * After so many ends of turns in a row without an event of the operating system, the next one waits until the event
- * loop has looked for some: a chain of promises (`for (;;) await client.send(body)`) would otherwise keep timers and
- * sockets from ever running.
+ * The most ends of turns in a row without an event of the operating system. The next one waits until the event loop has
+ * looked for events: a chain of promises (`for (;;) await client.send(body)`) would otherwise keep timers and sockets
+ * from ever running.
  */
 const TURNS_WITHOUT_EVENTS = 64;
 
-/** What a runtime offers to run something later. */
+/** The runtime's functions that run something later. */
 export interface Deferring {
   /** Runs `callback` when the current turn ends: after the promise reactions that are already due. */
   defer(callback: () => void): void;
@@ -31,7 +31,7 @@ export class TurnQueue {
     this.runNow();
   };
   #tasks: TurnTask[] = [];
-  /** The other array, to be filled next; missing while its tasks run. */
+  /** The other array, which is filled next; missing while its tasks run. */
   #spare: TurnTask[] | undefined = [];
   #turns = 0;
 
@@ -46,12 +46,12 @@ export class TurnQueue {
     else this.#runtime.defer(this.#run);
   }
 
-  /** An event of the operating system came: the event loop runs. */
+  /** An event of the operating system came, so the event loop runs. */
   eventSeen(): void {
     this.#turns = 0;
   }
 
-  /** Runs what is queued without waiting for the end of the turn. */
+  /** Runs the queued tasks without waiting for the end of the turn. */
   runNow(): void {
     const tasks = this.#tasks;
     // Tasks that are queued while tasks run have their own deferred call.

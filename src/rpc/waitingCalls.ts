@@ -1,5 +1,5 @@
-// Calls of a client none of whose endpoints is open. They belong to the client: whichever endpoint opens first takes
-// them. Nothing of a call is sent while it waits.
+// Calls of a client none of whose endpoints is open. They belong to the client: the endpoint that opens first takes
+// them. No byte of a call is sent while it waits.
 
 import { isSealwireError, SealwireError } from "../base/errors.ts";
 import { channels } from "../core/diagnostics.ts";
@@ -8,7 +8,7 @@ import { Deadline, timers } from "./timers.ts";
 
 class WaitingCall extends Deadline implements AbortWatcher {
   readonly promise: Promise<void>;
-  /** Not for any endpoint. */
+  /** The call waits for one endpoint, not for any. */
   readonly waitsForOne: boolean;
   readonly #timeoutMs: number;
   readonly #signal: AbortSignal | undefined;
@@ -34,7 +34,7 @@ class WaitingCall extends Deadline implements AbortWatcher {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    // First, since a signal that is not the runtime's may throw.
+    // First, because a signal that is not the runtime's may throw.
     if (signal !== undefined) watchSignal(signal, this);
     calls.add(this);
     if (timeoutMs > 0) timers.arm(this, timeoutMs);
@@ -48,7 +48,7 @@ class WaitingCall extends Deadline implements AbortWatcher {
     this.end(new SealwireError("ERR_ABORTED", "the request was aborted", { cause: signal.reason }));
   }
 
-  /** `error` undefined: an endpoint is open. */
+  /** `error` is undefined if an endpoint is open. */
   end(error: unknown): void {
     if (!this.#calls.delete(this)) return;
     this.#onEnd();
@@ -82,9 +82,9 @@ export class WaitingCalls {
    * Resolves when an endpoint is open.
    *
    * @param timeoutMs 0: no limit
-   * @param wake where given, the end of its wait in place of that of any endpoint
-   * @throws what a signal that is not the runtime's throws. Rejects: ERR_TOO_MANY_REQUESTS, ERR_BACKPRESSURE,
-   *   ERR_REQUEST_TIMEOUT, ERR_ABORTED, and what `rejectAll` is given.
+   * @param wake ends the wait in place of any endpoint that opens
+   * @throws the error of a signal that is not the runtime's. Rejects: ERR_TOO_MANY_REQUESTS, ERR_BACKPRESSURE,
+   *   ERR_REQUEST_TIMEOUT, ERR_ABORTED, and the error that `rejectAll` gets
    */
   wait(
     bytes: number,
@@ -116,12 +116,12 @@ export class WaitingCalls {
     return false;
   }
 
-  /** An endpoint is open: all that wait for any go on. */
+  /** An endpoint is open: all calls that wait for any endpoint continue. */
   resolveAny(): void {
     for (const call of [...this.#calls]) if (!call.waitsForOne) call.end(undefined);
   }
 
-  /** None could be opened. */
+  /** No endpoint could be opened. */
   rejectAny(error: unknown): void {
     for (const call of [...this.#calls]) if (!call.waitsForOne) call.end(error);
   }
@@ -137,7 +137,7 @@ function refused(error: SealwireError): Promise<never> {
   return Promise.reject(notBegun(error));
 }
 
-/** What has waited has never been sent. */
+/** A waiting call has never been sent. */
 function notBegun(error: unknown): unknown {
   if (!isSealwireError(error) || error.notBegun) return error;
   return new SealwireError(error.code, error.message, { cause: error.cause, notBegun: true });

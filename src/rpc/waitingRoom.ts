@@ -1,5 +1,5 @@
-// Messages and requests of the peer that have arrived and whose handlers have not begun (protocol v2). Requests wait in
-// one queue, one-way messages in another. The two take turns, so neither waits behind all of the other.
+// Messages and requests of the peer whose handlers have not begun (protocol v2). Requests wait in one queue, one-way
+// messages in another. The two take turns, so neither waits behind all of the other.
 
 import { wipeBefore } from "../protocol/bodies.ts";
 import { Line, Position } from "./line.ts";
@@ -8,7 +8,7 @@ import { PackedQueue } from "./packedQueue.ts";
 
 export class WaitingRoom {
   readonly #requests = new Line<IncomingMessage>();
-  /** One-way messages as they came; those that have a head as objects. */
+  /** One-way messages as bytes; those with a head as objects. */
   readonly oneWay = new PackedQueue<IncomingMessage>();
   #oneWayIsNext = false;
 
@@ -16,18 +16,18 @@ export class WaitingRoom {
     return this.#requests.length === 0 && this.oneWay.isEmpty;
   }
 
-  /** A request waits, before which no other must begin. */
+  /** A request waits, so no later request may begin. */
   get hasRequests(): boolean {
     return this.#requests.length > 0;
   }
 
-  /** A one-way message without a head, as a copy. Not `lent`: nobody else uses the memory that it came in. */
+  /** A one-way message without a head, as a copy. Not `lent`: no other code uses its memory. */
   addOneWay(bytes: Uint8Array, start: number, end: number, lent: boolean): void {
     this.oneWay.push(bytes, start, end);
     if (!lent) wipeBefore(bytes, end);
   }
 
-  /** `cost`: credit that goes back when it begins, or never will. */
+  /** `cost`: the credit that goes back when the message begins, or never will. */
   add(message: IncomingMessage, cost: number): void {
     message.waitingCost = cost;
     if (message.sequence === 0) {
@@ -39,8 +39,8 @@ export class WaitingRoom {
   }
 
   /**
-   * The next one to begin, with its cost as `waitingCost`; undefined: a one-way message, shown by `oneWay`. Only while
-   * the room is not empty.
+   * The next message to begin, with its cost as `waitingCost`; undefined: a one-way message, shown by `oneWay`. Only
+   * while the room is not empty.
    */
   take(): IncomingMessage | undefined {
     const request = this.#requests.first;
@@ -53,7 +53,7 @@ export class WaitingRoom {
     return request;
   }
 
-  /** A request won't begin. Returns its cost; 0 when it did not wait. */
+  /** A request won't begin. Returns its cost, or 0 if it did not wait. */
   remove(request: IncomingMessage): number {
     if (request.waiting === undefined) return 0;
     request.waiting.leave();
@@ -61,7 +61,7 @@ export class WaitingRoom {
     return request.waitingCost;
   }
 
-  /** None of them will begin: they are wiped. */
+  /** None of the messages will begin: they are wiped. */
   clear(): void {
     for (let request = this.#requests.first; request !== undefined; request = this.#requests.first) {
       this.remove(request);

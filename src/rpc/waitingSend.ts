@@ -1,14 +1,14 @@
-// A one-way message that waits for credit (protocol v2), and whose sender wants to know what becomes of it. Its wait is
-// limited, because a peer whose handlers are stuck still shows signs of life.
+// A one-way message that waits for credit (protocol v2), and whose sender awaits its outcome. Its wait is limited,
+// because a peer whose handlers are stuck still shows signs of life.
 
 import { SealwireError } from "../base/errors.ts";
 import type { Paid } from "./paidQueue.ts";
 import { Deadline, timers } from "./timers.ts";
 
 export interface WaitingSendEvents {
-  /** It was appended to what is being sent. Resolves when the kernel has it. */
+  /** The message was appended. Resolves when the kernel has it. */
   handedToKernel(): Promise<void>;
-  /** Its time is over: whoever waits behind it may go on. */
+  /** Its time is over: later messages may be sent before it. */
   onExpired(): void;
 }
 
@@ -17,7 +17,7 @@ export class WaitingSend extends Deadline implements Paid {
   body: Uint8Array;
   readonly request = undefined;
   readonly settling: Promise<void>;
-  /** Nothing of it is sent. */
+  /** No byte of it is sent. */
   expired = false;
   #resolve!: (result: Promise<void>) => void;
   #reject!: (error: SealwireError) => void;

@@ -1,6 +1,6 @@
-// The accepted sockets that wait: silent ones for their peer's first message, ready ones for a place. They stand in line
-// by age, in all and per address. How many may wait, and for how long, is limited; when there are too many, the oldest
-// silent one makes room, first the oldest of an address that has too many.
+// The accepted sockets that wait: silent ones for their peer's first message, ready ones for a place. They stand in
+// line by age, in all and per address. Their number and their time are limited. If there are too many, the oldest
+// silent one is closed, or first the oldest of an address that has too many.
 
 import { type AcceptedSocket, dueOf, leftMs } from "./acceptedSocket.ts";
 import type { AddressShare } from "./addressShare.ts";
@@ -26,11 +26,11 @@ export class WaitingSockets {
   constructor(limits: AdmissionLimits, refuse: (socket: AcceptedSocket) => void) {
     this.#limits = limits;
     this.#refuse = refuse;
-    // The listener and the sockets keep the process alive, or do not.
+    // The listener and the sockets decide whether the process stays alive, not these timers.
     for (const deadline of [this.#silence, this.#patience]) deadline.quiet = true;
   }
 
-  /** Sockets that sent no complete first message, or wait for a place. */
+  /** Sockets that wait for a place or have sent no complete first message. */
   get count(): number {
     return this.#silent.length + this.#ready.length;
   }
@@ -52,7 +52,7 @@ export class WaitingSockets {
     return true;
   }
 
-  /** A silent socket belongs to another address by now. False: that address has no room for it. */
+  /** A silent socket belongs to another address now. False: that address has no room for it. */
   move(socket: AcceptedSocket): boolean {
     const { share } = socket;
     if (this.#isFull(share) && !this.#makeRoom(share.silent)) return false;
@@ -72,7 +72,7 @@ export class WaitingSockets {
     else if (!this.#patience.armed) timers.arm(this.#patience, maxConnectionWaitMs);
   }
 
-  /** No timer runs any more. */
+  /** Stops all timers. */
   close(): void {
     for (const deadline of [this.#silence, this.#patience]) timers.cancel(deadline);
   }
@@ -81,7 +81,7 @@ export class WaitingSockets {
     return share.silent.length + share.ready.length >= this.#limits.maxWaitingSocketsPerAddress;
   }
 
-  /** Drops the oldest of these. False: there is none. */
+  /** Drops the oldest of these sockets. False: there is none. */
   #makeRoom(silent: Line<AcceptedSocket>): boolean {
     if (silent.first === undefined) return false;
     this.#dropSilent(silent.first);
@@ -94,7 +94,7 @@ export class WaitingSockets {
     socket.drop();
   }
 
-  /** Ends the stage of those that have been in it for too long, and comes back for the next one. */
+  /** Ends the stage of sockets that have been in it for too long, and returns for the next one. */
   #expire(line: Line<AcceptedSocket>, stageMs: number, deadline: CallbackDeadline): void {
     const now = performance.now();
     for (const socket of dueOf(line, stageMs, now)) {

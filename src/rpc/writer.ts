@@ -1,4 +1,4 @@
-// The one write that a connection has in flight, and the memory that belongs to the socket meanwhile.
+// The one write that a connection has in flight, and the memory that the socket owns meanwhile.
 
 import { detach } from "../core/detach.ts";
 import { releaseSlot } from "../core/slotPool.ts";
@@ -6,13 +6,13 @@ import { CallbackDeadline, timers } from "./timers.ts";
 import type { Transport } from "./transport.ts";
 
 export interface WriterEvents {
-  /** A write that took its time is complete: the next one may begin. */
+  /** A write that did not complete at once is complete: the next one may begin. */
   onIdle(): void;
   /** The peer took nothing for `writeTimeoutMs`. */
   onStall(): void;
 }
 
-/** So often within the write time-out it is looked at how much of a write is left. */
+/** How often within the write time-out the progress of a write is checked. */
 const CHECKS_PER_TIMEOUT = 4;
 
 export class Writer {
@@ -21,17 +21,17 @@ export class Writer {
   readonly #progressCheck: CallbackDeadline;
   #transport: Transport | undefined;
   #busy = false;
-  /** What the write holds: a pool slot (or 0), or memory of the runtime's. */
+  /** The memory of the write: a pool slot (or 0), or memory of the runtime. */
   #slot = 0;
   #piece: Uint8Array | undefined;
   #cost = 0;
-  /** What the kernel had not taken of it when that was last looked at, and since how many looks nothing has changed. */
+  /** The bytes that the kernel had not taken at the last check, and the number of checks without progress. */
   #leftBytes = 0;
   #checksWithoutProgress = 0;
   #closed = false;
   /** The costs of all complete writes. */
   writtenBytes = 0;
-  /** Bytes given to the socket. */
+  /** Bytes passed to the socket. */
   sentBytes = 0;
 
   /** `timeoutMs` 0: a write may take for ever. */
@@ -41,7 +41,7 @@ export class Writer {
     this.#progressCheck = new CallbackDeadline(() => this.#checkProgress());
   }
 
-  /** The socket to write to. */
+  /** Sets the socket to write to. */
   attach(transport: Transport): void {
     this.#transport = transport;
   }
@@ -63,7 +63,7 @@ export class Writer {
     this.#write(bytes, cost);
   }
 
-  /** Writes bytes that nobody else uses any more; they are freed when the socket has them. Only while `idle`. */
+  /** Writes bytes that no other code uses any more; they are freed when the socket has them. Only while `idle`. */
   writePiece(bytes: Uint8Array, cost: number): void {
     this.#requireIdle();
     this.#piece = bytes;
@@ -91,7 +91,7 @@ export class Writer {
     this.#busy = false;
   }
 
-  /** Otherwise the memory of the write in flight would never be free again. To write then is a bug in this package. */
+  /** Otherwise the memory of the write in flight would never be freed. A write while busy is a bug in this package. */
   #requireIdle(): void {
     if (!this.idle) throw new Error("a write that the writer is not idle for");
   }
@@ -108,7 +108,7 @@ export class Writer {
     }
   }
 
-  /** A peer that takes some of a write now and then is slow, not dead. */
+  /** A peer that takes some bytes of a write now and then is slow, not dead. */
   #checkProgress(): void {
     const leftBytes = this.#transport!.unwrittenBytes();
     if (leftBytes < this.#leftBytes) this.#checksWithoutProgress = 0;
