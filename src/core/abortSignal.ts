@@ -1,6 +1,6 @@
 // AbortSignals of any realm: jsdom, node:vm and polyfills have classes of their own, which `instanceof` does not know.
 
-/** What this package uses of a signal. */
+/** The members of a signal that this package uses. */
 export interface AbortSignalLike {
   readonly aborted: boolean;
   readonly reason?: unknown;
@@ -9,8 +9,8 @@ export interface AbortSignalLike {
 }
 
 /**
- * The AbortSignal of the program's own types, from the DOM library or @types/node; in a program with neither, what
- * this package uses of it. Published declarations name this one (scripts/buildDist.js).
+ * The AbortSignal of the program's own types, from the DOM library or @types/node. In a program with neither, it is the
+ * part of a signal that this package uses. Published declarations name this type (scripts/buildDist.js).
  */
 export type AbortSignal = typeof globalThis extends { AbortSignal: { prototype: infer Signal } }
   ? Signal

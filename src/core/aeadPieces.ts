@@ -12,20 +12,19 @@ import { createNativeCipher, createNativeDecipher } from "./nativeFrames.ts";
 import { KEYSTREAM, memory, STAGING } from "./wasmModule.ts";
 import { wipe } from "./wipe.ts";
 
-/** The first 128 bytes of STAGING are the keys', for a key and a nonce on their way. */
+/** The first 128 bytes of STAGING belong to the keys, for a key and a nonce in transit. */
 const TAG = STAGING + 128;
 const PIECE = STAGING + 1024;
 /**
- * Messages are sealed, given out and opened in pieces of at most this size: what is best written at once, and 1 KiB less
- * than 64 KiB, because Node's ciphers copy their output between two allocations that lie at the slow distance (copy.ts)
- * with 65,536 bytes: `update` of so many takes 46 to 53 µs, of 64,512 24 to 26 (Node 26, Zen 3). A multiple of 64, so
- * that no block of a cipher is split.
+ * Messages are sealed and opened in pieces of at most this size, which is a good size for a write. It is 1 KiB less
+ * than 64 KiB, because Node's ciphers copy their output slowly at 65,536 bytes: their two allocations then lie at the
+ * slow distance (copy.ts; docs/PERFORMANCE-LOG.md). It is a multiple of 64, so that no block of a cipher is split.
  */
 export const PIECE_BYTES = 64_512;
 
 /**
- * Bytes that are read twice must be the same both times: what another thread may write to is copied first. Otherwise
- * it could change a ciphertext between its authentication and its decryption.
+ * Bytes that are read twice must be the same both times, so memory that another thread may write to is copied first.
+ * Otherwise that thread could change a ciphertext between its authentication and its decryption.
  */
 export function stableCopy(bytes: Uint8Array): Uint8Array {
   return bytes.length > PIECE_BYTES && isShared(bytes) ? new Uint8Array(bytes) : bytes;
@@ -42,8 +41,8 @@ function begin(key: AeadKey, iv: Uint8Array, aad: Uint8Array): void {
 }
 
 /**
- * Ends a message and wipes what it left: its state, nonce, tag and piece (`pieceBytes` of it were used at most).
- * `keystreamBytes` of KEYSTREAM besides, for a message that something broke off: otherwise it wipes its own.
+ * Ends a message and wipes its state, nonce, tag and piece (at most `pieceBytes` of the piece were used). It also wipes
+ * `keystreamBytes` of KEYSTREAM, for a message that an error interrupted; a complete one wipes its own.
  */
 function end(key: AeadKey, pieceBytes: number, keystreamBytes: number): void {
   key.end();
@@ -65,13 +64,13 @@ function gather(parts: readonly Uint8Array[], from: number, length: number, addr
   }
 }
 
-/** Takes ciphertext. `owned`: the memory is the taker's to keep or to detach; otherwise it is valid during the call. */
+/** Takes ciphertext. `owned`: the taker may keep the memory or detach it; otherwise it is valid during the call. */
 export type TakeCiphertext = (ciphertext: Uint8Array, owned: boolean) => void;
 
 /**
- * Seals the concatenation of `parts`: gives the ciphertext, as long as the parts together, and then the 16-byte tag to
- * `take`, in pieces of at most PIECE_BYTES. Owned pieces end where a row of whole pieces does that begins `front`
- * bytes before the ciphertext. `iv`: 12 bytes, never used before with this key.
+ * Seals the concatenation of `parts`: passes the ciphertext, as long as the parts together, and then the 16-byte tag to
+ * `take`, in pieces of at most PIECE_BYTES. Owned pieces end at the borders of whole pieces, counted from `front` bytes
+ * before the ciphertext. `iv`: 12 bytes, never used before with this key.
  */
 export function sealPieces(
   key: AeadKey,
@@ -149,9 +148,9 @@ export function sealMessage(
 }
 
 /**
- * Opens the concatenation of `sealed` (ciphertext ‖ tag): returns the plaintext, or null when it is too short or does
- * not authenticate, in which case no plaintext was written anywhere that lives on. The plaintext lies in `into` where
- * that is given (long enough), otherwise in new memory; `sealed` is only read.
+ * Opens the concatenation of `sealed` (ciphertext ‖ tag). Returns the plaintext, or null if it is too short or does not
+ * authenticate; then no plaintext is left in memory. The plaintext is in `into` if that is given (long enough),
+ * otherwise in new memory; `sealed` is only read.
  */
 export function openMessage(
   key: AeadKey,
@@ -182,7 +181,7 @@ export function openMessage(
     const plaintext = into === undefined ? new Uint8Array(total) : viewOf(into, 0, total);
     for (let from = 0; from < total; from += PIECE_BYTES) {
       const length = Math.min(PIECE_BYTES, total - from);
-      // A message of one piece is still there from the hashing.
+      // A message of one piece is still in place from the hashing.
       if (total > PIECE_BYTES) gather(sealed, from, length, PIECE);
       key.crypt(chosen, PIECE, length);
       plaintext.set(memory.subarray(PIECE, PIECE + length), from);

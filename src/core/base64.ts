@@ -33,8 +33,8 @@ function characterOf(value: number): number {
 }
 
 /**
- * The bytes of a text in either alphabet, without padding; undefined for any other character, for a length that no
- * bytes have, and where unused bits at the end are not zero, so that every value has one text.
+ * The bytes of a text in either alphabet, without padding. Undefined for any other character, for a length that no
+ * bytes have, and if unused bits at the end are not zero; so every value has one text.
  */
 export function decodeBase64(text: string): OwnBytes | undefined {
   const { length } = text;
@@ -44,7 +44,7 @@ export function decodeBase64(text: string): OwnBytes | undefined {
   let bits = 0;
   let held = 0;
   for (let i = 0, at = 0; i < length; i++) {
-    // Above the range of the comparisons nothing is in an alphabet: "~" isn't, either.
+    // Codes above the range of the comparisons are replaced by "~", which is in neither alphabet.
     const code = text.charCodeAt(i);
     const value = sextetOf(code < 128 ? code : 126);
     bad |= value;

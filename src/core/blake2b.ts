@@ -27,8 +27,8 @@ const OUT = STAGING + 512;
 const INPUT = STAGING + 1024;
 const INPUT_BYTES = STAGING_BYTES - 1024;
 
-// Views of exactly these lengths: an array that another thread makes longer meanwhile does not fit, and nothing
-// beside is overwritten.
+// Views of exactly these lengths. If another thread makes an argument longer meanwhile, it does not fit, and no other
+// memory is overwritten.
 const keyArgument = memory.subarray(KEY, OUT);
 const inputArgument = memory.subarray(INPUT, INPUT + INPUT_BYTES);
 
@@ -55,7 +55,7 @@ function absorb(input: Uint8Array): void {
   }
 }
 
-/** Wipes everything of STAGING that a call with this much input can have touched. */
+/** Wipes every byte of STAGING that a call with this much input can have touched. */
 function wipeStaging(inputLength: number): void {
   memory.fill(0, STAGING, INPUT + Math.min(inputLength, INPUT_BYTES));
 }
@@ -69,7 +69,7 @@ function wipeStaging(inputLength: number): void {
  */
 export function blake2b(input: Uint8Array, options: Blake2bOptions = {}): OwnBytes {
   const { key, length } = resolve(options);
-  // After the options, whose getters could transfer it away.
+  // After the options, because their getters could transfer it away.
   requireBytes("input", input);
   const inputLength = input.length;
   try {
@@ -89,8 +89,8 @@ export function blake2b(input: Uint8Array, options: Blake2bOptions = {}): OwnByt
 }
 
 /**
- * BLAKE2b piece by piece. The state lives in JavaScript memory (208 bytes) and visits the core during a
- * call, so any number may be open at a time.
+ * BLAKE2b piece by piece. The state is in JavaScript memory (208 bytes) and in the core only during a call, so any
+ * number of hashes may be unfinished at a time.
  */
 export class Blake2b {
   #state: Uint8Array | undefined;

@@ -1,4 +1,4 @@
-// Built-in modules of the runtime, without an import statement: that would fail where a module is missing.
+// Built-in modules of the runtime, without an import statement, which would fail if a module is missing.
 
 /**
  * A module of Node, Bun or Deno, or undefined. getBuiltinModule is in Node from 20.16, Bun and Deno.

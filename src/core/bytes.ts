@@ -1,4 +1,4 @@
-// Byte arrays: which values count as bytes, whatever realm they come from, and integers inside them.
+// Byte arrays: which values count as bytes, from any realm, and integers in them.
 
 import { invalidArgument } from "../base/errors.ts";
 import { unfilledMemory } from "./unfilledMemory.ts";
@@ -10,23 +10,23 @@ import { unfilledMemory } from "./unfilledMemory.ts";
 export type OwnBytes = ReturnType<Uint8ArrayConstructor["of"]>;
 
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
-/** Reads what kind of typed array a value is from its internal slot (ECMA-262); undefined for whatever is none. */
+/** Reads the kind of a typed array from its internal slot (ECMA-262); undefined for any other value. */
 const kindOf = Object.getOwnPropertyDescriptor(typedArray, Symbol.toStringTag)!.get!;
 const { at } = Uint8Array.prototype;
 
 /**
- * Whether a value is a Uint8Array (a Buffer is one), also of another realm: node:vm and the test environments
- * built on it have a Uint8Array of their own, which `instanceof` does not know. Never throws; says nothing about
- * whether its memory is still there.
+ * Whether a value is a Uint8Array (a Buffer is one), also of another realm: node:vm and test environments built on it
+ * have a Uint8Array of their own, which `instanceof` does not know. Never throws. It does not tell whether the memory
+ * was transferred away.
  */
 export function isBytes(value: unknown): value is Uint8Array {
   return kindOf.call(value) === "Uint8Array";
 }
 
-/** The same, and its memory is there. Costs what `instanceof` does, unless the array is empty or of another realm. */
+/** The same, and the memory is there. As fast as `instanceof`, unless the array is empty or of another realm. */
 function isUsable(value: unknown): value is Uint8Array {
   try {
-    // A detached array looks like an empty one, but every method of it throws. So does `length` of an impostor, and
+    // A detached array looks like an empty one, but all its methods throw. So do `length` of an impostor and
     // `instanceof` of a revoked proxy.
     return (
       (value instanceof Uint8Array || isBytes(value)) && (value.length > 0 || at.call(value, 0) === undefined)
@@ -37,12 +37,12 @@ function isUsable(value: unknown): value is Uint8Array {
 }
 
 /**
- * The one check of bytes that a caller passes in. Allocates nothing.
+ * The one check of bytes that a caller passes. Allocates nothing.
  *
- * @param name what the error calls the argument
- * @param expected completes "must be …" where more than the type is asked for
+ * @param name the name of the argument in the error
+ * @param expected completes "must be …" if more than the type is required
  * @throws SealwireError ERR_INVALID_ARGUMENT for anything but a Uint8Array of any realm, and for one whose memory
- *   was transferred away (detached) or that its resizable buffer has become too short for
+ *   was transferred away (detached) or whose resizable buffer has become too short
  */
 export function requireBytes(
   name: string,
@@ -77,8 +77,8 @@ export function requireBytesUpTo(name: string, value: unknown, longest: number):
 }
 
 /**
- * Bytes [start, end) as a plain Uint8Array. Unlike `subarray` it runs no constructor of a subclass, which is
- * somebody else's code.
+ * Bytes [start, end) as a plain Uint8Array. Unlike `subarray` it runs no constructor of a subclass, which may be other
+ * code.
  */
 export function viewOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
@@ -87,8 +87,8 @@ export function viewOf(bytes: Uint8Array, start: number, end: number): Uint8Arra
 const byteLengthOf = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "byteLength")!.get!;
 
 /**
- * Whether another thread may write to these bytes meanwhile. Asks for the buffer, which engines make only then for
- * a short array: not for hot paths.
+ * Whether another thread may write to these bytes meanwhile. It reads `buffer`, which engines create at that moment for
+ * a short array, so it is not for hot paths.
  */
 export function isShared(bytes: Uint8Array): boolean {
   try {
@@ -112,7 +112,7 @@ export function writeU32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 3] = value;
 }
 
-/** How long all parts together are. */
+/** The length of all parts together. */
 export function totalLength(parts: readonly Uint8Array[]): number {
   let total = 0;
   for (const part of parts) total += part.length;

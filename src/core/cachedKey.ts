@@ -1,6 +1,6 @@
-// One AES-256-GCM key as its owner sees it: the 32 bytes, and what is expanded from them while there is room for it.
-// Linear memory holds KEY_ENTRIES expanded keys, and at most LIVE_CIPHERS objects of the runtime's AES are alive. A key
-// that was not used for a while loses both, and is expanded again when it is next used.
+// One AES-256-GCM key, as its owner uses it: the 32 bytes, and their expansions while there is room for them. Linear
+// memory holds KEY_ENTRIES expanded keys, and at most LIVE_CIPHERS objects of the runtime's AES are alive. A key that
+// was not used for a while loses both, and is expanded again at its next use.
 
 import { SealwireError } from "../base/errors.ts";
 import { ClockCache, type EntryOwner } from "./clockCache.ts";
@@ -10,18 +10,18 @@ import { secretBytes, wipe } from "./wipe.ts";
 
 export const AES_KEY_BYTES = 32;
 
-/** Objects of the runtime's AES that may live at once: each costs about a kilobyte outside of our memory. */
+/** The most objects of the runtime's AES at once: each costs about a kilobyte outside of this package's memory. */
 export const LIVE_CIPHERS = 1024;
 
 const expansions = new ClockCache(KEY_ENTRIES);
 const ciphers = new ClockCache(LIVE_CIPHERS);
 
-/** How many expanded keys there are now; for tests. */
+/** The number of expanded keys now; for tests. */
 export function expandedKeys(): number {
   return expansions.inUse;
 }
 
-/** How many cipher objects of the runtime are alive; for tests. */
+/** The number of cipher objects of the runtime that are alive; for tests. */
 export function liveCiphers(): number {
   return ciphers.inUse;
 }
@@ -55,7 +55,7 @@ export class CachedKey {
   }
 
   /**
-   * Address of the expanded key, valid until another key's is asked for.
+   * Address of the expanded key, valid until another key's address is requested.
    *
    * @throws SealwireError ERR_CLOSED after destroy(), as do the next two
    */
@@ -91,7 +91,7 @@ export class CachedKey {
     return this.#key;
   }
 
-  /** Replaces the key by another (32 bytes, copied) and forgets all that came of the old one. */
+  /** Replaces the key by another (32 bytes, copied) and drops everything that was expanded from the old one. */
   replace(key: Uint8Array): void {
     this.#requireAlive();
     this.#forget();

@@ -28,11 +28,11 @@ export interface ChaCha20Poly1305 {
    * @param nonce 12 bytes
    * @param sealed ciphertext ‖ 16-byte tag; only read
    * @returns the plaintext, in memory of its own
-   * @throws SealwireError ERR_DECRYPT when it does not authenticate, whatever the cause, also when it is
-   *   shorter than a tag; ERR_INVALID_ARGUMENT; ERR_CLOSED after destroy()
+   * @throws SealwireError ERR_DECRYPT if it does not authenticate, whatever the cause, or is shorter than a tag;
+   *   ERR_INVALID_ARGUMENT; ERR_CLOSED after destroy()
    */
   open(nonce: Uint8Array, sealed: Uint8Array, aad?: Uint8Array): Uint8Array;
-  /** Wipes the key and all that was expanded from it. Idempotent. */
+  /** Wipes the key and everything that was expanded from it. Idempotent. */
   destroy(): void;
 }
 
@@ -41,10 +41,10 @@ const EMPTY = new Uint8Array(0);
 const MAX_TEXT_BYTES = 2 ** 38 - 64;
 const ENGINES: readonly unknown[] = ["auto", "wasm", "native"];
 
-/** What does the work: everything in the module, the runtime's own, or the faster of these by size. */
+/** The code that computes: the module, the runtime, or the faster one by size. */
 export type ChaChaEngine = Exclude<Engine, "keystream">;
 
-/** @throws SealwireError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED for an engine that this cipher does not have in this runtime */
+/** @throws SealwireError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED for an engine that this cipher lacks in this runtime */
 export function checkChaChaEngine(engine: unknown): asserts engine is ChaChaEngine {
   if (!ENGINES.includes(engine)) throw invalidArgument("engine", '"auto", "wasm" or "native"');
   requireChaChaEngine(engine as ChaChaEngine);
@@ -93,8 +93,8 @@ class ChaCha implements ChaCha20Poly1305 {
  * ChaCha20-Poly1305 under one key.
  *
  * @param key 32 bytes, copied
- * @param engine what does the work: "auto" (default), "wasm" or "native"
- * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED for an engine that this runtime does not have
+ * @param engine the code that computes: "auto" (default), "wasm" or "native"
+ * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED for an engine that this runtime lacks
  */
 export function chacha20poly1305(key: Uint8Array, engine: ChaChaEngine = "auto"): ChaCha20Poly1305 {
   requireBytesOf("key", key, AEAD_KEY_BYTES);

@@ -1,5 +1,5 @@
-// One direction of a connection under ChaCha20-Poly1305: the module does whole batches, the runtime's own frame by frame
-// where that is faster (tuning.ts). The nonce is Noise's (section 12.3): 32 zero bits ‖ u64le n.
+// One direction of a connection under ChaCha20-Poly1305. The module processes whole batches, or the runtime processes
+// frame by frame where that is faster (tuning.ts). The nonce is Noise's (section 12.3): 32 zero bits ‖ u64le n.
 
 import { ChaChaKey } from "./chaChaKey.ts";
 import type { Engine } from "./engine.ts";
@@ -40,7 +40,7 @@ export class ChaChaFrameCipher extends FrameCipher {
     return opened;
   }
 
-  /** `bytes` counts what lies beside the text, too. */
+  /** `bytes` includes the bytes beside the text. */
   protected override engineFor(bytes: number, count: number): Engine {
     return this.key.engineFor(this.engine, (bytes - FRAME_OVERHEAD_BYTES * count) / count);
   }

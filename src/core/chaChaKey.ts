@@ -1,5 +1,5 @@
-// A ChaCha20-Poly1305 key. Nothing is expanded from it: the module takes its 32 bytes, which lie in linear memory for the
-// time of a call.
+// A ChaCha20-Poly1305 key. Nothing is expanded from it: the module takes its 32 bytes, which are in linear memory
+// during a call.
 
 import { SealwireError } from "../base/errors.ts";
 import { AEAD_KEY_BYTES, type AeadKey } from "./aeadKey.ts";
@@ -23,9 +23,9 @@ export class ChaChaKey implements AeadKey {
   }
 
   /**
-   * The 32 bytes themselves. Not a copy.
+   * The 32 bytes themselves, not a copy.
    *
-   * @throws SealwireError ERR_CLOSED after destroy(), as do all that use the key
+   * @throws SealwireError ERR_CLOSED after destroy(), as all uses of the key do
    */
   get bytes(): Uint8Array {
     // Otherwise a wiped key would encrypt under 32 zeros.

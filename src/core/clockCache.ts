@@ -2,9 +2,9 @@
 // while loses it and is told so; it takes another when it next needs one. Replacement is "second chance" (clock): near
 // to least recently used, for one byte written per use.
 
-/** Something that can live without its entry. */
+/** An object that works without its entry. */
 export interface EntryOwner {
-  /** The entry goes to another owner. What it held is this one's to wipe. */
+  /** The entry goes to another owner. This owner has to wipe its content. */
   evicted(entry: number): void;
 }
 
@@ -14,12 +14,12 @@ export class ClockCache {
   readonly #free: number[] = [];
   #hand = 0;
 
-  /** @param count how many entries there are, numbered from 0 */
+  /** @param count the number of entries, numbered from 0 */
   constructor(count: number) {
     this.#used = new Uint8Array(count);
   }
 
-  /** An entry for `owner`, taken from another owner when none is free. */
+  /** An entry for `owner`, taken from another owner if none is free. */
   take(owner: EntryOwner): number {
     let entry = this.#free.pop();
     if (entry === undefined) {

@@ -3,7 +3,7 @@
 
 import { builtinModule } from "./builtin.ts";
 
-/** The part of a channel that is used here. */
+/** The members of a channel that this package uses. */
 interface Channel {
   readonly hasSubscribers: boolean;
   publish(message: object): void;
@@ -20,7 +20,7 @@ const found = builtinModule("node:diagnostics_channel") as ChannelModule | undef
 const silent: Channel = { hasSubscribers: false, publish: () => {} };
 const channel = (name: string): Channel => found?.channel(name) ?? silent;
 
-/** Every channel. What each tells is in docs/GUIDE.md; the members of a message stay, and more may come. */
+/** Every channel. docs/GUIDE.md describes their messages; members of a message stay, and a version may add more. */
 export const channels = {
   connectionOpen: channel("sealwire.connection.open"),
   connectionClosed: channel("sealwire.connection.closed"),
@@ -46,7 +46,10 @@ const asyncEnds = ofRequests("asyncEnd");
 const errors = ofRequests("error");
 const requests = found?.tracingChannel?.(REQUESTS);
 
-/** Whether anybody traces requests. Not asked of the TracingChannel, whose `hasSubscribers` is undefined in Bun. */
+/**
+ * Whether a subscriber traces requests. The TracingChannel is not asked, because its `hasSubscribers` is undefined in
+ * Bun.
+ */
 export function tracesRequests(): boolean {
   return (
     starts.hasSubscribers ||
@@ -57,7 +60,7 @@ export function tracesRequests(): boolean {
   );
 }
 
-/** Runs a request; its start, its end and its outcome (`result` or `error` of the context) are published. */
+/** Runs a request and publishes its start, its end and its outcome (`result` or `error` of the context). */
 export function traceRequest<T>(body: () => Promise<T>, context: object): Promise<T> {
   return requests === undefined ? body() : requests.tracePromise(body, context);
 }

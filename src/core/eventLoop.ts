@@ -1,6 +1,6 @@
-// The event loop's functions as they were when this file was loaded. A test library that replaces the global ones with
-// fakes (Sinon, Jest, @std/testing) then fakes its own time and not the library's, whose deadlines would never fire.
-// Code that needs the time, a later turn or a context of its own imports it from this file.
+// The event loop's functions as they were when this file was loaded. A test library that replaces the global functions
+// with fakes (Sinon, Jest, @std/testing) then fakes the time of the test, but not the time of this library, whose
+// deadlines would never fire. Code that needs the time, a later turn or a context of its own imports it from this file.
 
 import { runtimeName } from "./runtimeName.ts";
 
@@ -17,19 +17,20 @@ const originalNextTick = globalThis.process?.nextTick?.bind(globalThis.process);
 
 /**
  * Runs `callback` in the asynchronous context (AsyncLocalStorage) in which the library was loaded, which normally is
- * none. Without it, a socket or timer that is made within a request of the application keeps that request's context
- * for as long as it lives, and every handler that it ever calls would run in it.
+ * none. Otherwise a socket or timer that is made within a request of the application would keep that request's context
+ * for its whole life, and every handler that it calls would run in that context.
  */
 export const outOfContext: <T>(callback: () => T) => T = findOutOfContext();
 
-/** The part of node:async_hooks that is used here. */
+/** The members of node:async_hooks that this package uses. */
 interface AsyncHooks {
   readonly AsyncResource: new (type: string) => { runInAsyncScope<T>(callback: () => T): T };
 }
 
 function findOutOfContext(): <T>(callback: () => T) => T {
   try {
-    // Not imported, as in core/runtimeAes.ts. AsyncResource costs 20–40 ns per call in Node and Bun, a snapshot 180.
+    // Not imported, as in core/runtimeAes.ts. AsyncResource is faster per call than a snapshot
+    // (docs/PERFORMANCE-LOG.md).
     const hooks = globalThis.process?.getBuiltinModule?.("node:async_hooks") as AsyncHooks | undefined;
     if (hooks === undefined) return (callback) => callback();
     const outside = new hooks.AsyncResource("sealwire");
@@ -39,12 +40,12 @@ function findOutOfContext(): <T>(callback: () => T) => T {
   }
 }
 
-/** A timer that keeps the process alive until it has fired or was stopped. Belongs to no caller's context. */
+/** A timer that keeps the process alive until it has fired or was stopped. It runs in no caller's context. */
 export function startTimer(callback: () => void, ms: number): RuntimeTimer {
   return outOfContext(() => originalSetTimeout(callback, ms));
 }
 
-/** The part of Deno that lets a timer, there a number, keep the process alive or not. */
+/** Deno's functions that decide whether a timer, which is a number there, keeps the process alive. */
 interface DenoTimers {
   refTimer(timer: number): void;
   unrefTimer(timer: number): void;
@@ -66,14 +67,14 @@ export function stopTimer(timer: RuntimeTimer): void {
   originalClearTimeout(timer as ReturnType<typeof setTimeout>);
 }
 
-/** Runs `callback` once this call has returned to the event loop or an `await`. Belongs to no caller's context. */
+/** Runs `callback` once this call has returned to the event loop or an `await`. It runs in no caller's context. */
 export function runSoon(callback: () => void): void {
   outOfContext(() => originalQueueMicrotask(callback));
 }
 
 /**
- * Runs `callback` at the end of the turn: in Node and Bun before the promise reactions that follow, in Deno among
- * them. Belongs to no caller's context.
+ * Runs `callback` at the end of the turn: in Node and Bun before the promise reactions that follow, in Deno among them.
+ * It runs in no caller's context.
  */
 export const runAtEndOfTurn: (callback: () => void) => void =
   runtimeName === "deno" || originalNextTick === undefined
@@ -81,8 +82,8 @@ export const runAtEndOfTurn: (callback: () => void) => void =
     : (callback) => outOfContext(() => originalNextTick(callback));
 
 /**
- * A promise reaction runs in the context in which it was registered, so those of one endless loop run in this one:
- * in Deno that costs a fifth of what `outOfContext` does, and turns end often.
+ * A promise reaction runs in the context in which it was registered, so the reactions of one endless loop run in this
+ * context. In Deno that costs a fifth of `outOfContext`, and turns end often.
  */
 function endOfTurnByPromise(): (callback: () => void) => void {
   let waiting: (() => void)[] = [];
@@ -93,14 +94,14 @@ function endOfTurnByPromise(): (callback: () => void) => void {
   };
   const runAll = async (): Promise<void> => {
     for (;;) {
-      // Also with more to do: promise reactions that are due come first.
+      // Even if more callbacks wait: promise reactions that are due come first.
       await (waiting.length === 0 ? new Promise<void>(sleeping) : undefined);
       [running, waiting] = [waiting, running];
       for (const callback of running) {
         try {
           callback();
         } catch (error) {
-          // Reported as the runtime reports it for a microtask; the others run.
+          // Reported as the runtime reports an error of a microtask; the other callbacks run.
           originalQueueMicrotask(() => {
             throw error;
           });

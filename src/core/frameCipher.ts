@@ -1,8 +1,8 @@
 // One direction of a connection: an AEAD with a counter as its nonce. Whole batches of frames are sealed and opened in
-// place, in linear memory. Each cipher has its class, which does the batches (gcmFrameCipher.ts, chaChaFrameCipher.ts);
-// here is what they have in common: frames through the runtime's cipher, and frames that are too long for a batch.
+// place, in linear memory. Each cipher has a class for its batches (gcmFrameCipher.ts, chaChaFrameCipher.ts). This file
+// has their common code: frames through the runtime's cipher, and frames that are too long for a batch.
 //
-// The layers above check what comes from outside. This class checks counters only.
+// The layers above check input from outside. This class checks counters only.
 
 import { AEAD_KEY_BYTES, type AeadKey } from "./aeadKey.ts";
 import { openMessage, sealMessage, sealPieces } from "./aeadPieces.ts";
@@ -27,28 +27,28 @@ export abstract class FrameCipher extends NonceCounter {
   }
 
   /**
-   * Seals the `count` frames that fill linear memory [start, end), in place. A frame is u32be length ‖ text
-   * ‖ 16 bytes for the tag; the length, already written, counts text and tag.
+   * Seals the `count` frames that fill linear memory [start, end), in place. A frame is u32be length ‖ text ‖ 16 bytes
+   * for the tag. The length is written already, and counts text and tag.
    *
    * @throws SealwireError ERR_COUNTER_EXHAUSTED, before anything is touched
    */
   abstract sealFrames(start: number, end: number, count: number): void;
 
   /**
-   * Opens the `count` frames that fill linear memory [start, end), in place. Returns how many opened: a
-   * smaller number means that the next one did not authenticate; that one and those after it are as they
-   * were. The counter advances by what is returned.
+   * Opens the `count` frames that fill linear memory [start, end), in place. Returns the number of opened frames. If it
+   * is smaller than `count`, the next frame did not authenticate; that frame and the later ones are unchanged. The
+   * counter advances by the returned number.
    *
    * @throws SealwireError ERR_COUNTER_EXHAUSTED, before anything is touched
    */
   abstract openFrames(start: number, end: number, count: number): number;
 
-  /** Who does a batch of `count` frames that fill `bytes` bytes; never "auto". */
+  /** The engine for a batch of `count` frames that fill `bytes` bytes; never "auto". */
   protected abstract engineFor(bytes: number, count: number): Engine;
 
   /**
-   * Whether `openFrames` would take the runtime's cipher for `count` frames that fill `bytes` bytes. It gives plaintext
-   * in memory of its own: whoever wants it there takes `openFrame` and spares two copies.
+   * Whether `openFrames` would use the runtime's cipher for `count` frames that fill `bytes` bytes. That cipher gives
+   * plaintext in memory of its own, so a caller that wants such memory uses `openFrame` and saves two copies.
    */
   opensNatively(bytes: number, count: number): boolean {
     return this.engineFor(bytes, count) === "native";
@@ -56,7 +56,7 @@ export abstract class FrameCipher extends NonceCounter {
 
   /**
    * Opens the frame at address `frame` with the runtime's cipher. Returns the plaintext in memory of its own, or
-   * undefined when it does not authenticate; then the counter stays. The frame itself is not changed.
+   * undefined if it does not authenticate; then the counter stays. The frame itself is not changed.
    *
    * @throws SealwireError ERR_COUNTER_EXHAUSTED
    */
@@ -68,16 +68,16 @@ export abstract class FrameCipher extends NonceCounter {
   }
 
   /**
-   * Seals one frame of header ‖ body, both in JavaScript memory, of any size. Gives the frame, length prefix included,
-   * to `give` in pieces to be written one after the other, each in memory of its own, as soon as it is sealed. `give`
-   * must not use this cipher.
+   * Seals one frame of header ‖ body, both in JavaScript memory, of any size. Passes the frame, length prefix included,
+   * to `give` in pieces to be written one after the other. Each piece has memory of its own, and is passed as soon as
+   * it is sealed. `give` must not use this cipher.
    *
    * @throws SealwireError ERR_COUNTER_EXHAUSTED
    */
   sealPieces(header: Uint8Array, body: Uint8Array, give: (piece: Uint8Array) => void): void {
     this.requireCounters(1);
     const iv = this.currentIv();
-    // Before the first piece is out: should `give` throw, its counter is used all the same.
+    // Before the first piece is passed on: if `give` throws, its counter is used all the same.
     this.advance(1);
     const writer = new PieceWriter(header.length + body.length + TAG_BYTES, give);
     sealPieces(this.key, this.engine, iv, EMPTY, [header, body], LENGTH_BYTES, (ciphertext, owned) =>
@@ -87,8 +87,8 @@ export abstract class FrameCipher extends NonceCounter {
 
   /**
    * Opens ciphertext ‖ tag in JavaScript memory, in pieces, without length prefix. Returns the plaintext, in `into` if
-   * that is given (long enough) or in memory of its own, or null when it does not authenticate; then the counter stays
-   * and `into` holds zeros or what it held.
+   * that is given (long enough) or in memory of its own. Returns null if it does not authenticate; then the counter
+   * stays, and `into` holds zeros or its old content.
    *
    * @throws SealwireError ERR_COUNTER_EXHAUSTED
    */
@@ -107,7 +107,7 @@ export abstract class FrameCipher extends NonceCounter {
     wipe(sealed);
   }
 
-  /** Wipes the key and all that was expanded from it. Idempotent; every later use throws ERR_CLOSED. */
+  /** Wipes the key and everything that was expanded from it. Idempotent; every later use throws ERR_CLOSED. */
   destroy(): void {
     this.key.destroy();
   }
@@ -120,7 +120,10 @@ export abstract class FrameCipher extends NonceCounter {
     }
   }
 
-  /** Opens them so, up to the first that does not authenticate; returns how many. */
+  /**
+   * Opens frames one by one in the same way, up to the first that does not authenticate; returns the number of opened
+   * frames.
+   */
   protected openNatively(start: number, end: number): number {
     let opened = 0;
     for (let frame = start; frame < end; opened++) {

@@ -22,16 +22,16 @@ export interface Aes256Gcm {
    */
   seal(nonce: Uint8Array, plaintext: Uint8Array, aad?: Uint8Array): Uint8Array;
   /**
-   * Checks and decrypts what `seal` gave.
+   * Verifies, then decrypts.
    *
    * @param nonce 12 bytes
    * @param sealed ciphertext ‖ 16-byte tag; only read
    * @returns the plaintext, in memory of its own
-   * @throws SealwireError ERR_DECRYPT when it does not authenticate, whatever the cause, also when it is
-   *   shorter than a tag; ERR_INVALID_ARGUMENT; ERR_CLOSED after destroy()
+   * @throws SealwireError ERR_DECRYPT if it does not authenticate, whatever the cause, or is shorter than a tag;
+   *   ERR_INVALID_ARGUMENT; ERR_CLOSED after destroy()
    */
   open(nonce: Uint8Array, sealed: Uint8Array, aad?: Uint8Array): Uint8Array;
-  /** Wipes the key and all that was expanded from it. Idempotent. */
+  /** Wipes the key and everything that was expanded from it. Idempotent. */
   destroy(): void;
 }
 
@@ -83,8 +83,8 @@ class Gcm implements Aes256Gcm {
  * AES-256-GCM under one key.
  *
  * @param key 32 bytes, copied
- * @param engine what does the work: "auto" (default), or one engine by name, see engine.ts
- * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED for an engine that this runtime does not have
+ * @param engine the code that computes: "auto" (default), or one engine by name, see engine.ts
+ * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED for an engine that this runtime lacks
  */
 export function aes256gcm(key: Uint8Array, engine: Engine = "auto"): Aes256Gcm {
   requireBytesOf("key", key, AES_KEY_BYTES);

@@ -43,7 +43,8 @@ export class GcmFrameCipher extends FrameCipher {
           const stop = stoppedAt();
           const frames = framesPrepared();
           if (frames === 0) {
-            // A frame that the keystream region can't serve: the module does it, and what follows, piece by piece.
+            // The keystream region is too small for this frame: the module processes it and the later ones, piece by
+            // piece.
             core.sealFrames(entry, this.layout, this.counterHigh, this.counterLow, start, end);
             this.advance(count);
             return;
@@ -121,7 +122,7 @@ export class GcmFrameCipher extends FrameCipher {
     return text + 16 * count >= thresholds.keystreamFromBytes ? "keystream" : "wasm";
   }
 
-  /** Where keystream for a batch of one frame lies ready, or 0. */
+  /** The address of keystream that was made ahead for a batch of one frame, or 0. */
   #keystreamAhead(start: number, end: number, count: number): number {
     if (this.engine !== "auto") return 0;
     const length = end - start - FRAME_OVERHEAD_BYTES;
@@ -132,7 +133,7 @@ export class GcmFrameCipher extends FrameCipher {
     return this.#ahead.take(this.key, this.layout, this.counterHigh, this.counterLow, length);
   }
 
-  /** Has the runtime make the keystream of as many frames from `start` as fit; returns the expanded key. */
+  /** Lets the runtime make the keystream of as many frames from `start` as fit; returns the expanded key. */
   #prepare(start: number, end: number): number {
     const aes = this.key.runtimeAes();
     const bytes = core.writeCounters(this.layout, this.counterHigh, this.counterLow, start, end);

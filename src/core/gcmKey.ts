@@ -9,7 +9,7 @@ import { core, KEYSTREAM, memory, STAGING } from "./wasmModule.ts";
 
 export class GcmKey extends CachedKey implements AeadKey {
   readonly native = "aes-256-gcm";
-  /** The expansion that the message in pieces uses from `begin` to `end`. */
+  /** The expansion that a message in pieces uses from `begin` to `end`. */
   #entry = 0;
 
   engineFor(engine: Engine, bytes: number): Engine {
@@ -20,7 +20,7 @@ export class GcmKey extends CachedKey implements AeadKey {
   }
 
   begin(iv: Uint8Array): void {
-    // First, because expanding a key passes through the same bytes.
+    // First, because expanding a key uses the same bytes.
     this.#entry = this.expanded();
     memory.set(iv, STAGING);
     core.streamBegin(this.#entry, STAGING);

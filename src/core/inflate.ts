@@ -6,7 +6,7 @@ import type { OwnBytes } from "./bytes.ts";
 
 /** Base lengths and extra bits of the length codes 257–285 (section 3.2.5). */
 const LENGTH_EXTRA = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
-/** The order in which the lengths of the code length codes come (section 3.2.7). */
+/** The order of the lengths of the code length codes (section 3.2.7). */
 const CODE_LENGTH_ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 const LONGEST_CODE_BITS = 15;
 const END_OF_BLOCK = 256;
@@ -26,7 +26,7 @@ function basesOf(first: number, codes: number, extraOf: (code: number) => number
 const lengthBases = basesOf(3, 28, (code) => LENGTH_EXTRA[code]!).concat(258);
 const distanceBases = basesOf(1, 30, distanceExtra);
 
-/** A Huffman code (section 3.2.2): how many codes have each length, and the symbols in the order of their codes. */
+/** A Huffman code (section 3.2.2): the number of codes of each length, and the symbols in the order of their codes. */
 class Huffman {
   readonly counts = new Uint16Array(LONGEST_CODE_BITS + 1);
   readonly symbols: Uint16Array;
@@ -165,10 +165,10 @@ function fixedCodes(): [Huffman, Huffman] {
 }
 
 /**
- * What a raw DEFLATE stream holds.
+ * The content of a raw DEFLATE stream.
  *
- * @param outputBytes how many bytes that are; they are allocated at once
- * @throws RangeError when the stream is malformed, or holds another number of bytes
+ * @param outputBytes the length of the content, which is allocated at once
+ * @throws RangeError if the stream is malformed, or has content of another length
  */
 export function inflateRaw(input: Uint8Array, outputBytes: number): OwnBytes {
   return new Inflater(input, outputBytes).run();

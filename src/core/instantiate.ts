@@ -6,12 +6,12 @@ import { buildId } from "./wasmBinary.ts";
 import { plainModuleBytes, relaxedModuleBytes } from "./wasmBytes.ts";
 
 /**
- * A WebAssembly.Module. Not declared by that name: it comes with TypeScript's DOM library, which a program for
- * Node, Bun or Deno need not have.
+ * A WebAssembly.Module. That name is not used here, because it comes with TypeScript's DOM library, which a program for
+ * Node, Bun or Deno may lack.
  */
 export type CompiledModule = object;
 
-/** The custom section of both builds that says which sources they were made from (scripts/buildWasm.js). */
+/** The custom section of both builds that identifies their sources (scripts/buildWasm.js). */
 const BUILD_SECTION = "sealwire";
 
 /** A module that a caller compiled beforehand (see `usePrecompiledModule`). */
@@ -20,12 +20,12 @@ let instance: WebAssembly.Instance | undefined;
 let chosenBuild: "plain" | "relaxed" | "precompiled" = "plain";
 
 /**
- * Use a module compiled elsewhere (for example in another thread, from `sealwire/sealwire.wasm`) instead of
- * compiling the inlined one. Must be called before the first use of the core.
+ * Uses a module that was compiled elsewhere (for example in another thread, from `sealwire/sealwire.wasm`) instead of
+ * compiling the inlined one. Call it before the first use of the core.
  *
  * @param module a WebAssembly.Module, also of another realm, of this very version of the package
- * @throws SealwireError ERR_INVALID_ARGUMENT when it is something else or the core already runs; ERR_UNSUPPORTED
- *   where there is no WebAssembly
+ * @throws SealwireError ERR_INVALID_ARGUMENT if it is anything else, or the core already runs; ERR_UNSUPPORTED
+ *   without WebAssembly
  */
 export function usePrecompiledModule(module: CompiledModule): void {
   requireWebAssembly();
@@ -40,9 +40,9 @@ export function usePrecompiledModule(module: CompiledModule): void {
 }
 
 /**
- * Which build runs in this process: relaxed SIMD where the runtime validates it, else plain SIMD.
+ * The build that runs in this process: relaxed SIMD if the runtime validates it, otherwise plain SIMD.
  *
- * @throws SealwireError ERR_UNSUPPORTED where none can run
+ * @throws SealwireError ERR_UNSUPPORTED if neither can run
  */
 export function wasmBuild(): "plain" | "relaxed" | "precompiled" {
   wasmInstance();
@@ -52,7 +52,7 @@ export function wasmBuild(): "plain" | "relaxed" | "precompiled" {
 /**
  * The module instance, created at first use.
  *
- * @throws SealwireError ERR_UNSUPPORTED where the runtime has no WebAssembly SIMD, or does not let it run
+ * @throws SealwireError ERR_UNSUPPORTED if the runtime lacks WebAssembly SIMD, or does not let it run
  * @internal
  */
 export function wasmInstance(): WebAssembly.Instance {
@@ -81,18 +81,21 @@ function compile(): WebAssembly.Module {
       chosenBuild = build;
       return module;
     } catch (error) {
-      // Asked only now, because compiling validates, too: what is valid was forbidden.
+      // Validated only now, because compiling validates, too. A valid module that did not compile was forbidden.
       if (WebAssembly.validate(bytes)) throw error;
     }
   }
   throw new SealwireError("ERR_UNSUPPORTED", "sealwire needs a runtime with WebAssembly SIMD (128-bit)");
 }
 
-/** Whether this is a module, of any realm, that was built together with this file. Another would run, but wrongly. */
+/**
+ * Whether this is a module, of any realm, that was built together with this file. Another one would run and give wrong
+ * results.
+ */
 function isOurs(module: unknown): module is WebAssembly.Module {
   let sections: ArrayBuffer[];
   try {
-    // Throws for whatever is no module.
+    // Throws for anything but a module.
     sections = WebAssembly.Module.customSections(module as WebAssembly.Module, BUILD_SECTION);
   } catch {
     return false;

@@ -1,10 +1,10 @@
 // Keystream for the next frames of one direction, made before the frames exist. A call of the runtime's AES has a fixed
-// cost, which this shares among messages that come one at a time.
+// cost, and this shares that cost among messages that come one at a time.
 //
 // Only a connection that sends or receives STREAK single messages in a row gets it, and at most AHEAD_ENTRIES
-// directions have it at once: the one that has not used it for longest loses it. Waiting keystream is as secret as the
-// key beside it. The keystream of each frame is given out once. After that, its counter lies behind `#nextLow` for
-// good, so a counter that is set back never meets used or wiped keystream.
+// directions have it at once. A further direction takes the entry that was unused for the longest time. Waiting
+// keystream is as secret as the key beside it. The keystream of each frame is given out once. After that, its counter
+// lies behind `#nextLow` for good, so a counter that is set back never meets used or wiped keystream.
 
 import type { CachedKey } from "./cachedKey.ts";
 import { ClockCache, type EntryOwner } from "./clockCache.ts";
@@ -12,17 +12,17 @@ import { nodeCrypto } from "./runtimeAes.ts";
 import { AHEAD, AHEAD_ENTRIES, AHEAD_ENTRY_BYTES, core, memory } from "./wasmModule.ts";
 
 /**
- * Single messages in a row before keystream is made ahead: in a stream of batches it would be wasted. Doubled,
- * up to the maximum, each time that less than MIN_FRAMES of what was made were of use.
+ * Single messages in a row before keystream is made ahead; in a stream of batches it would be wasted. The number
+ * doubles, up to the maximum, each time that fewer than MIN_FRAMES frames used their keystream.
  */
 const STREAK = 4;
 const MAX_STREAK = 256;
-/** Below this many frames per call it gains nothing. */
+/** Below this many frames per call keystream ahead gains nothing. */
 const MIN_FRAMES = 3;
 
 const entries = new ClockCache(AHEAD_ENTRIES);
 
-/** How many directions hold keystream now; for tests. */
+/** The number of directions that hold keystream now; for tests. */
 export function directionsAhead(): number {
   return entries.inUse;
 }
@@ -30,16 +30,16 @@ export function directionsAhead(): number {
 export class KeystreamAhead {
   #entry = -1;
   #address = 0;
-  /** Blocks per frame, the one for the tag included. */
+  /** Blocks per frame, including the one for the tag. */
   #blocks = 0;
-  /** Frames [#nextLow, #endLow) of counter #high are there; the first one at #next. */
+  /** Frames [#nextLow, #endLow) of counter #high have keystream; that of the first one is at #next. */
   #high = 0;
   #nextLow = 0;
   #endLow = 0;
   #next = 0;
   #streak = 0;
   #neededStreak = STREAK;
-  /** Frames taken of what was made last; MIN_FRAMES where that says nothing. */
+  /** The number of frames that used the last keystream; MIN_FRAMES if it does not count. */
   #taken = MIN_FRAMES;
   /** The most blocks that a frame needed since keystream was last made. */
   #largest = 0;
@@ -51,15 +51,15 @@ export class KeystreamAhead {
     },
   };
 
-  /** A frame of another kind came: what is there stays, but no more is made for now. */
+  /** A frame of another kind came: the keystream stays, but no more is made for now. */
   pause(): void {
     this.#streak = 0;
     this.#largest = 0;
   }
 
   /**
-   * The address of keystream for the frame with this counter and `length` bytes of text, to be used and wiped
-   * right away, or 0 when there is none.
+   * The address of keystream for the frame with this counter and `length` bytes of text, or 0. It must be used and
+   * wiped at once.
    */
   take(key: CachedKey, layout: 0 | 1, high: number, low: number, length: number): number {
     const blocks = ((length + 15) >>> 4) + 1;
@@ -77,7 +77,7 @@ export class KeystreamAhead {
     return found;
   }
 
-  /** Wipes what is there and gives the entry back. */
+  /** Wipes the keystream and releases the entry. */
   drop(): void {
     if (this.#entry < 0) return;
     this.#wipe();
@@ -105,9 +105,9 @@ export class KeystreamAhead {
     if (this.#taken > MIN_FRAMES) this.#neededStreak = STREAK;
     const blocks = this.#largest;
     const frames = Math.floor(AHEAD_ENTRY_BYTES / (16 * blocks));
-    // Near the end of a half counter the plain way will do.
+    // Near the end of a half counter, keystream is not made ahead.
     if (nodeCrypto === undefined || frames < MIN_FRAMES || low + frames > 0xffffffff) return false;
-    // First, because a destroyed key throws here, and would leave the entry to nobody.
+    // First, because a destroyed key throws here, and the entry would be lost.
     const aes = key.runtimeAes();
     if (this.#entry >= 0) {
       this.#wipe();
@@ -124,7 +124,7 @@ export class KeystreamAhead {
     this.#endLow = low + frames;
     this.#next = this.#address;
     this.#taken = 0;
-    // The next refill is for the sizes that come from now on.
+    // The next refill counts sizes from now on.
     this.#largest = 0;
     return true;
   }

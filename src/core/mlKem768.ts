@@ -23,7 +23,7 @@ export interface MlKem768KeyPair {
   decapsulationKey: OwnBytes;
 }
 
-/** What encapsulation gives: a shared secret, and the ciphertext for the other side. */
+/** The result of an encapsulation: a shared secret, and the ciphertext for the other side. */
 export interface MlKem768Encapsulation {
   /** 32 secret bytes. */
   sharedSecret: OwnBytes;
@@ -31,7 +31,7 @@ export interface MlKem768Encapsulation {
   ciphertext: OwnBytes;
 }
 
-// Arguments and results in STAGING, each with room for the few bytes that the module reads or writes beyond.
+// Arguments and results in STAGING, each with padding for the few bytes that the module reads or writes beyond it.
 const ENCAPSULATION_KEY = STAGING;
 const DECAPSULATION_KEY = STAGING + 0x600;
 const CIPHERTEXT = STAGING + 0x1000;
@@ -54,7 +54,7 @@ function writeRandom(given: Uint8Array | undefined, length: number): void {
   fresh.fill(0);
 }
 
-/** Runs `step` and wipes the arguments and results, whatever its end. */
+/** Runs `step` and wipes the arguments and results, however it ends. */
 function wiped<T>(step: () => T): T {
   try {
     return step();
@@ -122,14 +122,14 @@ export function mlKem768EncapsulateInternal(
 }
 
 /**
- * The shared secret of a ciphertext (ML-KEM.Decaps, section 7.3). One that was not made for this key, or was changed,
- * gives 32 other bytes that only this key's owner can compute, not an error (implicit rejection): whoever goes on with
- * them finds out.
+ * The shared secret of a ciphertext (ML-KEM.Decaps, section 7.3). A ciphertext that was changed or not made for this
+ * key gives 32 other bytes, which only this key's owner can compute, instead of an error (implicit rejection). The
+ * mistake shows when they are used.
  *
  * @param decapsulationKey 2,400 bytes, from `mlKem768KeyPair`
  * @param ciphertext 1,088 bytes
  * @returns 32 bytes in memory of their own
- * @throws SealwireError ERR_INVALID_ARGUMENT, also when the decapsulation key fails the hash check of section 7.3
+ * @throws SealwireError ERR_INVALID_ARGUMENT, also if the decapsulation key fails the hash check of section 7.3
  */
 export function mlKem768Decapsulate(decapsulationKey: Uint8Array, ciphertext: Uint8Array): OwnBytes {
   requireBytesOf("decapsulationKey", decapsulationKey, MLKEM768_DECAPSULATION_KEY_BYTES);

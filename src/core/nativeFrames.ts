@@ -13,8 +13,8 @@ import { wipe } from "./wipe.ts";
 const options = { authTagLength: TAG_BYTES };
 
 /**
- * The runtime's cipher for one message, to seal it. The types of node:crypto tell the ciphers apart by name; what is used
- * here they have in common.
+ * The runtime's cipher to seal one message. The types of node:crypto distinguish the ciphers by name; this file uses
+ * only their common members.
  *
  * @internal
  */
@@ -23,7 +23,7 @@ export function createNativeCipher(key: AeadKey, iv: Uint8Array): NodeCrypto.Cip
 }
 
 /**
- * The same to open it.
+ * The same to open a message.
  *
  * @internal
  */
@@ -46,7 +46,7 @@ export function sealFrameNatively(key: AeadKey, iv: Uint8Array, frame: number): 
   return text + length + TAG_BYTES;
 }
 
-/** Opens a frame in place. Returns the address of the next one, or 0 when this one does not authenticate. */
+/** Opens a frame in place. Returns the address of the next one, or 0 if this one does not authenticate. */
 export function openFrameNatively(key: AeadKey, iv: Uint8Array, frame: number): number {
   const plaintext = decryptFrameNatively(key, iv, frame);
   if (plaintext === undefined) return 0;
@@ -57,8 +57,8 @@ export function openFrameNatively(key: AeadKey, iv: Uint8Array, frame: number): 
 }
 
 /**
- * A frame's text in memory of its own, or undefined, with nothing left, when it does not authenticate. The frame itself
- * is not changed.
+ * A frame's text in memory of its own, or undefined, with nothing left in memory, if it does not authenticate. The
+ * frame itself is not changed.
  */
 export function decryptFrameNatively(key: AeadKey, iv: Uint8Array, frame: number): Uint8Array | undefined {
   const text = frame + LENGTH_BYTES;

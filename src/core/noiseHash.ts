@@ -24,10 +24,10 @@ const [firstKey, secondKey, thirdKey] = outputs.map((output) => output.subarray(
   Uint8Array,
 ];
 
-/** Exactly as long as what is allowed there: what does not fit is refused, and nothing beside is overwritten. */
+/** Exactly as long as the longest allowed argument. A longer one is refused, and no other memory is overwritten. */
 const dataArgument = memory.subarray(DATA, DATA + MAX_MIX_BYTES);
 
-/** Runs one computation over STAGING and wipes what lay there, whatever happens. */
+/** Runs one computation over STAGING and wipes its bytes, whatever happens. */
 function overStaging(data: Uint8Array, compute: (dataLength: number) => void): void {
   const { length } = data;
   try {

@@ -4,9 +4,9 @@ import { SealwireError } from "../base/errors.ts";
 import { writeU32 } from "./bytes.ts";
 
 /**
- * Where the 64-bit counter stands in the 12-byte IV: "counter-first" is protocol v1 (u64be counter ‖
- * 00000000), "counter-last" Noise with AESGCM (00000000 ‖ u64be n, section 12.4), "counter-last-le" Noise with
- * ChaChaPoly (00000000 ‖ u64le n, section 12.3).
+ * The place of the 64-bit counter in the 12-byte IV: "counter-first" is protocol v1 (u64be counter ‖ 00000000),
+ * "counter-last" Noise with AESGCM (00000000 ‖ u64be n, section 12.4), "counter-last-le" Noise with ChaChaPoly
+ * (00000000 ‖ u64le n, section 12.3).
  */
 export type NonceLayout = "counter-first" | "counter-last" | "counter-last-le";
 

@@ -9,7 +9,7 @@ import { LENGTH_BYTES } from "./frameLayout.ts";
 
 export class PieceWriter {
   readonly #give: (piece: Uint8Array) => void;
-  /** Bytes of the frame that were not given out. */
+  /** Bytes of the frame that were not passed on. */
   #left: number;
   #piece: Uint8Array;
   /** How far the piece is filled. */
@@ -23,11 +23,11 @@ export class PieceWriter {
     writeU32(this.#piece, 0, length);
   }
 
-  /** The next ciphertext. `owned`: it has memory to itself, which is this writer's to give out or to free. */
+  /** The next ciphertext. `owned`: it has memory to itself, which this writer may pass on or free. */
   append(ciphertext: Uint8Array, owned: boolean): void {
     for (let from = 0; from < ciphertext.length; ) {
       if (this.#at === 0) {
-        // A whole piece already, and nothing was left to fill: it goes out uncopied.
+        // A whole piece, and the current piece is empty: it is passed on without a copy.
         if (owned && ciphertext.length === PIECE_BYTES) return this.#next(ciphertext);
         this.#piece = this.#newPiece();
       }

@@ -6,15 +6,15 @@ import { nodeCrypto } from "./runtimeAes.ts";
 import { secretBytes, secretCopy, wipe } from "./wipe.ts";
 
 /**
- * Bun keeps a copy of what it gives where that is short (up to 256 bytes of a store of 2 KiB), and Deno keeps the last
- * 256 bytes. A longer draw goes past the one and overwrites the other.
+ * Bun keeps a copy of short results (up to 256 bytes of a store of 2 KiB), and Deno keeps the last 256 bytes. A longer
+ * draw bypasses Bun's store and overwrites Deno's copy.
  */
 const PASSED_BYTES = 1_024;
 
 /**
  * `length` random bytes, at most 64,512, of which the runtime keeps no copy.
  *
- * @throws SealwireError ERR_UNSUPPORTED where there is no source: nothing weaker is ever taken
+ * @throws SealwireError ERR_UNSUPPORTED without a source; a weaker one is never used
  */
 export function randomBytes(length: number): OwnBytes {
   const drawn = secretBytes(length + PASSED_BYTES);

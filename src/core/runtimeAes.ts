@@ -24,9 +24,9 @@ function createAes(crypto: typeof NodeCrypto, key: Uint8Array): Cipher {
 }
 
 /**
- * Deno appends the input of every call to what the last call left over, which costs a copy. Whole blocks leave nothing
- * over, so this switches the copy off (docs/PERFORMANCE-LOG.md). The switch is not documented: where it is missing, or
- * where it changes the result, nothing is switched.
+ * Deno appends the input of every call to the rest of the last call, which costs a copy. Whole blocks leave no rest, so
+ * this switches the copy off (docs/PERFORMANCE-LOG.md). The switch is not documented. If it is missing, or changes the
+ * result, it is not used.
  */
 function withoutBlockCache(cipher: Cipher): Cipher {
   const internals = cipher as { _needsBlockCache?: boolean };
@@ -50,12 +50,12 @@ function blockCacheIsNeedless(crypto: typeof NodeCrypto): boolean {
 const skipsBlockCache =
   runtimeName === "deno" && nodeCrypto !== undefined && blockCacheIsNeedless(nodeCrypto);
 
-/** The runtime's AES-256, one block at a time: one object per key makes the keystream of a whole batch in one call. */
+/** The runtime's AES-256, one block at a time. One object per key makes the keystream of a whole batch in one call. */
 export class RuntimeAes {
   readonly #cipher: Cipher;
 
   /**
-   * @param key 32 bytes, not kept here
+   * @param key 32 bytes, not stored here
    * @internal
    */
   constructor(crypto: typeof NodeCrypto, key: Uint8Array) {
@@ -70,7 +70,7 @@ export class RuntimeAes {
     wipeAndDetach(encrypted);
   }
 
-  /** Ends the cipher: the runtimes free, and with it wipe, the expanded key. */
+  /** Ends the cipher: the runtimes free the expanded key and thereby wipe it. */
   destroy(): void {
     this.#cipher.final();
   }

@@ -8,7 +8,7 @@ import { nodeCrypto } from "./runtimeAes.ts";
 
 let found: boolean | undefined;
 
-/** Asked by making one, once. */
+/** Found out by making a cipher, once. */
 export function hasNativeChaCha(): boolean {
   found ??= findNative();
   return found;
@@ -30,7 +30,7 @@ function findNative(): boolean {
   }
 }
 
-/** @throws SealwireError ERR_UNSUPPORTED for an engine that this cipher does not have in this runtime */
+/** @throws SealwireError ERR_UNSUPPORTED for an engine that this cipher lacks in this runtime */
 export function requireChaChaEngine(engine: Engine): void {
   if (engine === "keystream") {
     throw new SealwireError("ERR_UNSUPPORTED", 'engine "keystream" is one of AES-256-GCM only');

@@ -1,4 +1,4 @@
-/** Which runtime this is, as far as tuning goes. */
+/** The runtime, as far as tuning depends on it. */
 export type RuntimeName = "node" | "bun" | "deno" | "other";
 
 export const runtimeName: RuntimeName = detectRuntime();

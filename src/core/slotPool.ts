@@ -3,17 +3,17 @@
 
 import { memory, POOL, POOL_SLOT_BYTES, POOL_SLOTS } from "./wasmModule.ts";
 
-/** A slot that the pool never gives out: for what is sealed in one call and copied out again. */
+/** A slot that the pool never gives out, for frames that are sealed in one call and copied out again. */
 export const SEALING_SLOT = POOL + (POOL_SLOTS - 1) * POOL_SLOT_BYTES;
 const COUNT = POOL_SLOTS - 1;
 
-/** Free slots, last released first, so that few pages of the pool are ever touched. */
+/** Free slots; the last released one is used first, so that few pages of the pool are ever touched. */
 const free = new Uint16Array(COUNT);
 for (let i = 0; i < COUNT; i++) free[i] = COUNT - 1 - i;
 const taken = new Uint8Array(COUNT);
 let freeCount = COUNT;
 
-/** The address of a slot that is now the caller's, or 0 when all are taken. Allocates nothing. */
+/** The address of a slot that the caller now owns, or 0 if all are in use. Allocates nothing. */
 export function acquireSlot(): number {
   if (freeCount === 0) return 0;
   const slot = free[--freeCount]!;
@@ -22,8 +22,8 @@ export function acquireSlot(): number {
 }
 
 /**
- * Gives a slot back. `wipeBytes` bytes from its start are zeroed first: the part that holds plaintext.
- * Releasing a slot that is not taken is a bug in this package and throws.
+ * Releases a slot. `wipeBytes` bytes from its start, the part with plaintext, are zeroed first. Releasing a free slot
+ * is a bug in this package and throws.
  */
 export function releaseSlot(address: number, wipeBytes = 0): void {
   const slot = (address - POOL) / POOL_SLOT_BYTES;
@@ -33,12 +33,12 @@ export function releaseSlot(address: number, wipeBytes = 0): void {
   free[freeCount++] = slot;
 }
 
-/** True when so few slots are left that none should be held for long. */
+/** True if so few slots are free that none should be held for long. */
 export function slotsAreScarce(): boolean {
   return freeCount < COUNT >>> 2;
 }
 
-/** Slots that somebody owns now. Tests hold this to zero once everything is closed. */
+/** The number of slots in use. Tests require zero once everything is closed. */
 export function slotsInUse(): number {
   return COUNT - freeCount;
 }

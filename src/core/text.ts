@@ -5,29 +5,29 @@ const encoder = typeof TextEncoder === "function" ? new TextEncoder() : undefine
 const decoder = typeof TextDecoder === "function" ? new TextDecoder() : undefined;
 const strictDecoder =
   typeof TextDecoder === "function" ? new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }) : undefined;
-/** Bun and Deno are faster with it than with the strict one. */
+/** In Bun and Deno this decoder is faster than the strict one. */
 const markedDecoder =
   typeof TextDecoder === "function" ? new TextDecoder("utf-8", { ignoreBOM: true }) : undefined;
-/** Stands for what is no character. */
+/** Replaces bytes that are no character. */
 const REPLACEMENT = 0xfffd;
 const REPLACEMENT_CHARACTER = "\ufffd";
 const BYTE_ORDER_MARK = "\ufeff";
 
-/** A text's bytes, in memory of their own; U+FFFD stands for half a surrogate pair. */
+/** A text's bytes, in memory of their own; U+FFFD replaces half of a surrogate pair. */
 export function encodeText(text: string): Uint8Array {
   return encoder === undefined ? encodeByHand(text) : encoder.encode(text);
 }
 
-/** The text of bytes, without a byte order mark; U+FFFD stands for what is not UTF-8. */
+/** The text of bytes, without a byte order mark; U+FFFD replaces bytes that are not UTF-8. */
 export function decodeText(bytes: Uint8Array): string {
   return decoder === undefined ? decodeByHand(bytes) : decoder.decode(bytes);
 }
 
-/** The text of bytes, with a byte order mark where one is there; undefined where they are not UTF-8. */
+/** The text of bytes, including a byte order mark; undefined if they are not UTF-8. */
 export function decodeStrictText(bytes: Uint8Array): string | undefined {
   if (strictDecoder === undefined || markedDecoder === undefined) return decodeStrictByHand(bytes);
   const text = markedDecoder.decode(bytes);
-  // Either it stands for what is not UTF-8, or it was sent.
+  // The character may be a replacement, or may have been sent.
   if (!text.includes(REPLACEMENT_CHARACTER)) return text;
   try {
     return strictDecoder.decode(bytes);
@@ -40,7 +40,7 @@ export function decodeStrictText(bytes: Uint8Array): string | undefined {
 export function decodeStrictByHand(bytes: Uint8Array): string | undefined {
   const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
   const text = (marked ? BYTE_ORDER_MARK : "") + decodeByHand(bytes);
-  // Whatever was replaced is longer or another byte when written again.
+  // A replaced byte gives other bytes when the text is written again.
   const again = encodeByHand(text);
   return again.length === bytes.length && again.every((byte, i) => byte === bytes[i]) ? text : undefined;
 }
@@ -72,10 +72,10 @@ function continuation(bits: number): number {
   return 0x80 | (bits & 0x3f);
 }
 
-/** How many bytes follow this first one, and the range of the second; undefined for what begins nothing. */
+/** The number of bytes after this first one, and the range of the second; undefined if no sequence begins with it. */
 function sequenceOf(first: number): { more: number; low: number; high: number } | undefined {
   if (first >= 0xc2 && first <= 0xdf) return { more: 1, low: 0x80, high: 0xbf };
-  // Not what a shorter sequence says, no halves of surrogate pairs, nothing above U+10FFFF.
+  // Excludes overlong forms, halves of surrogate pairs, and values above U+10FFFF.
   if (first >= 0xe0 && first <= 0xef) {
     return { more: 2, low: first === 0xe0 ? 0xa0 : 0x80, high: first === 0xed ? 0x9f : 0xbf };
   }
@@ -85,7 +85,7 @@ function sequenceOf(first: number): { more: number; low: number; high: number } 
   return undefined;
 }
 
-/** `decodeText` without TextDecoder; for tests. One U+FFFD stands for each longest part that begins a sequence. */
+/** `decodeText` without TextDecoder; for tests. One U+FFFD replaces each longest beginning of a sequence. */
 export function decodeByHand(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.length; ) {

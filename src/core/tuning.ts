@@ -7,11 +7,11 @@ import { type RuntimeName, runtimeName } from "./runtimeName.ts";
 export interface EngineThresholds {
   /** From this many bytes of keystream in one batch the runtime's AES makes it, in one call. */
   keystreamFromBytes: number;
-  /** From this mean length of text on, each frame of a batch goes through the runtime's GCM by itself. */
+  /** From this mean length of text on, the runtime's GCM processes each frame of a batch by itself. */
   nativeFromBytes: number;
   /** The same for one message in JavaScript memory, where native GCM needs fewer copies. */
   nativeMessageFromBytes: number;
-  /** ChaCha20-Poly1305: from this many bytes of text on, mean or of one message, the runtime's does it, where it has it. */
+  /** ChaCha20-Poly1305: from this many bytes of text on, mean or of one message, the runtime computes it if it can. */
   chaChaNativeFromBytes: number;
   /** Frames that come one at a time and are shorter than this get keystream made ahead (keystreamAhead.ts). */
   aheadBelowBytes: number;
@@ -50,5 +50,5 @@ export const engineThresholds: Record<RuntimeName, EngineThresholds> = {
   },
 };
 
-/** Those of this runtime. */
+/** The thresholds of this runtime. */
 export const thresholds = engineThresholds[runtimeName];

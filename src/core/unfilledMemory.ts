@@ -1,5 +1,5 @@
-// Allocates memory that is written before anybody reads it. `new ArrayBuffer` fills memory with zeros first, which costs
-// more than the copy that follows.
+// Allocates memory that is written before it is read. `new ArrayBuffer` fills memory with zeros first, which costs more
+// than the copy that follows.
 
 import { builtinModule } from "./builtin.ts";
 
@@ -7,12 +7,12 @@ interface BufferModule {
   readonly Buffer: { allocUnsafeSlow(bytes: number): Uint8Array };
 }
 
-/** Below it the runtimes are as fast with zeros. */
+/** Below this length, memory with zeros is as fast. */
 const LEAST_BYTES = 4_096;
 
 const found = builtinModule("node:buffer") as BufferModule | undefined;
 
-/** An ArrayBuffer of this length whose content is whatever was there before: the caller overwrites all of it. */
+/** An ArrayBuffer of this length with arbitrary content: the caller overwrites all of it. */
 export function unfilledMemory(bytes: number): ArrayBuffer {
   if (bytes >= LEAST_BYTES && found !== undefined) {
     const { buffer } = found.Buffer.allocUnsafeSlow(bytes);

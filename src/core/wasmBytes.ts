@@ -1,5 +1,5 @@
-// The two builds of the crypto core as bytes, from what scripts/buildWasm.js inlined: the plain one deflated, the
-// relaxed one as the difference to it (format: scripts/moduleDelta.js).
+// The two builds of the crypto core as bytes, from the inlined text of scripts/buildWasm.js: the plain one deflated,
+// the relaxed one as the difference to it (format: scripts/moduleDelta.js).
 
 import { decodeBase64 } from "./base64.ts";
 import { builtinModule } from "./builtin.ts";
@@ -7,15 +7,15 @@ import type { OwnBytes } from "./bytes.ts";
 import { inflateRaw } from "./inflate.ts";
 import { deltaBytes, deltaDeflated, plainBytes, plainDeflated, relaxedBytes } from "./wasmBinary.ts";
 
-/** What is used here of node:buffer and node:zlib. */
+/** The members of node:buffer and node:zlib that this package uses. */
 interface RuntimeDecoders {
   readonly Buffer?: { from(text: string, encoding: "base64"): Uint8Array };
   readonly inflateRawSync?: (deflated: Uint8Array) => Uint8Array;
 }
 
 /**
- * The runtime's own decoder of base64 and its zlib where it has them: what they decode here is no secret, and ours, which
- * runs only once and so without the compiler's help, took most of an import (docs/PERFORMANCE-LOG.md).
+ * The runtime's own decoder of base64 and its zlib, if it has them. The data are not secret. This package's decoders
+ * run only once, so no compiler optimizes them, and they took most of an import (docs/PERFORMANCE-LOG.md).
  */
 function inflated(deflated: string, length: number): OwnBytes {
   const { Buffer } = (builtinModule("node:buffer") ?? {}) as RuntimeDecoders;

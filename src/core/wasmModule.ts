@@ -11,9 +11,9 @@ import { wasmInstance } from "./instantiate.ts";
 export interface CurveExports {
   /** out (32) = X25519(scalar, u); returns 0 when the result is all zero. */
   x25519(out: number, scalar: number, u: number): number;
-  /** 1 where the ladder with fused multiply-add is used, 0 where the one that is right everywhere. */
+  /** 1 if the ladder with fused multiply-add is used, 0 for the one that is right everywhere. */
   x25519Fused(): number;
-  /** For tests: 0 as if the self-test for fused multiply-add had failed, 1 runs it again. */
+  /** For tests: 0 acts as if the self-test for fused multiply-add had failed, 1 runs it again. */
   x25519AllowFused(allowed: number): void;
   /** out (32) = X25519(scalar, 9). */
   x25519Base(out: number, scalar: number): void;
@@ -48,11 +48,11 @@ export interface GcmExports {
   keySetup(entry: number, key: number): void;
   /** Seals the frames in [start, end) in place. */
   sealFrames(entry: number, layout: number, high: number, low: number, start: number, end: number): void;
-  /** Opens frames in place up to the first that does not authenticate; returns how many. */
+  /** Opens frames in place up to the first that does not authenticate; returns the number of opened frames. */
   openFrames(entry: number, layout: number, high: number, low: number, start: number, end: number): number;
   /**
-   * Writes the counter blocks of the frames in [start, end) to KEYSTREAM as far as they fit and returns the
-   * bytes written; GCM_RESULTS then holds where it stopped and the number of frames.
+   * Writes the counter blocks of the frames in [start, end) to KEYSTREAM as far as they fit, and returns the bytes
+   * written. GCM_RESULTS then holds the address where it stopped and the number of frames.
    */
   writeCounters(layout: number, high: number, low: number, start: number, end: number): number;
   /** Writes counter blocks 1 to `blocks` of `frames` frames to `out`, whatever their lengths will be. */
@@ -64,7 +64,7 @@ export interface GcmExports {
     blocks: number,
     out: number,
   ): void;
-  /** sealFrames and openFrames with the keystream that now lies at `keystream`, which is wiped. */
+  /** sealFrames and openFrames with the keystream at `keystream`, which is wiped. */
   sealPrepared(entry: number, start: number, end: number, keystream: number): void;
   openPrepared(entry: number, start: number, end: number, keystream: number): number;
   /** One message in pieces. `iv`: 12 bytes, followed by 4 that are read but do not matter. */
@@ -86,9 +86,9 @@ export interface GcmExports {
 export interface ChaChaExports {
   /** Seals the frames in [start, end) in place. */
   chachaSealFrames(key: number, high: number, low: number, start: number, end: number): void;
-  /** Opens frames in place up to the first that does not authenticate; returns how many. */
+  /** Opens frames in place up to the first that does not authenticate; returns the number of opened frames. */
   chachaOpenFrames(key: number, high: number, low: number, start: number, end: number): number;
-  /** One message in pieces; behind the key lies its nonce, 12 bytes. */
+  /** One message in pieces; its 12-byte nonce follows the key. */
   chachaBegin(key: number): void;
   chachaHash(ptr: number, length: number): void;
   chachaCrypt(ptr: number, length: number): void;
@@ -142,11 +142,11 @@ export const KEY_ENTRIES = region("KEY_ENTRIES");
 export const KEYSTREAM = region("KEYSTREAM");
 export const KEYSTREAM_BYTES = region("KEYSTREAM_BYTES");
 
-/** Scratch of the module's AES-GCM; its first 8 bytes are results, all else is 0 between calls. */
+/** Scratch memory of the module's AES-GCM. Its first 8 bytes are results; the rest is 0 between calls. */
 export const GCM_SCRATCH = region("GCM_SCRATCH");
 export const GCM_SCRATCH_BYTES = region("GCM_SCRATCH_BYTES");
 
-/** Scratch of the module's ChaCha20-Poly1305: all of it is 0 between calls. */
+/** Scratch memory of the module's ChaCha20-Poly1305, which is 0 between calls. */
 export const CHACHA_SCRATCH = region("CHACHA_SCRATCH");
 export const CHACHA_SCRATCH_BYTES = region("CHACHA_SCRATCH_BYTES");
 
@@ -170,7 +170,10 @@ export const POOL = region("POOL");
 export const POOL_SLOT_BYTES = region("POOL_SLOT_BYTES");
 export const POOL_SLOTS = region("POOL_SLOTS");
 
-/** Where sockets read to, and where a frame collected elsewhere is opened (protocol/frame.ts). */
+/**
+ * The memory that sockets read into, and in which a frame that was collected elsewhere is opened
+ * (protocol/partialFrame.ts).
+ */
 export const RECEIVE_BUFFER = region("RECEIVE_BUFFER");
 export const RECEIVE_BUFFER_BYTES = region("RECEIVE_BUFFER_BYTES");
 export const JOIN = region("JOIN");

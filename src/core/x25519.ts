@@ -21,21 +21,20 @@ const PRIVATE_KEY = CURVE_ARGS;
 const PUBLIC_KEY = CURVE_ARGS + X25519_BYTES;
 const RESULT = CURVE_ARGS + 2 * X25519_BYTES;
 const END = CURVE_ARGS + 3 * X25519_BYTES;
-// Views of exactly these lengths: an array that another thread makes longer meanwhile does not fit, and nothing beside
-// is overwritten.
+// Views of exactly these lengths. If another thread makes an argument longer meanwhile, it does not fit, and no other
+// memory is overwritten.
 const privateKeyArgument = memory.subarray(PRIVATE_KEY, PUBLIC_KEY);
 const publicKeyArgument = memory.subarray(PUBLIC_KEY, RESULT);
 
 /**
- * The shared secret of one's own private key and another's public key (RFC 7748 section 5). The private key
- * is clamped, the top bit of the public key ignored, and values from 2^255 - 19 up are accepted, as the RFC
- * asks.
+ * The shared secret of one's own private key and another's public key (RFC 7748 section 5). As the RFC asks, the
+ * private key is clamped, the top bit of the public key is ignored, and values from 2^255 - 19 up are accepted.
  *
  * @param privateKey 32 bytes
  * @param publicKey 32 bytes
  * @returns 32 bytes in memory of their own
- * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_WEAK_PUBLIC_KEY when the public key has low order, so that
- *   the secret would be all zero whatever the private key (RFC 7748 section 6.1)
+ * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_WEAK_PUBLIC_KEY if the public key has low order, so that
+ *   the secret would be all zero for every private key (RFC 7748 section 6.1)
  */
 export function x25519(privateKey: Uint8Array, publicKey: Uint8Array): OwnBytes {
   requireBytesOf("privateKey", privateKey, X25519_BYTES);
