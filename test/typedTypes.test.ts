@@ -101,6 +101,12 @@ describe("types of a remote API", () => {
     expectTypeOf(remote).toEqualTypeOf<Remote<typeof api>>();
   });
 
+  test("groups whose names no type knows", () => {
+    type Dynamic = { groups: Record<string, Record<string, (text: string) => number>> };
+    const dynamic = typed<Dynamic>(caller);
+    expectTypeOf(dynamic.groups.any!.name!).toEqualTypeOf<RemoteFunction<[text: string], number>>();
+  });
+
   test("declared errors: each code with its data", () => {
     const error: unknown = new RpcError("FORBIDDEN");
     if (isErrorOf(remote.planet.guarded, error)) {
@@ -190,3 +196,84 @@ test("500 methods and a call of each cost a compiler little more than their line
   expect(instantiations).toBeLessThan(110);
   expect(types).toBeLessThan(32);
 });
+
+const hovered = `
+import { method, typed } from "./rpc.js";
+interface Planet { id: number; name: string }
+const api = {
+  echo: (text: string) => text,
+  planet: {
+    find: method(async (input: { id: number }, context): Promise<Planet> => ({ id: input.id, name: context.method })),
+    watch: method(async function* (since: string) { yield { since, n: 1 }; }),
+    upload: async (parts: AsyncIterable<Uint8Array>, name?: string) => parts === undefined ? name : 5,
+  },
+};
+const remote = typed<typeof api>({} as never);
+void [remote.echo/*echo*/("a"), remote.planet.upload/*upload*/];
+const planet/*planet*/ = await remote.planet.find/*find*/({ id: 5 });
+const stream/*stream*/ = await remote.planet.watch("a");
+void [planet, stream, remote.planet/*group*/];
+void remote.planet.find({ id: "5" });
+void remote.echo(5);
+void remote.planet.fin({});
+void remote.planet.find({ id: 5 }, { timeout: 5 });
+`;
+
+/** What an editor with the oldest compiler shows of a program beside this package's declarations. */
+function editor(program: string): { hover: (mark: string) => string; errors: () => string[] } {
+  const ts = createRequire(import.meta.url)("typescript-5.4") as typeof import("typescript-5.4");
+  const folder = join(repositoryRoot, "dist/types");
+  const file = join(folder, "hovered.ts");
+  const read = (name: string): string | undefined => (name === file ? program : ts.sys.readFile(name));
+  const service = ts.createLanguageService({
+    getCompilationSettings: () => ({
+      target: ts.ScriptTarget.ES2022,
+      module: ts.ModuleKind.ESNext,
+      moduleResolution: ts.ModuleResolutionKind.Bundler,
+      lib: ["lib.es2022.d.ts", "lib.esnext.disposable.d.ts", "lib.dom.d.ts"],
+      types: [],
+      strict: true,
+    }),
+    getScriptFileNames: () => [file],
+    getScriptVersion: () => "1",
+    getScriptSnapshot: (name) => {
+      const text = read(name);
+      return text === undefined ? undefined : ts.ScriptSnapshot.fromString(text);
+    },
+    getCurrentDirectory: () => folder,
+    getDefaultLibFileName: (options) => ts.getDefaultLibFilePath(options),
+    fileExists: (name) => name === file || ts.sys.fileExists(name),
+    readFile: read,
+  });
+  const oneLine = (text: string): string => text.replace(/\s+/g, " ");
+  return {
+    hover: (mark) => {
+      const info = service.getQuickInfoAtPosition(file, program.indexOf(`/*${mark}*/`) - 1);
+      return oneLine(ts.displayPartsToString(info?.displayParts));
+    },
+    errors: () =>
+      service
+        .getSemanticDiagnostics(file)
+        .map(({ messageText }) => oneLine(ts.flattenDiagnosticMessageText(messageText, " "))),
+  };
+}
+
+test("hovers and errors in an editor are short, and in the words of the API", () => {
+  const { hover, errors } = editor(hovered);
+  expect(hover("echo")).toBe("(property) echo: RemoteFunction (text: string) => Promise<string>");
+  expect(hover("find")).toBe(
+    "(property) find: RemoteMethod (input: { id: number; }, options?: RemoteOptions | undefined) => Promise<Planet>",
+  );
+  expect(hover("upload")).toBe(
+    "(property) upload: RemoteFunction<[parts: AsyncIterable<Uint8Array>, name?: string | undefined], string | 5 | undefined>",
+  );
+  expect(hover("planet")).toBe("const planet: Planet");
+  expect(hover("stream")).toBe("const stream: RemoteStream<{ since: string; n: number; }, void>");
+  expect(hover("group")).toContain("find: Method<{ id: number; }, Promise<Planet>, ErrorData<NoErrors>>");
+  expect(errors()).toEqual([
+    "Type 'string' is not assignable to type 'number'.",
+    "Argument of type 'number' is not assignable to parameter of type 'string'.",
+    expect.stringMatching(/^Property 'fin' does not exist on type .* Did you mean 'find'\?$/),
+    "Object literal may only specify known properties, but 'timeout' does not exist in type 'RemoteOptions'. Did you mean to write 'timeoutMs'?",
+  ]);
+}, 60_000);

@@ -31,7 +31,7 @@ export interface Method<Input, Result, Errors> {
 }
 
 /** No error is declared. */
-export type NoErrors = Readonly<Record<never, StandardSchema>>;
+export type NoErrors = Record<never, never>;
 /** The data of declared errors, by code. */
 export type ErrorData<Errors extends ErrorSchemas> = {
   readonly [Code in keyof Errors]: OutputOf<Errors[Code]>;

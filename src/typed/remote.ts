@@ -61,7 +61,10 @@ export interface RemoteMethod<Input, Result, Errors> {
 /** A method or group of an API, at the caller. */
 export type RemotePart<Part> =
   Part extends Method<infer Input, infer Result, infer Errors>
-    ? RemoteMethod<Input, Received<Settled<Result>>, Errors>
+    ? // A group of any names has no property that could contradict.
+      string extends keyof Part
+      ? Remote<Part>
+      : RemoteMethod<Input, Received<Settled<Result>>, Errors>
     : Part extends (...args: infer Args) => infer Result
       ? RemoteFunction<Args, Received<Settled<Result>>>
       : Remote<Part>;
