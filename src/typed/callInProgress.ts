@@ -7,7 +7,7 @@ import { ServedCall } from "./callContext.ts";
 import type { Codec } from "./codec/codec.ts";
 import type { MethodDefinition } from "./method.ts";
 import type { MethodEntry } from "./methodTable.ts";
-import { Producer } from "./producer.ts";
+import { leaveStreams } from "./producer.ts";
 import { ownError, partsOfError } from "./rpcError.ts";
 import { ServedScope } from "./servedScope.ts";
 import type { SchemaIssue } from "./standardSchema.ts";
@@ -154,7 +154,7 @@ function tooManyArguments(count: number): Error {
 function dropStreams(value: unknown, codec: Codec): void {
   if (typeof value !== "object" || value === null) return;
   try {
-    for (const { stream } of findStreams(value) ?? []) void new Producer(stream, codec).leave();
+    leaveStreams(findStreams(value) ?? [], codec);
   } catch {
     // A getter or a proxy in the dropped value threw.
   }

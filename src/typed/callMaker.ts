@@ -2,6 +2,7 @@
 // error that names the method.
 
 import { invalidArgument, isSealwireError } from "../base/errors.ts";
+import { checkOptionNames } from "../base/options.ts";
 import { tracesRequests } from "../core/diagnostics.ts";
 import { wipe } from "../core/wipe.ts";
 import { PendingCall } from "../rpc/call.ts";
@@ -12,8 +13,9 @@ import { type BodyLender, bodyLenderOf, keepingEncoder } from "./codec/bodyLende
 import type { Codec } from "./codec/codec.ts";
 import { type Interceptor, intercepted, type MadeCallInfo } from "./interceptor.ts";
 import { copyingFunctionsOf, wipeAnswer } from "./ownCalls.ts";
+import { leaveStreams } from "./producer.ts";
 import type { RemoteOptions } from "./remote.ts";
-import type { RemoteTarget } from "./remoteTarget.ts";
+import { type RemoteTarget, remoteOptionNames } from "./remoteTarget.ts";
 import { openStreams, StreamingCall } from "./streamingCall.ts";
 import type { TypedCaller } from "./typedCaller.ts";
 import { headOfAnswer, typedHead, What } from "./typedHead.ts";
@@ -49,13 +51,22 @@ export class CallMaker {
   ): Promise<unknown> {
     if (this.#use.length === 0) return this.#make(target, args, what, options);
     const info = new MadeCall(target, args, options, false);
-    return intercepted(this.#use, info, () => this.#make(target, args, what, info.options, info));
+    return intercepted(this.#use, info, () => {
+      if (info.options !== undefined) checkOptionNames(info.options, remoteOptionNames);
+      return this.#make(target, args, what, info.options, info);
+    });
   }
 
   oneWay(target: RemoteTarget, args: unknown[]): Promise<void> {
     const send = async (): Promise<void> => {
       const head = target.headFor(What.call);
-      await this.#send(args, { head }).catch((error) => failed(error, target.name));
+      try {
+        await this.#send(args, { head });
+      } catch (error) {
+        // No stream goes one way.
+        leaveStreams(findStreams(args) ?? [], this.codec);
+        throw named(error, target.name);
+      }
     };
     if (this.#use.length === 0) return send();
     return intercepted(this.#use, new MadeCall(target, args, undefined, true), send) as Promise<void>;
@@ -149,8 +160,9 @@ export class CallMaker {
     if (info !== undefined) info.hasStreams = true;
     const found: FoundStream[] | undefined = findStreams(args);
     if (found === undefined) throw invalidArgument(`the arguments of ${target.name}`, "with fewer streams");
-    const streaming = new StreamingCall(this.codec, target.name, found, options);
+    let streaming: StreamingCall | undefined;
     try {
+      streaming = new StreamingCall(this.codec, target.name, found, options);
       const { call, body } = await streaming.make(
         this.caller,
         (bare) => encodeArguments(this.#keeping, bare),
@@ -164,8 +176,8 @@ export class CallMaker {
         wipeAnswer(call, body);
       }
     } catch (error) {
-      streaming.end();
-      throw named(streaming.failure ?? error, target.name);
+      streaming?.end();
+      throw named(streaming?.failure ?? error, target.name);
     }
   }
 

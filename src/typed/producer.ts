@@ -5,6 +5,7 @@ import type { Message } from "../rpc/peer.ts";
 import { type BodyLender, bodyLenderOf, keepingEncoder } from "./codec/bodyLender.ts";
 import type { Codec } from "./codec/codec.ts";
 import { isOwnStream } from "./ownCalls.ts";
+import type { FoundStream } from "./valueStreams.ts";
 
 /** The object that items are written to. */
 type Writable = Pick<Message, "write">;
@@ -60,6 +61,11 @@ export class Producer {
       // The error can't be reported to anybody.
     }
   }
+}
+
+/** Tells the streams of a value that nobody gets. */
+export function leaveStreams(found: readonly FoundStream[], codec: Codec): void {
+  for (const { stream } of found) void new Producer(stream, codec).leave();
 }
 
 function writeValue(stream: Writable, lender: BodyLender, value: unknown): Promise<void> {

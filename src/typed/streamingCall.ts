@@ -1,14 +1,16 @@
 // A call with streams, on its caller's side. Each stream of the arguments is announced by a call of its own before the
 // call that has it. Each stream of the answer is opened by a call of its own. All go over one connection.
 
-import { SealwireError } from "../base/errors.ts";
+import { invalidArgument, SealwireError } from "../base/errors.ts";
+import { integerOption, MAX_MS } from "../base/options.ts";
+import { isAbortSignal } from "../core/abortSignal.ts";
 import { now } from "../core/eventLoop.ts";
 import { type AbortWatcher, unwatchSignal, watchSignal } from "../rpc/abortWatchers.ts";
 import type { Call, Connection } from "../rpc/peer.ts";
 import { named, readAnswer } from "./answerReader.ts";
 import type { Codec } from "./codec/codec.ts";
 import { copyingFunctionsOf, isOwnStream, wipeAnswer } from "./ownCalls.ts";
-import { Producer } from "./producer.ts";
+import { leaveStreams, Producer } from "./producer.ts";
 import type { RemoteOptions } from "./remote.ts";
 import { receivedError } from "./rpcError.ts";
 import { type ItemSource, StreamReader } from "./streamReader.ts";
@@ -78,7 +80,14 @@ export class StreamingCall {
   /** The error that a stream of the arguments threw; the call fails with it. */
   failure: unknown;
 
+  /** @throws SealwireError ERR_INVALID_ARGUMENT naming the option; the streams have been told then */
   constructor(codec: Codec, name: string, found: readonly FoundStream[], options: RemoteOptions | undefined) {
+    try {
+      if (options !== undefined) checkLimits(options);
+    } catch (error) {
+      leaveStreams(found, codec);
+      throw error;
+    }
     this.#codec = codec;
     this.#name = name;
     this.#found = found;
@@ -172,6 +181,12 @@ export class StreamingCall {
     for (const producer of this.#producers) void producer.leave();
     for (const abort of this.#announced) abort.abort();
   }
+}
+
+/** What the streams' own calls use of the options; the core checks the rest. */
+function checkLimits({ signal, timeoutMs }: RemoteOptions): void {
+  if (signal !== undefined && !isAbortSignal(signal)) throw invalidArgument("signal", "an AbortSignal");
+  if (timeoutMs !== undefined) integerOption("timeoutMs", timeoutMs, 0, MAX_MS);
 }
 
 /** A connection for a call and its streams. */

@@ -82,6 +82,76 @@ test("arguments that can't be sent reject with their path; nothing is called, an
   assert.equal(client.stats.inFlightRequests, 0);
 });
 
+test("options that are none reject with their name, with streams or without, and the streams are closed", async () => {
+  const api = {
+    echo: method((value: unknown) => value),
+    take: method(async (items: AsyncIterable<unknown>) => {
+      for await (const _ of items);
+    }),
+    watch: method(async function* () {
+      yield 1;
+    }),
+  };
+  const { client, remote } = await typedPair<typeof api>(api);
+  let opened = 0;
+  let closed = 0;
+  const items = (): AsyncIterable<unknown> => {
+    opened++;
+    return {
+      [Symbol.asyncIterator]: () => ({
+        next: () => new Promise<IteratorResult<unknown>>(() => {}),
+        return: async () => {
+          closed++;
+          return { done: true, value: undefined } as const;
+        },
+      }),
+    };
+  };
+  const wrong: [name: string, options: object][] = [
+    ...[{}, 5, null, "now", new Proxy({}, { get: () => 1 })].map((signal): [string, object] => [
+      "signal",
+      { signal },
+    ]),
+    ...[-1, "5", Number.NaN, 1e300, null, 1.5].map((timeoutMs): [string, object] => [
+      "timeoutMs",
+      { timeoutMs },
+    ]),
+    ["traceParent", { traceParent: 5 }],
+    ["traceParent", { traceParent: "x".repeat(257) }],
+  ];
+  for (const [name, options] of wrong) {
+    for (const call of [
+      () => remote.echo(1, options),
+      () => remote.echo.$with(options)(1),
+      () => remote.take(items(), options),
+      () => remote.take.$with(options)(items()),
+      () => remote.watch(undefined, options),
+    ]) {
+      const error = await rejectsWith(call(), "ERR_INVALID_ARGUMENT");
+      assert.match(error.message, new RegExp(`^(echo|take|watch): .*${name} must be`));
+    }
+  }
+  await rejectsWith(remote.take.$oneWay(items()), "ERR_ENCODE");
+  await waitFor(
+    () => closed === opened && opened === 2 * wrong.length + 1,
+    `${closed} of ${opened} to close`,
+  );
+  // An interceptor may set any.
+  for (const options of [null, 5, { timeout: 5 }]) {
+    const setting = typed<typeof api>(client, {
+      use: [
+        (call, next) => {
+          call.options = options as object;
+          return next();
+        },
+      ],
+    });
+    await rejectsWith(setting.echo(1), "ERR_INVALID_ARGUMENT");
+  }
+  assert.equal(await remote.echo(1, {}), 1);
+  assert.equal(client.stats.inFlightRequests, 0);
+});
+
 test("a view of resizable memory is sent as it is during the call", async () => {
   if (!("resizable" in ArrayBuffer.prototype)) return;
   const api = { echo: (bytes: Uint8Array) => bytes };
