@@ -27,17 +27,17 @@ afterAll(() => consumer.remove());
  * last made it grow: plaintext that nobody was handed is wiped, accepted sockets read into linear memory, reasons and
  * heads of peers are checked to the last byte, names are used as soon as they are found, large lent memory is given
  * back, the answers of typed calls are read where they lie, connections whose turn
- * is over go on one after the other.
+ * is over go on one after the other, and a side that gives a connection up lets its peer read why.
  */
 const budgets: Record<string, { program: string; bytes: number }> = {
-  "everything of sealwire/node": { program: 'export * from "sealwire/node";', bytes: 262_500 },
-  "connect and listen": { program: 'export { connect, listen } from "sealwire/node";', bytes: 248_500 },
+  "everything of sealwire/node": { program: 'export * from "sealwire/node";', bytes: 263_500 },
+  "connect and listen": { program: 'export { connect, listen } from "sealwire/node";', bytes: 249_600 },
 };
 /**
  * What typed calls with both codecs add to it. Their own reader and writer of short JSON are 3.5 kB of it, what reads answers
- * where they lie and wipes bodies 2 kB.
+ * where they lie and wipes bodies 2 kB; what ends with a call, and checks of options, 0.7 kB.
  */
-const TYPED_BUDGET_BYTES = 58_500;
+const TYPED_BUDGET_BYTES = 59_000;
 /** Files of dist/ that an import of sealwire/node reads: each costs more than its contents. */
 const MOST_FILES = 9;
 /** The wasm builds' part of it. */
