@@ -8,13 +8,13 @@ import { wipe } from "../core/wipe.ts";
 import type { RecordSink } from "./frameOpener.ts";
 import { KIND_HEADER_BYTES, Kind, LENGTH_BYTES, SEQUENCE_HEADER_BYTES } from "./wire.ts";
 
-/** Who handles records in the end. */
+/** Handles the records in the end. */
 export interface RecordHandler {
-  /** Whether it takes another record now. */
+  /** Whether it can handle another record now. */
   readonly ready: boolean;
   readonly stopped: boolean;
   proven(): void;
-  /** See `RecordSink.record`. Only called while it is ready. */
+  /** See `RecordSink.record`. Called only while it is ready. */
   record(
     sequence: number,
     kind: number,
@@ -78,7 +78,7 @@ export class Backlog implements RecordSink {
     }
   }
 
-  /** Hands on what waits, as far as the handler is ready for it. */
+  /** Hands on waiting records, as far as the handler is ready for them. */
   drain(): void {
     while (this.#head < this.#waiting.length && this.#handler.ready && !this.stopped) {
       const next = this.#waiting[this.#head]!;
@@ -87,7 +87,7 @@ export class Backlog implements RecordSink {
         if (!this.#handle(next)) return;
       } finally {
         this.#handling = undefined;
-        // A handler may end the connection, and so all that waits, while it reads this one.
+        // A handler may end the connection, and with it all waiting records, while it reads this one.
         if (this.#waiting[this.#head] !== next) wipe(next.bytes);
       }
     }
@@ -107,7 +107,7 @@ export class Backlog implements RecordSink {
     return true;
   }
 
-  /** Forgets what waits. */
+  /** Drops all waiting records. */
   clear(): void {
     for (let i = this.#head; i < this.#waiting.length; i++) {
       const waiting = this.#waiting[i]!;
@@ -125,15 +125,15 @@ export class Backlog implements RecordSink {
   }
 
   /**
-   * Handles records ( u32be n ‖ n bytes: u32be sequence ‖ u8 kind ‖ body )… while the handler is ready. Returns where
-   * the first one begins that has to wait; `end` if none has to.
+   * Handles records ( u32be n ‖ n bytes: u32be sequence ‖ u8 kind ‖ body )… while the handler is ready. Returns the
+   * index of the first one that has to wait; `end` if none has to.
    */
   #handleRecords(bytes: Uint8Array, start: number, end: number, more: number): number {
     const handler = this.#handler;
     let record = start;
     while (record < end && handler.ready && !handler.stopped) {
       const bodyStart = record + LENGTH_BYTES + KIND_HEADER_BYTES;
-      // The length of a record that lies at the very end is read past it; then `next` is not within the bundle.
+      // The length of a record at the very end is read past the end; then `next` is not within the bundle.
       const next = bodyStart > end ? 0 : record + LENGTH_BYTES + readU32(bytes, record);
       if (next < bodyStart || next > end) {
         throw new SealwireError("ERR_PROTOCOL", "a bundle whose records do not fill it");

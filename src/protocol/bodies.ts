@@ -1,11 +1,11 @@
 // Memory of message bodies that the application may keep.
 //
-// Where the runtime opened a frame, its plaintext lies in memory that nobody else uses. A body stays there, moved down
-// by up to 7 bytes over the header before it, unless it is a small part of the frame. Otherwise it is copied. A body
-// that comes alone then gets an ArrayBuffer of its own. Short bodies of one read share one, as in Node's Buffer pool,
-// because an ArrayBuffer costs several times more than the copy. In Bun short arrays need no ArrayBuffer. Whatever else
-// lay beside bodies that stay (heads, short bodies that were copied) is wiped, because the application frees that memory
-// and does not know of it.
+// If the runtime opened a frame, no other code uses the memory of its plaintext. A body stays there, moved down by up
+// to 7 bytes over the header before it, unless it is a small part of the frame. Otherwise it is copied. A body that
+// arrives alone then gets an ArrayBuffer of its own. Short bodies of one read share one, as in Node's Buffer pool,
+// because an ArrayBuffer costs several times more than the copy. In Bun short arrays need no ArrayBuffer. Other bytes
+// beside bodies that stay (heads, short bodies that were copied) are wiped, because the application owns that memory
+// and does not know of them.
 //
 // A shared ArrayBuffer holds bodies of one connection only. It is marked as untransferable, so that no handler can take
 // it from its neighbours (Node and Deno respect that everywhere, Bun in `postMessage` and `structuredClone`, but not in
@@ -18,16 +18,16 @@ import { runtimeName } from "../core/runtimeName.ts";
 import { wipe } from "../core/wipe.ts";
 import { KIND_HEADER_BYTES, LENGTH_BYTES } from "./wire.ts";
 
-/** A body that stays in its frame's plaintext holds at most so many times its length alive; shorter ones are copied. */
+/** A body that stays in its frame's plaintext retains at most this many times its length; shorter bodies are copied. */
 const MAX_FRAME_SHARE = 64;
 /** Copies up to this size share one allocation per read with their neighbours; longer ones get their own. */
 const SHARED_BODY_BYTES = 4_096;
-/** A small copy that the application keeps holds at most this much alive. */
+/** A small copy that the application keeps retains at most this much memory. */
 const SHARED_BYTES = 16_384;
-/** In Bun, arrays up to this size lie in the collector's own memory: one costs half of a view of memory that is shared. */
+/** In Bun, arrays up to this size are in the collector's own memory, and cost half of a view of shared memory. */
 const OWN_BODY_BYTES = runtimeName === "bun" ? 1_000 : 0;
 const ALIGNMENT = 8;
-/** What lies between two neighbours in a bundle: the length and the header of the second one's record. */
+/** The bytes between two neighbours in a bundle: the length and the header of the second one's record. */
 const RECORD_FRONT_BYTES = LENGTH_BYTES + KIND_HEADER_BYTES;
 
 interface WorkerThreads {
@@ -35,20 +35,20 @@ interface WorkerThreads {
 }
 
 const workerThreads = builtinModule("node:worker_threads") as WorkerThreads | undefined;
-/** A runtime without it shares what it can't protect: documented in docs/API.md. */
+/** A runtime without this function shares memory that it can't protect: documented in docs/API.md. */
 const markAsUntransferable = workerThreads?.markAsUntransferable ?? (() => {});
 
-/** Up to this size words are copied one by one: the view that `set` needs of its source costs more than they do. */
+/** Up to this size words are copied one by one, because `set` needs a view of its source, which costs more. */
 const WORDS_COPY_BYTES = 128;
 
 const NOTHING = new Uint8Array(0);
 const NO_WORDS = new DataView(NOTHING.buffer);
 
-// Arrays are made over these, not over the `buffer` of others: asking for that costs as much as making one.
+// Arrays are made over these, because reading the `buffer` of another array costs as much as making one.
 let sharedWords: DataView = NO_WORDS;
 let shared: ArrayBuffer = NOTHING.buffer;
 let used = 0;
-/** What was copied from last, in words: the bodies of a bundle follow each other. */
+/** The source of the last copy, in words: the bodies of a bundle follow each other. */
 let source: Uint8Array = NOTHING;
 let sourceWords: DataView = NO_WORDS;
 
@@ -57,11 +57,13 @@ let offered: Uint8Array | undefined;
 let offeredMemory: ArrayBuffer = NOTHING.buffer;
 let isShared = false;
 let isTaken = false;
-/** Where the last body that stays ended when it arrived, and where it ends now. Before the first: the frame's header. */
+/**
+ * The end of the last body that stays, at its arrival and now. Before the first body: the end of the frame's header.
+ */
 let lastArrivedEnd = KIND_HEADER_BYTES;
 let lastEnd = 0;
 
-/** The bodies of this plaintext, which nobody else uses, may stay in it until `frameWasTaken` is asked. */
+/** The bodies of this plaintext may stay in it until `frameWasTaken` is called. No other code uses it. */
 export function offerFrame(plaintext: Uint8Array): void {
   offered = ownsItsMemory(plaintext) ? plaintext : undefined;
   offeredMemory = plaintext.buffer as ArrayBuffer;
@@ -71,15 +73,15 @@ export function offerFrame(plaintext: Uint8Array): void {
   lastEnd = 0;
 }
 
-/** The plaintext that is being handled has more than one record. */
+/** The plaintext has more than one record. */
 export function frameIsShared(): void {
   isShared = true;
 }
 
-/** Whether a body stays in the plaintext that was offered: then it is the application's. */
+/** Whether a body stays in the offered plaintext; then the application owns that memory. */
 export function frameWasTaken(): boolean {
   const wasTaken = offered !== undefined && isTaken;
-  // A body that is alone in the frame may have been given to somebody else by now, with all of its memory.
+  // The application may have transferred a body that is alone in the frame, with all of its memory.
   if (wasTaken && isShared) wipeBetween(offered!, lastEnd, offered!.length);
   offered = undefined;
   offeredMemory = NOTHING.buffer;
@@ -87,8 +89,8 @@ export function frameWasTaken(): boolean {
 }
 
 /**
- * Bytes [start, end), which are used otherwise later, as a body that the application may keep. `more` bytes of the same
- * read follow. The header of their record lies before them, and was read.
+ * Bytes [start, end), whose memory is reused later, as a body that the application may keep. `more` bytes of the same
+ * read follow. The header of their record is before them, and was read.
  */
 export function keepBody(bytes: Uint8Array, start: number, end: number, more: number): Uint8Array {
   const length = end - start;
@@ -119,7 +121,7 @@ function stay(bytes: Uint8Array, start: number, end: number): Uint8Array {
   return new Uint8Array(offeredMemory, at, end - start);
 }
 
-/** A copy whose array has no ArrayBuffer before somebody asks for it. */
+/** A copy whose array has no ArrayBuffer until code reads its `buffer`. */
 function ownBody(bytes: Uint8Array, start: number, length: number): Uint8Array {
   const body = new Uint8Array(length);
   if (length > WORDS_COPY_BYTES) body.set(viewOf(bytes, start, start + length));
@@ -136,17 +138,17 @@ function ownBody(bytes: Uint8Array, start: number, length: number): Uint8Array {
   return body;
 }
 
-/** The body of a frame that had `bytes` to itself begins at `start`: what was read before it, a head, is wiped. */
+/** The body of a frame that had `bytes` to itself begins at `start`. The head before it was read, and is wiped. */
 export function wipeBefore(bytes: Uint8Array, start: number): void {
   wipeBetween(bytes, 0, start);
 }
 
-/** Zeroes what was handled between two bodies that stay. Nothing to do for memory that was transferred away: no bytes. */
+/** Zeroes handled bytes between two bodies that stay. Transferred memory has no bytes, so nothing happens. */
 function wipeBetween(bytes: Uint8Array, from: number, to: number): void {
   if (to > from && bytes.length > 0) wipe(viewOf(bytes, from, to));
 }
 
-/** Whether a body of this length goes into shared memory; one that comes alone does not. */
+/** Whether a body of this length goes into shared memory; a body that arrives alone does not. */
 function findRoom(length: number, more: number): boolean {
   if (used + length <= shared.byteLength) return true;
   if (more <= 0) return false;
@@ -157,7 +159,7 @@ function findRoom(length: number, more: number): boolean {
   return true;
 }
 
-/** Fills a body at the end of the shared memory's used part. */
+/** Writes a body after the used part of the shared memory. */
 function copyWords(bytes: Uint8Array, start: number, body: Uint8Array): void {
   if (bytes !== source) {
     source = bytes;
@@ -172,7 +174,7 @@ function copyWords(bytes: Uint8Array, start: number, body: Uint8Array): void {
   for (let i = inWords; i < length; i++) body[i] = bytes[start + i]!;
 }
 
-/** A read was handled: the next one's bodies share nothing with this one's. */
+/** A read was handled: the bodies of the next read do not share memory with this one's. */
 export function endSharing(): void {
   source = NOTHING;
   sourceWords = NO_WORDS;

@@ -1,5 +1,5 @@
 // Sends the records that control a connection, its requests and its streams. Protocol v1 has no such records, so there
-// nothing is sent.
+// it sends nothing.
 
 import { wipe } from "../core/wipe.ts";
 import { encodeError, type Origin } from "./errorBody.ts";
@@ -7,32 +7,32 @@ import { u32Value } from "./fields.ts";
 import { encodeReason, type Reason } from "./reason.ts";
 import { Kind } from "./wire.ts";
 
-/** Where messages to send go. It keeps nothing of a body: what it sends later is a copy. */
+/** Takes records to send. It stores no reference to a body: what it sends later is a copy. */
 export interface Appender {
   append(sequence: number, kind: number, body: Uint8Array): void;
 }
 
 export interface Controls {
-  /** Close was said: nothing may follow it. */
+  /** A close was sent: nothing may follow it. */
   readonly closed: boolean;
   /** This side no longer waits for the answer to its request. */
   cancel(sequence: number): void;
-  /** The peer's request failed. False where the protocol can't say so. */
+  /** The peer's request failed. False if the protocol can't send that. */
   error(sequence: number, origin: Origin, code: string, text: string, data?: Uint8Array): boolean;
-  /** The peer may send so much more: messages and requests (sequence 0), or chunks of that number. */
+  /** Gives the peer credit: for messages and requests (sequence 0), or for chunks with this number. */
   credit(sequence: number, bytes: number): void;
-  /** More waits here for credit. */
+  /** Tells the peer that more waits here for credit. */
   blocked(sequence: number): void;
-  /** No more chunks of this side. */
+  /** This side sends no more chunks. */
   end(sequence: number): void;
-  /** No more chunks of the peer, please. */
+  /** Asks the peer to send no more chunks. */
   stop(sequence: number): void;
   ping(): void;
   /** Answers a ping; with sequence 0 also unasked, as a sign of life. */
   pong(sequence: number): void;
-  /** Nothing new from this side. */
+  /** This side makes no new calls. */
   drain(reason: Reason): void;
-  /** The last frame of this side. */
+  /** The last record of this side. */
   close(reason: Reason): void;
 }
 

@@ -1,21 +1,21 @@
 // Credit: bytes that one side may send before the other gives more. A sender may send as long as its balance is above
-// zero; the last thing that it sends may take the balance below. A receiver gives credit back in portions, so that it
-// never costs a record for each message.
+// zero; its last record may make the balance negative. A receiver gives credit back in portions, so that it does not
+// send a record for each message.
 
 import { SealwireError } from "../base/errors.ts";
 import { readU32 } from "../core/bytes.ts";
 import { MAX_CREDIT } from "./settings.ts";
 
-/** What a message or request costs beside its head and body: about what it costs its receiver to keep. */
+/** The cost of a message or request beside its head and body: about the memory that its receiver needs to store it. */
 const MESSAGE_COST = 64;
 
-/** What a message or request with so many bytes of head and body costs. */
+/** The cost of a message or request with this many bytes of head and body. */
 export function messageCost(bytes: number): number {
   return MESSAGE_COST + bytes;
 }
 
 /**
- * What a credit record adds to a balance: its body is bytes [start, end).
+ * The credit in the body of a credit record: bytes [start, end).
  *
  * @throws SealwireError ERR_PROTOCOL
  */
@@ -45,7 +45,7 @@ export class Balance {
     this.#bytes -= bytes;
   }
 
-  /** @throws SealwireError ERR_PROTOCOL for nothing, and for more than a balance may be */
+  /** @throws SealwireError ERR_PROTOCOL for zero, and for more than the largest balance */
   add(bytes: number): void {
     if (bytes === 0 || this.#bytes + bytes > MAX_CREDIT) {
       throw new SealwireError("ERR_PROTOCOL", `credit of ${bytes} bytes on a balance of ${this.#bytes}`);
@@ -54,73 +54,76 @@ export class Balance {
   }
 }
 
-/** The receiving side's account of what the peer may send. */
+/** The receiving side's account of the peer's credit. */
 export class Allowance {
-  /** What the peer may still send, as this side knows it. */
+  /** The credit that the peer has left, as far as this side knows. */
   #left: number;
-  /** Dealt with, and not given back yet. */
+  /** Bytes that were handled, and whose credit was not given back. */
   #returned = 0;
   #window: number;
   readonly #mostCollected: number;
 
-  /** `mostCollected`: credit is given when so much is owed, if half a window is more. */
+  /** `mostCollected`: credit is given back when this much is owed, if half a window is more. */
   constructor(window: number, mostCollected = Number.POSITIVE_INFINITY) {
     this.#left = window;
     this.#window = window;
     this.#mostCollected = mostCollected;
   }
 
-  /** What the peer may send at most before it gets more. */
+  /** The most credit of the peer at a time. */
   get window(): number {
     return this.#window;
   }
 
-  /** What the peer may still send before it gets more; below 0 after a record that overdrew it. */
+  /** The credit that the peer has left; negative after a record that overdrew it. */
   get left(): number {
     return this.#left;
   }
 
-  /** Bytes that arrived and have not been given back to the peer. */
+  /** Bytes that arrived and whose credit was not given back. */
   get outstanding(): number {
     return this.#window - this.#left;
   }
 
-  /** Something arrived. False when the peer had no credit for it. */
+  /** Bytes arrived. False if the peer had no credit for them. */
   receive(bytes: number): boolean {
     if (this.#left <= 0) return false;
     this.#left -= bytes;
     return true;
   }
 
-  /** What arrived was dealt with. */
+  /** Arrived bytes were handled. */
   giveBack(bytes: number): void {
     this.#returned += bytes;
   }
 
-  /** The peer knows, without being told, that it may have more. */
+  /** Raises the window; the peer knows this without a record. */
   raise(bytes: number): void {
     this.#window += bytes;
     this.#left += bytes;
   }
 
-  /** The peer may have more than before. */
+  /** Raises the window. */
   widen(bytes: number): void {
     this.#window += bytes;
     this.#returned += bytes;
   }
 
-  /** The peer may have less than before: so much of what was dealt with is not given back. At most `returned`. */
+  /** Lowers the window: this much of the handled bytes is not given back. At most `returned`. */
   narrow(bytes: number): void {
     this.#window -= bytes;
     this.#returned -= bytes;
   }
 
-  /** What was dealt with and not given back. */
+  /** Bytes that were handled, and whose credit was not given back. */
   get returned(): number {
     return this.#returned;
   }
 
-  /** Credit that should be given now: half a window or what is collected at most, anything for a peer without. 0: none. */
+  /**
+   * The credit that should be given now: due from half a window or `mostCollected` on, and at once for a peer without
+   * credit. 0: none.
+   */
   get due(): number {
     const portion = Math.min(this.#window / 2, this.#mostCollected);
     const enough = this.#returned >= portion || this.#left <= 0;

@@ -5,13 +5,13 @@ import { copyOf, viewOf } from "../core/bytes.ts";
 import { decodeText, encodeText } from "../core/text.ts";
 import { wipe } from "../core/wipe.ts";
 
-/** Who says that a request failed. */
+/** The origin of a request's failure. */
 export const Origin = {
   /** The application's handler. */
   handler: 0,
-  /** Refused before any work: it may safely go elsewhere. Only the library says so. */
+  /** The library refused the request before any work, so it may safely go elsewhere. Only the library sends this. */
   notBegun: 1,
-  /** The library, of a request whose handler may have run. */
+  /** The library ended a request whose handler may have run. */
   library: 2,
 } as const;
 export type Origin = (typeof Origin)[keyof typeof Origin];
@@ -21,12 +21,18 @@ export const MAX_CODE_LENGTH = 64;
 export const MAX_TEXT_BYTES = 4_096;
 const EMPTY = new Uint8Array(0);
 
-/** A code as it may be sent, and handed on: cut, and `_` for what is not visible ASCII. It often ends up in logs. */
+/**
+ * A code in a form that can be sent and passed on: cut, and with `_` for anything but visible ASCII, because codes
+ * often end up in logs.
+ */
 export function asCode(code: string): string {
   return code.slice(0, MAX_CODE_LENGTH).replace(/[^\x21-\x7e]/g, "_");
 }
 
-/** What a failed request's caller is told; the body is wiped by whoever asks for it, once it was sent. Code and text are cut to 64 and 4,096 bytes. */
+/**
+ * The error for a failed request's caller. The calling code wipes the body once it was sent. Code and text are cut to
+ * 64 and 4,096 bytes.
+ */
 export function encodeError(
   origin: Origin,
   code: string,
@@ -48,7 +54,7 @@ export function encodeError(
   return body;
 }
 
-/** The ERR_REMOTE error that the caller gets. Never throws: what is missing in a malformed body is empty. */
+/** The ERR_REMOTE error that the caller gets. Never throws: missing parts of a malformed body are empty. */
 export function decodeError(body: Uint8Array): SealwireError {
   const codeEnd = Math.min(2 + (body[1] ?? 0), body.length);
   const code = asCode(decodeText(viewOf(body, Math.min(2, codeEnd), codeEnd)));

@@ -1,7 +1,7 @@
 // Lists of fields, u8 tag ‖ u16be length ‖ value, for everything in protocol v2 that may grow: settings, heads of
-// calls, reasons of an end. Tags ascend and none stands twice. Of tags that a receiver does not know, those below 64 are
-// passed over, those from 64 to 127 are critical (what they belong to can't be understood without them), and those
-// from 128 on are the application's.
+// calls, reasons of an end. Tags ascend, and no tag occurs twice. A receiver skips unknown tags below 64. Unknown tags
+// from 64 to 127 are critical: their record can't be understood without them. Tags from 128 on belong to the
+// application.
 
 import { SealwireError } from "../base/errors.ts";
 import { totalLength, viewOf } from "../core/bytes.ts";
@@ -35,7 +35,7 @@ export function encodeFields(fields: Fields): Uint8Array {
 /**
  * The fields in bytes [start, end), as views.
  *
- * @throws SealwireError ERR_PROTOCOL when the fields don't fill them, or their tags don't ascend
+ * @throws SealwireError ERR_PROTOCOL if the fields do not fill them, or their tags do not ascend
  */
 export function decodeFields(bytes: Uint8Array, start: number, end: number): Fields {
   const fields: Fields = new Map();
@@ -54,7 +54,7 @@ export function decodeFields(bytes: Uint8Array, start: number, end: number): Fie
   return fields;
 }
 
-/** The first critical tag that is not among those that `known` holds, or undefined. */
+/** The first critical tag that is not in `known`, or undefined. */
 export function unknownCritical(fields: Fields, known: ReadonlySet<number>): number | undefined {
   for (const tag of fields.keys()) {
     if (tag >= FIRST_CRITICAL_TAG && tag < FIRST_APPLICATION_TAG && !known.has(tag)) return tag;
@@ -62,7 +62,7 @@ export function unknownCritical(fields: Fields, known: ReadonlySet<number>): num
   return undefined;
 }
 
-/** Whether a tag and a value can be the application's. */
+/** Whether an application may use this tag and value. */
 export function isApplicationField(tag: number, value: Uint8Array): boolean {
   return (
     Number.isInteger(tag) &&
@@ -72,7 +72,7 @@ export function isApplicationField(tag: number, value: Uint8Array): boolean {
   );
 }
 
-/** The u32be that a field holds; undefined without the field. */
+/** The u32be in a field; undefined without the field. */
 export function u32Field(fields: Fields, tag: number): number | undefined {
   const value = fields.get(tag);
   if (value === undefined) return undefined;

@@ -1,7 +1,7 @@
-// The way in of an established session: opens complete frames, strips padding, and hands on records. A record is
+// The incoming side of an established session: opens complete frames, strips padding, and hands on records. A record is
 // one message with its sequence number and kind, alone in a frame or one of many in a bundle.
 //
-//   socket ──▶ FrameReader ──▶ FrameOpener ──▶ Backlog ──▶ whoever handles records
+//   socket ──▶ FrameReader ──▶ FrameOpener ──▶ Backlog ──▶ record handler
 
 import { SealwireError } from "../base/errors.ts";
 import { readU32, totalLength } from "../core/bytes.ts";
@@ -25,14 +25,14 @@ import {
   TAG_BYTES,
 } from "./wire.ts";
 
-/** Who takes what a session received. Its methods run inside `FrameReader` calls. */
+/** Takes the records of a session. Its methods run inside `FrameReader` calls. */
 export interface RecordSink {
   /** The peer proved that it holds this session's key: its first frame opened. Once, before its first record. */
   proven(): void;
   /**
-   * One record; its body is bytes [start, end). `lent`: the bytes are used otherwise after the call. Otherwise the
-   * body lies in memory of its own, at a multiple of 8. `more` bytes of the same read follow it, whose copies may
-   * share memory with this one's; below 0: they should not.
+   * One record; its body is bytes [start, end). `lent`: their memory is reused after the call. Otherwise the body is in
+   * memory of its own, at a multiple of 8. `more` bytes of the same read follow it, whose copies may share memory with
+   * this one's; below 0: they should not.
    */
   record(
     sequence: number,
@@ -45,26 +45,26 @@ export interface RecordSink {
   ): void;
   /** The records of a bundle, bytes [start, end), always lent. */
   bundle(bytes: Uint8Array, start: number, end: number, more: number): void;
-  /** Nothing more is taken: the connection has ended. */
+  /** The connection has ended, so no more records are taken. */
   readonly stopped: boolean;
 }
 
 export interface OpenerOptions {
-  /** The first frame has one record and is no bundle: settings are alone in it. */
+  /** The first frame has one record and is no bundle: the settings are alone in it. */
   readonly firstAlone?: boolean;
   /** Protocol v2: headers with a kind, bundles, padding. */
   readonly withKind: boolean;
   readonly role: Role;
-  /** Bodies may be shown where they are: then they must not lie beside keys. */
+  /** Handlers may see bodies in place, so plaintext must not lie beside keys. */
   readonly bodyViews: boolean;
 }
 
-/** Bodies of a bundle in a large frame are copied each for itself. */
+/** Bodies of a bundle in a large frame do not share memory. */
 const NOT_SHARED = Number.NEGATIVE_INFINITY;
 
 /**
- * What is left free before the text of a large frame: its first body byte then lies at a multiple of 8, and copies of what
- * the runtime opened to it are not slow (copy.ts).
+ * The bytes left free before the text of a large frame. They put its first body byte at a multiple of 8, and keep
+ * copies of the runtime's plaintext fast (copy.ts).
  */
 function alignment(headerBytes: number): number {
   return COPY_HAZARD_BYTES + (-headerBytes & 7);
@@ -78,7 +78,7 @@ export class FrameOpener implements FrameSink {
   readonly #headerBytes: number;
   /** Parity of the numbers of this side's requests. */
   readonly #ownParity: number;
-  /** No bundle is taken: the first frame has not come. */
+  /** The first frame has not come, so no bundle is accepted. */
   #awaitsFirst: boolean;
   #proven = false;
 
@@ -105,7 +105,7 @@ export class FrameOpener implements FrameSink {
       : new Uint8Array(unfilledMemory(front + total)).fill(0, 0, front);
     const into = memoryForIt.subarray(front, front + total);
     if (this.#session.openLarge(pieces, into) === null) throw notAuthentic();
-    // Nobody keeps anything of a bundle, nor of a frame that can't be handled.
+    // No body of the frame stays in it, because it is a bundle or can't be handled.
     let isKept = false;
     try {
       this.#prove();
@@ -117,7 +117,7 @@ export class FrameOpener implements FrameSink {
 
   /**
    * The runtime opens each plaintext to memory of its own. Bodies that the application keeps may stay in it; without
-   * any, it is free again when it was handled.
+   * any, it is freed when it was handled.
    */
   #openOneByOne(start: number, end: number, count: number): void {
     let frame = start;
@@ -142,7 +142,7 @@ export class FrameOpener implements FrameSink {
     let frame = start;
     let last = end;
     if (this.#bodyViews) {
-      // What handlers see must not lie in the memory that holds every session's keys.
+      // Bytes that handlers see must not be in the memory that holds every session's keys.
       last = end - start;
       frame = 0;
       bytes = lendMemory(last);
@@ -162,7 +162,9 @@ export class FrameOpener implements FrameSink {
     this.#sink.proven();
   }
 
-  /** One frame's plaintext: header ‖ body (‖ padding). Returns whether it is a bundle, of which nobody keeps anything. */
+  /**
+   * One frame's plaintext: header ‖ body (‖ padding). Returns whether it is a bundle, none of whose bodies stays in it.
+   */
   #frame(bytes: Uint8Array, start: number, end: number, lent: boolean, more: number): boolean {
     if (this.#sink.stopped) return false;
     const sequence = readU32(bytes, start);
@@ -188,7 +190,7 @@ export class FrameOpener implements FrameSink {
     return true;
   }
 
-  /** Protocol v1: the sequence number says what a frame is. */
+  /** Protocol v1: the sequence number tells what a frame is. */
   #kindOf(sequence: number): number {
     return sequence !== 0 && (sequence & 1) === this.#ownParity ? Kind.reply : Kind.message;
   }

@@ -1,6 +1,6 @@
-// Cuts a byte stream into frames (u32be length ‖ sealed). A frame that is complete in one read is opened where the
-// socket put it, in the receive buffer of linear memory, or copied there once. One that is spread over reads is
-// collected (partialFrame.ts).
+// Cuts a byte stream into frames (u32be length ‖ sealed). A frame that is complete in one read is opened in place, in
+// the receive buffer of linear memory, or copied there once. A frame that is spread over reads is collected
+// (partialFrame.ts).
 
 import { SealwireError } from "../base/errors.ts";
 import { readU32 } from "../core/bytes.ts";
@@ -47,7 +47,7 @@ export class FrameReader {
     return this.#prefixBytes > 0 || this.#partial !== undefined;
   }
 
-  /** Forgets everything; later calls do nothing. Safe inside the sink's methods. */
+  /** Drops everything; later calls do nothing. Safe inside the sink's methods. */
   stop(): void {
     this.#stopped = true;
     this.#prefixBytes = 0;
@@ -71,7 +71,10 @@ export class FrameReader {
     }
   }
 
-  /** Delivers the complete frames at the front of [at, end), or begins to collect one. Returns where it got to. */
+  /**
+   * Delivers the complete frames at the front of [at, end), or begins to collect one. Returns the index behind the last
+   * byte used.
+   */
   #deliverRun(bytes: Uint8Array, at: number, end: number): number {
     const inBuffer = bytes === memory;
     const stop = inBuffer ? end : Math.min(end, at + RECEIVE_BUFFER_BYTES);
@@ -93,7 +96,7 @@ export class FrameReader {
     return next;
   }
 
-  /** Reads the length of a frame that will be collected; returns where its content begins. */
+  /** Reads the length of a frame that will be collected; returns the index of its content. */
   #begin(bytes: Uint8Array, at: number, end: number): number {
     while (this.#prefixBytes < LENGTH_BYTES) {
       if (at === end) return at;

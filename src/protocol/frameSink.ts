@@ -1,6 +1,6 @@
-// The seam between cutting a stream into frames and opening them.
+// The interface between cutting a stream into frames and opening them.
 
-/** Who takes the frames. Its methods run during `FrameReader` calls and must not call the reader back. */
+/** Takes the frames. Its methods run during `FrameReader` calls and must not call the reader back. */
 export interface FrameSink {
   /** `count` complete sealed frames fill linear memory [start, end), valid during the call. */
   frames(start: number, end: number, count: number): void;

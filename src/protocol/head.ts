@@ -1,4 +1,4 @@
-// Heads: what a call or an answer says beside its body. u16be n ‖ n bytes of fields ‖ body.
+// Heads: what a call or an answer carries beside its body. u16be n ‖ n bytes of fields ‖ body.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { requireBytes, totalLength, viewOf } from "../core/bytes.ts";
@@ -16,25 +16,25 @@ import {
 } from "./fields.ts";
 import { MAX_CREDIT } from "./settings.ts";
 
-/** What an application says beside a body. */
+/** The information that an application sends beside a body. */
 export interface CallHead {
   /** The method's name, up to 1,024 bytes of UTF-8. */
   readonly method?: string | undefined;
   /** W3C Trace Context's `traceparent`, as text. */
   readonly traceParent?: string | undefined;
-  /** How the body is to be read; the application's agreement. 0: raw bytes, 1: JSON, 2: MessagePack; 0 to 255. */
+  /** The format of the body, as the applications agree: 0: raw bytes, 1: JSON, 2: MessagePack; 0 to 255. */
   readonly contentType?: number | undefined;
   /** Fields of the application's own, by tag from 128 to 255, up to 65,535 bytes each. */
   readonly fields?: ReadonlyMap<number, Uint8Array> | undefined;
 }
 
-/** The same with what the library says. */
+/** The same with the fields of the library. */
 export interface Head extends CallHead {
-  /** Milliseconds that are left, from when it was written on. */
+  /** Milliseconds that are left when it is written. */
   readonly deadlineMs?: number;
   /** The sender's chunks follow. */
   readonly streams?: boolean;
-  /** The receiver may send chunks, of so many bytes at first. */
+  /** The receiver may send chunks; this is its first credit in bytes. */
   readonly streamCredit?: number;
 }
 
@@ -84,9 +84,9 @@ function checkText(name: string, text: string | undefined, maxBytes: number): vo
 }
 
 /**
- * Head ‖ body, in memory of its own, which stays where it is until the caller wipes it.
+ * Head ‖ body, in memory of its own, which the caller wipes.
  *
- * @throws SealwireError ERR_INVALID_ARGUMENT when the head is longer than a head may be
+ * @throws SealwireError ERR_INVALID_ARGUMENT if the head is longer than a head may be
  */
 export function encodeWithHead(head: Head, body: Uint8Array): Uint8Array {
   const fields: Fields = new Map();
@@ -108,14 +108,14 @@ export function encodeWithHead(head: Head, body: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** Writes what is left of the deadline into a record that has one, before it is sent. */
+/** Writes the rest of the deadline into a record that has one, before it is sent. */
 export function patchDeadline(record: Uint8Array, leftMs: number): void {
   // Tags ascend, so the deadline is the first field.
   if (record[LENGTH_BYTES] !== Tag.deadline) return;
   record.set(u32Value(Math.max(Math.ceil(leftMs), 0)), LENGTH_BYTES + 3);
 }
 
-/** A head as it arrived, and where the body behind it begins. `fault`: why what it belongs to can't be handled. */
+/** A received head, and the index where its body begins. `fault`: why its call can't be handled. */
 export interface ReadHead {
   readonly head: Head;
   readonly bodyStart: number;
@@ -123,10 +123,10 @@ export interface ReadHead {
 }
 
 /**
- * Reads the head in front of a body. A malformed value is that call's fault and no other's; a head that does not fit
- * is the connection's.
+ * Reads the head in front of a body. A malformed value fails that call only; a head that does not fit fails the
+ * connection.
  *
- * @throws SealwireError ERR_PROTOCOL when the length of the head is longer than what is there
+ * @throws SealwireError ERR_PROTOCOL if the head is longer than the record
  */
 export function decodeHead(bytes: Uint8Array, start: number, end: number): ReadHead {
   const length = end - start < LENGTH_BYTES ? -1 : (bytes[start]! << 8) | bytes[start + 1]!;
@@ -170,7 +170,7 @@ function readFields(fields: Fields): Head {
     ...defined("contentType", contentType?.[0]),
     ...defined("streams", streams === undefined ? undefined : true),
     ...defined("streamCredit", creditField(fields)),
-    // Copies: the fields live longer than the read that brought them.
+    // Copies, because the fields live longer than the read that brought them.
     fields: new Map(own.map(([tag, value]) => [tag, viewOf(value, 0, value.length).slice()])),
   };
 }

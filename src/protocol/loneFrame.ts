@@ -1,4 +1,4 @@
-// A record that gets a frame of its own, in JavaScript memory, because it is too long for a segment or none is free.
+// A record with a frame of its own, in JavaScript memory, because it is too long for a segment or no slot is free.
 
 import { writeU32 } from "../core/bytes.ts";
 import { type Framing, headerBytes, paddedBytes, writePadding } from "./segment.ts";
@@ -6,7 +6,7 @@ import { LENGTH_BYTES, PADDED_FLAG, SEQUENCE_HEADER_BYTES, TAG_BYTES } from "./w
 
 export interface LoneFrame {
   readonly header: Uint8Array;
-  /** The body and its padding; the body itself where there is none. */
+  /** The body and its padding; without padding the body itself. */
   readonly text: Uint8Array;
   /** Bytes of the sealed frame, its length included. */
   readonly bytes: number;

@@ -1,7 +1,7 @@
-// Frames that are spread over reads, while they are collected. One of at most MAX_SMALL_FRAME_BYTES lies in one
-// piece, in a pool slot or in JavaScript memory, and every byte of it is copied once. A larger one lies in pieces
-// of JavaScript memory, which are taken as bytes arrive, never as announced: no piece is copied to grow, and the cipher
-// takes each as it is.
+// Collects frames that are spread over reads. A frame of at most MAX_SMALL_FRAME_BYTES is in one piece, in a pool slot
+// or in JavaScript memory, and every byte of it is copied once. A larger one is in pieces of JavaScript memory, which
+// are allocated when bytes arrive, never when a length is announced. No piece is copied to grow, and the cipher takes
+// each as it is.
 
 import { PIECE_BYTES } from "../core/aeadPieces.ts";
 import { writeU32 } from "../core/bytes.ts";
@@ -19,20 +19,20 @@ export const MAX_SMALL_FRAME_BYTES = 65_536;
 
 /** A frame from this size on that is spread over reads is collected in a pool slot… */
 export const PARTIAL_SLOT_FROM_BYTES = 16_384;
-/** …while fewer than this many slots are taken so: the others are for what is sent. */
+/** …while partial frames hold fewer than this many slots; the others are for sending. */
 export const PARTIAL_SLOTS = 64;
 
-/** Pieces that wait for reuse: 4 MiB at most, in a process that receives large frames. */
+/** The most pieces that are stored for reuse: 4 MiB, in a process that receives large frames. */
 export const SPARE_PIECES = 64;
 
-/** A frame on its way in. */
+/** A frame that is being received. */
 export interface PartialFrame {
   readonly complete: boolean;
-  /** Takes what it needs of bytes [at, end); returns how many that were. */
+  /** Takes the bytes that it needs of [at, end); returns their number. */
   fill(bytes: Uint8Array, at: number, end: number): number;
-  /** Gives the complete frame to the sink; it is gone afterwards. */
+  /** Passes the complete frame to the sink; the frame is gone afterwards. */
   deliver(sink: FrameSink): void;
-  /** Gives its memory back. Idempotent. */
+  /** Releases its memory. Idempotent. */
   release(): void;
 }
 
@@ -44,7 +44,7 @@ export function beginFrame(length: number): PartialFrame {
 /** Slots that partial frames hold now, of all connections. */
 let partialSlots = 0;
 
-/** At most MAX_SMALL_FRAME_BYTES, its length prefix included in what is collected. */
+/** A frame of at most MAX_SMALL_FRAME_BYTES; its length prefix is collected, too. */
 class SmallPartialFrame implements PartialFrame {
   /** Its pool slot; 0 when it is in JavaScript memory. */
   #slot = 0;
@@ -106,7 +106,7 @@ class SmallPartialFrame implements PartialFrame {
   }
 }
 
-/** Pieces of large frames that were handled, for the next ones. They held sealed bytes only. */
+/** Pieces of handled large frames, for the next ones. They held sealed bytes only. */
 const sparePieces: Uint8Array[] = [];
 
 function newPiece(bytes: number): Uint8Array {

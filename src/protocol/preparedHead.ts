@@ -1,5 +1,5 @@
-// Heads that are the same from call to call: encoded once where they are sent, and decoded once where they arrive. The
-// deadline, which differs, is the first field (tags ascend), so it can be told apart from the rest.
+// Heads that are equal from call to call: each is encoded once by its sender and decoded once by its receiver. The
+// deadline, which differs, is the first field (tags ascend), so it can be separated from the rest.
 
 import { SealwireError } from "../base/errors.ts";
 import { copyOf, viewOf } from "../core/bytes.ts";
@@ -39,10 +39,10 @@ export class PreparedHead implements CallHead {
   }
 }
 
-/** Head and body of a short message are put together here. */
+/** Head and body of a short message are joined here. */
 const LONGEST_LENT = 1_024;
 const lentMemory = new Uint8Array(LONGEST_LENT);
-/** Its first bytes, by their number: a view costs more than the copy. */
+/** Views of its first bytes, by their number: a new view costs more than the copy. */
 const lentViews: (Uint8Array | undefined)[] = new Array<Uint8Array | undefined>(LONGEST_LENT + 1).fill(
   undefined,
 );
@@ -54,9 +54,9 @@ function lent(length: number): Uint8Array {
 }
 
 /**
- * Head ‖ body as `encodeWithHead` gives them, for the caller to wipe. `deadlineMs` 0: no deadline.
+ * Head ‖ body in the form of `encodeWithHead`, for the caller to wipe. `deadlineMs` 0: no deadline.
  *
- * @param mayLend the result may lie in memory that the next call of this function uses again
+ * @param mayLend the result may be in memory that the next call of this function reuses
  */
 export function encodePrepared(
   head: PreparedHead,
@@ -86,18 +86,18 @@ export function encodePrepared(
   return bytes;
 }
 
-/** What a received head says beside its deadline. Several calls share it: nobody changes it. */
+/** A received head without its deadline. Several calls share it, so no code may change it. */
 export interface SharedHead {
   readonly own: CallHead;
   readonly streams: boolean;
   readonly streamCredit: number | undefined;
-  /** Why what it belongs to can't be handled. */
+  /** Why its call can't be handled. */
   readonly fault: SealwireError | undefined;
-  /** What a layer above has made of it, which then is made once for all that share it. */
+  /** A value that a higher layer derives from the head, once for all that share it. */
   memo: unknown;
 }
 
-/** Heads that one reader keeps. A power of two. */
+/** The most heads that one reader caches. A power of two. */
 const CACHED_HEADS = 64;
 /** Longer heads are decoded each time. */
 const MAX_CACHED_BYTES = 256;
@@ -108,17 +108,17 @@ interface CachedHead {
 }
 
 /**
- * Reads heads, and caches short ones: the next head with the same bytes costs a comparison. Not more than CACHED_HEADS of
- * MAX_CACHED_BYTES each, whatever a peer sends.
+ * Reads heads, and caches short ones, so that the next head with the same bytes costs a comparison. The cache has at
+ * most CACHED_HEADS heads of MAX_CACHED_BYTES each, whatever a peer sends.
  */
 export class HeadReader {
   #cached: (CachedHead | undefined)[] | undefined;
-  /** Where the body begins behind the head that was read last. */
+  /** The index of the body after the last head that was read. */
   bodyStart = 0;
-  /** Its deadline. */
+  /** The deadline of the last head that was read. */
   deadlineMs: number | undefined = undefined;
 
-  /** @throws SealwireError ERR_PROTOCOL when the length of the head is longer than what is there */
+  /** @throws SealwireError ERR_PROTOCOL if the head is longer than the record */
   read(bytes: Uint8Array, start: number, end: number): SharedHead {
     const length = end - start < LENGTH_BYTES ? -1 : (bytes[start]! << 8) | bytes[start + 1]!;
     let at = start + LENGTH_BYTES;
@@ -131,7 +131,7 @@ export class HeadReader {
         ((bytes[at + 3]! << 24) | (bytes[at + 4]! << 16) | (bytes[at + 5]! << 8) | bytes[at + 6]!) >>> 0;
       at += DEADLINE_FIELD_BYTES;
     }
-    // What repeats the deadline's tag behind it is malformed, and not to be mistaken for a head without a deadline.
+    // A head that repeats the deadline's tag is malformed, and must not be taken for a head without a deadline.
     const isLong = bodyStart - at > MAX_CACHED_BYTES;
     if (isLong || (at < bodyStart && bytes[at] === Tag.deadline)) return this.#decode(bytes, start, end);
     this.#cached ??= new Array<CachedHead | undefined>(CACHED_HEADS).fill(undefined);
@@ -143,7 +143,7 @@ export class HeadReader {
       return cached.shared;
     }
     const shared = this.#decode(bytes, start, end);
-    // A trace context is another one with each call, and would only drive out the others.
+    // A trace context differs with each call, and would only replace the other heads.
     if (shared.fault === undefined && shared.own.traceParent === undefined) {
       this.#cached[index] = { bytes: copyOf(bytes, at, bodyStart), shared };
     }
@@ -159,7 +159,7 @@ export class HeadReader {
   }
 }
 
-/** A shared head's part of the application, as a copy that is the application's to keep. */
+/** The application's part of a shared head, as a copy that the application may keep. */
 export function copyHead(own: CallHead): CallHead {
   if (own.fields === undefined) return { ...own };
   const fields = new Map(

@@ -1,4 +1,4 @@
-// Why something ends: the fields of cancel, drain and close.
+// The reason of an end: the fields of cancel, drain and close.
 
 import { SealwireError } from "../base/errors.ts";
 import { decodeText, encodeText } from "../core/text.ts";
@@ -9,9 +9,9 @@ export interface Reason {
   /** A code, as errors have them. */
   readonly code?: string;
   readonly text?: string;
-  /** Drain and close: the number of the last request that was begun; those after it were not and won't be. */
+  /** Drain and close: the number of the last request that began; later requests did not begin and will not. */
   readonly lastBegun?: number;
-  /** Drain and close: milliseconds after which it is worth coming back. */
+  /** Drain and close: milliseconds after which the peer should dial again. */
   readonly retryAfterMs?: number;
 }
 
@@ -29,7 +29,7 @@ export function encodeReason({ code, text, lastBegun, retryAfterMs }: Reason): U
 }
 
 /**
- * The fields of a reason, and its numbers: all that can be wrong in one.
+ * The fields and numbers of a reason, checked completely.
  *
  * @throws SealwireError ERR_PROTOCOL
  */
@@ -45,7 +45,7 @@ function readReason(bytes: Uint8Array, start: number, end: number) {
 }
 
 /**
- * For a reason that nobody reads: its code and text are not decoded.
+ * Checks a reason that is not read: its code and text are not decoded.
  *
  * @throws SealwireError ERR_PROTOCOL
  */

@@ -1,11 +1,11 @@
-// The memory that received bytes pass through while one read is handled:
+// The memory of received bytes while one read is handled:
 //
 //   RECEIVE_BUFFER  sealed frames as the socket delivered them, opened in place
 //   JOIN            one frame that was collected in JavaScript memory, opened in place
 //   lent memory     plaintext that handlers see as views; JavaScript memory, so that no key lies beside it
 //
-// All connections share it, so it has one owner at a time: the connection whose read is being handled. Nothing
-// that runs meanwhile may handle another read; `enterRead` makes sure of that.
+// All connections share it, so it has one owner at a time: the connection whose read is being handled. No code that
+// runs meanwhile may handle another read; `enterRead` checks that.
 
 import { copyInto } from "../core/copy.ts";
 import { JOIN, memory, RECEIVE_BUFFER } from "../core/wasmModule.ts";
@@ -14,15 +14,15 @@ import { wipe } from "../core/wipe.ts";
 let owned = false;
 let wipeOnLeave = false;
 
-/** How far each region has been written since it was last wiped. */
+/** The number of bytes of each region that were written since it was last wiped. */
 let bufferUsed = 0;
 let joinUsed = 0;
 
 /**
  * The handling of a read begins.
  *
- * @throws Error when another read is being handled: a bug in this package, which must not become one connection's
- *   bytes in another's handler
+ * @throws Error if another read is being handled: a bug in this package, which must not pass one connection's bytes
+ *   to another's handler
  */
 export function enterRead(): void {
   if (owned) throw new Error("a read is handled inside another read");
@@ -58,7 +58,7 @@ export function copyToJoin(bytes: Uint8Array): number {
   return JOIN;
 }
 
-/** Up to this size the memory that is lent is used again for the next message; more is given back. */
+/** Lent memory up to this size is reused for the next message; larger memory is freed. */
 const MAX_REUSED_LENT_BYTES = 4_194_304;
 const FIRST_LENT_BYTES = 65_536;
 
@@ -66,11 +66,11 @@ let lent = new Uint8Array(0);
 let lentUsed = 0;
 
 /**
- * `bytes` bytes of memory for plaintext that is lent to handlers until the read has been handled: the same memory
+ * `bytes` bytes of memory for plaintext that handlers may read until the read has been handled. The same memory is used
  * again and again.
  */
 export function lendMemory(bytes: number): Uint8Array {
-  // A handler that transferred it to somebody else broke a rule, but only its own messages may suffer.
+  // A handler that transferred this memory broke a rule, but only its own messages may suffer.
   if (lent.length < bytes) {
     wipeLent();
     lent = new Uint8Array(Math.max(bytes, FIRST_LENT_BYTES));
@@ -79,13 +79,13 @@ export function lendMemory(bytes: number): Uint8Array {
   return lent;
 }
 
-/** Nothing can be done, or has to be, where it was transferred away: then its length is 0. */
+/** Transferred memory has length 0, so nothing happens. */
 function wipeLent(): void {
   if (lent.length > 0) wipe(lent.subarray(0, lentUsed));
   lentUsed = 0;
 }
 
-/** Zeroes whatever plaintext is left of earlier reads: at once, or when the read that is being handled ends. */
+/** Zeroes the rest of the plaintext of earlier reads: at once, or when the current read ends. */
 export function wipeReceiveMemory(): void {
   wipeOnLeave = owned;
   if (owned) return;

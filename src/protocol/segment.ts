@@ -23,18 +23,21 @@ import {
 } from "./wire.ts";
 
 /**
- * A segment is one pool slot. 64 KiB per write: less costs more calls, and more gains nothing (docs/PERFORMANCE-LOG.md,
- * transport).
+ * A segment is one pool slot. Writes of less than 64 KiB need more calls, and longer ones gain nothing
+ * (docs/PERFORMANCE-LOG.md, transport).
  */
 export const SEGMENT_BYTES = 65_536;
 
-/** Sealed frames up to this size go into segments; a larger one would fill them badly and is sealed in pieces. */
+/** Sealed frames up to this size go into segments. A larger one would fill them badly, and is sealed in pieces. */
 export const SEGMENT_FRAME_BYTES = 32_768;
 
-/** Where a frame begins in a pool slot: its text, behind the length, lies where copies of long ones are fast (copy.ts). */
+/**
+ * The offset of the first frame in a pool slot. Its text, after the length, is where copies of long texts are fast
+ * (copy.ts).
+ */
 export const FIRST_FRAME_AT = COPY_HAZARD_BYTES - LENGTH_BYTES;
 
-/** What stands before the first record of a bundle. */
+/** The bytes before the first record of a bundle. */
 const BUNDLE_FRONT_BYTES = LENGTH_BYTES + KIND_HEADER_BYTES;
 
 /** How a connection frames its messages. */
@@ -49,7 +52,7 @@ export interface Framing {
   readonly bundleBytes: number;
 }
 
-/** Plaintext with its padding, of `bytes` bytes without. */
+/** The length of a plaintext with its padding; `bytes` is the length without. */
 export function paddedBytes(framing: Framing, bytes: number): number {
   const { padding } = framing;
   return padding === 0 ? bytes : Math.ceil((bytes + PAD_LENGTH_BYTES) / padding) * padding;
@@ -89,10 +92,10 @@ export class Segment {
   end = 0;
   /** Complete frames between them. */
   frames = 0;
-  /** What its owner counts for the messages in it. */
+  /** The cost that its owner counts for its messages. */
   cost = 0;
   sealed = false;
-  /** The bundle that is being filled: its address, and how many records it has. */
+  /** The bundle that is being filled: its address, and its number of records. */
   #bundleAt = 0;
   #records = 0;
 
@@ -118,7 +121,7 @@ export class Segment {
     return this.frames === 0 && this.#records === 0;
   }
 
-  /** Copies a message into the slot. False, and it is not in the segment, when there is no room. Allocates nothing. */
+  /** Copies a message into the slot. False if it has no room there; then nothing has changed. Allocates nothing. */
   append(sequence: number, kind: number, body: Uint8Array): boolean {
     const recordBytes = LENGTH_BYTES + this.#headerBytes + body.length;
     if (!this.#framing.withKind || recordBytes > this.#maxBundleBytes >>> 1) {
@@ -126,7 +129,7 @@ export class Segment {
     }
     if (this.#records > 0 && !this.#bundleTakes(recordBytes)) this.#closeBundle();
     if (this.#records === 0) {
-      // At first it counts as alone behind the front: if another joins, #bundleTakes has counted both.
+      // A first message counts as alone after the front. If another one joins, #bundleTakes has counted both.
       if (!this.#hasRoom(BUNDLE_FRONT_BYTES + LENGTH_BYTES, recordBytes - LENGTH_BYTES)) return false;
       this.#bundleAt = this.end;
       this.end += BUNDLE_FRONT_BYTES;
@@ -149,7 +152,7 @@ export class Segment {
     return this.end + frontBytes + sealedBytes <= this.slot + SEGMENT_BYTES;
   }
 
-  /** Whether the bundle that is being filled has room for one more record, in its own limit and in the segment. */
+  /** Whether the bundle that is being filled has room for one more record, within its own limit and the segment. */
   #bundleTakes(recordBytes: number): boolean {
     const plaintextBytes = paddedBytes(this.#framing, this.end - this.#bundleAt - LENGTH_BYTES + recordBytes);
     return (
@@ -160,7 +163,7 @@ export class Segment {
 
   #closeBundle(): void {
     if (this.#records === 1) {
-      // Alone: its record becomes the frame. The first frame of a segment just begins later.
+      // A single message: its record becomes the frame. The first frame of a segment then begins later.
       if (this.#bundleAt === this.start) {
         this.start += BUNDLE_FRONT_BYTES;
         this.#bundleAt = this.start;
@@ -176,7 +179,7 @@ export class Segment {
     this.#records = 0;
   }
 
-  /** A message that gets a frame of its own right away. */
+  /** A message that gets a frame of its own at once. */
   #appendAlone(sequence: number, kind: number, body: Uint8Array, recordBytes: number): boolean {
     if (this.#records > 0) this.#closeBundle();
     if (!this.#hasRoom(LENGTH_BYTES, recordBytes - LENGTH_BYTES)) return false;
@@ -187,7 +190,7 @@ export class Segment {
     return true;
   }
 
-  /** Header and body of a message, behind a length at `address` that is written elsewhere. */
+  /** Header and body of a message, after a length at `address` that is written elsewhere. */
   #writeMessage(address: number, sequence: number, kind: number, body: Uint8Array): void {
     view.setUint32(address + LENGTH_BYTES, sequence);
     let at = address + LENGTH_BYTES + SEQUENCE_HEADER_BYTES;
@@ -197,7 +200,7 @@ export class Segment {
     else for (let i = 0; i < length; i++) memory[at + i] = body[i]!;
   }
 
-  /** The plaintext from `frame` to the end is complete: pads it, leaves room for the tag, writes the length. */
+  /** The plaintext from `frame` to the end is complete: pads it, leaves space for the tag, writes the length. */
   #closeFrame(frame: number): void {
     const bytes = this.end - frame - LENGTH_BYTES;
     const plaintextBytes = paddedBytes(this.#framing, bytes);

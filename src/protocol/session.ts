@@ -13,8 +13,8 @@ import type { CipherName, HandshakeResult, TransportFormat } from "./handshake.t
 import { LENGTH_BYTES } from "./wire.ts";
 
 /**
- * The cipher of one direction. An engine is named before it is known which cipher the client chooses: one that
- * ChaCha20-Poly1305 does not have here is the automatic choice.
+ * The cipher of one direction. The engine is named before the client has chosen the cipher: an engine that
+ * ChaCha20-Poly1305 lacks here means the automatic choice.
  */
 function frameCipher(
   key: Uint8Array,
@@ -41,7 +41,9 @@ class Direction {
     this.#left = this.#rekeyAfter;
   }
 
-  /** Frames until the key changes. At 0 the next use rekeys first, so that both ends do it at the same frame. */
+  /**
+   * Frames until the key changes. At 0 the next use changes the key first, so that both ends do it at the same frame.
+   */
   available(): number {
     if (this.#left === 0) {
       this.cipher.rekey();
@@ -97,8 +99,8 @@ export class Session {
   }
 
   /**
-   * Opens `count` complete frames that fill linear memory [start, end), in place. Returns how many opened: a
-   * smaller number means that the next one did not authenticate; its bytes are as they arrived.
+   * Opens `count` complete frames that fill linear memory [start, end), in place. Returns the number of opened frames.
+   * If it is smaller than `count`, the next frame did not authenticate; its bytes are unchanged.
    */
   open(start: number, end: number, count: number): number {
     let opened = 0;
@@ -117,12 +119,12 @@ export class Session {
     return opened + done;
   }
 
-  /** Whether frames like these are better opened one by one with `openFrame`. */
+  /** Whether frames like these are opened faster one by one with `openFrame`. */
   opensNatively(bytes: number, count: number): boolean {
     return this.#receive.cipher.opensNatively(bytes, count);
   }
 
-  /** Opens the frame at an address into memory of its own; undefined when it does not authenticate. */
+  /** Opens the frame at an address into memory of its own; undefined if it does not authenticate. */
   openFrame(frame: number): Uint8Array | undefined {
     this.#receive.available();
     const plaintext = this.#receive.cipher.openFrame(frame);
@@ -131,8 +133,8 @@ export class Session {
   }
 
   /**
-   * Seals header ‖ body as one frame, length prefix included: gives pieces to be written one after the other, each as
-   * soon as it is sealed. `give` must not use this session.
+   * Seals header ‖ body as one frame, length prefix included. Passes pieces to `give`, to be written one after the
+   * other, each as soon as it is sealed. `give` must not use this session.
    */
   sealPieces(header: Uint8Array, body: Uint8Array, give: (piece: Uint8Array) => void): void {
     this.#send.available();
@@ -142,7 +144,7 @@ export class Session {
 
   /**
    * Opens ciphertext ‖ tag in JavaScript memory, in pieces, to `into` if it is given (long enough), otherwise to memory
-   * of its own; null when it does not authenticate.
+   * of its own; null if it does not authenticate.
    */
   openLarge(sealed: readonly Uint8Array[], into?: Uint8Array): Uint8Array | null {
     this.#receive.available();

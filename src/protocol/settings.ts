@@ -1,5 +1,5 @@
-// Settings: what a side takes, sent once at the beginning. Until the peer's settings arrive, the constants here hold.
-// Settings can only raise them, so nobody has to wait for settings, and nothing that was sent before them is too much.
+// Settings: the limits of a side, sent once at the beginning. Until the peer's settings arrive, the constants here
+// hold. Settings can only raise them, so no side has to wait for settings, and no earlier record breaks them.
 
 import { SealwireError } from "../base/errors.ts";
 import { decodeFields, encodeFields, type Fields, u32Field, u32Value, unknownCritical } from "./fields.ts";
@@ -7,15 +7,15 @@ import { decodeFields, encodeFields, type Fields, u32Field, u32Value, unknownCri
 export interface Settings {
   /** The longest sealed frame (ciphertext and tag). */
   readonly maxFrameBytes: number;
-  /** Requests of the peer that may wait for their ends. */
+  /** Unfinished requests of the peer. */
   readonly maxRequests: number;
-  /** Of these, those with streams. */
+  /** Of these, the requests with streams. */
   readonly maxStreams: number;
   /** Bytes of messages and requests that the peer may send before it gets credit. */
   readonly messageCredit: number;
 }
 
-/** What holds before settings arrive. */
+/** The limits that hold before settings arrive. */
 export const BASE_SETTINGS: Settings = {
   maxFrameBytes: 65_536,
   maxRequests: 128,
@@ -23,9 +23,9 @@ export const BASE_SETTINGS: Settings = {
   messageCredit: 262_144,
 };
 
-/** Frames of any peer end here: longer things are streams. */
+/** No peer sends a longer frame: a longer body needs a stream. */
 export const MAX_FRAME_BYTES = 33_554_432;
-/** Credit never adds up to more. */
+/** Credit never adds up to more than this. */
 export const MAX_CREDIT = 0x7fffffff;
 export const MAX_SETTINGS_BYTES = 1_024;
 
@@ -42,7 +42,7 @@ export function encodeSettings(settings: Settings): Uint8Array {
 }
 
 /**
- * The settings in bytes [start, end): what is not said, or said to be less, is what holds anyway.
+ * The settings in bytes [start, end). A setting that is missing or lower than its base value has the base value.
  *
  * @throws SealwireError ERR_PROTOCOL
  */

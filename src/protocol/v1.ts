@@ -1,7 +1,7 @@
 // Protocol v1: the wire format of the Go library monte, for peers that speak nothing else.
 //
-// Broken by design, see README and docs/PROTOCOL.md: both directions use one key with counters that start at
-// 0, so their first frames share nonces; a reflected frame decrypts; nobody is authenticated.
+// It is broken by design, see README and docs/PROTOCOL.md: both directions use one key with counters that start at 0,
+// so their first frames share nonces; a side accepts its own frames when they are sent back; nobody is authenticated.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { blake2b } from "../core/blake2b.ts";
@@ -14,20 +14,20 @@ import { KEY_BYTES } from "./wire.ts";
 /** Options of `monteV1`. */
 export interface MonteV1Options {
   /**
-   * The longest frame (4-byte sequence, body and 16-byte tag) that the peer accepts. A Go peer refuses more
-   * than 4,096 bytes unless it was configured otherwise. Default: this side's own `maxFrameBytes`.
+   * The longest frame (4-byte sequence, body and 16-byte tag) that the peer accepts. By default a Go peer refuses more
+   * than 4,096 bytes. Default: this side's own `maxFrameBytes`.
    */
   peerMaxFrameBytes?: number;
 }
 
-/** A handshake that can be given its private key: for the recorded transcripts only. */
+/** A handshake with a given private key, for the recorded transcripts only. */
 export function v1HandshakeForTests(role: Role, privateKey: Uint8Array): Handshake {
   return new V1Handshake(role, privateKey);
 }
 
 let warned = false;
 
-/** Says once per process that v1 protects little. */
+/** Warns once per process that v1 protects little. */
 function warnOnce(): void {
   if (warned) return;
   warned = true;
@@ -40,8 +40,8 @@ function warnOnce(): void {
 }
 
 /**
- * Speak protocol v1 (the Go library monte, byte for byte). Not ready for secrets: pass it as `handshake` only
- * to talk to peers that speak nothing else. Warns once per process.
+ * Protocol v1 (the Go library monte, byte for byte). It does not protect secrets: pass it as `handshake` only for peers
+ * that speak nothing else. Warns once per process.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT
  */
@@ -141,7 +141,7 @@ class V1Handshake implements Handshake {
     this.#key = undefined;
   }
 
-  // A wiped private key would agree on the same key with everybody.
+  // A wiped private key would agree on the same key with every peer.
   #requireAlive(): void {
     if (this.#destroyed) throw new SealwireError("ERR_CLOSED", "the handshake was destroyed");
   }

@@ -1,4 +1,4 @@
-// The numbers of the wire, of both protocols: changing one breaks it (docs/PROTOCOL.md).
+// The constants of the wire formats of both protocols (docs/PROTOCOL.md). A change of one breaks the protocol.
 
 export { LENGTH_BYTES, TAG_BYTES } from "../core/frameLayout.ts";
 
@@ -9,12 +9,12 @@ export const KEY_BYTES = 32;
 export const SEQUENCE_HEADER_BYTES = 4;
 /** Protocol v2 plaintext: u32be sequence ‖ u8 kind ‖ body. */
 export const KIND_HEADER_BYTES = 5;
-/** Set in `kind` where the plaintext ends with zero bytes and a u16be that counts them and itself. */
+/** Set in `kind` if the plaintext ends with zero bytes and a u16be that counts them and itself. */
 export const PADDED_FLAG = 0x80;
 /** The u16be at the end of a padded plaintext. */
 export const PAD_LENGTH_BYTES = 2;
 
-/** What a protocol v2 frame means. */
+/** The meaning of a protocol v2 frame. */
 export const Kind = {
   /** Sequence 0: one way. Otherwise a request, numbered by its sender's parity. */
   message: 0,
@@ -27,13 +27,13 @@ export const Kind = {
   /** Answered with a pong of the same sequence. */
   ping: 4,
   pong: 5,
-  /** "No new messages or requests from me; I finish what I have." Answered with a drain. */
+  /** "I make no new calls, and finish those in progress." Answered with a drain. */
   drain: 6,
   /** The last frame of a direction: an end of stream without it is a truncation. */
   close: 7,
   /** A list of the others, in order: ( u32be n ‖ n bytes: u32be sequence ‖ u8 kind ‖ body )… Never in a bundle. */
   bundle: 8,
-  /** What its sender takes: fields. Alone in the first frame of each direction, and nowhere else. */
+  /** The limits of its sender, as fields. Alone in the first frame of each direction, and nowhere else. */
   settings: 9,
   /** A message or request with a head: u16be n ‖ n bytes of fields ‖ body. */
   call: 10,
@@ -41,9 +41,9 @@ export const Kind = {
   answer: 11,
   /** u8 flags ‖ bytes of the stream of this number. */
   chunk: 12,
-  /** No more chunks of the sender on this number. */
+  /** The sender sends no more chunks with this number. */
   end: 13,
-  /** No more chunks of the receiver on this number, please. Answered with an end. */
+  /** The receiver asks for no more chunks with this number. Answered with an end. */
   stop: 14,
   /** u32be more bytes that may be sent: of messages and requests (sequence 0), or of chunks of this number. */
   credit: 15,

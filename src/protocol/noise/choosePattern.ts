@@ -28,20 +28,20 @@ import type { NoiseProtocol } from "./suites.ts";
 /** See `PeerOptions.postQuantum`. */
 export type PostQuantum = boolean | "accept";
 
-/** What the choice depends on. */
+/** The facts that the choice depends on. */
 export interface Credentials {
   readonly hasPsk: boolean;
   readonly hasStaticKey: boolean;
-  /** How many public keys `remoteStatic` holds. */
+  /** The number of public keys in `remoteStatic`. */
   readonly remoteStatics: number;
   readonly hasAuthorize: boolean;
   readonly pattern: string | undefined;
   readonly postQuantum: PostQuantum;
-  /** What `cipher` names, without repetition. */
+  /** The ciphers of the option `cipher`, without repetition. */
   readonly ciphers: readonly CipherName[];
 }
 
-/** Where the psk goes when the options give one and the pattern's name doesn't say (section 10.2's advice). */
+/** The place of the psk if the options give one and the pattern's name does not say it (section 10.2's advice). */
 const defaultPskPosition: Readonly<Record<string, number>> = {
   NN: 0,
   NK: 0,
@@ -58,9 +58,9 @@ const defaultPskPosition: Readonly<Record<string, number>> = {
 };
 
 /**
- * The protocols that this side can run, the client exactly one.
+ * The protocols that this side can run, exactly one for a client.
  *
- * @throws SealwireError ERR_INVALID_ARGUMENT that says what is missing or has no place
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming what is missing or not allowed
  */
 export function chooseProtocols(role: Role, credentials: Credentials): NoiseProtocol[] {
   const { ciphers } = credentials;
@@ -147,7 +147,7 @@ function explicitPattern(role: Role, given: string, credentials: Credentials): H
   return pattern;
 }
 
-/** Whether the pattern gives this role a static key, known up front or sent. */
+/** Whether the pattern gives this role a static key, known before the handshake or sent. */
 function usesStatic(pattern: HandshakePattern, role: Role): boolean {
   const known = role === "client" ? pattern.initiatorStaticKnown : pattern.responderStaticKnown;
   const parity = role === "client" ? 0 : 1;

@@ -28,7 +28,7 @@ const NO_AD = new Uint8Array(0);
 /** CipherState of Noise (section 5.1). */
 export class CipherState {
   #k: Uint8Array | undefined;
-  /** The expanded key, made at first use: of the keys of a handshake, half encrypt nothing. */
+  /** The expanded key, made at first use: half of a handshake's keys encrypt nothing. */
   #cipher: Aes256Gcm | ChaCha20Poly1305 | undefined;
   readonly #nonce = new Uint8Array(NONCE_BYTES);
   #nHigh = 0;
@@ -39,11 +39,11 @@ export class CipherState {
   readonly #name: CipherName;
 
   /**
-   * Without a key.
+   * Makes a state without a key.
    *
-   * @param engine what does the work, see `aes256gcm` and `chacha20poly1305`; the bytes are the same
+   * @param engine the code that computes, see `aes256gcm` and `chacha20poly1305`; the bytes are the same
    * @param cipher "AESGCM" (default) or "ChaChaPoly"
-   * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED for an engine that this runtime does not have
+   * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_UNSUPPORTED for an engine that this runtime lacks
    */
   constructor(engine: Engine = "auto", cipher: CipherName = "AESGCM") {
     checkCipher(cipher);
@@ -66,7 +66,7 @@ export class CipherState {
     this.#k = secretCopy(key);
   }
 
-  /** HasKey: before there is one, encryptWithAd and decryptWithAd hand back what they are given. */
+  /** HasKey: before there is a key, encryptWithAd and decryptWithAd return copies of their input. */
   get hasKey(): boolean {
     return this.#k !== undefined;
   }
@@ -136,7 +136,7 @@ export class CipherState {
     this.setNonce(nHigh, nLow);
   }
 
-  /** Wipes the key. Idempotent; every other method then throws ERR_CLOSED, so that nothing leaves unencrypted. */
+  /** Wipes the key. Idempotent. Every other method then throws ERR_CLOSED, so that nothing leaves unencrypted. */
   destroy(): void {
     this.#destroyed = true;
     this.#forget();

@@ -13,8 +13,7 @@ export const dhFunctions = {
   /**
    * DH: 32 secret bytes that the caller wipes.
    *
-   * @throws SealwireError ERR_WEAK_PUBLIC_KEY where the specification leaves the choice: an all-zero result is
-   * never used.
+   * @throws SealwireError ERR_WEAK_PUBLIC_KEY for an all-zero result, which the specification allows to refuse
    */
   dh(keyPair: KeyPair, publicKey: Uint8Array): Uint8Array {
     return x25519(keyPair.privateKey, publicKey);

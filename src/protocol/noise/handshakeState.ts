@@ -19,15 +19,15 @@ import { MAX_MESSAGE_BYTES, messageLengths, parsePattern } from "./patterns.ts";
 const EMPTY = new Uint8Array(0);
 const MAX_PROLOGUE_BYTES = 131_072;
 
-/** What `split` gives. */
+/** The result of `split`. */
 export interface SplitCiphers {
-  /** For what this side sends. In a one-way pattern the responder never uses it. */
+  /** The cipher for bytes that this side sends. In a one-way pattern the responder never uses it. */
   readonly send: CipherState;
-  /** For what this side receives. */
+  /** The cipher for bytes that this side receives. */
   readonly receive: CipherState;
 }
 
-/** What `splitKeys` gives: 32 bytes for each direction. */
+/** The result of `splitKeys`: 32 bytes for each direction. */
 export interface SplitKeys {
   /** 32 bytes. */
   readonly sendKey: Uint8Array;
@@ -37,7 +37,7 @@ export interface SplitKeys {
 
 /** HandshakeState of Noise (section 5.3). */
 export class HandshakeState {
-  /** The pattern that it runs. */
+  /** The pattern of this handshake. */
   readonly pattern: HandshakePattern;
   /** Whether this side writes the first message. */
   readonly initiator: boolean;
@@ -53,7 +53,7 @@ export class HandshakeState {
    */
   constructor(options: HandshakeStateOptions) {
     if (options === null || typeof options !== "object") throw invalidArgument("options", "an object");
-    // Read once: what is used is what was checked, also where the options are getters.
+    // Read once, so that the checked values are used even if the options are getters.
     const { initiator, prologue = EMPTY, s, rs, psks = [], otherPsks = [], pattern: given, cipher } = options;
     const { unsafeEphemeralForTests, unsafeKemForTests } = options;
     if (typeof initiator !== "boolean") throw invalidArgument("initiator", "true or false");
@@ -74,12 +74,12 @@ export class HandshakeState {
     this.#tokens = new HandshakeTokens(pattern, initiator, prologue, keys, cipher);
   }
 
-  /** True when `writeMessage` is the next step, false when `readMessage` is or the handshake is over. */
+  /** True if `writeMessage` is the next step; false if `readMessage` is, or the handshake is over. */
   get isMyTurn(): boolean {
     return this.#end === undefined && !this.isFinished && (this.#messageIndex % 2 === 0) === this.initiator;
   }
 
-  /** True once every message went by; `split` is then the next step. */
+  /** True once all messages were written and read; `split` is then the next step. */
   get isFinished(): boolean {
     return this.#messageIndex === this.pattern.messages.length;
   }
@@ -90,15 +90,15 @@ export class HandshakeState {
   }
 
   /**
-   * The peer's static public key (32 bytes, a copy) as soon as it is known. That the peer holds its private
-   * key is proven when the handshake is finished, or by the first transport message where the last handshake
-   * message mixes it in (section 7.7).
+   * The peer's static public key (32 bytes, a copy) as soon as it is known. A finished handshake proves that the peer
+   * holds its private key; if the last handshake message mixes the key in, the first transport message proves it
+   * (section 7.7).
    */
   get remoteStaticKey(): Uint8Array | undefined {
     return this.#tokens.remoteStaticKey;
   }
 
-  /** Which psk the peer has, once that is known: 0 that of `psks`, from 1 on those of `otherPsks`. */
+  /** Which psk the peer has, once that is known: 0 is the one of `psks`, from 1 on those of `otherPsks`. */
   get usedPsk(): number {
     return this.#tokens.usedPsk;
   }
@@ -114,7 +114,7 @@ export class HandshakeState {
    *
    * @param payload encrypted as far as the pattern can at this point (section 7.7): in the first messages not
    *   at all or for anyone; empty by default
-   * @throws SealwireError ERR_HANDSHAKE when it is not this side's turn; ERR_MESSAGE_TOO_LARGE;
+   * @throws SealwireError ERR_HANDSHAKE if it is not this side's turn; ERR_MESSAGE_TOO_LARGE;
    *   ERR_INVALID_ARGUMENT; ERR_WEAK_PUBLIC_KEY (the handshake is then consumed); ERR_CLOSED after destroy()
    */
   writeMessage(payload: Uint8Array = EMPTY): Uint8Array {
@@ -215,7 +215,7 @@ export class HandshakeState {
     return this.pattern.messages[this.#messageIndex]!;
   }
 
-  /** Runs one step; whatever goes wrong in it ends the handshake and wipes it (section 5.3). */
+  /** Runs one step; a failure in it ends the handshake and wipes it (section 5.3). */
   #orDestroy<T>(step: () => T): T {
     try {
       return step();

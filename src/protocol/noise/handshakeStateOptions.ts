@@ -10,7 +10,7 @@ import { DHLEN, PSKLEN } from "./patterns.ts";
 
 /** Options of `HandshakeState`. */
 export interface HandshakeStateOptions {
-  /** A name such as "XX", "NNpsk0" or "XXhfs", or a pattern of one's own; its validity is checked. */
+  /** A name such as "XX", "NNpsk0" or "XXhfs", or a pattern of your own, whose validity is checked. */
   pattern: string | HandshakePattern;
   /** Whether this side writes the first message. */
   initiator: boolean;
@@ -20,16 +20,16 @@ export interface HandshakeStateOptions {
   prologue?: Uint8Array;
   /** The static key: 32 private bytes, or the pair (which saves a multiplication). Copied. */
   s?: Uint8Array | KeyPair;
-  /** The peer's static public key, 32 bytes, where the pattern has it as a pre-message. */
+  /** The peer's static public key, 32 bytes, if the pattern has it as a pre-message. */
   rs?: Uint8Array;
   /** One 32-byte key per psk token, in the order of the tokens. Copied. */
   psks?: readonly Uint8Array[];
   /**
-   * Keys that the peer may have in place of that of `psks`, 32 bytes each. Only where the pattern has one psk token, and
-   * that ends a message which this side reads, as the responder's of XXpsk3. All are tried. Copied.
+   * Keys that the peer may have in place of the one in `psks`, 32 bytes each. Only for a pattern with one psk token, at
+   * the end of a message that this side reads, such as the responder's of XXpsk3. All are tried. Copied.
    */
   otherPsks?: readonly Uint8Array[];
-  /** The ephemeral private key, 32 bytes. For test vectors only: a repeated ephemeral gives away everything. */
+  /** The ephemeral private key, 32 bytes. For test vectors only: a repeated ephemeral reveals everything. */
   unsafeEphemeralForTests?: Uint8Array;
   /**
    * With "hfs": the seed of the KEM's key pair (64 bytes) for the initiator, the randomness of the encapsulation (32) for
@@ -45,7 +45,7 @@ export interface CheckedKeys
   readonly otherPsks: readonly Uint8Array[];
 }
 
-/** Whether the one psk of a pattern comes into play at the end of a message that this side reads. */
+/** Whether the pattern's one psk is used at the end of a message that this side reads. */
 export function readsPskLast({ messages, pskCount }: HandshakePattern, initiator: boolean): boolean {
   return (
     pskCount === 1 && messages.some((tokens, i) => i % 2 === (initiator ? 1 : 0) && tokens.at(-1) === "psk")
@@ -53,7 +53,7 @@ export function readsPskLast({ messages, pskCount }: HandshakePattern, initiator
 }
 
 /**
- * Every key that the pattern needs is there, well-formed, and no other.
+ * Checks that every key that the pattern needs is there and well-formed, and no other key.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option
  */

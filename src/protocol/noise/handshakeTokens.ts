@@ -21,7 +21,7 @@ export class HandshakeTokens {
   readonly #mixesEphemerals: boolean;
   readonly #psks: readonly Uint8Array[];
   readonly #otherPsks: readonly Uint8Array[];
-  /** Which psk the peer has: 0 that of `psks`, from 1 on those of `otherPsks`. */
+  /** Which psk the peer has: 0 is the one of `psks`, from 1 on those of `otherPsks`. */
   usedPsk = 0;
   readonly #ephemeralForTests: Uint8Array | undefined;
   readonly #kemForTests: Uint8Array | undefined;
@@ -68,7 +68,7 @@ export class HandshakeTokens {
     return this.#rs && new Uint8Array(this.#rs);
   }
 
-  /** Processes a token of a message that this side writes: `append` takes what it puts on the wire. */
+  /** Processes a token of a message that this side writes: `append` takes its bytes for the wire. */
   write(token: Token, append: (bytes: Uint8Array) => void): void {
     if (token === "e") append(this.#writeE());
     else if (token === "s") append(this.symmetric.encryptAndHash(this.#s!.publicKey));
@@ -77,7 +77,9 @@ export class HandshakeTokens {
     else this.#mix(token);
   }
 
-  /** Processes a token of a message that this side reads: `take` gives the next bytes of it, in memory of their own. */
+  /**
+   * Processes a token of a message that this side reads: `take` returns the next bytes of it, in memory of their own.
+   */
   read(token: Token, take: (length: number) => Uint8Array): void {
     if (token === "e") this.#readE(take(DHLEN));
     else if (token === "s") this.#rs = this.#open(take, DHLEN);
@@ -87,8 +89,8 @@ export class HandshakeTokens {
   }
 
   /**
-   * Before a psk token that ends a message which is read: which of the psks opens what follows? All are tried, whichever
-   * fits. The first one stays where none does: reading fails then, as with one psk.
+   * Before a psk token at the end of a message that is read: finds the psk that opens the payload. All are tried,
+   * whichever fits. If none fits, the first one stays, and reading fails as with one psk.
    */
   choosePsk(sealedPayload: Uint8Array): void {
     if (this.#otherPsks.length === 0) return;
@@ -162,7 +164,7 @@ export class HandshakeTokens {
     secret.fill(0);
   }
 
-  /** The tokens that put nothing on the wire. In "es" the initiator's key is the ephemeral, in "se" the static. */
+  /** The tokens without bytes on the wire. In "es" the initiator's key is the ephemeral one, in "se" the static one. */
   #mix(token: DhToken | "psk"): void {
     if (token === "psk") {
       const psk = this.usedPsk === 0 ? this.#psks[this.#nextPsk++]! : this.#otherPsks[this.usedPsk - 1]!;

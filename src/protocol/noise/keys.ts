@@ -10,14 +10,14 @@ import { dhFunctions, type KeyPair } from "./dh.ts";
 /** 32 bytes; or their base64url or base64 text (43 characters, padding allowed), or 64 hex digits. */
 export type KeyInput = Uint8Array | string;
 
-/** Of base64, without padding. */
+/** The characters of a key in base64, without padding. */
 const KEY_CHARACTERS = 43;
 const expected = "32 bytes, as a Uint8Array, base64url, base64 or hex text";
 
 /**
  * The 32 bytes of a key, in memory of their own.
  *
- * @param name what the error message calls it; the key itself is never in a message
+ * @param name the name of the key in the error message, which never contains the key
  * @throws SealwireError ERR_INVALID_ARGUMENT
  */
 export function decodeKey(name: string, key: KeyInput): Uint8Array {
@@ -33,7 +33,7 @@ export function decodeKey(name: string, key: KeyInput): Uint8Array {
     for (let i = 0; i < KEY_BYTES; i++) bytes[i] = Number.parseInt(key.slice(2 * i, 2 * i + 2), 16);
     return bytes;
   }
-  // 43 characters carry two bits more than 32 bytes; where they are not zero the text was damaged or cut.
+  // 43 characters carry two bits more than 32 bytes. If these are not zero, the text was damaged or cut.
   const text = key.replace(/=$/, "");
   const bytes = text.length === KEY_CHARACTERS ? decodeBase64(text) : undefined;
   if (bytes === undefined) throw invalidArgument(name, expected);

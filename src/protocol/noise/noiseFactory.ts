@@ -16,15 +16,18 @@ import {
 import { protocolName } from "./patterns.ts";
 import { type NoiseProtocol, protocolByFirstFrame } from "./suites.ts";
 
-/** A factory of Noise handshakes. It holds copies of psk and static key until `destroy`; then `create` throws ERR_CLOSED. */
+/**
+ * A factory of Noise handshakes. It holds copies of psk and static key until `destroy`; then `create` throws
+ * ERR_CLOSED.
+ */
 export interface NoiseFactory extends HandshakeFactory {
   /** Wipes the keys that the factory holds. Idempotent. */
   destroy(): void;
 }
 
-/** Without psk and keys: anonymous, kept apart in the type. */
+/** A factory without psk and keys: anonymous, with a type of its own. */
 export interface AnonymousNoiseFactory extends NoiseFactory {
-  /** Nothing tells who the peer is. */
+  /** The peer could be anyone. */
   readonly anonymous: true;
 }
 
@@ -39,7 +42,7 @@ export interface AnonymousNoiseFactory extends NoiseFactory {
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option and what is missing
  */
 export function noise(options?: NoiseOptions & AnonymousOptions, role?: Role): AnonymousNoiseFactory;
-/** A factory whose options may say who the peer is. */
+/** A factory whose options may identify the peer. */
 export function noise(options: NoiseOptions, role?: Role): NoiseFactory;
 export function noise(options: NoiseOptions = {}, role?: Role): NoiseFactory {
   if (role !== undefined) requireRole(role);
@@ -71,7 +74,7 @@ export function noise(options: NoiseOptions = {}, role?: Role): NoiseFactory {
       if (destroyed) throw new SealwireError("ERR_CLOSED", "this handshake factory was destroyed");
       requireRole(handshakeRole);
       if (typeof info?.remoteAddress !== "string") throw invalidArgument("info.remoteAddress", "a string");
-      // Asking again gives the error that says what this role lacks.
+      // Chosen again, to get the error that says what this role lacks.
       const protocols = choices[handshakeRole] ?? protocolsFor(handshakeRole, settings);
       return new NoiseHandshake(handshakeRole, protocols, settings, info);
     },
@@ -95,7 +98,7 @@ function requireRole(role: Role): void {
 
 type Choices = Partial<Record<Role, NoiseProtocol[]>>;
 
-/** The protocols of the wanted role, or of every role that the options fit; throws when that is none. */
+/** The protocols of the wanted role, or of every role that fits the options; throws if none fits. */
 function choose(settings: NoiseSettings, role: Role | undefined): Choices {
   if (role !== undefined) return { [role]: protocolsFor(role, settings) };
   const choices: Choices = {};

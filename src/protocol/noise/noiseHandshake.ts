@@ -1,5 +1,5 @@
-// One run of protocol v2's handshake: Noise messages in frames (u32be length ‖ message), empty payloads. The first
-// frame says its suite too: u16be suite ‖ u16be length ‖ message.
+// One run of protocol v2's handshake: Noise messages in frames (u32be length ‖ message), with empty payloads. The first
+// frame also contains its suite: u16be suite ‖ u16be length ‖ message.
 //
 //   client: write ──▶ length ──▶ message ──▶ (write ──▶) done
 //   server: length ──▶ message ──▶ write ──▶ (length ──▶ message ──▶) done
@@ -29,16 +29,16 @@ export class NoiseHandshake implements Handshake {
   readonly #settings: NoiseSettings;
   readonly #info: HandshakeInfo;
   #noise: HandshakeState | undefined;
-  /** What `#noise` runs. */
+  /** The protocol that `#noise` runs. */
   #protocol: NoiseProtocol | undefined;
   #state: State;
   #expectedLength = 0;
-  /** Of a server: what the first frame announced. */
+  /** On a server: the protocol that the first frame announced. */
   #announced: NoiseProtocol | undefined;
   #hasSent = false;
   #checkedPeer = false;
 
-  /** `settings` stay the factory's, which may wipe them at any time; the handshake works on copies. */
+  /** The factory owns `settings` and may wipe them at any time, so the handshake works on copies. */
   constructor(role: Role, protocols: readonly NoiseProtocol[], settings: NoiseSettings, info: HandshakeInfo) {
     this.#role = role;
     this.#protocols = protocols;
@@ -56,7 +56,7 @@ export class NoiseHandshake implements Handshake {
       this.#hasSent = true;
       const message = noise.writeMessage();
       const frame = new Uint8Array(LENGTH_BYTES + message.length);
-      // A Noise message has at most 65,535 bytes, so the upper half of a length is 0: room for the suite.
+      // A Noise message has at most 65,535 bytes, so the upper half of a length is 0, and the suite fits there.
       const suite = isFirst ? suiteOf(this.#protocol!) : 0;
       writeU32(frame, 0, suite * 0x10000 + message.length);
       frame.set(message, LENGTH_BYTES);
@@ -92,7 +92,7 @@ export class NoiseHandshake implements Handshake {
     return this.#state === "done";
   }
 
-  /** Which psk the peer has, once that is known: 0 the option `psk`, from 1 on those of `otherPsks`. */
+  /** Which psk the peer has, once that is known: 0 is the option `psk`, from 1 on those of `otherPsks`. */
   get usedPsk(): number {
     return this.#noise?.usedPsk ?? 0;
   }
@@ -176,7 +176,7 @@ export class NoiseHandshake implements Handshake {
     this.#state = "message";
   }
 
-  /** The protocol that the client's first frame stands for. */
+  /** The protocol that the client's first frame means. */
   #protocolNamed(suite: number, length: number): NoiseProtocol {
     const protocol = protocolByFirstFrame(this.#protocols, suite, length);
     if (protocol !== undefined) return protocol;
@@ -220,7 +220,7 @@ export class NoiseHandshake implements Handshake {
     this.#state = this.#noise!.isFinished ? "done" : "write";
   }
 
-  /** Goes on if the key is pinned and authorized, else throws ERR_UNAUTHORIZED, at once or in a promise. */
+  /** Returns if the key is pinned and authorized; otherwise throws ERR_UNAUTHORIZED, at once or in a promise. */
   #checkPeer(remoteStaticKey: Uint8Array): void | Promise<void> {
     const { remoteStatics, authorize } = this.#settings;
     let pinned = remoteStatics.length === 0;
@@ -270,13 +270,13 @@ export class NoiseHandshake implements Handshake {
     const names = this.#protocols.map(
       ({ pattern }) => `${pattern.name} (${messageLengths(pattern).join(", ")})`,
     );
-    // Of several ciphers each pattern is named once.
+    // With several ciphers, each pattern is named once.
     return [...new Set(names)].join(" or ");
   }
 }
 
 function unauthorized(remoteStaticKey: Uint8Array, why: string, cause?: unknown): SealwireError {
-  // An authorize() that explains its refusal, such as that of knownPeers, is quoted.
+  // The reason of an authorize() that explains its refusal, such as that of knownPeers, is quoted.
   if (isSealwireError(cause) && cause.code === "ERR_UNAUTHORIZED") return cause;
   return new SealwireError("ERR_UNAUTHORIZED", `the peer's static key ${encodeKey(remoteStaticKey)} ${why}`, {
     cause,

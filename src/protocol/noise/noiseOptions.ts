@@ -1,4 +1,4 @@
-// The options of protocol v2's handshake, checked and turned into what a handshake runs on.
+// The options of protocol v2's handshake, checked and decoded for a handshake.
 
 import { invalidArgument } from "../../base/errors.ts";
 import { checkOptionNames } from "../../base/options.ts";
@@ -14,57 +14,58 @@ import { decodeKey, type KeyInput, keyPairOf } from "./keys.ts";
 import { cipherNames } from "./patterns.ts";
 import type { NoiseProtocol } from "./suites.ts";
 
-/** What `authorize` learns besides the key. */
+/** The information that `authorize` gets besides the key. */
 export interface AuthorizeInfo {
   /** This side's role. */
   readonly role: Role;
   /**
-   * On a client what it dialled: "host:port" or the path of a Unix socket. On a server the peer's IP address;
-   * empty for a Unix socket.
+   * On a client the address that it dialled: "host:port" or the path of a Unix socket. On a server the peer's IP
+   * address; empty for a Unix socket.
    */
   readonly remoteAddress: string;
-  /** E.g. "Noise_XXhfs_25519+MLKEM768_AESGCM_BLAKE2b". */
+  /** The protocol, e.g. "Noise_XXhfs_25519+MLKEM768_AESGCM_BLAKE2b". */
   readonly protocol: string;
 }
 
 /**
- * Decides about a peer by its static public key (32 bytes, a copy). Anything but `true` refuses; so does
- * throwing or rejecting. It may take as long as the handshake time-out allows.
+ * Decides about a peer by its static public key (32 bytes, a copy). Any result but `true` refuses, and so does throwing
+ * or rejecting. It may take as long as the handshake time-out allows.
  *
- * On a server with IK or KK it is asked after the first message, which an attacker can replay: a decision
- * is safe there, a side effect such as counting visits is not.
+ * On a server with IK or KK it is called after the first message, which an attacker can replay. A decision is safe
+ * there, but not a side effect such as counting visits.
  */
 export type Authorize = (remoteStaticKey: Uint8Array, info: AuthorizeInfo) => boolean | Promise<boolean>;
 
-/** Who the peers are and what both ends agree on; `connect` and `listen` take these too. */
+/** The keys of this side and its peers, and everything that both ends agree on; options of `connect` and `listen`. */
 export interface PeerOptions {
   /** A secret that both ends share: 32 random bytes, not a password. */
   psk?: KeyInput;
   /** This side's static private key, or the pair from `generateKeyPair`. */
   staticKey?: KeyInput | Pick<KeyPair, "privateKey">;
-  /** The peer's static public key, or all that are accepted. */
+  /** The peer's static public key, or all keys that are accepted. */
   remoteStatic?: KeyInput | readonly KeyInput[];
-  /** Asked about the peer's static key, after `remoteStatic`. Without either, any key is accepted. */
+  /** Called with the peer's static key, after `remoteStatic`. Without either, any key is accepted. */
   authorize?: Authorize;
-  /** A pattern such as "KK" or "XXpsk3", instead of the one that follows from the other options. */
+  /** A pattern such as "KK" or "XXpsk3", instead of the one that the other options mean. */
   pattern?: string;
   /**
-   * Whether the key exchange is hybrid, X25519 and ML-KEM-768, so that what is recorded today stays closed to a quantum
-   * computer. true (default): hybrid, and nothing else is accepted. false: X25519 alone. "accept", on servers: what the
-   * client names. Static keys are X25519 in any case: what this protects and what it doesn't is in docs/PROTOCOL.md.
+   * Whether the key exchange is hybrid, X25519 and ML-KEM-768, so that a quantum computer can't decrypt what is
+   * recorded today. true (default): hybrid, and nothing else is accepted. false: X25519 alone. "accept", on servers:
+   * the client chooses. Static keys are X25519 in any case: docs/PROTOCOL.md says what this protects and what it does
+   * not.
    */
   postQuantum?: boolean | "accept";
   /**
-   * What encrypts: "AESGCM" (default), AES-256-GCM, or "ChaChaPoly", ChaCha20-Poly1305, which is faster where AES has no
-   * instructions of the processor, or the runtime makes little of them (Deno). A client names one and never falls back; a
-   * server may have a list, of which it takes what each client names.
+   * The cipher: "AESGCM" (default), AES-256-GCM, or "ChaChaPoly", ChaCha20-Poly1305, which is faster if the processor
+   * lacks AES instructions, or the runtime uses them badly (Deno). A client names one and never falls back. A server
+   * may have a list, and uses the one that each client names.
    */
   cipher?: CipherName | readonly CipherName[];
-  /** Whatever both ends must agree on: up to 65,535 bytes, or text. */
+  /** Data that both ends must agree on: up to 65,535 bytes, or text. */
   prologue?: Uint8Array | string;
 }
 
-/** Nothing that could authenticate the peer. */
+/** No option that could authenticate the peer. */
 export interface AnonymousOptions {
   /** Left out. */
   psk?: undefined;
@@ -81,11 +82,11 @@ export interface AnonymousOptions {
 /** Options of `noise`. */
 export interface NoiseOptions extends PeerOptions {
   /**
-   * Psks that the peer may have besides `psk`, at most three, all of which are tried. Only where the pattern has the psk
+   * Psks that the peer may have besides `psk`, at most three, all of which are tried. Only if the pattern has the psk
    * at the end of a message that this side reads: the last one of a client's IKpsk2, or of a server's XXpsk3.
    */
   otherPsks?: readonly KeyInput[];
-  /** 32 bytes. For test vectors only: a repeated ephemeral key gives away everything. */
+  /** 32 bytes. For test vectors only: a repeated ephemeral key reveals everything. */
   unsafeEphemeralForTests?: Uint8Array;
   /** The KEM's seed on a client (64 bytes), its randomness on a server (32). For test vectors only. */
   unsafeKemForTests?: Uint8Array;
@@ -93,7 +94,7 @@ export interface NoiseOptions extends PeerOptions {
   unsafeRekeyAfterFramesForTests?: number;
 }
 
-/** What settings hold that is wiped. */
+/** The parts of the settings that are wiped. */
 interface Secrets {
   psk: Uint8Array | undefined;
   otherPsks: Uint8Array[];
@@ -102,7 +103,7 @@ interface Secrets {
   kemForTests: Uint8Array | undefined;
 }
 
-/** The options of one factory, decoded. It owns copies of the secrets. */
+/** The decoded options of one factory. It owns copies of the secrets. */
 export interface NoiseSettings extends Readonly<Secrets> {
   readonly remoteStatics: readonly Uint8Array[];
   readonly authorize: Authorize | undefined;
@@ -133,7 +134,7 @@ const noiseOptionNames: readonly string[] = [
   "unsafeRekeyAfterFramesForTests",
 ] satisfies (keyof NoiseOptions)[];
 
-/** Begins every prologue, so that no other use of Noise can be mistaken for this one. */
+/** Begins every prologue, so that no other use of Noise can be mistaken for this protocol. */
 const PROLOGUE_PREFIX = "sealwire/2";
 const MOST_OTHER_PSKS = 3;
 const MAX_OWN_PROLOGUE_BYTES = 65_535;
@@ -144,7 +145,7 @@ const MAX_OWN_PROLOGUE_BYTES = 65_535;
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option
  */
 export function resolveNoiseOptions(options: NoiseOptions): NoiseSettings {
-  // A misspelt psk would mean no psk, and so a peer that nobody authenticates.
+  // A misspelt psk would mean no psk, and so an unauthenticated peer.
   checkOptionNames(options, noiseOptionNames);
   const { psk, staticKey, remoteStatic, authorize, pattern, unsafeEphemeralForTests } = options;
   if (authorize !== undefined && typeof authorize !== "function")
@@ -187,7 +188,7 @@ export function resolveNoiseOptions(options: NoiseOptions): NoiseSettings {
   return { ...withoutSecrets, ...secrets };
 }
 
-/** A copy with secrets of its own, for who may outlive the factory. */
+/** A copy with secrets of its own, for an object that may outlive the factory. */
 export function copySettings(settings: NoiseSettings): NoiseSettings {
   const { psk, otherPsks, s, ephemeralForTests, kemForTests } = settings;
   return {
@@ -200,7 +201,7 @@ export function copySettings(settings: NoiseSettings): NoiseSettings {
   };
 }
 
-/** Wipes the secrets of settings that are not used any more. Idempotent. */
+/** Wipes the secrets of settings that are no longer used. Idempotent. */
 export function wipeSettings(settings: Secrets): void {
   settings.psk?.fill(0);
   for (const psk of settings.otherPsks) psk.fill(0);
@@ -252,7 +253,7 @@ function copyKemBytes(bytes: Uint8Array | undefined): Uint8Array | undefined {
 function decodeRemoteStatics(remoteStatic: NoiseOptions["remoteStatic"]): Uint8Array[] {
   if (remoteStatic === undefined) return [];
   if (!Array.isArray(remoteStatic)) return [decodeKey("remoteStatic", remoteStatic as KeyInput)];
-  // An empty list would mean "no key is accepted" to its author and "any key is" to the code.
+  // Its author would mean "no key is accepted" by an empty list, and the code would accept any key.
   if (remoteStatic.length === 0) throw invalidArgument("remoteStatic", "a key or a list of at least one");
   return remoteStatic.map((key, i) => decodeKey(`remoteStatic[${i}]`, key));
 }

@@ -1,6 +1,6 @@
-// Handshake patterns, and the rules that make one valid: Noise (revision 34) sections 7.1, 7.3 and
-// 9.3, and what the tokens of the HFS extension (revision 1, section 4) ask for. A pattern that breaks a rule is not a
-// protocol, whatever its messages look like, so every pattern passes `checkPattern` before it is used.
+// Handshake patterns, and the rules that make one valid: Noise (revision 34) sections 7.1, 7.3 and 9.3, and the rules
+// for the tokens of the HFS extension (revision 1, section 4). A pattern that breaks a rule is no protocol, so every
+// pattern passes `checkPattern` before it is used.
 
 import { invalidArgument } from "../../base/errors.ts";
 
@@ -56,11 +56,11 @@ function broken(pattern: HandshakePattern, why: string): Error {
   return invalidArgument("pattern", `a valid Noise pattern; "${pattern.name}" ${why}`);
 }
 
-/** Patterns that `checkedPattern` made: frozen, so that they stay what was checked. */
+/** Patterns that `checkedPattern` made. They are frozen, so they stay as they were checked. */
 const checked = new WeakSet<object>();
 
 /**
- * A frozen copy of a pattern, read once, whose parts have the types they are declared with.
+ * A frozen copy of a pattern, read once, whose members have their declared types.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the part
  */
@@ -91,7 +91,7 @@ function copyOf(pattern: unknown): HandshakePattern {
 }
 
 /**
- * A pattern whose parts have the right types, as it is when it is one of this package's, otherwise as a copy.
+ * A pattern whose members have the right types: one of this package's as it is, any other as a copy.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT
  */
@@ -100,7 +100,7 @@ export function wellFormed(pattern: HandshakePattern): HandshakePattern {
 }
 
 /**
- * A pattern that keeps the rules, frozen: whoever has the original can't change it any more.
+ * A pattern that obeys the rules, frozen, so that the owner of the original can't change it.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the part, or the rule that it breaks
  */
@@ -189,8 +189,8 @@ function checkKem(
 }
 
 /**
- * Rule 4: who used its static key must have mixed in its own ephemeral with the same remote key before it
- * encrypts, and section 9.3: who used a psk must have sent an ephemeral. Otherwise a key could repeat.
+ * Rule 4: a side that used its static key must have mixed in its own ephemeral with the same remote key before it
+ * encrypts. Section 9.3: a side that used a psk must have sent an ephemeral. Otherwise a key could repeat.
  */
 function checkMayEncrypt(
   pattern: HandshakePattern,

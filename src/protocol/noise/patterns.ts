@@ -72,7 +72,7 @@ const table: Readonly<
 /** The base names that `parsePattern` knows, without modifiers. */
 export const patternNames: readonly string[] = Object.keys(table);
 
-/** The twelve of section 7.5, in which both sides speak and the last word authenticates. */
+/** The twelve interactive patterns of section 7.5. */
 export const fundamentalPatternNames: readonly string[] = patternNames.filter((name) =>
   /^[NXKI][NXK]$/.test(name),
 );
@@ -80,11 +80,11 @@ export const fundamentalPatternNames: readonly string[] = patternNames.filter((n
 const parsed = new Map<string, HandshakePattern>();
 
 /**
- * The pattern of a name such as "XX", "NNpsk0", "KNpsk0+psk2" or "XXhfs+psk3" (section 8: modifiers in ascending
- * order, hfs first), frozen.
+ * The pattern of a name such as "XX", "NNpsk0", "KNpsk0+psk2" or "XXhfs+psk3" (section 8: modifiers in ascending order,
+ * hfs first), frozen.
  *
- * @throws SealwireError ERR_INVALID_ARGUMENT for an unknown name, a modifier that the pattern has no place
- * for, or a combination that the rules of sections 7.3 and 9.3 forbid (for example "XXpsk0+psk0").
+ * @throws SealwireError ERR_INVALID_ARGUMENT for an unknown name, a modifier that does not fit the pattern, or a
+ * combination that the rules of sections 7.3 and 9.3 forbid (for example "XXpsk0+psk0").
  */
 export function parsePattern(name: string): HandshakePattern {
   if (typeof name !== "string") throw invalidArgument("pattern", "the name of a Noise pattern");
@@ -111,9 +111,9 @@ export function parsePattern(name: string): HandshakePattern {
 }
 
 /**
- * HFS section 5: "e1" follows the first "e", or the first DH of that message where there is one, "ekem1" the first
- * "ee". The specification's table says otherwise for KK ("e, e1, es, ss") and loses the "ee" of IN; its rule, and its
- * other rows, are followed here.
+ * HFS section 5: "e1" follows the first "e", or the first DH of that message if there is one; "ekem1" follows the first
+ * "ee". The specification's table differs for KK ("e, e1, es, ss") and loses the "ee" of IN. This function follows the
+ * rule and the other rows.
  */
 function applyHfs(pattern: HandshakePattern): HandshakePattern {
   const [first, second, ...rest] = pattern.messages.map((tokens) => [...tokens]);
@@ -174,8 +174,8 @@ export function checkCipher(cipher: unknown): asserts cipher is CipherName {
 }
 
 /**
- * The length in bytes of each message when its payload is empty: what keys and tags take. A message with a
- * payload is longer by exactly the payload.
+ * The length in bytes of each message with an empty payload: the bytes of keys and tags. A message with a payload is
+ * longer by exactly the payload.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT
  */

@@ -1,10 +1,10 @@
 // A server that accepts several psks and static keys, so that keys can change without an outage. Every key is tried on
-// a client's first message, whichever fits, so the time that this takes does not tell which one it was.
+// a client's first message, whichever fits, so the time of these trials does not reveal which one it was.
 //
 // A first message without authentication (XX) fits all of them; the server then uses its first static key, the current
-// one. The client's psk shows in its first message where that message proves one (psk0, psk1), and in its last one with
-// XXpsk3. With IKpsk2 it does not show, because the server uses its own psk before: there the server uses the first
-// one, and clients try several (peerKeys.ts).
+// one. The client's psk shows in its first message if that message proves one (psk0, psk1), and in its last one with
+// XXpsk3. With IKpsk2 it does not show, because the server uses its own psk first. There the server uses its first psk,
+// and clients try several (peerKeys.ts).
 
 import { invalidArgument, SealwireError } from "../../base/errors.ts";
 import type { PeerIdentity } from "../../base/options.ts";
@@ -16,20 +16,20 @@ import { noise } from "./noiseFactory.ts";
 import type { NoiseHandshake } from "./noiseHandshake.ts";
 import type { Authorize, NoiseOptions } from "./noiseOptions.ts";
 
-/** Of each kind, the first one included. */
+/** The most keys of each kind, including the first one. */
 export const MOST_KEYS = 4;
-/** Psks are told apart by this many bytes of their hash. */
+/** Psks are distinguished by this many bytes of their hash. */
 const ID_BYTES = 32;
 
-/** Further keys that a server accepts while keys are changed: at most three of each. */
+/** Further keys that a server accepts while keys change: at most three of each. */
 export interface OtherKeys {
   /** Up to three psks that are accepted besides `psk`. */
   otherPsks?: readonly KeyInput[];
-  /** Up to three static keys besides `staticKey`: clients that pin one of their public keys are served, too. */
+  /** Up to three static keys besides `staticKey`. Clients that pin one of their public keys are served, too. */
   otherStaticKeys?: readonly KeyInput[];
 }
 
-/** What a session was made with; empty where there is no such key. */
+/** The keys that a session was made with; empty if there is no such key. */
 interface UsedKeys {
   readonly psk: string;
   readonly staticKey: string;
@@ -37,16 +37,16 @@ interface UsedKeys {
 
 const usedKeys = new WeakMap<PeerIdentity, UsedKeys>();
 
-/** A factory of a server's handshakes that can tell whether it would have made a session. */
+/** A factory of a server's handshakes that can tell whether its keys made a session. */
 export interface ServerKeys extends HandshakeFactory {
   destroy(): void;
-  /** Its keys are those of the session, and the peer's key is pinned, where some are. */
+  /** Whether the session's keys are among its keys, and the peer's key is pinned if any are. */
   knows(identity: PeerIdentity): boolean;
-  /** Asked about peers with a static key, as in the handshake. */
+  /** Called about peers with a static key, as in the handshake. */
   readonly authorize: Authorize | undefined;
 }
 
-/** One static key, with one psk, or with all that are tried when the client proves its own. */
+/** One static key with one psk, or with all psks if the client proves its own. */
 interface Candidate {
   readonly factory: HandshakeFactory & { destroy(): void };
   readonly psks: readonly string[];
@@ -148,7 +148,7 @@ function factoryOf(candidates: readonly Candidate[], options: NoiseOptions, dest
   };
 }
 
-/** The first key and the others, without repetitions; [undefined] where there is none. */
+/** The first key and the others, without repetitions; [undefined] if there is none. */
 function different<Key>(
   secrets: Uint8Array[],
   [firstName, name]: readonly [firstName: string, name: string],
@@ -168,7 +168,7 @@ function different<Key>(
   return keys;
 }
 
-/** A handshake with every candidate until the client's first message has chosen one. */
+/** A handshake that runs with every candidate until the client's first message has chosen one. */
 class TrialHandshake implements Handshake {
   readonly #trials: readonly { readonly handshake: Handshake; readonly candidate: Candidate }[];
   #chosen: { readonly handshake: Handshake; readonly candidate: Candidate } | undefined;
@@ -201,7 +201,7 @@ class TrialHandshake implements Handshake {
   receive(bytes: Uint8Array): void | Promise<void> {
     if (this.#chosen !== undefined) return this.#chosen.handshake.receive(bytes);
     this.#reads++;
-    // The length says the same to all of them; the message behind it chooses.
+    // The length means the same to all candidates; the message after it chooses.
     return this.#reads === 1 ? this.#tryAll(bytes, false) : this.#tryAll(bytes, true);
   }
 
@@ -216,7 +216,7 @@ class TrialHandshake implements Handshake {
         this.#chosen = trial;
         if (outcome !== undefined) decision = outcome;
       } catch (error) {
-        // The key that fitted, and the application or the pinned keys refused the peer.
+        // The key fitted, but the application or the pinned keys refused the peer.
         if (error instanceof SealwireError && error.code === "ERR_UNAUTHORIZED") refusal ??= error;
         else failure ??= error;
       }

@@ -1,12 +1,12 @@
-// Suites: how the first frame of a handshake names the protocol of its client, and what an error says where a server does
-// not run it.
+// Suites: the first frame of a handshake names the protocol of its client by its suite. If a server does not run that
+// protocol, its error says what differs.
 
 import type { CipherName } from "../handshake.ts";
 import { CHACHAPOLY_SUITE_BIT, HYBRID_SUITE_BIT } from "../wire.ts";
 import { type HandshakePattern, isHybrid } from "./pattern.ts";
 import { messageLengths } from "./patterns.ts";
 
-/** A protocol that this side can run: what its name says beside the key exchange and the hash. */
+/** A protocol that this side can run: the parts of its name that differ. */
 export interface NoiseProtocol {
   readonly pattern: HandshakePattern;
   readonly cipher: CipherName;
@@ -28,15 +28,15 @@ export function protocolByFirstFrame(
   );
 }
 
-/** The bits of a suite that mean something, with what an error says about each: the option, then its value at 0 and at 1. */
+/** The defined bits of a suite, with the text of an error about each: the option, then its value at 0 and at 1. */
 const MEANINGS = [
   [HYBRID_SUITE_BIT, "key exchange", "postQuantum", "X25519 alone", "hybrid"],
   [CHACHAPOLY_SUITE_BIT, "cipher", "cipher", "AESGCM", "ChaChaPoly"],
 ] as const;
 
 /**
- * What of a client's suite none of these protocols has, in words; empty when each part of it is there. Undefined for a
- * suite of versions to come, or of no version at all.
+ * The parts of a client's suite that none of these protocols has, in words; empty if each part is there. Undefined for
+ * a suite of a later version, or of none.
  */
 export function suiteDifferences(protocols: readonly NoiseProtocol[], suite: number): string[] | undefined {
   if ((suite & ~(HYBRID_SUITE_BIT | CHACHAPOLY_SUITE_BIT)) !== 0) return undefined;

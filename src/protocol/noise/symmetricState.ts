@@ -14,12 +14,12 @@ import { HASHLEN, KEYLEN, TAGLEN } from "./patterns.ts";
 
 /** SymmetricState of Noise (section 5.2). */
 export class SymmetricState {
-  /** Its keys live for a message or two: not worth setting up the runtime's own AES. */
+  /** Its keys live for a message or two, too short for the runtime's own AES. */
   readonly #cipher: CipherState;
   readonly #cipherName: CipherName;
   readonly #ck: Uint8Array;
   readonly #h: Uint8Array;
-  /** On its way to the CipherState; zeros between calls. */
+  /** A key on its way to the CipherState; zeros between calls. */
   readonly #tempK = secretBytes(KEYLEN);
   #destroyed = false;
 
@@ -39,7 +39,7 @@ export class SymmetricState {
     this.#ck = secretCopy(this.#h);
   }
 
-  /** Whether EncryptAndHash encrypts by now. */
+  /** Whether EncryptAndHash encrypts yet. */
   get hasKey(): boolean {
     return this.#cipher.hasKey;
   }
@@ -85,14 +85,14 @@ export class SymmetricState {
   }
 
   /**
-   * EncryptAndHash: what goes on the wire, 16 bytes longer than `plaintext` once there is a key.
+   * EncryptAndHash: the bytes for the wire, 16 bytes longer than `plaintext` once there is a key.
    *
    * @param plaintext at most 524,016 bytes
    * @throws SealwireError ERR_INVALID_ARGUMENT; ERR_CLOSED after destroy(); ERR_COUNTER_EXHAUSTED
    */
   encryptAndHash(plaintext: Uint8Array): Uint8Array {
     this.#requireAlive();
-    // Before the cipher counts: what mixHash would refuse must not be encrypted, either.
+    // Before the cipher counts, so that nothing is encrypted that mixHash would refuse.
     requireBytesUpTo("plaintext", plaintext, MAX_MIX_BYTES - TAGLEN);
     const ciphertext = this.#cipher.encryptWithAd(this.#h, plaintext);
     this.mixHash(ciphertext);
@@ -109,7 +109,7 @@ export class SymmetricState {
   decryptAndHash(ciphertext: Uint8Array): Uint8Array {
     this.#requireAlive();
     requireBytesUpTo("ciphertext", ciphertext, MAX_MIX_BYTES);
-    // What is hashed must be what was decrypted, whoever else can write there.
+    // The same bytes must be decrypted and hashed, even if another thread can write to them.
     const own = new Uint8Array(ciphertext);
     const plaintext = this.#cipher.decryptWithAd(this.#h, own);
     this.mixHash(own);
@@ -158,7 +158,7 @@ export class SymmetricState {
   }
 
   /**
-   * Split: the first CipherState is for what the initiator sends, the second for the responder. The state is
+   * Split: the first CipherState is for bytes that the initiator sends, the second for the responder. The state is
    * destroyed.
    *
    * @throws SealwireError ERR_CLOSED after destroy() or another split
@@ -183,7 +183,7 @@ export class SymmetricState {
     this.#cipher.destroy();
   }
 
-  // A wiped chaining key would give the same keys to everybody.
+  // A wiped chaining key would give the same keys to every peer.
   #requireAlive(): void {
     if (this.#destroyed) throw new SealwireError("ERR_CLOSED", "this SymmetricState was destroyed");
   }
