@@ -17,13 +17,13 @@ import { traceParentOf } from "./traceContext.ts";
 
 const CHANNEL = "tracing:sealwire.request";
 
-/** What the channels tell of one request (docs/GUIDE.md). */
+/** The message of the channels for one request (docs/GUIDE.md). */
 interface Traced {
   readonly connection: Connection;
   readonly bodyBytes: number;
-  /** What `start` puts here is sent beside the body. Not there with protocol v1, which has no heads. */
+  /** A head that is set here at `start` is sent beside the body. Absent with protocol v1, which has no heads. */
   head?: CallHead | undefined;
-  /** There for calls, once they are made. */
+  /** Set for calls, once they are made. */
   readonly call?: Call | undefined;
   readonly result?: Uint8Array;
   readonly error?: unknown;
@@ -36,16 +36,16 @@ interface Running {
 }
 
 /**
- * From here on every call and request of this process is a span of kind CLIENT, and is counted in the histogram
- * `rpc.client.call.duration`, and carries its span to the far side in the head's trace field (55 bytes; protocol v1 has
- * no heads). A plain request is sent as a call without streams for that, which handlers can't tell apart but by `head`.
+ * From now on every call and request of this process is a span of kind CLIENT and is recorded in the histogram
+ * `rpc.client.call.duration`. It carries its span to the far side in the head's trace field (55 bytes; protocol v1 has
+ * no heads). For that, a plain request is sent as a call without streams; a handler sees the difference only in `head`.
  *
- * @returns stops it
+ * @returns a function that stops it
  */
 export function traceCalls(options: TelemetryOptions = {}): () => void {
   const telemetry = new Telemetry("client", options);
   const running = new WeakMap<object, Running>();
-  // Methods that this side calls are its own words; they are bounded all the same.
+  // This side chooses the methods that it calls; their number is bounded all the same.
   const methods = new KnownNames();
 
   const begin = (message: Traced): void => {
@@ -99,7 +99,7 @@ function listenTo(listeners: Record<string, (message: Traced) => void>): () => v
   };
 }
 
-/** Why the call failed; undefined where it did not. A typed call fails by an answer of its own kind, too. */
+/** Why the call failed; undefined if it did not. A typed call also fails by an answer that is an error. */
 function failureOf({ call, result, ...rest }: Traced): Failure | undefined {
   if ("error" in rest) return { error: rest.error };
   const code = call === undefined || result === undefined ? undefined : codeOfAnswer(call, result);

@@ -26,26 +26,27 @@ import { parseTraceParent } from "./traceContext.ts";
 /** Options of `traceHandler`. */
 export interface HandlerTelemetryOptions extends TelemetryOptions {
   /**
-   * Whose traces go on here. Default: those of peers that the handshake proved; the trace of another one becomes a link
-   * of a new trace, because whoever decides about traces decides what is recorded.
+   * Whether a peer's trace continues here. Default: for peers that the handshake authenticated. The trace of another
+   * peer becomes a link of a new trace, because the owner of a trace decides what is recorded.
    */
   continues?: (connection: Connection) => boolean;
   /**
-   * Names of methods, for metrics. A name that is not listed counts as `_OTHER` until a call of it has succeeded: names
-   * are the peer's, and each is a series of its own. 1,000 are told apart at most.
+   * Names of methods, for metrics. A name that is not listed counts as `_OTHER` until a call of it has succeeded,
+   * because the peer chooses the names, and each name is a series of its own. At most 1,000 names are distinguished.
    */
   methods?: Iterable<string>;
 }
 
-/** Where an interceptor of typed calls notes that the answer is an error, for the message that is handled. */
+/** Where an interceptor of typed calls notes, for the current message, that the answer is an error. */
 const NOTES = createContextKey("sealwire: how the handling of a message went");
 interface Notes {
   failed: Failure | undefined;
 }
 
 /**
- * An interceptor for `serve(api, { use: [noteFailures] })` of sealwire/rpc inside of `traceHandler`: a typed method that
- * fails gives an answer of its own kind, which the handler around it can't tell from a success.
+ * An interceptor for `serve(api, { use: [noteFailures] })` of sealwire/rpc inside of `traceHandler`. A typed method
+ * that fails sends an answer that is an error, which the handler around it can't distinguish from a success without
+ * this interceptor.
  */
 export const noteFailures: Interceptor<ServedCallInfo> = async (_call, next): Promise<unknown> => {
   try {

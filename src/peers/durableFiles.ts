@@ -1,4 +1,4 @@
-// Files that are complete whenever another process reads them, and that survive a crash.
+// Makes files that are complete whenever another process reads them, and that survive a crash.
 
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
@@ -8,12 +8,12 @@ import { isAllowed } from "./fileModes.ts";
 
 const { O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } = constants;
 /**
- * Flags for opening a path whose symbolic links are resolved: a link that O_NOFOLLOW meets was put there
- * meanwhile, and O_NONBLOCK is for a FIFO that was. Windows has neither.
+ * Flags for opening a path whose symbolic links are resolved. O_NOFOLLOW refuses a link that was put there meanwhile,
+ * and O_NONBLOCK does not wait for a FIFO. Windows has neither.
  */
 export const SAFELY = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
-/** Makes a file that has its text from the first moment on. Whether it was made; false where it is there. */
+/** Makes a file that has its text from the first moment on. True if it was made; false if it exists. */
 export async function createWhole(path: string, text: string): Promise<boolean> {
   if (!(await isAllowed({ name: "write", path: dirname(path) }))) return createDirectly(path, text);
   const temporaryPath = `${path}.${randomBytes(8).toString("hex")}.new`;
@@ -23,14 +23,15 @@ export async function createWhole(path: string, text: string): Promise<boolean> 
     return true;
   } catch (error) {
     if (codeOf(error) === "EEXIST") return false;
-    // A file system without hard links: for a moment the file is empty, and who reads it then refuses its peers.
+    // A file system without hard links: for a moment the file is empty, and a program that reads it then refuses its
+    // peers.
     return await createDirectly(path, text);
   } finally {
     await rm(temporaryPath, { force: true }).catch(() => {});
   }
 }
 
-/** Makes a file and then writes to it. Whether it was made; false where it is there. */
+/** Makes a file and then writes to it. True if it was made; false if it exists. */
 async function createDirectly(path: string, text: string): Promise<boolean> {
   let handle: FileHandle;
   try {
@@ -44,7 +45,7 @@ async function createDirectly(path: string, text: string): Promise<boolean> {
     await handle.sync();
     return true;
   } catch (error) {
-    // Such as a full disk; what is left of the file would refuse everybody.
+    // For example a full disk. The rest of the file would refuse everybody.
     await rm(path, { force: true }).catch(() => {});
     throw error;
   } finally {
@@ -52,7 +53,7 @@ async function createDirectly(path: string, text: string): Promise<boolean> {
   }
 }
 
-/** Has the disk keep a file or the entries of a folder, where the system can (Windows can't with folders). */
+/** Makes the disk store a file or the entries of a folder, if the system can (Windows can't for folders). */
 export async function syncByPath(path: string): Promise<void> {
   if (!(await isAllowed({ name: "read", path }))) return;
   let handle: FileHandle | undefined;
@@ -60,7 +61,7 @@ export async function syncByPath(path: string): Promise<void> {
     handle = await open(path, O_RDONLY | SAFELY);
     await handle.sync();
   } catch {
-    // Nothing of ours is lost: what this process wrote into a file was synced where it was written.
+    // No data of this process is lost: what it wrote into a file was synced there.
   } finally {
     await handle?.close();
   }

@@ -1,11 +1,11 @@
-// Checks that only this user and root can change a file or put another one in its place, by the rules of sshd's
-// StrictModes (OpenSSH misc.c, safe_path): the file and every folder above it belong to the user or to root and
-// can't be written by group or others. Two things that sshd refuses are harmless and common, and accepted: a
-// sticky folder such as /tmp, in which nobody renames what is another's, and the user's private group, whose
+// Checks that only this user and root can change a file or replace it, by the rules of sshd's StrictModes (OpenSSH
+// misc.c, safe_path): the file and every folder above it must belong to the user or to root, and must not be writable
+// by group or others. Two things that sshd refuses are accepted, because they are harmless and common. One is a sticky
+// folder such as /tmp, in which nobody can rename another user's files. The other is the user's private group, whose
 // number is the user's own (Debian and Fedora give one to every user and create folders writable by it).
 //
-// Windows has no such modes: nothing is checked there. Deno without the permission to ask for the user's number
-// leaves owners unchecked, and folders that it may not read.
+// Windows has no such modes, so nothing is checked there. Deno without the permission to ask for the user's number does
+// not check owners, or folders that it may not read.
 
 import { realpath, stat } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -15,7 +15,7 @@ import { invalidArgument } from "../base/errors.ts";
 export interface Ownership {
   readonly uid: number;
   readonly gid: number;
-  /** With the bits of the file's type. */
+  /** Includes the bits of the file's type. */
   readonly mode: number;
 }
 
@@ -25,14 +25,14 @@ const SYMBOLIC_LINK = 0o120000;
 const STICKY = 0o1000;
 
 /**
- * Why somebody else can change what has these owners and modes, to follow "it"; undefined where nobody can.
+ * Why another user can change an object with these owners and modes, to follow "it"; undefined if nobody can.
  *
- * @param uid this process's user; undefined where that can't be known
+ * @param uid this process's user; undefined if that is unknown
  */
 export function whyUnsafe(what: Ownership, uid: number | undefined): string | undefined {
   const type = what.mode & TYPE_BITS;
   if (uid !== undefined && what.uid !== 0 && what.uid !== uid) return `belongs to user ${what.uid}`;
-  // A link's own mode means nothing, and in a sticky folder each entry is its owner's.
+  // A link's own mode means nothing, and in a sticky folder each entry belongs to its owner.
   if (type === SYMBOLIC_LINK || (type === FOLDER && (what.mode & STICKY) !== 0)) return undefined;
   if ((what.mode & 0o002) !== 0) return "can be written by everybody";
   const hasPrivateGroup = uid !== undefined && uid !== 0 && what.gid === uid;
@@ -40,7 +40,7 @@ export function whyUnsafe(what: Ownership, uid: number | undefined): string | un
   return undefined;
 }
 
-/** The user that this process runs as; undefined where the runtime does not say. */
+/** The user of this process; undefined if the runtime does not tell it. */
 export async function userOfProcess(): Promise<number | undefined> {
   if (!(await isAllowed({ name: "sys", kind: "uid" }))) return undefined;
   return process.geteuid?.() ?? process.getuid?.();
@@ -55,7 +55,8 @@ export function requireSafe(path: string, what: Ownership, uid: number | undefin
 }
 
 /**
- * Checks a folder and all above it, symbolic links resolved; of a path that does not exist yet, what exists.
+ * Checks a folder and all folders above it, with symbolic links resolved. If the path does not exist yet, it checks the
+ * existing part.
  *
  * @param folder absolute
  * @throws SealwireError ERR_INVALID_ARGUMENT, or the runtime's error
@@ -78,7 +79,7 @@ async function nearestExisting(folder: string): Promise<string | undefined> {
   }
 }
 
-/** What a call of node:fs gives; undefined where it says that there is no such file. */
+/** The result of a call of node:fs; undefined if there is no such file. */
 export async function unlessMissing<T>(call: Promise<T>): Promise<T | undefined> {
   try {
     return await call;
@@ -92,7 +93,7 @@ interface DenoPermissions {
   permissions: { query(what: object): Promise<{ state: string }> };
 }
 
-/** Asks Deno whether it allows something, since trying would ask the user; other runtimes allow everything. */
+/** Asks Deno whether it allows the operation, because trying it would ask the user. Other runtimes allow everything. */
 export async function isAllowed(what: object): Promise<boolean> {
   const deno = (globalThis as { Deno?: DenoPermissions }).Deno;
   return deno === undefined || (await deno.permissions.query(what)).state === "granted";

@@ -3,10 +3,10 @@
 //   db.example.net:7000 8BtEbUZ9i1Q5UmZAcvs0bGbTTJvRrKk0T8qVbPzR0Gs optional comment
 //   @client alice 3lXtYkqTzZ0m0m5m0T0cP0o2v9i3Tn1C0m4vWq0xk1Y
 //
-// A client looks a server up by its name: the server's key must be one of those in that name's lines. A server
-// has no names to go by, so a client's key must be in any line with @client, as in SSH's authorized_keys. The
-// two never mix: whoever is dialled may not call in for it. node:fs is in all three runtimes (Deno asks for read
-// and write permission).
+// A client looks a server up by its name: the server's key must be one of those in that name's lines. A server has no
+// names to look up, so a client's key must be in any line with @client, as in SSH's authorized_keys. The two never mix:
+// a server that was dialled may not call in for it. All three runtimes have node:fs (Deno asks for read and write
+// permission).
 
 import { invalidArgument } from "../base/errors.ts";
 import { checkOptionNames } from "../base/options.ts";
@@ -23,37 +23,37 @@ import {
   whyUnknown,
 } from "./knownPeersTrust.ts";
 
-/** What happens with a peer that the file does not know. */
+/** The treatment of a peer that the file does not contain. */
 export type FirstUse = "trust" | "refuse" | ((key: string, name: string) => boolean | Promise<boolean>);
 
-/** What a line with a marker is about; a line without one is about a server that this side dials. */
+/** The kind of a marked line; a line without a marker is about a server that this side dials. */
 export type KnownPeerMarker = "client" | "revoked";
 
 /** Options of `knownPeers`. */
 export interface KnownPeersOptions {
   /**
-   * "trust": write the key down and accept it; "refuse"; or a function that decides (`key` is base64url text),
-   * for example by asking somebody. Default: "trust" on a client, "refuse" on a server. A changed key and a
-   * revoked one are refused whatever this says.
+   * "trust" writes the key down and accepts it, "refuse" refuses it, and a function decides (`key` is base64url text),
+   * for example by asking a person. Default: "trust" on a client, "refuse" on a server. Changed and revoked keys are
+   * refused in any case.
    */
   firstUse?: FirstUse;
   /**
-   * The peer's name in the file, or a function that gives it for the address that was dialled (on a server: the
-   * peer's). For servers behind a balancer, which share an address or have many. Default: the address, with a
-   * host in lower case and percent-encoded where a name can't hold it.
+   * The peer's name in the file, or a function that returns it for the dialled address (on a server: the peer's
+   * address). For servers behind a balancer, which share an address or have many. Default: the address, with a host in
+   * lower case, and percent-encoded where a name can't contain a character.
    */
   name?: string | ((address: string) => string);
   /**
-   * Whether to refuse a file that other users can change or replace, as sshd's StrictModes does: the file and
-   * all folders above it belong to this user or root, and group and others can't write them. Default: true.
-   * No effect on Windows.
+   * Whether to refuse a file that other users can change or replace, as sshd's StrictModes does: the file and all
+   * folders above it must belong to this user or root, and group and others must not be able to write them. Default:
+   * true. No effect on Windows.
    */
   strictModes?: boolean;
 }
 
 /** A line of the file. */
 export interface KnownPeer {
-  /** host:port of a server, or what a client is called. */
+  /** host:port of a server, or the name of a client. */
   readonly name: string;
   /** 32 bytes. */
   readonly key: Uint8Array;
@@ -70,14 +70,14 @@ export interface KnownPeers {
   /** Every line, in order. */
   list(): Promise<KnownPeer[]>;
   /**
-   * Adds a line unless it is there, and resolves when the disk has it. Without a marker the peer is a server
-   * that this side dials; `{ marker: "client" }` lets it call in; `{ marker: "revoked" }` refuses its key under
-   * every name, in both directions.
+   * Adds a line unless it exists, and resolves when it is on the disk. Without a marker the peer is a server that this
+   * side dials; `{ marker: "client" }` lets it call in; `{ marker: "revoked" }` refuses its key under every name, in
+   * both directions.
    */
   add(name: string, key: KeyInput, options?: { marker?: KnownPeerMarker }): Promise<void>;
   /**
-   * Makes comments of the lines of a name, or only of those with this key or marker. Revoked keys stay so unless
-   * the marker is "revoked". Returns how many.
+   * Turns the lines of a name, or only those with this key or marker, into comments. Revoked keys stay revoked unless
+   * the marker is "revoked". Returns the number of lines.
    */
   remove(name: string, key?: KeyInput, options?: { marker?: KnownPeerMarker }): Promise<number>;
 }
@@ -86,8 +86,8 @@ export interface KnownPeers {
  * A file of known peers.
  *
  * @param path created at the first use (mode 0600), folders included (0700); at most 1 MiB
- * @throws SealwireError ERR_INVALID_ARGUMENT; the methods reject with it, too, when the file is malformed, empty,
- *   no regular file, unsafe from other users, or can't be read or written (`cause`): such a file refuses everybody
+ * @throws SealwireError ERR_INVALID_ARGUMENT. The methods reject with it, too, if the file is malformed, empty, no
+ *   regular file, changeable by other users, or can't be read or written (`cause`). Such a file refuses everybody
  *   instead of trusting anew
  */
 export function knownPeers(path: string, options: KnownPeersOptions = {}): KnownPeers {
@@ -121,7 +121,7 @@ export function knownPeers(path: string, options: KnownPeersOptions = {}): Known
   };
 }
 
-/** The options, checked and copied, so that nobody changes them later. */
+/** The options, checked and copied, so that no code changes them later. */
 function checkOptions(options: KnownPeersOptions): KnownPeersOptions {
   checkOptionNames(options, ["firstUse", "name", "strictModes"]);
   const { firstUse, name, strictModes } = options;
@@ -204,7 +204,7 @@ async function authorize(
   const firstUse = options.firstUse ?? (info.role === "client" ? "trust" : "refuse");
   const trusted = typeof firstUse === "function" ? await firstUse(key, name) : firstUse === "trust";
   if (trusted !== true) throw unauthorized(whyUnknown(file.path, peers, info, name, key));
-  // The file is asked once more, in its change: somebody else may have been first, with another key.
+  // The file is checked again within the change, because another process may have been first, with another key.
   await file.change((snapshot) =>
     info.role === "client"
       ? trustServer(file.path, snapshot, name, key)

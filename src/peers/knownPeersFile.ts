@@ -18,12 +18,12 @@ import { type PeerLine, type PeerLines, parsePeerLines, separatorAfter } from ".
 
 /** About 15,000 lines. Each first use reads all of them. */
 export const MAX_FILE_BYTES = 1 << 20;
-/** A change is written again when another program replaced the file meanwhile, but not for ever. */
+/** A change is written again if another program replaced the file meanwhile, up to this many times. */
 const MAX_ATTEMPTS = 32;
 
 const { O_APPEND, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 
-/** The file as it was when it was read. */
+/** The file at the time it was read. */
 export interface PeerSnapshot {
   readonly peers: PeerLines;
   readonly bytes: Buffer;
@@ -33,7 +33,7 @@ export interface PeerSnapshot {
   readonly ino: number;
 }
 
-/** One byte of a line that is replaced by another. */
+/** A byte of a line, and its replacement. */
 export interface ByteEdit {
   readonly line: PeerLine;
   /** From the beginning of the file. */
@@ -51,19 +51,19 @@ export class KnownPeersFile {
   #reading: Promise<unknown> = Promise.resolve();
   #nextRead: Promise<PeerSnapshot | undefined> | undefined;
   #changing: Promise<unknown> = Promise.resolve();
-  /** What was read last, so that a file that did not change is not parsed again. */
+  /** The last result, so that an unchanged file is not parsed again. */
   #last: Pick<PeerSnapshot, "bytes" | "peers"> | undefined;
 
   constructor(path: string, strictModes: boolean) {
     this.path = path;
-    // Now, because a program that changes its working directory must not come to trust another file.
+    // Resolved now, because a program that changes its working directory must not come to trust another file.
     this.#absolutePath = resolve(path);
     this.#strictModes = strictModes;
   }
 
   /**
-   * The file as it is at some moment after this call; undefined when there is none. Callers share a read that has
-   * not begun, so a thousand handshakes at once read the file twice.
+   * The file at some moment after this call; undefined if there is none. Callers share a read that has not begun, so a
+   * thousand handshakes at once read the file twice.
    */
   read(): Promise<PeerSnapshot | undefined> {
     this.#nextRead ??= this.#reading.then(() => {
@@ -76,10 +76,11 @@ export class KnownPeersFile {
   }
 
   /**
-   * Changes the file step by step until `nextStep`, which sees it as it is after each step, has nothing more to
-   * do. Resolves when all of it is on the disk.
+   * Changes the file step by step until `nextStep`, which gets the file after each step, returns no further step.
+   * Resolves when all of it is on the disk.
    *
-   * @param nextStep what it throws ends the change; a file that does not exist is undefined and can be appended to
+   * @param nextStep an error that it throws ends the change; a file that does not exist is undefined and can be
+   * appended to
    */
   change(nextStep: (snapshot: PeerSnapshot | undefined) => Edit | undefined): Promise<void> {
     const run = this.#changing.then(() => this.#guard(() => this.#change(nextStep)));
@@ -92,7 +93,7 @@ export class KnownPeersFile {
       const snapshot = await this.read();
       const edit = nextStep(snapshot);
       if (edit === undefined) {
-        // What made the step unnecessary may be another process's write, not yet on the disk.
+        // Another process's write may have made the step unnecessary, and may not be on the disk yet.
         if (snapshot !== undefined && attempt === 0) await syncByPath(snapshot.realPath);
         return;
       }
@@ -112,7 +113,7 @@ export class KnownPeersFile {
   async #read(): Promise<PeerSnapshot | undefined> {
     const realPath = await this.#locate();
     if (realPath === undefined) return undefined;
-    // Looked at first, because opening a device can do things.
+    // Checked first, because opening a device can have effects.
     const found = await unlessMissing(stat(realPath));
     if (found === undefined) return undefined;
     requireFile(this.path, found.isFile());
@@ -132,7 +133,7 @@ export class KnownPeersFile {
     }
   }
 
-  /** The path without symbolic links, once it is known who can change where it leads; undefined for no file. */
+  /** The path without symbolic links, after a check of who can change where it leads; undefined for no file. */
   async #locate(): Promise<string | undefined> {
     const path = this.#absolutePath;
     const found = await unlessMissing(lstat(path));
@@ -140,7 +141,7 @@ export class KnownPeersFile {
     if (this.#strictModes) await requireSafeFolders(dirname(path), uid);
     if (found?.isSymbolicLink() !== true) return found && (await unlessMissing(realpath(path)));
     const realPath = await unlessMissing(realpath(path));
-    // Something was there, or is on a disk that is not mounted now; a new file would trust anybody anew.
+    // The target existed, or is on a disk that is not mounted now. A new file would trust everybody again.
     if (realPath === undefined) {
       throw invalidArgument(this.path, "a file, but it is a symbolic link to one that does not exist");
     }
@@ -159,7 +160,7 @@ export class KnownPeersFile {
       firstMade = await mkdir(folder, { recursive: true, mode: 0o700 });
       await createWhole(this.#absolutePath, text);
     }
-    // The entry of the file, and those of the folders that were made for it.
+    // Also the entries of the file and of the folders that were made for it.
     await syncByPath(folder);
     while (firstMade !== undefined && folder.length >= firstMade.length) {
       folder = dirname(folder);
@@ -188,7 +189,7 @@ function requireSize(path: string, size: number): void {
   if (size > MAX_FILE_BYTES) throw invalidArgument(path, `a file of at most ${MAX_FILE_BYTES} bytes`);
 }
 
-/** Reads to the end, which others may be moving; a file without an end is refused at the limit. */
+/** Reads to the end, which other programs may be moving; a file without an end is refused at the limit. */
 async function readBounded(path: string, handle: FileHandle, expectedSize: number): Promise<Buffer> {
   requireSize(path, expectedSize);
   let buffer = Buffer.alloc(expectedSize + 1);
@@ -204,18 +205,18 @@ async function readBounded(path: string, handle: FileHandle, expectedSize: numbe
   }
 }
 
-/** Appends a line by one write. Does nothing when the file is another one by now. */
+/** Appends a line by one write. Does nothing if the path leads to another file by now. */
 async function append(path: string, snapshot: PeerSnapshot, line: string): Promise<void> {
   const text = Buffer.from(`${separatorAfter(snapshot.peers.tail)}${line}\n`);
   requireSize(path, snapshot.bytes.length + text.length);
   await withSame(snapshot, O_WRONLY | O_APPEND, async (handle) => {
-    // A write that is cut short, on a full disk, leaves a torn line; the next attempt says so and gets the error.
+    // A write that is cut short, on a full disk, leaves a torn line. The next attempt marks it and gets the error.
     await handle.write(text, 0, text.length, null);
     await handle.sync();
   });
 }
 
-/** Replaces bytes of lines that are still what they were. Each replacement is whole or not at all. */
+/** Replaces bytes of lines that have not changed. Each replacement happens as a whole or not at all. */
 async function replaceBytes(snapshot: PeerSnapshot, edits: readonly ByteEdit[]): Promise<void> {
   await withSame(snapshot, O_RDWR, async (handle) => {
     for (const { line, at, byte } of edits) {
@@ -228,7 +229,7 @@ async function replaceBytes(snapshot: PeerSnapshot, edits: readonly ByteEdit[]):
   });
 }
 
-/** Opens the file that was read, if it is still the same one. */
+/** Opens the file that was read, if the path still leads to it. */
 async function withSame(
   snapshot: PeerSnapshot,
   flags: number,

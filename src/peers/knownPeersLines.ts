@@ -12,7 +12,7 @@ import { Buffer } from "node:buffer";
 import { invalidArgument } from "../base/errors.ts";
 import { decodeKey, encodeKey } from "../protocol/noise/keys.ts";
 
-/** What a line says about its peer. */
+/** The kind of a line. */
 export type LineKind = "server" | "client" | "revoked" | "claim";
 
 export interface PeerLine {
@@ -20,7 +20,7 @@ export interface PeerLine {
   readonly name: string;
   /** 43 characters of base64url. */
   readonly key: string;
-  /** Where the line lies in the file, in bytes, without its newline. */
+  /** The position of the line in the file, in bytes, without its newline. */
   readonly start: number;
   readonly end: number;
 }
@@ -41,25 +41,25 @@ export interface PeerLines {
 
 /** A name is stored as UTF-8 of at most this many bytes: a DNS name or an encoded path of a socket fits. */
 const MAX_NAME_BYTES = 512;
-/** No space, nothing invisible, and nothing at the beginning that the format uses. */
+/** No space, no invisible character, and no character at the beginning that the format uses. */
 const NAME = /^[^\s\p{Cc}\p{Cf}\p{Cs}#@][^\s\p{Cc}\p{Cf}\p{Cs}]*$/u;
 const CLAIM = /^(\S+)~([A-Za-z0-9_-]{43})$/;
 const MARKERS: Record<string, LineKind> = { "@client": "client", "@revoked": "revoked" };
 
 const NEWLINE = 0x0a;
-/** Overwriting the first byte of a line with this makes a comment of it. */
+/** Overwriting the first byte of a line with this turns it into a comment. */
 export const COMMENT_BYTE = 0x23;
-/** Overwriting the `~` of a claim with this makes a server's line of it. */
+/** Overwriting the `~` of a claim with this turns it into a server's line. */
 export const SPACE_BYTE = 0x20;
-/** Ends a line that was cut short, so that it is told from one that was damaged. */
+/** Ends a line that was cut short, so that it can be distinguished from a damaged one. */
 const TORN_END = "#torn";
 
 /**
  * Reads a whole file.
  *
- * A line that is not understood refuses the file, because it may have held a revocation or the key of a name
- * that would otherwise be trusted anew. Only an append that was cut short is passed over: nobody was told that
- * it had succeeded.
+ * A line that is not understood refuses the file, because it may have contained a revocation, or the key of a name that
+ * would otherwise be trusted again. Only an append that was cut short is skipped, because its program never got a
+ * success.
  *
  * @param path for the messages
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the line
@@ -84,7 +84,7 @@ export function parsePeerLines(path: string, bytes: Buffer): PeerLines {
       else if (!text.endsWith(TORN_END)) throw error;
     }
   }
-  // No writer of ours leaves such a file, so it has lost what it held.
+  // No program that follows the rules leaves such a file, so it has lost its content.
   if (!holdsALine) {
     throw invalidArgument(path, "a file with a line in it, if only a comment; it is empty, as if damaged");
   }
@@ -127,12 +127,12 @@ export function formatPeerLine(kind: LineKind, name: string, key: string): strin
   return `${kind === "server" ? "" : `@${kind} `}${name} ${key}`;
 }
 
-/** Where a claim has its `~`, in bytes from the beginning of the file. */
+/** The position of a claim's `~`, in bytes from the beginning of the file. */
 export function claimMarkAt(claim: PeerLine, bytes: Buffer): number {
   return bytes.lastIndexOf("~", claim.end - 1);
 }
 
-/** What must stand between a file that ends so and a line that is appended. */
+/** The text that must separate the end of the file from a new line. */
 export function separatorAfter(tail: FileTail): string {
   return tail === "whole" ? "" : tail === "torn" ? `${TORN_END}\n` : "\n";
 }
@@ -148,8 +148,8 @@ export function isName(name: unknown): name is string {
 }
 
 /**
- * The name of an address, as the file holds it: what a name can't hold is percent-encoded (`%` as well, so that
- * two addresses never share a name), and a host is in lower case, since DNS does not tell cases apart.
+ * The name of an address in the file. Characters that a name can't contain are percent-encoded (`%` as well, so that
+ * two addresses never share a name). A host is in lower case, because DNS does not distinguish cases.
  */
 export function nameOfAddress(address: string): string {
   const folded = /^[^/]*:\d+$/.test(address) ? address.toLowerCase() : address;

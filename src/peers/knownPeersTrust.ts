@@ -1,7 +1,7 @@
 // Decides which peers are accepted, by the lines of a file of known peers. This file neither reads nor writes.
 //
-// A first use goes through a claim, so that of two processes that meet a name at the same moment with two keys
-// one wins, and the other's key is never accepted, whoever crashes when:
+// A first use goes through a claim. So if two processes meet a name at the same moment with two keys, one wins, and the
+// other's key is never accepted, even if one of them crashes:
 //
 //   unknown ── append NAME~KEY ──▶ claimed ── it is the name's first claim: `~` becomes a space ──▶ known
 //                                     └────── another key is before it: `#` over the line, refused
@@ -18,13 +18,13 @@ import {
   SPACE_BYTE,
 } from "./knownPeersLines.ts";
 
-/** At most so many known keys are named when a key has changed. */
+/** The most known keys that are named if a key has changed. */
 const MAX_KEYS_SHOWN = 4;
 
 /**
  * Whether a server of this name has this key.
  *
- * @throws SealwireError ERR_UNAUTHORIZED when the key is revoked, or the name has other keys only
+ * @throws SealwireError ERR_UNAUTHORIZED if the key is revoked, or the name has other keys only
  */
 export function acceptsServer(
   path: string,
@@ -47,7 +47,7 @@ export function acceptsServer(
 /**
  * Whether a client with this key may call in, whatever its name.
  *
- * @throws SealwireError ERR_UNAUTHORIZED when the key is revoked
+ * @throws SealwireError ERR_UNAUTHORIZED if the key is revoked
  */
 export function acceptsClient(
   path: string,
@@ -64,14 +64,14 @@ function requireUnrevoked(path: string, peers: PeerLines, key: string): void {
   if (peers.revokedKeys.has(key)) throw unauthorized(`${path} revokes the key ${key}`);
 }
 
-/** The next step of writing a server down (see the top of this file); undefined when the file has it. */
+/** The next step of writing a server's line (see the top of this file); undefined if the file has it. */
 export function trustServer(
   path: string,
   snapshot: PeerSnapshot | undefined,
   name: string,
   key: string,
 ): Edit | undefined {
-  // The file is made with its first line, and only one process can make it: that one is first.
+  // The file is made with its first line, and only one process can make it, so its claim is the first one.
   if (snapshot === undefined) return { append: formatPeerLine("server", name, key) };
   const { peers, bytes } = snapshot;
   const claims = peers.lines.filter((line) => line.kind === "claim" && line.name === name);
@@ -107,7 +107,7 @@ export function unauthorized(why: string): SealwireError {
   return new SealwireError("ERR_UNAUTHORIZED", why);
 }
 
-/** Takes a line back. */
+/** Turns a line into a comment. */
 export function toComment(line: PeerLine): ByteEdit {
   return { line, at: line.start, byte: COMMENT_BYTE };
 }

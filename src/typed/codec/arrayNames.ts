@@ -2,10 +2,13 @@
 
 const { getOwnPropertySymbols, keys: keysOf } = Object;
 
-/** Engines make a text of each index to answer, which takes some 20 ns: a long typed array is its bytes, and no more. */
+/**
+ * Engines make a string of each index to find such properties, which is slow for a long typed array. Its other
+ * properties are ignored.
+ */
 const MOST_TYPED_ELEMENTS = 64;
 
-/** The texts of the first indices: most arrays are short. */
+/** The strings of the first indices: most arrays are short. */
 const indexTexts = Array.from({ length: 64 }, (_, index) => String(index));
 
 function isIndex(key: string, length: number): boolean {
@@ -13,16 +16,16 @@ function isIndex(key: string, length: number): boolean {
   return Number.isInteger(index) && index >= 0 && index < length && String(index) === key;
 }
 
-/** A property of an array that is no element; undefined where there is none. May run traps of a proxy. */
+/** A property of an array that is no element; undefined if there is none. May run traps of a proxy. */
 export function nameBesideElements(array: object, length: number): PropertyKey | undefined {
   const keys = keysOf(array);
   const last = keys[keys.length - 1];
-  // Indices come first, whatever was there first.
+  // Indices come first, whatever was defined first.
   if (last !== undefined && last !== indexTexts[length - 1] && !isIndex(last, length)) return last;
   return getOwnPropertySymbols(array)[0];
 }
 
-/** The same for a typed array of so many elements, if it is short. */
+/** The same for a typed array of this length, if it is short. */
 export function nameBesideTypedElements(array: object, elements: number): PropertyKey | undefined {
   return elements <= MOST_TYPED_ELEMENTS ? nameBesideElements(array, elements) : undefined;
 }

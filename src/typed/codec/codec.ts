@@ -3,36 +3,37 @@
 
 import { checkOptionNames, integerOption } from "../../base/options.ts";
 
-/** Turns values into bodies and back. It keeps nothing between calls and may be shared. */
+/** Turns values into bodies and back. It stores nothing between calls and may be shared. */
 export interface Codec {
   /**
-   * How the body is to be read, a byte: it goes into the call's head (PROTOCOL.md, "Heads"), so that a codec that the
-   * other side does not have is an error that says so. 0: raw bytes, 1: JSON with byte segments, 2: MessagePack.
+   * The format of the body, as a byte. It goes into the call's head (PROTOCOL.md, "Heads"), so that a side without this
+   * codec reports an error. 0: raw bytes, 1: JSON with byte segments, 2: MessagePack.
    */
   readonly contentType: number;
   /** For people and errors, e.g. "json". */
   readonly name: string;
-  /** Of what `contentType` says: both sides need the same. */
+  /** The version of the format; both sides need the same. */
   readonly version: number;
   /**
    * A value's bytes, in memory of their own. The value is read once, during the call.
    *
-   * @throws SealwireError ERR_ENCODE for what it can't carry unchanged or what breaks a limit; `path` says where
+   * @throws SealwireError ERR_ENCODE for a value that it can't carry unchanged or that breaks a limit; `path` says
+   * where
    */
   encode(value: unknown): Uint8Array;
   /**
-   * The value of bytes, which may be lent: nothing of what is returned lies in them.
+   * The value of bytes, whose memory may be reused afterwards, so the result must not refer to it.
    *
-   * @throws SealwireError ERR_DECODE for bytes that are not of this codec, and for what breaks a limit
+   * @throws SealwireError ERR_DECODE for bytes that break the format or a limit
    */
   decode(bytes: Uint8Array): unknown;
 }
 
-/** What one body may hold. Both ways: what breaks a limit is not sent either. */
+/** Limits of one body, in both directions: a body that breaks one is not sent either. */
 export interface CodecLimits {
   /** Bytes of a body. Default 33,554,432, the longest frame of protocol v2. */
   maxBytes?: number;
-  /** How deep values may be nested: arrays, objects, and the marks of what JSON does not have. Default 128. */
+  /** The greatest depth of nested values: arrays, objects, and the marks of values that JSON lacks. Default 128. */
   maxDepth?: number;
   /** Values of a body: containers, their items and properties. Default 262,144. */
   maxValues?: number;
@@ -41,8 +42,8 @@ export interface CodecLimits {
   /** Entries of all Maps and Sets of a body. Default 16,384. */
   maxEntries?: number;
   /**
-   * Numbers and bigints among the keys of all Maps and the members of all Sets of a body. Engines find them by a hash that
-   * anybody can compute, so that a peer may choose some that all collide: the cost is the square of this. Default 2,048.
+   * Numbers and bigints among the keys of all Maps and the members of all Sets of a body. Anybody can compute their
+   * hashes, so a peer can choose some that all collide; the cost is the square of this limit. Default 2,048.
    */
   maxNumberKeys?: number;
   /** Bytes of a bigint's magnitude. Default 1,024. */
@@ -61,7 +62,7 @@ export const defaultCodecLimits: ResolvedCodecLimits = {
   maxBigIntBytes: 1_024,
 };
 
-/** Smallest and largest value of each. Recursion of 1,000 levels fits any stack. */
+/** The smallest and largest value of each limit. Recursion of 1,000 levels fits any stack. */
 const ranges: Record<keyof CodecLimits, readonly [min: number, max: number]> = {
   maxBytes: [1, 0x40000000],
   maxDepth: [1, 1_000],
@@ -75,7 +76,7 @@ const ranges: Record<keyof CodecLimits, readonly [min: number, max: number]> = {
 const names = Object.keys(defaultCodecLimits) as (keyof CodecLimits)[];
 
 /**
- * Defaults filled in, every value checked.
+ * Fills in defaults and checks every value.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option.
  */

@@ -1,5 +1,5 @@
-// Typed arrays, DataViews and ArrayBuffers by name, made of bytes in memory of their own. Elements are little-endian on
-// the wire, as they are in the memory of every machine that the runtimes run on.
+// Makes typed arrays, DataViews and ArrayBuffers by name from bytes, in memory of their own. Elements are little-endian
+// on the wire, as in the memory of every machine that the runtimes support.
 
 type ArrayClass = { new (memory: ArrayBuffer): ArrayBufferView; readonly BYTES_PER_ELEMENT?: number };
 
@@ -18,19 +18,19 @@ const names = [
   "Float64Array",
   "DataView",
 ];
-// Node 20 has none.
+// Node 20 lacks it.
 const half = "Float16Array";
 
 const classes = new Map<string, ArrayClass>(
   [...names, half].flatMap((name) => (name in global ? [[name, global[name] as ArrayClass]] : [])),
 );
 
-/** Whether a mark of this name stands for bytes. */
+/** Whether a mark of this name means bytes. */
 export function isElementArray(name: string): boolean {
   return name === "ArrayBuffer" || name === half || classes.has(name);
 }
 
-/** What has these bytes, which are copied; or why there is none. */
+/** An object with these bytes, which are copied; or the reason why there is none. */
 export function elementArray(name: string, bytes: Uint8Array): ArrayBufferView | ArrayBuffer | string {
   const Class = classes.get(name);
   if (Class === undefined && name !== "ArrayBuffer") return `this runtime has no ${name}`;

@@ -1,15 +1,15 @@
-// Errors as values: what of them is carried, and how they are made again. Stacks stay at home.
+// Errors as values: the parts that are carried, and how an error is made from them. Stacks are not sent.
 
 import { errorClasses } from "./valueKind.ts";
 
-/** Properties of errors that are not enumerable and belong to the value nevertheless. */
+/** Properties of errors that are not enumerable and are still part of the value. */
 const hiddenNames = ["cause", "errors"] as const;
 
-/** What an error has beside its class and its enumerable properties. */
+/** The parts of an error beside its class and its enumerable properties. */
 export interface ErrorParts {
   /** undefined: it has no message of its own. */
   readonly message: unknown;
-  /** `cause` and `errors` where the error has them. */
+  /** `cause` and `errors` if the error has them. */
   readonly hidden: Record<string, unknown>;
 }
 
@@ -28,16 +28,16 @@ export function errorParts(error: Error): ErrorParts {
   return { message: hiddenProperty(error, "message") === undefined ? undefined : read("message"), hidden };
 }
 
-/** Whether a hidden part may be set from what a peer sent. */
+/** Whether a hidden property may be set from a peer's value. */
 export function isHiddenPart(name: string): boolean {
   return (hiddenNames as readonly string[]).includes(name);
 }
 
 /**
- * The error of its parts. Properties are defined, not assigned, so that no setter runs; `stack` says what the error is
- * and no more: a stack of this program would mislead.
+ * Makes an error from its parts. Properties are defined, not assigned, so that no setter runs. `stack` contains only
+ * the error itself, because a stack of this program would mislead.
  *
- * @param name of one of the language's classes
+ * @param name the name of one of the language's classes
  */
 export function errorOf(
   name: string,
@@ -54,7 +54,7 @@ export function errorOf(
   const define = (key: string, value: unknown, enumerable: boolean): void => {
     Object.defineProperty(error, key, { value, enumerable, configurable: true, writable: true });
   };
-  // An own `errors` of an AggregateError that had none.
+  // An AggregateError that had no own `errors`.
   if (name === "AggregateError" && !("errors" in hidden)) Reflect.deleteProperty(error, "errors");
   define("stack", message === undefined || message === "" ? name : `${name}: ${message}`, false);
   for (const [key, value] of Object.entries(hidden)) define(key, value, false);

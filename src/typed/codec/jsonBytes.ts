@@ -1,4 +1,4 @@
-// The bytes of JSON's tokens (RFC 8259), and the limits of the shortest way.
+// The bytes of JSON's tokens (RFC 8259), and the longest text that this package itself writes and reads.
 
 import { encodeText } from "../../core/text.ts";
 

@@ -1,5 +1,5 @@
-// The default codec: JSON, with bytes beside it and marks for what JSON does not have. A value that JSON has is JSON and
-// no more.
+// The default codec: JSON, with byte segments beside it, and marks for values that JSON lacks. A value that JSON can
+// represent is plain JSON.
 
 import { copyOf, requireBytes, viewOf } from "../../core/bytes.ts";
 import { decodeStrictText, encodeText } from "../../core/text.ts";
@@ -23,7 +23,7 @@ function checkLength(length: number, { maxBytes }: ResolvedCodecLimits): void {
   if (length > maxBytes) throw notEncodable([], `a body has at most ${maxBytes} bytes (maxBytes)`);
 }
 
-/** A body that nobody gets is wiped. */
+/** A body that is not passed on is wiped. */
 function withinLimits(body: Uint8Array, limits: ResolvedCodecLimits): Uint8Array {
   if (body.length > limits.maxBytes) wipe(body);
   checkLength(body.length, limits);
@@ -38,7 +38,7 @@ function encode(value: unknown, limits: ResolvedCodecLimits): Uint8Array {
   return body;
 }
 
-/** A small plain value's body, lent; undefined for what is none, or breaks a limit. */
+/** A small plain value's body, in memory that is reused; undefined if the value is not plain, or breaks a limit. */
 function lendBody(value: unknown, limits: ResolvedCodecLimits): Uint8Array | undefined {
   return mayBeShort(limits) ? lendShortBody(value, limits.maxDepth) : undefined;
 }
@@ -47,7 +47,7 @@ function lendList(list: readonly unknown[], limits: ResolvedCodecLimits): Uint8A
   return mayBeShort(limits) ? lendShortList(list, limits.maxDepth) : undefined;
 }
 
-/** Whether no short text can break them: each value takes a byte at least. */
+/** Whether no short text can break the limits: each value takes at least a byte. */
 function mayBeShort({ maxValues, maxBytes }: ResolvedCodecLimits): boolean {
   return maxValues > LONGEST_PLAIN && maxBytes >= LONGEST_PLAIN;
 }
@@ -82,7 +82,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // The parser's words quote what the peer sent.
+    // The parser's message quotes text of the peer.
     throw notDecodable("its text is not JSON");
   }
 }
@@ -107,7 +107,7 @@ function decodeAny(bytes: Uint8Array, limits: ResolvedCodecLimits): unknown {
   }
   const text = textOf(bytes, limits);
   const tree = parse(text);
-  // An escape may hide it.
+  // An escape may hide the name.
   if (text.includes("__proto__") || text.includes("\\u")) refuseProto(tree);
   return tree;
 }
@@ -121,9 +121,9 @@ function jsonLender(limits: ResolvedCodecLimits): BodyLender {
 }
 
 /**
- * JSON with byte segments: what JSON has is carried as JSON; bytes beside it; Dates, bigints, Maps, Sets, typed arrays,
- * errors, undefined, NaN, ±Infinity and -0 by marks. Whatever it can't carry unchanged is refused. docs/CODECS.md has
- * the table of values and the format.
+ * JSON with byte segments. Values that JSON has are carried as JSON, bytes beside it, and Dates, bigints, Maps, Sets,
+ * typed arrays, errors, undefined, NaN, ±Infinity and -0 by marks. It refuses every value that it can't carry
+ * unchanged. docs/CODECS.md has the table of values and the format.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option
  */

@@ -1,5 +1,5 @@
-// Replaces each mark in the tree that JSON.parse gave by the value that it stands for (docs/CODECS.md). The tree is
-// changed in place. Its depth and the count of its values were checked before it was parsed.
+// Replaces each mark in a tree of JSON.parse by its value (docs/CODECS.md). The tree is changed in place. Its depth and
+// its number of values were checked before it was parsed.
 
 import { isSealwireError } from "../../base/errors.ts";
 import type { ResolvedCodecLimits } from "./codec.ts";
@@ -25,7 +25,7 @@ function isObject(value: unknown): value is Parsed {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Throws where a tree without marks has a property that no receiver should meet. */
+/** Throws if a tree without marks has a property that no receiver may accept. */
 export function refuseProto(value: unknown, steps: Step[] = []): void {
   if (typeof value !== "object" || value === null) return;
   const items: readonly (readonly [Step, unknown])[] = Array.isArray(value)
@@ -43,7 +43,7 @@ export function refuseProto(value: unknown, steps: Step[] = []): void {
 export class JsonRevival {
   readonly #segments: readonly Uint8Array[];
   readonly #limits: ResolvedCodecLimits;
-  /** A segment that two marks named would be copied twice, and so on: every one is taken once. */
+  /** A segment that several marks named would be copied several times, so each may be named once. */
   readonly #taken: Set<number> = new Set();
   #entries = 0;
   #numberKeys = 0;
@@ -67,7 +67,7 @@ export class JsonRevival {
       return this.#any(tree);
     } catch (error) {
       if (isSealwireError(error)) throw error;
-      // The engine's own limits, and a stack that was nearly full.
+      // The engine's own limits, or a stack that was nearly full.
       throw notDecodable("it can't be made here", this.#steps);
     }
   }
@@ -152,7 +152,7 @@ export class JsonRevival {
     const most = 2 * this.#limits.maxBigIntBytes;
     if (typeof digits !== "string" || digits.length - (digits[0] === "-" ? 1 : 0) > most)
       return this.#refuse(`a bigint has at most ${this.#limits.maxBigIntBytes} bytes (maxBigIntBytes)`);
-    // As this package writes it, so that each value has one text.
+    // The only form that this package writes, so each value has one text.
     if (!/^(?:0|-?[1-9a-f][0-9a-f]*)$/.test(digits)) return this.#refuse("it is a bigint without its digits");
     return digits.startsWith("-") ? -BigInt(`0x${digits.slice(1)}`) : BigInt(`0x${digits}`);
   }

@@ -1,4 +1,4 @@
-// Looks through a JSON text before anything is built of it: how deep it is nested, and how many values it has at most.
+// Checks a JSON text before anything is built from it: its depth, and an upper bound of its number of values.
 
 import type { ResolvedCodecLimits } from "./codec.ts";
 import { BACKSLASH, COMMA, QUOTE } from "./jsonBytes.ts";
@@ -9,7 +9,7 @@ const CASE = 0x20;
 const OPENING = 0x7b;
 const CLOSING = 0x7d;
 
-/** Where the text that begins behind a quote has its end quote; the length of all where it has none. */
+/** The index of the end quote of the string that begins after a quote; the length of the text if there is none. */
 function endOfText(text: Uint8Array, start: number): number {
   let at = start;
   while (at < text.length && text[at] !== QUOTE) at += text[at] === BACKSLASH ? 2 : 1;
@@ -17,13 +17,13 @@ function endOfText(text: Uint8Array, start: number): number {
 }
 
 /**
- * Checks the depth and the count of values. Whether the text is JSON is for the parser to say: what this counts is
- * never less than what the parser would build before it finds a mistake.
+ * Checks the depth and the number of values. The parser decides whether the text is JSON. The counts are never less
+ * than what the parser would build before it finds a mistake.
  *
  * @throws SealwireError ERR_DECODE
  */
 export function scanJson(text: Uint8Array, { maxDepth, maxValues }: ResolvedCodecLimits): void {
-  // Each level takes two brackets, each value a byte at least.
+  // Each level takes two brackets, and each value at least a byte.
   if (text.length < 2 * maxDepth && text.length < maxValues) return;
   let depth = 0;
   let values = 1;

@@ -1,5 +1,5 @@
-// A value as a tree that JSON.stringify writes as it stands, with a mark for everything that JSON does not have
-// (docs/CODECS.md, "JSON with byte segments"), and the bytes beside it.
+// Turns a value into a tree for JSON.stringify, with a mark for every value that JSON lacks (docs/CODECS.md, "JSON with
+// byte segments"), and the bytes beside it.
 
 import { nameBesideTypedElements } from "./arrayNames.ts";
 import { errorParts } from "./errorValue.ts";
@@ -13,9 +13,9 @@ const { forEach: forEachMember } = Set.prototype;
 /** The one key of the object that is a mark. */
 export const MARK = "$";
 
-/** One value on its way into a tree. It counts the opening brackets and commas of the JSON, and one. */
+/** The walk of one value. It counts the opening brackets and commas of the JSON, plus one. */
 export class JsonTree extends ValueWalk {
-  /** Bytes that go beside the JSON, in the order of their numbers. They are the caller's memory. */
+  /** The bytes beside the JSON, in the order of their numbers. The caller owns their memory. */
   readonly segments: Uint8Array[] = [];
   /** Whether the tree has marks. */
   marked = false;
@@ -42,7 +42,7 @@ export class JsonTree extends ValueWalk {
   }
 
   protected plainObject(value: object, copy: Properties): unknown {
-    // What looks like a mark and is none.
+    // An object that looks like a mark and is none.
     return MARK in copy ? this.#wrapped("object", value, copy) : this.properties(value, copy);
   }
 
@@ -64,7 +64,7 @@ export class JsonTree extends ValueWalk {
     return { [MARK]: word };
   }
 
-  /** A mark with one value that holds no others. */
+  /** A mark with one value that contains no others. */
   #pair(tag: string, value: unknown): unknown {
     this.count(3);
     this.checkDepth(2);
@@ -72,7 +72,7 @@ export class JsonTree extends ValueWalk {
     return { [MARK]: [tag, value] };
   }
 
-  /** A mark with values that may hold others; `fill` adds them. */
+  /** A mark with values that may contain others; `fill` adds them. */
   #list(value: object, tag: string, fill: (list: unknown[]) => void): unknown {
     const list: unknown[] = [tag];
     this.enter(value, 2);
@@ -99,7 +99,7 @@ export class JsonTree extends ValueWalk {
     return this.#pair(element, number);
   }
 
-  /** A value of a list, behind a comma. */
+  /** A value of a list, after a comma. */
   #item(step: Step, value: unknown): unknown {
     this.count(1);
     return this.at(step, value);

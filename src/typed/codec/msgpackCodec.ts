@@ -1,5 +1,5 @@
-// MessagePack by @msgpack/msgpack, which the program brings. Values that the library would change are refused, and the
-// bodies of a peer are measured before the library sees them.
+// MessagePack through @msgpack/msgpack, which the program installs. Values that the library would change are refused,
+// and bodies of a peer are measured before the library gets them.
 
 import { invalidArgument } from "../../base/errors.ts";
 import { requireBytes } from "../../core/bytes.ts";
@@ -13,7 +13,10 @@ import { notDecodable, notEncodable } from "./valuePath.ts";
 const MSGPACK_CONTENT_TYPE = 2;
 const MSGPACK_VERSION = 1;
 
-/** What is used of `@msgpack/msgpack`, 3.1 or later: `import * as msgpack from "@msgpack/msgpack"`. */
+/**
+ * The functions of `@msgpack/msgpack`, 3.1 or later, that this package uses: `import * as msgpack from
+ * "@msgpack/msgpack"`.
+ */
 export interface MsgpackLibrary {
   /** A value's bytes, in memory of their own. */
   encode(value: unknown, options: { maxDepth: number; useBigInt64: true }): Uint8Array;
@@ -30,7 +33,7 @@ function encode(library: MsgpackLibrary, value: unknown, limits: ResolvedCodecLi
   } catch (error) {
     throw notEncodable([], "the library failed", error);
   }
-  // A getter of a value may have transferred what another one had.
+  // A getter of the value may have transferred the memory of another part.
   const isCut = walk.segments.some(({ bytes, length }) => bytes.length !== length);
   if (!isCut && body.length <= limits.maxBytes) return body;
   wipe(body);
@@ -42,7 +45,7 @@ function encode(library: MsgpackLibrary, value: unknown, limits: ResolvedCodecLi
   );
 }
 
-/** Byte arrays of a value that are views of one array, each copied. */
+/** Byte arrays in a value are views of the body, so each is copied. */
 function copyBytes(value: unknown): unknown {
   if (typeof value !== "object" || value === null || value instanceof Date) return value;
   if (value instanceof Uint8Array) return value.slice();
@@ -63,18 +66,18 @@ function decode(library: MsgpackLibrary, bytes: Uint8Array, limits: ResolvedCode
     const value = library.decode(bytes, { useBigInt64: true });
     return hasBytes ? copyBytes(value) : value;
   } catch {
-    // The library's words may quote what the peer sent.
+    // The library's message may quote bytes of the peer.
     throw notDecodable("it is not MessagePack");
   }
 }
 
 /**
- * MessagePack, for peers in other languages: null, booleans, numbers, texts, bigints of 64 bits, Dates, Uint8Arrays,
- * arrays and plain objects. Whatever it can't carry unchanged is refused (docs/CODECS.md has the table). Integers of 64
- * bits arrive as bigints.
+ * MessagePack, for peers in other languages: null, booleans, numbers, strings, bigints of 64 bits, Dates, Uint8Arrays,
+ * arrays and plain objects. It refuses every value that it can't carry unchanged (docs/CODECS.md has the table).
+ * Integers of 64 bits arrive as bigints.
  *
  * @param library the module `@msgpack/msgpack`, an optional peer dependency of this package. The program imports it, so
- *   that no bundler looks for what nobody uses
+ *   no bundler looks for it in programs without it
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option
  */
 export function msgpackCodec(library: MsgpackLibrary, options: CodecLimits = {}): Codec {

@@ -1,13 +1,13 @@
-// Looks through a MessagePack body before anything is built of it (https://github.com/msgpack/msgpack/blob/master/spec.md):
-// that it is one value and whole, how deep it is nested, how many values and byte arrays it has, that its texts are UTF-8
-// and its keys are texts. What the library would make something else of is refused here.
+// Checks a MessagePack body before anything is built from it (https://github.com/msgpack/msgpack/blob/master/spec.md):
+// that it is exactly one value, its depth, its number of values and byte arrays, that its strings are UTF-8, and that
+// its keys are strings. Values that the library would change are refused here.
 
 import { readU32, viewOf } from "../../core/bytes.ts";
 import { decodeStrictText } from "../../core/text.ts";
 import type { ResolvedCodecLimits } from "./codec.ts";
 import { notDecodable } from "./valuePath.ts";
 
-/** What a first byte announces. `more`: bytes of the number behind it that gives the size; `size` where there is none. */
+/** The meaning of a first byte. `more`: bytes of the following number that gives the size; `size` if there is none. */
 interface Form {
   readonly kind: "fixed" | "text" | "bytes" | "array" | "map" | "extension";
   readonly more: number;
@@ -61,7 +61,7 @@ function formOf(first: number): Form | undefined {
   return forms[first - 0xc0];
 }
 
-/** The type of the extension that the specification has: a timestamp of 4, 8 or 12 bytes. */
+/** The type of the one extension in the specification: a timestamp of 4, 8 or 12 bytes. */
 const TIMESTAMP = 0xff;
 const LONGEST_TIME_SECONDS = 8.64e12;
 const PROTO = "__proto__";
@@ -73,7 +73,7 @@ class MsgpackScan {
   #at = 0;
   #values = 0;
   #segments = 0;
-  /** For each container around: how many values are to come, keys included; for a map, whether one is a key. */
+  /** For each enclosing container: the number of values that follow, keys included; for a map, whether one is a key. */
   readonly #left: number[] = [];
   readonly #isMap: boolean[] = [];
 
@@ -110,7 +110,7 @@ class MsgpackScan {
     return found;
   }
 
-  /** The size that a form gives, or that stands behind its first byte. */
+  /** The size that a form gives, or that follows its first byte. */
   #size({ more, size }: Form): number {
     const at = this.#at;
     this.#skip(more);
@@ -154,7 +154,7 @@ class MsgpackScan {
     if (this.#text(this.#size(found)) === PROTO) throw notDecodable(`it has a map with the key ${PROTO}`);
   }
 
-  /** Checks a text. Only short ones are returned: those that may be a key to refuse. */
+  /** Checks a string. Returns only short ones, which may be a refused key. */
   #text(length: number): string | undefined {
     const start = this.#at;
     this.#skip(length);
@@ -169,7 +169,8 @@ class MsgpackScan {
   #container(values: number, isMap: boolean): void {
     if (this.#left.length >= this.#limits.maxDepth)
       throw notDecodable(`it is nested deeper than ${this.#limits.maxDepth} (maxDepth)`);
-    // Each takes a byte at least: an array is not made as long as it says and then found to be short.
+    // Each value takes at least a byte. So an array is not allocated at its announced length and then found to be
+    // short.
     if (values > this.#bytes.length - this.#at) throw notDecodable("it ends within a value");
     this.#left.push(values);
     this.#isMap.push(isMap);
@@ -184,7 +185,7 @@ class MsgpackScan {
       throw notDecodable("it has a timestamp that no Date has");
   }
 
-  /** The seconds of a timestamp; NaN where it is none. */
+  /** The seconds of a timestamp; NaN if it is malformed. */
   #seconds(start: number, length: number): number {
     const bytes = this.#bytes;
     if (length === 4) return readU32(bytes, start);

@@ -1,9 +1,9 @@
-// Keys of Maps and members of Sets that a peer can choose so that all collide: engines hash numbers and bigints without a
-// seed, and of texts they keep the seed to themselves.
+// Keys of Maps and members of Sets that a peer can choose so that all collide. Engines hash numbers and bigints without
+// a seed; the seed for strings is secret.
 
 import type { ResolvedCodecLimits } from "./codec.ts";
 
-/** Whether a key is hashed in a way that anybody can compute. */
+/** Whether anybody can compute the hash of a key. */
 export function isNumberKey(key: unknown): boolean {
   return typeof key === "number" || typeof key === "bigint";
 }

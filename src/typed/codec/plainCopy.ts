@@ -1,6 +1,5 @@
-// Copies values that are nothing but JSON, which most are. It copies while it looks, so the bytes that are written are
-// those of the values that it saw. It gives up at the first thing that is not plain; the walk of jsonTree.ts then says what
-// that is.
+// Copies values that are plain JSON, which most are. It copies while it checks, so the written bytes are those of the
+// checked values. It gives up at the first part that is not plain; the walk of jsonTree.ts then handles the value.
 
 import { nameBesideElements } from "./arrayNames.ts";
 import type { ResolvedCodecLimits } from "./codec.ts";
@@ -9,10 +8,10 @@ const { getPrototypeOf, getOwnPropertySymbols } = Object;
 const plainPrototype = Object.prototype;
 const arrayPrototype = Array.prototype;
 
-/** What is not plain JSON. */
+/** The result for a value that is not plain JSON. */
 export const NOT_PLAIN: unique symbol = Symbol("not plain");
 
-/** Brackets and commas that are left. A getter may call another codec meanwhile, which puts it back as it was. */
+/** Brackets and commas that are left. A getter may call another codec meanwhile, which restores the number. */
 let left = 0;
 
 /** A copy of `value` that JSON.stringify writes unchanged, or NOT_PLAIN. */
@@ -51,7 +50,7 @@ function copyObject(value: object, depth: number): unknown {
 
 function copyElements(value: readonly unknown[], depth: number): unknown {
   const { length } = value;
-  // A proxy may say anything.
+  // A proxy may report any length.
   left -= Math.max(length, 1);
   if (!(Number.isInteger(length) && left >= 0)) return NOT_PLAIN;
   const copy = new Array<unknown>(length);
@@ -69,7 +68,7 @@ function copyProperties(value: object, depth: number): unknown {
   let count = 0;
   for (const name in copy) {
     count++;
-    // Data to the walk, which knows what to do with them.
+    // The walk handles these names as data.
     if (name === "$" || name === "__proto__") return NOT_PLAIN;
     const property = copy[name];
     switch (typeof property) {

@@ -14,14 +14,14 @@ export const FRAMED = 1;
 const HEADER_BYTES = 5;
 const SEGMENT_LENGTH_BYTES = 4;
 
-/** How long the body is. */
+/** The length of the body. */
 export function framedLength(segments: readonly Uint8Array[], textBytes: number): number {
   let length = HEADER_BYTES + SEGMENT_LENGTH_BYTES * segments.length + textBytes;
   for (const segment of segments) length += segment.length;
   return length;
 }
 
-/** The body of a text and its segments, in memory of its own, of so many bytes. */
+/** The body of a text and its segments, in memory of its own, of this length. */
 export function frame(segments: readonly Uint8Array[], text: Uint8Array, length: number): Uint8Array {
   const body = new Uint8Array(length);
   body[0] = FRAMED;
@@ -35,7 +35,7 @@ export function frame(segments: readonly Uint8Array[], text: Uint8Array, length:
     body.set(segment, at);
     at += segment.length;
   }
-  // A getter of a value may have transferred what another one had: then all that follows would be shifted.
+  // A getter of a value may have transferred the memory of another part. Then all later bytes would be shifted.
   if (at + text.length !== length) {
     wipe(body);
     throw notEncodable([], "its bytes were transferred away meanwhile");
@@ -44,7 +44,7 @@ export function frame(segments: readonly Uint8Array[], text: Uint8Array, length:
   return body;
 }
 
-/** A body taken apart: views of it. */
+/** The parts of a body, as views. */
 export interface Framed {
   readonly segments: readonly Uint8Array[];
   readonly text: Uint8Array;

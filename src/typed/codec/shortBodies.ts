@@ -1,5 +1,6 @@
-// Writes the bodies of small values into one piece of memory, which is lent to the sender and wiped when it is given back.
-// A body of its own would cost more than writing it, and would keep its text until the collector comes.
+// Writes the bodies of small values into one piece of memory, which is lent to the sender and wiped when it is given
+// back. A body of its own would cost more than writing it, and its bytes would stay in memory until the next garbage
+// collection.
 
 import { viewOf } from "../../core/bytes.ts";
 import { wipe } from "../../core/wipe.ts";
@@ -11,12 +12,12 @@ const memory = new Uint8Array(PLAIN_ROOM);
 const bodies: (Uint8Array | undefined)[] = new Array<Uint8Array | undefined>(LONGEST_PLAIN + 1).fill(
   undefined,
 );
-/** What is lent; while a value is written, all of it. */
+/** The lent part; while a value is written, all of it. */
 let lent: Uint8Array | undefined;
 
 /**
- * The body of a small value that is JSON and nothing else, lent until `giveBackBody`. Undefined for every other
- * value, and while another body is lent: getters of a value may encode, and so may whatever is called with a body.
+ * The body of a small value that is plain JSON, lent until `giveBackBody`. Undefined for every other value, and while
+ * another body is lent, because getters of a value may encode, and so may code that is called with a body.
  */
 export function lendShortBody(value: unknown, maxDepth: number): Uint8Array | undefined {
   return lend(writePlain, value, maxDepth);
@@ -38,7 +39,7 @@ function lend<Value>(
   try {
     length = write(value, maxDepth, memory);
   } catch {
-    // Whoever looks at the value again meets the same, and says where.
+    // The codec reads the value again, gets the same error, and reports its path.
   }
   if (length === GAVE_UP) {
     wipe(memory);

@@ -1,5 +1,5 @@
-// Tells the kind of an object by its internal slots (ECMA-262), whatever realm it comes from, and not by its own claims. An
-// instance of a subclass has none of these kinds: its class would be lost on the way.
+// Finds the kind of an object by its internal slots (ECMA-262), from any realm, and not by its own claims. An instance
+// of a subclass has none of these kinds, because its class would be lost.
 
 import { viewOf } from "../../core/bytes.ts";
 
@@ -26,7 +26,7 @@ const { getTime } = Date.prototype;
 const tagOf = Object.prototype.toString;
 const { at } = Uint8Array.prototype;
 
-/** Runs an accessor of a built-in class: undefined where `value` is none of that class. */
+/** Runs an accessor of a built-in class; undefined if `value` is of another class. */
 function internalSlot<T>(accessor: () => unknown, value: object): T | undefined {
   try {
     return accessor.call(value) as T;
@@ -35,7 +35,7 @@ function internalSlot<T>(accessor: () => unknown, value: object): T | undefined 
   }
 }
 
-/** Whether `{}` and literals have this prototype, in this realm or another. */
+/** Whether object literals have this prototype, in any realm. */
 export function isPlainPrototype(prototype: object): boolean {
   return (
     prototype === Object.prototype ||
@@ -45,12 +45,12 @@ export function isPlainPrototype(prototype: object): boolean {
   );
 }
 
-/** Whether array literals have this prototype, in this realm or another. */
+/** Whether array literals have this prototype, in any realm. */
 export function isArrayPrototype(prototype: object | null): boolean {
   return prototype === Array.prototype || (prototype !== null && hasOwn(prototype, "copyWithin"));
 }
 
-/** A built-in that is carried as what it is. */
+/** A built-in object that is carried as such. */
 export type BuiltIn =
   | { readonly kind: "date"; readonly time: number }
   | { readonly kind: "map"; readonly size: number }
@@ -59,12 +59,12 @@ export type BuiltIn =
       readonly kind: "bytes";
       readonly element: string;
       readonly bytes: Uint8Array;
-      /** Of a typed array, how many it has; undefined for what has none. */
+      /** The number of elements of a typed array; undefined for anything else. */
       readonly elements: number | undefined;
     }
   | { readonly kind: "error"; readonly name: string };
 
-/** The classes of errors that the language has. */
+/** The language's classes of errors. */
 export const errorClasses: ReadonlyMap<string, ErrorConstructor> = new Map(
   [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError, AggregateError].map(
     (one) => [one.name, one as unknown as ErrorConstructor],
@@ -72,7 +72,7 @@ export const errorClasses: ReadonlyMap<string, ErrorConstructor> = new Map(
 );
 
 /**
- * The built-in that an object is, or why it can't be carried.
+ * The kind of a built-in object, or the reason why it can't be carried.
  *
  * @param prototype the object's, neither null nor that of a plain object
  */
@@ -96,7 +96,7 @@ export function builtInOf(value: object, prototype: object): BuiltIn | string {
 }
 
 function typedArray(value: object, prototype: object, element: string): BuiltIn | string {
-  // A Buffer is bytes, as everywhere in this package; its prototype may be of another realm than this one.
+  // A Buffer counts as bytes, as everywhere in this package; its prototype may be of another realm.
   const known = hasOwn(prototype, "BYTES_PER_ELEMENT") || isBufferPrototype(prototype);
   if (!known) return `it is an instance of ${classOf(value)}, a subclass of ${element}`;
   const memory = typedArrayBuffer.call(value) as ArrayBuffer;
@@ -112,7 +112,7 @@ function isBufferPrototype(prototype: object): boolean {
   return own !== undefined && prototype === own.prototype;
 }
 
-/** Whether the memory of an empty view is no more: every method of a view on it throws. */
+/** Whether the memory of an empty view was transferred away: then every method of a view on it throws. */
 function isGone(memory: ArrayBuffer): boolean {
   try {
     at.call(new Uint8Array(memory), 0);
@@ -140,19 +140,19 @@ function buffer(value: object): BuiltIn | string {
   return { kind: "bytes", element: "ArrayBuffer", bytes, elements: undefined };
 }
 
-/** The name of the class of an error that is of one of the language's own classes, and of no subclass. */
+/** The name of the class of an error that is of one of the language's own classes, and not of a subclass. */
 function errorName(value: object, prototype: object): string | undefined {
   if (Symbol.toStringTag in value || tagOf.call(value) !== "[object Error]") return undefined;
   const { constructor: Class } = prototype as { constructor?: unknown };
   if (!hasOwn(prototype, "constructor") || typeof Class !== "function") return undefined;
   const { name } = Class;
-  // A subclass has `message` from its parents; each of the language's classes has its own.
+  // A subclass inherits `message`; each of the language's classes has its own.
   return errorClasses.has(name) && hasOwn(prototype, "message") && hasOwn(prototype, "name")
     ? name
     : undefined;
 }
 
-/** What to call an object's class in an error; runs no code of the object's. */
+/** The name of an object's class for an error message; runs no code of the object's. */
 function classOf(value: object): string {
   for (let proto: object | null = getPrototypeOf(value); proto !== null; proto = getPrototypeOf(proto)) {
     const Class = Object.getOwnPropertyDescriptor(proto, "constructor")?.value;

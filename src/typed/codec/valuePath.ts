@@ -3,7 +3,7 @@
 
 import { SealwireError } from "../../base/errors.ts";
 
-/** What an entry of a Map or a Set is called in a path. */
+/** The name of an entry of a Map or a Set in a path. */
 export class EntryStep {
   readonly text: string;
 
@@ -39,7 +39,7 @@ export function pathOf(steps: readonly Step[]): string {
   return `$${shown.join("")}`;
 }
 
-/** The step to what a Map has for a key. */
+/** The step to the value of a Map's key. */
 export function stepOfKey(key: unknown, index: number): EntryStep {
   if (typeof key === "string") return new EntryStep(`.get(${JSON.stringify(shortened(key))})`);
   if (typeof key === "number" || typeof key === "boolean") return new EntryStep(`.get(${key})`);

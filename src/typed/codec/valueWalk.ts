@@ -1,6 +1,6 @@
-// A value of a caller on its way into a tree of plain arrays and objects, which belongs to the codec. Every property is
-// read once, into the tree: a getter or a proxy that says something else the second time can't slip anything past the
-// checks, and what writes the tree never meets an object of the caller's.
+// Turns a caller's value into a tree of plain arrays and objects, which the codec owns. Every property is read once,
+// into the tree. So a getter or a proxy that returns something else the second time can't bypass the checks, and the
+// code that writes the tree never meets an object of the caller's.
 
 import { isSealwireError } from "../../base/errors.ts";
 import { nameBesideElements, refusalOfName } from "./arrayNames.ts";
@@ -14,17 +14,17 @@ const { getPrototypeOf, getOwnPropertySymbols, keys: keysOf } = Object;
 /** Own enumerable properties, as they were read. */
 export type Properties = Record<string, unknown>;
 
-/** The walk that codecs have in common; each says what it makes of what not all formats have. */
+/** The common walk of the codecs. Each codec defines its own result for values that some formats lack. */
 export abstract class ValueWalk {
   protected readonly limits: ResolvedCodecLimits;
-  /** What the receiver counts before it builds anything: each codec says what it is. */
+  /** The number that the receiver checks before it builds anything; each codec defines it. */
   #values = 1;
   #entries = 0;
   #numberKeys = 0;
   #depth = 0;
-  /** From the root to where the walk is. */
+  /** The steps from the root to the current value. */
   readonly #steps: Step[] = [];
-  /** What is walked through now, and how many steps lead to each: a value that stands there twice is a cycle. */
+  /** The enclosing objects, and the number of steps to each. A value that occurs twice among them is a cycle. */
   readonly #parents: object[] = [];
   readonly #stepsTo: number[] = [];
 
@@ -54,9 +54,9 @@ export abstract class ValueWalk {
   /** An object without a prototype. */
   protected abstract bareObject(value: object): unknown;
   protected abstract builtIn(value: object, builtIn: BuiltIn): unknown;
-  /** An object of the language's, of which `copy` has the properties. */
+  /** A built-in object; `copy` has its properties. */
   protected abstract plainObject(value: object, copy: Properties): unknown;
-  /** What the walk may leave as it is; others override it. */
+  /** Values that the walk may leave unchanged; subclasses override this. */
   protected text(value: string): unknown {
     return value;
   }
@@ -103,7 +103,7 @@ export abstract class ValueWalk {
       this.refuse(`a body is nested at most ${this.limits.maxDepth} deep (maxDepth)`);
   }
 
-  /** Goes into a container, which takes so many levels. */
+  /** Enters a container that counts for this many levels. */
   protected enter(value: object, levels: number): void {
     if (this.#depth + levels > this.limits.maxDepth) {
       this.#parents.push(value);
@@ -122,7 +122,7 @@ export abstract class ValueWalk {
     this.#stepsTo.pop();
   }
 
-  /** Looked for only where the walk is too deep: a cycle always is. */
+  /** Checked only when the walk is too deep, which every cycle is. */
   #refuseCycle(): void {
     const first = new Map<object, number>();
     this.#parents.forEach((parent, i) => {
@@ -164,13 +164,13 @@ export abstract class ValueWalk {
     return tree;
   }
 
-  /** Counts a container of so many items, whatever a proxy says that its length is. */
+  /** Counts a container with this many items, whatever length a proxy reports. */
   protected countItems(length: number): void {
     this.count(1);
     if (length > 1) this.count(length - 1);
   }
 
-  /** Makes a tree of `copy`, which holds what `value` has as own enumerable properties. */
+  /** Makes a tree of `copy`, which has the own enumerable properties of `value`. */
   protected properties(value: object, copy: Properties): Properties {
     this.enter(value, 1);
     this.count(1);
@@ -187,7 +187,8 @@ export abstract class ValueWalk {
       if (written !== property) copy[name] = written;
     }
     this.#steps.pop();
-    // Of the object itself: `arguments`, `Math` and the like have prototypes of plain objects, and hidden symbols.
+    // Checked on the object itself: `arguments`, `Math` and others have prototypes of plain objects, and hidden
+    // symbols.
     if (getOwnPropertySymbols(value).length > 0) this.refuse("it has a symbol for a key");
     this.leave(1);
     return copy;
