@@ -1,4 +1,4 @@
-// bench: requests per second and latency against a server.
+// bench: measures requests per second and latency against a server.
 
 import { buildCommand } from "@stricli/core";
 import {

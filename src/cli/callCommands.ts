@@ -1,4 +1,4 @@
-// Commands that dial: ping and send.
+// ping and send: commands that dial a server.
 
 import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
@@ -107,7 +107,7 @@ interface SendFlags extends PeerFlags {
   readonly request: boolean;
 }
 
-/** What the flag --data means. */
+/** The bytes that the flag --data means. */
 export function dataOf(source: string): Uint8Array {
   try {
     if (source === "-") return readToEnd(0);

@@ -1,4 +1,4 @@
-// call: a typed call, its arguments and what comes back as JSON.
+// call: makes a typed call, with its arguments and results as JSON.
 
 import { Buffer } from "node:buffer";
 import process from "node:process";
@@ -19,7 +19,7 @@ interface CallFlags extends PeerFlags {
 
 type RemoteObject = Record<string, unknown> & ((...args: unknown[]) => Promise<unknown>);
 
-/** The arguments that --data and --args say. */
+/** The arguments in --data and --args. */
 function argumentsOf({ data, args }: CallFlags): unknown[] {
   if (data === undefined) return [];
   let value: unknown;
@@ -43,7 +43,7 @@ function methodOf(caller: TypedCaller, name: string): RemoteObject {
   return at as RemoteObject;
 }
 
-/** What JSON does not have, as people expect to read it. */
+/** Values that JSON lacks, in a form that people expect. */
 function asJson(value: unknown, indent: number): string {
   const readable = (_: string, part: unknown): unknown => {
     if (typeof part === "bigint") return String(part);
@@ -56,7 +56,7 @@ function asJson(value: unknown, indent: number): string {
   return JSON.stringify(value, readable, indent) ?? "null";
 }
 
-/** Waits until standard output has taken it, so that a stream is not read faster than it is printed. */
+/** Waits until standard output has taken the text, so that a stream is not read faster than it is printed. */
 function print(text: string): Promise<void> {
   return new Promise((resolve) => process.stdout.write(`${text}\n`, () => resolve()));
 }

@@ -8,14 +8,14 @@ const PAUSE_MS = 5;
 const READ_BYTES = 65_536;
 const nobodyWakes = new Int32Array(new SharedArrayBuffer(4));
 
-/** How many bytes it read to `offset` and on; 0 at the end. Waits until there are some. */
+/** Reads to `offset` and on; returns the number of bytes, 0 at the end. Waits until there are some. */
 export function readSome(descriptor: number, buffer: Uint8Array, offset = 0): number {
   for (;;) {
     try {
       return readSync(descriptor, buffer, offset, buffer.length - offset, null);
     } catch (error) {
       const { code } = error as { code?: string };
-      // Windows says so at the end of a pipe.
+      // Windows reports the end of a pipe in this way.
       if (code === "EOF") return 0;
       if (code !== "EAGAIN") throw error;
       Atomics.wait(nobodyWakes, 0, 0, PAUSE_MS);
@@ -23,7 +23,7 @@ export function readSome(descriptor: number, buffer: Uint8Array, offset = 0): nu
   }
 }
 
-/** All of it. */
+/** Everything up to the end. */
 export function readToEnd(descriptor: number): Uint8Array {
   const reads: Uint8Array[] = [];
   for (;;) {

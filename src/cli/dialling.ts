@@ -8,10 +8,10 @@ import { type addressOf, type PeerFlags, peerOptions, targetParameter, wipeOptio
 export type Target = ReturnType<typeof addressOf>;
 
 export const targetPositional = { kind: "tuple", parameters: [targetParameter] } as const;
-/** For the examples in help. */
+/** Part of the examples in help texts. */
 export const trustExample = "--key client.key --peer PUBLIC-KEY-OF-THE-SERVER";
 
-/** Runs `use` with a client that is closed afterwards. */
+/** Runs `use` with a client, and closes the client afterwards. */
 export async function withClient<T>(
   flags: PeerFlags,
   address: Target,
@@ -70,7 +70,7 @@ export class RoundTrips {
   }
 }
 
-/** A request whose answer may be an error: a peer that refuses a call has answered it. */
+/** Makes a request whose answer may be an error, because a peer that refuses a call has answered it. */
 export async function roundTrip(client: Client, body: Uint8Array): Promise<number> {
   const start = performance.now();
   try {

@@ -32,9 +32,10 @@ interface DoctorFlags extends OutputFlags {
 }
 
 /**
- * Known answers: RFC 7748 section 6.1, RFC 7693 appendix A, the GCM specification's test case 14, and RFC 8439 appendix A.1,
- * test vector 2, whose keystream is the ciphertext of zeros, with the tag that others compute. Of ML-KEM-768 the implicit
- * rejection of a ciphertext of zeros by the key of a seed of zeros, as others compute it: both ways, and all hashes.
+ * Known answers: RFC 7748 section 6.1, RFC 7693 appendix A, the GCM specification's test case 14, and RFC 8439 appendix
+ * A.1, test vector 2, whose keystream is the ciphertext of zeros, with the tag of independent implementations. For
+ * ML-KEM-768 it is the implicit rejection of a ciphertext of zeros by the key of a seed of zeros, as independent
+ * implementations compute it; it uses both directions and all hashes.
  */
 const answers = {
   x25519: {
@@ -122,7 +123,7 @@ function run(check: () => Found): Found {
   }
 }
 
-/** Whether a key file can be used: readable, of its owner alone, with a key in it. */
+/** Whether a key file can be used: it is readable, only by its owner, and contains a key. */
 function keyFile(path: string): Found {
   readKey(path).fill(0);
   return { ok: true, text: "holds a key that only its owner can read" };

@@ -4,25 +4,25 @@ import { SealwireError } from "../base/errors.ts";
 
 export const exitCodes = {
   ok: 0,
-  /** Whatever has no code of its own. */
+  /** Every failure without a code of its own. */
   failed: 1,
-  /** An unknown command or option, or a value that it does not take. */
+  /** An unknown command or option, or an invalid value of one. */
   usage: 2,
-  /** A file that exists already, can't be read or written, holds no key, or is open to other users. */
+  /** A file that exists already, can't be read or written, contains no key, or is readable by other users. */
   file: 3,
-  /** No connection: nobody listens, or the connection was lost. */
+  /** There is no connection: no program listens, or the connection was lost. */
   unreachable: 4,
   /** One side does not accept the other. */
   untrusted: 5,
-  /** The peer answered with an error, or not in time. */
+  /** The peer answered with an error, or too late. */
   remote: 6,
-  /** Ctrl-C, as shells count it (128 and the signal's number), where a command has something to say before it ends. */
+  /** Ctrl-C, in the form of shells (128 plus the signal's number), if a command prints something before it ends. */
   interrupted: 130,
 } as const;
 
 export type ExitName = keyof typeof exitCodes;
 
-/** An end with an exit code of its own; the message is for people. */
+/** An error with an exit code of its own; the message is for people. */
 export class CommandError extends Error {
   readonly exit: ExitName;
 

@@ -1,4 +1,4 @@
-// Ctrl-C where a command has something to say before it ends. A second one ends the process as if nothing stood in its way.
+// Handles Ctrl-C for commands that print something before they end. A second Ctrl-C ends the process at once.
 
 import process from "node:process";
 import { exitCodes } from "./exitCodes.ts";
@@ -19,7 +19,7 @@ export class Interrupt {
     return this.#came;
   }
 
-  /** What `work` gives, or undefined as soon as Ctrl-C comes; nobody learns then how it ends. One at a time. */
+  /** The result of `work`, or undefined as soon as Ctrl-C comes; then its end is ignored. One at a time. */
   orCame<T>(work: Promise<T>): Promise<T | undefined> {
     return new Promise((resolve, reject) => {
       this.#giveUp = () => resolve(undefined);
@@ -28,12 +28,12 @@ export class Interrupt {
     });
   }
 
-  /** From here on Ctrl-C does what it does without this. */
+  /** From now on Ctrl-C has its usual effect. */
   end(): void {
     process.removeListener("SIGINT", this.#onSignal);
   }
 
-  /** Ends the process, without waiting for what was given up, once what was written has left. */
+  /** Ends the process once its output has left, without waiting for the abandoned work. */
   exit(): Promise<never> {
     return new Promise(() => process.stdout.write("", () => process.exit(exitCodes.interrupted)));
   }

@@ -1,4 +1,4 @@
-// keygen, pubkey, genpsk, fingerprint: as age-keygen and wg have them.
+// keygen, pubkey, genpsk, fingerprint: make keys and print their public parts, like age-keygen and wg.
 
 import process from "node:process";
 import { buildCommand } from "@stricli/core";
@@ -13,7 +13,7 @@ import { readKey, sourceBrief, writeSecretFile } from "./secrets.ts";
 const FINGERPRINT_BYTES = 32;
 const PSK_BYTES = 32;
 
-/** What tells a public key apart by eye: base64url of its BLAKE2b-256. */
+/** A short text to compare public keys by eye: base64url of the key's BLAKE2b-256. */
 export function fingerprintOf(publicKey: Uint8Array): string {
   return `BLAKE2b:${encodeBase64(blake2b(publicKey, { length: FINGERPRINT_BYTES }))}`;
 }

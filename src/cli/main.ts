@@ -74,13 +74,13 @@ const application = buildApplication(root, {
   determineExitCode: exitCodeOf,
 });
 
-// A reader that has seen enough (`sealwire peers list | head -1`) is no error.
+// A reader that stops early (`sealwire peers list | head -1`) is no error.
 process.stdout.on("error", (error: { code?: string }) => {
   if (error.code === "EPIPE") process.exit(exitCodes.ok);
   throw error;
 });
 
-/** A stream as the parser wants it. Deno claims colours for pipes, too. */
+/** A stream in the form that the parser expects. Deno claims colours for pipes, too. */
 function streamOf(stream: NodeJS.WriteStream) {
   return {
     write: (text: string) => void stream.write(text),
@@ -92,6 +92,6 @@ const streams = { stdout: streamOf(process.stdout), stderr: streamOf(process.std
 const outcome: typeof streams & { exitCode?: number | string | null } = streams;
 const inputs = process.argv.slice(2);
 await run(application, inputs.length === 0 ? ["--help"] : inputs, { process: outcome });
-// The parser has negative codes for what was typed wrongly.
+// The parser uses negative codes for mistakes in arguments.
 const exitCode = Number(outcome.exitCode ?? exitCodes.ok);
 process.exitCode = exitCode < 0 ? exitCodes.usage : exitCode;

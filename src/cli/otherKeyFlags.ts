@@ -1,5 +1,5 @@
-// Keys that are accepted besides the first ones, so that keys change without an outage: as flags of the commands that run
-// until they are ended, and read their keys again on SIGHUP.
+// Flags for keys that are accepted besides the first ones, so that keys change without an outage. They belong to the
+// commands that run until they are stopped, and read their keys again on SIGHUP.
 
 import type { OtherKeys } from "../index.ts";
 import type { PeerOptions } from "../protocol/noise/noiseOptions.ts";
@@ -30,13 +30,13 @@ export const otherKeyFlags = {
   },
 } as const;
 
-/** Everything that the flags say about keys. */
+/** All options of the flags about keys. */
 export type AllKeys = PeerOptions & OtherKeys;
 
 /**
- * The keys that the flags name, as their sources hold them now. The caller wipes them, with `wipeAllKeys`.
+ * The keys of the flags, read from their sources now. The caller wipes them with `wipeAllKeys`.
  *
- * @throws CommandError, and then nothing that was read is left
+ * @throws CommandError; then all keys that were read are wiped
  */
 export function allKeys(
   flags: PeerFlags & OtherKeyFlags,
@@ -60,7 +60,7 @@ export function allKeys(
   }
 }
 
-/** Wipes what was read. */
+/** Wipes the keys that were read. */
 export function wipeAllKeys(keys: AllKeys): void {
   wipeOptions(keys);
   for (const secret of [...(keys.otherStaticKeys ?? []), ...(keys.otherPsks ?? [])])

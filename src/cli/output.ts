@@ -14,12 +14,12 @@ export const jsonFlag = {
   default: false,
 } as const;
 
-/** A result: the record where JSON is asked for, else the text. */
+/** Prints a result: the record if JSON is asked for, otherwise the text. */
 export function result(flags: OutputFlags, record: object, text: string): void {
   process.stdout.write(`${flags.json ? JSON.stringify(record) : text}\n`);
 }
 
-/** For people; never where JSON is asked for. */
+/** Prints a text for people; never if JSON is asked for. */
 export function note(flags: OutputFlags, text: string): void {
   if (!flags.json) process.stderr.write(`${text}\n`);
 }
@@ -41,7 +41,7 @@ export class ProgressLine {
   }
 }
 
-/** The text of an error, with that of its causes. */
+/** The text of an error, with the texts of its causes. */
 export function errorText(error: unknown): string {
   const parts: string[] = [];
   for (let at = error; at !== undefined && parts.length < 4; at = (at as { cause?: unknown })?.cause) {

@@ -1,4 +1,4 @@
-// The flags that say who this side is and whom it trusts. All commands with a connection share them.
+// The flags for this side's keys and its trusted peers. All commands with a connection share them.
 
 import process from "node:process";
 import { knownPeers } from "../peers/knownPeers.ts";
@@ -77,12 +77,12 @@ export const peerFlags = {
   json: jsonFlag,
 } as const;
 
-/** What --known-peers names. */
+/** The file that --known-peers names. */
 export function peersFileOf(flag: string): string {
   return flag === "default" ? defaultPeersFile() : flag;
 }
 
-/** The options of `connect` and `listen` that say who the peers are. At least one has to say something. */
+/** The options of `connect` and `listen` that identify the peers. At least one must be given. */
 export function peerOptions(flags: PeerFlags, read: (source: string) => Uint8Array = readKey): PeerOptions {
   const { SEALWIRE_KEY, SEALWIRE_PSK } = process.env;
   const options: PeerOptions = {};
@@ -110,12 +110,12 @@ export function peerOptions(flags: PeerFlags, read: (source: string) => Uint8Arr
   return options;
 }
 
-/** Wipes what was read. */
+/** Wipes the keys that were read. */
 export function wipeOptions({ staticKey, psk }: PeerOptions): void {
   for (const secret of [staticKey, psk]) if (secret instanceof Uint8Array) secret.fill(0);
 }
 
-/** Who a peer is, for people. */
+/** A description of a peer, for people. */
 export function describePeer({ remoteStaticKey, authenticated }: Connection): string {
   if (remoteStaticKey !== undefined) return encodeKey(remoteStaticKey);
   return authenticated ? "holder of the pre-shared key" : "anonymous";

@@ -1,4 +1,4 @@
-// peers list, add, remove: the file of known peers (docs/KNOWN_PEERS.md).
+// peers list, add, remove: manages the file of known peers (docs/KNOWN_PEERS.md).
 
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ interface AddFlags extends FileFlags {
   readonly as: "server" | KnownPeerMarker;
 }
 
-/** The file where none is named: SEALWIRE_KNOWN_PEERS, else in the user's configuration folder. */
+/** The default file: SEALWIRE_KNOWN_PEERS, or a file in the user's configuration folder. */
 export function defaultPeersFile(): string {
   const { SEALWIRE_KNOWN_PEERS, XDG_CONFIG_HOME } = process.env;
   return (
@@ -25,7 +25,7 @@ export function defaultPeersFile(): string {
   );
 }
 
-/** What is wrong with the file is an error of the file, not of the command. */
+/** A mistake in the file is reported as an error of the file, not of the command. */
 export async function usePeers<T>(
   path: string | undefined,
   use: (peers: KnownPeers) => Promise<T>,

@@ -1,4 +1,4 @@
-// proxy: sealwire in front of any service that speaks over TCP or a Unix socket.
+// proxy: runs sealwire in front of any service with TCP or a Unix socket.
 
 import process from "node:process";
 import { buildCommand } from "@stricli/core";
@@ -34,9 +34,9 @@ interface ProxyFlags extends PeerFlags, OtherKeyFlags {
 interface Side {
   readonly port: number;
   readonly stats: object;
-  /** Takes other keys; how many peers lost their connections. */
+  /** Takes other keys; returns the number of peers that lost their connections. */
   reload(keys: AllKeys): Promise<number>;
-  /** Takes no more, and resolves when what is open has ended or the grace is over. */
+  /** Takes no more connections, and resolves when the open ones have ended or the grace is over. */
   close(): Promise<void>;
   /** Ends the grace. */
   cut(): void;
@@ -103,12 +103,12 @@ async function startOpening(flags: ProxyFlags, keys: AllKeys, counts: ProxyCount
     },
     reload: (other) => server.reload(other),
     close: () => server.close(),
-    // Its connections are cut by the end of the process.
+    // The end of the process cuts its connections.
     cut: () => process.exit(0),
   };
 }
 
-/** Reads the keys and allow-lists anew. A mistake in them changes nothing. */
+/** Reads the keys and allow-lists again. A mistake in them changes nothing. */
 async function reload(
   flags: ProxyFlags,
   sources: SecretSources,
@@ -133,7 +133,7 @@ async function reload(
   }
 }
 
-/** Runs until a signal ends it, and what was open then has ended. */
+/** Runs until a signal ends it and its open connections have ended. */
 async function untilEnded(
   flags: ProxyFlags,
   sources: SecretSources,

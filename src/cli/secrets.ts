@@ -8,11 +8,11 @@ import { decodeKey } from "../protocol/noise/keys.ts";
 import { readSome } from "./descriptorInput.ts";
 import { CommandError } from "./exitCodes.ts";
 
-/** A key file holds a few lines. */
+/** The longest key file, which has a few lines. */
 const MAX_BYTES = 4_096;
 const GROUP_AND_OTHERS = 0o077;
 
-/** What help says of every flag that names a secret. */
+/** The help text of every flag that names a secret. */
 export const sourceBrief = "a file, fd:N, env:NAME or - (standard input)";
 
 function readDescriptor(descriptor: number, name: string): string {
@@ -78,7 +78,7 @@ function readSource(source: string): string {
     return readDescriptor(Number(name), source);
   }
   if (isKey(source)) {
-    // Not repeated in the message, though the process list has shown it already.
+    // The message does not repeat it, although the process list has shown it already.
     throw new CommandError(
       "usage",
       "a key as an argument can be seen by every user: name a file, fd:N, env:NAME or -",
@@ -106,11 +106,11 @@ export function readKey(source: string): Uint8Array {
   }
 }
 
-/** Sources that are read again, of which some can be read only once: what those gave is held until `wipe`. */
+/** Sources of keys that are read again. A source that can be read only once is stored until `wipe`. */
 export class SecretSources {
   readonly #readOnce = new Map<string, Uint8Array>();
 
-  /** As `readKey`; the copy is the caller's to wipe. */
+  /** The same as `readKey`; the caller wipes the copy. */
   read(source: string): Uint8Array {
     if (source !== "-" && !source.startsWith("fd:")) return readKey(source);
     const key = this.#readOnce.get(source) ?? readKey(source);
@@ -124,7 +124,7 @@ export class SecretSources {
   }
 }
 
-/** Writes a file that did not exist, for its owner alone (0600); the disk has it when this returns. */
+/** Writes a new file that only its owner can read (0600); it is on the disk when this returns. */
 export function writeSecretFile(path: string, text: string): void {
   let descriptor: number;
   try {

@@ -1,4 +1,4 @@
-// serve --echo: a server to try things against.
+// serve --echo: a server to test clients against.
 
 import process from "node:process";
 import { buildCommand } from "@stricli/core";
@@ -16,14 +16,14 @@ interface ServeFlags extends PeerFlags, OtherKeyFlags {
   readonly listen: ReturnType<typeof addressOf>;
 }
 
-/** Resolves when somebody asks the process to end. */
+/** Resolves when the process is asked to end. */
 function endAsked(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
   });
 }
 
-/** On SIGHUP, reads all keys again. A mistake is told, and changes nothing. Returns what ends that. */
+/** On SIGHUP, reads all keys again. A mistake is reported, and changes nothing. Returns a function that ends this. */
 function reloadOnHangUp(flags: ServeFlags, sources: SecretSources, server: Server): () => void {
   const reload = async (): Promise<void> => {
     let options: AllKeys | undefined;

@@ -1,4 +1,4 @@
-// stat: the counters of a server that allows its peer to ask.
+// stat: prints the counters of a server that allows its peer to ask.
 
 import { buildCommand } from "@stricli/core";
 import { STAT_METHOD } from "../rpc/statMethod.ts";
@@ -9,18 +9,18 @@ import { type PeerFlags, peerFlags } from "./peerFlags.ts";
 
 const NO_BODY = new Uint8Array(0);
 
-/** The object in an answer, whatever the peer made of the question. */
+/** The object in an answer, if the peer sent one. */
 function objectIn(body: Uint8Array): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
     if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
   } catch {
-    // Said below: an echo server, or an application that answers whatever it is asked.
+    // Reported below: an echo server, or an application that answers every request.
   }
   throw new CommandError("remote", "the server answered, but tells no counters (its option `stat` is off)");
 }
 
-/** A line per counter; nested ones by their own names. */
+/** One line per counter; nested counters have their own names. */
 function linesOf(record: Record<string, unknown>): string[] {
   return Object.entries(record).flatMap(([name, value]) => {
     if (typeof value === "object" && value !== null) return linesOf(value as Record<string, unknown>);

@@ -1,4 +1,4 @@
-/** Put in by the build (rollup.config.js), from package.json. */
+/** Inserted by the build (rollup.config.js), from package.json. */
 declare const __SEALWIRE_VERSION__: string | undefined;
 
 export const packageVersion: string =

@@ -37,8 +37,8 @@ const instrumentName = (name: string): string =>
  * Reports `stats` of a client or server whenever metrics are collected, as `sealwire.received_bytes` and so on, with
  * the attribute `sealwire.name`.
  *
- * @param name tells clients and servers of one process apart
- * @returns stops it
+ * @param name distinguishes the clients and servers of one process
+ * @returns a function that stops it
  */
 export function observeStats(
   name: string,

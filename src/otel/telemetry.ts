@@ -1,4 +1,4 @@
-// Telemetry that calls and handlers have in common: instruments by OpenTelemetry's conventions for RPC (semantic
+// Telemetry code that calls and handlers share: instruments by OpenTelemetry's conventions for RPC (semantic
 // conventions 1.45, https://opentelemetry.io/docs/specs/semconv/rpc/), attributes, and errors.
 
 import {
@@ -18,20 +18,20 @@ import type { Connection } from "../rpc/peer.ts";
 const SCOPE = "sealwire";
 /** Boundaries in seconds, as the conventions advise. */
 const BOUNDARIES = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
-/** What stands for names that are not counted one by one. */
+/** The name that replaces names without a series of their own. */
 export const OTHER = "_OTHER";
-/** Names of one kind that are told apart in metrics: each one is a series of its own. */
+/** The most names of one kind that have a series of their own. */
 const MOST_NAMES = 1_000;
 
-/** Where spans and metrics go. */
+/** The destinations of spans and metrics. */
 export interface TelemetryOptions {
-  /** Default: the global one. */
+  /** Default: the global provider. */
   tracerProvider?: TracerProvider;
-  /** Default: the global one. */
+  /** Default: the global provider. */
   meterProvider?: MeterProvider;
 }
 
-/** Names that are known, so many at most: a peer that makes names up makes no series of them. */
+/** A bounded set of known names: a peer can't create a series by inventing a name. */
 export class KnownNames {
   readonly #names: Set<string>;
 
@@ -43,7 +43,7 @@ export class KnownNames {
     if (this.#names.size < MOST_NAMES) this.#names.add(name);
   }
 
-  /** The name, or what stands for it. */
+  /** The name, or its replacement. */
   shown(name: string): string {
     return this.#names.has(name) ? name : OTHER;
   }
@@ -69,7 +69,7 @@ export class Telemetry {
     });
   }
 
-  /** Ends a span, and counts how long it took. `startedAt`: performance.now() then. */
+  /** Ends a span, and records its duration. `startedAt`: the time of its start, by performance.now(). */
   end(span: Span, startedAt: number, attributes: Attributes, failed?: Failure): void {
     const measured = { ...attributes };
     if (failed !== undefined) {
@@ -85,12 +85,12 @@ export class Telemetry {
   }
 }
 
-/** What every span says of who is at the other end. */
+/** The attributes of every span about the peer. */
 export function peerAttributes({ remoteAddress }: Connection): Attributes {
   return remoteAddress === "" ? {} : { "network.peer.address": remoteAddress };
 }
 
-/** What the far side said, where it said something; else this side's own code. */
+/** The code that the far side sent; without one, this side's own code. */
 function codeOf(error: unknown): string {
   if (error instanceof SealwireError) return error.remoteCode ?? error.code;
   const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
@@ -98,7 +98,7 @@ function codeOf(error: unknown): string {
   return typeof name === "string" ? name : OTHER;
 }
 
-/** Telemetry that fails is no reason for a call to. */
+/** A failure of telemetry must not fail a call. */
 export function quietly<T>(tell: () => T): T | undefined {
   try {
     return tell();

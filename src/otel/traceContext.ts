@@ -5,14 +5,14 @@ import { isSpanContextValid, type SpanContext } from "@opentelemetry/api";
 const TRACE_PARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 const SAMPLED = 1;
 
-/** 55 characters; undefined where there is nothing to pass on. */
+/** 55 characters; undefined if there is no trace to pass on. */
 export function traceParentOf(context: SpanContext): string | undefined {
   if (!isSpanContextValid(context)) return undefined;
   const flags = (context.traceFlags & SAMPLED).toString(16).padStart(2, "0");
   return `00-${context.traceId}-${context.spanId}-${flags}`;
 }
 
-/** Undefined where the text is none of version 00, or says that there is no trace. */
+/** Undefined if the text is not of version 00, or means that there is no trace. */
 export function parseTraceParent(text: string | undefined): SpanContext | undefined {
   const [, traceId, spanId, flags] = TRACE_PARENT.exec(text ?? "") ?? [];
   if (traceId === undefined) return undefined;

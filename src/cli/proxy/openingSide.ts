@@ -1,4 +1,4 @@
-// proxy --open: calls of sealing sides in, one plain connection for each to the target.
+// proxy --open: takes calls of sealing sides, and opens one plain connection to the target for each.
 
 import { listen, type Message, type Server, type ServerOptions } from "../../index.ts";
 import { ConsoleReport } from "../../rpc/listeners.ts";
@@ -22,16 +22,16 @@ export interface OpeningOptions extends PlainOptions {
   readonly target: Target;
   readonly timeoutMs: number;
   readonly graceMs: number;
-  /** Plain connections at most. */
+  /** The most plain connections. */
   readonly most: number;
-  /** Whether the target is told who is at the other end. */
+  /** Whether the target gets a PROXY header with the peer's address. */
   readonly announces: boolean;
-  /** Balancers in front of this side whose PROXY headers are believed. */
+  /** Balancers in front of this side whose PROXY headers are trusted. */
   readonly balancers: readonly string[] | undefined;
   readonly onConnectionState: NonNullable<ServerOptions["onConnectionState"]>;
 }
 
-/** What the sealing side learns. */
+/** The error that the sealing side gets. */
 function refusal(code: string, text: string, cause?: unknown): Error {
   return Object.assign(new Error(text, { cause }), { code });
 }

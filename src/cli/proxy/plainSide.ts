@@ -13,7 +13,7 @@ const loopback = new AddressRanges("loopback", ["127.0.0.0/8", "::1/128"]);
 const ALSO_FOR_OTHERS = 0o177;
 const BACKLOG = 1_024;
 
-/** What sockets take: an IP address and a port, or a path. */
+/** The address of a socket: an IP address and a port, or a path. */
 type SocketAddress = { readonly path: string } | { readonly host: string; readonly port: number };
 
 export interface PlainOptions {
@@ -21,7 +21,7 @@ export interface PlainOptions {
   readonly anywhere: boolean;
 }
 
-/** Every socket address that `address` stands for, names resolved now. */
+/** Every socket address of `address`; names are resolved now. */
 async function socketAddressesOf(address: Target, { anywhere }: PlainOptions): Promise<SocketAddress[]> {
   if ("path" in address) return [address];
   const { host, port } = address;
@@ -34,7 +34,7 @@ async function socketAddressesOf(address: Target, { anywhere }: PlainOptions): P
   );
 }
 
-/** @throws what the runtime says, or the reason of `signal` */
+/** @throws the runtime's error, or the reason of `signal` */
 function dialOne(to: SocketAddress, signal: AbortSignal): Promise<PlainSocket> {
   return new Promise((resolve, reject) => {
     const socket: Socket = connect({ ...to, allowHalfOpen: true });
@@ -57,10 +57,10 @@ function dialOne(to: SocketAddress, signal: AbortSignal): Promise<PlainSocket> {
 }
 
 /**
- * Dials the plain target; its name is resolved each time, and its addresses are tried in turn.
+ * Dials the plain target. Its name is resolved each time, and its addresses are tried in turn.
  *
- * @param timeoutMs for all of it
- * @throws what the last attempt failed with
+ * @param timeoutMs for all attempts together
+ * @throws the error of the last attempt
  */
 export async function dialPlain(
   address: Target,
@@ -84,11 +84,11 @@ export async function dialPlain(
 export interface PlainListener {
   /** 0 for a Unix socket. */
   readonly port: number;
-  /** Stops accepting; what was accepted lives on. */
+  /** Stops accepting; accepted connections stay open. */
   close(): void;
 }
 
-/** Listens for plain connections. A Unix socket is this user's alone. */
+/** Listens for plain connections. Only this user may use a Unix socket. */
 export async function listenPlain(
   address: Target,
   options: PlainOptions,
@@ -109,7 +109,7 @@ export async function listenPlain(
   } finally {
     if (umask !== undefined) process.umask(umask);
   }
-  // Without a descriptor for another connection; it listens on.
+  // There was no descriptor for another connection; the listener continues.
   server.on("error", () => {});
   const bound = server.address();
   return {

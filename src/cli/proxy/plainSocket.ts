@@ -1,9 +1,9 @@
-// The plain side of a proxy: a socket of node:net, read piece by piece and written with back-pressure. What one side
-// of a connection says is kept apart from what the other says: an end is no reset, and half of it may end alone.
+// The plain side of a proxy: a socket of node:net, read piece by piece and written with back-pressure. The two
+// directions are independent: an end differs from a reset, and one direction may end alone.
 
 import type { Socket } from "node:net";
 
-/** A peer that has gone without a word is found out by the system. */
+/** The system finds out a peer that disappeared without an end. */
 const KEEP_ALIVE_MS = 60_000;
 
 /** Settles when the socket reads, drains or closes. */
@@ -19,7 +19,7 @@ export class PlainSocket {
   #error: Error | undefined;
   #reader: Waiter | undefined;
   #writer: Waiter | undefined;
-  /** Resolves when the socket is gone, however it went. */
+  /** Resolves when the socket is gone, for whatever reason. */
   readonly gone: Promise<void>;
 
   /** `socket`: connected or connecting, with `allowHalfOpen`. */
@@ -27,7 +27,7 @@ export class PlainSocket {
     this.#socket = socket;
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    // Nothing is read before somebody asks.
+    // Nothing is read before the first `read`.
     socket.pause();
     socket.on("data", (piece: Uint8Array) => {
       this.#pieces.push(piece);
@@ -53,9 +53,9 @@ export class PlainSocket {
   }
 
   /**
-   * The next piece; undefined behind the last one. One reader at a time.
+   * The next piece; undefined after the last one. One reader at a time.
    *
-   * @throws what broke the socket, where its end did not come in good order
+   * @throws the error that broke the socket, if it did not end in good order
    */
   async read(): Promise<Uint8Array | undefined> {
     if (this.#pieces.length === 0 && !this.#ended && !this.#closed) {
@@ -73,9 +73,9 @@ export class PlainSocket {
   }
 
   /**
-   * Resolves when there is room for more. One writer at a time; `piece` belongs to the socket from here on.
+   * Resolves when there is room for more. One writer at a time; the socket owns `piece` from now on.
    *
-   * @throws what broke the socket
+   * @throws the error that broke the socket
    */
   async write(piece: Uint8Array): Promise<void> {
     this.#throwIfGone();
@@ -92,24 +92,24 @@ export class PlainSocket {
     if (this.#closed) throw new Error("the plain connection is closed");
   }
 
-  /** Sends the end behind what was written; reading goes on. */
+  /** Sends the end after all written bytes; reading goes on. */
   end(): void {
     this.#socket.end();
   }
 
   /**
-   * Resolves when both ends were said and everything that was written has left.
+   * Resolves when both ends were sent and everything that was written has left.
    *
-   * @throws what broke the socket before
+   * @throws the error that broke the socket before
    */
   async closed(): Promise<void> {
     await this.gone;
     if (this.#error !== undefined) throw this.#error;
   }
 
-  /** Cuts it, such that the peer can tell this from an end: what it got is not all. */
+  /** Cuts the connection so that the peer sees a reset, not an end: it did not get everything. */
   reset(): void {
-    // A Unix socket has no reset, and one that does not connect yet needs none.
+    // A Unix socket has no reset, and an unconnected socket needs none.
     if (this.#socket.connecting || this.#socket.remoteAddress === undefined) this.#socket.destroy();
     else this.#socket.resetAndDestroy();
   }

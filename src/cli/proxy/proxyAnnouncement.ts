@@ -1,19 +1,19 @@
-// The PROXY header (version 2) that the opening side puts before a connection to its target, for services that want
-// to know who is at the other end: the address of the sealing proxy, and its public key where it has one.
+// The PROXY header (version 2) that the opening side puts before a connection to its target, for services that need to
+// identify the peer: the address of the sealing proxy, and its public key if it has one.
 // https://www.haproxy.org/download/2.6/doc/proxy-protocol.txt, section 2.2
 
 import { addressGroups } from "../../rpc/addressRange.ts";
 import { PROXY_SIGNATURE } from "../../rpc/proxyHeader.ts";
 
 const VERSION_2_PROXY = 0x21;
-/** By the length of an address: none is told, TCP over IPv4, TCP over IPv6. */
+/** By the length of an address: no address, TCP over IPv4, TCP over IPv6. */
 const families = { 0: 0x00, 4: 0x11, 16: 0x21 } as const;
 /** An IPv4 address in the form of IPv6 begins with these groups. */
 const MAPPED = [0, 0, 0, 0, 0, 0xffff];
 /** The first type that is free for applications: 32 bytes, the peer's static public key. */
 const TLV_PUBLIC_KEY = 0xe0;
 
-/** 4 or 16 bytes; none where the text is no address. */
+/** 4 or 16 bytes; none if the text is no address. */
 function addressBytes(text: string): number[] {
   const groups = addressGroups(text);
   if (groups === undefined) return [];
@@ -23,15 +23,15 @@ function addressBytes(text: string): number[] {
 }
 
 /**
- * The header, 16 bytes and what follows.
+ * The header, 16 bytes and the rest.
  *
- * @param address of the peer in text form; empty where it has none
- * @param publicKey 32 bytes, where the handshake proved one
+ * @param address of the peer in text form; empty if it has none
+ * @param publicKey 32 bytes, if the handshake proved one
  */
 export function proxyAnnouncement(address: string, publicKey: Uint8Array | undefined): Uint8Array {
   const source = addressBytes(address);
   const family = families[source.length as keyof typeof families];
-  // The destination is not known here, nor are ports: zeros say so.
+  // The destination and the ports are unknown here, so they are zeros.
   const addresses = source.length === 0 ? [] : [...source, ...source.map(() => 0), 0, 0, 0, 0];
   const extension = publicKey === undefined ? [] : [TLV_PUBLIC_KEY, 0, publicKey.length, ...publicKey];
   const variable = addresses.length + extension.length;

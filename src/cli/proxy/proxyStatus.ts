@@ -1,4 +1,4 @@
-// The counters of a proxy, and a tiny HTTP server that shows them to its owner.
+// The counters of a proxy, and a small HTTP server that shows them to its owner.
 
 import { createServer, type ServerResponse } from "node:http";
 import type { Target } from "../dialling.ts";
@@ -11,12 +11,12 @@ const READER_TIMEOUT_MS = 5_000;
 /** Counters of one proxy. */
 export class ProxyCounts {
   readonly moved = new Moved();
-  /** Plain connections, now and since the start. */
+  /** Plain connections, open and since the start. */
   open = 0;
   total = 0;
-  /** Those that were cut, by whoever. */
+  /** Plain connections that were cut, by either side. */
   failed = 0;
-  /** Those that found the proxy full. */
+  /** Plain connections that were refused because the proxy was full. */
   refused = 0;
   reloads = 0;
   draining = false;
@@ -36,7 +36,7 @@ function answer(response: ServerResponse, code: number, type: string, body: stri
 /**
  * Answers GET /status with the record as JSON, and GET /readyz with 200, or 503 while the proxy drains.
  *
- * @returns the port (0 for a Unix socket), and what stops it
+ * @returns the port (0 for a Unix socket), and the function that stops it
  */
 export async function serveStatus(
   address: Target,

@@ -1,14 +1,14 @@
-// One plain connection and the stream that stands for it, both ways, each at the pace of whoever takes it.
+// Connects one plain connection with the stream that carries it, in both directions, each at the pace of its receiver.
 //
 // The sealing side makes a call with method `sealwire.proxy` and an empty body. Items of the streams are the bytes, in
-// pieces of any length. The caller's end is the plain client's. The handler says the plain server's end by an empty
-// item, because its answer would end both directions; the (empty) answer follows when both have ended. Whatever ends
-// the call otherwise cuts the plain connections.
+// pieces of any length. The end of the caller's stream is the plain client's end. The handler sends an empty item for
+// the plain server's end, because its answer would end both directions. The (empty) answer follows when both have
+// ended. Any other end of the call cuts the plain connections.
 
 import type { PlainSocket } from "./plainSocket.ts";
 
 export const PROXY_METHOD = "sealwire.proxy";
-/** The other side's end, where the stream can't say it. */
+/** Marks the other side's end, which the stream itself can't carry. */
 const END = new Uint8Array(0);
 
 /** The stream of one side. */
@@ -17,7 +17,7 @@ export interface SealedStream {
   write(item: Uint8Array): Promise<void>;
 }
 
-/** What was moved, of all connections. */
+/** The bytes that were moved, over all connections. */
 export class Moved {
   plainBytes = 0;
   sealedBytes = 0;
@@ -30,7 +30,7 @@ async function pump(plain: PlainSocket, stream: SealedStream, moved: Moved): Pro
   }
 }
 
-/** Carries the plain client's connection until both ends are said. */
+/** Relays the plain client's connection until both ends have been sent. */
 export async function relayClient(
   plain: PlainSocket,
   call: SealedStream & { end(): void; answer(): Promise<unknown> },
@@ -56,7 +56,7 @@ export async function relayClient(
   await plain.closed();
 }
 
-/** Carries the connection to the plain server until both ends are said. */
+/** Relays the connection to the plain server until both ends have been sent. */
 export async function relayServer(plain: PlainSocket, stream: SealedStream, moved: Moved): Promise<void> {
   const there = async (): Promise<void> => {
     for await (const item of stream.items) {

@@ -1,4 +1,4 @@
-// proxy --seal: plain connections in, one call for each to the opening side.
+// proxy --seal: takes plain connections, and makes one call to the opening side for each.
 
 import { SealwireError } from "../../base/errors.ts";
 import { type Client, type ClientOptions, connect } from "../../index.ts";
@@ -10,7 +10,7 @@ import type { ProxyCounts } from "./proxyStatus.ts";
 import { PROXY_METHOD, relayClient } from "./relay.ts";
 
 const NO_BODY = new Uint8Array(0);
-/** What a client's connections may have in flight is not below what a server must allow. */
+/** A client's `maxInFlightRequests` is never below the least `maxRequests` of a server. */
 const LEAST_IN_FLIGHT = 128;
 
 const failures = new ConsoleReport("sealwire: a proxied connection was cut:");
@@ -48,7 +48,7 @@ export class SealingSide {
     });
   }
 
-  /** Takes a plain connection, or cuts it where there are too many. Never throws. */
+  /** Takes a plain connection, or cuts it if there are too many. Never throws. */
   accept(plain: PlainSocket): void {
     if (this.#counts.open >= this.#options.most) {
       this.#counts.refused++;
@@ -87,11 +87,11 @@ export class SealingSide {
     }
   }
 
-  /** From here on connections are made with these keys. Those that are open go on. */
+  /** New connections use these keys from now on. Open ones continue. */
   reload(keys: AllKeys): void {
     const before = this.#client;
     this.#client = this.#connect(keys);
-    // It ends when the last of those is over that it may carry, however long that takes.
+    // The old client ends when its last connection is over, however long that takes.
     Promise.all(this.#running).then(() => before.close());
   }
 

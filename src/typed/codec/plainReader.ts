@@ -1,7 +1,7 @@
-// Reads the bodies that most calls have: short texts of JSON in ASCII, without spaces and escapes. Its results are those
-// of JSON.parse. It gives up at the first byte of something else, and the parser decides.
+// Reads the bodies that most calls have: short JSON texts in ASCII, without spaces and escapes. Its results are those
+// of JSON.parse. It gives up at the first other byte, and the parser decides.
 //
-// The functions read at `at` of `text` and return NOT_READ for text that they do not read. They run no code of others.
+// The functions read at `at` of `text` and return NOT_READ for text that they do not read. They run no other code.
 
 import { builtinModule } from "../../core/builtin.ts";
 import { copyOf } from "../../core/bytes.ts";
@@ -30,16 +30,16 @@ type Latin1Slice = (this: Uint8Array, start: number, end: number) => string;
 const found = builtinModule("node:buffer") as BufferModule | undefined;
 const latin1Slice = found?.Buffer.prototype.latin1Slice as Latin1Slice | undefined;
 
-/** What is not read here: JSON has no undefined. */
+/** The result for text that is not read here; JSON has no undefined. */
 export const NOT_READ = undefined;
-/** Up to so many characters are put together faster than a call to the runtime takes. */
+/** Up to this many characters are joined faster than by a call of the runtime. */
 const LONGEST_JOINED = 8;
 const { fromCharCode } = String;
 const { hasOwn } = Object;
-/** What every object has, and so whatever somebody put there: to set such a property may run code, or do nothing. */
+/** The prototype of every object may have setters that somebody added. Setting such a property may run code. */
 const plainPrototype = Object.prototype;
 const arrayPrototype = Array.prototype;
-/** Digits that a number may have: the integer that they make is exact. */
+/** The most digits of a number, so that the integer that they make is exact. */
 const MOST_DIGITS = 15;
 
 const POINT = 0x2e;
@@ -53,12 +53,12 @@ const powers = Array.from({ length: MOST_DIGITS + 1 }, (_, exponent) => 10 ** ex
 /** The name of a property that was read before. */
 class KnownName {
   readonly name: string;
-  /** How it stands in a text behind its first quote: `name":`. */
+  /** Its bytes after the first quote: `name":`. */
   readonly bytes: Uint8Array;
   readonly index: number;
   /**
-   * Where the name is that came after it last time: objects of one kind have theirs in one order. Not the name itself,
-   * or a peer could send names that hold each other alive without end.
+   * The index of the name that followed it last time: objects of one kind have one order. Not the name itself, or a peer
+   * could send names that retain each other without end.
    */
   indexOfNext = 0;
 
@@ -69,21 +69,21 @@ class KnownName {
   }
 }
 
-/** Each at the index of its hash. What it holds alive is short. */
+/** Each at the index of its hash. The memory that a name retains is short. */
 const names: (KnownName | undefined)[] = new Array<KnownName | undefined>(256).fill(undefined);
 const LONGEST_NAME = 32;
-/** The quote and the colon behind a name. */
+/** The quote and the colon after a name. */
 const BEHIND_NAME = 2;
 
 const NO_TEXT: Uint8Array = new Uint8Array(0);
 let text = NO_TEXT;
 let at = 0;
-/** Where the text ends: behind it may be bytes of something else. */
+/** The end of the text; other bytes may follow it. */
 let textEnd = 0;
 
-/** The value of the JSON text in bytes [start, end), nested at most so deep, or NOT_READ. */
+/** The value of the JSON text in bytes [start, end), nested at most this deep, or NOT_READ. */
 export function readPlain(bytes: Uint8Array, start: number, end: number, maxDepth: number): unknown {
-  // An element that somebody put into what every array has makes that longer.
+  // An element that somebody added to every array's prototype makes it longer.
   if (latin1Slice === undefined || end - start > LONGEST_PLAIN || arrayPrototype.length > 0) return NOT_READ;
   text = bytes;
   at = start;
@@ -144,7 +144,7 @@ function readObject(depth: number): unknown {
     if (known === undefined) return NOT_READ;
     last = known;
     const value = readAny(depth);
-    // Asked each time: a setter may have been put there since the name was read first.
+    // Checked each time, because a setter may have been added since the name was read first.
     if (value === NOT_READ || hasOwn(plainPrototype, known.name)) return NOT_READ;
     object[known.name] = value;
     const next = text[at++];
@@ -153,12 +153,12 @@ function readObject(depth: number): unknown {
   }
 }
 
-/** Whether a text may have this byte: it stands for itself. */
+/** Whether this byte may occur in a text unchanged. */
 function isPlainByte(byte: number): boolean {
   return byte >= 0x20 && byte < 0x80 && byte !== BACKSLASH;
 }
 
-/** The text behind its first quote. */
+/** The text after its first quote. */
 function readText(): string | undefined {
   const start = at;
   let end = start;
@@ -173,7 +173,7 @@ function readText(): string | undefined {
   return shortText(start, end - start);
 }
 
-/** One call with all characters: to add them one by one would make a text of each step. */
+/** One call with all characters: adding them one by one would make a string in each step. */
 function shortText(start: number, length: number): string {
   const bytes = text;
   switch (length) {
@@ -228,7 +228,7 @@ function shortText(start: number, length: number): string {
   }
 }
 
-/** The name of a property behind its first quote, and the colon. `last`: the one before it in the object. */
+/** The name of a property after its first quote, and the colon. `last`: the name before it in the object. */
 function readName(last: KnownName | undefined): KnownName | undefined {
   const expected = last === undefined ? undefined : names[last.indexOfNext];
   if (expected !== undefined && isNext(expected.bytes)) return expected;
@@ -256,7 +256,7 @@ function findName(): KnownName | undefined {
   return names[hash];
 }
 
-/** Engines find a property fastest by the text that they keep of its name. */
+/** Engines find a property fastest by the string that they store for its name. */
 function newName(name: string, bytes: Uint8Array, index: number): KnownName {
   const [kept] = Object.keys({ [name]: 0 });
   return new KnownName(kept!, bytes, index);
@@ -270,7 +270,7 @@ function isNext(bytes: Uint8Array): boolean {
   return true;
 }
 
-/** Digits, with a point among them. They make an integer below 2^53, and one exact division rounds once. */
+/** Digits, with at most one point. They make an integer below 2^53, and one exact division rounds once. */
 function readNumber(): number | undefined {
   const isNegative = text[at] === MINUS;
   const start = isNegative ? at + 1 : at;

@@ -1,8 +1,8 @@
-// Writes small values that are nothing but JSON, which most are. It writes bytes while it looks at the value, so the bytes
-// are those of the value that it saw, and no string of them is ever made. The bytes are those of JSON.stringify. It gives
-// up at the first thing that is not plain or does not fit; plainCopy.ts and jsonTree.ts handle those.
+// Writes small values that are plain JSON, which most are. It writes bytes while it checks the value, so the bytes are
+// those of the checked value, and no string of them is made. The bytes are those of JSON.stringify. It gives up at the
+// first part that is not plain or does not fit; plainCopy.ts and jsonTree.ts handle those values.
 //
-// Each function writes at `at` and returns where the next byte goes, or GAVE_UP.
+// Each function writes at `at` and returns the next index, or GAVE_UP.
 
 import { nameBesideElements } from "./arrayNames.ts";
 import {
@@ -23,23 +23,23 @@ const { getPrototypeOf, getOwnPropertySymbols } = Object;
 const plainPrototype = Object.prototype;
 const arrayPrototype = Array.prototype;
 
-/** One unit of UTF-16 takes six bytes at most: an escape. */
+/** One unit of UTF-16 takes at most six bytes, as an escape. */
 const LONGEST_UNIT = 6;
-/** Memory for one: checks look at where a text begins, so that one more of the longest may stand behind the end. */
+/** Memory for one body. Checks look at where a text begins, so one more text of the longest kind may follow the limit. */
 export const PLAIN_ROOM = LONGEST_PLAIN + LONGEST_UNIT * LONGEST_PLAIN + 64;
 export const GAVE_UP = -1;
 
-/** The letters behind the backslash of the short escapes, by what they stand for: \b \t \n \f \r. */
+/** The letters after the backslash of the short escapes, by their characters: \b \t \n \f \r. */
 const shortEscapes: Readonly<Record<number, number>> = { 8: 0x62, 9: 0x74, 10: 0x6e, 12: 0x66, 13: 0x72 };
 const hexDigits = "0123456789abcdef";
 
 /**
- * Writes a value to the beginning of `memory`, which has PLAIN_ROOM bytes. Returns how many it wrote, at most
- * LONGEST_PLAIN, or GAVE_UP, and then nobody knows what is written. Runs getters and proxies of the value, and throws
- * what they throw.
+ * Writes a value to the beginning of `memory`, which has PLAIN_ROOM bytes. Returns the number of written bytes, at most
+ * LONGEST_PLAIN, or GAVE_UP; then the content of `memory` is undefined. Runs getters and proxies of the value, and
+ * throws their errors.
  */
 export function writePlain(value: unknown, maxDepth: number, memory: Uint8Array): number {
-  // Whoever put something there put it into every object.
+  // A property on this prototype appears in every object.
   for (const _name in plainPrototype) return GAVE_UP;
   const end = writeAny(value, maxDepth, memory, 0);
   return end <= LONGEST_PLAIN ? end : GAVE_UP;
@@ -79,7 +79,7 @@ function writeObject(value: object, depth: number, memory: Uint8Array, at: numbe
 
 function writeElements(value: readonly unknown[], depth: number, memory: Uint8Array, at: number): number {
   const { length } = value;
-  // Each takes two bytes at least. A proxy may say anything.
+  // Each item takes at least two bytes. A proxy may report any length.
   if (!(Number.isInteger(length) && length >= 0 && length <= LONGEST_PLAIN)) return GAVE_UP;
   const end = writeItems(value, length, depth, memory, at);
   return end < 0 || nameBesideElements(value, length) === undefined ? end : GAVE_UP;
@@ -107,7 +107,7 @@ function writeProperties(value: object, depth: number, memory: Uint8Array, at: n
   let end = at;
   memory[end++] = OPEN_OBJECT;
   for (const name in value) {
-    // Data to the walk, which knows what to do with them.
+    // The walk handles these names as data.
     if (name === "$" || name === "__proto__" || end >= LONGEST_PLAIN) return GAVE_UP;
     if (end > at + 1) memory[end++] = COMMA;
     end = writeText(name, memory, end);
@@ -182,7 +182,7 @@ function writeEscape(unit: number, memory: Uint8Array, at: number): number {
   return at + 6;
 }
 
-/** UTF-8 of what is not ASCII. */
+/** Writes the UTF-8 of a character that is not ASCII. */
 function writePoint(point: number, memory: Uint8Array, at: number): number {
   let end = at;
   if (point < 0x800) memory[end++] = 0xc0 | (point >> 6);
