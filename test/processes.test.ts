@@ -66,8 +66,8 @@ class Visitors {
       while (this.#running) {
         const exitedBefore = exited();
         this.begun++;
-        // Shorter than the default: one of node:cluster's may have nobody who answers.
-        const one = connect({ port, psk, maxConnections: 1, handshakeTimeoutMs: 3_000 });
+        // One of node:cluster's may have nobody who answers; a worker that starts on a busy machine takes seconds.
+        const one = connect({ port, psk, maxConnections: 1, handshakeTimeoutMs: 8_000 });
         const visit = await ask(one).then(
           (servedBy) => ({ servedBy, exitedBefore }),
           (error) => ({ error: error.code as string, exitedBefore }),
