@@ -65,4 +65,11 @@ export const faults = {
       },
     ],
   },
+  "a request is sent again": {
+    text: "a client sends a request to another connection, though a server that had proved nothing yet may have begun it",
+    seed: 11_000_680,
+    edits: [
+      { file: "/src/rpc/client.ts", find: "error.notBegun && !endedByCaller", replace: "!endedByCaller" },
+    ],
+  },
 };

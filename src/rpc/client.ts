@@ -1,6 +1,6 @@
 // A client: one endpoint, a few connections to it (rpc/connectionPool.ts), and the calls of the application.
 
-import { type ErrorCode, SealwireError } from "../base/errors.ts";
+import { type ErrorCode, isSealwireError, SealwireError } from "../base/errors.ts";
 import { copyOf } from "../core/bytes.ts";
 import type { PendingCall } from "./call.ts";
 import { type ConnectedOptions, connectedWithin } from "./connectedWithin.ts";
@@ -209,8 +209,8 @@ export class RpcClient implements Client {
   }
 
   /**
-   * A call went to a connection that was not open, because the open ones were full. If that connection never opens,
-   * nothing of the call was sent, and another connection may take it.
+   * A call went to a connection that was not open, because the open ones were full. If that connection never opens
+   * and nothing of the call was sent, another connection may take it.
    */
   async #orAgain<T>(
     connection: RpcConnection,
@@ -223,8 +223,7 @@ export class RpcClient implements Client {
       return await outcome;
     } catch (error) {
       const neverOpened = connection.state === "closed" && connection.identity === undefined;
-      const givenUp = error instanceof SealwireError && endedByCaller.has(error.code);
-      if (!neverOpened || givenUp || this.#closed !== undefined) throw error;
+      if (!neverOpened || !mayGoAgain(error) || this.#closed !== undefined) throw error;
       if (!this.#pool.usable.some(({ isOpen }) => isOpen)) throw error;
       return await again(copy);
     } finally {
@@ -236,6 +235,11 @@ export class RpcClient implements Client {
   #choose(kind: CallKind, body: Uint8Array | undefined): RpcConnection {
     return this.#pool.choose(kind, body?.byteLength ?? 0);
   }
+}
+
+/** Nothing of it was sent, and its caller still waits. A peer that has said nothing yet may have begun what was sent. */
+function mayGoAgain(error: unknown): boolean {
+  return isSealwireError(error) && error.notBegun && !endedByCaller.has(error.code);
 }
 
 const { call, send } = RpcClient.prototype;

@@ -96,7 +96,7 @@ export class Oracle {
   finish(untroubled: Set<Stream>): void {
     for (const [number, { settled, delivered }] of this.calls.entries()) {
       this.expect(settled === 1, `request ${number} settled ${settled} times`);
-      this.expect(delivered <= 2, `request ${number} was delivered ${delivered} times`);
+      this.expect(delivered <= 1, `request ${number} was delivered ${delivered} times`);
     }
     for (const stream of this.streams) {
       this.expect(!stream.fates.includes("pending"), `a promise of stream ${stream.id} never settled`);

@@ -3,12 +3,15 @@
 
 import assert from "node:assert/strict";
 import { type Connection, generateKeyPair, type SealwireError, type Server } from "../../../src/index.ts";
+import { Kind } from "../../../src/protocol/wire.ts";
 import { createApi } from "../../../src/rpc/api.ts";
 import { dialFailed } from "../../../src/rpc/dialError.ts";
 import { RedialPause } from "../../../src/rpc/redial.ts";
 import type { Adapter, DialEvents } from "../../../src/rpc/transport.ts";
 import { test } from "../../support/harness.ts";
-import { protocols, v2 } from "../../support/protocols.ts";
+import { PSK, protocols, v2 } from "../../support/protocols.ts";
+import { RawListener } from "../../support/rawPeer.ts";
+import { RawSession } from "../../support/rawSession.ts";
 import {
   checkLeaksAfterEachTest,
   deferred,
@@ -244,7 +247,7 @@ for (const { name, options, withKinds } of protocols) {
 
 // ---- Which connection takes a call ----------------------------------------------------------------------
 
-for (const { name, options } of protocols) {
+for (const { name, options, withKinds, rawSession } of protocols) {
   test(`${name}: a server that refuses another connection costs no call`, async () => {
     const gate = deferred<void>();
     const { server, client } = await startPair(
@@ -300,6 +303,40 @@ for (const { name, options } of protocols) {
       bodies.map((_, i) => `call ${i}`),
     );
     assert.ok(server.refusedConnections > 0, "no connection was refused");
+  });
+
+  test(`${name}: what a server may have begun, though it has proved nothing, is not sent again`, async () => {
+    const listener = await RawListener.listen();
+    const client = startClient({
+      ...options,
+      port: listener.port,
+      maxConnections: 2,
+      maxInFlightRequests: 1,
+    });
+    const first = client.request(text("first"));
+    const good = await rawSession(await listener.accept(), "server");
+    const { sequence } = await good.receive();
+    if (!withKinds) await waitFor(() => client.connections.length === 1, "an open connection");
+    // The open connection is full: another one takes it. Its server has the keys, and says nothing.
+    const second = client.request(text("second"));
+    const peer = await listener.accept();
+    const silent = withKinds
+      ? await RawSession.v2(peer, "server", PSK, false)
+      : await rawSession(peer, "server");
+    assert.equal(fromText((await silent.receive()).body), "second");
+    silent.destroy();
+    await peer.destroy();
+    await assert.rejects(second, {
+      code: withKinds ? "ERR_HANDSHAKE" : "ERR_CONNECTION_LOST",
+      notBegun: false,
+    });
+    good.peer.write(good.seal(sequence, text("answer"), Kind.reply));
+    assert.equal(fromText(await first), "answer");
+    client.sendNoWait(text("last"));
+    assert.equal(fromText((await good.receive()).body), "last");
+    good.destroy();
+    await good.peer.destroy();
+    await listener.close();
   });
 
   test(`${name}: busy follows the limits in force`, async () => {
