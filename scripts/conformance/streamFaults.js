@@ -280,8 +280,8 @@ export const streamFaults = {
       "Requests of the receiver that have no end when the close arrives",
       "they wait on",
       "/src/rpc/ending.ts",
-      "    this.#rejectUnanswered(reason);\n    this.drain();\n    // It may",
-      "    this.drain();\n    // It may",
+      "    this.#rejectUnanswered(reason);\n    this.drain();",
+      "    this.drain();",
     ],
     [
       "Those after its tag 3 were not begun",

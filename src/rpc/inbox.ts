@@ -19,7 +19,7 @@ import type { Lifecycle } from "./lifecycle.ts";
 import type { Outbox } from "./outbox.ts";
 import { Pongs } from "./pongs.ts";
 import type { PendingRequest, RequestTable } from "./requests.ts";
-import type { ReceivingEnd } from "./streams.ts";
+import type { StreamReceiver } from "./streams.ts";
 
 /** The rest of the connection, as far as what arrives concerns it. */
 export interface InboxPeers {
@@ -289,7 +289,7 @@ export class Inbox implements RecordHandler {
 }
 
 /** The direction of a stream. The call's head must have announced it. */
-function announced(incoming: ReceivingEnd | undefined): ReceivingEnd {
+function announced(incoming: StreamReceiver | undefined): StreamReceiver {
   if (incoming !== undefined) return incoming;
   throw new SealwireError("ERR_PROTOCOL", "chunks of a stream that was not announced");
 }

@@ -8,9 +8,9 @@ import { wipe } from "../core/wipe.ts";
 import { BASE_SETTINGS } from "../protocol/settings.ts";
 import { CHUNK_CONTINUES, KIND_HEADER_BYTES } from "../protocol/wire.ts";
 import { Fifo } from "./fifo.ts";
-import { ItemParts } from "./itemParts.ts";
 import { chunkCost } from "./outgoingStream.ts";
-import type { ReceivingEnd, Streams } from "./streams.ts";
+import { PartialItem } from "./partialItem.ts";
+import type { StreamReceiver, Streams } from "./streams.ts";
 import { StreamWindow } from "./streamWindow.ts";
 
 /**
@@ -37,7 +37,7 @@ export const NO_ITEMS: AsyncIterableIterator<Uint8Array> = {
   next: () => Promise.resolve(DONE),
 };
 
-export class IncomingStream implements AsyncIterableIterator<Uint8Array>, ReceivingEnd {
+export class IncomingStream implements AsyncIterableIterator<Uint8Array>, StreamReceiver {
   readonly #streams: Streams;
   readonly #sequence: () => number;
   readonly #maxItemBytes: number;
@@ -45,7 +45,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
   readonly #items = new Fifo<Received>();
   #heldCost = 0;
   /** The received part of an incomplete item. */
-  readonly #parts: ItemParts;
+  readonly #partial: PartialItem;
   #waiters: Waiter[] = [];
   /**
    * `ended`: the sender's end arrived, and no chunk may follow. `discarding`: the application takes no more items.
@@ -68,7 +68,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     this.#window = new StreamWindow(streams.windows);
     this.#sequence = sequence;
     this.#maxItemBytes = maxItemBytes;
-    this.#parts = new ItemParts(maxItemBytes);
+    this.#partial = new PartialItem(maxItemBytes);
   }
 
   [Symbol.asyncIterator](): this {
@@ -96,7 +96,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
 
   /** The application may still take items, and the last one is incomplete. */
   get insideItem(): boolean {
-    return this.#state === "open" && this.#parts.insideItem;
+    return this.#state === "open" && this.#partial.insideItem;
   }
 
   /** The application leaves: the sender is asked to stop. */
@@ -122,8 +122,8 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
   discard(): void {
     if (this.#state !== "open") return;
     this.#state = "discarding";
-    const cost = this.#heldCost + this.#parts.takeCost();
-    this.#parts.forget();
+    const cost = this.#heldCost + this.#partial.takeCost();
+    this.#partial.forget();
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE);
     this.#forgetItems();
     this.#giveBack(cost);
@@ -146,10 +146,10 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     if (this.#endHeard) throw new SealwireError("ERR_PROTOCOL", "a chunk after the end of its stream");
     if (this.#state !== "open") return this.#giveBack(cost);
     const part = viewOf(bytes, start + 1, end);
-    this.#parts.cost += cost;
-    if (this.#parts.bytes + part.length > this.#maxItemBytes) return this.#tooLong();
+    this.#partial.cost += cost;
+    if (this.#partial.bytes + part.length > this.#maxItemBytes) return this.#tooLong();
     if ((flags & CHUNK_CONTINUES) === 0) return this.#complete(part);
-    this.#parts.add(part, this.#window.bytes - this.#heldCost);
+    this.#partial.add(part, this.#window.bytes - this.#heldCost);
     if (this.#waiters.length > 0) this.#giveBackParts();
   }
 
@@ -175,7 +175,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
       this.#state = "over";
       this.#error ??= error;
     }
-    this.#parts.forget();
+    this.#partial.forget();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
   }
 
@@ -191,7 +191,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
   close(): void {
     if (!(this.#state === "ended" && this.#items.isEmpty)) {
       if (this.#waiters.length > 0) this.fail(closedUnread());
-      else this.#parts.forget();
+      else this.#partial.forget();
       this.#closedUnread = true;
     }
     this.#state = "over";
@@ -232,17 +232,17 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
     this.#stop();
     const text = `an item of a stream has more than ${this.#maxItemBytes} bytes`;
     const error = new SealwireError("ERR_MESSAGE_TOO_LARGE", text);
-    const cost = this.#parts.takeCost();
+    const cost = this.#partial.takeCost();
     this.#state = "discarding";
     this.#error = error;
-    this.#parts.forget();
+    this.#partial.forget();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
     this.#giveBack(cost);
   }
 
   #complete(last: Uint8Array): void {
-    const cost = this.#parts.takeCost();
-    const bytes = this.#parts.complete(last, this.#window.bytes - this.#heldCost);
+    const cost = this.#partial.takeCost();
+    const bytes = this.#partial.complete(last, this.#window.bytes - this.#heldCost);
     const waiter = this.#waiters.shift();
     if (waiter === undefined) {
       this.#items.push({ bytes, cost });
@@ -255,7 +255,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
 
   /** The application will never iterate: received items are wiped. */
   forget(): void {
-    this.#parts.forget();
+    this.#partial.forget();
     this.#forgetItems();
   }
 
@@ -266,7 +266,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Receiv
   }
 
   #giveBackParts(): void {
-    const cost = this.#parts.takeCost();
+    const cost = this.#partial.takeCost();
     if (cost > 0) this.#giveBack(cost);
   }
 

@@ -6,7 +6,7 @@ import { secretBytes } from "../core/wipe.ts";
 import { Balance } from "../protocol/credit.ts";
 import { CHUNK_CONTINUES } from "../protocol/wire.ts";
 import { Fifo } from "./fifo.ts";
-import type { SendingEnd, Streams } from "./streams.ts";
+import type { StreamSender, Streams } from "./streams.ts";
 
 /** Chunks of a stream are at most this long, so that four of them share a segment. */
 const MAX_CHUNK_BYTES = 16_000;
@@ -27,7 +27,7 @@ const nothing = (): void => {};
  */
 type Reason = SealwireError | (() => SealwireError);
 
-export class OutgoingStream implements SendingEnd {
+export class OutgoingStream implements StreamSender {
   readonly #streams: Streams;
   readonly #sequence: () => number;
   readonly #balance: Balance;

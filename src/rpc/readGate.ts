@@ -39,7 +39,7 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
   readonly #handlerBudget: HandlerBudget;
   #paused = false;
   #scheduled = false;
-  /** Its turn is over. The next one comes when the others have had theirs, whatever happens until then. */
+  /** It has used up this turn, and waits in line behind the others, whatever happens until then. */
   #inLine = false;
 
   constructor(reader: GatedReader, resumptions: TurnQueue, rounds: RoundRobin, handlerBudget: HandlerBudget) {
@@ -57,7 +57,7 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
   handle(read: () => void): void {
     const reader = this.#reader;
     reader.corkOutput();
-    // While others have their turns, the read only stores its messages, which wait, too.
+    // While this connection waits in line, a read only stores its messages, which wait, too.
     if (!this.#inLine) reader.beginTurn();
     try {
       enterRead();

@@ -7,7 +7,7 @@ import { TURN_MS } from "./turnClock.ts";
 import type { Deferring } from "./turnQueue.ts";
 
 export interface RoundRobinTask {
-  /** It is this task's turn. It has left the line, and may join it again. Throws nothing. */
+  /** The line has reached this task, which has left the line and may join it again. Throws nothing. */
   goOn(): void;
 }
 
@@ -29,7 +29,7 @@ export class RoundRobin {
 
   readonly #run = (): void => {
     const line = this.#line;
-    // A task that joins meanwhile has had its turn, and waits for the next poll of the event loop.
+    // A task that joins meanwhile has run already, and waits for the next poll of the event loop.
     const here = line.length;
     const until = this.#time() + TURN_MS;
     let next = 0;

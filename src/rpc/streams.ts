@@ -11,7 +11,7 @@ import type { Sender } from "./sender.ts";
 import { SharedWindow } from "./sharedWindow.ts";
 
 /** The operations on a stream that the peer sends. Errors are ERR_PROTOCOL. */
-export interface ReceivingEnd {
+export interface StreamReceiver {
   receive(bytes: Uint8Array, start: number, end: number): void;
   blocked(): void;
   end(): void;
@@ -21,7 +21,7 @@ export interface ReceivingEnd {
 }
 
 /** The operations on a stream that this side sends. */
-export interface SendingEnd {
+export interface StreamSender {
   /** It waits for its turn. */
   queued: boolean;
   /** There is an item to send, and credit for it. */
@@ -35,8 +35,8 @@ export interface SendingEnd {
 
 /** Both directions of one request's streams. */
 export interface StreamPair {
-  readonly incoming: ReceivingEnd | undefined;
-  readonly outgoing: SendingEnd | undefined;
+  readonly incoming: StreamReceiver | undefined;
+  readonly outgoing: StreamSender | undefined;
 }
 
 /** Bytes of chunks that the sender gets at a time: about a segment. */
@@ -46,9 +46,9 @@ export class Streams {
   readonly controls: Controls;
   readonly #pairs = new Map<number, StreamPair>();
   /** Streams with items and credit, which take turns. */
-  #ready: SendingEnd[] = [];
+  #ready: StreamSender[] = [];
   /** Streams whose senders are owed credit: one record for each, with the next write. */
-  readonly #owed = new Set<ReceivingEnd>();
+  readonly #owed = new Set<StreamReceiver>();
   readonly windows = new SharedWindow();
 
   constructor(sender: Sender, controls: Controls) {
@@ -88,7 +88,7 @@ export class Streams {
   }
 
   /** This stream has an item to send. */
-  wake(stream: SendingEnd): void {
+  wake(stream: StreamSender): void {
     if (stream.queued) return;
     stream.queued = true;
     this.#ready.push(stream);
@@ -101,7 +101,7 @@ export class Streams {
   }
 
   /** This stream's sender is owed credit. For a peer that does not read, at most one such record waits. */
-  oweCredit(stream: ReceivingEnd): void {
+  oweCredit(stream: StreamReceiver): void {
     this.#owed.add(stream);
     this.#sender.owe();
   }

@@ -6,7 +6,7 @@ import { errorClasses } from "./valueKind.ts";
 const hiddenNames = ["cause", "errors"] as const;
 
 /** The parts of an error beside its class and its enumerable properties. */
-export interface ErrorParts {
+export interface ErrorProperties {
   /** undefined: it has no message of its own. */
   readonly message: unknown;
   /** `cause` and `errors` if the error has them. */
@@ -19,7 +19,7 @@ function hiddenProperty(error: object, name: string): PropertyDescriptor | undef
 }
 
 /** Reads each part once. */
-export function errorParts(error: Error): ErrorParts {
+export function errorProperties(error: Error): ErrorProperties {
   const read = (name: string): unknown => (error as unknown as Record<string, unknown>)[name];
   const hidden: Record<string, unknown> = {};
   for (const name of hiddenNames) {

@@ -2,7 +2,7 @@
 // byte segments"), and the bytes beside it.
 
 import { nameBesideTypedElements } from "./arrayNames.ts";
-import { errorParts } from "./errorValue.ts";
+import { errorProperties } from "./errorValue.ts";
 import type { BuiltIn } from "./valueKind.ts";
 import { type Step, stepOfKey, stepToKey, stepToMember } from "./valuePath.ts";
 import { type Properties, ValueWalk } from "./valueWalk.ts";
@@ -128,7 +128,7 @@ export class JsonTree extends ValueWalk {
 
   #error(value: object, name: string): unknown {
     return this.#list(value, "Error", (list) => {
-      const { message, hidden } = errorParts(value as Error);
+      const { message, hidden } = errorProperties(value as Error);
       if (message !== undefined && typeof message !== "string")
         this.refuse("it is an error whose message is no text");
       this.count(2);

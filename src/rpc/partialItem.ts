@@ -1,13 +1,13 @@
-// Collects the parts of a stream's item until it is complete. Memory that it leaves is wiped.
+// Collects the chunks of a stream's item until it is complete. Memory that it no longer uses is wiped.
 
 import { secretBytes, wipe } from "../core/wipe.ts";
 
 /** Lets the memory of an item grow with its bytes: many short chunks must not cost more than their bytes. */
-export class ItemParts {
+export class PartialItem {
   readonly #maxItemBytes: number;
   /** The bytes of the item, at the front. */
   #memory = EMPTY;
-  /** How long the last item of several chunks was. */
+  /** The length of the last item that had several chunks. */
   #lastItemBytes = 0;
   /** The item is incomplete: more chunks follow. */
   insideItem = false;
