@@ -1,6 +1,6 @@
-// Tuning constants of the ciphers' engines, per runtime. A change alters speed, never bytes. Each stands beside what was
-// measured around it: µs per message, minima, AMD EPYC (Zen 4). docs/PERFORMANCE-LOG.md has the whole table, and
-// `npm run bench:core` measures it again.
+// Tuning constants of the ciphers' engines, per runtime. A change alters speed, never bytes. Beside each are the
+// measurements around it: µs per message, minima, AMD EPYC (Zen 4). docs/PERFORMANCE-LOG.md has the whole table, and
+// `npm run bench:core` repeats them.
 
 import { type RuntimeName, runtimeName } from "./runtimeName.ts";
 

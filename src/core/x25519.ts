@@ -85,7 +85,8 @@ export function x25519KeyPair(privateKey?: Uint8Array): KeyPair {
     return { privateKey: random, publicKey: x25519PublicKey(random) };
   }
   requireBytesOf("privateKey", privateKey, X25519_BYTES);
-  // Copied first, so that both are of one key whoever else can write to it. Not slice(): on a Buffer that is a view.
+  // Copied first, so that both keys belong together even if another thread can write to it. Not slice(): on a Buffer
+  // that is a view.
   const copy = secretCopy(privateKey);
   return { privateKey: copy, publicKey: x25519PublicKey(copy) };
 }

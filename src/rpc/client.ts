@@ -237,7 +237,10 @@ export class RpcClient implements Client {
   }
 }
 
-/** Nothing of it was sent, and its caller still waits. A peer that has said nothing yet may have begun what was sent. */
+/**
+ * No byte of the call was sent, and its caller still waits. A peer that has said nothing yet may have begun a call that
+ * was sent.
+ */
 function mayGoAgain(error: unknown): boolean {
   return isSealwireError(error) && error.notBegun && !endedByCaller.has(error.code);
 }

@@ -1,4 +1,4 @@
-// Closes a connection in good order, in both protocols: it takes nothing new, finishes what is in flight, says close
+// Closes a connection in good order, in both protocols: it takes no new calls, finishes those in flight, sends a close
 // and ends its stream.
 
 import { SealwireError } from "../base/errors.ts";

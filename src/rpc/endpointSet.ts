@@ -49,7 +49,7 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
   #choice = new Choice<EndpointMember>([]);
   /** Of the members in `#choice`. */
   #owners: KeyOwners<EndpointMember> | undefined;
-  /** Those that are open: of the first priority that has some. */
+  /** The open members of the first priority that has some. */
   #open = new Choice<EndpointMember>([]);
   /** The earliest time at which a failing member may be probed, by performance.now(). */
   #probeNotBefore = Number.NEGATIVE_INFINITY;

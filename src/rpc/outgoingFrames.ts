@@ -90,7 +90,7 @@ export class OutgoingFrames implements SlotHolder {
     }
   }
 
-  /** Seals and writes what is next. False when nothing waits. Only while `started`. */
+  /** Seals and writes the next frames. False if none wait. Only while `started`. */
   writeNext(): boolean {
     const session = this.#session!;
     const segment = this.#segment;
@@ -145,7 +145,7 @@ export class OutgoingFrames implements SlotHolder {
 
   /**
    * Takes a slot for the current segment, if one is free. A flush, of a full segment or for the slot, may have appended
-   * what it collects: then the segment has a slot already, and what it holds stays in it.
+   * records from `collect`. Then the segment has a slot already, and its records stay there.
    */
   #beginSegment(): void {
     if (this.#segment.slot !== 0) return;
@@ -218,7 +218,7 @@ export class OutgoingFrames implements SlotHolder {
     if (session !== undefined && this.#queue.plain === 0) sealSegment(session, segment);
   }
 
-  /** The current segment is full: it waits behind what is being written. */
+  /** The current segment is full: it waits behind the write in flight. */
   #queueSegment(): void {
     const segment = this.#segment;
     try {

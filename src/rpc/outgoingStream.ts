@@ -197,7 +197,7 @@ export class OutgoingStream implements StreamSender {
   }
 }
 
-/** What a chunk of `bytes` bytes costs of its stream's credit. */
+/** The cost of a chunk of `bytes` bytes in its stream's credit. */
 export function chunkCost(bytes: number): number {
   return bytes + CHUNK_COST;
 }

@@ -129,7 +129,7 @@ export class Sender implements TurnTask, FramesOwner {
         if (this.#owes) {
           this.#owes = false;
           this.#duringFlush(this.collect);
-          // What it appended may have filled a segment, which left at once.
+          // Its records may have filled a segment, which left at once.
           continue;
         }
         if (this.#frames.writeNext()) continue;

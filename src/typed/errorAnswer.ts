@@ -14,9 +14,9 @@ import { headOfAnswer, speaksTyped, What } from "./typedHead.ts";
 const NO_BYTES = new Uint8Array(0);
 
 /**
- * In memory of its own. The data are encoded first and their bytes given back, whoever gets the answer: it has a copy.
+ * The body, in memory of its own. The data are encoded first, copied, and their memory is given back.
  *
- * @throws what the codec does for data that it can't carry
+ * @throws SealwireError the codec's error for data that it can't carry
  */
 export function encodeErrorAnswer(lender: BodyLender, { code, message, data }: ErrorParts): Uint8Array {
   const dataBytes = data === undefined ? NO_BYTES : lender.encode(data);

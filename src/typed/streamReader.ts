@@ -35,7 +35,7 @@ export class StreamReader implements RemoteStream<unknown, unknown> {
   readonly #source: ItemSource;
   readonly #codec: Codec;
   #over = false;
-  /** Why it is over, for whoever reads on; told once. */
+  /** Why the stream is over; thrown once to a loop that reads on. */
   #failure: { readonly reason: unknown } | undefined = undefined;
 
   constructor(source: ItemSource, codec: Codec) {
@@ -64,7 +64,7 @@ export class StreamReader implements RemoteStream<unknown, unknown> {
     }
   }
 
-  /** What is read of a stream that is over. */
+  /** The result of reading a stream that is over. */
   #left(): typeof LEFT {
     const failure = this.#failure;
     this.#failure = undefined;
@@ -89,7 +89,7 @@ export class StreamReader implements RemoteStream<unknown, unknown> {
     this.leave();
   }
 
-  /** The call that it belongs to is over, and whoever reads on is told why. Idempotent. */
+  /** The stream's call is over. A loop that reads on gets the reason. Idempotent. */
   fail(reason: unknown): void {
     if (this.#over) return;
     this.#failure = { reason };

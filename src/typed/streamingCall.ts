@@ -183,7 +183,7 @@ export class StreamingCall {
   }
 }
 
-/** What the streams' own calls use of the options; the core checks the rest. */
+/** The options that the streams' own calls use; the core checks the others. */
 function checkLimits({ signal, timeoutMs }: RemoteOptions): void {
   if (signal !== undefined && !isAbortSignal(signal)) throw invalidArgument("signal", "an AbortSignal");
   if (timeoutMs !== undefined) integerOption("timeoutMs", timeoutMs, 0, MAX_MS);

@@ -22,7 +22,7 @@ export const MAX_VALUE_STREAMS = 16;
 /** The greatest depth of a stream in a value. */
 export const MAX_STREAM_DEPTH = 16;
 
-/** What a typed head is about. */
+/** The subject of a typed head. */
 export const What = {
   /** A call of a method; the body is the array of its arguments, empty for none. */
   call: 1,

@@ -32,13 +32,13 @@ export interface AnonymousNoiseFactory extends NoiseFactory {
 }
 
 /**
- * Protocol v2, the default: Noise_<pattern>_25519+MLKEM768_AESGCM_BLAKE2b with the pattern that the options ask for
- * (see docs/PROTOCOL.md): nothing: NNhfs, anonymous; `psk`: NNhfs+psk0; `staticKey`: XXhfs; `staticKey` and one
- * `remoteStatic` on the client: IKhfs; with `psk` besides: XXhfs+psk3, IKhfs+psk2; or an explicit `pattern`. With
- * `postQuantum: false` the same without "hfs" and "+MLKEM768", with `cipher: "ChaChaPoly"` that for "AESGCM".
+ * Protocol v2, the default: Noise_<pattern>_25519+MLKEM768_AESGCM_BLAKE2b. The pattern follows from the options (see
+ * docs/PROTOCOL.md): NNhfs (anonymous) without any, NNhfs+psk0 with `psk`, XXhfs with `staticKey`, IKhfs with
+ * `staticKey` and one `remoteStatic` on the client, XXhfs+psk3 or IKhfs+psk2 with `psk` as well, or an explicit
+ * `pattern`. `postQuantum: false` removes "hfs" and "+MLKEM768"; `cipher: "ChaChaPoly"` replaces "AESGCM".
  *
- * @param role check the options for this role now; left out, they must fit at least one role, and `create`
- *   throws for the other
+ * @param role the role to check the options for. Without it they must fit at least one role, and `create` throws for
+ *   the other
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option and what is missing
  */
 export function noise(options?: NoiseOptions & AnonymousOptions, role?: Role): AnonymousNoiseFactory;

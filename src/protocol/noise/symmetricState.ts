@@ -144,8 +144,8 @@ export class SymmetricState {
   }
 
   /**
-   * Split, as keys: 32 bytes each, for what the initiator sends and for what the responder sends. The caller
-   * owns and wipes them. The state is destroyed.
+   * Split, as keys: 32 bytes each, the first for bytes that the initiator sends, the second for the responder. The
+   * caller owns and wipes them. The state is destroyed.
    *
    * @throws SealwireError ERR_CLOSED after destroy() or another split
    */

@@ -1,4 +1,4 @@
-// A value as a tree that @msgpack/msgpack writes unchanged. What the library would write as something else is refused.
+// Turns a value into a tree that @msgpack/msgpack writes unchanged. Values that the library would change are refused.
 
 import { nameBesideTypedElements } from "./arrayNames.ts";
 import type { BuiltIn } from "./valueKind.ts";

@@ -1,6 +1,6 @@
 // Bytes beside a text, in one body:
 //
-//   body = u8 1 ‖ u32be n ‖ n × u32be length ‖ n segments ‖ text          what is behind the segments is the text
+//   body = u8 1 ‖ u32be n ‖ n × u32be length ‖ n segments ‖ text          the rest after the segments is the text
 //
 // No JSON text begins with a byte 1, so a body without segments is the text alone.
 
