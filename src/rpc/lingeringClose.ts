@@ -1,9 +1,9 @@
-// Closes the socket of a connection that this side gives up, behind a close that says why.
+// Closes the socket of a connection that this side gives up, after a close record with the reason.
 //
-// A system answers a socket that is closed before everything was read from it with a reset. A peer that writes at that
-// moment is told of the reset, in Node and Deno instead of the reason that lies before it. So this side ends its
-// stream, drops what still arrives, and closes the socket when the peer has ended its own, as a peer does that was told:
-// what HTTP servers call a lingering close.
+// If a socket is closed before all received bytes were read, the system answers with a reset. In Node and Deno a peer
+// that writes at that moment sees the reset instead of the reason before it. So this side ends its stream, drops the
+// bytes that still arrive, and closes the socket when the peer has ended its stream, which a peer does after it got the
+// reason. HTTP servers call this a lingering close.
 
 import type { ErrorCode, SealwireError } from "../base/errors.ts";
 import type { EndingParts } from "./ending.ts";
@@ -11,12 +11,12 @@ import { CallbackDeadline, timers } from "./timers.ts";
 import type { Transport } from "./transport.ts";
 import type { Writer } from "./writer.ts";
 
-/** A peer that hears the reason ends its stream within a round trip or two. */
+/** A peer that gets the reason ends its stream within a round trip or two. */
 const LONGEST_MS = 1_000;
 /** More than a peer may have on its way by default: credit of messages, and of streams on a slow path. */
 const MOST_BYTES = 16_777_216;
 
-/** A peer of which nothing is heard, or whose socket is lost, reads no reason. */
+/** A peer that has been silent for too long, or whose socket is lost, can't read a reason. */
 const GONE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "ERR_READ_TIMEOUT",
   "ERR_WRITE_TIMEOUT",
@@ -24,8 +24,8 @@ const GONE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 /**
- * Tells the peer why it is given up, if it can be told: not where something was forged, and as far as the socket takes it
- * at once. Whether the peer may be about to read it.
+ * Sends the peer the reason, if that is possible: not after a forged frame, and only as far as the socket takes it at
+ * once. Returns whether the peer may be about to read it.
  */
 export function sayWhy(
   { lifecycle, outbox, arrivals, writer }: EndingParts & { readonly writer: Writer },
@@ -44,7 +44,7 @@ export class LingeringClose {
   #leftBytes = MOST_BYTES;
   #endSent = false;
 
-  /** `written`: the socket has taken the close. `drainTimeoutMs`: how long closing may last at most; not 0. */
+  /** `written`: the socket has taken the close. `drainTimeoutMs`: the longest time of closing; not 0. */
   constructor(transport: Transport, written: boolean, drainTimeoutMs: number) {
     this.#transport = transport;
     timers.arm(this.#deadline, Math.min(LONGEST_MS, drainTimeoutMs));
@@ -52,7 +52,7 @@ export class LingeringClose {
     transport.resume();
   }
 
-  /** The socket has taken all that was written. */
+  /** The socket has taken all written bytes. */
   written(): void {
     if (this.#endSent) return;
     this.#endSent = true;
@@ -65,7 +65,7 @@ export class LingeringClose {
     if (this.#leftBytes < 0) this.finish();
   }
 
-  /** The peer has ended its stream, or took too long for it. */
+  /** The peer has ended its stream, or took too long for that. */
   finish(): void {
     this.stop();
     this.#transport.destroy();

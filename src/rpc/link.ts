@@ -260,7 +260,7 @@ export class Link<Owner extends Connection> implements DialEvents {
     this.shutdown(new SealwireError(code, text));
   }
 
-  /** `isTold`: the peer may be about to read why. */
+  /** `isTold`: the peer may be about to read the reason. */
   #closeSocket(isTold: boolean): void {
     const { drainTimeoutMs } = this.#context.limits;
     if (this.#transport === undefined) this.#cancelDial?.();
@@ -268,7 +268,9 @@ export class Link<Owner extends Connection> implements DialEvents {
     else this.#lingering = new LingeringClose(this.#transport, !this.#parts.writer.busy, drainTimeoutMs);
   }
 
-  /** Ends everything now, but for a socket whose peer is told why. `reason` undefined: it ended in good order. */
+  /**
+   * Ends everything now, except a socket whose peer gets the reason. `reason` is undefined if it ended in good order.
+   */
   shutdown(reason: unknown): void {
     const before = this.lifecycle.state;
     if (!this.lifecycle.close()) return;

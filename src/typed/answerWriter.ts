@@ -104,7 +104,7 @@ export class AnswerWriter {
     if (streamPaths === undefined) throw badBody("the list of its streams is malformed");
     const { connection, signal } = message;
     signal.addEventListener("abort", () => scope.cancelled(signal.reason));
-    // All are taken first: a call that fails here leaves none behind.
+    // Takes all streams first, so that a call that fails here leaves none behind.
     const readers = streamPaths.map(({ number }) => this.#streams.take(connection, number, this.codec));
     for (const reader of readers) if (reader !== undefined) scope.addReader(reader);
     for (const [i, { number, path }] of streamPaths.entries()) {

@@ -140,8 +140,8 @@ export class CallInProgress {
 }
 
 /**
- * Each argument of a function takes stack. A peer that sent many could have the function's own code meet the end of the
- * stack wherever the peer likes.
+ * Each argument of a function takes stack. With many arguments, a peer could choose where the function's own code
+ * reaches the end of the stack.
  */
 const MAX_ARGUMENTS = 1_024;
 
@@ -150,7 +150,7 @@ function tooManyArguments(count: number): Error {
   return ownError("ERR_BAD_INPUT", text, { issues: [] });
 }
 
-/** Nobody gets the value: the streams in it are told, as far as it can be read. */
+/** No caller gets the value. The streams in it are closed, as far as the value can be read. */
 function dropStreams(value: unknown, codec: Codec): void {
   if (typeof value !== "object" || value === null) return;
   try {

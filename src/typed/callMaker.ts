@@ -63,7 +63,7 @@ export class CallMaker {
       try {
         await this.#send(args, { head });
       } catch (error) {
-        // No stream goes one way.
+        // A one-way call has no streams.
         leaveStreams(findStreams(args) ?? [], this.codec);
         throw named(error, target.name);
       }
@@ -101,7 +101,7 @@ export class CallMaker {
     );
   }
 
-  /** Nobody but this maker has the calls that it makes: the caller is this package's own, and no wrapper around it. */
+  /** No other code has the calls that this maker makes: the caller object is this package's own, not a wrapper. */
   get #isOwn(): boolean {
     return this.#copying !== undefined && this.caller.call === this.#copying.call;
   }

@@ -63,7 +63,7 @@ export class Producer {
   }
 }
 
-/** Tells the streams of a value that nobody gets. */
+/** Leaves the streams in a value that no side gets. */
 export function leaveStreams(found: readonly FoundStream[], codec: Codec): void {
   for (const { stream } of found) void new Producer(stream, codec).leave();
 }

@@ -26,7 +26,7 @@ export class ServedScope {
     this.#openStreams++;
   }
 
-  /** A stream of the answer came to its end. */
+  /** A stream of the answer has ended. */
   streamEnded(): void {
     this.#openStreams--;
     this.answered();
@@ -39,12 +39,12 @@ export class ServedScope {
     this.answered();
   }
 
-  /** Nobody waits for the call: a method must not wait on for streams that its caller never ends. */
+  /** No caller waits for the call, so a method must not wait for streams that the caller may never end. */
   cancelled(reason: unknown): void {
     for (const reader of this.#readers.splice(0)) reader.fail(reason);
   }
 
-  /** The call has its answer, or a stream of it is over. */
+  /** The call is answered, or a stream of it is over. */
   answered(): void {
     if (this.#openStreams > 0) return;
     for (const reader of this.#readers.splice(0)) reader.leave();

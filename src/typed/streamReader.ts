@@ -57,7 +57,7 @@ export class StreamReader implements RemoteStream<unknown, unknown> {
       this.#over = true;
       return { done: true, value };
     } catch (error) {
-      // It ended because this side left, meanwhile.
+      // The stream ended because this side left meanwhile.
       if (this.#over) return this.#left();
       this.leave();
       throw this.#source.explain(error);
@@ -96,7 +96,7 @@ export class StreamReader implements RemoteStream<unknown, unknown> {
     this.leave();
   }
 
-  /** Nobody reads on. Idempotent. */
+  /** The reader leaves. Idempotent. */
   leave(): void {
     if (this.#over) return;
     this.#over = true;

@@ -80,7 +80,9 @@ export class StreamingCall {
   /** The error that a stream of the arguments threw; the call fails with it. */
   failure: unknown;
 
-  /** @throws SealwireError ERR_INVALID_ARGUMENT naming the option; the streams have been told then */
+  /**
+   * @throws SealwireError ERR_INVALID_ARGUMENT naming the option; then the streams of the arguments have been closed
+   */
   constructor(codec: Codec, name: string, found: readonly FoundStream[], options: RemoteOptions | undefined) {
     try {
       if (options !== undefined) checkLimits(options);
