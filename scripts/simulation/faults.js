@@ -72,4 +72,15 @@ export const faults = {
       { file: "/src/rpc/client.ts", find: "error.notBegun && !endedByCaller", replace: "!endedByCaller" },
     ],
   },
+  "not begun, it says": {
+    text: "an error says that a request has not begun, though a server that had proved nothing yet may have begun it",
+    seed: 8_000_020,
+    edits: [
+      {
+        file: "/src/rpc/link.ts",
+        find: 'before === "dialing" || before === "handshaking"',
+        replace: 'before === "dialing" || before === "handshaking" || before === "unproven"',
+      },
+    ],
+  },
 };

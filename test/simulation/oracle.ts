@@ -19,6 +19,8 @@ export interface Stream {
 export interface Call {
   settled: number;
   delivered: number;
+  /** Its error said that no handler began. */
+  notBegun: boolean;
 }
 
 export class Oracle {
@@ -94,9 +96,10 @@ export class Oracle {
 
   /** Everything is over. `untroubled`: streams of connections that met no fault and ended in good order. */
   finish(untroubled: Set<Stream>): void {
-    for (const [number, { settled, delivered }] of this.calls.entries()) {
+    for (const [number, { settled, delivered, notBegun }] of this.calls.entries()) {
       this.expect(settled === 1, `request ${number} settled ${settled} times`);
       this.expect(delivered <= 1, `request ${number} was delivered ${delivered} times`);
+      this.expect(!notBegun || delivered === 0, `request ${number} had not begun, it was said, and had`);
     }
     for (const stream of this.streams) {
       this.expect(!stream.fates.includes("pending"), `a promise of stream ${stream.id} never settled`);

@@ -290,7 +290,7 @@ class World {
   /** A request whose answer is looked at. `target`: a connection or a client. */
   async #request(target: Connection | Client, behaviour: number): Promise<void> {
     const random = this.#random;
-    const call = { settled: 0, delivered: 0 };
+    const call = { settled: 0, delivered: 0, notBegun: false };
     const number = this.#oracle.calls.push(call) - 1;
     const body = this.#body(0, number, behaviour, this.#length());
     const expected = body.slice();
@@ -307,8 +307,10 @@ class World {
           this.#oracle.expect(same, `request ${number}: another's answer`);
         else this.#read(bytes);
       },
-      () => {
+      (error: SealwireError) => {
         call.settled++;
+        // Where numbers begin again all of a sudden, "the last one that began" says nothing.
+        call.notBegun = error.notBegun && !this.#reusesNumbers;
       },
     );
   }

@@ -45,7 +45,7 @@ export class Ledger {
     options?: { timeoutMs: number },
   ): Promise<string | undefined> {
     const id = this.oracle.calls.length;
-    const call = { settled: 0, delivered: 0 };
+    const call = { settled: 0, delivered: 0, notBegun: false };
     this.oracle.calls.push(call);
     const body = bodyOf(id, ~id >>> 0, moreBytes);
     try {
@@ -57,6 +57,7 @@ export class Ledger {
       return undefined;
     } catch (error) {
       call.settled++;
+      call.notBegun = (error as SealwireError).notBegun === true;
       return this.#failed(error);
     }
   }
