@@ -9,6 +9,7 @@ import { messageCost } from "../protocol/credit.ts";
 import { Origin } from "../protocol/errorBody.ts";
 import type { Role } from "../protocol/handshake.ts";
 import { HeadReader } from "../protocol/preparedHead.ts";
+import { ArrivedNumbers } from "./arrivedNumbers.ts";
 import { type CallParts, makeCallParts } from "./callParts.ts";
 import { Handlers, type HandlersOptions } from "./handlers.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -46,8 +47,8 @@ export class Arrivals {
   readonly #messages: MessageFactory;
   readonly #clock: TurnClock;
   readonly credit: MessageCredit;
-  /** Numbers of the last request that arrived, and of the last one whose handler began; 0: none. */
-  #lastArrived = 0;
+  readonly #numbers = new ArrivedNumbers();
+  /** The number of the last request whose handler began; 0: none. */
   lastBegun = 0;
 
   constructor(
@@ -129,7 +130,7 @@ export class Arrivals {
   }
 
   hasArrived(sequence: number): boolean {
-    return this.#lastArrived !== 0 && ((this.#lastArrived - sequence) | 0) >= 0;
+    return this.#numbers.has(sequence);
   }
 
   /** Whether this is an unfinished request of the peer whose caller announced no chunks. */
@@ -216,7 +217,7 @@ export class Arrivals {
     if (this.#speaksV2 && this.#ends.unfinished >= this.#options.maxRequests) {
       throw new SealwireError("ERR_PROTOCOL", `more than ${this.#options.maxRequests} requests at once`);
     }
-    this.#lastArrived = sequence;
+    this.#numbers.add(sequence);
     this.#ends.unfinished++;
   }
 

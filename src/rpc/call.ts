@@ -137,7 +137,9 @@ export class PendingCall extends PendingRequest implements Call {
   }
 
   override reject(error: SealwireError): void {
-    const final = this.#isTimedOut(error) ? this.#timedOut(error) : error;
+    const told = this.#isTimedOut(error) ? this.#timedOut(error) : error;
+    // Whatever the peer says: an item of it has come, so its handler has begun, and the call must not begin elsewhere.
+    const final = told.notBegun && this.#streams?.incoming.hasBegun ? mayHaveRun(told) : told;
     super.reject(this.#reader === undefined ? final : this.#reader.failed(final));
   }
 
@@ -174,6 +176,11 @@ export class PendingCall extends PendingRequest implements Call {
     incoming.answered(error);
     all.remove(this.sequence);
   }
+}
+
+/** The same error of a call that has begun. */
+function mayHaveRun({ code, message, cause, remoteCode, data }: SealwireError): SealwireError {
+  return new SealwireError(code, message, { cause, remoteCode, data });
 }
 
 function withoutStreams(): SealwireError {

@@ -36,6 +36,8 @@ export class Ending {
   readonly #drainTimeoutMs: number;
   readonly #saysClose: boolean;
   #drainSaid = false;
+  /** What a drain says of the last request begun concerns nobody here any more. */
+  #refusalsHeard = false;
 
   /** `saysClose`: the protocol has records for drain and close (v2). */
   constructor(parts: EndingParts, events: EndingEvents, drainTimeoutMs: number, saysClose: boolean) {
@@ -136,10 +138,12 @@ export class Ending {
    * each refusal.
    */
   #rejectRefused({ lastBegun }: Reason): void {
-    if (lastBegun === undefined) return;
+    if (lastBegun === undefined || this.#refusalsHeard) return;
     const text = "the peer drains, and begins with no more requests";
     const error = new SealwireError("ERR_CONNECTION_LOST", text, { notBegun: true });
-    this.#parts.requests.rejectWhere((sequence) => wasNotBegun(sequence, lastBegun), error);
+    const rejected = this.#parts.requests.rejectWhere((sequence) => wasNotBegun(sequence, lastBegun), error);
+    // A look costs as much as there are requests, and a drain next to nothing: one that finds none is the last.
+    if (rejected === 0) this.#refusalsHeard = true;
   }
 
   /** Requests after the last one that the peer began were not begun, and may go to another endpoint. */

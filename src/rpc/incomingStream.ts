@@ -52,6 +52,8 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Stream
    * `over`: the call is over here, and later chunks are ignored.
    */
   #state: "open" | "ended" | "discarding" | "over" = "open";
+  /** A chunk has come, which its sender has worked for. */
+  hasBegun = false;
   /** The sender's end arrived, whether or not the application still took items. */
   #endHeard = false;
   #error: SealwireError | undefined;
@@ -144,6 +146,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Stream
       throw new SealwireError("ERR_PROTOCOL", "a chunk that its stream had no credit for");
     }
     if (this.#endHeard) throw new SealwireError("ERR_PROTOCOL", "a chunk after the end of its stream");
+    this.hasBegun = true;
     if (this.#state !== "open") return this.#giveBack(cost);
     const part = viewOf(bytes, start + 1, end);
     this.#partial.cost += cost;

@@ -92,6 +92,8 @@ export class RequestTable {
   readonly #onAbandon: (sequence: number) => void;
   #rows: (PendingRequest | undefined)[] = new Array(FIRST_CAPACITY).fill(undefined);
   #nextSequence: number;
+  /** The numbers have begun again: any number may have been a request's, a long time ago. */
+  #hasWrapped = false;
   /** Requests without a number, which are not sent yet. */
   #unsent = 0;
   /** Numbered requests that wait for their answers. */
@@ -143,7 +145,7 @@ export class RequestTable {
 
   /** Whether this side may have made a request with this number. */
   wasIssued(sequence: number): boolean {
-    return ((this.#nextSequence - sequence) | 0) > 0;
+    return this.#hasWrapped ? ((this.#nextSequence - sequence) | 0) > 0 : sequence < this.#nextSequence;
   }
 
   /** Tests start near 2^32 to reach the wrap-around. */
@@ -157,6 +159,7 @@ export class RequestTable {
     let sequence = this.#nextSequence;
     while (this.#rows[this.#index(sequence)] !== undefined) sequence = this.#after(sequence);
     this.#nextSequence = this.#after(sequence);
+    if (this.#nextSequence < sequence) this.#hasWrapped = true;
     this.#rows[this.#index(sequence)] = request;
     request.sequence = sequence;
     this.#waiting++;
@@ -196,13 +199,16 @@ export class RequestTable {
     this.#onAbandon(sequence);
   }
 
-  /** Rejects some of the waiting requests. Their numbers and permits stay in use until they end. */
-  rejectWhere(isMeant: (sequence: number) => boolean, error: SealwireError): void {
+  /** Rejects some of the waiting requests, and counts them. Their numbers and permits stay in use until they end. */
+  rejectWhere(isMeant: (sequence: number) => boolean, error: SealwireError): number {
+    let count = 0;
     for (const request of this.#rows) {
       if (request === undefined || request.settled || !isMeant(request.sequence)) continue;
       this.#waiting--;
+      count++;
       request.reject(error);
     }
+    return count;
   }
 
   /** Rejects all sent requests that wait, each with the error for its number. */

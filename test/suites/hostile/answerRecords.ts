@@ -2,29 +2,27 @@
 // one ends the connection.
 
 import assert from "node:assert/strict";
-import type { Call, ClientOptions } from "../../../src/index.ts";
+import type { Call } from "../../../src/index.ts";
 import { Origin } from "../../../src/protocol/errorBody.ts";
 import { encodeFields, u32Value } from "../../../src/protocol/fields.ts";
 import { encodeReason } from "../../../src/protocol/reason.ts";
 import { CHUNK_CONTINUES, Kind } from "../../../src/protocol/wire.ts";
 import { test } from "../../support/harness.ts";
-import { v2 } from "../../support/protocols.ts";
-import { concat, RawListener } from "../../support/rawPeer.ts";
-import { RawSession } from "../../support/rawSession.ts";
+import { concat } from "../../support/rawPeer.ts";
+import type { RawSession } from "../../support/rawSession.ts";
 import {
   checkLeaksAfterEachTest,
   fromText,
   patternBytes,
   rejectsWith,
-  startClient,
   text,
   waitFor,
 } from "../../support/rpcHarness.ts";
+import { startScripted } from "../../support/scriptedServer.ts";
 
 checkLeaksAfterEachTest();
 
 const EMPTY = new Uint8Array(0);
-const PSK = v2.options.psk as string;
 const WINDOW = 262_144;
 const MESSAGE_COST = 64;
 const CHUNK_COST = 64;
@@ -36,46 +34,6 @@ function withHead(fields: [tag: number, value: Uint8Array][], body: Uint8Array =
 }
 
 const chunk = (bytes: Uint8Array, flags = 0): Uint8Array => concat(Uint8Array.of(flags), bytes);
-
-/** A client whose server is this test. `firstFrame`: what the server says first; its settings, if nothing else. */
-async function startScripted(
-  settings: Uint8Array = EMPTY,
-  options: Partial<ClientOptions> = {},
-  firstFrame = (session: RawSession): Uint8Array => session.seal(0, settings, Kind.settings),
-) {
-  const listener = await RawListener.listen();
-  const ends: (string | undefined)[] = [];
-  const states: string[] = [];
-  const client = startClient({
-    ...v2.options,
-    port: listener.port,
-    maxConnections: 1,
-    onConnectionState: (_connection, state, error) => {
-      states.push(state);
-      if (state === "closed") ends.push(error?.code);
-    },
-    ...options,
-  } as ClientOptions);
-  client.connected().catch(() => {});
-  const session = await RawSession.v2(await listener.accept(), "server", PSK, false);
-  session.peer.write(firstFrame(session));
-  return {
-    client,
-    session,
-    ends,
-    states,
-    say: (sequence: number, kind: number, body: Uint8Array = EMPTY) =>
-      session.peer.write(session.seal(sequence, body, kind)),
-    /** What the client said until it answered a ping: everything that was said before has been handled. */
-    saidUntilPong: () => session.receiveUntilPong(),
-    async leave(): Promise<void> {
-      session.destroy();
-      await session.peer.destroy();
-      await client.close();
-      await listener.close();
-    },
-  };
-}
 
 /** All items of a call, and what ended them. */
 async function iterate(call: Call): Promise<string[]> {

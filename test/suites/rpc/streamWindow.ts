@@ -262,6 +262,39 @@ test("a stream's window is at most four times what it was, and never above its s
   assert.ok(seen.at(-1)![1] > 16 * FIRST_STREAM_CREDIT);
 });
 
+test("all streams of a connection together have at most 8 MiB beyond their first credit", () => {
+  const windows = new SharedWindow();
+  let taken = 0;
+  for (let i = 0; i < 200; i++) {
+    windows.join();
+    taken += windows.take(1_000_000);
+  }
+  assert.ok(taken > 8_388_608 - 200_000 && taken <= 8_388_608, `${taken} bytes`);
+  assert.equal(windows.total, taken + 200 * FIRST_STREAM_CREDIT);
+});
+
+test("a window that becomes narrower is never below its first credit", () => {
+  const windows = new SharedWindow();
+  let at = 0;
+  const window = new StreamWindow(windows, () => at);
+  const exchange = (): void => {
+    while (window.receive(8_000)) window.giveBack(8_000);
+    window.senderWaits();
+    window.widen();
+    window.takeCredit();
+    at += 1;
+  };
+  for (let i = 0; i < 12; i++) exchange();
+  assert.ok(window.bytes > 16 * FIRST_STREAM_CREDIT);
+  // So many others that a share is less than what everybody has at first.
+  for (let i = 0; i < 1_000; i++) windows.join();
+  for (let i = 0; i < 50; i++) {
+    exchange();
+    assert.ok(window.bytes >= FIRST_STREAM_CREDIT, `${window.bytes} bytes`);
+  }
+  assert.equal(window.bytes, FIRST_STREAM_CREDIT);
+});
+
 test("what is kept back is never so much that the sender gets no credit at all", () => {
   const allowance = new Allowance(1_000, 100);
   assert.ok(allowance.receive(1_000));

@@ -1,0 +1,20 @@
+// The numbers of the peer's requests, which ascend until they wrap around at 2^32. Nothing is kept of each: the last one
+// tells which others there were.
+
+export class ArrivedNumbers {
+  /** 0: none has arrived. */
+  #last = 0;
+  /** They began again: any number may have been a request's, a long time ago. */
+  #hasWrapped = false;
+
+  add(sequence: number): void {
+    if (sequence < this.#last) this.#hasWrapped = true;
+    this.#last = sequence;
+  }
+
+  /** A request of this number, which is of the peer's parity, may have arrived. */
+  has(sequence: number): boolean {
+    if (this.#last === 0) return false;
+    return this.#hasWrapped ? ((this.#last - sequence) | 0) >= 0 : sequence <= this.#last;
+  }
+}

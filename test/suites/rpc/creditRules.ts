@@ -1,0 +1,216 @@
+// The rules of credit to the byte, said by hand on one side: what costs how much, what a balance of 0 and of 1 permits, when
+// credit goes back, and what is withheld. rpc/credit shows that the parts work together.
+
+import assert from "node:assert/strict";
+import type { Message } from "../../../src/index.ts";
+import { encodeFields, u32Value } from "../../../src/protocol/fields.ts";
+import { Kind } from "../../../src/protocol/wire.ts";
+import { createApi } from "../../../src/rpc/api.ts";
+import type { RpcConnection } from "../../../src/rpc/connection.ts";
+import { FIRST_STREAM_CREDIT } from "../../../src/rpc/sharedWindow.ts";
+import { ATTACKED_WINDOW, attackedServer } from "../../support/attackedServer.ts";
+import { test } from "../../support/harness.ts";
+import { MemoryNetwork } from "../../support/memoryNetwork.ts";
+import { concat } from "../../support/rawPeer.ts";
+import { checkLeaksAfterEachTest, text } from "../../support/rpcHarness.ts";
+import { startScripted } from "../../support/scriptedServer.ts";
+
+checkLeaksAfterEachTest();
+
+const EMPTY = new Uint8Array(0);
+const COST = 64;
+const LONG = 60_000;
+
+/** Handlers that take nothing back. */
+const busy = { maxConcurrentHandlers: 1, onMessage: () => new Promise<void>(() => {}) };
+
+/** The lengths of bodies whose records cost `total` together. */
+function bodiesOf(total: number): number[] {
+  const lengths: number[] = [];
+  let left = total;
+  for (; left > 2 * (LONG + COST); left -= LONG + COST) lengths.push(LONG);
+  const half = left >>> 1;
+  return [...lengths, half - COST, left - half - COST];
+}
+
+/** A call without fields in its head, of so many bytes. */
+const callOf = (bytes: number): Uint8Array => new Uint8Array(bytes);
+
+for (const [what, kind] of [
+  ["messages", Kind.message],
+  ["calls", Kind.call],
+] as const) {
+  test(`${what}: a balance of 1 permits one of any length, a balance of 0 none`, async () => {
+    for (const left of [1, 0]) {
+      const attack = await attackedServer(busy);
+      // Two begin, and their credit goes back as soon as it is half of the window: they are the shortest that there are.
+      const begun = kind === Kind.call ? [2, 2] : [0, 0];
+      for (const bytes of begun) attack.say(0, kind, callOf(bytes));
+      const given = begun.reduce((sum, bytes) => sum + bytes + COST, 0);
+      for (const bytes of bodiesOf(ATTACKED_WINDOW - given - left)) attack.say(0, kind, callOf(bytes));
+      assert.deepEqual(
+        (await attack.saidUntilPong()).map((found) => found.kind),
+        [],
+      );
+      attack.say(0, kind, callOf(LONG));
+      if (left === 0) await attack.expectEnd(what);
+      else {
+        await attack.saidUntilPong();
+        assert.deepEqual(attack.ends, []);
+        attack.say(0, kind, callOf(2));
+        await attack.expectEnd(`${what}, again`);
+      }
+    }
+  });
+}
+
+const head = (fields: [tag: number, value: Uint8Array][]): Uint8Array => {
+  const bytes = encodeFields(new Map(fields));
+  return concat(Uint8Array.of(bytes.length >>> 8, bytes.length), bytes);
+};
+
+test("chunks of a caller: flags cost nothing, a balance of 1 permits one of any length, a balance of 0 none", async () => {
+  for (const left of [1, 0]) {
+    const attack = await attackedServer(busy);
+    attack.say(1, Kind.call, head([[5, EMPTY]]));
+    attack.say(1, Kind.chunk, new Uint8Array(1 + FIRST_STREAM_CREDIT - COST - left));
+    await attack.saidUntilPong();
+    assert.deepEqual(attack.ends, []);
+    attack.say(1, Kind.chunk, new Uint8Array(1 + LONG));
+    if (left === 0) await attack.expectEnd();
+    else {
+      await attack.saidUntilPong();
+      assert.deepEqual(attack.ends, []);
+      attack.say(1, Kind.chunk, new Uint8Array(1));
+      await attack.expectEnd();
+    }
+  }
+});
+
+test("credit adds to what is there, and a sender without any says so each time that it is used up", async () => {
+  const { client, session, say, leave } = await startScripted();
+  const connection = await client.connected();
+  const call = connection.call(EMPTY);
+  call.answer.catch(() => {});
+  const { sequence } = await session.receive();
+  const lengths = async (): Promise<(number | string)[]> =>
+    (await session.receiveUntilPong())
+      .filter((found) => found.sequence === sequence)
+      .map(({ kind, body }) =>
+        kind === Kind.chunk ? body.length - 1 : kind === Kind.blocked ? "blocked" : kind,
+      );
+  void call.write(new Uint8Array(FIRST_STREAM_CREDIT - COST));
+  void call.write(new Uint8Array(1_000)).catch(() => {});
+  const first = [...(await lengths()), ...(await lengths())];
+  assert.deepEqual(first.at(-1), "blocked");
+  session.peer.write(
+    concat(
+      session.seal(sequence, u32Value(100), Kind.credit),
+      session.seal(sequence, u32Value(100), Kind.credit),
+    ),
+  );
+  assert.deepEqual([...(await lengths()), ...(await lengths())], [200 - COST, "blocked"]);
+  say(sequence, Kind.credit, u32Value(70));
+  assert.deepEqual([...(await lengths()), ...(await lengths())], [70 - COST, "blocked"]);
+  await leave();
+});
+
+test("messages: a sender without credit says so each time that it is used up", async () => {
+  const { client, session, say, leave } = await startScripted();
+  const connection = await client.connected();
+  for (let i = 0; i < 10; i++) connection.sendNoWait(new Uint8Array(LONG));
+  const count = async (): Promise<number[]> => {
+    const said = [...(await session.receiveUntilPong()), ...(await session.receiveUntilPong())];
+    return [Kind.message, Kind.blocked].map((kind) => said.filter((found) => found.kind === kind).length);
+  };
+  assert.deepEqual(await count(), [5, 1]);
+  for (let i = 0; i < 3; i++) {
+    // What the last one overdrew, and a byte.
+    say(0, Kind.credit, u32Value(i === 0 ? 5 * (LONG + COST) - ATTACKED_WINDOW + 1 : LONG + COST));
+    assert.deepEqual(await count(), [1, 1]);
+  }
+  await leave();
+});
+
+/** Two ends whose network moves when it is told to. */
+async function inMemory(server: object, client: object = {}) {
+  const network = new MemoryNetwork();
+  const api = createApi(network.adapter);
+  const common = { postQuantum: false, heartbeatIntervalMs: 0, messageCreditBytes: ATTACKED_WINDOW };
+  const listening = await api.listen({ ...common, ...server, port: 1 });
+  const dialling = api.connect({ ...common, ...client, port: 1, maxConnections: 1 });
+  const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
+  const pump = async (done: () => boolean): Promise<void> => {
+    for (let i = 0; i < 500 && !done(); i++) {
+      network.deliver(0);
+      network.deliver(1);
+      await turn();
+    }
+    assert.ok(done());
+  };
+  const connected = dialling.connected();
+  await pump(() => dialling.connections[0]?.state === "open" && listening.connections.length === 1);
+  await connected;
+  const [here, there] = [dialling.connections[0]!, listening.connections[0]!];
+  const linkOf = (connection: unknown) => (connection as RpcConnection).link;
+  return {
+    network,
+    turn,
+    pump,
+    client: here,
+    server: there,
+    serverLink: linkOf(there),
+    async leave(): Promise<void> {
+      let isClosed = false;
+      const closed = Promise.all([dialling.close(), listening.close()]).then(() => {
+        isClosed = true;
+      });
+      await pump(() => isClosed);
+      await closed;
+    },
+  };
+}
+
+test("the credit of a refusal goes back when it has been written, not when it is queued", async () => {
+  const { network, turn, pump, client, serverLink, leave } = await inMemory({});
+  const refused = client.request(text("nobody handles it")).catch((error: { remoteCode: string }) => error);
+  await turn();
+  network.deliver(0);
+  for (let i = 0; i < 5; i++) await turn();
+  // The socket holds the refusal, and nobody takes it.
+  assert.ok(serverLink.arrivals.credit.held > 0);
+  network.deliver(1);
+  for (let i = 0; i < 5; i++) await turn();
+  assert.equal(serverLink.arrivals.credit.held, 0);
+  await pump(() => client.pendingRequests === 0);
+  assert.equal(((await refused) as { remoteCode: string }).remoteCode, "ERR_NO_HANDLER");
+  await leave();
+});
+
+test("under pressure no credit is given, and all of it when that is over", async () => {
+  const onMessage = (_message: Message): void => {};
+  const { network, turn, pump, client, server, serverLink, leave } = await inMemory(
+    { maxPendingBytes: 65_536, highWaterMarkBytes: 32_768 },
+    { onMessage },
+  );
+  const given: number[] = [];
+  const { controls } = serverLink.outbox;
+  const credit = controls.credit.bind(controls);
+  controls.credit = (sequence, bytes) => {
+    given.push(bytes);
+    credit(sequence, bytes);
+  };
+  server.sendNoWait(new Uint8Array(100_000));
+  await turn();
+  assert.equal(serverLink.outbox.blocked, true);
+  // Nobody handles them there: they are dealt with at once.
+  for (let i = 0; i < 4; i++) client.sendNoWait(new Uint8Array(LONG));
+  for (let i = 0; i < 20; i++) {
+    network.deliver(0);
+    await turn();
+  }
+  assert.deepEqual([given, serverLink.arrivals.credit.held], [[], 0]);
+  await pump(() => given.length > 0);
+  assert.deepEqual(given, [4 * (LONG + COST)]);
+  await leave();
+});
