@@ -218,6 +218,24 @@ test("an error that does not fit loses its data, and keeps its code and text", (
   assert.deepEqual([cut!.remoteCode, cut!.message, cut!.data], [code, words, undefined]);
 });
 
+test("what is sent of an error is cut: its code to 64 bytes, its text to 4,096, also where characters have several", () => {
+  let said = new Uint8Array(0);
+  const controls = controlsFor(
+    true,
+    {
+      append: (_sequence, _kind, body) => {
+        said = body.slice();
+      },
+    },
+    () => 65_510,
+  );
+  controls.error(1, Origin.handler, "C".repeat(100), "é".repeat(4_096), Uint8Array.of(7));
+  assert.equal(said[1], 64);
+  assert.equal((said[66]! << 8) | said[67]!, 4_096);
+  assert.equal(said.length, 2 + 64 + 2 + 4_096 + 1);
+  assert.equal(decodeError(said).message, "é".repeat(2_048));
+});
+
 test("a reason as long as its frame is taken, and what follows a cancel of it is served", async () => {
   const hold = deferred();
   const attack = await attackedServer({

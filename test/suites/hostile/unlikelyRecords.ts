@@ -8,13 +8,16 @@ import { encodeError, Origin } from "../../../src/protocol/errorBody.ts";
 import { encodeFields, u32Value } from "../../../src/protocol/fields.ts";
 import { encodeReason } from "../../../src/protocol/reason.ts";
 import { CHUNK_CONTINUES, Kind } from "../../../src/protocol/wire.ts";
+import { createApi } from "../../../src/rpc/api.ts";
 import type { RpcConnection } from "../../../src/rpc/connection.ts";
 import { test } from "../../support/harness.ts";
+import { MemoryNetwork } from "../../support/memoryNetwork.ts";
 import { v2 } from "../../support/protocols.ts";
 import { concat } from "../../support/rawPeer.ts";
 import { RawSession, record } from "../../support/rawSession.ts";
 import {
   checkLeaksAfterEachTest,
+  type Deferred,
   deferred,
   fromText,
   rejectsWith,
@@ -45,9 +48,12 @@ const OF_STREAMS: readonly [kind: number, body: Uint8Array][] = [
   [Kind.blocked, EMPTY],
 ];
 
+/** What concerns one request has no meaning with 0; credit and blocked have another one. */
+const zeroOf = (kind: number): number[] => (kind === Kind.credit || kind === Kind.blocked ? [] : [0]);
+
 test("numbers that no request had yet end the connection, however far they are from those that had one", async () => {
   for (const [kind, body] of OF_STREAMS) {
-    for (const number of [3, 0x7fffffff, 0x80000001, 0xffffffff]) {
+    for (const number of [...zeroOf(kind), 3, 0x7fffffff, 0x80000001, 0xffffffff]) {
       const { client, session, say, ends, leave } = await startScripted();
       const lost = rejectsWith(client.request(text("the first")), "ERR_CONNECTION_LOST");
       assert.equal((await session.receive()).sequence, 1);
@@ -62,9 +68,9 @@ test("numbers that no request had yet end the connection, however far they are f
 test("the same at a server, also for cancels", async () => {
   const victim = await Victim.start(v2);
   for (const [kind, body] of [...OF_STREAMS, [Kind.cancel, EMPTY] as const]) {
-    for (const number of [3, 0x7fffffff, 0x80000001, 0xffffffff]) {
+    for (const number of [...zeroOf(kind), 2, 7, 0x7fffffff, 0x80000001, 0xffffffff]) {
       const session = await RawSession.v2(await victim.connect(), "client", PSK);
-      session.peer.write(concat(session.seal(1, text("once")), session.seal(number, body, kind)));
+      session.peer.write(concat(session.seal(5, text("once")), session.seal(number, body, kind)));
       await victim.expectClosed(session.peer, "ERR_PROTOCOL", `kind ${kind}, number ${number}`);
       victim.takeHandled();
       session.destroy();
@@ -237,4 +243,148 @@ test("drains without end cost next to nothing, however many requests wait", asyn
   await waitFor(() => client.stats.inFlightRequests === 0, "all of them to end");
   assert.deepEqual(ends, []);
   await leave();
+});
+
+test("a one-way message has neither a deadline nor streams, whatever its head says", async () => {
+  const seen: unknown[] = [];
+  const victim = await Victim.start(v2, {
+    onMessage: async (message: Message) => {
+      if (message.expectsReply) return void message.reply(message.body);
+      const items: Uint8Array[] = [];
+      for await (const item of message) items.push(item);
+      const code = await message.write(EMPTY).catch((error: SealwireError) => error.code);
+      seen.push([fromText(message.body), message.remainingMs, items.length, code]);
+    },
+  });
+  const session = await RawSession.v2(await victim.connect(), "client", PSK);
+  const head: [number, Uint8Array][] = [[1, u32Value(0)], [5, EMPTY], down(9_000)];
+  session.peer.write(session.seal(0, callBody(head, text("one way")), Kind.call));
+  assert.deepEqual((await session.receiveUntilPong()).filter(isOfStreams), []);
+  await waitFor(() => seen.length === 1, "its handler");
+  assert.deepEqual(seen, [["one way", undefined, 0, "ERR_UNSUPPORTED"]]);
+  session.peer.socket.destroy();
+  session.destroy();
+  await victim.checkServing();
+});
+
+const isOfStreams = ({ kind }: { kind: number }): boolean => kind >= Kind.chunk && kind <= Kind.stop;
+
+test("a cancel is no end: a running handler's request has its own when that has settled, and its number till then", async () => {
+  const gate = deferred();
+  const victim = await Victim.start(v2, {
+    maxRequests: 128,
+    onMessage: async (message: Message) => {
+      if (fromText(message.body) === "waits") await gate.promise;
+      else if (message.expectsReply) message.reply(message.body);
+    },
+  });
+  const session = await RawSession.v2(await victim.connect(), "client", PSK);
+  session.peer.write(concat(session.seal(1, text("waits")), session.seal(1, EMPTY, Kind.cancel)));
+  const early = [...(await session.receiveUntilPong()), ...(await session.receiveUntilPong())];
+  assert.deepEqual(
+    early.filter(({ sequence }) => sequence === 1),
+    [],
+  );
+  gate.resolve();
+  const { sequence, kind } = await session.receive();
+  assert.deepEqual([sequence, kind], [1, Kind.error]);
+  session.peer.write(session.seal(1, text("again")));
+  assert.equal(fromText((await session.receive()).body), "again");
+  session.peer.socket.destroy();
+  session.destroy();
+  await victim.checkServing();
+});
+
+test("a text of a close is kept up to 1,024 characters", async () => {
+  const { client, session, say, leave } = await startScripted();
+  const lost = rejectsWith(client.request(text("anything")), "ERR_CONNECTION_LOST");
+  await session.receive();
+  const tooLong = text("x".repeat(5_000));
+  say(
+    0,
+    Kind.close,
+    encodeFields(
+      new Map([
+        [1, text("ERR_X")],
+        [2, tooLong],
+      ]),
+    ),
+  );
+  const { message, remoteCode } = await lost;
+  assert.deepEqual([remoteCode, message.replace(/[^x]/g, "").length], ["ERR_X", 1_024]);
+  await leave();
+});
+
+test("which requests come after the last one begun is told across the wrap-around of their numbers", async () => {
+  const { client, session, say, leave } = await startScripted();
+  const connection = await client.connected();
+  (connection as unknown as RpcConnection).link.requests.startAtForTests(0xfffffffd);
+  const all = Array.from({ length: 4 }, () =>
+    connection.request(text("one")).then(
+      () => "answered",
+      (error: SealwireError) => error.notBegun,
+    ),
+  );
+  const numbers: number[] = [];
+  while (numbers.length < all.length) numbers.push((await session.receive()).sequence);
+  assert.deepEqual(numbers, [0xfffffffd, 0xffffffff, 1, 3]);
+  say(0, Kind.drain, encodeReason({ lastBegun: 0xffffffff }));
+  say(0xfffffffd, Kind.reply);
+  assert.deepEqual(await Promise.all([all[0], all[2], all[3]]), ["answered", true, true]);
+  say(0, Kind.close, encodeReason({ lastBegun: 1 }));
+  assert.equal(await all[1], false);
+  await leave();
+});
+
+test("a message that arrives when a handler has just ended waits behind those that were there before", async () => {
+  const network = new MemoryNetwork();
+  const api = createApi(network.adapter);
+  const options = { postQuantum: false, heartbeatIntervalMs: 0 };
+  const begun: string[] = [];
+  const gates = new Map<string, Deferred<void>>();
+  const server = await api.listen({
+    ...options,
+    port: 1,
+    // One more than that runs at a time.
+    maxConcurrentHandlers: 1,
+    onMessage: (message: Message) => {
+      const name = fromText(message.body);
+      begun.push(name);
+      const gate = deferred<void>();
+      gates.set(name, gate);
+      return gate.promise;
+    },
+  });
+  const client = api.connect({ ...options, port: 1, maxConnections: 1 });
+  const pump = async (done: () => boolean): Promise<void> => {
+    for (let i = 0; i < 500 && !done(); i++) {
+      network.deliver(0);
+      network.deliver(1);
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+  };
+  const connected = client.connected();
+  await pump(() => client.connections[0]?.state === "open");
+  const connection = await connected;
+  for (const name of ["a", "b", "c"]) connection.sendNoWait(text(name));
+  await pump(() => begun.length === 2);
+  await pump(() => false);
+  connection.sendNoWait(text("d"));
+  // It has left, and is delivered between the end of a handler and the turn in which the next one begins.
+  await new Promise((resolve) => setTimeout(resolve));
+  gates.get("a")!.resolve();
+  for (let i = 0; i < 5; i++) await Promise.resolve();
+  network.deliver(0);
+  await pump(() => begun.length === 3);
+  gates.get("b")!.resolve();
+  await pump(() => begun.length === 4);
+  assert.deepEqual(begun, ["a", "b", "c", "d"]);
+  for (const gate of gates.values()) gate.resolve();
+  const closed = Promise.all([client.close(), server.close()]);
+  let isClosed = false;
+  void closed.then(() => {
+    isClosed = true;
+  });
+  await pump(() => isClosed);
+  await closed;
 });
