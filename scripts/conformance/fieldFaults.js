@@ -113,7 +113,7 @@ export const fieldFaults = {
       "a server waits for the client's",
       "/src/rpc/link.ts",
       "if (this.#withKind) this.#parts.sendSettings(session);\n    else {",
-      "if (this.#withKind) setTimeout(() => this.#parts.sendSettings(session), 3_600_000).unref();\n    else {",
+      "if (this.#withKind) setTimeout(() => this.#parts.sendSettings(session), 600).unref();\n    else {",
     ],
     [
       "A server treats the connection as open when the client's settings",
