@@ -88,7 +88,6 @@ export class PaidQueue {
 
   #added(bodyBytes: number): void {
     this.#count(messageCost(bodyBytes));
-    if (!this.#balance.positive) this.#events.onBlocked();
     this.drain();
   }
 
@@ -102,6 +101,7 @@ export class PaidQueue {
     } finally {
       this.#draining = false;
     }
+    if (!this.#balance.positive && !this.isEmpty) this.#events.onBlocked();
   }
 
   /** Drops everything that waits. */

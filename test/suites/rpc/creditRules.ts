@@ -33,9 +33,6 @@ function bodiesOf(total: number): number[] {
   return [...lengths, half - COST, left - half - COST];
 }
 
-/** A call without fields in its head, of so many bytes. */
-const callOf = (bytes: number): Uint8Array => new Uint8Array(bytes);
-
 for (const [what, kind] of [
   ["messages", Kind.message],
   ["calls", Kind.call],
@@ -43,23 +40,25 @@ for (const [what, kind] of [
   test(`${what}: a balance of 1 permits one of any length, a balance of 0 none`, async () => {
     for (const left of [1, 0]) {
       const attack = await attackedServer(busy);
-      // Two begin, and their credit goes back as soon as it is half of the window: they are the shortest that there are.
-      const begun = kind === Kind.call ? [2, 2] : [0, 0];
-      for (const bytes of begun) attack.say(0, kind, callOf(bytes));
-      const given = begun.reduce((sum, bytes) => sum + bytes + COST, 0);
-      for (const bytes of bodiesOf(ATTACKED_WINDOW - given - left)) attack.say(0, kind, callOf(bytes));
+      // Two begin at once. Their credit goes back when nothing is left, or when it is half of the window.
+      const least = kind === Kind.call ? 2 : 0;
+      const begun = 2 * (least + COST);
+      for (let i = 0; i < 2; i++) attack.say(0, kind, new Uint8Array(least));
+      for (const bytes of bodiesOf(ATTACKED_WINDOW - begun - left))
+        attack.say(0, kind, new Uint8Array(bytes));
+      const said = await attack.saidUntilPong();
       assert.deepEqual(
-        (await attack.saidUntilPong()).map((found) => found.kind),
-        [],
+        said.map((found) => found.kind),
+        left === 0 ? [Kind.credit] : [],
       );
-      attack.say(0, kind, callOf(LONG));
-      if (left === 0) await attack.expectEnd(what);
-      else {
-        await attack.saidUntilPong();
-        assert.deepEqual(attack.ends, []);
-        attack.say(0, kind, callOf(2));
-        await attack.expectEnd(`${what}, again`);
-      }
+      if (left === 0) {
+        assert.deepEqual(said[0]!.body, u32Value(begun));
+        for (let i = 0; i < 2; i++) attack.say(0, kind, new Uint8Array(least));
+      } else attack.say(0, kind, new Uint8Array(LONG));
+      await attack.saidUntilPong();
+      assert.deepEqual(attack.ends, []);
+      attack.say(0, kind, new Uint8Array(least));
+      await attack.expectEnd(`${what}, ${left} left`);
     }
   });
 }
@@ -99,7 +98,8 @@ test("credit adds to what is there, and a sender without any says so each time t
       .map(({ kind, body }) =>
         kind === Kind.chunk ? body.length - 1 : kind === Kind.blocked ? "blocked" : kind,
       );
-  void call.write(new Uint8Array(FIRST_STREAM_CREDIT - COST));
+  // Each a chunk, and all of the credit together.
+  for (const bytes of [8_000, FIRST_STREAM_CREDIT - 8_000 - 2 * COST]) void call.write(new Uint8Array(bytes));
   void call.write(new Uint8Array(1_000)).catch(() => {});
   const first = [...(await lengths()), ...(await lengths())];
   assert.deepEqual(first.at(-1), "blocked");
@@ -158,7 +158,7 @@ async function inMemory(server: object, client: object = {}) {
     turn,
     pump,
     client: here,
-    server: there,
+    clientLink: linkOf(here),
     serverLink: linkOf(there),
     async leave(): Promise<void> {
       let isClosed = false;
@@ -182,17 +182,21 @@ test("the credit of a refusal goes back when it has been written, not when it is
   network.deliver(1);
   for (let i = 0; i < 5; i++) await turn();
   assert.equal(serverLink.arrivals.credit.held, 0);
-  await pump(() => client.pendingRequests === 0);
-  assert.equal(((await refused) as { remoteCode: string }).remoteCode, "ERR_NO_HANDLER");
+  let answer: { remoteCode?: string } | undefined;
+  void refused.then((error) => {
+    answer = error as { remoteCode: string };
+  });
+  await pump(() => answer !== undefined);
+  assert.equal(answer!.remoteCode, "ERR_NO_HANDLER");
   await leave();
 });
 
 test("under pressure no credit is given, and all of it when that is over", async () => {
-  const onMessage = (_message: Message): void => {};
-  const { network, turn, pump, client, server, serverLink, leave } = await inMemory(
-    { maxPendingBytes: 65_536, highWaterMarkBytes: 32_768 },
-    { onMessage },
-  );
+  const { network, turn, pump, client, clientLink, serverLink, leave } = await inMemory({
+    maxFrameBytes: 131_072,
+    maxPendingBytes: 131_072,
+    onMessage: (message: Message) => void message.reply(new Uint8Array(100_000)),
+  });
   const given: number[] = [];
   const { controls } = serverLink.outbox;
   const credit = controls.credit.bind(controls);
@@ -200,17 +204,53 @@ test("under pressure no credit is given, and all of it when that is over", async
     given.push(bytes);
     credit(sequence, bytes);
   };
-  server.sendNoWait(new Uint8Array(100_000));
-  await turn();
-  assert.equal(serverLink.outbox.blocked, true);
-  // Nobody handles them there: they are dealt with at once.
-  for (let i = 0; i < 4; i++) client.sendNoWait(new Uint8Array(LONG));
-  for (let i = 0; i < 20; i++) {
-    network.deliver(0);
+  const move = async (): Promise<void> => {
     await turn();
-  }
+    for (let i = 0; i < 20; i++) {
+      network.deliver(0);
+      await turn();
+    }
+  };
+  const answers = Promise.all([client.request(EMPTY), client.request(EMPTY)]);
+  await move();
+  assert.equal(serverLink.outbox.blocked, true);
+  // Malformed heads of one-way messages: they are dropped, and so dealt with at once.
+  const malformed = new Uint8Array(LONG);
+  malformed[1] = 1;
+  for (let i = 0; i < 4; i++) clientLink.outbox.sender.append(0, Kind.call, malformed);
+  await move();
   assert.deepEqual([given, serverLink.arrivals.credit.held], [[], 0]);
   await pump(() => given.length > 0);
-  assert.deepEqual(given, [4 * (LONG + COST)]);
+  assert.deepEqual(given, [4 * (LONG + COST) + 2 * COST]);
+  let isAnswered = false;
+  void answers.then(() => {
+    isAnswered = true;
+  });
+  await pump(() => isAnswered);
+  await leave();
+});
+
+test("at most one pong waits, with the number of the first ping", async () => {
+  const { network, turn, pump, clientLink, serverLink, leave } = await inMemory({});
+  const said: number[] = [];
+  const { controls } = serverLink.outbox;
+  const pong = controls.pong.bind(controls);
+  controls.pong = (sequence) => {
+    said.push(sequence);
+    pong(sequence);
+  };
+  for (let i = 1; i <= 500; i++) {
+    clientLink.outbox.sender.append(i, Kind.ping, EMPTY);
+    if (i % 50 !== 0) continue;
+    await turn();
+    network.deliver(0);
+  }
+  await turn();
+  // The first one is on its way, which nobody has taken.
+  assert.deepEqual(said, [1]);
+  await pump(() => serverLink.outbox.sender.pendingBytes === 0);
+  clientLink.outbox.sender.append(501, Kind.ping, EMPTY);
+  await pump(() => said.length === 2);
+  assert.deepEqual(said, [1, 501]);
   await leave();
 });
