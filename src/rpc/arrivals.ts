@@ -47,7 +47,7 @@ export class Arrivals {
   readonly #messages: MessageFactory;
   readonly #clock: TurnClock;
   readonly credit: MessageCredit;
-  readonly #numbers = new ArrivedNumbers();
+  readonly numbers = new ArrivedNumbers();
   /** The number of the last request whose handler began; 0: none. */
   lastBegun = 0;
 
@@ -129,10 +129,6 @@ export class Arrivals {
     if (this.#room.isEmpty && !this.#outbox.blocked) this.credit.widen();
   }
 
-  hasArrived(sequence: number): boolean {
-    return this.#numbers.has(sequence);
-  }
-
   /** Whether this is an unfinished request of the peer whose caller announced no chunks. */
   streamsNothing(sequence: number): boolean {
     return this.#handlers.request(sequence)?.streamsNothing ?? false;
@@ -195,7 +191,7 @@ export class Arrivals {
   cancel(sequence: number): void {
     const message = this.#handlers.request(sequence);
     const isTheirs = sequence !== 0 && (sequence & 1) !== this.#ownParity;
-    if (message === undefined && !(isTheirs && this.hasArrived(sequence))) {
+    if (message === undefined && !(isTheirs && this.numbers.has(sequence))) {
       throw new SealwireError("ERR_PROTOCOL", "a cancel of a request that was never made");
     }
     if (message === undefined || (message.answered && !message.answerWaits)) return;
@@ -217,7 +213,7 @@ export class Arrivals {
     if (this.#speaksV2 && this.#ends.unfinished >= this.#options.maxRequests) {
       throw new SealwireError("ERR_PROTOCOL", `more than ${this.#options.maxRequests} requests at once`);
     }
-    this.#numbers.add(sequence);
+    this.numbers.add(sequence);
     this.#ends.unfinished++;
   }
 
