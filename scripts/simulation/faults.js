@@ -50,7 +50,7 @@ export const faults = {
       { file: "/src/rpc/intake.ts", find: "this.#pauses = !withKind;", replace: "this.#pauses = true;" },
       {
         file: "/src/rpc/inbox.ts",
-        find: "return this.#speaksV2 || this.#arrivals.ready;",
+        find: "return this.#speaksV2 ? !this.#arrivals.clock.isOver : this.#arrivals.ready;",
         replace: "return this.#arrivals.ready;",
       },
     ],

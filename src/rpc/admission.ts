@@ -16,6 +16,7 @@
 // The work per socket is constant, however many wait.
 
 import { channels } from "../core/diagnostics.ts";
+import { now } from "../core/eventLoop.ts";
 import type { AcceptedSocket } from "./acceptedSocket.ts";
 import { AddressShare } from "./addressShare.ts";
 import type { AdmissionLimits } from "./admissionLimits.ts";
@@ -37,9 +38,16 @@ export interface AdmissionEvents {
 /** The most handshakes that begin in one turn, so that other work of the server is not delayed. */
 const ADMITTED_AT_ONCE = 32;
 
+/** The time that a server's connections have between two polls of the event loop (roundRobin.ts). Handshakes use it, too. */
+export interface SharedTurn {
+  readonly isUsedUp: boolean;
+  spend(ms: number): void;
+}
+
 export class Admission {
   readonly #limits: AdmissionLimits;
   readonly #events: AdmissionEvents;
+  readonly #turn: SharedTurn;
   readonly #handshakes: HandshakeAges;
   /** The addresses that have sockets. */
   readonly shares = new Map<string, Share>();
@@ -49,12 +57,13 @@ export class Admission {
   #places = 0;
   #admitting = false;
   #closed = false;
-  readonly #pressure = new CallbackDeadline(() => this.admitReady());
+  readonly #pressure = new CallbackDeadline(() => this.admitReady(1));
   /** Sockets that were closed because there was no place or no room for them. */
   refused = 0;
 
-  constructor(limits: AdmissionLimits, events: AdmissionEvents) {
+  constructor(limits: AdmissionLimits, events: AdmissionEvents, turn: SharedTurn) {
     this.#limits = limits;
+    this.#turn = turn;
     this.#events = events;
     this.#handshakes = new HandshakeAges(limits.handshakeTimeoutMs, (socket) => this.#aged(socket));
     this.#waiting = new WaitingSockets(limits, (socket) => this.#refuse(socket));
@@ -162,8 +171,11 @@ export class Admission {
     this.shares.delete(share.address);
   }
 
-  /** Begins the handshakes of ready sockets, as far as there are places. Never called from inside a call of the API. */
-  admitReady(): void {
+  /**
+   * Begins handshakes of ready sockets, as far as there are places. `atLeast`: so many begin though the turn is used up,
+   * because a busy server uses every turn up. Not for calls from inside a call of the API.
+   */
+  admitReady(atLeast = 0): void {
     if (this.#admitting || this.#closed) return;
     this.#admitting = true;
     // While a socket waits, handshakes get older.
@@ -175,7 +187,12 @@ export class Admission {
         share.position.leave(); // until the state of this address changes
         continue;
       }
-      if (!this.#isPlaceFree() || more-- === 0) break;
+      if (!this.#isPlaceFree()) break;
+      const mayWait = this.#limits.maxConnectionWaitMs > 0;
+      if (more-- === 0 || (mayWait && atLeast-- <= 0 && this.#turn.isUsedUp)) {
+        more = -1;
+        break;
+      }
       share.position.leave();
       this.#admit(share.ready.first!);
       this.#queueUp(share);
@@ -217,7 +234,9 @@ export class Admission {
     else if (this.handshakes >= this.#limits.maxHandshakes) this.#displace(this.#handshakes.overdue.first!);
     socket.enterStage("young", this.#handshakes.young, share.handshakes);
     this.#takePlace(socket);
+    const began = now();
     this.#events.admit(socket);
+    this.#turn.spend(now() - began);
   }
 
   #takePlace(socket: AcceptedSocket): void {

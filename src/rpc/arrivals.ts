@@ -45,7 +45,8 @@ export class Arrivals {
   readonly #room = new WaitingRoom();
   readonly #ends: RequestEnds;
   readonly #messages: MessageFactory;
-  readonly #clock: TurnClock;
+  /** Every record is work of its turn. */
+  readonly clock: TurnClock;
   readonly credit: MessageCredit;
   readonly numbers = new ArrivedNumbers();
   /** The number of the last request whose handler began; 0: none. */
@@ -59,7 +60,7 @@ export class Arrivals {
     events: RequestEndsEvents,
     clock = new TurnClock(peers.outbox.sender.bytes),
   ) {
-    this.#clock = clock;
+    this.clock = clock;
     this.#options = options;
     this.#events = events;
     this.#speaksV2 = speaksV2;
@@ -96,20 +97,11 @@ export class Arrivals {
   get ready(): boolean {
     const busy = this.#speaksV2 ? this.#handlers.running : this.#handlers.tracked;
     return (
-      !this.#clock.isOver &&
+      !this.clock.isOver &&
       busy <= this.#options.maxConcurrentHandlers &&
       !this.#options.handlerBudget.full &&
       !this.#outbox.blocked
     );
-  }
-
-  get turnIsOver(): boolean {
-    return this.#clock.isOver;
-  }
-
-  /** The handling of a read begins, or continues after the event loop has run. */
-  beginTurn(): void {
-    this.#clock.begin();
   }
 
   /** Begins waiting messages, as far as the handlers have room. */
@@ -222,9 +214,10 @@ export class Arrivals {
   /** A one-way message without a head. Until its handler begins, only its bytes are stored. */
   #oneWay(bytes: Uint8Array, start: number, end: number, lent: boolean, more: number, cost: number): void {
     if (this.#options.onMessage === undefined) this.credit.giveBack(cost);
-    else if (this.#speaksV2 && (!this.#room.oneWay.isEmpty || !this.ready))
+    else if (this.#speaksV2 && (!this.#room.oneWay.isEmpty || !this.ready)) {
       this.#room.addOneWay(bytes, start, end, lent);
-    else this.#begin(this.#messages.makeOneWay(bytes, start, end, lent, more), cost);
+      this.clock.count();
+    } else this.#begin(this.#messages.makeOneWay(bytes, start, end, lent, more), cost);
   }
 
   /** Begins the one-way message that was taken from the waiting room. */
@@ -252,20 +245,21 @@ export class Arrivals {
     if ((this.#options.bodyViews && lent) || holdsMore) message.moveBody();
     if (isRequest) this.#handlers.track(message);
     this.#room.add(message, cost);
+    this.clock.count();
   }
 
   #begin(message: IncomingMessage, cost: number): void {
     this.credit.giveBack(cost);
     if (message.sequence !== 0) this.lastBegun = message.sequence;
     if (this.#handlers.run(message)) this.#messages.done(message);
-    this.#clock.count();
+    this.clock.count();
   }
 
   /**
    * The message never begins. The refusal counts as work of the turn; the credit goes back when the refusal has left.
    */
   #refuse(message: IncomingMessage, cost: number, code: string, text: string): void {
-    this.#clock.count();
+    this.clock.count();
     message.wipe();
     if (message.sequence === 0) return this.credit.giveBack(cost);
     this.#ends.withError(message, Origin.notBegun, code, text, undefined);

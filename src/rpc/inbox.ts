@@ -69,9 +69,9 @@ export class Inbox implements RecordHandler {
     this.#pongs = new Pongs(peers.lifecycle, peers.outbox);
   }
 
-  /** Protocol v2 takes every record: waiting messages wait behind the inbox. */
+  /** Protocol v2 takes every record within its turn: messages that wait for handlers wait behind the inbox. */
   get ready(): boolean {
-    return this.#speaksV2 || this.#arrivals.ready;
+    return this.#speaksV2 ? !this.#arrivals.clock.isOver : this.#arrivals.ready;
   }
 
   get stopped(): boolean {
@@ -123,10 +123,9 @@ export class Inbox implements RecordHandler {
     lent: boolean,
     more: number,
   ): void {
+    if (kind === Kind.call) return this.#arrivals.call(sequence, bytes, start, end, lent, more);
+    this.#arrivals.clock.count();
     switch (kind) {
-      case Kind.call:
-        this.#arrivals.call(sequence, bytes, start, end, lent, more);
-        return;
       case Kind.answer:
         this.#takeAnswer(sequence, bytes, start, end, lent, more);
         return;

@@ -24,7 +24,7 @@ export interface IntakeEvents {
 export class Intake implements GatedReader {
   readonly #inbox: Inbox;
   readonly #arrivals: Arrivals;
-  /** Protocol v2 never stops reading: waiting messages wait behind the inbox. */
+  /** Protocol v2 pauses for its next turn only: messages that wait for handlers wait behind the inbox. */
   readonly #pauses: boolean;
   readonly #outbox: Outbox;
   readonly #events: IntakeEvents;
@@ -73,7 +73,7 @@ export class Intake implements GatedReader {
 
   /** Reading is paused. */
   get paused(): boolean {
-    return this.#pauses && this.gate.paused;
+    return this.#pauses ? this.gate.paused : this.gate.inLine;
   }
 
   /** A frame has begun and is not complete. */
@@ -108,11 +108,15 @@ export class Intake implements GatedReader {
   }
 
   get turnIsOver(): boolean {
-    return this.#arrivals.turnIsOver;
+    return this.#arrivals.clock.isOver;
   }
 
-  beginTurn(): void {
-    this.#arrivals.beginTurn();
+  beginTurn(turnMs: number): void {
+    this.#arrivals.clock.begin(turnMs);
+  }
+
+  turnTaken(): number {
+    return this.#arrivals.clock.taken();
   }
 
   get outputBlocked(): boolean {
@@ -125,6 +129,16 @@ export class Intake implements GatedReader {
 
   resumeSocket(): void {
     if (this.#pauses) this.#transport.resume();
+  }
+
+  holdSocket(): void {
+    if (!this.#pauses) this.#transport.pause();
+  }
+
+  releaseSocket(): void {
+    if (this.#pauses) return;
+    this.#transport.resume();
+    this.#events.onResumed();
   }
 
   handleWaiting(): void {

@@ -1,5 +1,6 @@
 // Decides whether a connection reads. Reading pauses while records wait for room, or while too many bytes are unsent.
-// It continues at the end of a later turn.
+// It continues at the end of a later turn. When the turn of a connection is over, the rest of its read waits, and its
+// socket is not read. Both continue after the connections before it in the line have had another turn.
 
 import { endSharing } from "../protocol/bodies.ts";
 import { enterRead, leaveRead } from "../protocol/receiveMemory.ts";
@@ -16,10 +17,16 @@ export interface GatedReader {
   readonly ready: boolean;
   /** Handlers have used the time of this turn: the event loop should run before further handlers. */
   readonly turnIsOver: boolean;
-  beginTurn(): void;
+  /** A turn of `turnMs` milliseconds begins. */
+  beginTurn(turnMs: number): void;
+  /** The milliseconds that the turn has taken so far. */
+  turnTaken(): number;
   readonly outputBlocked: boolean;
   pauseSocket(): void;
   resumeSocket(): void;
+  /** The turn is over: with either protocol, the socket is not read until `releaseSocket`. */
+  holdSocket(): void;
+  releaseSocket(): void;
   /** Handles waiting records, as far as there is room. */
   handleWaiting(): void;
   /** Everything that is sent between these two calls leaves in one flush. */
@@ -53,12 +60,17 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
     return this.#paused;
   }
 
+  /** Its turn is over: no record is handled before the next one. */
+  get inLine(): boolean {
+    return this.#inLine;
+  }
+
   /** Handles a read. Only `read` may run handlers meanwhile; their answers leave when it ends. */
   handle(read: () => void): void {
     const reader = this.#reader;
     reader.corkOutput();
     // While this connection waits in line, a read only stores its messages, which wait, too.
-    if (!this.#inLine) reader.beginTurn();
+    if (!this.#inLine) reader.beginTurn(this.#rounds.turnMs);
     try {
       enterRead();
       try {
@@ -71,6 +83,7 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
       reader.failed(error);
     }
     reader.uncorkOutput();
+    if (!this.#inLine) this.#rounds.spend(reader.turnTaken());
     this.#pauseIfFull();
   }
 
@@ -102,6 +115,7 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
     this.#inLine = false;
     try {
       this.endOfTurn();
+      if (!this.#inLine && !this.#reader.stopped) this.#reader.releaseSocket();
     } catch (error) {
       this.#reader.failed(error);
     }
@@ -127,10 +141,22 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
 
   #pauseIfFull(): void {
     const reader = this.#reader;
-    if (reader.stopped || this.#paused || (reader.nothingWaits && reader.ready)) return;
+    if (reader.stopped) return;
+    if (this.#paused) {
+      if (reader.turnIsOver) this.#joinLine();
+      return;
+    }
+    if (reader.nothingWaits && reader.ready) return;
     this.#paused = true;
     reader.pauseSocket();
     this.#awaitRoom();
+  }
+
+  #joinLine(): void {
+    if (this.#inLine) return;
+    this.#inLine = true;
+    this.#reader.holdSocket();
+    this.#rounds.join(this);
   }
 
   /** The reason of the pause may be over by now: never wait for an event that has already happened. */
@@ -138,9 +164,7 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
     const reader = this.#reader;
     if (reader.outputBlocked) reader.wantRelief();
     if (this.#handlerBudget.full) this.#handlerBudget.waitForRoom(this);
-    if (reader.turnIsOver) {
-      this.#inLine = true;
-      this.#rounds.join(this);
-    } else if (reader.ready) this.schedule();
+    if (reader.turnIsOver) this.#joinLine();
+    else if (reader.ready) this.schedule();
   }
 }

@@ -1,9 +1,10 @@
-// Connections whose handlers have used a whole turn and that have more messages. They continue one after the other, all
-// together for one turn between two polls of the event loop. So a connection with few messages waits for one turn of
-// all the others together, not for one turn of each.
+// Shares the event loop among connections. All of them have one turn together between two polls of the event loop. A read
+// that arrives when this turn is nearly used up has a short one. Connections whose turn was over wait in a line, and
+// continue one after the other after the next poll. So a connection with few messages waits for one turn of all the
+// others together, not for one turn of each.
 
 import { now } from "../core/eventLoop.ts";
-import { TURN_MS } from "./turnClock.ts";
+import { LEAST_TURN_MS, TURN_MS } from "./turnClock.ts";
 import type { Deferring } from "./turnQueue.ts";
 
 export interface RoundRobinTask {
@@ -15,6 +16,9 @@ export class RoundRobin {
   readonly #runtime: Pick<Deferring, "yieldToEventLoop">;
   readonly #time: () => number;
   readonly #line: RoundRobinTask[] = [];
+  /** Milliseconds of work since the last poll of the event loop. */
+  #spentMs = 0;
+  #pollAsked = false;
 
   /** `time`: milliseconds of a clock that never goes back. */
   constructor(runtime: Pick<Deferring, "yieldToEventLoop">, time: () => number = now) {
@@ -22,12 +26,41 @@ export class RoundRobin {
     this.#time = time;
   }
 
-  /** Joins at the end. The task makes sure that it is in the line only once. */
-  join(task: RoundRobinTask): void {
-    if (this.#line.push(task) === 1) this.#runtime.yieldToEventLoop(this.#run);
+  /** The milliseconds that a turn may take which begins now. */
+  get turnMs(): number {
+    return Math.max(TURN_MS - this.#spentMs, LEAST_TURN_MS);
   }
 
-  readonly #run = (): void => {
+  /** The turn of all connections together is over: work that can wait waits for the next poll of the event loop. */
+  get isUsedUp(): boolean {
+    return this.#spentMs >= TURN_MS;
+  }
+
+  /** Work took `ms` milliseconds. Short work is not worth a poll, which costs some microseconds. */
+  spend(ms: number): void {
+    this.#spentMs += ms;
+    if (this.#spentMs > LEAST_TURN_MS) this.#askForPoll();
+  }
+
+  /** Joins at the end. The task makes sure that it is in the line only once. */
+  join(task: RoundRobinTask): void {
+    this.#line.push(task);
+    this.#askForPoll();
+  }
+
+  #askForPoll(): void {
+    if (this.#pollAsked) return;
+    this.#pollAsked = true;
+    this.#runtime.yieldToEventLoop(this.#polled);
+  }
+
+  readonly #polled = (): void => {
+    this.#pollAsked = false;
+    this.#spentMs = 0;
+    if (this.#line.length > 0) this.#run();
+  };
+
+  #run(): void {
     const line = this.#line;
     // A task that joins meanwhile has run already, and waits for the next poll of the event loop.
     const here = line.length;
@@ -36,5 +69,5 @@ export class RoundRobin {
     do line[next++]!.goOn();
     while (next < here && this.#time() < until);
     for (const task of line.splice(0).slice(next)) this.join(task);
-  };
+  }
 }

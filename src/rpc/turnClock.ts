@@ -1,4 +1,4 @@
-// Measures how long the handlers of one read have blocked the event loop.
+// Measures how long the records of one read have kept the event loop from everything else.
 
 import { now } from "../core/eventLoop.ts";
 
@@ -7,16 +7,19 @@ import { now } from "../core/eventLoop.ts";
  * one answer of a mebibyte costs as much as a thousand short ones. Of the time between two checks only a part counts:
  * on a busy machine another process may have used the rest, and waiting messages cost more than others.
  */
-export const TURN_MS = 10;
+export const TURN_MS = 5;
+/** The shortest turn, for connections that come when the others have used the time up. */
+export const LEAST_TURN_MS = 1;
 const LOOK_MS = 4;
 const LOOK_MASK = 31;
 const LOOK_BYTES = 65_536;
 
 export class TurnClock {
-  /** Handlers have run for TURN_MS: the event loop should look for other events before more run. */
+  /** The time of the turn is over: the event loop should poll for other events before more records are handled. */
   isOver = false;
   readonly #sent: { readonly accepted: number };
   readonly #time: () => number;
+  #turnMs = TURN_MS;
   #ms = 0;
   #lookedAt = 0;
   #lookedAtBytes = 0;
@@ -28,8 +31,9 @@ export class TurnClock {
     this.#time = time;
   }
 
-  /** The handling of a read begins, or continues after the event loop has run. */
-  begin(): void {
+  /** The handling of a read begins, or continues after the event loop has run. It may take `turnMs` milliseconds. */
+  begin(turnMs = TURN_MS): void {
+    this.#turnMs = turnMs;
     this.#ms = 0;
     this.#lookedAt = this.#time();
     this.#handled = 0;
@@ -40,10 +44,20 @@ export class TurnClock {
   count(): void {
     const { accepted } = this.#sent;
     if ((++this.#handled & LOOK_MASK) !== 0 && accepted - this.#lookedAtBytes < LOOK_BYTES) return;
+    this.#look();
+    this.#lookedAtBytes = accepted;
+    this.isOver = this.#ms > this.#turnMs;
+  }
+
+  /** The milliseconds that the turn has taken so far. */
+  taken(): number {
+    this.#look();
+    return this.#ms;
+  }
+
+  #look(): void {
     const at = this.#time();
     this.#ms += Math.min(at - this.#lookedAt, LOOK_MS);
     this.#lookedAt = at;
-    this.#lookedAtBytes = accepted;
-    this.isOver = this.#ms > TURN_MS;
   }
 }

@@ -52,14 +52,17 @@ class Door {
   readonly displaced: AcceptedSocket[] = [];
   readonly dropped = new Set<AcceptedSocket>();
 
+  readonly turn = { isUsedUp: false, spend: (_ms: number): void => {} };
+
   constructor(options: Parameters<typeof resolveAdmission>[0]) {
-    this.admission = new Admission(resolveAdmission(options, true), {
-      admit: (socket) => this.admitted.push(socket),
-      displace: (socket) => {
+    const events = {
+      admit: (socket: AcceptedSocket) => this.admitted.push(socket),
+      displace: (socket: AcceptedSocket) => {
         this.displaced.push(socket);
         this.admission.ended(socket);
       },
-    });
+    };
+    this.admission = new Admission(resolveAdmission(options, true), events, this.turn);
   }
 
   accept(address: string): AcceptedSocket {
@@ -229,6 +232,37 @@ test("many free places at once are not filled in one turn", async () => {
   const first = door.admitted.length - stuck.length;
   assert.ok(first > 0 && first < 50, `${first} handshakes began in one turn`);
   await waitFor(() => waiting.every((socket) => door.isAdmitted(socket)), "the others");
+  door.admission.close();
+});
+
+test("handshakes are work of the turn that all connections have together: when it is used up they wait for the next", async () => {
+  const door = new Door({ maxHandshakes: 100 });
+  const spent: number[] = [];
+  door.turn.spend = (ms) => {
+    spent.push(ms);
+    door.turn.isUsedUp = spent.length >= 2;
+  };
+  const sockets = Array.from({ length: 5 }, () => door.acceptReady("192.0.2.1"));
+  assert.equal(door.admitted.length, 2);
+  assert.ok(spent.every((ms) => ms >= 0));
+  let together = 0;
+  let mostTogether = 0;
+  door.turn.spend = () => {
+    mostTogether = Math.max(mostTogether, ++together);
+    queueMicrotask(() => {
+      together = 0;
+    });
+  };
+  await waitFor(() => door.admitted.length === 5, "the others to begin, though each turn is used up");
+  assert.equal(mostTogether, 1, "one at a time");
+  assert.deepEqual([door.admitted, door.dropped.size], [sockets, 0]);
+  door.admission.close();
+});
+
+test("who may not wait begins at once, whatever the turn", () => {
+  const door = new Door({ maxConnectionWaitMs: 0 });
+  door.turn.isUsedUp = true;
+  assert.ok(door.isAdmitted(door.acceptReady("192.0.2.1")));
   door.admission.close();
 });
 

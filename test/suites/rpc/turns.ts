@@ -22,8 +22,8 @@ import { test } from "../../support/harness.ts";
 import { session } from "../../support/transportSessions.ts";
 
 const MAX_STREAMS = 128;
-/** A turn is looked at after so many messages, and no more than 4 ms between two looks count: the third is above 10. */
-const A_TURN_OF_MESSAGES = 3 * 32;
+/** A turn is looked at after so many messages, and no more than 4 ms between two looks count: the second is above 5. */
+const A_TURN_OF_MESSAGES = 2 * 32;
 const EMPTY = new Uint8Array(0);
 const SMALL = encodeWithHead({ method: "m" }, EMPTY);
 
@@ -73,13 +73,13 @@ class Arriving {
     );
     this.arrivals.credit.settingsSent(limits.messageCreditBytes);
     this.outbox.sender.start(this.#session, { kind: Kind.settings, body: encodeSettings(BASE_SETTINGS) });
-    this.arrivals.beginTurn();
+    this.arrivals.clock.begin();
   }
 
   /** How many of these calls arrive before the turn is over, each of which takes so long; `most` when it never is. */
   until(call: Uint8Array, eachMs: number, most = 2_000): number {
     for (let count = 0; count < most; count++) {
-      if (this.arrivals.turnIsOver) return count;
+      if (this.arrivals.clock.isOver) return count;
       this.ms += eachMs;
       this.arrivals.call(this.#next, call, 0, call.length, true, 0);
       this.#next += 2;
@@ -110,7 +110,7 @@ const expired = encodeWithHead({ method: "m", deadlineMs: 0 }, EMPTY);
 test("handlers are work of their turn, and time that nothing counts in is not", () => {
   arriving(answer, (connection) => {
     assert.equal(connection.until(SMALL, 1), A_TURN_OF_MESSAGES);
-    connection.arrivals.beginTurn();
+    connection.arrivals.clock.begin();
     assert.equal(connection.until(SMALL, 0), 2_000, "messages that take no time");
     connection.ms += 1_000;
     assert.equal(connection.until(SMALL, 0, 33), 33, "a single leap of the clock");
@@ -125,11 +125,11 @@ for (const [what, call, onMessage] of [
   test(`refusals are work of their turn, as handlers are: ${what}`, () => {
     arriving(onMessage, (connection) => {
       if (call === tooManyStreams) connection.until(call, 0, MAX_STREAMS);
-      connection.arrivals.beginTurn();
+      connection.arrivals.clock.begin();
       const refused = connection.until(call, 1);
       assert.equal(refused, A_TURN_OF_MESSAGES, "calls that were refused until the turn was over");
-      connection.arrivals.beginTurn();
-      assert.equal(connection.arrivals.turnIsOver, false);
+      connection.arrivals.clock.begin();
+      assert.equal(connection.arrivals.clock.isOver, false);
     });
   });
 }
@@ -139,9 +139,9 @@ test("a long answer is as much work as many short ones", () => {
   arriving(
     (message) => void message.reply(long),
     (connection) => {
-      assert.equal(connection.until(SMALL, 3), 4, "answers of 200 KB that take 3 ms each");
-      connection.arrivals.beginTurn();
-      assert.equal(connection.until(SMALL, 3), 4, "and in the next turn");
+      assert.equal(connection.until(SMALL, 3), 2, "answers of 200 KB that take 3 ms each");
+      connection.arrivals.clock.begin();
+      assert.equal(connection.until(SMALL, 3), 2, "and in the next turn");
     },
   );
 });
@@ -243,6 +243,12 @@ class Busy implements GatedReader {
     }
   };
 
+  turnTaken(): number {
+    return 0;
+  }
+
+  holdSocket(): void {}
+  releaseSocket(): void {}
   pauseSocket(): void {}
   resumeSocket(): void {}
   corkOutput(): void {}
