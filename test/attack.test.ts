@@ -1,19 +1,22 @@
 // The tables of `npm run attack`: what counts as too slow for the good client, and where in a document they are put.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { attackRow, attackTables, isBounded, withTables } from "../scripts/attack/report.js";
+import { attackRow, attackTables, isBounded, isOfTheMachine, withTables } from "../scripts/attack/report.js";
 
-const row = (name: string, quietP99: number, p99: number) => ({
+const row = (name: string, quietP99: number, p99: number, controlP99 = quietP99) => ({
   name,
   sent: 7,
   holding: 0,
   quietP99,
+  controlP99,
   p99,
   afterP99: quietP99,
+  newControlWorst: 40,
   newWorst: 50,
   failures: 1,
   newFailures: 0,
   cpu: 0.5,
+  lateControl: 1,
   lateP99: 1,
   lateWorst: 2,
   restMiB: 50,
@@ -25,18 +28,37 @@ test("a good client's p99 is within ten times its quiet one, of a millisecond at
   expect(isBounded(row("a", 2, 20))).toBe(true);
   expect(isBounded(row("a", 2, 20.1))).toBe(false);
   expect(isBounded(row("a", 0.2, 10))).toBe(true);
-  expect(attackRow(row("a", 2, 21))).toContain("| 2.0, 21.0 (above 10 ×), 2.0 |");
+  expect(attackRow(row("a", 2, 21))).toContain("| 2.0, 2.0, 21.0 (above 10 ×), 2.0 |");
+});
+
+test("what the same attack on another server costs is the machine's, with a turn of the event loop besides", () => {
+  expect(isOfTheMachine(row("a", 2, 21, 16))).toBe(true);
+  expect(isOfTheMachine(row("a", 2, 21.1, 16))).toBe(false);
+  expect(attackRow(row("a", 2, 21, 16))).toContain(
+    "| 2.0, 16.0, 21.0 (above 10 ×, within a turn of the control), 2.0 |",
+  );
+  expect(attackRow(row("a", 2, 20, 16))).toContain("| 2.0, 16.0, 20.0, 2.0 |");
 });
 
 test("the tables count rows, failures, and rows without figures", () => {
-  const rows = [row("a", 2, 20), row("b", 2, 30), { name: "c", failure: "the server is gone" }];
+  const rows = [
+    row("a", 2, 20),
+    row("b", 2, 30),
+    row("d", 2, 30, 25),
+    { name: "c", failure: "the server is gone" },
+  ];
   const run = { command: "npm run attack", from: new Date(0), until: new Date(60_000), load: 0.25 };
   const text: string = attackTables([{ label: "Bun", version: "1.0.0", rows }], run);
-  expect(text).toContain("in 1 of 3 rows; 2 requests failed.");
+  expect(text).toContain("in 1 of 4 rows, and within\n5 ms of the control");
+  expect(text).toContain("in 1 more; 3 requests failed.");
+  expect(text).toContain("\nAbove both: b in Bun (30.0 ms, control 2.0).\n");
+  expect(attackTables([{ label: "Bun", version: "1.0.0", rows: [row("a", 2, 20)] }], run)).toContain(
+    "\nNo row is above both.\n",
+  );
   expect(text).toContain("Run on 1970-01-01, 00:00 to 00:01 UTC, `npm run attack`");
   expect(text).toContain("| c | no figures: the server is gone |");
   const columns = text.split("\n").flatMap((line) => (line.startsWith("|") ? [line.split("|").length] : []));
-  expect(columns).toEqual(Array(5).fill(columns[0]));
+  expect(columns).toEqual(Array(6).fill(columns[0]));
 });
 
 test("they stand between two marks of the document on security, and nothing else of it changes", () => {
