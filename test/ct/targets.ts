@@ -7,23 +7,8 @@ import type { Engine } from "../../src/core/engine.ts";
 import { aes256gcm } from "../../src/core/gcm.ts";
 import { mlKem768Decapsulate, mlKem768Encapsulate, mlKem768KeyPair } from "../../src/core/mlKem768.ts";
 import { x25519, x25519KeyPair, x25519PublicKey } from "../../src/core/x25519.ts";
-
-export interface Target {
-  readonly name: string;
-  /** Calls per measurement, so that one is longer than the clock's step. */
-  readonly calls: number;
-  /** An input of a class, made before anything is timed; secrets only differ. */
-  prepare(which: 0 | 1): Uint8Array;
-  /** Takes the input, which lies at the same address each time. */
-  run(input: Uint8Array): unknown;
-  /** A leak that was planted: the test has to find it. */
-  readonly leaks?: boolean;
-}
-
-const random = (length: number): Uint8Array<ArrayBuffer> => crypto.getRandomValues(new Uint8Array(length));
-
-/** Class 0: these bytes; class 1: random ones of the same length. */
-const fixedOrRandom = (fixed: Uint8Array) => (which: 0 | 1) => (which === 0 ? fixed : random(fixed.length));
+import { sessionTargets } from "./sessionTargets.ts";
+import { fixedOrRandom, random, type Target } from "./target.ts";
 
 const aeads = { "aes-256-gcm": aes256gcm, "chacha20-poly1305": chacha20poly1305 };
 
@@ -93,6 +78,7 @@ export function targets(): Target[] {
     ...aeadTargets("aes-256-gcm", "wasm"),
     ...aeadTargets("aes-256-gcm", "auto"),
     ...aeadTargets("chacha20-poly1305", "wasm"),
+    ...aeadTargets("chacha20-poly1305", "auto"),
     {
       name: "blake2b, input",
       calls: 20,
@@ -118,6 +104,7 @@ export function targets(): Target[] {
       prepare: (which) => (which === 0 ? ciphertext : forged()),
       run: (c) => mlKem768Decapsulate(pair.decapsulationKey, c),
     },
+    ...sessionTargets(),
     ...planted(),
   ];
 }

@@ -11,9 +11,14 @@ export class HiddenSecret {
   readonly #left: Uint8Array;
   readonly #right: Uint8Array;
 
-  /** Takes the secret over and leaves zeros where it was. */
-  constructor(name: string, secret: Uint8Array) {
+  /** Takes the secret over and leaves zeros where it was. With `right`, it is the one half of it, and `right` the other. */
+  constructor(name: string, secret: Uint8Array, right?: Uint8Array) {
     this.name = name;
+    if (right !== undefined) {
+      this.#left = secret;
+      this.#right = right;
+      return;
+    }
     this.#right = crypto.getRandomValues(new Uint8Array(secret.length));
     this.#left = secret.map((byte, i) => byte ^ this.#right[i]!);
     secret.fill(0);
