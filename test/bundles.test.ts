@@ -26,12 +26,12 @@ afterAll(() => consumer.remove());
  * All that a process loads, minified, with both wasm builds: everything of sealwire/node, and what calls need alone. What
  * last made it grow: plaintext that nobody was handed is wiped, accepted sockets read into linear memory, reasons and
  * heads of peers are checked to the last byte, names are used as soon as they are found, large lent memory is given
- * back, the answers of typed calls are read where they lie, connections whose turn
- * is over go on one after the other, and a side that gives a connection up lets its peer read why.
+ * back, the answers of typed calls are read where they lie, a side that gives a connection up lets its peer read why, and
+ * all connections share a turn between two polls of the event loop, after which their reads and handshakes wait (0.8 kB).
  */
 const budgets: Record<string, { program: string; bytes: number }> = {
-  "everything of sealwire/node": { program: 'export * from "sealwire/node";', bytes: 263_500 },
-  "connect and listen": { program: 'export { connect, listen } from "sealwire/node";', bytes: 249_600 },
+  "everything of sealwire/node": { program: 'export * from "sealwire/node";', bytes: 264_500 },
+  "connect and listen": { program: 'export { connect, listen } from "sealwire/node";', bytes: 250_600 },
 };
 /**
  * What typed calls with both codecs add to it. Their own reader and writer of short JSON are 3.5 kB of it, what reads answers
