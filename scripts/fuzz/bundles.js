@@ -73,5 +73,5 @@ async function bundleLive(folder, edits) {
     inject: [coverage],
     plugins: [plugin],
   });
-  return { path: outfile, levels: ["live server", "typed calls"], blocks: counter.blocks };
+  return { path: outfile, levels: ["live server", "typed calls", "typed answers"], blocks: counter.blocks };
 }

@@ -2,6 +2,7 @@
 
 import { liveLevel } from "./liveLevel.ts";
 import { fuzz, givenOptions } from "./main.ts";
+import { typedAnswersLevel } from "./typedAnswersLevel.ts";
 import { typedLevel } from "./typedLevel.ts";
 
-await fuzz([liveLevel, typedLevel], givenOptions());
+await fuzz([liveLevel, typedLevel, typedAnswersLevel], givenOptions());
