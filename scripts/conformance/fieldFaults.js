@@ -388,6 +388,13 @@ export const fieldFaults = {
       "notBegun: body[0] === Origin.notBegun || body[0]! > 2,",
     ],
     [
+      "So does a 1 of a request of which a chunk has arrived",
+      "the peer's word counts",
+      "/src/rpc/call.ts",
+      "told.notBegun && this.#streams?.incoming.hasBegun ?",
+      "told.notBegun && this.timeoutMs < 0 ?",
+    ],
+    [
       "A sender shortens an error that would not fit",
       "an error is sent at any length",
       "/src/protocol/controls.ts",

@@ -277,6 +277,20 @@ export const streamFaults = {
       '    if (this.#parts.lifecycle.state !== "draining") throw new SealwireError("ERR_PROTOCOL", "no drain before");\n    this.#parts.lifecycle.peerSaidClose();\n',
     ],
     [
+      "It ends its TCP stream behind it, and reads on",
+      "the socket is closed at once",
+      "/src/rpc/link.ts",
+      "!isTold || drainTimeoutMs === 0",
+      "!isTold || drainTimeoutMs >= 0",
+    ],
+    [
+      "It ends its TCP stream behind it, and reads on",
+      "the time is without a limit",
+      "/src/rpc/lingeringClose.ts",
+      "Math.min(LONGEST_MS, drainTimeoutMs)",
+      "3_600_000",
+    ],
+    [
       "Requests of the receiver that have no end when the close arrives",
       "they wait on",
       "/src/rpc/ending.ts",
