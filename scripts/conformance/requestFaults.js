@@ -433,6 +433,9 @@ export const requestFaults = {
       "/src/rpc/messageCredit.ts",
       "      this.#outbox.sender.wantsRelief = true;\n",
       "",
+      "/src/rpc/readGate.ts",
+      "if (reader.outputBlocked) reader.wantRelief();",
+      "",
     ],
     [
       "It never stops reading.",

@@ -93,10 +93,10 @@ export const wireFaults = {
     ],
     [
       "Nothing on the wire announces the change",
-      "a key serves one frame less than it should where frames are sealed in batches",
+      "a key serves one frame more where frames are sealed in batches",
       "/src/protocol/session.ts",
-      "    while (count > available) {\n      const boundary = skipFrames(start, available);\n      this.#send",
-      "    while (count >= available) {\n      const boundary = skipFrames(start, available);\n      this.#send",
+      "      this.#send.used(available);\n",
+      "      this.#send.used(available - 1);\n",
     ],
     [
       "Nothing on the wire announces the change",
