@@ -216,7 +216,7 @@ export const wireFaults = {
       "They cost no credit, and a receiver handles them at once",
       "a receiver whose handlers are busy handles nothing",
       "/src/rpc/inbox.ts",
-      "return this.#speaksV2 || this.#arrivals.ready;",
+      "return this.#speaksV2 ? !this.#arrivals.clock.isOver : this.#arrivals.ready;",
       "return this.#arrivals.ready;",
     ],
     [
