@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
+import { faults } from "../scripts/conformance/faults.js";
+import { editFaults } from "../scripts/conformance/run.js";
 import { runtimes } from "../scripts/runtimes.js";
 import { conformanceFaults, protocolSentences, readClaims } from "./support/conformance.ts";
 import { fileWith, missingFiles, readTree, unclearNames } from "./support/sourceTree.ts";
@@ -167,10 +169,16 @@ describe("test/CONFORMANCE.md", () => {
     ]);
   });
 
-  test("names a test, or the reason why there is none, for every sentence of PROTOCOL.md about v2", () => {
+  test("names a test, or the reason why there is none, for every sentence of PROTOCOL.md", () => {
     expect([...sentences.values()].flat().length).toBeGreaterThan(400);
     expect(claims.filter(({ tests }) => tests.length > 0).length).toBeGreaterThan(300);
     expect(conformanceFaults(sentences, claims, sourceOf)).toEqual([]);
+  });
+
+  test("its planted faults (scripts/conformance) can be made: what they replace stands in its file once", () => {
+    expect(faults.flatMap(editFaults)).toEqual([]);
+    const edits = [{ file: "/src/protocol/wire.ts", find: "no such text", replace: "" }];
+    expect(editFaults({ section: "", rule: "", text: "", edits })).toHaveLength(1);
   });
 });
 
