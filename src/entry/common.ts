@@ -4,14 +4,13 @@ export { type ErrorCode, SealwireError } from "../base/errors.ts";
 export type { ConnectionLimits, PeerIdentity } from "../base/options.ts";
 export type { Engine } from "../core/engine.ts";
 export type { NonceLayout } from "../core/nonceCounter.ts";
-export {
-  type FirstUse,
-  type KnownPeer,
-  type KnownPeerMarker,
-  type KnownPeers,
-  type KnownPeersOptions,
-  knownPeers,
-} from "../peers/knownPeers.ts";
+export { type KnownPeers, knownPeers } from "../peers/knownPeers.ts";
+export type {
+  FirstUse,
+  KnownPeer,
+  KnownPeerMarker,
+  KnownPeersOptions,
+} from "../peers/knownPeersOptions.ts";
 export type {
   CipherName,
   Handshake,

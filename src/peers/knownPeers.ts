@@ -8,58 +8,20 @@
 // a server that was dialled may not call in for it. All three runtimes have node:fs (Deno asks for read and write
 // permission).
 
+import { resolve } from "node:path";
 import { invalidArgument } from "../base/errors.ts";
-import { checkOptionNames } from "../base/options.ts";
+import { loadPart } from "../base/loadPart.ts";
 import { decodeKey, encodeKey, type KeyInput } from "../protocol/noise/keys.ts";
-import type { Authorize, AuthorizeInfo } from "../protocol/noise/noiseOptions.ts";
-import { type Edit, KnownPeersFile } from "./knownPeersFile.ts";
-import { formatPeerLine, isName, nameOfAddress, type PeerLine, type PeerLines } from "./knownPeersLines.ts";
+import type { Authorize } from "../protocol/noise/noiseOptions.ts";
+import { requireName } from "./knownPeersName.ts";
 import {
-  acceptsClient,
-  acceptsServer,
-  toComment,
-  trustServer,
-  unauthorized,
-  whyUnknown,
-} from "./knownPeersTrust.ts";
-
-/** The treatment of a peer that the file does not contain. */
-export type FirstUse = "trust" | "refuse" | ((key: string, name: string) => boolean | Promise<boolean>);
-
-/** The kind of a marked line; a line without a marker is about a server that this side dials. */
-export type KnownPeerMarker = "client" | "revoked";
-
-/** Options of `knownPeers`. */
-export interface KnownPeersOptions {
-  /**
-   * "trust" writes the key down and accepts it, "refuse" refuses it, and a function decides (`key` is base64url text),
-   * for example by asking a person. Default: "trust" on a client, "refuse" on a server. Changed and revoked keys are
-   * refused in any case.
-   */
-  firstUse?: FirstUse;
-  /**
-   * The peer's name in the file, or a function that returns it for the dialled address (on a server: the peer's
-   * address). For servers behind a balancer, which share an address or have many. Default: the address, with a host in
-   * lower case, and percent-encoded where a name can't contain a character.
-   */
-  name?: string | ((address: string) => string);
-  /**
-   * Whether to refuse a file that other users can change or replace, as sshd's StrictModes does: the file and all
-   * folders above it must belong to this user or root, and group and others must not be able to write them. Default:
-   * true. No effect on Windows.
-   */
-  strictModes?: boolean;
-}
-
-/** A line of the file. */
-export interface KnownPeer {
-  /** host:port of a server, or the name of a client. */
-  readonly name: string;
-  /** 32 bytes. */
-  readonly key: Uint8Array;
-  /** "client": may call in; "revoked": refused everywhere. Absent: a server that this side dials. */
-  readonly marker?: KnownPeerMarker;
-}
+  checkOptions,
+  type KnownPeer,
+  type KnownPeerMarker,
+  type KnownPeersOptions,
+  markerOf,
+} from "./knownPeersOptions.ts";
+import type { KnownPeersRecords } from "./knownPeersRecords.ts";
 
 /** A file of known peers. */
 export interface KnownPeers {
@@ -95,138 +57,38 @@ export function knownPeers(path: string, options: KnownPeersOptions = {}): Known
     throw invalidArgument("path", "the path of a file");
   }
   const settings = checkOptions(options);
-  const file = new KnownPeersFile(path, settings.strictModes ?? true);
+  // Resolved now, because a program that changes its working directory must not come to trust another file.
+  const absolutePath = resolve(path);
+  let loading: Promise<KnownPeersRecords> | undefined;
+  // Programs without known peers, and those before they ask, are spared what reads and writes the file.
+  const records = (): Promise<KnownPeersRecords> => {
+    loading ??= loadPart("known peers", () => import("./knownPeersRecords.ts")).then(
+      ({ KnownPeersRecords }) => new KnownPeersRecords(path, absolutePath, settings),
+      (error) => {
+        loading = undefined;
+        throw error;
+      },
+    );
+    return loading;
+  };
   return {
     path,
-    authorize: (key, info) => authorize(file, settings, key, info),
-    list: async () => ((await file.read())?.peers.lines ?? []).flatMap(toKnownPeer),
+    authorize: async (remoteStaticKey, info) => {
+      const key = encodeKey(remoteStaticKey);
+      return (await records()).authorize(key, info);
+    },
+    list: async () => (await records()).list(),
     add: (name, key, options) => {
       requireName(name);
       const kind = markerOf(options) ?? "server";
       const text = encodeKey(decodeKey("key", key));
-      return file.change((snapshot) => add(path, snapshot?.peers, kind, name, text));
+      return records().then((loaded) => loaded.add(kind, name, text));
     },
     remove: (name, key, options) => {
       requireName(name);
       const marker = markerOf(options);
       const text = key === undefined ? undefined : encodeKey(decodeKey("key", key));
-      return remove(
-        file,
-        (line) =>
-          line.name === name &&
-          (text === undefined || line.key === text) &&
-          (marker === undefined ? line.kind !== "revoked" : line.kind === marker),
-      );
+      return records().then((loaded) => loaded.remove(name, text, marker));
     },
   };
-}
-
-/** The options, checked and copied, so that no code changes them later. */
-function checkOptions(options: KnownPeersOptions): KnownPeersOptions {
-  checkOptionNames(options, ["firstUse", "name", "strictModes"]);
-  const { firstUse, name, strictModes } = options;
-  if (
-    firstUse !== undefined &&
-    firstUse !== "trust" &&
-    firstUse !== "refuse" &&
-    typeof firstUse !== "function"
-  ) {
-    throw invalidArgument("firstUse", `"trust", "refuse" or a function`);
-  }
-  if (name !== undefined && typeof name !== "function") requireName(name);
-  if (strictModes !== undefined && typeof strictModes !== "boolean") {
-    throw invalidArgument("strictModes", "true or false");
-  }
-  return { firstUse, name, strictModes };
-}
-
-function markerOf(options: { marker?: KnownPeerMarker } = {}): KnownPeerMarker | undefined {
-  checkOptionNames(options, ["marker"]);
-  const { marker } = options;
-  if (marker !== undefined && marker !== "client" && marker !== "revoked") {
-    throw invalidArgument("marker", `"client" or "revoked"`);
-  }
-  return marker;
-}
-
-function requireName(name: unknown): void {
-  if (!isName(name)) {
-    throw invalidArgument(
-      "name",
-      "text of at most 512 bytes without spaces or invisible characters that does not begin with # or @",
-    );
-  }
-}
-
-function toKnownPeer({ kind, name, key }: PeerLine): KnownPeer[] {
-  if (kind === "claim") return [];
-  const peer = { name, key: decodeKey("key", key) };
-  return [kind === "server" ? peer : { ...peer, marker: kind }];
-}
-
-function add(
-  path: string,
-  peers: PeerLines | undefined,
-  kind: "server" | KnownPeerMarker,
-  name: string,
-  key: string,
-): Edit | undefined {
-  if (peers?.lines.some((line) => line.kind === kind && line.name === name && line.key === key)) {
-    return undefined;
-  }
-  if (kind !== "revoked" && peers?.revokedKeys.has(key)) {
-    throw invalidArgument("key", `one that ${path} does not revoke`);
-  }
-  return { append: formatPeerLine(kind, name, key) };
-}
-
-async function remove(file: KnownPeersFile, isMeant: (line: PeerLine) => boolean): Promise<number> {
-  const removed = new Set<number>();
-  await file.change((snapshot) => {
-    const lines = (snapshot?.peers.lines ?? []).filter(isMeant);
-    for (const line of lines) removed.add(line.start);
-    return lines.length === 0 ? undefined : { replace: lines.map(toComment) };
-  });
-  return removed.size;
-}
-
-async function authorize(
-  file: KnownPeersFile,
-  options: KnownPeersOptions,
-  remoteStaticKey: Uint8Array,
-  info: AuthorizeInfo,
-): Promise<boolean> {
-  const name = nameFor(options, info);
-  const key = encodeKey(remoteStaticKey);
-  const accepts = info.role === "client" ? acceptsServer : acceptsClient;
-  const peers = (await file.read())?.peers;
-  if (accepts(file.path, peers, name, key)) return true;
-  const firstUse = options.firstUse ?? (info.role === "client" ? "trust" : "refuse");
-  const trusted = typeof firstUse === "function" ? await firstUse(key, name) : firstUse === "trust";
-  if (trusted !== true) throw unauthorized(whyUnknown(file.path, peers, info, name, key));
-  // The file is checked again within the change, because another process may have been first, with another key.
-  await file.change((snapshot) =>
-    info.role === "client"
-      ? trustServer(file.path, snapshot, name, key)
-      : acceptsClient(file.path, snapshot?.peers, name, key)
-        ? undefined
-        : { append: formatPeerLine("client", name, key) },
-  );
-  return true;
-}
-
-function nameFor({ name }: KnownPeersOptions, info: AuthorizeInfo): string {
-  if (typeof name === "function") {
-    const given: unknown = name(info.remoteAddress);
-    requireName(given);
-    return given as string;
-  }
-  if (name !== undefined) return name;
-  const ofAddress = nameOfAddress(info.remoteAddress);
-  if (ofAddress !== "") {
-    requireName(ofAddress);
-    return ofAddress;
-  }
-  if (info.role === "server") return "-";
-  throw unauthorized("the runtime tells no address of the peer: give knownPeers the option name");
 }

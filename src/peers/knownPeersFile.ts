@@ -54,10 +54,10 @@ export class KnownPeersFile {
   /** The last result, so that an unchanged file is not parsed again. */
   #last: Pick<PeerSnapshot, "bytes" | "peers"> | undefined;
 
-  constructor(path: string, strictModes: boolean) {
+  /** @param path as the application gave it, for the messages */
+  constructor(path: string, strictModes: boolean, absolutePath: string = resolve(path)) {
     this.path = path;
-    // Resolved now, because a program that changes its working directory must not come to trust another file.
-    this.#absolutePath = resolve(path);
+    this.#absolutePath = absolutePath;
     this.#strictModes = strictModes;
   }
 

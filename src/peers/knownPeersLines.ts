@@ -8,9 +8,10 @@
 // Two more forms are left by writers. `NAME~KEY` is a claim: a first use that is not decided yet (see
 // knownPeersTrust.ts). Text that ends with `#torn` is a line whose writing was cut short.
 
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import { invalidArgument } from "../base/errors.ts";
 import { decodeKey, encodeKey } from "../protocol/noise/keys.ts";
+import { isName } from "./knownPeersName.ts";
 
 /** The kind of a line. */
 export type LineKind = "server" | "client" | "revoked" | "claim";
@@ -39,10 +40,6 @@ export interface PeerLines {
   readonly tail: FileTail;
 }
 
-/** A name is stored as UTF-8 of at most this many bytes: a DNS name or an encoded path of a socket fits. */
-const MAX_NAME_BYTES = 512;
-/** No space, no invisible character, and no character at the beginning that the format uses. */
-const NAME = /^[^\s\p{Cc}\p{Cf}\p{Cs}#@][^\s\p{Cc}\p{Cf}\p{Cs}]*$/u;
 const CLAIM = /^(\S+)~([A-Za-z0-9_-]{43})$/;
 const MARKERS: Record<string, LineKind> = { "@client": "client", "@revoked": "revoked" };
 
@@ -135,16 +132,6 @@ export function claimMarkAt(claim: PeerLine, bytes: Buffer): number {
 /** The text that must separate the end of the file from a new line. */
 export function separatorAfter(tail: FileTail): string {
   return tail === "whole" ? "" : tail === "torn" ? `${TORN_END}\n` : "\n";
-}
-
-/** Whether the file can hold this name. U+FFFD stands for bytes that were no UTF-8. */
-export function isName(name: unknown): name is string {
-  return (
-    typeof name === "string" &&
-    NAME.test(name) &&
-    !name.includes("\ufffd") &&
-    Buffer.byteLength(name) <= MAX_NAME_BYTES
-  );
 }
 
 /**

@@ -27,8 +27,9 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { whyUnsafe } from "../../../src/peers/fileModes.ts";
-import { type KnownPeersOptions, knownPeers } from "../../../src/peers/knownPeers.ts";
+import { knownPeers } from "../../../src/peers/knownPeers.ts";
 import { type Edit, KnownPeersFile, MAX_FILE_BYTES } from "../../../src/peers/knownPeersFile.ts";
+import type { KnownPeersOptions } from "../../../src/peers/knownPeersOptions.ts";
 import { encodeKey, generateKeyPair } from "../../../src/protocol/noise/keys.ts";
 import type { AuthorizeInfo } from "../../../src/protocol/noise/noiseOptions.ts";
 import { runsEvery } from "../../support/every.ts";
@@ -407,9 +408,11 @@ test("a working directory that changes does not change the file", () =>
     try {
       process.chdir(join(folder, "a"));
       const peers = knownPeers("known_peers");
+      const unused = knownPeers("known_peers");
       await peers.authorize(key, asClient);
       process.chdir(join(folder, "b"));
-      await assert.rejects(Promise.resolve(peers.authorize(otherKey, asClient)), unauthorized);
+      for (const each of [peers, unused])
+        await assert.rejects(Promise.resolve(each.authorize(otherKey, asClient)), unauthorized);
       assert.deepEqual(await readdir(join(folder, "b")), []);
     } finally {
       process.chdir(before);
