@@ -1,5 +1,6 @@
 // The adapter for Deno.listen and Deno.connect: one reading loop per connection, and one write in flight.
 
+import { loadPart } from "../base/loadPart.ts";
 import { outOfContext, runAtEndOfTurn, runSoon, startTimer, yieldToEventLoop } from "../core/eventLoop.ts";
 import { CallbackDeadline, timers } from "../rpc/timers.ts";
 import type {
@@ -272,7 +273,8 @@ async function listen(
 ): Promise<Listener> {
   // Deno.listen takes no inherited sockets, and shares ports only with an unstable flag.
   if (address.fd !== undefined || address.reusePort) {
-    return (await import("./nodeListener.ts")).listenByNode(address, accept);
+    const { listenByNode } = await loadPart("listening", () => import("./nodeListener.ts"));
+    return listenByNode(address, accept);
   }
   try {
     return new DenoListener(Deno.listen(where(address)), accept);

@@ -1,6 +1,7 @@
 // The adapter for node:net. It also works on the emulations of Bun and Deno, because a bundler may have chosen it.
 
 import { connect as netConnect, type Socket } from "node:net";
+import { loadPart } from "../base/loadPart.ts";
 import { outOfContext, runAtEndOfTurn, runSoon, yieldToEventLoop } from "../core/eventLoop.ts";
 import { timers } from "../rpc/timers.ts";
 import type {
@@ -13,7 +14,6 @@ import type {
   TransportEvents,
 } from "../rpc/transport.ts";
 import { checkPath, dialFailed } from "./failures.ts";
-import { listenByNode } from "./nodeListener.ts";
 import { intoReceiveBuffer } from "./nodeReceiveBuffer.ts";
 import { attach, isNode, NodeTransport } from "./nodeTransport.ts";
 import { names } from "./resolveName.ts";
@@ -82,9 +82,10 @@ async function listen(
   // that.
   if (process.versions.deno !== undefined) {
     // Loaded only when needed, so that other programs do not carry it.
-    const { denoAdapter } = await import("./denoSockets.ts");
+    const { denoAdapter } = await loadPart("Deno", () => import("./denoSockets.ts"));
     return denoAdapter.listen(address, accept);
   }
+  const { listenByNode } = await loadPart("listening", () => import("./nodeListener.ts"));
   return listenByNode(address, accept);
 }
 

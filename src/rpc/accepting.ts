@@ -1,6 +1,7 @@
 // Keeps a server's accepted sockets until they get a connection. Trusted proxies send a header before their clients'
 // bytes; bad headers are counted here, and so are sockets that end without a word.
 
+import { loadPart } from "../base/loadPart.ts";
 import type { HandshakeFactory } from "../protocol/handshake.ts";
 import { AcceptedSocket, type SocketOwner } from "./acceptedSocket.ts";
 import { addressGroup } from "./addressGroup.ts";
@@ -42,7 +43,8 @@ export class Accepting implements SocketOwner {
 
   /** Loads the reader of PROXY headers, if proxies are trusted. Call it before the first `accept`. */
   async loadProxyReader(): Promise<void> {
-    ({ proxyReader: this.#proxyReader } = await import("./proxyReader.ts"));
+    const { proxyReader } = await loadPart("headers of proxies", () => import("./proxyReader.ts"));
+    this.#proxyReader = proxyReader;
   }
 
   get count(): number {

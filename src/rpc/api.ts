@@ -1,6 +1,7 @@
 // connect and listen: checks options once, then makes a client or a server on the runtime's adapter.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
+import { loadPart } from "../base/loadPart.ts";
 import {
   type ConnectionLimits,
   checkOptionNames,
@@ -32,7 +33,7 @@ import { ConsoleReport } from "./listeners.ts";
 import type { ConnectionStateListener, Message, MessageHandler } from "./peer.ts";
 import { fixedOptions, resolveHandshake } from "./peerKeys.ts";
 import { RoundRobin } from "./roundRobin.ts";
-import { RpcServer } from "./server.ts";
+import type { ServerContext } from "./server.ts";
 import type { ReloadedKeys, Server } from "./serverInterface.ts";
 import {
   resolveAddress,
@@ -41,7 +42,6 @@ import {
   type ServingOptions,
   servingOptionNames,
 } from "./servingOptions.ts";
-import { withStat } from "./statMethod.ts";
 import type { StickyClient } from "./stickyClient.ts";
 import type { Adapter } from "./transport.ts";
 import { TurnQueue } from "./turnQueue.ts";
@@ -279,7 +279,7 @@ export function createApi(adapter: Adapter): Api {
       checkOptionNames(options, serverNames);
       const serving = resolveServing(options, options.handshake?.format?.header !== "sequence");
       const perAddress = options.path === undefined || serving.proxies?.includesUnix === true;
-      const context = {
+      const context: ServerContext = {
         adapter,
         address: resolveListenAddress(options),
         admission: resolveAdmission(options, perAddress),
@@ -288,8 +288,11 @@ export function createApi(adapter: Adapter): Api {
         onConnectionState: functionOption("onConnectionState", options.onConnectionState),
         ...resolveContext("server", options, queues),
       };
-      const server: RpcServer = new RpcServer(withStat(context, () => server.statAnswer));
-      return server.start();
+      const { startServer } = await loadPart("servers", () => import("./serverStart.ts")).catch((error) => {
+        context.wipeKeys();
+        throw error;
+      });
+      return startServer(context);
     },
   };
   return api as Api; // the overloads only give `anonymous` its type

@@ -3,6 +3,7 @@
 import { type ErrorCode, isSealwireError, SealwireError } from "../base/errors.ts";
 import { copyOf } from "../core/bytes.ts";
 import type { PendingCall } from "./call.ts";
+import { closedError } from "./clientErrors.ts";
 import { type ConnectedOptions, connectedWithin } from "./connectedWithin.ts";
 import type { RpcConnection } from "./connection.ts";
 import { type CallKind, type ClientContext, ConnectionPool } from "./connectionPool.ts";
@@ -247,7 +248,3 @@ function mayGoAgain(error: unknown): boolean {
 
 const { call, send } = RpcClient.prototype;
 const ownFunctions: CopyingFunctions = { call, send };
-
-function closedError(): SealwireError {
-  return new SealwireError("ERR_CLOSED", "the client is closed", { notBegun: true });
-}

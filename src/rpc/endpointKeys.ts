@@ -5,8 +5,8 @@ import { decodeKey, keyPairOf } from "../protocol/noise/keys.ts";
 import type { Client } from "./client.ts";
 import type { ClientContext } from "./connectionPool.ts";
 import type { ConnectionContext } from "./context.ts";
+import { DeferredClient } from "./deferredClient.ts";
 import type { CheckedEndpoint, EndpointSource } from "./endpointOptions.ts";
-import { EndpointsClient } from "./endpointsClient.ts";
 import { type KeyOptions, resolveHandshake } from "./peerKeys.ts";
 
 /**
@@ -46,7 +46,7 @@ export function createEndpointsClient(
   try {
     // Keys in a list are checked at once, so that a mistake in them throws here.
     for (const endpoint of source.listed) contextOf(endpoint).wipeKeys();
-    return new EndpointsClient({ ...context, ...source, contextOf, wipeKeys });
+    return new DeferredClient({ ...context, ...source, contextOf, wipeKeys });
   } catch (error) {
     wipeKeys();
     throw error;

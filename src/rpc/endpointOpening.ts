@@ -2,6 +2,7 @@
 // addresses, then over those that a new lookup finds, until one of them opens or none is left to try.
 
 import { isSealwireError, SealwireError } from "../base/errors.ts";
+import { closedError } from "./clientErrors.ts";
 import type { EndpointMember } from "./endpointMember.ts";
 import type { EndpointRace } from "./endpointRace.ts";
 import type { EndpointSet, EndpointsContext } from "./endpointSet.ts";
@@ -120,7 +121,7 @@ export class EndpointOpening {
       while (order.length === 0 && (await resolver.foundMore())) order = this.#untried();
       if (order.length === 0 || this.#closed) break;
       this.#race = this.#endpoints.race(order);
-      error = await this.#race?.outcome;
+      error = await this.#race.outcome;
       if (error === undefined) return undefined;
       // Endpoints that the running lookup finds join the same race.
       if (resolver.underWay === undefined) races++;
@@ -128,11 +129,6 @@ export class EndpointOpening {
     if (this.#closed) return closedError();
     return error ?? notFound(resolver.error);
   }
-}
-
-/** The error of a closed client's calls. */
-export function closedError(): SealwireError {
-  return new SealwireError("ERR_CLOSED", "the client is closed", { notBegun: true });
 }
 
 /** The error if nothing was found. The application's function may have thrown any value. */

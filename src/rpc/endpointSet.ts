@@ -1,18 +1,19 @@
 // The addresses that a client with several endpoints knows now, and which of them takes a call.
 
+import { attemptOrder } from "./attemptOrder.ts";
 import type { RpcClient } from "./client.ts";
 import type { ClientContext } from "./connectionPool.ts";
 import { type ConnectionTotals, sumTotals } from "./connectionStats.ts";
 import { Choice, firstPriority, lessLoaded } from "./endpointChoice.ts";
-import type { Found, TargetFinder } from "./endpointLookup.ts";
+import { type Found, TargetFinder } from "./endpointLookup.ts";
 import { EndpointMember, type MemberEvents } from "./endpointMember.ts";
 import { EndpointNews, type LeavingReason } from "./endpointNews.ts";
 import { type CheckedEndpoint, type EndpointSource, MOST_ENDPOINTS } from "./endpointOptions.ts";
-import type { EndpointRace } from "./endpointRace.ts";
+import { EndpointRace } from "./endpointRace.ts";
 import { EndpointResolver, type FindTargets, type ResolverEvents } from "./endpointResolver.ts";
 import type { Target } from "./endpointTargets.ts";
-import type { KeyOwners } from "./rendezvous.ts";
-import type { StandingLookups } from "./standingLookups.ts";
+import { type KeyOwners, keyOwners } from "./rendezvous.ts";
+import { StandingLookups } from "./standingLookups.ts";
 
 export interface EndpointsContext extends Omit<ClientContext, "address">, EndpointSource {
   /** The context of one endpoint: its keys, and the function that wipes them. */
@@ -36,8 +37,7 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
   readonly #events: SetEvents;
   readonly #news: EndpointNews;
   readonly resolver: EndpointResolver;
-  /** Loaded at the first lookup. */
-  #parts: typeof import("./endpointParts.ts") | undefined;
+  /** Set at the first lookup. */
   #finder: TargetFinder | undefined;
   /** With `keepConnected`: set at the first lookup. */
   #standing: StandingLookups | undefined;
@@ -166,22 +166,17 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
     this.#well = well.length;
     this.#probeNotBefore = Number.NEGATIVE_INFINITY;
     this.#choice = new Choice(firstPriority(well));
-    this.#owners = this.#parts?.keyOwners(this.#choice.members);
+    this.#owners = keyOwners(this.#choice.members);
     this.#open = new Choice(firstPriority(well.filter((member) => member.state === "open")));
   }
 
   // ---- What is found, and what members tell ---------------------------------------------------------------
 
-  /** Loaded when needed, so that clients of one server never load it. */
-  readonly #find: FindTargets = async (signal, tell): Promise<Found> => {
+  readonly #find: FindTargets = (signal, tell): Promise<Found> => {
     if (this.#finder === undefined) {
-      const parts = await import("./endpointParts.ts");
-      // The client was closed meanwhile, so the application's function is not called any more.
-      signal.throwIfAborted();
-      this.#parts = parts;
-      this.#finder = new parts.TargetFinder(this.#context);
+      this.#finder = new TargetFinder(this.#context);
       if (this.#context.keepConnected) {
-        this.#standing = new parts.StandingLookups(() => this.#lookUpAgain());
+        this.#standing = new StandingLookups(() => this.#lookUpAgain());
         this.#standing.keepAlive(this.#keepsAlive);
       }
     }
@@ -257,14 +252,14 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
   order(tried: ReadonlySet<EndpointMember>): EndpointMember[] {
     const untried = [...this.#members.values()].filter((member) => !tried.has(member));
     const [well, failing] = [untried.filter((m) => m.isInChoice), untried.filter((m) => !m.isInChoice)];
-    const targets = this.#parts?.attemptOrder(well.map(({ target }) => target)) ?? [];
+    const targets = attemptOrder(well.map(({ target }) => target));
     const ordered = targets.map(({ key }) => this.#members.get(key)!);
     return [...ordered, ...failing.sort((a, b) => a.notBefore - b.notBefore)];
   }
 
-  /** Dials the members in turn. Undefined only before the first lookup, when there are none. */
-  race(order: readonly EndpointMember[]): EndpointRace | undefined {
-    return this.#parts && new this.#parts.EndpointRace(order);
+  /** Dials the members in turn. */
+  race(order: readonly EndpointMember[]): EndpointRace {
+    return new EndpointRace(order);
   }
 
   onOpen(): void {

@@ -1,27 +1,25 @@
 // A client of several equivalent servers. Each address has its own pool of connections (endpointMember.ts). This file
-// decides which address takes a call, and lets calls wait while none can.
+// decides which address takes a call, and lets calls wait while none can. It is loaded, with all that it needs, by the
+// first call of such a client (loadedClient.ts).
 
-import { invalidArgument, SealwireError } from "../base/errors.ts";
-import { copyOf, requireBytes } from "../core/bytes.ts";
-import { KIND_HEADER_BYTES, TAG_BYTES } from "../protocol/wire.ts";
+import { copyOf } from "../core/bytes.ts";
 import type { PendingCall } from "./call.ts";
 import { CallRoute, type RouteOwner } from "./callRoute.ts";
 import type { ClientStats, RpcClient } from "./client.ts";
-import { type ConnectedOptions, connectedWithin } from "./connectedWithin.ts";
+import { abortedError, checkBody, closedError } from "./clientErrors.ts";
 import { checkCallOptions, checkRequestOptions, checkSendOptions } from "./connection.ts";
-import { type CopyingFunctions, copyingFunctions } from "./copyingCaller.ts";
-import { closedError, EndpointOpening } from "./endpointOpening.ts";
+import { EndpointOpening } from "./endpointOpening.ts";
 import { EndpointSet, type EndpointsContext } from "./endpointSet.ts";
 import { KeptBodies } from "./keptBodies.ts";
 import { LaterCall } from "./laterCall.ts";
 import { MovableCall } from "./movableCall.ts";
 import type { Call, CallOptions, Connection, RequestOptions, SendOptions } from "./peer.ts";
-import type { Caller, StickyClient } from "./stickyClient.ts";
 
 /** Makes a call at the client of one endpoint; the body is copied before it returns. */
 type Again<T> = (client: RpcClient, body: Uint8Array) => T;
 
-export class EndpointsClient implements StickyClient {
+/** With each call goes the key that it sticks to, or none. */
+export class EndpointsClient {
   readonly #context: EndpointsContext;
   readonly #endpoints: EndpointSet;
   readonly #opening: EndpointOpening;
@@ -29,10 +27,11 @@ export class EndpointsClient implements StickyClient {
   readonly #owner: RouteOwner;
   #closed: Promise<void> | undefined;
 
-  constructor(context: EndpointsContext) {
+  /** @param told the client that the subscribers of channels are told */
+  constructor(context: EndpointsContext, told: object) {
     const { limits } = context;
     this.#context = context;
-    this.#endpoints = new EndpointSet(context, this, {
+    this.#endpoints = new EndpointSet(context, told, {
       onOpen: () => this.#opening.opened(),
       onJoined: () => this.#opening.joined(),
     });
@@ -46,10 +45,6 @@ export class EndpointsClient implements StickyClient {
       elsewhere: (key, tried) => this.#endpoints.elsewhere(key, tried),
       opened: (key, bytes, timeoutMs, signal) => this.#opening.wait(key, bytes, timeoutMs, signal),
     };
-  }
-
-  get anonymous(): boolean {
-    return this.#context.handshake.anonymous;
   }
 
   get connections(): readonly Connection[] {
@@ -68,54 +63,18 @@ export class EndpointsClient implements StickyClient {
     };
   }
 
-  send(body: Uint8Array, options?: SendOptions): Promise<void> {
-    return this.#send(undefined, body, options);
+  async connected(key: string | undefined): Promise<Connection> {
+    for (;;) {
+      const member = await this.#opening.wait(key, 0, 0, undefined);
+      const [connection] = member.client.connections;
+      // It may have been lost, or have left, since it opened.
+      if (connection !== undefined) return connection;
+    }
   }
 
-  sendNoWait(body: Uint8Array): boolean {
-    return this.#sendNoWait(undefined, body);
-  }
-
-  request(body: Uint8Array, options?: RequestOptions): Promise<Uint8Array> {
-    return this.#request(undefined, body, options);
-  }
-
-  call(body: Uint8Array, options?: CallOptions): Call {
-    return this.#call(undefined, body, options);
-  }
-
-  get [copyingFunctions](): CopyingFunctions {
-    return ownFunctions;
-  }
-
-  sticky(key: string): Caller {
-    if (typeof key !== "string") throw invalidArgument("key", "a string");
-    const functions: CopyingFunctions = {
-      send: (body, options) => this.#send(key, body, options),
-      call: (body, options) => this.#call(key, body, options),
-    };
-    const caller: Caller = {
-      ...functions,
-      sendNoWait: (body) => this.#sendNoWait(key, body),
-      request: (body, options) => this.#request(key, body, options),
-      connected: (options) => this.#connected(key, options),
-    };
-    return Object.defineProperty(caller, copyingFunctions, { value: functions });
-  }
-
-  connected(options?: ConnectedOptions): Promise<Connection> {
-    return this.#connected(undefined, options);
-  }
-
-  #connected(key: string | undefined, options: ConnectedOptions | undefined): Promise<Connection> {
-    return connectedWithin(async () => {
-      for (;;) {
-        const member = await this.#opening.wait(key, 0, 0, undefined);
-        const [connection] = member.client.connections;
-        // It may have been lost, or have left, since it opened.
-        if (connection !== undefined) return connection;
-      }
-    }, options);
+  /** Somebody calls: looks the endpoints up if that is due. */
+  lookUp(): void {
+    this.#endpoints.resolver.refreshIfStale();
   }
 
   ref(): void {
@@ -124,10 +83,6 @@ export class EndpointsClient implements StickyClient {
 
   unref(): void {
     this.#endpoints.keepAlive(false);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   close(): Promise<void> {
@@ -143,7 +98,7 @@ export class EndpointsClient implements StickyClient {
 
   // ---- Calls --------------------------------------------------------------------------------------------
 
-  #send(key: string | undefined, body: Uint8Array, options?: SendOptions): Promise<void> {
+  send(key: string | undefined, body: Uint8Array, options?: SendOptions): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     const member = this.#endpoints.choose(key);
     // With credit the message is being sent when this returns. Nobody knows then what became of it, so it never moves.
@@ -159,14 +114,14 @@ export class EndpointsClient implements StickyClient {
     return this.#follow(again(member.client, body), route, body, again);
   }
 
-  #sendNoWait(key: string | undefined, body: Uint8Array): boolean {
-    this.#checkBody(body);
+  sendNoWait(key: string | undefined, body: Uint8Array): boolean {
+    checkBody(body, this.#context.limits.maxFrameBytes);
     if (this.#closed !== undefined) return false;
     const member = this.#endpoints.choose(key) ?? this.#endpoints.any;
     return member?.client.sendNoWait(body) ?? false;
   }
 
-  #request(key: string | undefined, body: Uint8Array, options?: RequestOptions): Promise<Uint8Array> {
+  request(key: string | undefined, body: Uint8Array, options?: RequestOptions): Promise<Uint8Array> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     const member = this.#endpoints.choose(key);
     const answer = member?.client.request(body, options);
@@ -183,13 +138,10 @@ export class EndpointsClient implements StickyClient {
       return this.#later(route, body, (client, copy) =>
         this.#follow(again(client, copy), route, copy, again),
       );
-    const { reason: cause } = signal;
-    return Promise.reject(
-      new SealwireError("ERR_ABORTED", "the request was aborted", { cause, notBegun: true }),
-    );
+    return Promise.reject(abortedError(signal));
   }
 
-  #call(key: string | undefined, body: Uint8Array, options: CallOptions = {}): Call {
+  call(key: string | undefined, body: Uint8Array, options: CallOptions = {}): Call {
     if (this.#closed !== undefined) throw closedError();
     const member = this.#endpoints.choose(key);
     const call = member?.client.call(body, options);
@@ -219,7 +171,7 @@ export class EndpointsClient implements StickyClient {
 
   /** No endpoint is open: the call and its body wait. */
   #later<T>(route: CallRoute, body: Uint8Array, make: Again<T | Promise<T>>): Promise<T> {
-    this.#checkBody(body);
+    checkBody(body, this.#context.limits.maxFrameBytes);
     const first = route.first();
     const copy = copyOf(body);
     const wipe = (): void => void copy.fill(0);
@@ -241,19 +193,7 @@ export class EndpointsClient implements StickyClient {
     const next = (error: unknown) => route.next(error)?.then(({ client }) => again(client, copy));
     return new MovableCall(call, next, () => this.#kept.forget(copy));
   }
-
-  #checkBody(body: Uint8Array): void {
-    requireBytes("body", body);
-    const { maxFrameBytes } = this.#context.limits;
-    const frameBytes = body.length + KIND_HEADER_BYTES + TAG_BYTES;
-    if (frameBytes <= maxFrameBytes) return;
-    const text = `a body of ${body.length} bytes makes a frame of ${frameBytes} bytes, limit ${maxFrameBytes}`;
-    throw new SealwireError("ERR_MESSAGE_TOO_LARGE", text);
-  }
 }
-
-const { call, send } = EndpointsClient.prototype;
-const ownFunctions: CopyingFunctions = { call, send };
 
 async function followed<T>(
   first: Promise<T>,

@@ -3,6 +3,7 @@
 //
 //   ready ──close──▶ draining ──the last socket is gone──▶ stopped
 
+import { loadPart } from "../base/loadPart.ts";
 import type { HealthProbes } from "./healthProbes.ts";
 import { callListener } from "./listeners.ts";
 import type { Adapter, Address } from "./transport.ts";
@@ -31,9 +32,9 @@ export class HealthReport {
     return this.#probes?.port ?? 0;
   }
 
-  /** Rejects with ERR_LISTEN_FAILED. */
+  /** Rejects with ERR_LISTEN_FAILED, ERR_UNSUPPORTED. */
   async listen(adapter: Adapter, address: Address): Promise<void> {
-    const { HealthProbes } = await import("./healthProbes.ts");
+    const { HealthProbes } = await loadPart("health probes", () => import("./healthProbes.ts"));
     this.#probes = new HealthProbes(() => this.health);
     await this.#probes.listen(adapter, address);
   }

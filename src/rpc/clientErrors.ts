@@ -1,0 +1,24 @@
+// Errors of a call that are found before any connection has it.
+
+import { SealwireError } from "../base/errors.ts";
+import { requireBytes } from "../core/bytes.ts";
+import { KIND_HEADER_BYTES, TAG_BYTES } from "../protocol/wire.ts";
+
+/** What calls of a closed client reject with. */
+export function closedError(): SealwireError {
+  return new SealwireError("ERR_CLOSED", "the client is closed", { notBegun: true });
+}
+
+/** @throws SealwireError ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE */
+export function checkBody(body: Uint8Array, maxFrameBytes: number): void {
+  requireBytes("body", body);
+  const frameBytes = body.length + KIND_HEADER_BYTES + TAG_BYTES;
+  if (frameBytes <= maxFrameBytes) return;
+  const text = `a body of ${body.length} bytes makes a frame of ${frameBytes} bytes, limit ${maxFrameBytes}`;
+  throw new SealwireError("ERR_MESSAGE_TOO_LARGE", text);
+}
+
+/** Why a call was not made whose signal had aborted before. */
+export function abortedError({ reason: cause }: AbortSignal): SealwireError {
+  return new SealwireError("ERR_ABORTED", "the request was aborted", { cause, notBegun: true });
+}
