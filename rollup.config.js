@@ -39,18 +39,25 @@ function loadedBy(id, getModuleInfo, found = new Set()) {
  * makes a chunk per set of entry points that share a module: 27 files for sealwire/node, and a file costs an import
  * more than its contents. The layers keep from an entry point what it does not need: sealwire/otel and sealwire/wasm
  * never start the core, sealwire/crypto has neither Noise nor calls. What connect and listen do without (known peers,
- * v1) stays apart, because bundlers leave out whole files only.
+ * v1) stays apart as "extras", because bundlers leave out whole files only. What is imported late is in none of them.
  */
 let layers;
 function layerOf(id, { getModuleInfo }) {
   layers ??= Object.fromEntries(
-    ["otel", "rpc", "wasm", "crypto", "noise", "testing", "rpc/api", "adapters/nodeSockets"].map((name) => [
-      name,
-      loadedBy(sourceFile(name), getModuleInfo),
-    ]),
+    [
+      "otel",
+      "rpc",
+      "wasm",
+      "crypto",
+      "noise",
+      "testing",
+      "rpc/api",
+      "adapters/nodeSockets",
+      "entry/common",
+    ].map((name) => [name, loadedBy(sourceFile(name), getModuleInfo)]),
   );
   const { otel, rpc, wasm, crypto, noise, testing, "rpc/api": api, "adapters/nodeSockets": sockets } = layers;
-  if (!api.has(id) && !sockets.has(id)) return undefined;
+  if (!api.has(id) && !sockets.has(id)) return layers["entry/common"].has(id) ? "extras" : undefined;
   if (otel.has(id)) return crypto.has(id) ? "base" : "calls";
   if (wasm.has(id)) return "module";
   if (crypto.has(id)) return "crypto";

@@ -9,7 +9,7 @@ export type ErrorCode =
   | "ERR_ALREADY_ANSWERED" // a second reply() to one request
   | "ERR_ENCODE" // a codec can't carry the value unchanged, or it breaks a limit; `path` says where
   // The machine lacks something.
-  | "ERR_UNSUPPORTED" // the runtime lacks WebAssembly SIMD, random bytes, or the engine that was forced
+  | "ERR_UNSUPPORTED" // the runtime lacks WebAssembly SIMD, random bytes, or the engine that was forced; a part of the package is missing
   // Cryptography. A failed decryption is one code, whatever the cause.
   | "ERR_DECRYPT" // a frame or message did not authenticate
   | "ERR_WEAK_PUBLIC_KEY" // X25519 gave the all-zero shared secret (RFC 7748 section 6.1); an ML-KEM key failed the modulus check

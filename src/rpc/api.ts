@@ -230,7 +230,7 @@ export interface Api {
    * Starts a server and resolves when it listens.
    *
    * @throws SealwireError as rejections: ERR_INVALID_ARGUMENT naming the option, ERR_LISTEN_FAILED, ERR_UNSUPPORTED
-   * (the runtime or system lacks the feature).
+   * (the runtime or system lacks the feature, or the part of the package for servers is missing).
    */
   listen(options: Anonymous<ServerOptions>): Promise<AnonymousServer>;
   /** A server whose options may identify the clients. */
