@@ -337,6 +337,11 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
       });
       expect(JSON.parse(call("planet.find", "-d", '{"id":3}').stdout)).toEqual(JSON.parse(found.stdout));
       expect(call("add", "--args", "-d", "[2,3]").stdout).toBe("5\n");
+      writeFileSync(name("count.json"), "2\n");
+      expect(call("count", "-d", `@${name("count.json")}`).stdout).toBe('{"i":0}\n{"i":1}\n');
+      const line = ["call", `127.0.0.1:${port}`, "count", "--psk", psk, "-d", "-"];
+      expect(sealwire(line, { input: "1" }).stdout).toBe('{"i":0}\n');
+      expect(call("count", "-d", `@${name("no.json")}`)).toMatchObject({ code: 3, stdout: "" });
       expect(call("nothing")).toEqual({ code: 0, stdout: "", stderr: "" });
       expect(call("count", "-d", "3").stdout).toBe('{"i":0}\n{"i":1}\n{"i":2}\n');
       const failed = call("fail");
@@ -472,6 +477,7 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     [["ping"], /TARGET/],
     [["ping", "nowhere", "--anonymous"], /HOST:PORT/],
     [["ping", "a:1", "-c", "0", "--anonymous"], /1 to/],
+    [["ping", "a:1", "-i", "0.5", "--anonymous"], /milliseconds/],
     [["peers", "add", "one"], /PUBLIC-KEY/],
     [["serve", "--anonymous"], /--echo/],
   ]);

@@ -29,7 +29,7 @@ export const bench = buildCommand({
       ...peerFlags,
       seconds: {
         kind: "parsed",
-        parse: wholeNumber(1, 3_600),
+        parse: wholeNumber(1, 3_600, "seconds"),
         brief: "How long",
         default: "5",
         placeholder: "S",

@@ -44,7 +44,7 @@ export const ping = buildCommand({
       },
       interval: {
         kind: "parsed",
-        parse: wholeNumber(0, 3.6e6),
+        parse: wholeNumber(0, 3.6e6, "milliseconds"),
         brief: "Milliseconds between them",
         default: "1000",
         placeholder: "MS",

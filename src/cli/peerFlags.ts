@@ -25,12 +25,12 @@ export interface PeerFlags extends OutputFlags {
   readonly timeout: number;
 }
 
-/** A whole number of at least `least`. */
-export function wholeNumber(least: number, most: number): (text: string) => number {
+/** A whole number of at least `least`; `unit` is what it counts, where that is easily mistaken. */
+export function wholeNumber(least: number, most: number, unit?: string): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (!/^\d+$/.test(text) || value < least || value > most)
-      throw new Error(`a whole number from ${least} to ${most}`);
+      throw new Error(`a whole number${unit === undefined ? "" : ` of ${unit}`} from ${least} to ${most}`);
     return value;
   };
 }
@@ -69,7 +69,7 @@ export const peerFlags = {
   anonymous: { kind: "boolean", brief: "Accept a peer that could be anyone", default: false },
   timeout: {
     kind: "parsed",
-    parse: wholeNumber(1, 0x7fffffff),
+    parse: wholeNumber(1, 0x7fffffff, "milliseconds"),
     brief: "Milliseconds for a dial, a handshake and a request each",
     default: "5000",
     placeholder: "MS",

@@ -213,7 +213,7 @@ export const proxy = buildCommand({
       },
       grace: {
         kind: "parsed",
-        parse: wholeNumber(0, 86_400_000),
+        parse: wholeNumber(0, 86_400_000, "milliseconds"),
         brief: "Milliseconds for open connections to end",
         default: "30000",
         placeholder: "MS",

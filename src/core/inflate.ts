@@ -27,141 +27,88 @@ const lengthBases = basesOf(3, 28, (code) => LENGTH_EXTRA[code]!).concat(258);
 const distanceBases = basesOf(1, 30, distanceExtra);
 
 /** A Huffman code (section 3.2.2): the number of codes of each length, and the symbols in the order of their codes. */
-class Huffman {
-  readonly counts = new Uint16Array(LONGEST_CODE_BITS + 1);
-  readonly symbols: Uint16Array;
+type Huffman = readonly [counts: Uint16Array, symbols: Uint16Array];
+/** Those of literals and lengths, and of distances. */
+type Codes = readonly [Huffman, Huffman];
 
-  constructor(lengths: ArrayLike<number>) {
-    const total = lengths.length;
-    this.symbols = new Uint16Array(total);
-    for (let symbol = 0; symbol < total; symbol++) this.counts[lengths[symbol]!]!++;
-    const next = new Uint16Array(LONGEST_CODE_BITS + 2);
-    this.counts[0] = 0;
-    for (let bits = 1; bits <= LONGEST_CODE_BITS; bits++) next[bits + 1] = next[bits]! + this.counts[bits]!;
-    for (let symbol = 0; symbol < total; symbol++) {
-      const bits = lengths[symbol]!;
-      if (bits > 0) this.symbols[next[bits]!++] = symbol;
-    }
+function huffman(lengths: ArrayLike<number>): Huffman {
+  const total = lengths.length;
+  const counts = new Uint16Array(LONGEST_CODE_BITS + 1);
+  const symbols = new Uint16Array(total);
+  for (let symbol = 0; symbol < total; symbol++) counts[lengths[symbol]!]!++;
+  const next = new Uint16Array(LONGEST_CODE_BITS + 2);
+  counts[0] = 0;
+  for (let bits = 1; bits <= LONGEST_CODE_BITS; bits++) next[bits + 1] = next[bits]! + counts[bits]!;
+  for (let symbol = 0; symbol < total; symbol++) {
+    const bits = lengths[symbol]!;
+    if (bits > 0) symbols[next[bits]!++] = symbol;
   }
-}
-
-class Inflater {
-  readonly #input: Uint8Array;
-  #at = 0;
-  #held = 0;
-  #heldBits = 0;
-  readonly #output: OwnBytes;
-  #length = 0;
-
-  constructor(input: Uint8Array, outputBytes: number) {
-    this.#input = input;
-    this.#output = new Uint8Array(outputBytes);
-  }
-
-  run(): OwnBytes {
-    let last: number;
-    do {
-      last = this.#bits(1);
-      const type = this.#bits(2);
-      if (type === 0) this.#stored();
-      else if (type === 1) this.#compressed(...fixedCodes());
-      else if (type === 2) this.#compressed(...this.#dynamicCodes());
-      else throw new RangeError("no such type of block");
-    } while (last === 0);
-    if (this.#length !== this.#output.length) throw new RangeError("another length than said");
-    return this.#output;
-  }
-
-  #bits(count: number): number {
-    while (this.#heldBits < count) {
-      if (this.#at >= this.#input.length) throw new RangeError("ends early");
-      this.#held |= this.#input[this.#at++]! << this.#heldBits;
-      this.#heldBits += 8;
-    }
-    const value = this.#held & ((1 << count) - 1);
-    this.#held >>>= count;
-    this.#heldBits -= count;
-    return value;
-  }
-
-  #symbol({ counts, symbols }: Huffman): number {
-    let code = 0;
-    let first = 0;
-    let index = 0;
-    for (let bits = 1; bits <= LONGEST_CODE_BITS; bits++) {
-      code |= this.#bits(1);
-      const count = counts[bits]!;
-      if (code - first < count) return symbols[index + code - first]!;
-      index += count;
-      first = (first + count) << 1;
-      code <<= 1;
-    }
-    throw new RangeError("no such code");
-  }
-
-  #put(byte: number): void {
-    if (this.#length >= this.#output.length) throw new RangeError("longer than said");
-    this.#output[this.#length++] = byte;
-  }
-
-  #stored(): void {
-    this.#held = 0;
-    this.#heldBits = 0;
-    const length = this.#bits(16);
-    if (this.#bits(16) !== (length ^ 0xffff)) throw new RangeError("a length that contradicts itself");
-    for (let i = 0; i < length; i++) this.#put(this.#bits(8));
-  }
-
-  #compressed(literals: Huffman, distances: Huffman): void {
-    for (;;) {
-      const symbol = this.#symbol(literals);
-      if (symbol === END_OF_BLOCK) return;
-      if (symbol < END_OF_BLOCK) {
-        this.#put(symbol);
-        continue;
-      }
-      const lengthCode = symbol - 257;
-      if (lengthCode >= lengthBases.length) throw new RangeError("no such length");
-      const length = lengthBases[lengthCode]! + this.#bits(LENGTH_EXTRA[lengthCode]!);
-      const distanceCode = this.#symbol(distances);
-      if (distanceCode >= distanceBases.length) throw new RangeError("no such distance");
-      const distance = distanceBases[distanceCode]! + this.#bits(distanceExtra(distanceCode));
-      if (distance > this.#length) throw new RangeError("a distance beyond the beginning");
-      for (let i = 0; i < length; i++) this.#put(this.#output[this.#length - distance]!);
-    }
-  }
-
-  #dynamicCodes(): [Huffman, Huffman] {
-    const literals = this.#bits(5) + 257;
-    const distances = this.#bits(5) + 1;
-    const codeLengths = new Uint8Array(CODE_LENGTH_ORDER.length);
-    const given = this.#bits(4) + 4;
-    for (let i = 0; i < given; i++) codeLengths[CODE_LENGTH_ORDER[i]!] = this.#bits(3);
-    const code = new Huffman(codeLengths);
-    const lengths: number[] = [];
-    while (lengths.length < literals + distances) {
-      const symbol = this.#symbol(code);
-      if (symbol < 16) {
-        lengths.push(symbol);
-        continue;
-      }
-      const repeated = symbol === 16 ? lengths.at(-1) : 0;
-      if (repeated === undefined) throw new RangeError("nothing to repeat");
-      let times = symbol === 18 ? 11 + this.#bits(7) : 3 + this.#bits(symbol === 16 ? 2 : 3);
-      for (; times > 0; times--) lengths.push(repeated);
-    }
-    if (lengths.length > literals + distances) throw new RangeError("more code lengths than said");
-    return [new Huffman(lengths.slice(0, literals)), new Huffman(lengths.slice(literals))];
-  }
+  return [counts, symbols];
 }
 
 /** The codes of section 3.2.6. */
-function fixedCodes(): [Huffman, Huffman] {
+function fixedCodes(): Codes {
   const length = (symbol: number): number => (symbol < 144 ? 8 : symbol < 256 ? 9 : symbol < 280 ? 7 : 8);
   return [
-    new Huffman(Array.from({ length: 288 }, (_, symbol) => length(symbol))),
-    new Huffman(new Uint8Array(30).fill(5)),
+    huffman(Array.from({ length: 288 }, (_, symbol) => length(symbol))),
+    huffman(new Uint8Array(30).fill(5)),
   ];
+}
+
+function requireThat(holds: boolean): asserts holds {
+  if (!holds) throw new RangeError("malformed DEFLATE data, or another length than said");
+}
+
+/** Takes so many bits of the input, the first of them lowest. */
+type Bits = (count: number) => number;
+
+function symbolOf([counts, symbols]: Huffman, bits: Bits): number {
+  let code = 0;
+  let first = 0;
+  let index = 0;
+  for (let i = 1; i <= LONGEST_CODE_BITS; i++) {
+    code |= bits(1);
+    const count = counts[i]!;
+    if (code - first < count) return symbols[index + code - first]!;
+    index += count;
+    first = (first + count) << 1;
+    code <<= 1;
+  }
+  requireThat(false);
+}
+
+/** The codes that a block begins with (section 3.2.7). */
+function dynamicCodes(bits: Bits): Codes {
+  const literals = bits(5) + 257;
+  const all = literals + bits(5) + 1;
+  const codeLengths = new Uint8Array(CODE_LENGTH_ORDER.length);
+  const given = bits(4) + 4;
+  for (let i = 0; i < given; i++) codeLengths[CODE_LENGTH_ORDER[i]!] = bits(3);
+  const code = huffman(codeLengths);
+  const lengths: number[] = [];
+  while (lengths.length < all) {
+    const symbol = symbolOf(code, bits);
+    if (symbol < 16) {
+      lengths.push(symbol);
+      continue;
+    }
+    const repeated = symbol === 16 ? lengths.at(-1) : 0;
+    requireThat(repeated !== undefined);
+    let times = symbol === 18 ? 11 + bits(7) : 3 + bits(symbol === 16 ? 2 : 3);
+    for (; times > 0; times--) lengths.push(repeated);
+  }
+  requireThat(lengths.length === all);
+  return [huffman(lengths.slice(0, literals)), huffman(lengths.slice(literals))];
+}
+
+/** How far back and how much is copied, after the symbol of a length. */
+function copyOf(symbol: number, distances: Huffman, bits: Bits): [distance: number, count: number] {
+  const lengthCode = symbol - 257;
+  requireThat(lengthCode < lengthBases.length);
+  const count = lengthBases[lengthCode]! + bits(LENGTH_EXTRA[lengthCode]!);
+  const distanceCode = symbolOf(distances, bits);
+  requireThat(distanceCode < distanceBases.length);
+  return [distanceBases[distanceCode]! + bits(distanceExtra(distanceCode)), count];
 }
 
 /**
@@ -171,5 +118,49 @@ function fixedCodes(): [Huffman, Huffman] {
  * @throws RangeError if the stream is malformed, or has content of another length
  */
 export function inflateRaw(input: Uint8Array, outputBytes: number): OwnBytes {
-  return new Inflater(input, outputBytes).run();
+  const output: OwnBytes = new Uint8Array(outputBytes);
+  let length = 0;
+  let at = 0;
+  let held = 0;
+  let heldBits = 0;
+  const bits: Bits = (count) => {
+    for (; heldBits < count; heldBits += 8) {
+      requireThat(at < input.length);
+      held |= input[at++]! << heldBits;
+    }
+    const value = held & ((1 << count) - 1);
+    held >>>= count;
+    heldBits -= count;
+    return value;
+  };
+  const put = (byte: number): void => {
+    requireThat(length < outputBytes);
+    output[length++] = byte;
+  };
+  const stored = (): void => {
+    held = heldBits = 0;
+    const count = bits(16);
+    requireThat(bits(16) === (count ^ 0xffff));
+    for (let i = 0; i < count; i++) put(bits(8));
+  };
+  const compressed = ([literals, distances]: Codes): void => {
+    for (let symbol = symbolOf(literals, bits); symbol !== END_OF_BLOCK; symbol = symbolOf(literals, bits)) {
+      if (symbol < END_OF_BLOCK) {
+        put(symbol);
+        continue;
+      }
+      const [distance, count] = copyOf(symbol, distances, bits);
+      requireThat(distance <= length);
+      for (let i = 0; i < count; i++) put(output[length - distance]!);
+    }
+  };
+  for (let last = 0; last === 0; ) {
+    last = bits(1);
+    const type = bits(2);
+    requireThat(type < 3);
+    if (type === 0) stored();
+    else compressed(type === 1 ? fixedCodes() : dynamicCodes(bits));
+  }
+  requireThat(length === outputBytes);
+  return output;
 }
