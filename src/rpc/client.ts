@@ -1,6 +1,6 @@
 // A client: one endpoint, a few connections to it (rpc/connectionPool.ts), and the calls of the application.
 
-import { type ErrorCode, isSealwireError, SealwireError } from "../base/errors.ts";
+import { type ErrorCode, isSealwireError } from "../base/errors.ts";
 import { copyOf } from "../core/bytes.ts";
 import type { PendingCall } from "./call.ts";
 import { closedError } from "./clientErrors.ts";
