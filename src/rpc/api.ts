@@ -34,7 +34,7 @@ import type { ConnectionStateListener, Message, MessageHandler } from "./peer.ts
 import { fixedOptions, resolveHandshake } from "./peerKeys.ts";
 import { RoundRobin } from "./roundRobin.ts";
 import type { ServerContext } from "./server.ts";
-import type { ReloadedKeys, Server } from "./serverInterface.ts";
+import type { Server } from "./serverInterface.ts";
 import {
   resolveAddress,
   resolveListenAddress,
@@ -245,6 +245,26 @@ function resolveSource(adapter: Adapter, options: ClientOptions): EndpointSource
   });
 }
 
+async function listen(adapter: Adapter, options: ServerOptions, queues: Queues): Promise<Server> {
+  checkOptionNames(options, serverNames);
+  const serving = resolveServing(options, options.handshake?.format?.header !== "sequence");
+  const perAddress = options.path === undefined || serving.proxies?.includesUnix === true;
+  const context: ServerContext = {
+    adapter,
+    address: resolveListenAddress(options),
+    admission: resolveAdmission(options, perAddress),
+    serving,
+    makeKeys: (keys) => resolveHandshake("server", { ...fixedOptions(options), ...keys }),
+    onConnectionState: functionOption("onConnectionState", options.onConnectionState),
+    ...resolveContext("server", options, queues),
+  };
+  const { startServer } = await loadPart("servers", () => import("./serverStart.ts")).catch((error) => {
+    context.wipeKeys();
+    throw error;
+  });
+  return startServer(context);
+}
+
 /** `connect` and `listen` on one runtime's sockets. */
 export function createApi(adapter: Adapter): Api {
   const queues = {
@@ -252,7 +272,7 @@ export function createApi(adapter: Adapter): Api {
     resumptions: new TurnQueue(adapter),
     rounds: new RoundRobin(adapter),
   };
-  const api = {
+  return {
     connect(options: ClientOptions): Client {
       checkOptionNames(options, clientNames);
       const { maxConnections = 4, dialTimeoutMs = 5_000, endpoints } = options;
@@ -275,25 +295,6 @@ export function createApi(adapter: Adapter): Api {
       const address = resolveAddress(options, 1);
       return new RpcClient({ ...own, address, ...resolveContext("client", options, queues) });
     },
-    async listen(options: ServerOptions): Promise<Server> {
-      checkOptionNames(options, serverNames);
-      const serving = resolveServing(options, options.handshake?.format?.header !== "sequence");
-      const perAddress = options.path === undefined || serving.proxies?.includesUnix === true;
-      const context: ServerContext = {
-        adapter,
-        address: resolveListenAddress(options),
-        admission: resolveAdmission(options, perAddress),
-        serving,
-        makeKeys: (keys: ReloadedKeys) => resolveHandshake("server", { ...fixedOptions(options), ...keys }),
-        onConnectionState: functionOption("onConnectionState", options.onConnectionState),
-        ...resolveContext("server", options, queues),
-      };
-      const { startServer } = await loadPart("servers", () => import("./serverStart.ts")).catch((error) => {
-        context.wipeKeys();
-        throw error;
-      });
-      return startServer(context);
-    },
-  };
-  return api as Api; // the overloads only give `anonymous` its type
+    listen: (options: ServerOptions): Promise<Server> => listen(adapter, options, queues),
+  } as Api; // the overloads only give `anonymous` its type
 }
