@@ -1,6 +1,5 @@
 // The adapter for Bun.listen and Bun.connect.
 
-import { loadPart } from "../base/loadPart.ts";
 import { detach } from "../core/detach.ts";
 import { outOfContext, runAtEndOfTurn, runSoon, yieldToEventLoop } from "../core/eventLoop.ts";
 import type {
@@ -14,6 +13,7 @@ import type {
 } from "../rpc/transport.ts";
 import { DescriptorGuard } from "./descriptors.ts";
 import { checkPath, listenFailed } from "./failures.ts";
+import { listenByNode } from "./nodeListener.ts";
 import { dialByNode } from "./nodeSockets.ts";
 import { names } from "./resolveName.ts";
 
@@ -240,10 +240,7 @@ async function listen(
   accept: (transport: Transport) => TransportEvents,
 ): Promise<Listener> {
   // Bun.listen takes no inherited sockets, and does not report that it can't share a port.
-  if (address.fd !== undefined || address.reusePort) {
-    const { listenByNode } = await loadPart("listening", () => import("./nodeListener.ts"));
-    return listenByNode(address, accept);
-  }
+  if (address.fd !== undefined || address.reusePort) return listenByNode(address, accept);
   try {
     return new BunListener(address, accept);
   } catch (error) {

@@ -14,6 +14,7 @@ import type {
   TransportEvents,
 } from "../rpc/transport.ts";
 import { checkPath, dialFailed } from "./failures.ts";
+import { listenByNode } from "./nodeListener.ts";
 import { intoReceiveBuffer } from "./nodeReceiveBuffer.ts";
 import { attach, isNode, NodeTransport } from "./nodeTransport.ts";
 import { names } from "./resolveName.ts";
@@ -85,7 +86,6 @@ async function listen(
     const { denoAdapter } = await loadPart("Deno", () => import("./denoSockets.ts"));
     return denoAdapter.listen(address, accept);
   }
-  const { listenByNode } = await loadPart("listening", () => import("./nodeListener.ts"));
   return listenByNode(address, accept);
 }
 
