@@ -104,7 +104,9 @@ export class Oracle {
     for (const stream of this.streams) {
       this.expect(!stream.fates.includes("pending"), `a promise of stream ${stream.id} never settled`);
       if (!untroubled.has(stream)) continue;
-      const lost = stream.fates.findIndex((fate, number) => (fate === "accepted" || fate === "unknown") && number >= stream.next);
+      const lost = stream.fates.findIndex(
+        (fate, number) => (fate === "accepted" || fate === "unknown") && number >= stream.next,
+      );
       this.expect(
         lost < 0,
         `message ${lost} of stream ${stream.id} was accepted and is lost, without a fault`,
