@@ -40,7 +40,6 @@ const ADMITTED_AT_ONCE = 32;
 
 /** The time that a server's connections have between two polls of the event loop (roundRobin.ts). Handshakes use it, too. */
 export interface SharedTurn {
-  readonly isUsedUp: boolean;
   spend(ms: number): void;
 }
 
@@ -57,7 +56,7 @@ export class Admission {
   #places = 0;
   #admitting = false;
   #closed = false;
-  readonly #pressure = new CallbackDeadline(() => this.admitReady(1));
+  readonly #pressure = new CallbackDeadline(() => this.admitReady());
   /** Sockets that were closed because there was no place or no room for them. */
   refused = 0;
 
@@ -171,11 +170,8 @@ export class Admission {
     this.shares.delete(share.address);
   }
 
-  /**
-   * Begins handshakes of ready sockets, as far as there are places. `atLeast`: so many begin though the turn is used up,
-   * because a busy server uses every turn up. Not for calls from inside a call of the API.
-   */
-  admitReady(atLeast = 0): void {
+  /** Begins the handshakes of ready sockets, as far as there are places. Never called from inside a call of the API. */
+  admitReady(): void {
     if (this.#admitting || this.#closed) return;
     this.#admitting = true;
     // While a socket waits, handshakes get older.
@@ -187,12 +183,7 @@ export class Admission {
         share.position.leave(); // until the state of this address changes
         continue;
       }
-      if (!this.#isPlaceFree()) break;
-      const mayWait = this.#limits.maxConnectionWaitMs > 0;
-      if (more-- === 0 || (mayWait && atLeast-- <= 0 && this.#turn.isUsedUp)) {
-        more = -1;
-        break;
-      }
+      if (!this.#isPlaceFree() || more-- === 0) break;
       share.position.leave();
       this.#admit(share.ready.first!);
       this.#queueUp(share);

@@ -31,11 +31,6 @@ export class RoundRobin {
     return Math.max(TURN_MS - this.#spentMs, LEAST_TURN_MS);
   }
 
-  /** The turn of all connections together is over: work that can wait waits for the next poll of the event loop. */
-  get isUsedUp(): boolean {
-    return this.#spentMs >= TURN_MS;
-  }
-
   /** Work took `ms` milliseconds. Short work is not worth a poll, which costs some microseconds. */
   spend(ms: number): void {
     this.#spentMs += ms;

@@ -52,7 +52,7 @@ class Door {
   readonly displaced: AcceptedSocket[] = [];
   readonly dropped = new Set<AcceptedSocket>();
 
-  readonly turn = { isUsedUp: false, spend: (_ms: number): void => {} };
+  readonly turn = { spend: (_ms: number): void => {} };
 
   constructor(options: Parameters<typeof resolveAdmission>[0]) {
     const events = {
@@ -235,34 +235,13 @@ test("many free places at once are not filled in one turn", async () => {
   door.admission.close();
 });
 
-test("handshakes are work of the turn that all connections have together: when it is used up they wait for the next", async () => {
+test("handshakes are work of the turn that all connections have together", () => {
   const door = new Door({ maxHandshakes: 100 });
   const spent: number[] = [];
-  door.turn.spend = (ms) => {
-    spent.push(ms);
-    door.turn.isUsedUp = spent.length >= 2;
-  };
-  const sockets = Array.from({ length: 5 }, () => door.acceptReady("192.0.2.1"));
-  assert.equal(door.admitted.length, 2);
+  door.turn.spend = (ms) => void spent.push(ms);
+  for (let i = 0; i < 5; i++) door.acceptReady("192.0.2.1");
+  assert.equal(spent.length, 5);
   assert.ok(spent.every((ms) => ms >= 0));
-  let together = 0;
-  let mostTogether = 0;
-  door.turn.spend = () => {
-    mostTogether = Math.max(mostTogether, ++together);
-    queueMicrotask(() => {
-      together = 0;
-    });
-  };
-  await waitFor(() => door.admitted.length === 5, "the others to begin, though each turn is used up");
-  assert.equal(mostTogether, 1, "one at a time");
-  assert.deepEqual([door.admitted, door.dropped.size], [sockets, 0]);
-  door.admission.close();
-});
-
-test("who may not wait begins at once, whatever the turn", () => {
-  const door = new Door({ maxConnectionWaitMs: 0 });
-  door.turn.isUsedUp = true;
-  assert.ok(door.isAdmitted(door.acceptReady("192.0.2.1")));
   door.admission.close();
 });
 
