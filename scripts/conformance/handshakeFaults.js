@@ -66,8 +66,8 @@ export const handshakeFaults = {
       "The client sends with the key of the first CipherState",
       "the client sends with the second",
       "/src/protocol/noise/handshakeState.ts",
-      "return this.initiator ? { sendKey: first, receiveKey",
-      "return !this.initiator ? { sendKey: first, receiveKey",
+      "return this.initiator ? [first, second]",
+      "return !this.initiator ? [first, second]",
     ],
     [
       "Both counters start at 0.",

@@ -1,6 +1,6 @@
 // An AEAD over one message in JavaScript memory, of any size. The module takes it piece by piece through linear memory,
-// or the runtime's cipher does all of it. The one-shot API (gcm.ts, chaCha20Poly1305.ts) uses this, and so do frames
-// that are too long for a batch (frameCipher.ts).
+// or the runtime's cipher does all of it. The one-shot API (oneShotAead.ts) uses this, and so do frames that are
+// too long for a batch (frameCipher.ts).
 
 import type { AeadKey } from "./aeadKey.ts";
 import { isShared, totalLength, viewOf } from "./bytes.ts";

@@ -1,13 +1,11 @@
 // ChaCha20-Poly1305 (RFC 8439 section 2.8) on byte arrays: 32-byte key, 12-byte nonce, 16-byte tag, any AAD.
 
-import { invalidArgument, SealwireError } from "../base/errors.ts";
+import { invalidArgument } from "../base/errors.ts";
 import { AEAD_KEY_BYTES } from "./aeadKey.ts";
-import { openMessage, sealMessage, stableCopy } from "./aeadPieces.ts";
-import { requireBytes, requireBytesOf } from "./bytes.ts";
+import { requireBytesOf } from "./bytes.ts";
 import { ChaChaKey } from "./chaChaKey.ts";
 import type { Engine } from "./engine.ts";
-import { TAG_BYTES } from "./frameLayout.ts";
-import { IV_BYTES } from "./nonceCounter.ts";
+import { OneShotAead } from "./oneShotAead.ts";
 import { requireChaChaEngine } from "./runtimeChaCha.ts";
 
 /** One key of ChaCha20-Poly1305. */
@@ -36,9 +34,8 @@ export interface ChaCha20Poly1305 {
   destroy(): void;
 }
 
-const EMPTY = new Uint8Array(0);
 /** RFC 8439 section 2.8: 2^32 - 1 blocks of 64 bytes. */
-const MAX_TEXT_BYTES = 2 ** 38 - 64;
+const TEXT_LIMIT = { bytes: 2 ** 38 - 64, written: "2^38 - 64" };
 const ENGINES: readonly unknown[] = ["auto", "wasm", "native"];
 
 /** The code that computes: the module, the runtime, or the faster one by size. */
@@ -48,45 +45,6 @@ export type ChaChaEngine = Exclude<Engine, "keystream">;
 export function checkChaChaEngine(engine: unknown): asserts engine is ChaChaEngine {
   if (!ENGINES.includes(engine)) throw invalidArgument("engine", '"auto", "wasm" or "native"');
   requireChaChaEngine(engine as ChaChaEngine);
-}
-
-class ChaCha implements ChaCha20Poly1305 {
-  readonly #key: ChaChaKey;
-  readonly #engine: ChaChaEngine;
-  #destroyed = false;
-
-  constructor(key: Uint8Array, engine: ChaChaEngine) {
-    this.#key = new ChaChaKey(key);
-    this.#engine = engine;
-  }
-
-  seal(nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array = EMPTY): Uint8Array {
-    this.#require(nonce, aad);
-    requireBytes("plaintext", plaintext);
-    if (plaintext.length > MAX_TEXT_BYTES) throw invalidArgument("plaintext", "at most 2^38 - 64 bytes long");
-    const out = new Uint8Array(plaintext.length + TAG_BYTES);
-    sealMessage(this.#key, this.#engine, nonce, aad, [plaintext], out, 0);
-    return out;
-  }
-
-  open(nonce: Uint8Array, sealed: Uint8Array, aad: Uint8Array = EMPTY): Uint8Array {
-    this.#require(nonce, aad);
-    requireBytes("sealed", sealed);
-    const plaintext = openMessage(this.#key, this.#engine, nonce, aad, [stableCopy(sealed)]);
-    if (plaintext === null) throw new SealwireError("ERR_DECRYPT", "the message does not authenticate");
-    return plaintext;
-  }
-
-  destroy(): void {
-    this.#destroyed = true;
-    this.#key.destroy();
-  }
-
-  #require(nonce: Uint8Array, aad: Uint8Array): void {
-    if (this.#destroyed) throw new SealwireError("ERR_CLOSED", "this key was destroyed");
-    requireBytesOf("nonce", nonce, IV_BYTES);
-    requireBytes("aad", aad);
-  }
 }
 
 /**
@@ -99,5 +57,5 @@ class ChaCha implements ChaCha20Poly1305 {
 export function chacha20poly1305(key: Uint8Array, engine: ChaChaEngine = "auto"): ChaCha20Poly1305 {
   requireBytesOf("key", key, AEAD_KEY_BYTES);
   checkChaChaEngine(engine);
-  return new ChaCha(key, engine);
+  return new OneShotAead(new ChaChaKey(key), engine, TEXT_LIMIT);
 }

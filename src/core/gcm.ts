@@ -1,13 +1,10 @@
 // AES-256-GCM (FIPS 197, SP 800-38D) on byte arrays: 32-byte key, 12-byte nonce, 16-byte tag, any AAD.
 
-import { invalidArgument, SealwireError } from "../base/errors.ts";
-import { openMessage, sealMessage, stableCopy } from "./aeadPieces.ts";
-import { requireBytes, requireBytesOf } from "./bytes.ts";
+import { requireBytesOf } from "./bytes.ts";
 import { AES_KEY_BYTES } from "./cachedKey.ts";
 import { checkEngine, type Engine } from "./engine.ts";
-import { TAG_BYTES } from "./frameLayout.ts";
 import { GcmKey } from "./gcmKey.ts";
-import { IV_BYTES } from "./nonceCounter.ts";
+import { OneShotAead } from "./oneShotAead.ts";
 
 /** AES-256-GCM under one key. */
 export interface Aes256Gcm {
@@ -35,49 +32,8 @@ export interface Aes256Gcm {
   destroy(): void;
 }
 
-const EMPTY = new Uint8Array(0);
-
 /** SP 800-38D section 5.2.1.1: at most 2^36 - 32 bytes of text. */
-const MAX_TEXT_BYTES = 2 ** 36 - 32;
-
-class Gcm implements Aes256Gcm {
-  readonly #key: GcmKey;
-  readonly #engine: Engine;
-  #destroyed = false;
-
-  constructor(key: Uint8Array, engine: Engine) {
-    this.#key = new GcmKey(key);
-    this.#engine = engine;
-  }
-
-  seal(nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array = EMPTY): Uint8Array {
-    this.#require(nonce, aad);
-    requireBytes("plaintext", plaintext);
-    if (plaintext.length > MAX_TEXT_BYTES) throw invalidArgument("plaintext", "at most 2^36 - 32 bytes long");
-    const out = new Uint8Array(plaintext.length + TAG_BYTES);
-    sealMessage(this.#key, this.#engine, nonce, aad, [plaintext], out, 0);
-    return out;
-  }
-
-  open(nonce: Uint8Array, sealed: Uint8Array, aad: Uint8Array = EMPTY): Uint8Array {
-    this.#require(nonce, aad);
-    requireBytes("sealed", sealed);
-    const plaintext = openMessage(this.#key, this.#engine, nonce, aad, [stableCopy(sealed)]);
-    if (plaintext === null) throw new SealwireError("ERR_DECRYPT", "the message does not authenticate");
-    return plaintext;
-  }
-
-  destroy(): void {
-    this.#destroyed = true;
-    this.#key.destroy();
-  }
-
-  #require(nonce: Uint8Array, aad: Uint8Array): void {
-    if (this.#destroyed) throw new SealwireError("ERR_CLOSED", "this key was destroyed");
-    requireBytesOf("nonce", nonce, IV_BYTES);
-    requireBytes("aad", aad);
-  }
-}
+const TEXT_LIMIT = { bytes: 2 ** 36 - 32, written: "2^36 - 32" };
 
 /**
  * AES-256-GCM under one key.
@@ -89,5 +45,5 @@ class Gcm implements Aes256Gcm {
 export function aes256gcm(key: Uint8Array, engine: Engine = "auto"): Aes256Gcm {
   requireBytesOf("key", key, AES_KEY_BYTES);
   checkEngine(engine);
-  return new Gcm(key, engine);
+  return new OneShotAead(new GcmKey(key), engine, TEXT_LIMIT);
 }

@@ -129,22 +129,19 @@ export class CallMaker {
   }
 
   #call(args: unknown[], options: CallOptions): Call {
-    const { caller } = this;
-    const lender = caller.call === this.#copying?.call ? this.#lender : this.#keeping;
-    const body = encodeArguments(lender, args);
-    try {
-      return caller.call(body, options);
-    } finally {
-      lender.giveBack(body);
-    }
+    return this.#give(this.caller.call, this.#copying?.call, args, options);
   }
 
   #send(args: unknown[], options: SendOptions): Promise<void> {
-    const { caller } = this;
-    const lender = caller.send === this.#copying?.send ? this.#lender : this.#keeping;
+    return this.#give(this.caller.send, this.#copying?.send, args, options);
+  }
+
+  /** Gives the encoded arguments to a function of the caller; `copying` is the one that copies them. */
+  #give<O, R>(method: (body: Uint8Array, options: O) => R, copying: unknown, args: unknown[], options: O): R {
+    const lender = method === copying ? this.#lender : this.#keeping;
     const body = encodeArguments(lender, args);
     try {
-      return caller.send(body, options);
+      return method.call(this.caller, body, options);
     } finally {
       lender.giveBack(body);
     }

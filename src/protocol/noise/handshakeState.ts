@@ -15,6 +15,7 @@ import { type CheckedKeys, checkKeys, type HandshakeStateOptions } from "./hands
 import { HandshakeTokens } from "./handshakeTokens.ts";
 import { checkedPattern, type HandshakePattern, type Token } from "./pattern.ts";
 import { MAX_MESSAGE_BYTES, messageLengths, parsePattern } from "./patterns.ts";
+import type { SymmetricState } from "./symmetricState.ts";
 
 const EMPTY = new Uint8Array(0);
 const MAX_PROLOGUE_BYTES = 131_072;
@@ -179,10 +180,8 @@ export class HandshakeState {
    * @throws SealwireError ERR_HANDSHAKE unless it is finished and not yet split; ERR_CLOSED after destroy()
    */
   split(): SplitCiphers {
-    this.#requireFinished();
-    const [first, second] = this.#tokens.symmetric.split();
-    this.#finish("consumed");
-    return this.initiator ? { send: first, receive: second } : { send: second, receive: first };
+    const [send, receive] = this.#consume((symmetric) => symmetric.split());
+    return { send, receive };
   }
 
   /**
@@ -192,10 +191,8 @@ export class HandshakeState {
    * @throws SealwireError ERR_HANDSHAKE unless it is finished and not yet split; ERR_CLOSED after destroy()
    */
   splitKeys(): SplitKeys {
-    this.#requireFinished();
-    const [first, second] = this.#tokens.symmetric.splitKeys();
-    this.#finish("consumed");
-    return this.initiator ? { sendKey: first, receiveKey: second } : { sendKey: second, receiveKey: first };
+    const [sendKey, receiveKey] = this.#consume((symmetric) => symmetric.splitKeys());
+    return { sendKey, receiveKey };
   }
 
   /**
@@ -204,6 +201,14 @@ export class HandshakeState {
    */
   destroy(): void {
     this.#finish("destroyed");
+  }
+
+  /** The two results of a split of the finished handshake: the one for sending first. */
+  #consume<T>(split: (symmetric: SymmetricState) => [T, T]): [send: T, receive: T] {
+    this.#requireFinished();
+    const [first, second] = split(this.#tokens.symmetric);
+    this.#finish("consumed");
+    return this.initiator ? [first, second] : [second, first];
   }
 
   #finish(end: "consumed" | "destroyed"): void {
