@@ -1,9 +1,9 @@
-// AES-256 encryption, FIPS 197, by vector permute: one block per register, several blocks in turn.
+// AES-256 encryption (FIPS 197) by vector permute. A register holds one block; several blocks are processed in turn.
 //
-// Secret: key, round keys, state. Every look-up is a register permute, so no address and no branch depends
-// on them. Tables and the idea: aes256Tables.gen.js. Round keys (15 × 16 bytes) and state are in tower form;
-// 0x63 of SubBytes passes MixColumns unchanged and is folded into the round keys 1 to 14; the last round
-// goes back to the usual form. The 16-blocks-at-once form is in aes256Sliced.ts.
+// Secret: key, round keys, state. Every look-up is a register permute, so no address and no branch depends on a secret.
+// aes256Tables.gen.js explains the tables and the idea. Round keys (15 × 16 bytes) and state are in tower form. The
+// constant 0x63 of SubBytes passes MixColumns unchanged, so it is folded into the round keys 1 to 14. The last round
+// returns to the usual form. aes256Sliced.ts processes 16 blocks at once.
 //
 // MixColumns, with W = 3·S(x), D = 2·S(x) of one column: P_r = W_r ^ D_(r+1), t = P_0 ^ P_1 ^ P_2 ^ P_3,
 // out_r = t ^ P_r = 2·S_r ^ 3·S_(r+1) ^ S_(r+2) ^ S_(r+3).
@@ -57,7 +57,7 @@ export function toTower(x: v128, mask: v128): v128 {
   return byNibbles(x, mask, table(TO_TOWER_LOW), table(TO_TOWER_HIGH));
 }
 
-/** S(x) less its constant, in tower form, as 3·S ^ 2·S: for the key schedule. */
+/** S(x) without its constant, in tower form, for the key schedule. It is 3·S ^ 2·S. */
 // @inline
 function subBytes(x: v128, mask: v128): v128 {
   const k = v128.and(x, mask);
@@ -72,7 +72,7 @@ function subBytes(x: v128, mask: v128): v128 {
   return v128.xor(w, d);
 }
 
-/** ShiftRows and MixColumns of a block, given 3·S and 2·S of it. */
+/** ShiftRows and MixColumns of a block, from its 3·S and 2·S. */
 // @inline
 function shiftAndMix(w: v128, d: v128): v128 {
   const p = v128.xor(lookup(w, v128.load(SHIFT_ROWS)), lookup(d, v128.load(SHIFT_ROWS_NEXT)));
@@ -80,7 +80,7 @@ function shiftAndMix(w: v128, d: v128): v128 {
   return v128.xor(p, v128.xor(q, lookup(q, v128.load(ROTATE_1))));
 }
 
-/** One round on a block in tower form, in which only the bytes chosen by `keep` (0xff) contribute. */
+/** One round on a block in tower form. Only the bytes for which `keep` is 0xff contribute. */
 export function partialRound(x: v128, keep: v128, key: v128): v128 {
   const mask = nibbleMask();
   const k = v128.and(x, mask);
@@ -96,8 +96,8 @@ export function partialRound(x: v128, keep: v128, key: v128): v128 {
 }
 
 /**
- * FIPS 197 section 5.2 for a 32-byte key at `key`: writes the round keys of `entry` in both layouts (rows and
- * splats). Constant time; nothing secret is left elsewhere in memory.
+ * The key expansion (FIPS 197 section 5.2) of the 32-byte key at `key`. It writes the round keys of `entry` in both
+ * layouts (rows and splats), takes constant time and leaves nothing secret elsewhere in memory.
  */
 export function expandKey(entry: usize, key: usize): void {
   const mask = nibbleMask();
@@ -111,14 +111,14 @@ export function expandKey(entry: usize, key: usize): void {
     const isEven = (round & 1) === 0;
     const previous = isEven ? odd : even;
     let temp = v128.xor(subBytes(previous, mask), constant);
-    // The last word of the previous round key, in all four words: rotated on even rounds (RotWord).
+    // All four words are the last word of the previous round key, rotated on even rounds (RotWord).
     if (isEven) {
       temp = i8x16.shuffle(temp, temp, 13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15, 12);
       temp = v128.xor(temp, i32x4.splat(load<u8>(RCON + (round >> 1))));
     } else {
       temp = i32x4.shuffle(temp, temp, 3, 3, 3, 3);
     }
-    // w ^ (w << 1 word) ^ (w << 2) ^ (w << 3): each word takes in all words before it.
+    // w ^ (w << 1 word) ^ (w << 2) ^ (w << 3) adds to each word all words before it.
     let w = isEven ? even : odd;
     const zero = i64x2.splat(0);
     w = v128.xor(w, i8x16.shuffle(zero, w, 0, 0, 0, 0, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27));
@@ -141,7 +141,7 @@ export function expandKey(entry: usize, key: usize): void {
 
 /**
  * Encrypts `count` blocks of 16 bytes at `blocks` in place (ECB). The rounds are the outer loop, so that the
- * processor overlaps the blocks; meant for at most about a dozen.
+ * processor overlaps the blocks. For more than about a dozen blocks aes256Sliced.ts is faster.
  */
 export function encryptBlocks(entry: usize, blocks: usize, count: usize): void {
   const mask = nibbleMask();

@@ -1,14 +1,14 @@
-// AES-256 in counter mode, 16 blocks at once, byte-sliced: register p holds byte p of 16 blocks, so that
-// ShiftRows is a matter of which register is read. FIPS 197 by vector permute as in aes256.ts (tower form,
-// tables, folded 0x63, MixColumns with P and t). Counter mode as in SP 800-38D: inc32 on the last word.
+// AES-256 in counter mode, 16 blocks at once, byte-sliced: register p holds byte p of 16 blocks, so ShiftRows only
+// chooses which register is read. FIPS 197 by vector permute as in aes256.ts (tower form, tables, folded 0x63,
+// MixColumns with P and t). Counter mode is that of SP 800-38D: inc32 on the last word.
 //
-// Secret: state, constants, keystream; callers wipe with wipeSliced(). About 22.75 operations per register
-// and round. Byte p = 4 * column + row. Registers live in memory between columns, because more than about
-// 14 live vectors spill in every engine.
+// Secret: state, constants, keystream; callers wipe them with wipeSliced(). The cost is about 22.75 operations per
+// register and round. Byte p = 4 * column + row. Registers live in memory between columns, because every engine spills
+// more than about 14 live vectors.
 //
-// Within 256 counters only byte 15 of the counter block varies. After round 1 that reaches column 0 only,
-// after round 2 every byte once: prepareCounters() computes what does not vary, so round 1 takes one S-box
-// and round 2 four.
+// Within 256 counters only byte 15 of the counter block varies. After round 1 only column 0 depends on it, and after
+// round 2 every byte depends on it once. prepareCounters() computes everything that does not vary, so round 1 needs one
+// S-box and round 2 four.
 
 import { inversion, partialRound, ROUNDS, table, toTower } from "./aes256";
 import { INV, INV_A, S_IO, S_JO, S2_IO, S2_JO, S3_IO, S3_JO } from "./aes256Tables";
@@ -67,7 +67,7 @@ function firstRounds(entry: usize, first: u8, state: usize): void {
   let w = v128.xor(lookup(s3io, io), lookup(s3jo, jo));
   let d = v128.xor(lookup(s2io, io), lookup(s2jo, jo));
   let s = v128.xor(w, d);
-  // Byte 15 becomes row 3 of column 0: it enters row 0 and 1 once, row 2 as 3·S, row 3 as 2·S.
+  // Byte 15 becomes row 3 of column 0. It enters rows 0 and 1 once, row 2 as 3·S and row 3 as 2·S.
   v128.store(AES_SLICED_WORDS, v128.xor(v128.load(COLUMN_0), s));
   v128.store(AES_SLICED_WORDS + 16, v128.xor(v128.load(COLUMN_0 + 16), s));
   v128.store(AES_SLICED_WORDS + 32, v128.xor(v128.load(COLUMN_0 + 32), w));
@@ -97,7 +97,7 @@ function firstRounds(entry: usize, first: u8, state: usize): void {
   }
 }
 
-/** SubBytes of register p: W and D of it. */
+/** SubBytes of register p, as W and D. */
 // @inline
 function substitute(
   p: usize,
@@ -120,7 +120,7 @@ function substitute(
   v128.store(D + p, v128.xor(lookup(s2io, io), lookup(s2jo, jo)));
 }
 
-/** MixColumns of the column whose four rows lie, before ShiftRows, at offsets a, b, c, d; and the key. */
+/** MixColumns and the round key, for the column whose rows lie at offsets a, b, c, d before ShiftRows. */
 // @inline
 function mixColumn(a: usize, b: usize, c: usize, d: usize, out: usize, key: usize): void {
   const p0 = v128.xor(v128.load(W + a), v128.load(D + b));
@@ -135,8 +135,8 @@ function mixColumn(a: usize, b: usize, c: usize, d: usize, out: usize, key: usiz
 }
 
 /**
- * Rounds 3 to 13. W and D go through memory for the compilers' sake: with all of a column in registers V8
- * computes its four S-boxes interleaved and spills 30 vectors per column.
+ * Rounds 3 to 13. W and D are stored to memory and loaded again, because V8 otherwise interleaves the four S-boxes of
+ * a column and spills 30 vectors per column.
  */
 function fullRounds(key: usize): void {
   const mask = nibbleMask();
@@ -159,7 +159,7 @@ function fullRounds(key: usize): void {
   }
 }
 
-/** SubBytes and the key of the last round, in the usual form. */
+/** SubBytes and the round key of the last round, in the usual form. */
 // @inline
 function lastByte(x: v128, key: v128): v128 {
   const mask = nibbleMask();
@@ -190,8 +190,8 @@ function lastRound(state: usize, key: usize, out: usize): void {
 }
 
 /**
- * Keystream for `groups` times 16 counters from `counter`, a multiple of 16, to `out` (256 bytes per group).
- * `nonce` holds the counter block as four words in lanes, the last of which is ignored.
+ * Writes the keystream of `groups` times 16 counters to `out` (256 bytes per group). The first counter is `counter`, a
+ * multiple of 16. `nonce` holds the counter block as four words in lanes; the last lane is ignored.
  */
 export function slicedKeystream(entry: usize, nonce: v128, counter: u32, groups: usize, out: usize): void {
   const key = entry + KEY_SPLATS;

@@ -1,16 +1,16 @@
 // Generates aes256Tables.ts: the 16-byte tables of the vector-permute AES in aes256.ts.
 // Run by scripts/generate.js; a test compares its output with the checked-in file.
 //
-// M. Hamburg, "Accelerating AES with Vector Permute Instructions" (CHES 2009): GF(2^8) is built as a
-// quadratic extension of GF(16), where an inverse needs only look-ups by nibble. With w + w' = 1 for the
+// The method is that of M. Hamburg, "Accelerating AES with Vector Permute Instructions" (CHES 2009). GF(2^8) is a
+// quadratic extension of GF(16), in which an inverse needs only look-ups by nibble. With w + w' = 1 for the
 // conjugates w, w' = w^16, every byte is x = i·w + j·w' with i, j in GF(16). Let k = i + j and a = 1/(w·w').
 // Then
 //   io = 1/(1/i + a/k) + j        jo = 1/(1/j + a/k) + i
-// are such that 1/x is a linear function of 1/io and of 1/jo, so a table indexed by io and one indexed by
-// jo give any linear image of 1/x as the xor of two look-ups. 1/0 is written 0x80: a look-up by an index of
-// 0x80 or more gives 0, which is 1/infinity.
+// are such that 1/x is a linear function of 1/io and of 1/jo. Every linear image of 1/x is therefore the xor of two
+// look-ups, one in a table indexed by io and one in a table indexed by jo. 1/0 is written 0x80: a look-up by an index
+// of 0x80 or more gives 0, which is 1/infinity.
 //
-// The state is kept in "tower form" between rounds: i in the high nibble, k in the low one.
+// Between rounds the state is in "tower form": i is the high nibble, k the low one.
 
 /** Multiplication in GF(2^8) modulo x^8 + x^4 + x^3 + x + 1 (FIPS 197 section 4.2). */
 function multiply(a, b) {

@@ -1,8 +1,8 @@
-// The table of x25519Base.ts: multiples of the base point B of edwards25519 (RFC 8032 section 5.1), built at
-// first use and public. Entry j of row i is (j + 1) 256^i B, i < 32, j < 8, for Z = 1:
+// The table of x25519Base.ts: multiples of the base point B of edwards25519 (RFC 8032 section 5.1). The table is public
+// and is built at first use. Entry j of row i is (j + 1) 256^i B, i < 32, j < 8, with Z = 1:
 //   for fieldFused.ts   160 bytes: the pairs (Y + X, Y - X) and (1, d X Y)
 //   for fieldDouble.ts  144 bytes: limbs without their weights as i32, those of Y + X and Y - X in turn, then
-//                       those of d X Y; as doubles the table would not fit into a first-level cache
+//                       those of d X Y. As doubles the table would not fit into a first-level cache.
 //
 // Nothing here is secret. The points are computed with field25519.ts in extended coordinates (X : Y : Z : T),
 // T = XY / Z (Hisil, Wong, Carter, Dawson, "Twisted Edwards curves revisited", 2008).
@@ -36,8 +36,8 @@ export const ROW_ENTRIES: usize = 8;
 export const FUSED_ENTRY_BYTES: usize = 2 * FUSED_BYTES;
 export const DOUBLE_ENTRY_BYTES: usize = 3 * 4 * <usize>DOUBLE_LIMBS;
 
-// BASE_BUILD: the multiple being computed, temporaries (also of pointDouble, at key generation), and while
-// the table is built the entries of a row, nine points (X, Y, Z) and the products of their Z.
+// BASE_BUILD holds the multiple being computed and temporaries, which pointDouble uses at key generation as well. While
+// the table is built it also holds the entries of a row, nine points (X, Y, Z) and the products of their Z.
 export const PX: usize = BASE_BUILD;
 export const PY: usize = PX + FE_BYTES;
 export const PZ: usize = PY + FE_BYTES;
@@ -46,17 +46,17 @@ const A: usize = PT + FE_BYTES;
 const B: usize = A + FE_BYTES;
 const C: usize = B + FE_BYTES;
 const D: usize = C + FE_BYTES;
-/** What pointDouble leaves secrets in. */
+/** The region in which pointDouble leaves secrets. */
 export const POINT_SCRATCH_BYTES: usize = 8 * FE_BYTES;
 const T: usize = D + FE_BYTES; // 4 elements for the inversion
 const D1: usize = T + 4 * FE_BYTES; // d
 const D2: usize = D1 + FE_BYTES; // 2 d
 const BYTES: usize = D2 + FE_BYTES; // 32
 const LANES: usize = BYTES + FE_BYTES; // a pair
-/** What pairFromElements leaves secrets in. */
+/** The region in which pairFromElements leaves secrets. */
 export const PAIR_SCRATCH: usize = BYTES;
 export const PAIR_SCRATCH_BYTES: usize = FE_BYTES + DOUBLE_BYTES;
-/** (Y + X, Y - X, 2 d X Y) of P, the first entry of the row, and of the next row's. */
+/** (Y + X, Y - X, 2 d X Y) of P, the first entry of the row, and of the first entry of the next row. */
 const STEP: usize = LANES + DOUBLE_BYTES;
 const STEP_BYTES: usize = 3 * FE_BYTES;
 const POINT_BYTES: usize = 3 * FE_BYTES;
@@ -89,7 +89,7 @@ function pointAdd(entry: usize): void {
   feMul(PZ, PZ, D);
 }
 
-/** P = 2 P; reads no T. */
+/** P = 2 P. T is not read. */
 export function pointDouble(): void {
   feAdd(A, PX, PY);
   feMul(A, A, A);
@@ -171,7 +171,7 @@ function savePoint(to: usize): void {
   feCopy(to + 2 * FE_BYTES, PZ);
 }
 
-/** Row by row: j P for j = 1..8 and 256 P, made affine with one inversion; 256 P begins the next row. */
+/** Computes j P for j = 1..8 and 256 P of each row, affine with one inversion. 256 P begins the next row. */
 export function buildBaseTable(fused: bool): void {
   const entryBytes = fused ? FUSED_ENTRY_BYTES : DOUBLE_ENTRY_BYTES;
   feFromBytes(D1, D_BYTES);
@@ -192,7 +192,7 @@ export function buildBaseTable(fused: bool): void {
     for (let i = 0; i < 5; i++) pointDouble();
     savePoint(POINTS + 8 * POINT_BYTES);
 
-    // Montgomery's trick: products of the Z, one inversion, then back.
+    // Montgomery's trick: the products of all Z, one inversion, then one inverse after the other.
     feCopy(PRODUCTS + FE_BYTES, POINTS + POINT_BYTES + 2 * FE_BYTES);
     for (let j: usize = 2; j <= 8; j++) {
       feMul(PRODUCTS + j * FE_BYTES, PRODUCTS + (j - 1) * FE_BYTES, POINTS + j * POINT_BYTES + 2 * FE_BYTES);
@@ -205,7 +205,7 @@ export function buildBaseTable(fused: bool): void {
       feMul(PX, PX, point + 2 * FE_BYTES);
       if (j === 8) {
         writeStep(point, T);
-        if (row + 1 === ROWS) continue; // 256 P begins no row any more
+        if (row + 1 === ROWS) continue; // no row follows the last one
       }
       writeEntry(fused, first + j * entryBytes, point, T);
     }

@@ -1,12 +1,12 @@
-// BLAKE2b (RFC 7693): unkeyed or keyed, digests of 1 to 64 bytes, in one go or piece by piece.
+// BLAKE2b (RFC 7693), unkeyed or keyed, with digests of 1 to 64 bytes, for a message in one call or in pieces.
 //
 // Key and message may be secret. A state is BLAKE2B_STATE_BYTES in linear memory:
 //   +0    h       8 x u64   chaining value
 //   +64   t       u64       bytes compressed so far
 //   +72   filled  i32       bytes waiting in `block`
 //   +76   length  i32       digest length
-//   +80   block   128 B     the last, not yet compressed bytes (a full block waits: it may be the last)
-// A finished state is wiped. Arguments are checked by the host; nothing here traps.
+//   +80   block   128 B     the last bytes, not yet compressed (a full block waits, because it may be the last)
+// A finished state is wiped. The host checks arguments; nothing here traps.
 
 import { compress, IV } from "./blake2bCompress";
 import { BLAKE2B_SCRATCH } from "./memory";
@@ -19,15 +19,15 @@ const FILLED_OFFSET: usize = 72;
 const LENGTH_OFFSET: usize = 76;
 const BLOCK_OFFSET: usize = 80;
 
-// BLAKE2B_SCRATCH; its first 64 bytes belong to `compress`. One-shot hashes need no state: full blocks are
-// compressed where they lie, only the last is copied. Vector stores instead of memory.copy and memory.fill,
-// which cost a call into the runtime each.
+// BLAKE2B_SCRATCH, of which `compress` uses the first 64 bytes. One-shot hashes need no state: full blocks are
+// compressed where they lie, and only the last block is copied. Vector stores replace memory.copy and memory.fill,
+// because each of those costs a call into the runtime.
 const H: usize = BLAKE2B_SCRATCH + 64; // 64 bytes
 const LAST: usize = BLAKE2B_SCRATCH + 128; // 128 bytes, and as many behind it that are written with zeros
 
 /**
- * Begins a hash of `length` (1-64) bytes in the state S, with the `keyLength` (0-64) bytes at `key`
- * (RFC 7693 section 2.5: parameter block, 3.3: a key is a first block padded with zeros).
+ * Begins a hash of `length` (1-64) bytes in the state S, with the `keyLength` (0-64) bytes at `key`. RFC 7693 section
+ * 2.5 defines the parameter block; by section 3.3 a key is a first block, padded with zeros.
  */
 export function blake2bInit(S: usize, length: i32, key: usize, keyLength: i32): void {
   memory.copy(S, IV, 64);
@@ -88,20 +88,20 @@ export function copy64(to: usize, from: usize): void {
   v128.store(to, v128.load(from, 48), 48);
 }
 
-/** The 128-byte block at `to` = `length` (0-128) bytes and zeros; reads and zeroes up to 128 bytes beyond. */
+/** The 128-byte block at `to` = `length` (0-128) bytes, then zeros. Up to 128 bytes beyond are read and zeroed. */
 function lastBlock(to: usize, from: usize, length: i32): void {
   for (let i: usize = 0; i < 128; i += 16) v128.store(to + i, v128.load(from + i));
   const end = to + <usize>length;
   for (let i: usize = 0; i < 128; i += 16) v128.store(end + i, i64x2.splat(0));
 }
 
-/** H = the chaining value that every hash with this parameter block begins with (RFC 7693 section 2.5). */
+/** H = the first chaining value of every hash with this parameter block (RFC 7693 section 2.5). */
 export function oneShotStart(length: i32, keyLength: i32): void {
   copy64(H, IV);
   store<u64>(H, load<u64>(H) ^ 0x01010000 ^ ((<u64>keyLength) << 8) ^ <u64>length);
 }
 
-/** Goes on from a chaining value saved after the first block; t is 128 then. */
+/** H = a chaining value that was saved after the first block, when t was 128. */
 // @inline
 export function oneShotResume(chainingValue: usize): void {
   copy64(H, chainingValue);
@@ -113,7 +113,7 @@ export function oneShotFirstBlock(block: usize, out: usize): void {
   copy64(out, H);
 }
 
-/** Ends the hash with the rest of the message, `t` bytes after its beginning; `out` gets all 64 bytes of h. */
+/** Ends the hash with the rest of the message, after its first `t` bytes. `out` gets all 64 bytes of h. */
 export function oneShotFinish(t: u64, data: usize, length: i32, out: usize): void {
   while (length > BLAKE2B_BLOCK_BYTES) {
     t += BLAKE2B_BLOCK_BYTES;
@@ -128,8 +128,8 @@ export function oneShotFinish(t: u64, data: usize, length: i32, out: usize): voi
 }
 
 /**
- * One-shot: BLAKE2b(key, input) of `length` (1-64) bytes. `out` gets 64 bytes, those after `length` are of no
- * use to anyone but the wiping caller. `key`: 0-64 bytes.
+ * One-shot: BLAKE2b(key, input) of `length` (1-64) bytes. `out` gets 64 bytes; the caller wipes those after `length`
+ * and uses them for nothing. `key`: 0-64 bytes.
  */
 export function blake2b(
   out: usize,

@@ -33,8 +33,8 @@ const HALVES = [
 ];
 
 /**
- * Four independent G (RFC 7693 section 3.1) side by side, so that their latencies overlap. The message word is
- * added to a first: b is the last to be ready.
+ * Four independent G (RFC 7693 section 3.1) side by side, so that their latencies overlap. The message word is added to
+ * a first, because b is ready last.
  */
 function fourG(half, x, y) {
   const all = (line) => half.map(([a, b, c, d], i) => line(`v${a}`, `v${b}`, `v${c}`, `v${d}`, i));
@@ -79,7 +79,7 @@ export function generate() {
       const extra = { 4: " ^ t", 6: " ^ f" }[i] ?? "";
       return `let v${8 + i} = load<u64>(IV, ${8 * i})${extra};`;
     }),
-    // Rounds 10 and 11 have the schedule of 0 and 1: a second turn of the loop that leaves after them.
+    // Rounds 10 and 11 have the schedule of rounds 0 and 1, so the loop's second turn ends after them.
     "for (let last = false; ; last = true) {",
     ...[0, 1].flatMap(round).map(inner),
     "  if (last) break;",
@@ -93,8 +93,8 @@ export function generate() {
 // BLAKE2b's compression function F (RFC 7693 section 3.2) on 64-bit words in locals. The message may be
 // secret (keys, Diffie-Hellman results): no branch or address depends on it.
 //
-// IV is read from memory and v0 is stored after each half-round for Bun's sake: with constants and without
-// the store its compiler keeps everything alive at once and spills (64 KiB take twice as long).
+// IV is read from memory, and v0 is stored after each half-round. With constants and without the store, Bun's compiler
+// keeps all words alive at once and spills, which doubles the time of 64 KiB.
 
 import { BLAKE2B_SCRATCH } from "./memory";
 

@@ -3,8 +3,8 @@
 // BLAKE2b's compression function F (RFC 7693 section 3.2) on 64-bit words in locals. The message may be
 // secret (keys, Diffie-Hellman results): no branch or address depends on it.
 //
-// IV is read from memory and v0 is stored after each half-round for Bun's sake: with constants and without
-// the store its compiler keeps everything alive at once and spills (64 KiB take twice as long).
+// IV is read from memory, and v0 is stored after each half-round. With constants and without the store, Bun's compiler
+// keeps all words alive at once and spills, which doubles the time of 64 KiB.
 
 import { BLAKE2B_SCRATCH } from "./memory";
 

@@ -1,15 +1,15 @@
-// ChaCha20-Poly1305 (RFC 8439 section 2.8): over frames in linear memory, and one message in pieces.
+// ChaCha20-Poly1305 (RFC 8439 section 2.8) of frames in linear memory, and of one message in pieces.
 //
-// Secret: key, keystream (KEYSTREAM, wiped before every return), r and s of Poly1305, plaintext. Nothing here has a table,
-// and no branch or address depends on anything but lengths. CHACHA_SCRATCH, all 0 between calls (but for a message in
-// pieces, whose state lives there until chachaEnd):
+// Secret: key, keystream (KEYSTREAM, wiped before every return), r and s of Poly1305, plaintext. There are no tables,
+// and branches and addresses depend on lengths only. CHACHA_SCRATCH is all 0 between calls, except for a message in
+// pieces, whose state stays there until chachaEnd:
 //   +0    S of a frame      +64   P of a frame      +128  one block of 16 bytes, padded
 //   +192  S of a message    +256  P of a message
 //
-// Frames are those of gcm.ts; their nonce is Noise's (section 12.3): 32 zero bits ‖ u64le counter. A group of four blocks
-// is made at a time: block 0 of a frame is the one-time key of Poly1305, its text begins with block 1. While keystream is
-// made, ciphertext that is there already is hashed: of a frame that is sealed what lies two groups back, of one that is
-// opened what lies under the keystream. Opening checks the tag of a frame before it writes any of its plaintext.
+// Frames are those of gcm.ts; their nonce is Noise's (section 12.3): 32 zero bits ‖ u64le counter. Blocks are made in
+// groups of four: block 0 of a frame is the one-time key of Poly1305, and its text begins with block 1. While keystream
+// is made, ciphertext is hashed: when sealing, the ciphertext two groups back; when opening, the ciphertext under the
+// keystream. Opening checks the tag of a frame before it writes any of its plaintext.
 
 import { tailMask, wipe } from "./bytes";
 import { GROUP_BYTES, GROUP_HASHED_BYTES, keystreamGroup, keystreamGroupHashing } from "./chaCha20Group";
@@ -30,12 +30,12 @@ const STREAM_P: usize = CHACHA_SCRATCH + 256;
 /** "expand 32-byte k" */
 const CONSTANTS: usize = memory.data<u32>([0x61707865, 0x3320646e, 0x79622d32, 0x6b206574], 16);
 
-/** Text bytes whose keystream is in the first group, behind block 0. */
+/** The number of text bytes whose keystream is in the first group, after block 0. */
 const FIRST_TEXT: usize = GROUP_BYTES - BLOCK;
-/** Keystream of a message in pieces is made in parts of so many bytes, which stay in the first-level cache. */
+/** The keystream of a message in pieces is made in parts of this size, which stay in the first-level cache. */
 const KEYSTREAM_PART: usize = 4096;
 
-/** The state for block 0 with the 32-byte key at `key`; the nonce is to be written at +52. */
+/** The state for block 0 with the 32-byte key at `key`. The caller writes the nonce at +52. */
 function begin(S: usize, key: usize): void {
   v128.store(S, v128.load(CONSTANTS));
   v128.store(S + 16, v128.load(key));
@@ -50,7 +50,7 @@ function useCounter(S: usize, counter: u64): void {
   store<u64>(S, counter, 56);
 }
 
-/** Hashes `length` bytes, the last block padded with zeros. */
+/** Hashes `length` bytes; the last block is padded with zeros. */
 function hashPadded(P: usize, text: usize, length: usize): void {
   const whole = length & ~15;
   polyBlocks(P, text, whole >> 4);
@@ -72,7 +72,7 @@ function frameLength(frame: usize): usize {
   return <usize>bswap<u32>(load<u32>(frame));
 }
 
-/** XORs the keystream from the state's counter on onto `length` bytes. */
+/** XORs keystream onto `length` bytes, from the state's counter on. */
 function cryptInParts(S: usize, text: usize, length: usize): void {
   while (length > 0) {
     const bytes = min<usize>(length, KEYSTREAM_PART);
@@ -105,7 +105,7 @@ function sealText(text: usize, length: usize): void {
   v128.store(text + length, tagOf(FRAME_P, 0, length));
 }
 
-/** Makes the keystream of as much text as fits, hashes the text; returns 1 if the tag behind it is right. */
+/** Makes the keystream of as much text as fits and hashes the text. Returns 1 if the tag after it is right. */
 function verifyText(text: usize, length: usize): i32 {
   keystreamGroup(FRAME_S, KEYSTREAM);
   polyBegin(FRAME_P, KEYSTREAM);
@@ -129,7 +129,7 @@ function keystreamBytes(length: usize): usize {
   return min<usize>((BLOCK + length + GROUP_BYTES - 1) & ~(GROUP_BYTES - 1), KEYSTREAM_BYTES);
 }
 
-/** Wipes what frames left, `used` bytes of keystream. */
+/** Wipes the states of frames and `used` bytes of keystream. */
 function endFrames(used: usize): void {
   wipe(KEYSTREAM, KEYSTREAM + used);
   wipe(FRAME_S, FRAME_S + 64);
@@ -137,7 +137,7 @@ function endFrames(used: usize): void {
   wipe(PADDED, PADDED + 16);
 }
 
-/** Seals every frame in [start, end) in place, with the 32-byte key at `key`, from `counter` (in halves) on. */
+/** Seals the frames in [start, end) in place. `key`: 32 bytes. The counter of the first frame is given in halves. */
 export function chachaSealFrames(key: usize, high: u32, low: u32, start: usize, end: usize): void {
   let counter = ((<u64>high) << 32) | low;
   begin(FRAME_S, key);
@@ -150,7 +150,7 @@ export function chachaSealFrames(key: usize, high: u32, low: u32, start: usize, 
   endFrames(GROUP_BYTES);
 }
 
-/** Opens the frames in [start, end) in place up to the first that does not authenticate; returns how many. */
+/** Opens the frames in [start, end) in place, up to the first that does not authenticate. Returns their number. */
 export function chachaOpenFrames(key: usize, high: u32, low: u32, start: usize, end: usize): u32 {
   let counter = ((<u64>high) << 32) | low;
   let used: usize = 0;
@@ -173,9 +173,10 @@ export function chachaOpenFrames(key: usize, high: u32, low: u32, start: usize, 
 }
 
 /**
- * Starts a message in pieces with the 32-byte key at `key` and the 12-byte nonce behind it. The host feeds AAD, then
- * text; every piece but the last of its kind is a multiple of 64 bytes. To open, it feeds all ciphertext to chachaHash
- * first, then chachaVerify, and only then chachaCrypt. Texts are limited to 2^38 - 64 bytes by the host.
+ * Starts a message in pieces with the 32-byte key at `key` and the 12-byte nonce after it. The host feeds the AAD, then
+ * the text. Every piece of either, except its last one, is a multiple of 64 bytes. To open, the host feeds all
+ * ciphertext to chachaHash, then calls chachaVerify, and only then chachaCrypt. The host limits texts to
+ * 2^38 - 64 bytes.
  */
 export function chachaBegin(key: usize): void {
   begin(STREAM_S, key);
@@ -188,7 +189,7 @@ export function chachaBegin(key: usize): void {
   store<u32>(STREAM_S, 1, 48);
 }
 
-/** Hashes AAD or ciphertext; what is not a multiple of 16 is the last piece, and padded. */
+/** Hashes AAD or ciphertext. A piece that is not a multiple of 16 bytes is the last one, and is padded. */
 export function chachaHash(ptr: usize, length: usize): void {
   hashPadded(STREAM_P, ptr, length);
 }

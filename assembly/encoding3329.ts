@@ -1,11 +1,11 @@
 // Polynomials of ML-KEM to bytes and back (FIPS 203 sections 4.2.1 and 4.2.2): ByteEncode_d, ByteDecode_d,
 // Compress_d, Decompress_d and the two samplers.
 //
-// Secret: s-hat (d = 12), the message (d = 1), noise. No branch, address or division depends on a coefficient;
-// only sampleNtt does, which works on public bytes.
+// Secret: s-hat (d = 12), the message (d = 1), noise. No branch, address or division depends on a coefficient, except
+// in sampleNtt, whose input is public.
 //
-// The decoders read up to 6 bytes beyond their input and the encoders write up to 6 beyond their output; callers
-// put the following part there afterwards, or leave room.
+// The decoders read up to 6 bytes beyond their input, and the encoders write up to 6 bytes beyond their output. Callers
+// write the next part after the encoder has run, or leave room.
 
 import { lookup } from "./bytes";
 import { canonical, mulQ15, POLYNOMIAL_BYTES, Q } from "./ntt3329";
@@ -15,13 +15,13 @@ export const ENCODED_12: usize = 384;
 export const ENCODED_10: usize = 320;
 export const ENCODED_4: usize = 128;
 
-/** Coefficients in the bytes of 16-bit lanes, and the powers of two that bring each to the top of its lane. */
+/** Byte masks: PACK joins the used bytes of lanes; UNPACK brings the bytes of each coefficient into a 16-bit lane. */
 const PACK_12: usize = memory.data<u8>([0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 255, 255, 255, 255], 16);
 const UNPACK_12: usize = memory.data<u8>([0, 1, 1, 2, 3, 4, 4, 5, 6, 7, 7, 8, 9, 10, 10, 11], 16);
 const PACK_10: usize = memory.data<u8>([0, 1, 2, 3, 4, 8, 9, 10, 11, 12, 255, 255, 255, 255, 255, 255], 16);
 const UNPACK_10: usize = memory.data<u8>([0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 6, 7, 7, 8, 8, 9], 16);
 
-/** ByteEncode_12 of f, |f| < q. */
+/** ByteEncode_12 of f; |f| < q. */
 export function encode12(out: usize, f: usize): void {
   const pack = v128.load(PACK_12);
   for (let i: usize = 0; i < POLYNOMIAL_BYTES; i += 16) {
@@ -31,7 +31,7 @@ export function encode12(out: usize, f: usize): void {
   }
 }
 
-/** ByteDecode_12 without the reduction: f is from 0 to 4095. Returns 1 where it is below q throughout, else 0. */
+/** ByteDecode_12 without the reduction: f is from 0 to 4095. Returns 1 if all coefficients are below q, else 0. */
 export function decode12(f: usize, from: usize): i32 {
   const unpack = v128.load(UNPACK_12);
   let tooLarge = i64x2.splat(0);
@@ -47,7 +47,7 @@ export function decode12(f: usize, from: usize): i32 {
 
 /**
  * Compress_d: round(2^d x / q) modulo 2^d, for any |x| ≤ 2187 (the sign does not matter modulo q). `quotient` is
- * round(2^d 2^15 / q): it gives a result that is right or one off, and the remainder tells which.
+ * round(2^d 2^15 / q). The result that it gives is right or off by one, and the remainder tells which.
  */
 // @inline
 function compress(x: v128, d: i32, quotient: i16): v128 {
@@ -150,8 +150,8 @@ export function sampleCbd2(f: usize, from: usize): void {
 }
 
 /**
- * A part of SampleNTT (algorithm 7): appends the numbers below q among the 112 of a 168-byte block to the
- * coefficients f, `count` of which are there. Returns their number, at most 256. May write one coefficient beyond f.
+ * A part of SampleNTT (algorithm 7): appends those of the 112 numbers in a 168-byte block that are below q to the
+ * coefficients f, which are `count` so far. Returns the new count, at most 256. May write one coefficient beyond f.
  */
 export function sampleNtt(f: usize, count: i32, block: usize): i32 {
   for (let end = block + 168; block < end && count < 256; block += 3) {

@@ -1,15 +1,15 @@
 // Arithmetic modulo p = 2^255 - 19 (RFC 7748 section 4.1) on elements in linear memory.
 //
 // An element is ten signed limbs of 26 and 25 bits in turn (value = sum of limb i * 2^ceil(25.5 i)), each
-// stored as an i32: FE_BYTES = 48 bytes, the last 8 unused. Everything may be secret: no branch and no
+// stored as an i32: FE_BYTES = 48 bytes, the last 8 unused. Every element may be secret: no branch and no
 // address depends on a limb.
 //
 // Bounds, with "carried" = |even limb| <= 1.01 * 2^25, |odd limb| <= 1.01 * 2^24: feMul and feFromBytes
 // give carried results; feAdd and feSub add the bounds of their arguments; feMul takes up
 // to 4 times carried (the sums stay below 2^63). Results may overwrite arguments.
 //
-// The multiplications are unrolled (10 x 10 limb products, as in ref10) because locals are what keeps the
-// limbs in registers; calls, not inlining, because Bun spills twice as much in one large function.
+// The multiplications are unrolled (10 x 10 limb products, as in ref10), because only locals keep the limbs in
+// registers. They are called and not inlined, because Bun spills twice as much in one large function.
 
 export const FE_BYTES: usize = 48;
 
@@ -236,12 +236,12 @@ export function feMul(h: usize, f: usize, g: usize): void {
 }
 
 /**
- * h = the 32 little-endian bytes at s, without the top bit (RFC 7748 section 5: u-coordinates are masked),
- * not necessarily below p.
+ * h = the 32 little-endian bytes at s without the top bit, which RFC 7748 section 5 masks in u-coordinates. The number
+ * may be p or above.
  */
 export function feFromBytes(h: usize, s: usize): void {
   let carry: i64 = 0;
-  // Unsigned limbs, made balanced on the way, so that they are carried as the bounds above ask.
+  // The limbs are unsigned at first. Balancing them makes them carried, as the bounds above ask.
   let bit = 0;
   for (let i = 0; i < 10; i++) {
     const width = 26 - (i & 1);
@@ -255,12 +255,12 @@ export function feFromBytes(h: usize, s: usize): void {
   store<i32>(h, load<i32>(h) + 19 * <i32>carry);
 }
 
-/** The 32 little-endian bytes of f modulo p, fully reduced, to s; f up to twice carried. */
+/** Writes the 32 little-endian bytes of f modulo p, fully reduced, to s. f may be up to twice carried. */
 export function feToBytes(s: usize, f: usize): void {
-  // q = floor(f / p), from the top limb's rounding upwards (ref10's fe_tobytes).
+  // q = floor(f / p), computed from the rounded top limb upwards (ref10's fe_tobytes).
   let q: i64 = (19 * i64.load32_s(f, 36) + ((<i64>1) << 24)) >> 25;
   for (let i = 0; i < 10; i++) q = (load<i32>(f + 4 * i) + q) >> (26 - (i & 1));
-  // f - q p = f + 19 q - 2^255 q: carry from the bottom, drop what leaves the top.
+  // f - q p = f + 19 q - 2^255 q: carries go up from the bottom, and the carry out of the top is dropped.
   let carry: i64 = 19 * q;
   let word: u64 = 0;
   let filled = 0;

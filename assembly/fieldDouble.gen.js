@@ -5,12 +5,13 @@
 const LIMBS = 12;
 const weights = Array.from({ length: LIMBS + 1 }, (_, i) => Math.ceil(21.25 * i));
 
-/** Columns summed at a time: as many sums and as many limbs of g live in registers. */
+/** The number of columns that are summed at a time. Their sums and as many limbs of g live in registers. */
 const TILE = 4;
 
 /**
- * Sums are stored after so many rows, though they are not final: a compiler that schedules sums as late as
- * possible (V8 11) otherwise loads all limbs first and spills them, which costs a quarter more time there. (In squaring it costs more than it gains.)
+ * Sums are stored after so many rows, though they are not final. A compiler that schedules sums as late as possible
+ * (V8 11) otherwise loads all limbs first and spills them, which costs a quarter more time there. In squaring the
+ * stores cost more than they gain.
  */
 const BARRIER_ROWS = 2;
 
@@ -43,7 +44,7 @@ class Code {
     started.add(k);
   }
 
-  /** Takes from limb k what is a multiple of the next weight: adding 1.5 * 2^52 times it rounds to one. */
+  /** Takes the multiple of the next weight out of limb k: adding 1.5 * 2^52 times that weight rounds to one. */
   takeCarry(name, k) {
     const round = constant(`ROUND_${weights[k + 1]}`, 1.5 * 2 ** (52 + weights[k + 1]));
     this.set(name, `f64x2.sub(f64x2.add(h${k}, ${round}), ${round})`);
@@ -55,7 +56,7 @@ class Code {
     this.set(`h${(k + 1) % LIMBS}`, `f64x2.add(h${(k + 1) % LIMBS}, ${value})`);
   }
 
-  /** Carries sums of products: four interleaved chains of four carries, so that their latencies overlap. */
+  /** Carries sums of products in four interleaved chains of four carries, so that their latencies overlap. */
   carry() {
     for (let step = 0; step < 4; step++) {
       for (const start of [0, 3, 6, 9]) {
@@ -66,7 +67,7 @@ class Code {
     }
   }
 
-  /** Carries limbs of up to 2^40 units: every limb once, all at the same time. */
+  /** Carries limbs of up to 2^40 units, every limb once and all at the same time. */
   carryOnce() {
     for (const k of columns) this.takeCarry(`c${k}`, k);
     for (const k of columns) this.giveCarry(`c${k}`, k);
@@ -82,8 +83,8 @@ class Code {
 }
 
 /**
- * The wrapped limbs of g, then g itself, in one row: from EXTENDED on limb j - 12 times 19 * 2^-255 stands at
- * 16 j, so that a column never asks which of the two it needs.
+ * Writes the wrapped limbs of g, then g itself, in one row: at EXTENDED + 16 j stands limb j - 12, for j < 12 as limb j
+ * times 19 * 2^-255. A column therefore never asks which of the two it needs.
  */
 function extend(code, p, first) {
   for (const j of columns.slice(first)) {
@@ -96,7 +97,7 @@ function extend(code, p, first) {
 /** The body of a loop over the groups of TILE columns; `first` is the byte offset of the group. */
 function multiplicationTile(code) {
   const g = (index) => `v128.load(e${at(index + LIMBS)})`;
-  // window[n] holds g[first + n - i]: it slides along g while f goes by.
+  // window[n] holds g[first + n - i]: the window slides along g as i grows.
   let window = Array.from({ length: TILE }, (_, n) => `w${n}`);
   for (let n = 0; n < TILE; n++) code.set(window[n], g(n));
   const started = new Set();
@@ -131,8 +132,8 @@ function multiplyColumns() {
 }
 
 /**
- * COLUMNS = b x in two halves, for the pair f = (a, b) and the table of x: limbs of b with even numbers go
- * along in the low lane, with odd numbers in the high one.
+ * COLUMNS = b x in two halves, for the pair f = (a, b) and the table of x. The low lane sums the products of the
+ * even-numbered limbs of b, the high lane those of the odd-numbered limbs.
  */
 function multiplyColumnsByFactor() {
   const lines = [];
@@ -271,14 +272,14 @@ export function generate() {
 // Arithmetic modulo p = 2^255 - 19 (RFC 7748 section 4.1) on pairs of elements, one in each lane of f64x2, in
 // doubles without rounding errors (Bernstein, "Curve25519: new Diffie-Hellman speed records", section 4).
 //
-// An element is the sum of twelve doubles; limb i is a multiple of 2^w(i), w(i) = ceil(21.25 i), so columns
-// add up without factors and 2^255 = 19 is a multiplication by 19 * 2^-255. A pair is DOUBLE_BYTES = 192.
-// "Carried": |limb i| <= 2^(w(i+1) - 1) + 2^(w(i) + 14). All functions take and give carried pairs: a column
-// then stays below 2^51 times its unit, twice that as a sum of two; doubles are exact up to 2^53.
-// Everything may be secret: no branch, no address depends on a limb, and no operand is ever subnormal.
+// An element is the sum of twelve doubles; limb i is a multiple of 2^w(i), w(i) = ceil(21.25 i). Columns therefore
+// add up without factors, and 2^255 = 19 is a multiplication by 19 * 2^-255. A pair is DOUBLE_BYTES = 192.
+// "Carried": |limb i| <= 2^(w(i+1) - 1) + 2^(w(i) + 14). All functions take and give carried pairs. A column
+// then stays below 2^51 times its unit, and a sum of two below 2^52; doubles are exact up to 2^53.
+// Every element may be secret: no branch and no address depends on a limb, and no operand is ever subnormal.
 //
-// Constants are read from memory because some compilers rebuild a v128.const at every use; columns go
-// through memory because the register allocators do worse on their own, and code is shared for its size.
+// Constants are read from memory, because some compilers rebuild a v128.const at every use. Columns are stored to
+// memory, because the register allocators spill more without that. Operations share code to keep the module small.
 
 import { FIELD_SCRATCH } from "./memory";
 
@@ -318,10 +319,10 @@ export function mulSumDifference(h_: usize, f: usize, g: usize): void {
   carrySumDifference(h_);
 }
 
-/** Bytes of a table of writeFactor. */
+/** Bytes of a table that writeFactor writes. */
 export const FACTOR_BYTES: usize = ${16 * (2 * LIMBS - 2)};
 
-/** table = the element in the low lane of the pair f, as mulDifferenceSum wants it. */
+/** table = the element in the low lane of the pair f, in the form that mulDifferenceSum reads. */
 export function writeFactor(table: usize, f: usize): void {
   for (let m = ${2 - LIMBS}; m < ${LIMBS}; m++) {
     store<f64>(table, factorLimb(f, m));
@@ -330,7 +331,7 @@ export function writeFactor(table: usize, f: usize): void {
   }
 }
 
-/** Limb m of f, for m < 0 limb m + 12 as it counts after wrapping around. */
+/** Limb m of f; for m < 0, limb m + 12 times 19 * 2^-255. */
 function factorLimb(f: usize, m: i32): f64 {
   return m >= 0 ? load<f64>(f + 16 * m) : load<f64>(f + 16 * (m + ${LIMBS})) * load<f64>(K);
 }

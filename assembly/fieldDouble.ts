@@ -3,14 +3,14 @@
 // Arithmetic modulo p = 2^255 - 19 (RFC 7748 section 4.1) on pairs of elements, one in each lane of f64x2, in
 // doubles without rounding errors (Bernstein, "Curve25519: new Diffie-Hellman speed records", section 4).
 //
-// An element is the sum of twelve doubles; limb i is a multiple of 2^w(i), w(i) = ceil(21.25 i), so columns
-// add up without factors and 2^255 = 19 is a multiplication by 19 * 2^-255. A pair is DOUBLE_BYTES = 192.
-// "Carried": |limb i| <= 2^(w(i+1) - 1) + 2^(w(i) + 14). All functions take and give carried pairs: a column
-// then stays below 2^51 times its unit, twice that as a sum of two; doubles are exact up to 2^53.
-// Everything may be secret: no branch, no address depends on a limb, and no operand is ever subnormal.
+// An element is the sum of twelve doubles; limb i is a multiple of 2^w(i), w(i) = ceil(21.25 i). Columns therefore
+// add up without factors, and 2^255 = 19 is a multiplication by 19 * 2^-255. A pair is DOUBLE_BYTES = 192.
+// "Carried": |limb i| <= 2^(w(i+1) - 1) + 2^(w(i) + 14). All functions take and give carried pairs. A column
+// then stays below 2^51 times its unit, and a sum of two below 2^52; doubles are exact up to 2^53.
+// Every element may be secret: no branch and no address depends on a limb, and no operand is ever subnormal.
 //
-// Constants are read from memory because some compilers rebuild a v128.const at every use; columns go
-// through memory because the register allocators do worse on their own, and code is shared for its size.
+// Constants are read from memory, because some compilers rebuild a v128.const at every use. Columns are stored to
+// memory, because the register allocators spill more without that. Operations share code to keep the module small.
 
 import { FIELD_SCRATCH } from "./memory";
 
@@ -506,10 +506,10 @@ export function mulSumDifference(h_: usize, f: usize, g: usize): void {
   carrySumDifference(h_);
 }
 
-/** Bytes of a table of writeFactor. */
+/** Bytes of a table that writeFactor writes. */
 export const FACTOR_BYTES: usize = 352;
 
-/** table = the element in the low lane of the pair f, as mulDifferenceSum wants it. */
+/** table = the element in the low lane of the pair f, in the form that mulDifferenceSum reads. */
 export function writeFactor(table: usize, f: usize): void {
   for (let m = -10; m < 12; m++) {
     store<f64>(table, factorLimb(f, m));
@@ -518,7 +518,7 @@ export function writeFactor(table: usize, f: usize): void {
   }
 }
 
-/** Limb m of f, for m < 0 limb m + 12 as it counts after wrapping around. */
+/** Limb m of f; for m < 0, limb m + 12 times 19 * 2^-255. */
 function factorLimb(f: usize, m: i32): f64 {
   return m >= 0 ? load<f64>(f + 16 * m) : load<f64>(f + 16 * (m + 12)) * load<f64>(K);
 }

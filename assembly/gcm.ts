@@ -1,13 +1,14 @@
-// AES-256-GCM over frames in linear memory, SP 800-38D with 96-bit IVs, empty AAD and 128-bit tags.
+// AES-256-GCM of frames in linear memory, SP 800-38D with 96-bit IVs, empty AAD and 128-bit tags.
 //
 // Secret: keys (an entry of the key cache), keystream (KEYSTREAM, wiped before every return), plaintext.
-// A frame is u32be length ‖ text ‖ 16-byte tag, `length` counting text and tag; frames lie side by side in
-// [start, end) and use consecutive 64-bit counters. The IV is, as four 32-bit words with the block counter:
+// A frame is u32be length ‖ text ‖ 16-byte tag; `length` counts text and tag. Frames lie side by side in
+// [start, end) and use consecutive 64-bit counters. The IV with the block counter is four 32-bit words:
 //   layout 0 (v1):     counter high ‖ counter low ‖ 0 ‖ block
 //   layout 1 (Noise):  0 ‖ counter high ‖ counter low ‖ block
-// Two ways to get the keystream, with the same bytes: the module's own AES (sealFrames, openFrames), or the
-// host's, which encrypts the counter blocks that writeCounters() left at KEYSTREAM (or writeCountersAhead()
-// elsewhere) and then calls sealPrepared() or openPrepared(). Opening checks the tag of a frame before it writes any of its plaintext.
+// The keystream comes from one of two sources, with the same bytes: the module's own AES (sealFrames, openFrames), or
+// the host's. The host encrypts the counter blocks that writeCounters() left at KEYSTREAM (or writeCountersAhead()
+// elsewhere) and then calls sealPrepared() or openPrepared(). Opening checks the tag of a frame before it writes any of
+// its plaintext.
 
 import { encryptBlocks, expandKey } from "./aes256";
 import { slicedKeystream, wipeSliced } from "./aes256Sliced";
@@ -20,7 +21,7 @@ import { AES_KEY_SCRATCH, GCM_RESULTS, KEY_FLAGS, KEY_KARATSUBA, KEYSTREAM, KEYS
 const TAG: usize = 16;
 const PREFIX: usize = 4;
 
-/** Blocks of keystream made at a time: 8 KiB stay in the first-level cache together with the text. */
+/** The number of keystream blocks made at a time: 8 KiB stay in the first-level cache together with the text. */
 const PIECE_BLOCKS: usize = 512;
 /** Up to this many blocks the row-wise AES is cheaper than a group of 16. */
 const ROWS_MAX: usize = 11;
@@ -31,14 +32,14 @@ export function keySetup(entry: usize, key: usize): void {
   v128.store(AES_KEY_SCRATCH, i64x2.splat(0));
   encryptBlocks(entry, AES_KEY_SCRATCH, 1);
   expandHash(entry, v128.load(AES_KEY_SCRATCH));
-  // What an earlier key left there; this one's are built when first needed.
+  // The tables are an earlier key's. Those of this key are built when they are first needed.
   if (load<u32>(entry + KEY_FLAGS) !== 0) memory.fill(entry + KEY_KARATSUBA, 0, KARATSUBA_BYTES);
   store<u32>(entry + KEY_FLAGS, 0);
   wipe(AES_KEY_SCRATCH, AES_KEY_SCRATCH + 16);
   wipeHashSetup();
 }
 
-/** The counter block of a frame as words in lanes; the last lane is for the block counter. */
+/** The counter block of a frame as words in lanes. The last lane is the block counter's. */
 // @inline
 function frameNonce(layout: i32, counter: u64): v128 {
   const high = <u32>(counter >> 32);
@@ -57,8 +58,8 @@ function writeCounterBlocks(nonce: v128, counter: u32, count: usize, out: usize)
 }
 
 /**
- * The module's own keystream for `count` counters (at most PIECE_BLOCKS) from `counter`. Returns where its
- * first block lies, inside KEYSTREAM.
+ * Makes the module's own keystream for `count` counters (at most PIECE_BLOCKS) from `counter`. Returns the address of
+ * its first block, inside KEYSTREAM.
  */
 export function makeKeystream(entry: usize, nonce: v128, counter: u32, count: usize): usize {
   if (count <= ROWS_MAX) {
@@ -81,13 +82,13 @@ export function makeKeystream(entry: usize, nonce: v128, counter: u32, count: us
   return KEYSTREAM + 16 * skip;
 }
 
-/** Wipes what `blocks` blocks of makeKeystream() left behind. */
+/** Wipes the `blocks` blocks that makeKeystream() made. */
 export function wipeKeystream(blocks: usize): void {
   if (blocks <= ROWS_MAX) {
     wipe(KEYSTREAM, KEYSTREAM + 16 * blocks);
     return;
   }
-  // Whole groups: up to 15 blocks more before and after.
+  // Keystream is made in whole groups, so up to 15 blocks more lie before and after.
   wipe(KEYSTREAM, KEYSTREAM + 16 * blocks + 512);
   wipeSliced();
 }
@@ -136,10 +137,10 @@ export function cryptPieces(entry: usize, nonce: v128, counter: u32, text: usize
   }
 }
 
-/** Most bytes of text whose keystream comes with the E(J0) block in the first piece. */
+/** The most bytes of text whose keystream is in the first piece, after the E(J0) block. */
 const FIRST_TEXT: usize = 16 * (PIECE_BLOCKS - 2);
 
-/** Seals every frame in [start, end) in place, from `counter` (given in halves) on. */
+/** Seals every frame in [start, end) in place. The counter of the first frame is given in halves. */
 export function sealFrames(entry: usize, layout: i32, high: u32, low: u32, start: usize, end: usize): void {
   let counter = ((<u64>high) << 32) | low;
   let used: usize = 0;
@@ -164,7 +165,7 @@ export function sealFrames(entry: usize, layout: i32, high: u32, low: u32, start
   wipeHash(longest);
 }
 
-/** Opens the frames in [start, end) in place up to the first that does not authenticate; returns how many. */
+/** Opens the frames in [start, end) in place, up to the first that does not authenticate. Returns their number. */
 export function openFrames(entry: usize, layout: i32, high: u32, low: u32, start: usize, end: usize): u32 {
   let counter = ((<u64>high) << 32) | low;
   let used: usize = 0;
@@ -194,8 +195,8 @@ export function openFrames(entry: usize, layout: i32, high: u32, low: u32, start
 
 /**
  * Writes the counter blocks of the frames in [start, end) to KEYSTREAM: 1 (for the tag), 2, 3, … of each.
- * Stops before a frame whose blocks do not fit. Returns the bytes written; GCM_RESULTS holds where it
- * stopped (u32) and the number of frames (u32).
+ * Stops before a frame whose blocks do not fit. Returns the bytes written; GCM_RESULTS holds the address after the last
+ * frame that fits (u32) and the number of frames (u32).
  */
 export function writeCounters(layout: i32, high: u32, low: u32, start: usize, end: usize): usize {
   let counter = ((<u64>high) << 32) | low;
@@ -218,8 +219,8 @@ export function writeCounters(layout: i32, high: u32, low: u32, start: usize, en
 }
 
 /**
- * Writes counter blocks 1 to `blocks` of `frames` frames to `out`, one frame after the other, before their
- * lengths are known.
+ * Writes counter blocks 1 to `blocks` of `frames` frames to `out`, one frame after the other. The lengths of the frames
+ * are not known yet.
  */
 export function writeCountersAhead(
   layout: i32,
@@ -274,7 +275,7 @@ export function openPrepared(entry: usize, start: usize, end: usize, keystream: 
       xorInto(text, keystream + 16, length);
       opened++;
     }
-    // After a failure only the extent of the keystream is still of interest: all of it is wiped.
+    // After a failure the loop only finds the end of the keystream, because all of it is wiped.
     keystream += 16 * (blocksOf(length) + 1);
     frame = text + length + TAG;
   }

@@ -3,9 +3,9 @@
 // Secret: the state at GCM_STREAM (wiped by streamEnd), keystream, plaintext. One message at a time.
 //   +0   IV as words in lanes, last lane unused      +16  E(J0)      +32  Y
 //   +48  u32 next block counter
-// The host feeds AAD, then text, piece by piece; every piece but the last of its kind is a multiple of 16
-// bytes. To open, it feeds all ciphertext to streamHash first, then streamVerify, and only then
-// streamCrypt. Texts are limited to 2^36 - 32 bytes by the host.
+// The host feeds the AAD, then the text, in pieces. Every piece of either, except its last one, is a multiple of 16
+// bytes. To open, the host feeds all ciphertext to streamHash, then calls streamVerify, and only then streamCrypt. The
+// host limits texts to 2^36 - 32 bytes.
 
 import { reverse4, wipe } from "./bytes";
 import { cryptPieces, makeKeystream, wipeKeystream, xorInto } from "./gcm";

@@ -1,15 +1,15 @@
-// GHASH, SP 800-38D section 6.4: the bulk of long texts in quads of blocks (ghashKaratsuba.ts), the rest and
-// short ones in groups of up to GHASH_POWERS blocks (ghashNibbles.ts).
+// GHASH, SP 800-38D section 6.4. Quads of blocks (ghashKaratsuba.ts) hash most of a long text. Groups of up to
+// GHASH_POWERS blocks (ghashNibbles.ts) hash its rest, and short texts.
 //
-// Secret: Y and everything derived from H. Texts are read from linear memory, the last block filled up with
-// zeros there where it is loaded: bytes after the end are read, but do not matter.
+// Secret: Y and everything derived from H. Texts are read from linear memory. The last block is filled up with zeros
+// after it is loaded: bytes after the end of the text are read, but do not change the result.
 
 import { reverse16, tailMask } from "./bytes";
 import { hashQuads, wipeQuads } from "./ghashKaratsuba";
 import { multiplyGroup, stage, wipeNibbles } from "./ghashNibbles";
 import { GHASH_LANES, GHASH_POWERS } from "./memory";
 
-/** From this many bytes on the Karatsuba form does the bulk. */
+/** Texts from this many bytes on use the Karatsuba form. */
 const KARATSUBA_FROM: usize = 14 * 16;
 
 /** The block that ends every GHASH in GCM: bit lengths of AAD and text as two big-endian u64. */
@@ -18,7 +18,7 @@ export function lengthBlock(aadBytes: u64, textBytes: u64): v128 {
   return reverse16(i64x2.replace_lane(i64x2.splat(textBytes << 3), 1, aadBytes << 3));
 }
 
-/** Block number `index` of the text at `ptr` that ends at `end`, the last one filled up with zeros. */
+/** Block number `index` of the text from `ptr` to `end`. The last block is filled up with zeros. */
 // @inline
 function textBlock(ptr: usize, end: usize): v128 {
   const left = end - ptr;
@@ -27,14 +27,14 @@ function textBlock(ptr: usize, end: usize): v128 {
 }
 
 /**
- * Y after the `length` bytes at `ptr`. With `final` the block `lengths` follows; without it the length must
- * not be 0.
+ * Y after the `length` bytes at `ptr`. With `final` the block `lengths` follows; without it, `length` must not
+ * be 0.
  */
 function absorb(entry: usize, y: v128, ptr: usize, length: usize, final: boolean, lengths: v128): v128 {
   const end = ptr + length;
   let lanes: usize = 0;
   if (length >= KARATSUBA_FROM) {
-    // Four blocks at least must follow the quads.
+    // At least four blocks must follow the quads.
     const quads = (((length + 15) >> 4) - 4 + usize(final)) >> 2;
     hashQuads(entry, y, ptr, quads);
     ptr += 64 * quads;
@@ -65,12 +65,12 @@ function absorb(entry: usize, y: v128, ptr: usize, length: usize, final: boolean
   return y;
 }
 
-/** Y after the `length` bytes at `ptr`, the last block filled up with zeros. */
+/** Y after the `length` bytes at `ptr`. The last block is filled up with zeros. */
 export function ghash(entry: usize, y: v128, ptr: usize, length: usize): v128 {
   return length === 0 ? y : absorb(entry, y, ptr, length, false, y);
 }
 
-/** As ghash(), followed by the length block. */
+/** Does the same as ghash(), then hashes the length block. */
 export function ghashFinal(entry: usize, y: v128, ptr: usize, length: usize, lengths: v128): v128 {
   return absorb(entry, y, ptr, length, true, lengths);
 }

@@ -1,16 +1,16 @@
 // GHASH of many blocks, SP 800-38D section 6.4: four chains by H^4, with Karatsuba on 32-bit limbs.
 //
-// Secret: powers of H and everything computed. Bit and byte order as in ghashNibbles.ts; tables at entry +
-// KEY_KARATSUBA, built at first use.
+// Secret: powers of H and every computed value. Bit and byte order are those of ghashNibbles.ts. The tables are at
+// entry + KEY_KARATSUBA and are built at first use.
 //
-// Four blocks make a quad. Transposed, W_l holds limb l (bytes 4l … 4l + 3) of its four blocks: the lanes are
-// four chains that are all multiplied by the same power of H^4. With limbs a_0 … a_3 and h_0 … h_3 two levels
-// of Karatsuba take 9 products of limbs instead of 16:
+// Four blocks make a quad. After transposition, W_l holds limb l (bytes 4l … 4l + 3) of the quad's four blocks. The
+// lanes are four chains that are all multiplied by the same power of H^4. With limbs a_0 … a_3 and h_0 … h_3, two
+// levels of Karatsuba take 9 products of limbs instead of 16:
 //   a0 h0   a1 h1   (a0+a1)(h0+h1)   a2 h2   a3 h3   (a2+a3)(h2+h3)
 //   (a0+a2)(h0+h2)   (a1+a3)(h1+h3)   (a0+a1+a2+a3)(h0+h1+h2+h3)
-// A product of a limb and a constant is 5 look-ups per nibble class: T_k[n] = byte k of n·h, n a high nibble.
-// That makes 90 look-ups per quad. Up to KARATSUBA_POWERS quads are summed before anything is shifted,
-// recombined or reduced, and the reduction serves four chains at once.
+// A product of a limb and a constant takes 5 look-ups per nibble class: T_k[n] = byte k of n·h, n a high nibble.
+// A quad takes 90 look-ups. Up to KARATSUBA_POWERS quads are summed before anything is shifted, recombined or
+// reduced, and one reduction serves four chains.
 //
 // Tables: per power 9 × 5 × 16 = 720 bytes, (H^4)^1 first.
 
@@ -35,7 +35,7 @@ export const KARATSUBA_BYTES: usize = POWER_TABLES * KARATSUBA_POWERS;
 /** Nibbles of one limb combination for all quads of a group. */
 const LIMB_NIBBLES: usize = 32 * KARATSUBA_POWERS;
 
-/** For i = 0 … 3: 0xff >> i where bit 3 - i of the lane number (the coefficient of x^i) is set; n = lane. */
+/** For i = 0 … 3: 0xff >> i in each lane n of which bit 3 - i (the coefficient of x^i) is set, else 0. */
 // biome-ignore format: one row per vector of 16 bytes
 const SHIFTED: usize = memory.data<u8>(
   [
@@ -46,7 +46,7 @@ const SHIFTED: usize = memory.data<u8>(
   ],
   16,
 );
-/** For i = 1 … 3: the bits that i shifts out of a byte into the top of the next, where SHIFTED has i. */
+/** For i = 1 … 3: the bits that a shift by i moves into the top of the next byte, in the lanes of SHIFTED. */
 // biome-ignore format: one row per vector of 16 bytes
 const CARRIED: usize = memory.data<u8>(
   [
@@ -57,7 +57,7 @@ const CARRIED: usize = memory.data<u8>(
   16,
 );
 
-/** Byte 0 of n·v for a byte v in all lanes: v ^ v >> 1 ^ …, as the bits of n say. */
+/** Byte 0 of n·v for a byte v in all lanes: the sum of v >> i for the bits i of n. */
 // @inline
 function multiples(v: v128): v128 {
   return v128.xor(
@@ -98,7 +98,7 @@ function buildTables(entry: usize): void {
   let power = v128.load(entry + KEY_H4);
   const sums = GHASH_PRODUCTS;
   for (let i: usize = 0; i < KARATSUBA_POWERS; i++) {
-    // The nine combinations, four bytes each.
+    // There are nine combinations of four bytes each.
     const next = i32x4.shuffle(power, power, 1, 0, 3, 2);
     const afterNext = i32x4.shuffle(power, power, 2, 3, 0, 1);
     const neighbours = v128.xor(power, next);
@@ -124,7 +124,7 @@ function stageLimb(c: usize, quad: usize, hi: v128, lo: v128): void {
   v128.store(out + 16, lo);
 }
 
-/** Splits the limbs of one quad and their sums into nibbles; a nibble of a sum is the sum of nibbles. */
+/** Splits the limbs of one quad and their sums into nibbles. A nibble of a sum is the sum of nibbles. */
 // @inline
 function stageQuad(quad: usize, w0: v128, w1: v128, w2: v128, w3: v128): void {
   const mask = nibbleMask();
@@ -151,13 +151,13 @@ function stageQuad(quad: usize, w0: v128, w1: v128, w2: v128, w3: v128): void {
   stageLimb(8, quad, v128.xor(h01, h23), v128.xor(l01, l23));
 }
 
-/** x^4 · (byte k of a product, its predecessor): what the low nibble class adds to byte k. */
+/** The part that the low nibble class adds to byte k: x^4 · (byte k of a product and the byte before it). */
 // @inline
 function lowClass(l: v128, previous: v128, mask: v128): v128 {
   return v128.xor(highNibbles(l, mask), i16x8.shl(v128.and(previous, mask), 4));
 }
 
-/** Product c of all staged quads, summed: 64 bits per lane, as two vectors of limbs in GHASH_PRODUCTS. */
+/** Sums product c of all staged quads: 64 bits per lane, as two vectors of limbs in GHASH_PRODUCTS. */
 function sumProducts(c: usize, tables: usize, quads: usize): void {
   let h0 = i64x2.splat(0);
   let h1 = i64x2.splat(0);
@@ -193,8 +193,8 @@ function sumProducts(c: usize, tables: usize, quads: usize): void {
       tables -= POWER_TABLES;
     }
   } else {
-    // Plain look-ups take a register more in V8: with all ten sums at once it spills three of them. So bytes 0
-    // to 2 of the products first, then 3 and 4.
+    // A plain look-up takes one register more in V8, which spills three of ten sums at once. Bytes 0 to 2 of the
+    // products are therefore summed first, then bytes 3 and 4.
     for (let ptr = first; ptr < end; ptr += 32) {
       const hi = v128.load(ptr);
       const lo = v128.load(ptr + 16);
@@ -227,7 +227,7 @@ function sumProducts(c: usize, tables: usize, quads: usize): void {
   h1 = v128.xor(h1, lowClass(l1, l0, mask));
   h2 = v128.xor(h2, lowClass(l2, l1, mask));
   h3 = v128.xor(h3, lowClass(l3, l2, mask));
-  // The degree of n·h is 34 at most, so nothing of x^4 · l4 leaves its byte.
+  // The degree of n·h is at most 34, so no bit of x^4 · l4 leaves its byte.
   h4 = v128.xor(h4, lowClass(l4, l3, mask));
   const low = v128.xor(v128.xor(h0, i32x4.shl(h1, 8)), v128.xor(i32x4.shl(h2, 16), i32x4.shl(h3, 24)));
   const high = v128.xor(v128.xor(i32x4.shr_u(h1, 24), i32x4.shr_u(h2, 16)), v128.xor(i32x4.shr_u(h3, 8), h4));
@@ -251,7 +251,7 @@ function fold(v: v128): v128 {
   return v128.xor(v128.xor(v, i32x4.shr_u(v, 1)), v128.xor(i32x4.shr_u(v, 2), i32x4.shr_u(v, 7)));
 }
 
-/** What the same leaves for the next limb. */
+/** The part of the same product that belongs to the next limb. */
 // @inline
 function foldCarry(v: v128): v128 {
   return v128.xor(v128.xor(i32x4.shl(v, 31), i32x4.shl(v, 30)), i32x4.shl(v, 25));
@@ -259,7 +259,7 @@ function foldCarry(v: v128): v128 {
 
 /** Recombines the nine products, reduces, and leaves limbs 0 to 3 of the four lanes at GHASH_LANES. */
 function recombine(): void {
-  // Half products: L of limbs 0-1, H of limbs 2-3, M of the sums; each r0 … r3.
+  // The half products L (limbs 0-1), H (limbs 2-3) and M (the sums) have limbs r0 … r3 each.
   const L1 = v128.xor(v128.xor(productHigh(0), product(2)), v128.xor(product(0), product(1)));
   const L2 = v128.xor(v128.xor(product(1), productHigh(2)), v128.xor(productHigh(0), productHigh(1)));
   const H1 = v128.xor(v128.xor(productHigh(3), product(5)), v128.xor(product(3), product(4)));
@@ -274,7 +274,7 @@ function recombine(): void {
   const middle3 = v128.xor(L3, H1);
   const R2 = v128.xor(v128.xor(middle2, product(6)), L0);
   const R3 = v128.xor(v128.xor(middle3, M1), L1);
-  // Limbs 4 to 7 are reduced; big-endian, so that shifts go across bytes.
+  // Limbs 4 to 7 are reduced. They are big-endian for this, so that shifts go across bytes.
   const B4 = reverse4(v128.xor(v128.xor(middle2, M2), H2));
   const B5 = reverse4(v128.xor(v128.xor(middle3, productHigh(7)), H3));
   const B6 = reverse4(H2);
@@ -287,16 +287,16 @@ function recombine(): void {
 }
 
 /**
- * Hashes 4 · quads blocks at `ptr` after Y. Leaves four values at GHASH_LANES (16 bytes each) that belong to
- * the four blocks that follow: xor them there and go on.
+ * Hashes 4 · quads blocks at `ptr` after Y. Leaves four values of 16 bytes at GHASH_LANES: the caller xors them onto
+ * the next four blocks.
  */
 export function hashQuads(entry: usize, y: v128, ptr: usize, quads: usize): void {
   if (load<u32>(entry + KEY_FLAGS) === 0) buildTables(entry);
-  // Y belongs to the first block: lane 0 of each limb.
+  // Y is added to the first block, which is lane 0 of each limb.
   wipe(GHASH_LANES, GHASH_LANES + 64);
   v128.store(GHASH_LANES, y);
   transposeWordsCall(GHASH_LANES, GHASH_LANES);
-  // Groups of about the same size, rather than full ones and a small rest.
+  // The groups have about the same size; none is a small rest.
   let groups = (quads + KARATSUBA_POWERS - 1) / KARATSUBA_POWERS;
   for (; groups > 0; groups--) {
     const group = quads / groups;
@@ -327,7 +327,7 @@ export function hashQuads(entry: usize, y: v128, ptr: usize, quads: usize): void
     recombine();
     quads -= group;
   }
-  // From limbs of four lanes to four blocks.
+  // The limbs of four lanes become four blocks.
   transposeWordsCall(GHASH_LANES, GHASH_LANES);
 }
 

@@ -1,13 +1,13 @@
 // Multiplication in GHASH (SP 800-38D section 6.3) by vector permute, for up to GHASH_POWERS blocks at a time.
 //
-// Secret: H, its multiples, the running value Y and (as they would reveal H) the blocks mixed with Y.
-// Element of GF(2^128) = 16 bytes, bit 7 of byte 0 is the coefficient of x^0; modulus x^128+x^7+x^2+x+1.
+// Secret: H, its multiples, the running value Y, and the blocks mixed with Y, because they would reveal H.
+// An element of GF(2^128) has 16 bytes. Bit 7 of byte 0 is the coefficient of x^0; the modulus is x^128+x^7+x^2+x+1.
 //
-// The 16 lanes of a register are the 16 bytes of a block. With T_k[n] = byte k of n·H^i, where n is the high
-// nibble of a byte, a look-up gives byte k of the product for all 16 bytes at once; it belongs k bytes
-// further on, so X·H^i is the sum over k of x^8k · (T_k[high] + x^4 · T_k[low]). Up to GHASH_POWERS blocks
-// are summed before anything is shifted or reduced: 32 look-ups per block. Tables: 256 bytes per power of H,
-// at entry + KEY_GHASH, power 1 first, T_0 to T_15.
+// The 16 lanes of a register are the 16 bytes of a block. With T_k[n] = byte k of n·H^i, where n is the high nibble of
+// a byte, one look-up gives byte k of the product for all 16 bytes. That byte belongs k bytes further on, so X·H^i is
+// the sum over k of x^8k · (T_k[high] + x^4 · T_k[low]). Up to GHASH_POWERS blocks are summed before anything is
+// shifted or reduced, so a block takes 32 look-ups. The tables T_0 to T_15 of a power of H have 256 bytes; they are at
+// entry + KEY_GHASH, power 1 first.
 
 import { highNibbles, lookup, nibbleMask, reverse16, wipe } from "./bytes";
 import { GHASH_NIBBLES, GHASH_POWERS, GHASH_TRANSPOSE, KEY_GHASH, KEY_H4 } from "./memory";
@@ -18,14 +18,14 @@ const UPPER_LANE: usize = memory.data<u8>(
   16,
 );
 
-/** low + x^128 · high, reduced; 16 bytes each, `high` of degree 123 at most. */
+/** low + x^128 · high, reduced. Both have 16 bytes; the degree of `high` is at most 123. */
 // @inline
 export function reduce(low: v128, high: v128): v128 {
-  // As big-endian numbers a multiplication by x is a shift to the right; the upper lane comes first.
+  // For big-endian numbers a multiplication by x is a shift to the right. The upper lane comes first.
   const h = reverse16(high);
   let t = v128.xor(v128.xor(h, i64x2.shr_u(h, 1)), v128.xor(i64x2.shr_u(h, 2), i64x2.shr_u(h, 7)));
   let c = v128.xor(v128.xor(i64x2.shl(h, 63), i64x2.shl(h, 62)), i64x2.shl(h, 57));
-  // What leaves the upper lane enters the lower one; what leaves the lower one is a multiple of x^128 again.
+  // Bits that leave the upper lane enter the lower one; bits that leave the lower one are multiples of x^128 again.
   c = i64x2.shuffle(c, c, 1, 0);
   t = v128.xor(t, c);
   const again = v128.xor(v128.xor(i64x2.shr_u(c, 1), i64x2.shr_u(c, 2)), i64x2.shr_u(c, 7));
@@ -61,7 +61,7 @@ function buildPower(h: v128, out: usize): void {
   for (let quad: usize = 0; quad < 256; quad += 64) transposeWordsCall(words + quad, out + quad);
 }
 
-/** x^8 · (low, high), and z added: one step of Horner's rule by bytes. */
+/** x^8 · (low, high) + z: one step of Horner's rule by bytes. */
 // @inline
 function shiftLow(low: v128): v128 {
   return i8x16.shuffle(i64x2.splat(0), low, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
@@ -72,7 +72,7 @@ function shiftHigh(low: v128, high: v128): v128 {
   return i8x16.shuffle(low, high, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
 }
 
-/** low half of (H + x^4 · L), where L is given by its two halves of 16 bytes; and the high half. */
+/** The low half of H + x^4 · L, and below it the high half. L is given by its two halves of 16 bytes. */
 // @inline
 function timesX4Low(low: v128, mask: v128): v128 {
   return v128.xor(highNibbles(low, mask), shiftLow(i16x8.shl(v128.and(low, mask), 4)));
@@ -84,7 +84,7 @@ function timesX4High(low: v128, high: v128, mask: v128): v128 {
   return v128.xor(highNibbles(high, mask), up);
 }
 
-/** From the sums by nibble class, 32 bytes each, to the reduced element. */
+/** The reduced element for the sums of the two nibble classes, 32 bytes each. */
 // @inline
 export function combineNibbles(lowH: v128, highH: v128, lowL: v128, highL: v128): v128 {
   const mask = nibbleMask();
@@ -99,7 +99,7 @@ export function stage(index: usize, x: v128): void {
   v128.store(GHASH_NIBBLES + 32 * index + 16, v128.and(x, mask));
 }
 
-/** Sum of X_i · H^(top - i) over the `count` staged blocks; `top` is at most GHASH_POWERS. */
+/** The sum of X_i · H^(top - i) over the `count` staged blocks. `top` is at most GHASH_POWERS. */
 export function multiplyGroup(entry: usize, top: usize, count: usize): v128 {
   const end = GHASH_NIBBLES + 32 * count;
   let lowH = i64x2.splat(0);
@@ -134,7 +134,7 @@ export function multiplyGroup(entry: usize, top: usize, count: usize): v128 {
       l3 = v128.xor(l3, lookup(table, lo));
       t -= 256;
     }
-    // z0 + x^8 z1 + x^16 z2 + x^24 z3, then x^32 times what there is; apart, so that the chain stays short.
+    // z0 + x^8 z1 + x^16 z2 + x^24 z3 is added to x^32 times the sum so far. Apart, the two keep the chain short.
     let high = shiftHigh(h3, i64x2.splat(0));
     let low = v128.xor(shiftLow(h3), h2);
     high = shiftHigh(low, high);
@@ -168,12 +168,12 @@ export function expandHash(entry: usize, h: v128): void {
   }
 }
 
-/** Wipes what staging leaves in scratch memory. */
+/** Wipes the scratch memory that staging uses. */
 export function wipeNibbles(): void {
   wipe(GHASH_NIBBLES, GHASH_NIBBLES + 32 * GHASH_POWERS);
 }
 
-/** Wipes what expandHash leaves beside its tables. */
+/** Wipes the scratch memory that expandHash uses. */
 export function wipeHashSetup(): void {
   wipeNibbles();
   wipe(GHASH_TRANSPOSE, GHASH_TRANSPOSE + 256);

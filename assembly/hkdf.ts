@@ -1,8 +1,8 @@
-// HMAC (RFC 2104) over BLAKE2b-512 and HKDF as Noise defines it (revision 34, section 4.3), all in linear
-// memory. Keys, data and outputs are secret; working memory is wiped before each return.
+// HMAC (RFC 2104) over BLAKE2b-512, and HKDF as Noise defines it (revision 34, section 4.3), all in linear memory.
+// Keys, data and outputs are secret; working memory is wiped before each return.
 //
-// The two key blocks of a key are compressed once; every MAC under it goes on from there: two outputs cost
-// ten compressions. An empty message is the exception: the inner key block is then the last block itself.
+// The two key blocks of a key are compressed once, and every MAC under the key starts from the results. Two outputs of
+// HKDF therefore cost ten compressions. An empty message is the exception: its inner key block is the last block.
 
 import { copy64, oneShotFinish, oneShotFirstBlock, oneShotResume, oneShotStart } from "./blake2b";
 import { BLAKE2B_SCRATCH } from "./memory";
@@ -14,7 +14,7 @@ const BLOCKLEN: i32 = 128;
 const IPAD: u8 = 0x36;
 const OPAD: u8 = 0x5c;
 
-// BLAKE2B_SCRATCH from 0x200 on (what blake2b.ts uses lies below).
+// BLAKE2B_SCRATCH from 0x200 on; blake2b.ts uses the bytes before.
 const INNER_PAD: usize = BLAKE2B_SCRATCH + 0x200; // key ^ ipad, 128 bytes
 const OUTER_PAD: usize = BLAKE2B_SCRATCH + 0x280; // key ^ opad, 128 bytes
 const INNER: usize = BLAKE2B_SCRATCH + 0x300; // chaining value after INNER_PAD, 64 bytes
@@ -25,7 +25,7 @@ const CHAIN: usize = BLAKE2B_SCRATCH + 0x400; // 64 bytes of the previous output
 const HMAC_SCRATCH: usize = INNER_PAD;
 const HMAC_SCRATCH_END: usize = BLAKE2B_SCRATCH + 0x450;
 
-/** Both key blocks (key, zeros up to BLOCKLEN, xored with ipad or opad) and the chaining values after them. */
+/** Writes both key blocks (the key, zero-padded to BLOCKLEN, ^ ipad or opad) and the chaining values after them. */
 function setKey(key: usize, keyLength: i32): void {
   for (let i: usize = 0; i < <usize>BLOCKLEN; i += 16) v128.store(INNER_PAD + i, i64x2.splat(0));
   if (keyLength === HASHLEN) copy64(INNER_PAD, key);
@@ -59,7 +59,7 @@ function wipeScratch(): void {
 }
 
 /**
- * out (64 bytes) = HMAC-BLAKE2b-512 of the data. Keys longer than 128 bytes are hashed by the caller first
+ * out (64 bytes) = HMAC-BLAKE2b-512 of the data. The caller first hashes a key that is longer than 128 bytes
  * (RFC 2104 section 2). `out` may overlap key and data.
  */
 export function hmacBlake2b(out: usize, key: usize, keyLength: i32, data: usize, dataLength: i32): void {
@@ -77,7 +77,7 @@ export function hkdfBlake2b(out: usize, chainingKey: usize, ikm: usize, ikmLengt
   mac(TEMP_KEY, ikm, ikmLength);
   setKey(TEMP_KEY, HASHLEN);
   for (let i = 1; i <= outputs; i++) {
-    // output_i = HMAC(temp_key, output_(i-1) || byte(i)), with nothing before the first.
+    // output_i = HMAC(temp_key, output_(i-1) || byte(i)); output_0 is empty.
     store<u8>(CHAIN + <usize>HASHLEN, <u8>i);
     if (i === 1) mac(CHAIN, CHAIN + <usize>HASHLEN, 1);
     else mac(CHAIN, CHAIN, HASHLEN + 1);

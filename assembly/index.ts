@@ -1,6 +1,6 @@
-// The export list of the module. Each primitive has its section; src/core/wasmModule.ts gives them types.
+// The export list of the module, with a section for each primitive. src/core/wasmModule.ts has the types.
 
-// Regions of memory.ts, as globals, so that the host invents no address.
+// The regions of memory.ts are exported as globals, so that the host uses the same addresses.
 export { STAGING, STAGING_BYTES } from "./memory";
 export { POOL, POOL_SLOT_BYTES, POOL_SLOTS } from "./memory";
 export { JOIN, RECEIVE_BUFFER, RECEIVE_BUFFER_BYTES } from "./memory";

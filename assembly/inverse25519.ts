@@ -1,13 +1,13 @@
 // 1 / x modulo p = 2^255 - 19 in constant time: Bernstein and Yang, "Fast constant-time gcd computation and
-// modular inversion" (2019), in the form of Wuille and Dettman for libsecp256k1 (delta starts at 1/2, so 590
-// division steps are enough for 256 bits), 20 batches of 30 steps.
+// modular inversion" (2019), in the form of Wuille and Dettman for libsecp256k1. There delta starts at 1/2, so that 590
+// division steps are enough for 256 bits. This file does 20 batches of 30 steps.
 //
 // A batch runs on the lowest limbs of f and g alone and yields a 2 x 2 matrix ((u, v), (q, r)) with entries
-// up to 2^30; it is then applied to the whole of f, g and, modulo p, of d, e, where f = d x and g = e x
-// (times a power of 2 that cancels). f ends as 1 or -1, d as 1 / x or its negative.
+// up to 2^30. The matrix is then applied to the whole of f, g and, modulo p, of d, e, where f = d x and g = e x
+// (times a power of 2 that cancels). At the end f is 1 or -1, and d is 1 / x or its negative.
 //
 // Numbers are nine signed limbs of 30 bits, each in an i32, the sign in the top limb. x is secret: no branch
-// and no address depends on it; the number of steps is fixed.
+// and no address depends on it, and the number of steps is fixed.
 
 import { FE_BYTES, feFromBytes, feToBytes } from "./field25519";
 
@@ -21,7 +21,7 @@ const P_HIGH: i64 = 1 << 15;
 /** 1 / p modulo 2^30. */
 const P_INVERSE: i32 = 395589093;
 
-/** Adds p to the number at d when it is negative, then negates it when `negate` is -1 (not 0), and carries. */
+/** Adds p to the number at d if it is negative, negates it if `negate` is -1 (and not 0), and carries. */
 function normalizeStep(d: usize, negate: i32): void {
   const addP = load<i32>(d + 32) >> 31;
   let carry = 0;
@@ -36,8 +36,8 @@ function normalizeStep(d: usize, negate: i32): void {
 }
 
 /**
- * h = 1 / f (0 for f = 0); f carried, h carried. `scratch`: four elements that overlap neither; the caller
- * wipes it.
+ * h = 1 / f (0 for f = 0); f and h are carried. `scratch`: four elements that overlap neither f nor h; the caller wipes
+ * them.
  */
 export function feInvert(h: usize, x: usize, scratch: usize): void {
   const f = scratch;
@@ -59,13 +59,13 @@ export function feInvert(h: usize, x: usize, scratch: usize): void {
 
   let zeta: i32 = -1; // -(delta + 1/2)
   for (let batch = 0; batch < BATCHES; batch++) {
-    // The rows of the matrix, each as one number: uv = u + 2^32 v, qr = q + 2^32 r.
+    // Each row of the matrix is one number: uv = u + 2^32 v, qr = q + 2^32 r.
     let uv: i64 = 1;
     let qr: i64 = (<i64>1) << 32;
     let f0 = load<i32>(f);
     let g0 = load<i32>(g);
     for (let step = 0; step < 30; step++) {
-      // Swap and negate when delta > 0 and g is odd; add f to an odd g; halve g.
+      // If delta > 0 and g is odd, swap and negate. Add f to an odd g. Halve g.
       let swap = zeta >> 31;
       const odd = -(g0 & 1);
       g0 += ((f0 ^ swap) - swap) & odd;
@@ -130,10 +130,10 @@ export function feInvert(h: usize, x: usize, scratch: usize): void {
     store<i32>(e, <i32>ce, 32);
   }
 
-  // d is between -2 p and p, and 1 / x when f = 1, its negative when f = -1.
+  // d is between -2 p and p. It is 1 / x if f = 1, and the negative of that if f = -1.
   normalizeStep(d, load<i32>(f, 32) >> 31);
   normalizeStep(d, 0);
-  // 30-bit limbs to bytes, in e.
+  // The 30-bit limbs become bytes, in e.
   let word: u64 = 0;
   let filled = 0;
   let out = e;

@@ -1,11 +1,11 @@
 // K-PKE with the parameters of ML-KEM-768 (FIPS 203 section 5 and table 2): k = 3, eta_1 = eta_2 = 2, d_u = 10,
 // d_v = 4.
 //
-// Secret: sigma, s, e, y, e_1, e_2, r, the message and all that is computed from them. The matrix A-hat, keys to
-// encapsulate with and ciphertexts are public. The caller wipes KEM_SCRATCH.
+// Secret: sigma, s, e, y, e_1, e_2, r, the message and everything computed from them. The matrix A-hat, encapsulation
+// keys and ciphertexts are public. The caller wipes KEM_SCRATCH.
 //
-// KEM_POLYNOMIALS, 512 bytes each: A-hat 9 (each with room for the one coefficient that sampling may add), 3 factors (1,024 bytes each),
-// s or y 3, e or e_1 3, t-hat or u 3, v 1, e_2 or message 2.
+// KEM_POLYNOMIALS holds, at 512 bytes each: 9 of A-hat (each with room for the one coefficient that sampling may add),
+// 3 factors (1,024 bytes each), 3 of s or y, 3 of e or e_1, 3 of t-hat or u, 1 of v, 1 of e_2 or the message.
 
 import {
   compress1,
@@ -45,7 +45,7 @@ import {
 } from "./sha3";
 
 const K: usize = 3;
-/** Where the last part of a key or ciphertext begins: rho, and the encoded v. */
+/** The offsets of the last part: rho in a key, the encoded v in a ciphertext. */
 const RHO_OFFSET: usize = K * ENCODED_12;
 const V_OFFSET: usize = K * ENCODED_10;
 
@@ -67,14 +67,14 @@ export const KPKE_BYTES: usize = 0x80;
 const G_INPUT: usize = KEM_BYTES;
 const G_OUTPUT: usize = KEM_BYTES + 0x40;
 
-/** Two polynomials SampleNTT(rho ‖ tail) side by side; the second one is left out where `secondF` is 0. */
+/** Two polynomials SampleNTT(rho ‖ tail) side by side. The second one is left out if `secondF` is 0. */
 function sampleMatrixPair(rho: usize, f: usize, tail: u32, secondF: usize, secondTail: u32): void {
   pairStart();
   pairAbsorb(0, SHAKE128_RATE, rho, tail, 2);
   pairAbsorb(8, SHAKE128_RATE, rho, secondTail, 2);
   let count = 0;
   let secondCount = secondF === 0 ? 256 : 0;
-  // Ends after three blocks mostly; each further one is needed by one polynomial in a hundred, the next by none.
+  // Three blocks are mostly enough. One polynomial in a hundred needs a fourth, and practically none a fifth.
   while (count < 256 || secondCount < 256) {
     pairSqueeze(SHAKE128_RATE, FIRST, SECOND);
     count = sampleNtt(f, count, FIRST);
@@ -82,7 +82,7 @@ function sampleMatrixPair(rho: usize, f: usize, tail: u32, secondF: usize, secon
   }
 }
 
-/** From j | i << 8 to the next column, or the next row's first. */
+/** The next j | i << 8: the next column, or the first column of the next row. */
 function nextEntry(tail: u32): u32 {
   return (tail & 0xff) === <u32>K - 1 ? (tail & 0xff00) + 0x100 : tail + 1;
 }
@@ -98,7 +98,7 @@ function sampleMatrix(rho: usize): void {
   }
 }
 
-/** SamplePolyCBD_2(PRF_2(seed, N)) and the same for N + 1; the second one is left out where `secondF` is 0. */
+/** SamplePolyCBD_2(PRF_2(seed, N)) and the same for N + 1. The second one is left out if `secondF` is 0. */
 function sampleNoisePair(seed: usize, N: u32, f: usize, secondF: usize): void {
   pairStart();
   pairAbsorb(0, SHAKE256_RATE, seed, N, 1);
@@ -108,7 +108,7 @@ function sampleNoisePair(seed: usize, N: u32, f: usize, secondF: usize): void {
   if (secondF !== 0) sampleCbd2(secondF, SECOND);
 }
 
-/** S, E and, where `last` is not 0, one more polynomial: noise with N = 0, 1, 2 … from the 32-byte seed. */
+/** Fills S, E and, if `last` is not 0, that polynomial with noise (N = 0, 1, 2 …) from the 32-byte seed. */
 function sampleNoise(seed: usize, last: usize): void {
   const P = POLYNOMIAL_BYTES;
   sampleNoisePair(seed, 0, S, S + P);
@@ -117,7 +117,7 @@ function sampleNoise(seed: usize, last: usize): void {
   if (last !== 0) sampleNoisePair(seed, 6, last, 0);
 }
 
-/** The three polynomials at S to the NTT domain, and factors made of them. */
+/** Brings the three polynomials at S into the NTT domain, and makes factors of them. */
 function transformS(): void {
   for (let i: usize = 0; i < K; i++) {
     ntt(S + i * POLYNOMIAL_BYTES);
@@ -143,7 +143,7 @@ export function kpkeKeyGen(ek: usize, dk: usize, d: usize): void {
   memory.copy(ek + RHO_OFFSET, G_OUTPUT, 32);
 }
 
-/** The modulus check (section 7.2): 1 where every coefficient of ek is below q, else 0. */
+/** The modulus check (section 7.2): 1 if every coefficient of ek is below q, else 0. */
 export function kpkeCheck(ek: usize): i32 {
   let valid = 1;
   for (let i: usize = 0; i < K; i++) valid &= decode12(U + i * POLYNOMIAL_BYTES, ek + i * ENCODED_12);
@@ -162,7 +162,7 @@ export function kpkeEncrypt(c: usize, ek: usize, m: usize, r: usize): void {
   add(E2, MU);
   add(V, E2);
   for (let i: usize = 0; i < K; i++) {
-    // The transposed matrix: column i.
+    // The matrix is transposed here: this is its column i.
     multiplySum(U, A + i * A_BYTES, K * A_BYTES, FACTORS);
     inverseNtt(U);
     add(U, E + i * POLYNOMIAL_BYTES);

@@ -1,10 +1,9 @@
 // The memory map: every region of the fixed linear memory, its offset and size.
 //
 // Memory is 981 pages (61.3 MiB), initial = maximum, so views made by the host never detach. It stays well below
-// 64 MiB: V8 collects all garbage at once as soon as a program holds that much outside of its heap, which cost every
-// import of this library a collection.
-// Pages that were never touched cost no physical memory. Nothing outside of this file invents an
-// address; the host reads the same numbers through the exported getters in index.ts.
+// 64 MiB, because V8 collects all garbage at once as soon as a program holds that much outside of its heap: every
+// import of this library would cost a collection. Pages that were never touched cost no physical memory. No other file
+// invents an address; the host reads the same numbers from the globals that index.ts exports.
 //
 //   0x0000000  static data placed by the compiler (tables)                      64 KiB
 //   0x0010000  X25519, BLAKE2b: scratch, fixed-base table                      128 KiB
@@ -22,7 +21,7 @@
 export const CURVE_SCRATCH: usize = 0x0010000;
 export const CURVE_SCRATCH_BYTES: usize = 0x20000;
 
-// Inside of it (each file that uses one lists what it keeps there):
+// Its regions (the file that uses a region lists the contents):
 //   +0x00000  arguments and results of X25519 calls                            256 B
 //   +0x00100  X25519: clamped scalar, field elements of one call             3,840 B
 //   +0x01000  BLAKE2b: states and blocks of HMAC and HKDF                    4,096 B
@@ -81,19 +80,19 @@ export const POOL: usize = 0x1e00000;
 export const POOL_SLOT_BYTES: usize = 0x10000;
 export const POOL_SLOTS: i32 = 480;
 
-// Sockets read into the receive buffer; a frame that was collected in JavaScript memory is opened in the join region
+// Sockets read into the receive buffer. A frame that was collected in JavaScript memory is opened in the join region
 // (src/protocol/frameReader.ts).
 export const JOIN: usize = 0x3d20000;
 export const JOIN_BYTES: usize = 0x20000;
 export const RECEIVE_BUFFER: usize = 0x3d40000;
 export const RECEIVE_BUFFER_BYTES: usize = 0x10000;
 
-// Keystream of the next frames of connections that send or receive one message at a time.
+// The keystream of the next frames, for connections that send or receive one message at a time.
 export const AHEAD: usize = 0x3c20000;
 export const AHEAD_ENTRY_BYTES: usize = 0x4000;
 export const AHEAD_ENTRIES: i32 = 64;
 
-// ML-KEM-768 and Keccak: all but the tables is 0 between calls.
+// ML-KEM-768 and Keccak. Everything except the tables is 0 between calls.
 export const KEM_SCRATCH: usize = 0x3c00000;
 export const KEM_SCRATCH_BYTES: usize = 0x8000;
 
@@ -105,7 +104,7 @@ export const KEM_POLYNOMIALS: usize = KEM_SCRATCH + 0x2000; // of 512 bytes each
 export const KEM_SECRETS_END: usize = KEM_SCRATCH + 0x5800; // everything before is wiped
 export const NTT_TABLES: usize = KEM_SCRATCH + 0x6000; // 3,584 bytes, public, live on: see ntt3329.ts
 
-// ChaCha20-Poly1305: see chaCha20Poly1305.ts. All of it is 0 between calls.
+// ChaCha20-Poly1305 (chaCha20Poly1305.ts). All of it is 0 between calls.
 export const CHACHA_SCRATCH: usize = 0x3c08000;
 export const CHACHA_SCRATCH_BYTES: usize = 0x1000;
 export const CHACHA_SCRATCH_USED_BYTES: usize = 320;

@@ -1,8 +1,8 @@
 // ML-KEM-768 (FIPS 203 sections 6 and 7): the internal algorithms with their checks. Random bytes come from the host.
 //
-// Secret: seeds, m, decapsulation keys, shared secrets, and whether a ciphertext was the one expected. Constant time
-// but for the two checks of keys, which look at public bytes, and the sampling of the public matrix. All scratch is
-// wiped before each return.
+// Secret: seeds, m, decapsulation keys, shared secrets, and whether a ciphertext was the one expected. Time is
+// constant, except in the two checks of keys, which look at public bytes, and in the sampling of the public matrix. All
+// scratch is wiped before each return.
 //
 // ek 1,184 bytes: t-hat ‖ rho. dk 2,400 bytes: s-hat (1,152) ‖ ek ‖ H(ek) (32) ‖ z (32). c 1,088 bytes.
 
@@ -35,7 +35,7 @@ function G(): void {
   sponge(SHA3_512_RATE, SHA3_SUFFIX, G_OUTPUT, 64, G_INPUT, 64);
 }
 
-/** The bits in which `length` bytes (a multiple of 16) at a and b differ, or-ed together: 0 where they are equal. */
+/** The OR of all bits in which `length` bytes (a multiple of 16) at a and b differ: 0 if the bytes are equal. */
 function difference(a: usize, b: usize, length: usize): u64 {
   let differing = i64x2.splat(0);
   for (let i: usize = 0; i < length; i += 16) {
@@ -60,7 +60,7 @@ export function mlKem768KeyGen(ek: usize, dk: usize, seed: usize): void {
 /**
  * ML-KEM.Encaps_internal (algorithm 17): the shared secret K (32 bytes) and c, from ek and the 32 random bytes m.
  *
- * @returns 0 where ek fails the modulus check (nothing is written then), else 1
+ * @returns 0 if ek fails the modulus check (nothing is written then), else 1
  */
 export function mlKem768Encaps(K: usize, c: usize, ek: usize, m: usize): i32 {
   if (!kpkeCheck(ek)) {
@@ -77,10 +77,10 @@ export function mlKem768Encaps(K: usize, c: usize, ek: usize, m: usize): i32 {
 }
 
 /**
- * ML-KEM.Decaps_internal (algorithm 18): the shared secret K (32 bytes) of c, or one that only looks like it where c
- * was not made for dk (implicit rejection).
+ * ML-KEM.Decaps_internal (algorithm 18): the shared secret K (32 bytes) of c. If c was not made for dk, the result is
+ * another value that looks like a secret (implicit rejection).
  *
- * @returns 0 where dk fails the hash check (nothing is written then), else 1
+ * @returns 0 if dk fails the hash check (nothing is written then), else 1
  */
 export function mlKem768Decaps(K: usize, dk: usize, c: usize): i32 {
   H(HASH, dk + EK_OFFSET, EK_BYTES);
@@ -96,7 +96,7 @@ export function mlKem768Decaps(K: usize, dk: usize, c: usize): i32 {
   sponge(SHAKE256_RATE, SHAKE_SUFFIX, REJECTION, 32, J_INPUT, 32 + CIPHERTEXT_BYTES);
   kpkeEncrypt(CIPHERTEXT, dk + EK_OFFSET, G_INPUT, G_OUTPUT + 32);
   const d = difference(c, CIPHERTEXT, CIPHERTEXT_BYTES);
-  // All ones where d is 0, else 0: only 0 - 1 borrows once the top bit of d is folded in.
+  // The mask is all ones if d is 0, else 0. Once the top bit of d is folded in, only 0 - 1 borrows.
   const isEqual = i64x2.splat(<i64>~(d | (0 - d)) >> 63);
   for (let i: usize = 0; i < 32; i += 16) {
     v128.store(K + i, v128.bitselect(v128.load(G_OUTPUT + i), v128.load(REJECTION + i), isEqual));

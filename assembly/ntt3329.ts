@@ -1,15 +1,15 @@
 // The number-theoretic transform of ML-KEM (FIPS 203 section 4.3): polynomials of 256 coefficients modulo
 // q = 3329, eight of them in the 16-bit lanes of a vector.
 //
-// Coefficients may be secret: the order of operations never depends on them, nothing divides. They are signed
-// and not canonical; the bounds below show that no lane overflows.
+// Coefficients may be secret: the order of operations never depends on them, and nothing divides. Coefficients are
+// signed and not canonical; the bounds below show that no lane overflows.
 //
 //   mulConstant(a, b)  |result| ≤ q (1/2 + |a| / 2^16), for every 16-bit a and |b| ≤ 1664
 //   reduce(a)          |result| ≤ 2187, for every 16-bit a
 //
-// A factor that is known beforehand comes with its quotient b' = round(b 2^15 / q): then round(a b' / 2^15) is
-// a b / q to within 1/2 + |a| / 2^16, and a b minus that many q fits into 16 bits. Products of two unknowns are summed
-// in 32 bits and reduced after Montgomery, which leaves a factor of 2^-16; the callers multiply it away.
+// A constant factor b has a quotient b' = round(b 2^15 / q). round(a b' / 2^15) is a b / q to within 1/2 + |a| / 2^16,
+// and a b minus that multiple of q fits into 16 bits. Products of two variables are summed in 32 bits and reduced by
+// Montgomery's method, which leaves a factor of 2^-16; the callers multiply it away.
 //
 // NTT_TABLES, filled when the module is instantiated (public):
 //   +0x000  zetas      128 x (i16 zeta, i16 quotient)
@@ -36,7 +36,7 @@ const INVERSE_SCALE: i16 = 512; // 128^-1 * 2^16 modulo q
 const INVERSE_SCALE_QUOTIENT: i16 = 5040;
 const ONE_QUOTIENT: i16 = 10;
 
-/** (a * b + 2^14) >> 15. No two factors here are both -2^15, the one case in which the forms differ. */
+/** (a * b + 2^14) >> 15. The two forms differ only if both factors are -2^15, which never occurs here. */
 // @inline
 export function mulQ15(a: v128, b: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return i16x8.relaxed_q15mulr_s(a, b);
@@ -60,11 +60,11 @@ export function canonical(a: v128): v128 {
   return i16x8.add(a, v128.and(i16x8.shr_s(a, 15), i16x8.splat(<i16>Q)));
 }
 
-/** Writes the representative of z (0 to q - 1) around 0 and its quotient, `distance` bytes further on. */
+/** Writes the representative of z (0 to q - 1) around 0, and its quotient `distance` bytes further on. */
 function storeFactor(at: usize, distance: usize, z: i32): void {
   const b = z > Q / 2 ? z - Q : z;
   store<i16>(at, <i16>b);
-  // Floor division of a positive number; the 2^14 added before it come off after it.
+  // The division is a floor, because the number is positive: 2^14 is added before it and subtracted after it.
   store<i16>(at + distance, <i16>((b * 65536 + Q + 2 * Q * 16384) / (2 * Q) - 16384));
 }
 
@@ -96,7 +96,7 @@ function buildTables(): void {
       const half = lane >> 2;
       storeFactor(LENGTH_4 + at, 16, zeta(32 + 2 * t + half));
       storeFactor(INVERSE_LENGTH_4 + at, 16, zeta(63 - 2 * t - half));
-      // The order of blocks in `fine` and `coarse` below: 0, 2, 1, 3.
+      // The blocks in `fine` and `coarse` below have the order 0, 2, 1, 3.
       const block = 4 * t + ((lane >> 2) | (((lane >> 1) & 1) << 1));
       storeFactor(LENGTH_2 + at, 16, zeta(64 + block));
       storeFactor(INVERSE_LENGTH_2 + at, 16, zeta(127 - block));
@@ -108,7 +108,7 @@ buildTables();
 
 /**
  * NTT (algorithm 9) in place. Input: |f| < q, or the small coefficients of a noise polynomial. A layer adds at most
- * q (1/2 + |f| / 2^16), so that after seven |f| < 18,300. Output: |f| ≤ 2187.
+ * q (1/2 + |f| / 2^16), so |f| < 18,300 after seven layers. Output: |f| ≤ 2187.
  */
 export function ntt(f: usize): void {
   let z = ZETAS + 4;
@@ -125,7 +125,7 @@ export function ntt(f: usize): void {
       }
     }
   }
-  // Lengths 4 and 2 inside of two vectors: blocks of four, then pairs, are brought side by side.
+  // Lengths 4 and 2 are inside of two vectors: blocks of four, then pairs, are brought side by side.
   for (let i: usize = 0; i < POLYNOMIAL_BYTES; i += 32) {
     const v = v128.load(f + i);
     const w = v128.load(f + i, 16);
@@ -147,7 +147,7 @@ export function ntt(f: usize): void {
 }
 
 /**
- * 2^16 times NTT^-1 (algorithm 10) in place, as products need it. Input: |f| ≤ 2,700. A sum doubles the bound, so
+ * 2^16 times NTT^-1 (algorithm 10) in place; products need this factor. Input: |f| ≤ 2,700. A sum doubles the bound, so
  * sums are reduced after three layers and after six. Output: |f| < q.
  */
 export function inverseNtt(f: usize): void {
@@ -198,7 +198,7 @@ export function inverseNtt(f: usize): void {
 /** Bytes that `prepareFactor` writes. */
 export const FACTOR_BYTES: usize = 2 * POLYNOMIAL_BYTES;
 
-/** Of f (in the NTT domain, any 16-bit coefficients) the pairs (f_2i, f_2i+1 gamma_i), then the pairs (f_2i+1, f_2i). */
+/** The pairs (f_2i, f_2i+1 gamma_i), then the pairs (f_2i+1, f_2i), of any f in the NTT domain. */
 export function prepareFactor(out: usize, f: usize): void {
   for (let i: usize = 0; i < POLYNOMIAL_BYTES; i += 16) {
     const v = v128.load(f + i);
@@ -216,9 +216,9 @@ function montgomery(c: v128): v128 {
 }
 
 /**
- * out = 2^-16 times the sum of three products in the NTT domain (MultiplyNTTs, algorithms 11 and 12): polynomials at
- * `a`, `stride` bytes apart, 0 ≤ a < 4096, with the factors that lie one after the other at `factors`. The sums of six
- * products stay below 2^26, so |out| ≤ 2,500.
+ * out = 2^-16 times the sum of three products in the NTT domain (MultiplyNTTs, algorithms 11 and 12). The polynomials
+ * are at `a`, `stride` bytes apart, with coefficients 0 ≤ a < 4096; the factors follow one another at `factors`. The
+ * sums of six products stay below 2^26, so |out| ≤ 2,500.
  */
 export function multiplySum(out: usize, a: usize, stride: usize, factors: usize): void {
   for (let i: usize = 0; i < POLYNOMIAL_BYTES; i += 16) {

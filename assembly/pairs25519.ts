@@ -1,6 +1,6 @@
-// Pairs of elements of fieldFused.ts or fieldDouble.ts: one name for the operations of both, from bytes, to
-// elements of field25519.ts, and the test for fused multiply-add. Which field it is says the first argument,
-// a constant wherever this is inlined. Limbs may be secret: no branch and no address depends on one.
+// Pairs of elements of fieldFused.ts or fieldDouble.ts: one name for the operations of both, the conversion from bytes
+// and to elements of field25519.ts, and the test for fused multiply-add. The first argument tells the field; it is a
+// constant wherever these functions are inlined. Limbs may be secret: no branch and no address depends on one.
 
 import { feFromBytes } from "./field25519";
 import * as double from "./fieldDouble";
@@ -19,10 +19,10 @@ export function mulSumDifference(isFused: bool, h: usize, f: usize, g: usize): v
   }
 }
 
-/** Bytes that `writeFactor` fills, in either field. */
+/** The number of bytes that `writeFactor` fills, in either field. */
 export const FACTOR_BYTES: usize = double.FACTOR_BYTES;
 
-/** table = what mulDifferenceSum needs of the element x, both lanes of the pair f. */
+/** table = the form of the element x that mulDifferenceSum reads. Both lanes of the pair f are x. */
 // @inline
 export function writeFactor(isFused: bool, table: usize, f: usize): void {
   if (isFused) {
@@ -83,13 +83,13 @@ export function powerOfTwo(n: i32): f64 {
 /** (2^27 + 1)^2 needs 55 bits; as a double it is 1 less. */
 const PROBE = memory.data<f64>([134217729, 134217729, -18014398777917440, -18014398777917440], 16);
 
-/** Whether f64x2.relaxed_madd rounds once (fused) or twice. The same for all operands and all the time. */
+/** Whether f64x2.relaxed_madd rounds once (fused) or twice. The answer is the same for all operands, and stays. */
 export function multiplyAddIsFused(): bool {
   const x = v128.load(PROBE);
   return i64x2.all_true(f64x2.eq(f64x2.relaxed_madd(x, x, v128.load(PROBE, 16)), f64x2.splat(1)));
 }
 
-/** Both lanes of the pair = the 32 little-endian bytes at u, the top bit ignored; carried. */
+/** Both lanes of the pair = the 32 little-endian bytes at u without the top bit, carried. */
 export function pairFromBytes(isFused: bool, pair: usize, u: usize): void {
   const limbs = isFused ? FUSED_LIMBS : DOUBLE_LIMBS;
   let carry: i64 = 0;
@@ -100,18 +100,18 @@ export function pairFromBytes(isFused: bool, pair: usize, u: usize): void {
     const bits = (load<u64>(u + byte) >> (weight - 8 * byte)) & (((<u64>1) << width) - 1);
     const limb = <i64>bits + carry;
     carry = (limb + ((<i64>1) << (width - 1))) >> width;
-    // Limbs of fieldFused.ts carry no weight of their own.
+    // The limbs of fieldFused.ts do not contain their weights.
     const scale = isFused ? 1 : powerOfTwo(weight);
     v128.store(pair + 16 * k, f64x2.splat(<f64>(limb - (carry << width)) * scale));
   }
   v128.store(pair, f64x2.add(v128.load(pair), f64x2.splat(<f64>(carry * 19))));
 }
 
-/** h (an element of field25519.ts) = p0 + sign * p1 of the two lanes of a carried pair. `bytes`: 32 to use. */
+/** h (an element of field25519.ts) = p0 + sign * p1 of the lanes of a carried pair. `bytes`: 32 bytes of scratch. */
 export function pairSum(isFused: bool, h: usize, pair: usize, sign: f64, bytes: usize): void {
   const limbs = isFused ? FUSED_LIMBS : DOUBLE_LIMBS;
-  // Signed limbs as integers, then carried twice around: a negative number gains p on the way (a carry of
-  // -1 out of the top comes back as -19), and in the end all limbs are in range.
+  // The limbs become signed integers and are carried twice around. A negative number gains p by that (a carry of
+  // -1 out of the top comes back as -19), and at the end all limbs are in range.
   for (let k = 0; k < limbs; k++) {
     const scale = isFused ? 1 : powerOfTwo(-doubleWeight(k));
     const limb = (load<f64>(pair + 16 * k) + sign * load<f64>(pair + 16 * k + 8)) * scale;

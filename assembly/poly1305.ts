@@ -1,12 +1,12 @@
-// Poly1305 (RFC 8439 section 2.5) of whole blocks of 16 bytes, which is all that the AEAD of section 2.8 needs: it pads
+// Poly1305 (RFC 8439 section 2.5) of whole blocks of 16 bytes. The AEAD of section 2.8 needs no others, because it pads
 // with zeros.
 //
 // Secret: r, s, h. A state P is POLY1305_BYTES in linear memory, all u32:
 //   +0   h, five words (the last at most 4: h < 2^130 + 2^128)      +32  r, four words, clamped      +48  s, four words
 //
 // Bounds, with h + block + 2^128 in s_0 … s_4: s_0 … s_3 < 2^33, s_4 <= 5. Clamping leaves r_i < 2^28, so
-// rr_i = 5/4 r_i < 2^28.4, and each of the sums y_0 … y_3 of five products stays below 2^63.4; the low two bits of r_1
-// to r_3 are 0, so rr_1 to rr_3 lose nothing, and those of r_0 come back in u_5. No branch depends on a value.
+// rr_i = 5/4 r_i < 2^28.4, and each of the sums y_0 … y_3 of five products stays below 2^63.4. The low two bits of r_1
+// to r_3 are 0, so rr_1 to rr_3 lose nothing; the low two bits of r_0 come back in u_5. No branch depends on a value.
 
 import { wipe } from "./bytes";
 
@@ -68,14 +68,14 @@ export function polyBlocks(P: usize, text: usize, blocks: usize): void {
   store<u32>(P, <u32>h4, 16);
 }
 
-/** The tag, (h mod 2^130 - 5) + s mod 2^128. The state stays as it is, to be wiped by polyEnd. */
+/** The tag, (h mod 2^130 - 5) + s mod 2^128. The state stays as it is; polyEnd wipes it. */
 export function polyTag(P: usize): v128 {
   const h0: u64 = load<u32>(P);
   const h1: u64 = load<u32>(P, 4);
   const h2: u64 = load<u32>(P, 8);
   const h3: u64 = load<u32>(P, 12);
   const h4: u64 = load<u32>(P, 16);
-  // What 2^130 - 5 fits into h: h + 5 carries into bit 130 as often.
+  // 2^130 - 5 fits into h as often as h + 5 carries into bit 130.
   let c: u64 = (5 + h0) >> 32;
   c = (c + h1) >> 32;
   c = (c + h2) >> 32;

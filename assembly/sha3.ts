@@ -1,10 +1,10 @@
 // SHA-3 and SHAKE (FIPS 202): sponges over Keccak-f[1600], one at a time or two side by side.
 //
-// Messages may be secret (seeds of ML-KEM): time depends on lengths only. The state of two sponges has their
-// 64-bit lanes in turn, at KECCAK_STATE:
+// Messages may be secret (seeds of ML-KEM): time depends on lengths only. The state is at KECCAK_STATE. Two sponges
+// have their 64-bit lanes in turn:
 //   lane i of the first at +16 i, of the second at +16 i + 8
-// A single sponge has its lanes in a row there. All of it is wiped by the caller (see mlKem768.ts) or, after the
-// one-shot functions, here. Rates: 168 B SHAKE128, 136 B SHAKE256 and SHA3-256, 72 B SHA3-512.
+// A single sponge has its lanes in a row. The one-shot functions wipe the state here; otherwise the caller wipes it
+// (mlKem768.ts). Rates: 168 B SHAKE128, 136 B SHAKE256 and SHA3-256, 72 B SHA3-512.
 
 import { keccakF1600, keccakF1600Pair } from "./keccakRounds";
 import { KECCAK_STATE } from "./memory";
@@ -22,7 +22,7 @@ export const SHA3_SUFFIX: u8 = 0x06;
 export const SHAKE_SUFFIX: u8 = 0x1f;
 
 /**
- * out (outLength bytes) = the sponge with this rate (a multiple of 8) and suffix over the message. Wipes its state.
+ * out (outLength bytes) = the sponge of the message, with this rate (a multiple of 8) and suffix. Wipes the state.
  * `out` may not overlap the message.
  */
 export function sponge(rate: i32, suffix: u8, out: usize, outLength: i32, data: usize, length: i32): void {
@@ -48,12 +48,12 @@ export function sponge(rate: i32, suffix: u8, out: usize, outLength: i32, data: 
   memory.fill(S, 0, KECCAK_STATE_BYTES);
 }
 
-/** Two sponges begin with nothing absorbed. */
+/** Begins two sponges: both have absorbed nothing. */
 export function pairStart(): void {
   memory.fill(KECCAK_STATE, 0, KECCAK_PAIR_BYTES);
 }
 
-/** Byte `at` of the first (which 0) or second (8) of two sponges ^= value. */
+/** Byte `at` of a sponge ^= value. `which` is 0 for the first of two sponges, 8 for the second. */
 // @inline
 function pairXor(which: usize, at: usize, value: u8): void {
   const p = KECCAK_STATE + which + ((at >> 3) << 4) + (at & 7);
@@ -61,8 +61,8 @@ function pairXor(which: usize, at: usize, value: u8): void {
 }
 
 /**
- * One of two sponges (`which`: 0 or 8) absorbs a last message of 32 bytes, then the `tailLength` (1 or 2) bytes of
- * `tail`, low byte first, and the padding of SHAKE: what every XOF and PRF of ML-KEM has.
+ * One of two sponges (`which`: 0 or 8) absorbs 32 bytes, then the `tailLength` (1 or 2) bytes of `tail`, low byte
+ * first, and the padding of SHAKE. Every XOF and PRF of ML-KEM has this input.
  */
 export function pairAbsorb(which: usize, rate: i32, seed: usize, tail: u32, tailLength: i32): void {
   for (let i: usize = 0; i < 4; i++) store<u64>(KECCAK_STATE + which + (i << 4), load<u64>(seed + (i << 3)));
@@ -72,7 +72,7 @@ export function pairAbsorb(which: usize, rate: i32, seed: usize, tail: u32, tail
   pairXor(which, rate - 1, 0x80);
 }
 
-/** The next `rate` bytes of both, to `first` and `second`; nothing is written for a `second` of 0. */
+/** Writes the next `rate` bytes of both to `first` and `second`. A `second` of 0 gets nothing. */
 export function pairSqueeze(rate: i32, first: usize, second: usize): void {
   keccakF1600Pair(KECCAK_STATE);
   for (let i: usize = 0; i < <usize>rate; i += 8) store<u64>(first + i, load<u64>(KECCAK_STATE + 2 * i));

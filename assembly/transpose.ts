@@ -1,9 +1,9 @@
-// Transposition of 16 × 16 bytes in two steps: from registers that each hold one byte position of 16 blocks to
-// the blocks. Time depends on nothing.
+// Transposition of 16 × 16 bytes in two steps. At first each register holds one byte position of 16 blocks; at the end
+// the blocks are whole. Time is constant.
 
 /**
- * From four registers, which hold bytes 4c … 4c + 3 of 16 blocks, to the 32-bit word c of every block: four vectors,
- * each with the words of four blocks, at `out`, 64 bytes apart.
+ * Four registers hold bytes 4c … 4c + 3 of 16 blocks. This joins them to the 32-bit word c of every block, and writes
+ * four vectors, each with the words of four blocks, to `out`, 64 bytes apart.
  */
 // @inline
 export function interleaveColumn(r0: v128, r1: v128, r2: v128, r3: v128, out: usize): void {
@@ -23,7 +23,7 @@ export function interleaveColumn(r0: v128, r1: v128, r2: v128, r3: v128, out: us
   );
 }
 
-/** From words 0 to 3 of four blocks (at `words`, 16 bytes apart) to the four blocks at `out`. */
+/** Joins words 0 to 3 of four blocks (at `words`, 16 bytes apart) to the four blocks at `out`. */
 // @inline
 export function transposeWords(words: usize, out: usize): void {
   const w0 = v128.load(words);
@@ -40,12 +40,12 @@ export function transposeWords(words: usize, out: usize): void {
   v128.store(out + 48, i64x2.shuffle(hi01, hi23, 1, 3));
 }
 
-/** interleaveColumn() where size matters more than speed. */
+/** interleaveColumn() as a call, for places where size matters more than speed. */
 export function interleaveColumnCall(r0: v128, r1: v128, r2: v128, r3: v128, out: usize): void {
   interleaveColumn(r0, r1, r2, r3, out);
 }
 
-/** transposeWords() where size matters more than speed. */
+/** transposeWords() as a call, for places where size matters more than speed. */
 export function transposeWordsCall(words: usize, out: usize): void {
   transposeWords(words, out);
 }

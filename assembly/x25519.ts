@@ -1,18 +1,18 @@
 // X25519 (RFC 7748 section 5): the Montgomery ladder on u-coordinates, any public key.
 //
-// Secret: the scalar, every intermediate element, the result. Constant time: 255 equal steps, selection by
-// masks. Everything is kept in X25519_SCRATCH, which is wiped before each return.
+// Secret: the scalar, every intermediate element, the result. Time is constant: there are 255 equal steps, and masks
+// select. All values are in X25519_SCRATCH, which is wiped before each return.
 //
-// The ladder needs no conditional swap: with A = x_2 + z_2, B = x_2 - z_2, C = x_3 + z_3, D = x_3 - z_3,
-// swapping the two points swaps DA with CB, which leaves (DA + CB)^2 and (DA - CB)^2 as they are. Only the
-// point that is doubled has to be selected: (A, B) or (C, D).
+// The ladder needs no conditional swap. With A = x_2 + z_2, B = x_2 - z_2, C = x_3 + z_3, D = x_3 - z_3, swapping the
+// two points swaps DA with CB, which leaves (DA + CB)^2 and (DA - CB)^2 as they are. Only the point that is doubled has
+// to be selected: (A, B) or (C, D).
 //
-// Multiplications go two at a time, in the two lanes of a vector. With U = (A, B) and V = (D, C), U * V is
-// (DA, CB); its sum and difference squared is (x_3, z_3 / x_1), which gives (x_3 - z_3, x_3 + z_3), the next V. The selected point squared is (AA, BB); (AA, E) * (BB, AA + a24 E) is
-// (x_2, z_2), whose sum and difference are the next U.
+// Two multiplications run at a time, in the two lanes of a vector. With U = (A, B) and V = (D, C), U * V is (DA, CB).
+// Its sum and difference squared is (x_3, z_3 / x_1), which gives (x_3 - z_3, x_3 + z_3), the next V. The selected
+// point squared is (AA, BB); (AA, E) * (BB, AA + a24 E) is (x_2, z_2), whose sum and difference are the next U.
 //
-// There are two fields to run it over: fieldFused.ts, twice as fast, in the relaxed SIMD build where the
-// self-test finds that multiply-add is fused, and fieldDouble.ts everywhere else.
+// The ladder runs over one of two fields. fieldFused.ts is twice as fast; it is used in the relaxed SIMD build if the
+// self-test finds that multiply-add is fused. fieldDouble.ts is used everywhere else.
 
 import { FE_BYTES, feMul, feToBytes } from "./field25519";
 import { DOUBLE_BYTES } from "./fieldDouble";
@@ -31,7 +31,7 @@ import {
   writeFactor,
 } from "./pairs25519";
 
-// X25519_SCRATCH: the scalar, pairs (of the larger size), elements. fieldDouble.ts has the end of it.
+// X25519_SCRATCH holds the scalar, pairs (of the larger size) and elements. Its end belongs to fieldDouble.ts.
 const PAIR: usize = DOUBLE_BYTES;
 const K: usize = X25519_SCRATCH;
 const U: usize = X25519_SCRATCH + 64;
@@ -52,14 +52,14 @@ export function clampScalar(k: usize, from: usize): void {
   store<u8>(k, (load<u8>(k, 31) & 127) | 64, 31);
 }
 
-/** 1 when any of the 32 bytes at p is not zero, else 0; without branches. */
+/** 1 if any of the 32 bytes at p is not zero, else 0; without branches. */
 function anyNonZero32(p: usize): i32 {
   return i32(v128.any_true(v128.or(v128.load(p), v128.load(p, 16))));
 }
 
 /**
- * out (32 bytes) = X25519(K, u) for the clamped scalar at K. `isFused` is a constant at both places that this
- * is compiled into.
+ * out (32 bytes) = X25519(K, u) for the clamped scalar at K. This is inlined at two places, and `isFused` is a constant
+ * at both.
  */
 // @inline
 function ladder(isFused: bool, out: usize, u: usize): void {
@@ -72,7 +72,7 @@ function ladder(isFused: bool, out: usize, u: usize): void {
   store<f64>(V, load<f64>(V) - 1);
   store<f64>(V, load<f64>(V, 8) + 1, 8);
 
-  // The last three bits of a clamped scalar are 0: they only double the first point.
+  // The last three bits of a clamped scalar are 0, so their steps only double the first point.
   let previous: i64 = 0;
   for (let t = 254; t >= 0; t--) {
     const bit = -(<i64>((load<u8>(K + (t >> 3)) >> (t & 7)) & 1));
@@ -90,7 +90,7 @@ function ladder(isFused: bool, out: usize, u: usize): void {
     }
     mulSumDifference(isFused, U, F, G);
   }
-  // After a last bit of 0 nothing is left to swap. U = (x_2 + z_2, x_2 - z_2), so its sum over its difference
+  // The last bit is 0, so no swap is left. U = (x_2 + z_2, x_2 - z_2), so its sum over its difference
   // is x_2 / z_2.
   memory.copy(V, U, PAIR);
   pairSum(isFused, X, U, 1, T);
@@ -108,24 +108,24 @@ function ladderDouble(out: usize, u: usize): void {
   ladder(false, out, u);
 }
 
-/** Whether fieldFused.ts is used; found out when the module is instantiated. */
+/** Whether fieldFused.ts is used. The self-test decides this when the module is instantiated. */
 let useFused: bool = ASC_FEATURE_RELAXED_SIMD ? multiplyAddIsFused() : false;
 
-/** Which field the ladder uses: 1 for the fused one, 0 for the one that is right everywhere. */
+/** The field that the ladder uses: 1 for fieldFused.ts, 0 for fieldDouble.ts, which is right everywhere. */
 export function x25519Fused(): i32 {
   return i32(useFused);
 }
 
-/** For tests: as if the self-test had failed (0), or run the self-test again (1). */
+/** For tests: 0 acts as if the self-test had failed, 1 runs the self-test again. */
 export function x25519AllowFused(allowed: i32): void {
   if (ASC_FEATURE_RELAXED_SIMD) useFused = allowed !== 0 && multiplyAddIsFused();
 }
 
 /**
- * out (32 bytes) = X25519(scalar, u), both 32 bytes; the scalar is clamped here, the top bit of u ignored,
- * u >= p accepted (RFC 7748 section 5).
+ * out (32 bytes) = X25519(scalar, u), both 32 bytes. The scalar is clamped here, the top bit of u is ignored, and
+ * u >= p is accepted (RFC 7748 section 5).
  *
- * @returns 0 when the result is all zero (u has low order), else 1. `out` is written in both cases.
+ * @returns 0 if the result is all zero (u has low order), else 1. `out` is written in both cases.
  */
 export function x25519(out: usize, scalar: usize, u: usize): i32 {
   clampScalar(K, scalar);

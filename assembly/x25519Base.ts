@@ -1,15 +1,15 @@
-// X25519 with the base point u = 9 (RFC 7748 section 4.1), for key generation: the scalar multiplication runs
-// on the birationally equivalent Edwards curve edwards25519, where a table of multiples of the base point
-// replaces most of the work, and its result is mapped back by u = (Z + Y) / (Z - Y).
+// X25519 with the base point u = 9 (RFC 7748 section 4.1), for key generation. The scalar multiplication runs on the
+// birationally equivalent Edwards curve edwards25519, where a table of multiples of the base point replaces most of the
+// work. The result is mapped back by u = (Z + Y) / (Z - Y).
 //
-// Signed radix-16 comb (Bernstein, Duif, Lange, Schwabe, Yang, "High-speed high-security signatures",
+// The method is a signed radix-16 comb (Bernstein, Duif, Lange, Schwabe, Yang, "High-speed high-security signatures",
 // section 4): scalar = sum of e[i] 16^i with -8 <= e[i] <= 8; 64 additions and 4 doublings.
 //
-// Secret: the scalar, its digits, every point. Constant time: all eight entries of a row are read for each
-// digit and combined by masks. Scratch lies in X25519_SCRATCH and is wiped before each return.
+// Secret: the scalar, its digits, every point. Time is constant: all eight entries of a row are read for each digit,
+// and masks combine them. Scratch is in X25519_SCRATCH and is wiped before each return.
 //
-// A point is kept as the pairs (Y + X, Y - X) and (Z + T, Z - T). Adding a table entry takes four
-// multiplications of pairs, each of which gives just the sum and difference that the next one needs:
+// A point is the pairs (Y + X, Y - X) and (Z + T, Z - T). Adding a table entry takes four multiplications of pairs, and
+// each of them gives exactly the sum and difference that the next one needs:
 //   (Y + X, Y - X) * (y + x, y - x) = (B, A) -> (H, E)
 //   (2 Z, 2 T) * (1, d x y) = (D, C)         -> (G, F)
 //   (H, E) * (G, F) = (Y_3, X_3)             -> the next (Y + X, Y - X)
@@ -38,7 +38,7 @@ import { BASE_TABLE, X25519_SCRATCH, X25519_SCRATCH_BYTES } from "./memory";
 import { DOUBLE_LIMBS, doubleWeight, mulSumDifference, pairSum, powerOfTwo } from "./pairs25519";
 import { clampScalar, x25519Fused } from "./x25519";
 
-// X25519_SCRATCH: scalar, digits, pairs (of the larger size), elements. fieldDouble.ts has the end of it.
+// X25519_SCRATCH holds scalar, digits, pairs (of the larger size) and elements. Its end belongs to fieldDouble.ts.
 const PAIR: usize = DOUBLE_BYTES;
 const K: usize = X25519_SCRATCH;
 const DIGITS: usize = X25519_SCRATCH + 64; // 64 x i8
@@ -54,7 +54,7 @@ const A: usize = LIMBS + DOUBLE_ENTRY_BYTES;
 const B: usize = A + FE_BYTES;
 const T: usize = B + FE_BYTES; // 4 elements for the inversion
 
-/** Which form the table has: 0 none yet, 1 fieldDouble.ts, 2 fieldFused.ts. */
+/** The form of the table: 0 before it is built, 1 for fieldDouble.ts, 2 for fieldFused.ts. */
 let tableForm: i32 = 0;
 
 /** DIGITS = the clamped scalar at K as 64 signed digits, -8 <= e[i] <= 8. */
@@ -62,7 +62,7 @@ function recodeScalar(): void {
   let carry = 0;
   for (let i: usize = 0; i < 64; i++) {
     let digit = ((<i32>load<u8>(K + (i >> 1)) >> (4 * (<i32>i & 1))) & 15) + carry;
-    // The top digit of a clamped scalar is at most 8 with its carry: it takes no further one.
+    // The top digit of a clamped scalar, with its carry, is at most 8, so nothing is carried out of it.
     carry = i === 63 ? 0 : (digit + 8) >> 4;
     digit -= carry << 4;
     store<i8>(DIGITS + i, <i8>digit);
@@ -70,8 +70,8 @@ function recodeScalar(): void {
 }
 
 /**
- * ENTRY = digit times the point of the row: the entry of |digit|, negated by its sign: -(x, y) = (-x, y), so
- * that Y + X and Y - X change places and d X Y its sign.
+ * ENTRY = digit times the point of the row: the entry of |digit|, negated if the digit is negative. As -(x, y) =
+ * (-x, y), negation swaps Y + X with Y - X and changes the sign of d X Y.
  */
 // @inline
 function selectEntry(isFused: bool, row: usize, digit: i32): void {
@@ -84,7 +84,7 @@ function selectEntry(isFused: bool, row: usize, digit: i32): void {
     selectVectors(LIMBS, row, DOUBLE_ENTRY_BYTES, magnitude);
     expandLimbs();
   }
-  // Digit 0: the neutral element, (1, 1) and (1, 0). The 1 of the second pair is there for every digit.
+  // Digit 0 is the neutral element, (1, 1) and (1, 0). The 1 of the second pair is there for every digit.
   const one = v128.and(equalMask(magnitude, 0), f64x2.splat(1));
   v128.store(ENTRY, v128.or(v128.load(ENTRY), one));
   v128.store(ENTRY + size, v128.or(v128.load(ENTRY + size), f64x2.replace_lane(f64x2.splat(0), 0, 1)));
@@ -97,7 +97,7 @@ function selectEntry(isFused: bool, row: usize, digit: i32): void {
   }
 }
 
-/** to = entry `magnitude` (1-8) of the row, zeros for 0; all eight are read. */
+/** to = entry `magnitude` (1-8) of the row, or zeros for 0. All eight entries are read. */
 function selectVectors(to: usize, row: usize, entryBytes: usize, magnitude: i32): void {
   const m1 = equalMask(magnitude, 1);
   const m2 = equalMask(magnitude, 2);
@@ -145,7 +145,7 @@ function expandLimbs(): void {
   }
 }
 
-/** All ones when a = b, for 0 <= a, b <= 8. */
+/** All ones if a = b, for 0 <= a, b <= 8; else 0. */
 // @inline
 function equalMask(a: i32, b: i32): v128 {
   return i32x4.splat(((a ^ b) - 1) >> 31);
@@ -155,7 +155,7 @@ function equalMask(a: i32, b: i32): v128 {
 // @inline
 function addEntry(isFused: bool, size: usize): void {
   for (let i: usize = 0; i < size; i += 16) {
-    // (Z + T, Z - T) to (2 Z, 2 T)
+    // (Z + T, Z - T) becomes (2 Z, 2 T).
     const zt = v128.load(ZT + i);
     const negated = v128.xor(zt, f64x2.replace_lane(f64x2.splat(0), 1, -0.0));
     v128.store(ZT + i, f64x2.add(negated, v128.shuffle<i64>(zt, zt, 1, 0)));
@@ -187,7 +187,7 @@ function comb(isFused: bool, out: usize): void {
   const size = isFused ? FUSED_BYTES : DOUBLE_BYTES;
   const rowBytes = ROW_ENTRIES * (isFused ? FUSED_ENTRY_BYTES : DOUBLE_ENTRY_BYTES);
   recodeScalar();
-  // The neutral element: (1, 1), (1, 1).
+  // The neutral element is (1, 1), (1, 1).
   memory.fill(YX, 0, 2 * PAIR);
   v128.store(YX, f64x2.splat(1));
   v128.store(ZT, f64x2.splat(1));
@@ -223,7 +223,7 @@ function combDouble(out: usize): void {
   comb(false, out);
 }
 
-/** out (32 bytes) = X25519(scalar, 9), the public key; the 32-byte scalar is clamped here. */
+/** out (32 bytes) = X25519(scalar, 9), the public key. The 32-byte scalar is clamped here. */
 export function x25519Base(out: usize, scalar: usize): void {
   clampScalar(K, scalar);
   if (ASC_FEATURE_RELAXED_SIMD) {
