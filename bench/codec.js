@@ -1,5 +1,5 @@
-// npm run bench:codec: what a codec costs beside JSON.stringify and TextEncoder, JSON.parse and TextDecoder. Built package.
-// Rounds of all rows in turn, the median of each; ns per value.
+// `npm run bench:codec` measures the codecs of the built package beside JSON.stringify and TextEncoder, JSON.parse and
+// TextDecoder. Rounds of all rows alternate. The result is the median of each row in ns per value.
 import assert from "node:assert/strict";
 import * as msgpack from "@msgpack/msgpack";
 import { jsonCodec, msgpackCodec } from "../dist/rpc.js";

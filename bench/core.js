@@ -1,5 +1,5 @@
-// `npm run bench:core [-- --quick] [--runtime node20,bun] [--filter text]`: the crypto core, each runtime in a
-// process of its own, with node:crypto, WebCrypto and others in the same run. Prints tables and writes them to
+// `npm run bench:core [-- --quick] [--runtime node20,bun] [--filter text]` measures the crypto core, each runtime in a
+// process of its own, with node:crypto, WebCrypto and others in the same run. It prints tables and writes them to
 // bench/results/core.json and core.md.
 import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";

@@ -1,10 +1,9 @@
-// npm run attack -- [--seconds N] [--sockets N] [--runtime node20,bun] [--attack NAME] [--out FILE] [--docs]: attacks on a
-// server in a process of its own, one after the other, while a good client asks. A row per attack and runtime: memory and processor time
-// of the server, how late its event loop is, how long the good client waits, before, meanwhile and afterwards, and how long
-// new clients wait for their first answer, which come from an address that no attacker has. The control is the same attack on
-// a second server, while the good client asks the first: it has the same machine and another event loop, so that
-// what it waits there is what processes that share the machine cost. `--docs` puts the tables into
-// docs/SECURITY.md: all four runtimes with `--seconds 2` take about eleven minutes on a machine that does nothing else.
+// `npm run attack -- [--seconds N] [--sockets N] [--runtime node20,bun] [--attack NAME] [--out FILE] [--docs]` attacks
+// a server in a process of its own, with one attack after the other, while a good client asks. Each attack and runtime
+// has a row: memory and processor time of the server, the lateness of its event loop, how long the good client waits
+// before, during and after the attack, and how long new clients wait for their first answer. New clients come from an
+// address that no attacker has. `--docs` puts the tables into docs/SECURITY.md; all four runtimes with `--seconds 2`
+// take about nine minutes on an idle machine.
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";

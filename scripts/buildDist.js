@@ -1,5 +1,5 @@
-// Builds dist/ from src/ and build/*.wasm (run buildWasm.js first): ES modules by rollup, declarations by
-// tsc, with maps to src/, and the raw wasm modules.
+// Builds dist/ from src/ and build/*.wasm (run buildWasm.js first). Rollup makes the ES modules and tsc the
+// declarations, with maps to src/; the raw wasm modules are copied.
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,

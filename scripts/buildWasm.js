@@ -1,6 +1,6 @@
 // Compiles assembly/ twice (plain and relaxed SIMD) into build/*.wasm and inlines both in src/core/wasmBinary.ts, so
-// that importing the package needs no file access in any runtime: the plain build deflated (RFC 1951), the relaxed one
-// as its deflated difference to that, both in base64.
+// that importing the package needs no file access in any runtime. The plain build is inlined deflated (RFC 1951). The
+// relaxed build is inlined as its deflated difference from the plain one. Both are in base64.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";

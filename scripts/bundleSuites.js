@@ -1,5 +1,5 @@
-// Bundles test/suites/**/*.ts with their npm packages into build/suites, because Node 20 runs no TypeScript
-// and Deno resolves no packages without a configuration. Code that several suites share becomes chunks.
+// Bundles test/suites/**/*.ts with their npm packages into build/suites, because Node 20 runs no TypeScript and Deno
+// resolves no packages without a configuration. Code that several suites share becomes chunks.
 import { readdirSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";

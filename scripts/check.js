@@ -1,4 +1,4 @@
-// `npm run check`: format, lint and types, in seconds. With arguments, some of it: `lint`, `types`.
+// `npm run check` checks format, lint and types in seconds. The arguments `lint` and `types` select a part.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,9 +1,10 @@
 // npm run conformance -- [TEXT…] [--all] [--jobs 1]
 //
-// Plants one fault at a time against a rule of docs/PROTOCOL.md, and checks that a test which test/CONFORMANCE.md names for
-// the rule's sentence fails. TEXT: only faults whose section, sentence or description contain one of the texts. Ends with
-// 1 where a fault is not noticed, or where a test fails without one. `--all` runs all named tests for each fault, and lists
-// those that noticed none of their sentence's faults: each of them tests another part of the sentence, or nothing of it.
+// Plants one fault at a time against a rule of docs/PROTOCOL.md, and checks that a test fails which test/CONFORMANCE.md
+// names for the rule's sentence. TEXT selects the faults whose section, sentence or description contain one of the
+// texts. The exit code is 1 if a fault is not noticed, or if a test fails without a fault. `--all` runs all named tests
+// for each fault, and lists those that noticed none of their sentence's faults: such a test tests another part of the
+// sentence, or no part of it.
 import { parseArgs } from "node:util";
 import { faults } from "./conformance/faults.js";
 import { baseline, editFaults, readConformance, testsOf, tryFault } from "./conformance/run.js";

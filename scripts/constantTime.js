@@ -1,6 +1,6 @@
-// npm run ct -- [--seconds N] [--runtime node20,bun]: a Welch t-test in the manner of dudect over every primitive that
-// takes secrets, in each runtime and build (test/ct). Ends with 1 where a target leaks, or a planted leak is not found.
-// Wants a quiet machine: run it alone.
+// `npm run ct -- [--seconds N] [--runtime node20,bun]` runs a Welch t-test in the manner of dudect over every primitive
+// that takes secrets, in each runtime and build (test/ct). The exit code is 1 if a target leaks, or if a planted leak
+// is not found. Run it alone on a quiet machine.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,5 +1,5 @@
-// `npm run docs`: a static site in build/site from README.md, SECURITY.md, CHANGELOG.md, docs/ and the docstrings
-// (`deno doc --html`), with a search over all pages. Nothing in it comes from another host.
+// `npm run docs` makes a static site in build/site from README.md, SECURITY.md, CHANGELOG.md, docs/ and the docstrings
+// (`deno doc --html`), with a search over all pages. The site loads nothing from another host.
 import { execFileSync } from "node:child_process";
 import {
   copyFileSync,

@@ -1,7 +1,7 @@
-// npm run fuzz -- --minutes N [--seed S] [--runs R | --inputs I] [--level NAME] [--runtime node20,bun] [--keep]
-// [--tape BASE64]: the levels of test/fuzz, guided by the blocks of the library that inputs reach. An input that fails is
-// told with what plays it again. --keep writes what reached something new to test/fuzz/corpus, shortened. SIGINT and SIGTERM
-// end it with its counts.
+// `npm run fuzz -- --minutes N [--seed S] [--runs R | --inputs I] [--level NAME] [--runtime node20,bun] [--keep]
+// [--tape BASE64]` runs the levels of test/fuzz, guided by the blocks of the library that inputs reach. For an input
+// that fails, the arguments that play it again are printed. `--keep` shortens the inputs that reached something new and
+// writes them to test/fuzz/corpus. SIGINT and SIGTERM end the run with its counts.
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";

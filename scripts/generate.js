@@ -1,6 +1,6 @@
-// Writes the generated files of assembly/ from the generators beside them (*.gen.js, each exporting `target`, a
-// file's name, and `generate()`, its text), formatted as all files are. With --check it writes nothing and fails
-// when a checked-in file differs.
+// Writes the generated files of assembly/ from the generators beside them. A generator (*.gen.js) exports `target`, the
+// name of a file, and `generate()`, its text, which is formatted as all files are. With --check this program writes
+// nothing, and fails if a checked-in file differs.
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

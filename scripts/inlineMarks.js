@@ -1,6 +1,6 @@
-// A transform of the AssemblyScript compiler (buildWasm.js names it): a line `// @inline` directly above a
-// function of assembly/ means what the decorator `@inline` means. TypeScript allows no decorators on functions, so
-// with the comment the formatter, the linter and the type checker read these files as they are.
+// A transform of the AssemblyScript compiler (buildWasm.js names it). A line `// @inline` directly above a function of
+// assembly/ means the same as the decorator `@inline`. TypeScript allows no decorators on functions. With the comment,
+// the formatter, the linter and the type checker read these files unchanged.
 import { DecoratorKind, Node, NodeKind } from "assemblyscript";
 import { Transform } from "assemblyscript/transform";
 

@@ -1,5 +1,5 @@
-// The order of the test files: those that take longest first, so that none of them is alone at the end while other
-// cores have nothing to do. vitest knows durations of earlier runs only, and a clean checkout has had none.
+// The order of the test files. The files that take longest run first, so that none of them runs alone at the end while
+// other cores are idle. vitest knows only the durations of earlier runs, and a clean checkout has had none.
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";

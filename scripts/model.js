@@ -1,4 +1,4 @@
-// `npm run model -- [--deep] [states]`: bundles test/model and runs it; see test/model/main.ts.
+// `npm run model -- [--deep] [states]` bundles test/model and runs it (test/model/main.ts).
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";

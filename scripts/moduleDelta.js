@@ -1,9 +1,9 @@
-// Writes the relaxed build of the crypto core as the difference to the plain one: both do nearly the same, and every
-// program that bundles the package carries both. src/core/wasmBytes.ts puts it together again.
+// Writes the relaxed build of the crypto core as the difference from the plain one. The two builds are nearly the same,
+// and every program that bundles the package contains both. src/core/wasmBytes.ts restores the relaxed build.
 //
-// Format: a sequence of steps, each three unsigned LEB128 numbers and bytes: how many bytes follow that are new, how
-// far the copied bytes lie from where the last copy ended (zigzag: 0, −1, 1, −2 …), how many bytes are copied; then
-// the new bytes. Each step gives the new bytes first, then the copy.
+// Format: a sequence of steps. A step is three unsigned LEB128 numbers, then new bytes. The numbers are the count of
+// new bytes, the distance of the copied bytes from the end of the last copy (zigzag: 0, −1, 1, −2 …), and the count of
+// copied bytes. A step gives the new bytes first, then the copy.
 
 /** A copy shorter than this costs more than its bytes. */
 const SHORTEST_COPY = 8;

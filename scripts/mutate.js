@@ -1,9 +1,9 @@
 // npm run mutate -- FILE [--suite NAME,…] [--lines 10-40] [--max 50] [--max-suite-ms 20000] [--jobs 1]
 //
 // Puts small faults into one file of src/, one at a time (a boundary, a condition, a constant, a boolean, a statement
-// left out), runs the suites that reach it in the machine's Node, and lists the faults that no test notices. Every
-// such survivor wants a test, or a reason in test/survivors.json: `{ FILE: [{ line, change, reason }] }` with the
-// trimmed source line and the change as this program prints it, so that lines may move.
+// left out), runs the suites that reach it in the machine's Node, and lists the faults that no test notices. Every such
+// survivor needs a test, or a reason in test/survivors.json: `{ FILE: [{ line, change, reason }] }` with the trimmed
+// source line and the change as this program prints it, so that lines may move.
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";

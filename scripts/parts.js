@@ -1,5 +1,5 @@
-// Parts of the tests by name: `npm test -- rpc docs` means the suites and the files test/*.test.ts whose names
-// contain "rpc" or "docs". The parts travel to vitest's process in an environment variable.
+// Selects parts of the tests by name: `npm test -- rpc docs` means the suites and the files test/*.test.ts whose names
+// contain "rpc" or "docs". An environment variable carries the parts to vitest's process.
 import { readdirSync } from "node:fs";
 
 const VARIABLE = "SEALWIRE_TEST_PARTS";

@@ -1,5 +1,5 @@
-// `npm run proxy:load`: the tests of `sealwire proxy` with 1 GiB and 1,000 connections per pair of runtimes. Takes
-// minutes; the gate runs the same with 32 MiB and 100. Needs dist/ (npm run build).
+// `npm run proxy:load` runs the tests of `sealwire proxy` with 1 GiB and 1,000 connections per pair of runtimes. It
+// takes minutes; the gate runs the same tests with 32 MiB and 100 connections. Needs dist/ (npm run build).
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 

@@ -1,5 +1,6 @@
-// `node scripts/releaseCheck.js v1.2.3`: whether this tree is what a release by that tag should be: the same version in
-// package.json, package-lock.json, jsr.json, the repository's address, and a dated section of CHANGELOG.md. Exits with 1 and says what is wrong.
+// `node scripts/releaseCheck.js v1.2.3` checks that this tree is a release with that tag: package.json,
+// package-lock.json and jsr.json have the version, the repository's address is there, and CHANGELOG.md has a dated
+// section. The exit code is 1 if something is wrong, and the output names it.
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 

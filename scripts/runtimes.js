@@ -1,5 +1,5 @@
-// The runtimes that tests, benches and `npm start` drive: the machine's Node, a current Node, Bun and Deno, each
-// resolved by path and never through PATH lookups of npm scripts. Versions are read from the binaries themselves.
+// The runtimes of tests, benches and `npm start`: the machine's Node, a current Node, Bun and Deno. Each is resolved by
+// path, never through the PATH of npm scripts. Versions are read from the binaries.
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";

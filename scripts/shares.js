@@ -1,7 +1,8 @@
-// What the gate tries in which runtime. The machine's Node tries all that a suite tries without --every. The others try a
-// share of what is computed alone (test/support/every.ts), each another one; the commit decides which, so that over some
-// commits each tries all. The current Node tries all of the cryptography as well: Node 20 has no relaxed SIMD, so that the
-// other build is tried whole in one runtime, too. SEALWIRE_SHARE=2/4 npm run suite -- NAME tries a share again.
+// Decides what the gate tries in which runtime. The machine's Node tries all cases that a suite has without --every.
+// Each of the others tries a different share of the cases that need computation alone (test/support/every.ts). The
+// commit decides the shares, so that each runtime tries all cases over some commits. The current Node also tries all of
+// the cryptography: Node 20 has no relaxed SIMD, so each build is tried whole in one runtime. `SEALWIRE_SHARE=2/4 npm
+// run suite -- NAME` tries a share again.
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 

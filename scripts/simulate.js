@@ -1,6 +1,7 @@
-// npm run simulate -- --seeds N --from S [--fault NAME] [--runtime node20,bun]: runs simulated worlds, one per seed
-// (test/simulation). A world that breaks a promise is told with its seed; `--from SEED --seeds 1` runs it again. SIGINT and
-// SIGTERM end it with its counts. `--fault` plants a fault, and ends with the first world that shows it.
+// `npm run simulate -- --seeds N --from S [--fault NAME] [--runtime node20,bun]` runs simulated worlds, one per seed
+// (test/simulation). The seed of a world that breaks a promise is printed; `--from SEED --seeds 1` runs that world
+// again. SIGINT and SIGTERM end the run with its counts. `--fault` plants a fault, and ends with the first world that
+// shows it.
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";

@@ -1,4 +1,4 @@
-// Which tests of a run were skipped, and why: titles tell it as "(skipped: why)".
+// The skipped tests of a run with their reasons. A title has the reason as "(skipped: why)".
 
 /** The reason that a title ends with, or one of the titles around it. */
 function reasonOf(fullName) {

@@ -1,5 +1,5 @@
-// A reporter of vitest that tells at the end which files took longest, so that whoever wants a shorter run sees where to
-// look. Elapsed time: the files run beside each other. The suites' files count what their processes took.
+// A reporter of vitest that lists the slowest files at the end, for those who want a shorter run. Times are elapsed
+// times, and files run beside each other. A file of suites counts the time of its processes.
 
 const SHOWN = 10;
 

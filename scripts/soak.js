@@ -1,7 +1,8 @@
-// npm run soak -- [--minutes N] [--pairs node20-bun,deno-deno | all] [--seed S] [--calm] [--out FOLDER]: a server and
-// clients, each in a process of its own, with a mixed load, a proxy between them that splits, stalls and resets, and a
-// server that closes and listens again. Every pair (server-client; by default each runtime with itself) runs for so long.
-// A chart and the samples go to FOLDER (build/soak), the verdict to the output. `--calm`: no faults and no closes.
+// `npm run soak -- [--minutes N] [--pairs node20-bun,deno-deno | all] [--seed S] [--calm] [--out FOLDER]` runs a server
+// and clients, each in a process of its own, with a mixed load. A proxy between them splits, stalls and resets, and the
+// server closes and listens again. Every pair (server-client; by default each runtime with itself) runs for so many
+// minutes. A chart and the samples go to FOLDER (build/soak), the verdict to the output. `--calm` runs without faults
+// and closes.
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";

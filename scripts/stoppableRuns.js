@@ -1,5 +1,5 @@
-// Runs of programs that take long and count what they try. A terminal sends Ctrl-C to all of them; a signal that reaches
-// the starting process alone is handed on, so that the program that runs can tell its counts.
+// Long runs of programs that count what they try. A terminal sends Ctrl-C to all processes. A signal that reaches only
+// the starting process is passed on, so that the program can print its counts.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 

@@ -1,5 +1,5 @@
-// Which suites share a process in the gate. A process that has loaded and compiled the library for one suite runs the
-// next ones at a fraction of their cost; those that change or measure their process have one of their own.
+// Decides which suites share a process in the gate. A process that has loaded and compiled the library for one suite
+// runs the next ones at a fraction of their cost. Suites that change or measure their process have one of their own.
 
 /** Why these share none, by the name of the suite. */
 export const alone = {

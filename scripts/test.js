@@ -1,8 +1,8 @@
-// `npm test`: builds everything, checks format, lint and types, then runs all tests. Ends with what was
-// skipped and why, then the counts, and leaves them in build/test-summary.json for continuous integration. A check that fails counts as one failure.
-// `npm test -- rpc docs` builds what they need and runs the suites and test files whose names contain "rpc" or "docs".
-// `--every` (`npm run test:every`): every offset, seed and process, in every runtime, where the tests otherwise try a sample or
-// a share of it (test/support/every.ts); some hours.
+// `npm test` builds everything, checks format, lint and types, then runs all tests. At its end it prints the skipped
+// tests with their reasons, then the counts, and writes these to build/test-summary.json for continuous integration. A
+// check that fails counts as one failure. `npm test -- rpc docs` builds what these tests need and runs the suites and
+// test files whose names contain "rpc" or "docs". `--every` (`npm run test:every`) tries every offset, seed and process
+// in every runtime, of which the tests otherwise try a sample or a share (test/support/every.ts); it takes some hours.
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,8 +1,9 @@
-// Runs after `npm install` and `npm ci` (as "dependencies", which npm runs here and never where the package
-// is installed: a "prepare" in its package.json makes npm warn of install scripts). The second Node (tools/node-current) brings a
-// `node` binary that npm links into node_modules/.bin, where it would shadow the machine's own Node
-// inside npm scripts. Every runtime is resolved by path instead (scripts/runtimes.js), so the link goes.
-// In the same way the TypeScript that the packaging test compiles old consumers with would be `tsc`.
+// Runs after `npm install` and `npm ci` as the script "dependencies", which npm runs here and never where the package
+// is installed. (A "prepare" in package.json would make npm warn of install scripts.) The second Node
+// (tools/node-current) brings a `node` binary that npm links into node_modules/.bin, where it would shadow the
+// machine's own Node inside npm scripts. Every runtime is resolved by path instead (scripts/runtimes.js), so this
+// script removes the link. The packaging test compiles old consumers with an older TypeScript, which takes the link
+// `tsc` in the same way; this script gives it back.
 import { readlinkSync, rmSync, symlinkSync } from "node:fs";
 
 const bin = new URL("../node_modules/.bin/", import.meta.url);

@@ -1,5 +1,5 @@
-// `npm run test:watch -- rpc/timers [--runtime bun]`: runs one suite in one runtime, again whenever a file that it is
-// made of changes. A change in assembly/ compiles the module first. A run that is under way is given up.
+// `npm run test:watch -- rpc/timers [--runtime bun]` runs one suite in one runtime, and again whenever a file of the
+// suite changes. A change in assembly/ compiles the module first. A change ends a run that has not finished.
 import { spawn } from "node:child_process";
 import { rmSync, watch } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// Samples of two builds → what can be said about their difference.
+// What samples of two builds say about their difference.
 import { median, medianInterval, quantile } from "../matrix/statistics.js";
 
 // Of the dozens of rows of a run, one in twenty would be called different by chance with 95 %.

@@ -1,5 +1,6 @@
-// `npm run bench:ab -- <dist A> <dist B>`: is B slower than A? See settings.js for the arguments. The builds take
-// turns, so that what else the machine does hits both; processor time decides, elapsed time stands beside it.
+// `npm run bench:ab -- <dist A> <dist B>` tells whether B is slower than A. settings.js describes the arguments. The
+// builds take turns, so that other work of the machine affects both. Processor time decides; elapsed time is printed
+// beside it.
 import process from "node:process";
 import { missingRuntimes, runtimes } from "../../scripts/runtimes.js";
 import { describeMachine } from "../matrix/machine.js";

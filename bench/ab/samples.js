@@ -1,4 +1,4 @@
-// The rows that are timed, those whose bytes are counted, and those of idle connections: each takes its samples
+// The rows that are timed, the rows whose bytes are counted, and the rows of idle connections. Each takes its samples
 // in pairs, one of each build.
 import { timeSlice, warmUp } from "../matrix/rounds.js";
 import { allocated, CALLS } from "../matrix/sections/heap.js";

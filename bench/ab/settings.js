@@ -1,4 +1,4 @@
-// What a comparison of two builds does and for how long, from the command line.
+// The settings of a comparison of two builds, from the command line: what it does and for how long.
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";

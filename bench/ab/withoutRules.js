@@ -1,5 +1,5 @@
-// `npm run bench:without -- OUT [bodies] [credit] [limits]`: a copy of dist that leaves rules out, for `npm run bench:ab`: what
-// does a rule cost? Such a build talks to itself only, and is good for nothing else.
+// `npm run bench:without -- OUT [bodies] [credit] [limits]` makes a copy of dist without some rules. `npm run bench:ab`
+// then measures the cost of these rules. Such a build talks only to itself, and has no other use.
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

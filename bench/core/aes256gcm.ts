@@ -1,6 +1,6 @@
-// Rows for AES-256-GCM: GcmFrameCipher's engines over batches in linear memory, against what node:crypto,
-// WebCrypto and @noble/ciphers need for the same messages. (libsodium-wrappers has AES-256-GCM only where it
-// finds AES instructions, which in WebAssembly it does not; hash-wasm has no ciphers.)
+// Rows for AES-256-GCM: GcmFrameCipher's engines over batches in linear memory, beside node:crypto, WebCrypto and
+// @noble/ciphers with the same messages. libsodium-wrappers is absent, because its AES-256-GCM needs AES instructions,
+// which WebAssembly does not have. hash-wasm has no ciphers.
 
 import nodeCrypto from "node:crypto";
 import { gcm as noble } from "@noble/ciphers/aes.js";

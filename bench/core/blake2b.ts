@@ -1,6 +1,5 @@
-// Rows for BLAKE2b-512 and Noise's HKDF over it: as functions on byte arrays, and in linear memory as the
-// handshake uses them, against node:crypto, @noble/hashes, libsodium-wrappers and hash-wasm. (WebCrypto has
-// no BLAKE2.)
+// Rows for BLAKE2b-512 and Noise's HKDF over it: functions on byte arrays, and the form in linear memory that the
+// handshake uses, beside node:crypto, @noble/hashes, libsodium-wrappers and hash-wasm. WebCrypto has no BLAKE2.
 
 import nodeCrypto from "node:crypto";
 import { blake2b as nobleBlake2b } from "@noble/hashes/blake2.js";

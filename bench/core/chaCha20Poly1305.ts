@@ -1,5 +1,5 @@
-// Rows for ChaCha20-Poly1305: ChaChaFrameCipher's engines over frames in linear memory, against node:crypto where it has
-// the cipher (not in Bun), and @noble/ciphers.
+// Rows for ChaCha20-Poly1305: ChaChaFrameCipher's engines over frames in linear memory, beside @noble/ciphers and
+// node:crypto. Bun's node:crypto does not have the cipher.
 
 import nodeCrypto from "node:crypto";
 import { chacha20poly1305 as noble } from "@noble/ciphers/chacha.js";

@@ -1,5 +1,5 @@
-// What the channels of node:diagnostics_channel cost, asked as each request and each event asks them. Without a
-// subscriber that is all there is; the control is one subscriber that does nothing.
+// The cost of the channels of node:diagnostics_channel, asked as each request and each event asks them. Without a
+// subscriber, asking is the whole cost. The control is one subscriber that does nothing.
 
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { channels, traceRequest, tracesRequests } from "../../src/core/diagnostics.ts";

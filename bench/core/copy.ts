@@ -1,6 +1,6 @@
-// Rows for copies inside linear memory, which begins on a page, so that the distance of source and target is known
-// exactly: on a processor with the hazard that core/copy.ts describes, the row "16 behind a
-// page" takes many times what its neighbours do; elsewhere all take the same. The last row is what Bun does there.
+// Rows for copies inside linear memory. The memory begins on a page, so the distance of source and target is known
+// exactly. On a processor with the hazard that core/copy.ts describes, the row "16 behind a page" takes many times as
+// long as its neighbours; on others all rows take the same time. The last row is what Bun does at that distance.
 
 import { COPY_HAZARD_BYTES, COPY_PAGE_BYTES, copyInSteps } from "../../src/core/copy.ts";
 import { memory, POOL, POOL_SLOT_BYTES } from "../../src/core/wasmModule.ts";

@@ -1,5 +1,5 @@
-// What a bench row is. One file per primitive (aes256gcm.ts, …) exports a function that returns its rows;
-// worker.ts runs them in one runtime; ../core.js runs the worker in every runtime and prints the table.
+// The type of a bench row. One file per primitive (aes256gcm.ts, …) exports a function that returns its rows. worker.ts
+// runs the rows in one runtime; ../core.js runs the worker in every runtime and prints the table.
 
 export interface Row {
   /** "AES-256-GCM", "X25519", … */

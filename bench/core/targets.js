@@ -1,4 +1,4 @@
-// What the core should reach, as ratios of minima within one run. Per runtime id of scripts/runtimes.js.
+// The targets of the core, as ratios of minima within one run, per runtime id of scripts/runtimes.js.
 
 const GCM = { primitive: "AES-256-GCM", operation: "seal" };
 const ENGINES = ["wasm", "keystream", "native", "auto"];

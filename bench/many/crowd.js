@@ -1,6 +1,6 @@
-// A crowd of clients of one server that want to stay connected: `node bench/many/crowd.js '<JSON>'` with `port`, `psk` and
-// `count`. Prints when all are connected, and again whenever all are after some were not, with the times (Date.now()) at
-// which each connection opened.
+// A crowd of clients of one server that keep their connections: `node bench/many/crowd.js '<JSON>'` with `port`, `psk`
+// and `count`. It prints a line when all are connected, and again each time that all are connected after a loss. The
+// line has the times (Date.now()) at which each connection opened.
 import process from "node:process";
 import { connect } from "../../dist/index.js";
 

@@ -1,6 +1,7 @@
-// The clients of a measurement: `node bench/many/load.js '<JSON>'`. `warmUp`: so many requests before it. `requests`: so
-// many, over `connections`, each with `inFlight` at once. `handshakes`: so many connections one after another, eight at a
-// time, each with one request. `idle`: so many connections that stay until the standard input ends. Prints when it is done.
+// The clients of a measurement: `node bench/many/load.js '<JSON>'`. `warmUp` is the number of requests before it.
+// `requests` is the number of requests, over `connections` connections, with `inFlight` at once on each. `handshakes`
+// is the number of connections that are made one after another, eight at a time, each with one request. `idle` is the
+// number of connections that stay until the standard input ends. The program prints a line at its end.
 import process from "node:process";
 import { connect } from "../../dist/index.js";
 

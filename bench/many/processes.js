@@ -1,4 +1,4 @@
-// Processes that the commands of this folder start, the lines of JSON that those print, and the processor time that the
+// Processes that the commands of this folder start, the lines of JSON that they print, and the processor time that the
 // system has counted for them (Linux). None of them outlives the command.
 import { execFileSync, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";

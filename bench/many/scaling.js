@@ -1,7 +1,8 @@
-// What a request, a handshake and a connection cost a server of one process and one of two, in processor time that the
-// system counted for the server alone: `npm run bench:many -- scaling [seconds]`. Linux; takes less than two minutes, or so
-// many seconds and the rounds that are under way then, and prints the tables of docs/OPERATIONS.md. The costs decide how
-// throughput follows on other machines; what this machine reaches while it also runs the clients does not.
+// `npm run bench:many -- scaling [seconds]` measures the cost of a request, a handshake and a connection for a server
+// of one process and a server of two, in processor time that the system counted for the server alone (Linux). It takes
+// less than two minutes, or so many seconds and the rest of the rounds that have begun, and prints the tables of
+// docs/OPERATIONS.md. The throughput of other machines follows from these costs. It does not follow from the throughput
+// of this machine, which also runs the clients.
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:net";
 import { cpus } from "node:os";

@@ -1,5 +1,5 @@
-// A certificate authority and a leaf certificate for 127.0.0.1, made anew for every run and valid for a
-// day, so that no private key lies in the repository. X.509 v3 (RFC 5280) in DER, ECDSA P-256 with SHA-256.
+// A certificate authority and a leaf certificate for 127.0.0.1. Every run makes its own, valid for a day, so that the
+// repository contains no private key. X.509 v3 (RFC 5280) in DER, ECDSA P-256 with SHA-256.
 import { createPublicKey, generateKeyPairSync, randomBytes, sign } from "node:crypto";
 
 const INTEGER = 0x02;

@@ -1,6 +1,6 @@
-// Which cipher suite a TLS row really ran: the bench puts itself between client and server for one
-// connection and reads the ServerHello, which TLS 1.3 sends in the clear (RFC 8446 section 4.1.3). The same
-// for every runtime, whatever its API admits to.
+// Finds out which cipher suite a TLS row used. For one connection the bench stands between client and server and reads
+// the ServerHello, which TLS 1.3 sends in the clear (RFC 8446 section 4.1.3). The method is the same for every runtime
+// and needs no API of the runtime.
 import net from "node:net";
 
 const SUITES = new Map([

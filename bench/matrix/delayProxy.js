@@ -1,8 +1,9 @@
-// A TCP proxy that stands for a long path: what it reads, it writes so many milliseconds later, in both directions.
+// A TCP proxy that imitates a long path: it writes all bytes a fixed number of milliseconds after it read them, in both
+// directions.
 //
-// A real path limits what a sender may have on its way: it keeps what is not acknowledged, and Linux gives a socket
-// 4 MiB for that at most by default (tcp_wmem). A proxy acknowledges at once, so it keeps that account itself: it stops
-// reading while so many bytes have been read for which no acknowledgement could be back.
+// A real path limits the bytes that a sender may have on their way. The sender keeps unacknowledged bytes, and Linux
+// gives a socket at most 4 MiB for them by default (tcp_wmem). A proxy acknowledges at once, so this proxy counts for
+// itself: it stops reading while it has read that many bytes for which no acknowledgement could be back.
 import net from "node:net";
 
 /** The third number of net.ipv4.tcp_wmem, as Linux has it by default. */

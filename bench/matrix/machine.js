@@ -1,4 +1,4 @@
-// What stands on top of every result: the machine, the versions, the date.
+// The head of every result: the machine, the versions, the date.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -1,4 +1,4 @@
-// `npm run bench`: the matrix of contenders, runtimes and rows; see settings.js for the arguments.
+// `npm run bench` runs the matrix of contenders, runtimes and rows. settings.js describes the arguments.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";

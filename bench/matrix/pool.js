@@ -1,6 +1,5 @@
-// The processes of a run: one server and one client per contender and runtime, started when first needed
-// and kept, so that every round meets warm processes. A pair that fails once is left out from then on and
-// reported.
+// The processes of a run: one server and one client per contender and runtime. They are started when first needed and
+// kept, so that every round meets warm processes. A pair that fails once is left out from then on, and is reported.
 import { belongsTo, contenders, whyNot } from "./contenders/contender.js";
 import { BenchProcess } from "./processes.js";
 import { wanted } from "./settings.js";

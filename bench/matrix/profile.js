@@ -1,5 +1,5 @@
-// `npm run bench:profile -- <runtime> [contender] [Send | SendNoWait | Request | Parallel…] [bytes]`: runs one row
-// for a few seconds with the runtime's own sampling profiler on both ends, and says where their time went.
+// `npm run bench:profile -- <runtime> [contender] [Send | SendNoWait | Request | Parallel…] [bytes]` runs one row for a
+// few seconds with the runtime's own sampling profiler on both ends, and prints where each spent its time.
 import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

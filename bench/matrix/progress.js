@@ -1,5 +1,5 @@
-// One line on standard error that says what runs now: rewritten in place on a terminal, a line every few
-// seconds elsewhere.
+// One line on standard error that names the current step. A terminal has it rewritten in place; other outputs get a
+// line every few seconds.
 const LINE_EVERY_MS = 5_000;
 
 export class Progress {

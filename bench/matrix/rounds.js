@@ -1,6 +1,6 @@
-// Timing a list of rows so that drift hits all alike: each is checked, calibrated and warmed up once, then
-// every round runs all of them, each round starting at another place of the list and every second one backwards, so
-// that no row has the same neighbour before it all the time.
+// Times a list of rows so that drift affects all rows alike. Each row is checked, calibrated and warmed up once. Then
+// every round runs all rows. Each round starts at another place of the list, and every second one runs backwards, so
+// that a row does not always follow the same neighbour.
 import { summary } from "./statistics.js";
 
 /** A slice is run for this share of its length before it is timed. */

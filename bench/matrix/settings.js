@@ -1,4 +1,4 @@
-// What a run does and for how long, from the command line.
+// The settings of a run, from the command line: what it does and for how long.
 import { contenders } from "./contenders/contender.js";
 
 export const usage = `npm run bench -- [options] [filter ...]

@@ -1,4 +1,4 @@
-// Samples → what a table shows.
+// Computes the numbers of a table from samples.
 
 const ascending = (samples) => [...samples].sort((a, b) => a - b);
 

@@ -1,5 +1,5 @@
-// The HTML report: one file that needs nothing else. The chart code (Observable Plot with what it uses of
-// D3) and the run itself are inlined; the page draws its charts when it opens, at the width it has.
+// The HTML report: one file that needs no other. The chart code (Observable Plot with the parts of D3 that it uses) and
+// the run are inlined. The page draws its charts when it opens, at the width of the window.
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { buildSync } from "esbuild";

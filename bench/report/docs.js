@@ -1,7 +1,7 @@
-// `npm run bench:docs -- <run.json>`: puts a run into the documentation: docs/BENCH.md (every table),
-// docs/throughput.svg (one chart), and the parts of README.md, docs/PERFORMANCE.md and docs/PERFORMANCE-LOG.md
-// between `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`. The chart is drawn by the report's own code in a headless
-// browser (Debian's chromium), because the library needs a DOM.
+// `npm run bench:docs -- <run.json>` puts a run into the documentation: docs/BENCH.md (every table),
+// docs/throughput.svg (one chart), and the parts of README.md, docs/PERFORMANCE.md and docs/PERFORMANCE-LOG.md between
+// `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`. The report's own code draws the chart in a headless browser
+// (Debian's chromium), because the library needs a DOM.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";

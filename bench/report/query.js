@@ -1,4 +1,4 @@
-// Looking things up in the results of a run.
+// Finds values in the results of a run.
 
 /** Results are an array of flat records; returns the first whose fields all match. */
 export function find(run, fields) {

@@ -1,5 +1,5 @@
-// The targets that the transport was built against, and what a run says about each. A ratio compares two
-// rows of one run; a target without its rows is "not measured", never reached.
+// The targets that the transport was built against, and the result of a run for each. A ratio compares two rows of one
+// run. A target without its rows is "not measured", never reached.
 import { all, find } from "./query.js";
 import { typedBeyond, typedResult } from "./typedTables.js";
 

@@ -1,5 +1,5 @@
 // The same call in several ways: an echo of one small JSON object. Each contender starts a server and gives a function
-// that makes one call; everything over a network is encrypted, but raw TCP has no row here.
+// that makes one call. Every contender that uses a network is encrypted; raw TCP has no row here.
 import { createServer } from "node:https";
 import grpc from "@grpc/grpc-js";
 import { createTRPCClient, createWSClient, wsLink } from "@trpc/client";

@@ -1,5 +1,5 @@
-// Typed calls beside others in one runtime: a process that has both ends of each contender, so that its processor time is
-// that of both together. Rounds of all contenders are interleaved; each is checked before it is timed.
+// Typed calls beside others in one runtime. One process has both ends of each contender, so its processor time is that
+// of both together. Rounds of all contenders alternate, and each contender is checked before it is timed.
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";

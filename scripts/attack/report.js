@@ -1,4 +1,4 @@
-// The table of `npm run attack`: a row per attack and runtime, and where it stands in docs/SECURITY.md.
+// The table of `npm run attack` with a row per attack and runtime, and its place in docs/SECURITY.md.
 import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 

@@ -1,4 +1,4 @@
-// Faults against what docs/PROTOCOL.md says of settings, fields, heads, errors and reasons: see faults.js.
+// Faults against the rules of docs/PROTOCOL.md for settings, fields, heads, errors and reasons (faults.js).
 
 /** @type {import("./faults.js").FaultTable} */
 export const fieldFaults = {

@@ -1,4 +1,4 @@
-// Faults against what docs/PROTOCOL.md says of the handshake, and of protocol v1: see faults.js.
+// Faults against the rules of docs/PROTOCOL.md for the handshake and for protocol v1 (faults.js).
 
 /** @type {import("./faults.js").FaultTable} */
 export const handshakeFaults = {

@@ -1,4 +1,4 @@
-// Faults against what docs/PROTOCOL.md says of requests and credit: see faults.js.
+// Faults against the rules of docs/PROTOCOL.md for requests and credit (faults.js).
 
 /** @type {import("./faults.js").FaultTable} */
 export const requestFaults = {

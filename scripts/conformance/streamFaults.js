@@ -1,4 +1,4 @@
-// Faults against what docs/PROTOCOL.md says of streams, signs of life and the end: see faults.js.
+// Faults against the rules of docs/PROTOCOL.md for streams, signs of life and the end (faults.js).
 
 /** @type {import("./faults.js").FaultTable} */
 export const streamFaults = {

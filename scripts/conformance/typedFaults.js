@@ -1,4 +1,4 @@
-// Faults against what docs/PROTOCOL.md says of typed calls: see faults.js.
+// Faults against the rules of docs/PROTOCOL.md for typed calls (faults.js).
 
 /** @type {import("./faults.js").FaultTable} */
 export const typedFaults = {

@@ -1,4 +1,4 @@
-// Faults against what docs/PROTOCOL.md says of frames, keys, kinds, bundles and padding: see faults.js.
+// Faults against the rules of docs/PROTOCOL.md for frames, keys, kinds, bundles and padding (faults.js).
 
 /** @type {import("./faults.js").FaultTable} */
 export const wireFaults = {

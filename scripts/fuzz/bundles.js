@@ -1,5 +1,5 @@
-// Bundles the fuzzer (test/fuzz), with the library's blocks counted: the levels that are played again exactly in virtual
-// time, and the live ones as they are. A fault may be planted by rewriting a source.
+// Bundles the fuzzer (test/fuzz) with counters in the library's blocks. Levels that can be played again exactly run in
+// virtual time; the live levels use the runtime. A fault is planted by rewriting a source.
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";

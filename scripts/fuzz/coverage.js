@@ -1,5 +1,5 @@
-// Coverage of the library's own sources for the fuzzer: a counter in every block, branch and short circuit, put into the
-// text as it is bundled, so that it costs an addition and works in every runtime.
+// Coverage of the library's own sources for the fuzzer. A counter for every block, branch and short circuit is put into
+// the text as it is bundled. It costs an addition and works in every runtime.
 import { parse } from "@babel/parser";
 
 const NO_CHILDREN = new Set(["ImportDeclaration", "ExportAllDeclaration", "TemplateElement"]);

@@ -1,5 +1,5 @@
-// The mutants of a TypeScript file: small faults that a test should notice. All of them are compiled into one
-// text, each behind a switch, so that the suites are bundled once and a run chooses its fault by a number.
+// The mutants of a TypeScript file: small faults that a test should notice. All mutants are compiled into one text,
+// each behind a switch. The suites are therefore bundled once, and a run chooses its fault by a number.
 import { parse } from "@babel/parser";
 
 /**

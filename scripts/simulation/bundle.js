@@ -1,8 +1,8 @@
-// Bundles a simulated world (test/simulation): the library's own sources, with the event loop, the clock and the
-// sources of chance of the world in the place of the runtime's. No switch for this is in the package.
+// Bundles a simulated world (test/simulation): the library's own sources, with the world's event loop, clock and
+// sources of chance in place of the runtime's. The package has no switch for this.
 //
-// Every loop in src/rpc and src/protocol counts its iterations meanwhile (`countWork`), so that work can be held against
-// what arrived; and a fault may be planted, by rewriting a source.
+// Every loop in src/rpc and src/protocol counts its iterations (`countWork`), so that work can be compared with what
+// arrived. A fault is planted by rewriting a source.
 
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

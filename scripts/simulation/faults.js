@@ -1,4 +1,4 @@
-// Faults that this library had, or could have, as edits of its sources: the simulation has to find each of them.
+// Faults that this library had or could have, as edits of its sources. The simulation has to find each of them.
 
 /**
  * @typedef {{ file: string, find: string, replace: string }} Edit

@@ -1,5 +1,5 @@
-// The sources of the entry points whose docstrings are the reference: all that package.json exports, but for the
-// runtimes' own entries, which export what the root does.
+// The sources of the entry points whose docstrings are the reference: all that package.json exports, except the
+// runtimes' own entries, which export the same as the root.
 import { readFileSync } from "node:fs";
 
 const { exports } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));

@@ -1,4 +1,4 @@
-// The search of the site, in the page: SECTIONS is put in by scripts/docs.js.
+// The search of the site, in the page. scripts/docs.js puts in SECTIONS.
 import MiniSearch from "minisearch";
 
 const MOST = 8;

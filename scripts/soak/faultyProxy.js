@@ -1,4 +1,4 @@
-// A proxy that splits, delays, stalls, falls silent and resets, for a soak. It changes no byte.
+// A proxy for a soak that splits, delays, stalls, falls silent and resets. It changes no byte.
 import { createServer, connect as dial } from "node:net";
 
 /** Of a connection: how long it lives, in milliseconds. */

@@ -1,7 +1,7 @@
-// Whether what was measured over time stays where it is. Memory of a collector goes up and down, so its low points count:
-// the lower quarter of what was seen in the last third of a run, against that of the third before. Of what is counted, the
-// lowest point says what is held for good: each third has moments with as little to do as any other, so that a single
-// one that is never given back raises it.
+// Decides whether a measured value stays level over time. Memory under a collector goes up and down, so its low points
+// count: the lower quarter of the values in the last third of a run is compared with that in the third before. For
+// counted things the lowest point counts, because each third has moments with as little to do as any other. A single
+// thing that is never given back therefore raises it.
 
 const LEAST_SAMPLES = 12;
 /**

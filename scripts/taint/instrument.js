@@ -1,9 +1,9 @@
-// Rewrites a WebAssembly module so that it follows secrets while it runs: every local has a taint beside it, every
-// byte of memory one that lies SHADOW behind it, and wherever a secret reaches what an attacker could time, the import
-// `taint.leak` is told (the number of the site in `sites`).
+// Rewrites a WebAssembly module so that it follows secrets while it runs. Every local has a taint, and so has every
+// byte of memory, at a distance of SHADOW. Wherever a secret reaches something that an attacker could time, the import
+// `taint.leak` is called with the number of the site in `sites`.
 //
-// The module is flattened first (binaryen): then every operand is a local or a constant, and each instruction needs
-// one more beside it. What the module computes stays the same.
+// The module is flattened first (binaryen). Every operand is then a local or a constant, and each instruction needs one
+// more beside it. The results of the module stay the same.
 
 import binaryen from "binaryen";
 import {

@@ -1,6 +1,6 @@
 // How taint passes through each instruction. The taint of a value is a value of the same size with a 1 for every bit
-// that may depend on a secret (as Valgrind's memcheck does it): exact for moves, masks, shifts and shuffles, carried
-// upwards for sums and products, and everything or nothing for what is not named here.
+// that may depend on a secret, as in Valgrind's memcheck. It is exact for moves, masks, shifts and shuffles, is carried
+// upwards for sums and products, and is everything or nothing for instructions that are not named here.
 //
 // Floating-point numbers have the taint of their bits, as an i64 or as lanes of a v128.
 

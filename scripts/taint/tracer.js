@@ -1,8 +1,8 @@
-// Runs an instrumented module: marks bytes as secret, calls exports and gathers where secrets leaked.
+// Runs an instrumented module: marks bytes as secret, calls exports and collects the places where secrets leaked.
 //
-// What a run proves: if no branch, address, length or division depended on a secret in one run, then none can in any
-// other run with the same public arguments (lengths, addresses, public bytes): it executes the same instructions on the
-// same addresses. So one run per shape is enough, whatever the secrets are.
+// If no branch, address, length or division depended on a secret in one run, none can in any other run with the same
+// public arguments (lengths, addresses, public bytes), because that run executes the same instructions on the same
+// addresses. One run per shape is therefore enough, whatever the secrets are.
 
 import { instrument } from "./instrument.js";
 import { SHADOW } from "./rules.js";

@@ -1,6 +1,5 @@
-// What a contender is. A bench process loads exactly one and plays one end of it: the server echoes
-// requests and counts one-way messages, the client calls. Sealwire stands behind the same interface as
-// its controls.
+// The interface of a contender. A bench process loads exactly one contender and plays one end of it: the server echoes
+// requests and counts one-way messages, the client calls. Sealwire has the same interface as its controls.
 
 /**
  * @typedef {object} Handlers

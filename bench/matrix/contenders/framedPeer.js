@@ -1,12 +1,11 @@
-// One end of a hand-written RPC, shared by the raw TCP and TLS rows: the framing and batching that
-// sealwire uses, with nothing in between. Frame: u32be length ‖ u32be sequence ‖ body, `length` counting
-// what follows it. Sequence 0 is one-way, clients number their requests 1, 3, 5, …, a reply carries its
-// request's number.
+// One end of a hand-written RPC that the raw TCP and TLS rows share: the framing and batching of sealwire, without
+// encryption of its own. A frame is u32be length ‖ u32be sequence ‖ body; `length` counts the bytes that follow it.
+// Sequence 0 is a one-way message. Clients number their requests 1, 3, 5, …, and a reply carries the number of its
+// request.
 //
-// Sending: bodies are copied into 64 KB segments. A full segment leaves at once, a partial one at the end
-// of the turn or of the read batch; while a write is pending nothing but full segments queues up, and its
-// completion sends everything (group commit).
-// Receiving: frames are parsed where they arrived; only a partial frame is copied.
+// Sending: bodies are copied into 64 KB segments. A full segment is sent at once, a partial one at the end of the turn
+// or of the read batch. While a write is pending, only full segments are queued; when it completes, everything is sent
+// (group commit). Receiving: frames are parsed where they arrived; only a partial frame is copied.
 
 const SEGMENT_BYTES = 65_536;
 const HIGH_WATER_BYTES = 1 << 20;

@@ -1,6 +1,6 @@
-// Control row: @grpc/grpc-js over TLS. Requests are unary calls, one-way messages ride on one client
-// stream; bodies are passed as bytes, without protobuf on top. A stream of the bench is a call that streams both ways:
-// the first message orders, and the last one of an upload's answer is the report.
+// Control row: @grpc/grpc-js over TLS. Requests are unary calls, and one-way messages use one client stream. Bodies are
+// passed as bytes, without protobuf. A stream of the bench is a call that streams both ways: its first message is the
+// order, and the last message of an upload's answer is the report.
 import grpc from "@grpc/grpc-js";
 
 const bytes = {

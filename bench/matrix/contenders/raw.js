@@ -1,4 +1,4 @@
-// Control row: TCP without any crypto, with the framing and batching of sealwire. The ceiling.
+// Control row: TCP without any encryption, with the framing and batching of sealwire. No encrypted row can be faster.
 import { runtimeSockets } from "./sockets/index.js";
 
 const sockets = await runtimeSockets();

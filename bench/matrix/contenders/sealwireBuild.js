@@ -1,9 +1,9 @@
-// sealwire from a built package, as a user would import it; this checkout's dist/ unless the endpoint names another.
-// One connection per client, so that a row compares connections and not pools. Everything is at its default but
-// the limits below, which messages of 1 MiB and thousands of connections need.
+// sealwire from a built package, imported as a user imports it. The package is this checkout's dist/ unless the
+// endpoint names another. Each client has one connection, so that a row compares connections and not pools. All options
+// are at their defaults, except the limits below, which messages of 1 MiB and thousands of connections need.
 //
-// Variants (for the handshake rows): "v1", the classical "NN" and "XX", the hybrid "NNhfs", "XXhfs" and "IKhfs";
-// without one, the psk default, Noise NNhfs+psk0.
+// Variants (for the handshake rows): "v1", the classical "NN" and "XX", the hybrid "NNhfs", "XXhfs" and "IKhfs".
+// Without a variant the pattern is the psk default, Noise NNhfs+psk0.
 import { existsSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 

@@ -1,5 +1,5 @@
-// Control row: TLS 1.3 of the runtime, with the framing and batching of sealwire. Which cipher suite ran
-// is read off the wire (cipher.js) and printed with the results.
+// Control row: TLS 1.3 of the runtime, with the framing and batching of sealwire. cipher.js reads the cipher suite from
+// the wire, and it is printed with the results.
 import { runtimeSockets } from "./sockets/index.js";
 
 const sockets = await runtimeSockets();

@@ -1,4 +1,4 @@
-// What an AEAD costs through each runtime's own API, by itself: with raw TCP's processor time it is the limit of what an
+// The cost of an AEAD through each runtime's own API. Together with raw TCP's processor time it is the limit that an
 // encrypted transport can reach in that runtime (the targets' "share of the limit").
 
 /** Runs of each cipher; the fastest counts, as for everything that only disturbance makes slower. */

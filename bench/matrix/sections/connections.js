@@ -1,4 +1,4 @@
-// The sections about connections: how many handshakes a second, and what an idle one costs.
+// The sections about connections: handshakes per second, and the cost of an idle connection.
 import { withFreshPair } from "../processes.js";
 import { summary } from "../statistics.js";
 

@@ -1,5 +1,5 @@
-// Bytes allocated per operation, each end for itself, in processes of their own: Bun's need their
-// collector off, and nobody else's garbage should be counted.
+// Bytes allocated per operation, for each end by itself and in processes of their own: Bun's must run with its
+// collector off, and other rows' garbage must not be counted.
 import { withFreshPair } from "../processes.js";
 import { ROW_SIZE, ROWS, wanted } from "../settings.js";
 import { median } from "../statistics.js";

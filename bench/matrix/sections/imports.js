@@ -1,5 +1,5 @@
-// What importing sealwire adds to the start of a program: reading it, the WebAssembly module decoded, compiled and
-// instantiated, against the same program that imports nothing.
+// The time that importing sealwire adds to the start of a program: reading it, and decoding, compiling and
+// instantiating the WebAssembly module. The control is the same program without the import.
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 

@@ -1,5 +1,5 @@
-// How cost grows: with the number of messages on one connection (and what memory does meanwhile), with the
-// number of busy connections, with the number of requests in flight.
+// The growth of cost with the number of messages on one connection (with memory meanwhile), with the number of busy
+// connections, and with the number of requests in flight.
 import { withFreshPair } from "../processes.js";
 import { timeRows } from "../rounds.js";
 import { ROW_SIZE } from "../settings.js";

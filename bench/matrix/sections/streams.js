@@ -1,5 +1,5 @@
-// The section about streams: what they carry, what small requests wait for beside them, and what of a long path they
-// use. Raw TCP has no streams: its one-way messages of the same size stand for them.
+// The section about streams: their throughput, how long small requests wait beside them, and how much of a long path
+// they use. Raw TCP has no streams; its one-way messages of the same size take their place.
 import { openDelayProxy } from "../delayProxy.js";
 import { timeRows } from "../rounds.js";
 import { wanted } from "../settings.js";

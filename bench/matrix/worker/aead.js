@@ -1,5 +1,5 @@
-// Processor time of sealing and opening with the ciphers of this runtime's node:crypto, in pieces as long as large
-// messages have: longer ones are not cheaper by the byte.
+// Processor time of sealing and opening with the ciphers of this runtime's node:crypto. The pieces are as long as those
+// of large messages; longer ones are not cheaper per byte.
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import process from "node:process";
 

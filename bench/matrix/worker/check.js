@@ -1,5 +1,5 @@
-// Correctness before speed: random bytes at each size that will be timed, echoed and compared byte for
-// byte, and one-way messages whose checksum the far end must reach. A contender that fails has no row.
+// Checks correctness before speed. Random bytes of each size that will be timed are echoed and compared byte for byte,
+// and the far end must reach the checksum of one-way messages. A contender that fails has no row.
 import {
   fnv1a,
   giveOrder,

@@ -1,6 +1,6 @@
-// How the two ends of a run agree, over the contender's own requests: the client says how many one-way
-// messages it will send and gets its answer when the far end has counted them all. That is what makes a
-// one-way row "delivered".
+// The agreement between the two ends of a run, over the contender's own requests. The client announces the number of
+// one-way messages that it will send, and gets its answer when the far end has counted them all. One-way rows therefore
+// count delivered messages.
 
 const CONTROL_BYTES = 12;
 const REPORT_BYTES = 24;

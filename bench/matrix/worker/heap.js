@@ -1,9 +1,9 @@
 // Bytes allocated on the JavaScript heap between two points of one process.
 //  - Node 26 and Deno: V8's own counter, total_allocated_bytes.
-//  - Node 20: from V8's GC records: used before each collection minus used after the previous one, with
+//  - Node 20: V8's GC records. The sum is the used bytes before each collection less those after the previous one, with
 //    the heap's size at both ends.
-//  - Bun: the bench starts the process with JavaScriptCore's collector off, so growth of the resident set
-//    is what was allocated, memory outside the heap included.
+//  - Bun: the bench starts the process with JavaScriptCore's collector off, so the growth of the resident set is the
+//    allocated bytes, memory outside the heap included.
 import v8 from "node:v8";
 
 const collectorIsOff = typeof Bun !== "undefined" && process.env.BUN_JSC_useGC === "0";

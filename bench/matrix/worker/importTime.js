@@ -1,5 +1,5 @@
-// Imports the module that it is given, or nothing, and prints what the process took from its start until then:
-// milliseconds by the clock, and of the processor (all threads, so with what compiles beside).
+// Imports the given module, or nothing, and prints the time from the start of the process until then, in milliseconds
+// by the clock and of the processor. Processor time includes all threads, and so the compilation beside.
 import process from "node:process";
 
 const [module] = process.argv.slice(2);

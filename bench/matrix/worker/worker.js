@@ -1,5 +1,5 @@
-// One end of a bench pair, in its own process and in the runtime under test. Commands come as JSON lines
-// on standard input, each is answered with one line on standard output. The process ends with its input.
+// One end of a bench pair, in a process of its own and in the runtime under test. Commands are JSON lines on standard
+// input, and each is answered with one line on standard output. The process ends with its input.
 
 import process from "node:process";
 import { createInterface } from "node:readline";

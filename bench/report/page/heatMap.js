@@ -1,4 +1,4 @@
-// The pair matrix: which runtime talks to which, and how fast. Stronger colour is more; every cell says its number.
+// The pair matrix: the throughput between every two runtimes. A stronger colour is more, and every cell has its number.
 import { base, number, Plot } from "./style.js";
 
 const CELL_HEIGHT = 46;

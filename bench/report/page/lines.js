@@ -1,4 +1,4 @@
-// Line charts: something against a size or a count, one line per contender, labelled at its end.
+// Line charts of a value against a size or a count: one line per contender, labelled at its end.
 import { base, logTicks, number, Plot, shortCount, spread } from "./style.js";
 
 const HEIGHT = 300;

@@ -1,4 +1,4 @@
-// One chart for people in a hurry (the README): one-way messages of 1,400 bytes, every runtime and contender.
+// One chart that gives a quick impression (the README): one-way messages of 1,400 bytes, every runtime and contender.
 import { base, contenderColours, number, Plot } from "./style.js";
 
 /**

@@ -1,4 +1,4 @@
-// Which charts a run can show: each section lists the charts whose results it has.
+// The charts that a run can show: each section lists the charts for which the run has results.
 import { all, contendersOf, find, runtimesOf } from "../query.js";
 import { barChart, dotChart, latencyChart } from "./bars.js";
 import { heatMap } from "./heatMap.js";

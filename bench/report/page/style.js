@@ -1,4 +1,4 @@
-// What all charts share: one colour per contender, the same scales and number formats.
+// The style of all charts: one colour per contender, the same scales and number formats.
 import * as Plot from "@observablehq/plot";
 
 const colourOf = (contenderId) => `var(--${contenderId})`;

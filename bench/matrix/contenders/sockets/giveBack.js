@@ -1,5 +1,5 @@
-// What a read returned goes back at once, as sealwire does it (src/core/detach.ts): the controls shall not pay for
-// memory that the collector frees late.
+// Frees the memory of a read at once, as sealwire does (src/core/detach.ts). The controls shall not pay for memory that
+// the collector frees late.
 import process from "node:process";
 
 const LEAST_BYTES = 4_096;

@@ -1,4 +1,4 @@
-// The socket code of the runtime that runs this: each is written against its runtime's own API.
+// Chooses the socket code of the current runtime. Each is written against its runtime's own API.
 
 /** @returns {Promise<typeof import("./node.js")>} */
 export function runtimeSockets() {
