@@ -1,6 +1,6 @@
-// The shape of the source (the direction of imports, entry points, names, sizes), read from the tree. A file that
-// moves or is renamed needs no change here unless it stands in one of the lists of exceptions; an exception that is
-// none any more fails, too.
+// The shape of the source (the direction of imports, entry points, names, sizes), read from the tree. A file that moves
+// or is renamed needs no change here, unless it is in one of the lists of exceptions. An exception that is no longer
+// one fails, too.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";

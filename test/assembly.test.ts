@@ -1,5 +1,5 @@
-// What the build adds to the AssemblyScript compiler: `// @inline` above a function (scripts/inlineMarks.js). That
-// assembly/ type-checks and is formatted is part of `npm run check`.
+// The addition of the build to the AssemblyScript compiler: `// @inline` above a function (scripts/inlineMarks.js).
+// `npm run check` checks the types and the format of assembly/.
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 import { describe, expect, test } from "vitest";

@@ -1,4 +1,5 @@
-// The tables of `npm run attack`: what counts as too slow for the good client, and where in a document they are put.
+// The tables of `npm run attack`: the limits above which the good client was too slow, and the place of the tables in a
+// document.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { attackRow, attackTables, isBounded, isOfTheMachine, withTables } from "../scripts/attack/report.js";

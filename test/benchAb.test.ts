@@ -1,5 +1,5 @@
-// The comparison of two builds: what its numbers and verdicts mean, what its arguments may be, and one small real
-// run of the build against itself.
+// The comparison of two builds: the meaning of its numbers and verdicts, its arguments, and one small real run of the
+// build against itself.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

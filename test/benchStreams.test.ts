@@ -1,4 +1,4 @@
-// The bench's section about streams: what its rows run, what its delaying proxy does, and what its tables say.
+// The bench's section about streams: its rows, its delaying proxy and its tables.
 import net from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { makeCredentials } from "../bench/matrix/certificate.js";

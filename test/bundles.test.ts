@@ -1,5 +1,5 @@
-// The package inside of what people make of it: bundles run in another runtime than they were made for, require(),
-// worker threads, clusters, test runners with realms of their own, single executables; and what it weighs there.
+// The package inside of other programs: bundles that run in another runtime than they were made for, require(), worker
+// threads, clusters, test runners with realms of their own, single executables; and its size there.
 import { execFile, execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -1,4 +1,4 @@
-// The command line as people run it: the real binary, in every runtime, through pipes and a terminal.
+// The command line as a user runs it: the real binary, in every runtime, through pipes and a terminal.
 import { type ChildProcess, type ChildProcessByStdio, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {

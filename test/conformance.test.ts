@@ -1,5 +1,6 @@
-// The faults of scripts/conformance: each is about one sentence of PROTOCOL.md, and a sample of them is planted here and
-// noticed by the tests that CONFORMANCE.md names; `npm run conformance` plants all. test/docs.test.ts checks that they fit.
+// The faults of scripts/conformance: each is about one sentence of PROTOCOL.md. This test plants a sample, and the tests
+// that CONFORMANCE.md names notice each fault of it. `npm run conformance` plants all. test/docs.test.ts checks that the
+// faults fit the sources.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { type Fault, faults } from "../scripts/conformance/faults.js";

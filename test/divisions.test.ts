@@ -1,5 +1,6 @@
-// No division by time that a secret decides: in the compiled module, nothing that ML-KEM's operations reach divides
-// (the KyberSlash faults were divisions that a compiler had left as such), and neither does Keccak.
+// No division depends on a secret, because its time could tell the secret. In the compiled module, no function that
+// ML-KEM's operations reach divides, and neither does Keccak. The KyberSlash faults were divisions that a compiler had
+// left in.
 import { existsSync, readFileSync } from "node:fs";
 import binaryen from "binaryen";
 import { describe, expect, test } from "vitest";

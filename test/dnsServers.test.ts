@@ -1,6 +1,6 @@
-// What test/haproxy.test.ts shows, without a balancer: three servers of three runtimes behind one name, whose answers come
-// from a small DNS server and change. One is killed and comes back, one is drained and replaced at another address, under
-// load. Needs dist/ and several loopback addresses (Linux).
+// The test of test/haproxy.test.ts without a balancer: three servers of three runtimes behind one name, whose answers
+// come from a small DNS server and change. Under load, one server is killed and comes back, and one is drained and
+// replaced at another address. Needs dist/ and several loopback addresses (Linux).
 
 import { expect, test } from "vitest";
 import { connect } from "../dist/index.js";

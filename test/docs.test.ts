@@ -1,5 +1,5 @@
-// What the documents say is what the code does: options with their defaults, error codes, and the README's
-// programs, which run as they are printed.
+// The documents agree with the code: options with their defaults, error codes, and the README's programs, which run as
+// they are printed.
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

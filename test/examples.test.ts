@@ -1,4 +1,4 @@
-// Every example runs as it stands, in every runtime, and prints what it is meant to show.
+// Every example runs unchanged in every runtime and prints what its text promises.
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

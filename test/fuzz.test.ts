@@ -1,4 +1,4 @@
-// A short part of the fuzzer (npm run fuzz): its corpus and some new inputs of each level, and planted faults that it has
+// A short part of the fuzzer (npm run fuzz): its corpus, some new inputs of each level, and planted faults that it has
 // to find.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";

@@ -1,4 +1,4 @@
-// Generated files of assembly/ are checked in beside their generators: they must be what those write today.
+// The generated files of assembly/ are checked in. They must equal the current output of the generators beside them.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { generators } from "../scripts/generate.js";

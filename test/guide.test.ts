@@ -1,4 +1,4 @@
-// Every program of docs/GUIDE.md runs as it is printed and prints what its comments say; in each kind of runtime.
+// Every program of docs/GUIDE.md runs as it is printed, in each kind of runtime, and prints what its comments say.
 import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

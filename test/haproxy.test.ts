@@ -1,6 +1,6 @@
-// HAProxy in front of three servers of three runtimes: PROXY v2, health checks, one server killed, one drained, both
-// back, under load. Needs dist/ and haproxy (2.6 in Debian 12); skipped where it is absent, which counts as a failure
-// where SEALWIRE_REQUIRE_HAPROXY is set.
+// HAProxy in front of three servers of three runtimes, under load: PROXY v2, health checks, one server killed, one
+// drained, both back. Needs dist/ and haproxy (2.6 in Debian 12). Without haproxy the test is skipped, which counts as
+// a failure if SEALWIRE_REQUIRE_HAPROXY is set.
 
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-// The suite runner must be able to fail: broken suites, and what each must report, in every runtime.
+// The suite runner must be able to fail: it runs broken suites in every runtime, and the test compares their reports.
 import { rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, test } from "vitest";

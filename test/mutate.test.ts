@@ -1,5 +1,5 @@
-// The mutation tester (scripts/mutate.js): which faults it makes, that the text with all of them behind switches does
-// what the original does, and that it finds the line that a suite does not test.
+// The mutation tester (scripts/mutate.js): the faults that it makes, that a text with all faults behind switches
+// behaves as the original, and that it finds the line that a suite does not test.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { instrumented, mutantsOf } from "../scripts/mutation/mutants.js";

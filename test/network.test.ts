@@ -1,7 +1,7 @@
-// What loopback can't show, in network namespaces: silent death through a cable and a blackhole route, an address that
-// moves to another server, an IPv6 address that nobody answers at, latency. Clients of all runtimes go through it at the
-// same time. Needs dist/, Linux, iproute2 and the right to make namespaces; skipped elsewhere, which counts as a failure
-// where SEALWIRE_REQUIRE_NAMESPACES is set.
+// Conditions that loopback can't show, in network namespaces: silent death through a cable and a blackhole route, an
+// address that moves to another server, an IPv6 address that nobody answers at, latency. Clients of all runtimes meet
+// them at the same time. Needs dist/, Linux, iproute2 and the right to make namespaces. Elsewhere the test is skipped,
+// which counts as a failure if SEALWIRE_REQUIRE_NAMESPACES is set.
 
 import { createServer, connect as dial } from "node:net";
 import { fileURLToPath } from "node:url";

@@ -1,5 +1,5 @@
-// Protocol v2's handshakes between every two runtimes, each end in a process of its own: every pattern that
-// options lead to, and what the client sees where they do not fit.
+// Protocol v2's handshakes between every two runtimes, each end in a process of its own: every pattern that options
+// lead to, and the client's error if the options of the two ends do not fit.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";

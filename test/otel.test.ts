@@ -1,4 +1,4 @@
-// sealwire/otel with the real SDK: one trace over all runtimes, metrics by the conventions, and what a peer can't do.
+// sealwire/otel with the real SDK: one trace over all runtimes, metrics by the conventions, and the limits of a peer.
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

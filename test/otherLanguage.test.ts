@@ -1,6 +1,6 @@
-// A peer in another language, written from PROTOCOL.md alone (otherLanguage/sealwire_peer.py), speaks with this package in
-// both roles: requests, calls, streams each way, stop, cancel, deadlines, errors, credit, bundles, padding, the end. Needs
-// dist/, python3 and its package `cryptography`; skipped where they are absent, which counts as a failure where
+// A peer in another language, written from PROTOCOL.md alone (otherLanguage/sealwire_peer.py), talks to this package in
+// both roles: requests, calls, streams each way, stop, cancel, deadlines, errors, credit, bundles, padding, the end.
+// Needs dist/, python3 and its package `cryptography`. Without them the test is skipped, which counts as a failure if
 // SEALWIRE_REQUIRE_PYTHON is set.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";

@@ -1,6 +1,6 @@
-// `sealwire proxy` in front of services that people run: PostgreSQL and Redis of the system's packages, driven by
-// their own clients. A service that is not installed is skipped with a message (Debian: apt-get install postgresql
-// redis-server), which for Redis counts as a failure where SEALWIRE_REQUIRE_REDIS is set.
+// `sealwire proxy` in front of PostgreSQL and Redis of the system's packages, driven by their own clients. A service
+// that is not installed is skipped with a message (Debian: apt-get install postgresql redis-server). For Redis that
+// counts as a failure if SEALWIRE_REQUIRE_REDIS is set.
 
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";

@@ -1,6 +1,6 @@
 // `sealwire proxy` between plain clients and a plain server, both sides as processes, every runtime on each side:
-// digests, half ends, pressure, many connections, what is killed, who is let in, and how it ends. The gate moves
-// 32 MiB and 100 connections per pair; SEALWIRE_PROXY_LOAD=full (`npm run proxy:load`) moves 1 GiB and 1,000.
+// digests, half-closed connections, back-pressure, many connections, killed processes, admission, and the end. The gate
+// moves 32 MiB and 100 connections per pair; SEALWIRE_PROXY_LOAD=full (`npm run proxy:load`) moves 1 GiB and 1,000.
 
 import { createHash } from "node:crypto";
 import { once } from "node:events";

@@ -1,5 +1,5 @@
-// The bench harness and its report: a small real run of the raw TCP control, the report of a recorded run in a
-// real headless browser (Debian's chromium), and the pieces that decide what a number means.
+// The bench harness and its report: a small real run of the raw TCP control, the report of a recorded run in a real
+// headless browser (Debian's chromium), and the parts that decide the meaning of a number.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

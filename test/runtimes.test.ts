@@ -1,4 +1,5 @@
-// The runtimes that have rows: which are here, that each is what its rows say, and that none is missing silently.
+// The runtimes that have rows: which of them are here, that each is the one that its rows name, and that none is
+// missing silently.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { missingRuntimes, probe, runtimes } from "../scripts/runtimes.js";

@@ -1,4 +1,4 @@
-// What the examples for Kubernetes and systemd say, held against what the server does. Needs dist/.
+// The claims of the examples for Kubernetes and systemd, compared with the behaviour of the server. Needs dist/.
 
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-// What the gate tries in which runtime: everything in at least one, and in each everything within a few commits.
+// The shares of the gate: at least one runtime tries each case, and within a few commits each runtime tries all.
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { suiteNames } from "../scripts/bundleSuites.js";
 import {

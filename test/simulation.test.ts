@@ -1,5 +1,5 @@
-// A short part of the simulation (npm run simulate): worlds in which no promise is broken, and planted faults of which
-// each is found.
+// A short part of the simulation (npm run simulate): worlds in which no promise is broken, and planted faults, each of
+// which is found.
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,4 @@
-// A few seconds of `npm run soak`, and what its verdict is worth: lines that climb are told from those that go up and down.
+// A few seconds of `npm run soak`, and its verdict, which tells lines that climb from lines that go up and down.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

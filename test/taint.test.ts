@@ -1,5 +1,6 @@
-// No secret reaches a branch, a select, an address, a length or a division in either build of the module: it is run
-// with taint beside every value (scripts/taint). docs/SECURITY.md says what that proves and what it can't.
+// No secret reaches a branch, a select, an address, a length or a division in either build of the module. The module
+// runs with a taint for every value (scripts/taint). docs/SECURITY.md states what that proves, and what it does not
+// prove.
 import { createCipheriv, createPrivateKey, createPublicKey, diffieHellman, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import v8 from "node:v8";

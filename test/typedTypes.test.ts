@@ -1,4 +1,4 @@
-// What the types of typed calls say, and what they cost a compiler: an API of 500 methods is a small program.
+// The types of typed calls, and their cost for a compiler: an API of 500 methods is a small program.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";

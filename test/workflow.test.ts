@@ -1,6 +1,6 @@
 // The workflow file that runs .ci/run on GitHub: a linter reads it, and it covers the versions that package.json
-// promises. That it passes there is not claimed here. What .ci/run installs, what it then demands, and what is told of
-// tests that were skipped.
+// promises. The test does not claim that it passes there. It also checks what .ci/run installs and then demands, and
+// its report of skipped tests.
 import { execFileSync, spawnSync } from "node:child_process";
 import {
   accessSync,

@@ -1,4 +1,4 @@
-// ct/main.js SECONDS: measures each target for so long, prints a line of JSON for each.
+// `ct/main.js SECONDS` measures each target for so many seconds and prints a line of JSON for each.
 
 import { wasmBuild } from "../../src/core/instantiate.ts";
 import type { Target } from "./target.ts";

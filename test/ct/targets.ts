@@ -1,5 +1,5 @@
-// What `npm run ct` measures: each target takes inputs of two classes that differ in secrets only, as the API takes
-// them. Class 0 is always the same input, class 1 a fresh random one (or the other verdict).
+// The targets of `npm run ct`. Each takes inputs of two classes that differ in secrets only, in the form that the API
+// takes. Class 0 is always the same input; class 1 is a fresh random one (or the other verdict).
 
 import { blake2b, hkdfBlake2b, hmacBlake2b } from "../../src/core/blake2b.ts";
 import { type ChaChaEngine, chacha20poly1305 } from "../../src/core/chaCha20Poly1305.ts";

@@ -1,6 +1,6 @@
-// Welch's t-test over times of two classes of inputs, in the manner of dudect (Reparaz, Balasch, Verbauwhede, 2016):
-// the slowest measurements are cut off at several heights, because the operating system makes them, and the largest t
-// of all cuts counts.
+// Welch's t-test over times of two classes of inputs, in the manner of dudect (Reparaz, Balasch, Verbauwhede, 2016).
+// The operating system causes the slowest measurements, so they are cut off at several heights. The largest t of all
+// cuts counts.
 
 /** Beyond this, times differ for certain; dudect's threshold for a definite leak is 500 and 10. */
 export const CERTAIN_T = 10;

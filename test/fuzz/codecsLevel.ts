@@ -1,5 +1,5 @@
-// The codecs. Any value comes back as it was or is refused; any bytes give a value that is carried again, or are
-// refused; and neither changes a prototype.
+// The codecs. Any value comes back unchanged or is refused. Any bytes give a value that can be encoded again, or are
+// refused. Neither changes a prototype.
 
 import assert from "node:assert/strict";
 import * as msgpack from "@msgpack/msgpack";

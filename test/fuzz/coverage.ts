@@ -1,4 +1,5 @@
-// What scripts/fuzz/coverage.js puts into the library's sources counts here. Blocks are numbered in the bundle's order.
+// The counters that scripts/fuzz/coverage.js puts into the library's sources count here. Blocks are numbered in the
+// bundle's order.
 
 const MOST_BLOCKS = 16_384;
 

@@ -1,5 +1,5 @@
-// The levels in which nothing depends on anything but an input's decisions: time, chance and the event loop are those of
-// the simulation (scripts/simulation/bundle.js).
+// The levels that depend only on the decisions of an input: time, chance and the event loop are those of the simulation
+// (scripts/simulation/bundle.js).
 
 import { exportsLevel } from "./exportsLevel.ts";
 import { framesLevel } from "./framesLevel.ts";

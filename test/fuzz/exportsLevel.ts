@@ -1,4 +1,4 @@
-// The primitives as the API offers them, with any bytes of any length, and what must hold whatever they are.
+// The primitives of the API, with any bytes of any length, and the rules that hold for all of them.
 
 import assert from "node:assert/strict";
 import { expandedKeys } from "../../src/core/cachedKey.ts";

@@ -1,5 +1,5 @@
-// Frames as a peer that holds the keys may make them, and as somebody on the way may change them, in any
-// pieces. A parser of its own says which records have to come of them, byte for byte.
+// Frames that a peer with the keys may make, and frames that an attacker on the way may change, in any pieces. A
+// separate parser predicts the records that come of them, byte for byte.
 
 import assert from "node:assert/strict";
 import { writeU32 } from "../../src/core/bytes.ts";

@@ -1,5 +1,5 @@
-// Which inputs come next: new ones, and changed ones of those that reached something new (a corpus, kept in
-// test/fuzz/corpus). What a tape reaches decides, not who wrote it.
+// Chooses the next inputs: new ones, and changed ones of those that reached something new (a corpus, kept in
+// test/fuzz/corpus). Only what a tape reaches decides, not its origin.
 
 import { Random } from "../simulation/random.ts";
 import { Coverage } from "./coverage.ts";

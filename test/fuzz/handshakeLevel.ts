@@ -1,6 +1,7 @@
-// Both ends of a handshake, with somebody between them who changes, drops, doubles or replaces messages. Ends
-// with the same keys at both ends or with a typed error, and never finishes where a message was changed. And servers alone,
-// each with a first message that somebody made, changed or replayed: what every stranger can send.
+// Both ends of a handshake, with an attacker between them who changes, drops, doubles or replaces messages. The
+// handshake ends with the same keys at both ends or with a typed error, and never finishes if a message was changed.
+// Servers alone are tried as well, each with a first message that was made, changed or replayed, as any stranger can
+// send it.
 
 import assert from "node:assert/strict";
 import { expandedKeys } from "../../src/core/cachedKey.ts";

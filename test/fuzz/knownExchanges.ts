@@ -1,6 +1,6 @@
-// The exchanges of handshakes, computed once each: ephemeral keys come from a small store, and what X25519 and ML-KEM
-// gave for the same arguments is given again, so that a handshake costs what its own code costs. Arguments that somebody
-// changed are computed as ever. The primitives themselves are tried by the level of the exports.
+// The exchanges of handshakes, computed once each. Ephemeral keys come from a small store, and results of X25519 and
+// ML-KEM are reused for the same arguments, so that a handshake costs only its own code. Changed arguments are
+// computed. The level of the exports tries the primitives themselves.
 
 import { dhFunctions } from "../../src/protocol/noise/dh.ts";
 import { kemFunctions } from "../../src/protocol/noise/kem.ts";

@@ -1,6 +1,6 @@
-// A live server, fed by a live attacker who holds the psk, or does not: any records in any order, bundles,
-// numbers that are used twice, floods of controls, bytes that are no frames, streams that end anywhere. A good client
-// is served meanwhile, on the connection that it has had from the beginning.
+// A live server under a live attacker who has the psk or does not: any records in any order, bundles, numbers that are
+// used twice, floods of controls, bytes that are no frames, streams that end anywhere. A good client is served
+// meanwhile, on the connection that it has had from the beginning.
 
 import assert from "node:assert/strict";
 import { expandedKeys } from "../../src/core/cachedKey.ts";

@@ -1,6 +1,6 @@
-// fuzz/main.js OPTIONS, as JSON: inputs of each level in turn, for so long, or so many runs or inputs (0: no limit). An input that
-// fails is told with its level and its decisions, which `tape` plays again. SIGINT and SIGTERM end it after the input that
-// is being tried, with its counts.
+// `fuzz/main.js OPTIONS`, with OPTIONS as JSON, tries inputs of each level in turn, for a time or for a number of runs
+// or inputs (0: no limit). An input that fails is printed with its level and its decisions, which `tape` plays again.
+// SIGINT and SIGTERM end the program after the current input, with its counts.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { type Found, Guide, textOf } from "./guide.ts";

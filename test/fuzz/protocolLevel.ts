@@ -1,5 +1,5 @@
-// The state machines above the handshake: any records in any order, plausible ones and impossible ones, credit,
-// streams, ends of connections and of time, against an application that does anything. Time is virtual.
+// The state machines above the handshake: any records in any order, plausible and impossible ones, credit, streams, the
+// end of connections and deadlines, against an application that does anything. Time is virtual.
 
 import assert from "node:assert/strict";
 import { expandedKeys } from "../../src/core/cachedKey.ts";

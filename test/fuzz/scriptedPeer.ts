@@ -1,5 +1,5 @@
-// The other end of a connection that is fuzzed: a socket in memory, the keys of the session, and a witness of what the
-// library says on it, by the rules of PROTOCOL.md. What this end itself says is anybody's.
+// The other end of a connection that is fuzzed: a socket in memory, the keys of the session, and a witness that checks
+// the library's records by the rules of PROTOCOL.md. This end itself may send anything.
 
 import assert from "node:assert/strict";
 import { aes256gcm } from "../../src/crypto.ts";

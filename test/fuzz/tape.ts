@@ -1,5 +1,5 @@
-// The decisions that made an input, as numbers of 32 bits: whatever takes a `Random` can be played again, and its decisions
-// changed, cut and spliced, which gives inputs that are still well formed where the level makes well formed ones.
+// The decisions that made an input, as numbers of 32 bits. Every function that takes a `Random` can be played again,
+// and its decisions can be changed, cut and spliced. The inputs stay well formed if the level makes well-formed ones.
 
 import { Random } from "../simulation/random.ts";
 

@@ -1,5 +1,5 @@
 // The application above a connection that is fuzzed: handlers and calls that do anything that an application may do, in
-// any order, and what they are owed.
+// any order, and the promises that the library owes them.
 
 import { type Connection, type Message, SealwireError } from "../../src/index.ts";
 import type { Random } from "../simulation/random.ts";

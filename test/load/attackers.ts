@@ -1,5 +1,6 @@
 // The attackers of `npm run attack`, in a process of their own: attackers.js NAME PORT PSK MS SOCKETS. They come from
-// several addresses, none of them the good client's. Prints how many records, bytes or connections it sent.
+// several addresses, none of them the good client's. The program prints the number of records, bytes or connections
+// that it sent.
 
 import process from "node:process";
 import { noise } from "../../src/noise.ts";

@@ -1,5 +1,5 @@
-// The clients of a soak: soakClient.js '{"psk", "port", "seed"}'. Requests (some given up), one-way messages, streams,
-// typed calls and new clients, until its input ends. What fails has to fail with a code of the list.
+// The clients of a soak: soakClient.js '{"psk", "port", "seed"}'. They make requests (some given up), one-way messages,
+// streams, typed calls and new clients until the input ends. Every failure must have a code of the list.
 
 import process from "node:process";
 import { type Client, type Connection, connect, type SealwireError } from "../../src/index.ts";

@@ -1,4 +1,5 @@
-// What an end of a soak tells of itself: a line of JSON for every line that it reads, and its last one before it ends.
+// The measurements that an end of a soak reports: a line of JSON for every line that it reads, and a last one before it
+// ends.
 
 import { readdirSync } from "node:fs";
 import process from "node:process";

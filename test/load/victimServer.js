@@ -1,7 +1,7 @@
-// The server of `npm run attack`, in a process of its own: echoes, answers "large" with 1 MB, and writes down how late its
-// event loop is. `<runtime> test/load/victimServer.js PSK WAITING`, where at
-// most WAITING sockets may be silent (0: the default); prints its port, and for each line of input its lateness since
-// the last one in milliseconds: the longest and the 99th percentile.
+// The server of `npm run attack`, in a process of its own. It echoes, answers "large" with 1 MB, and measures the
+// lateness of its event loop. Run it as `<runtime> test/load/victimServer.js PSK WAITING`; at most WAITING sockets may
+// be silent (0: the default). It prints its port and, for each line of input, its lateness since the last line in
+// milliseconds: the longest and the 99th percentile.
 import process from "node:process";
 import { listen } from "../../dist/index.js";
 

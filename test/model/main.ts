@@ -1,6 +1,7 @@
-// `npm run model -- [--deep] [states]`: searches the flow model at larger bounds than the tests do, up to so many states for
-// each scenario, walks by chance beyond them, and looks for each planted fault. Under two minutes: 400,000 states.
-// `--deep`: 4,000,000, and a scenario that is larger still. Ends with 1 when it finds something, or a fault is not found.
+// `npm run model -- [--deep] [states]` searches the flow model at larger bounds than the tests do, up to so many states
+// for each scenario, walks at random beyond them, and looks for each planted fault. 400,000 states take less than two
+// minutes. `--deep` tries 4,000,000 states and a still larger scenario. The exit code is 1 if the search finds
+// something, or if a fault is not found.
 
 import { type Action, FlowModel } from "./flowModel.ts";
 import { enlarged, plantedFaults, scenarios } from "./scenarios.ts";

@@ -1,6 +1,6 @@
-// Goes a way through the flow model again with two real ends: their calls, handlers and streams do what the trace says, and
-// the network between them moves when it says so. The model's unit is 128 KiB of message credit, and one item is a chunk that
-// takes all of a stream's first credit.
+// Replays a way through the flow model with two real ends. Their calls, handlers and streams follow the trace, and so
+// does the network between them. The model's unit is 128 KiB of message credit; one item is a chunk that takes all of a
+// stream's first credit.
 
 import { createApi } from "../../src/rpc/api.ts";
 import type { RpcConnection } from "../../src/rpc/connection.ts";

@@ -1,4 +1,4 @@
-// What the two ends of the flow model do, small enough to try all orders; `large` for `npm run model`.
+// The actions of the two ends of the flow model, few enough to try all orders; `large` is for `npm run model`.
 
 import type { Fault, Scenario } from "./flowModel.ts";
 

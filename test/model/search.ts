@@ -1,4 +1,4 @@
-// Explicit-state search: all orders of a model's actions, each state once.
+// Explicit-state search: it tries all orders of a model's actions and visits each state once.
 
 import { type Action, type FlowModel, keyOf, type State } from "./flowModel.ts";
 

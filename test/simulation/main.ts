@@ -1,5 +1,5 @@
-// Runs worlds: main.js FROM SEEDS. Tells of each world that broke a promise, then what was tried, as a line of JSON; SIGINT
-// and SIGTERM end it after the world that runs.
+// Runs worlds: main.js FROM SEEDS. It prints a line for each world that broke a promise, then the counts as a line of
+// JSON. SIGINT and SIGTERM end it after the current world.
 
 import { type FaultCounts, faultKinds } from "./network.ts";
 import { runWorld } from "./world.ts";

@@ -1,6 +1,6 @@
-// Sockets in memory, with everything that a network and a kernel may do to them: delay, splitting and coalescing at any
-// byte, buffers of any size, stalls, loss in one direction, resets. The sockets are those of sealwire/testing; what
-// happens to them is for a seed to say. An Adapter above them (rpc/transport.ts).
+// Sockets in memory with everything that a network and a kernel may do to them: delay, splitting and coalescing at any
+// byte, buffers of any size, stalls, loss in one direction, resets. The sockets are those of sealwire/testing, and a
+// seed decides what happens to them. Above them is an Adapter (rpc/transport.ts).
 
 import { type MemoryConditions, MemorySocket } from "../../src/adapters/memorySocket.ts";
 import { memory, RECEIVE_BUFFER, RECEIVE_BUFFER_BYTES } from "../../src/core/wasmModule.ts";

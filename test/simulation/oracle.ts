@@ -1,5 +1,5 @@
-// What a world promised and what came of it. Both ends tell the oracle everything; whatever breaks a promise of the
-// library is a violation, told with the seed.
+// Compares the promises of a world with its events. Both ends report everything to the oracle. Every broken promise of
+// the library is a violation, reported with the seed.
 
 import type { Connection } from "../../src/rpc/peer.ts";
 

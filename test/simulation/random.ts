@@ -1,4 +1,4 @@
-// Numbers that a seed determines (xorshift128+ in 32-bit halves would do; this is Bryc's sfc32, which is shorter).
+// Numbers that a seed determines, by Bryc's sfc32.
 
 export class Random {
   #a: number;

@@ -1,6 +1,6 @@
 // The event loop of a simulated world. scripts/simulation/bundle.js puts it in the place of core/eventLoop.ts, and its
-// clock and numbers in the place of performance.now, Math.random and crypto.getRandomValues: nothing in a world
-// depends on anything but its seed. Promise reactions are the runtime's own: a step ends when none is left.
+// clock and numbers in the place of performance.now, Math.random and crypto.getRandomValues. A world therefore depends
+// only on its seed. Promise reactions are the runtime's own: a step ends when none is left.
 
 import { Random } from "./random.ts";
 

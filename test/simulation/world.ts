@@ -1,5 +1,5 @@
-// One world: a server, clients, what their applications do, and a network that a seed decides. See oracle.ts for what
-// has to hold.
+// One world: a server, clients, the actions of their applications, and a network that a seed decides. oracle.ts has the
+// promises that must hold.
 
 import type { SealwireError } from "../../src/base/errors.ts";
 import { expandedKeys } from "../../src/core/cachedKey.ts";

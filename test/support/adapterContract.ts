@@ -1,5 +1,5 @@
-// What every adapter must do, whichever sockets it is made of: the contract of rpc/transport.ts, tested below
-// any protocol. A suite per adapter calls `testAdapter`.
+// The contract of every adapter (rpc/transport.ts), whatever its sockets are, tested below any protocol. A suite per
+// adapter calls `testAdapter`.
 
 import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";

@@ -1,5 +1,5 @@
-// An attacker between client and server: a TCP proxy that hands every frame, or every byte, of both directions
-// to a script, which decides what goes on. It can't do more than anyone on the way can.
+// An attacker between client and server: a TCP proxy that gives every frame, or every byte, of both directions to a
+// script. The script decides what is forwarded. It can do only what anyone on the way can do.
 
 import { createServer, connect as dial, type Server, type Socket } from "node:net";
 

@@ -1,4 +1,4 @@
-// A server of protocol v2 with one raw client, which says what no client of this package would.
+// A server of protocol v2 with one raw client, which sends what no client of this package would send.
 
 import assert from "node:assert/strict";
 import type { ServerOptions } from "../../src/index.ts";

@@ -1,5 +1,5 @@
-// Servers of three runtimes in processes of their own, and calls that never stop while those are killed, drained and
-// started again: what is answered by whom, and which calls were lost with which server.
+// Servers of three runtimes in processes of their own, and calls that never stop while servers are killed, drained and
+// started again. It records which server answered which call, and which calls were lost with which server.
 
 import { fileURLToPath } from "node:url";
 import { runtimes } from "../../scripts/runtimes.js";

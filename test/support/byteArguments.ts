@@ -1,5 +1,5 @@
-// Every argument that is bytes, in every form that bytes have and in every form that only looks like them, for every
-// function that an entry point exports. And what each call leaves in linear memory: nothing, whatever its end.
+// Every argument that is bytes, in every form of bytes and in every form that only looks like bytes, for every function
+// that an entry point exports. It also checks that a call leaves nothing in linear memory, however the call ends.
 
 import assert from "node:assert/strict";
 import vm from "node:vm";

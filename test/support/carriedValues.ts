@@ -1,4 +1,5 @@
-// Values for the tests of codecs: what is carried, what is refused and where, arbitrary ones, and when two are the same.
+// Values for the tests of codecs: carried values, refused values with the place of the refusal, arbitrary values, and
+// the equality of two values.
 
 import fc from "fast-check";
 

@@ -1,5 +1,5 @@
-// ChaCha20-Poly1305, on byte arrays and over frames, against public vectors and @noble/ciphers; with the runtime's own as
-// one of the engines where there is one. Registered once per build of the core.
+// ChaCha20-Poly1305, on byte arrays and over frames, against public vectors and @noble/ciphers. The runtime's own
+// cipher is one of the engines, if there is one. Registered once per build of the core.
 
 import assert from "node:assert/strict";
 import { chacha20poly1305 as noble } from "@noble/ciphers/chacha.js";

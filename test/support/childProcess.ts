@@ -1,4 +1,4 @@
-// Processes that tests start in a runtime, and the lines of JSON that those print.
+// Processes that tests start in a runtime, and the lines of JSON that they print.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";

@@ -1,4 +1,4 @@
-// What a test opens beside servers and clients is closed after it, before the suite looks for what is left.
+// Closes after a test what it opened beside servers and clients, before the suite looks for leftovers.
 
 import { onAfterEveryTest } from "./harness.ts";
 

@@ -1,5 +1,6 @@
-// compileEach.js COMPILER TSCONFIG…: compiles programs with a TypeScript compiler that has an API, in one process, which parses
-// the declarations that they share once. Prints what it finds wrong with each, as a JSON list of texts: empty where all is well.
+// `compileEach.js COMPILER TSCONFIG…` compiles programs with a TypeScript compiler that has an API, in one process,
+// which parses the shared declarations once. It prints a JSON list with the errors of each program as text, empty if
+// there are none.
 import { createRequire } from "node:module";
 
 const [compiler, ...configs] = process.argv.slice(2);

@@ -1,6 +1,7 @@
-// An end in a process of its own, for crashes: `<runtime> test/support/crashPeer.js '{"role", "port", "psk"}'`. The server
-// prints its port and then, at once and without a buffer, what reaches its handler: "m LINK STREAM NUMBER" for a one-way
-// message, "q LINK REQUEST" for a request. The client sends numbered messages on each of its connections, and asks.
+// An end in a process of its own, for crashes: `<runtime> test/support/crashPeer.js '{"role", "port", "psk"}'`. The
+// server prints its port. Then it prints at once, without a buffer, each message that reaches its handler: "m LINK
+// STREAM NUMBER" for a one-way message, "q LINK REQUEST" for a request. The client sends numbered messages and requests
+// on each of its connections.
 import { Buffer } from "node:buffer";
 import { writeSync } from "node:fs";
 import process from "node:process";

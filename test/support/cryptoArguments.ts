@@ -1,4 +1,4 @@
-// The cases of byteArguments.ts for sealwire/crypto, for the build that runs.
+// The cases of byteArguments.ts for sealwire/crypto, for the current build.
 
 import assert from "node:assert/strict";
 import type { Engine } from "../../src/crypto.ts";

@@ -1,4 +1,4 @@
-// All worked vectors of docs/PROTOCOL.md, and how the document prints them.
+// All worked vectors of docs/PROTOCOL.md, in the form that the document prints.
 
 import { noiseTranscript, type VectorBlock, v1Block } from "./protocolVectors.ts";
 import {

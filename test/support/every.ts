@@ -1,10 +1,10 @@
-// How much of its cases a suite tries.
+// How many of its cases a suite tries.
 //
-// A suite tries a sample of offsets, seeds and processes, which has every assertion that the whole has; all of them with
-// `npm run suite -- NAME --every`, `npm run test:every` (SEALWIRE_EVERY). What is computed alone, without a socket, a timer or an
-// engine of the runtime, gives the same in every runtime: the gate computes all of the sample in the machine's Node, and in
-// each other runtime a share of it, which the commit decides (SEALWIRE_SHARE, scripts/shares.js). A test that
-// tried a share says so in its title.
+// A suite tries a sample of offsets, seeds and processes with every assertion of the whole. It tries all of them with
+// `npm run suite -- NAME --every` and `npm run test:every` (SEALWIRE_EVERY). Cases that only compute, without a socket,
+// a timer or an engine of the runtime, have the same result in every runtime. The gate computes all of that sample in
+// the machine's Node, and a share of it in each other runtime. The commit decides the share (SEALWIRE_SHARE,
+// scripts/shares.js). The title of a test says if it tried a share.
 
 import process from "node:process";
 import { noteShare } from "./harness.ts";

@@ -1,4 +1,4 @@
-// A socket that is none: what is written to it waits until the test takes it.
+// A fake socket: bytes that are written to it wait until the test takes them.
 
 import type { Transport } from "../../src/rpc/transport.ts";
 

@@ -1,4 +1,4 @@
-// What a connection's ciphers leave in linear memory, however their calls end.
+// Checks what a connection's ciphers leave in linear memory, however their calls end.
 
 import assert from "node:assert/strict";
 import { ChaChaFrameCipher } from "../../src/core/chaChaFrameCipher.ts";

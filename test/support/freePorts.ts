@@ -1,5 +1,6 @@
-// Ports for programs that have to be told one. The system hands out ports above 32,767 (Linux) or 49,151 to whoever
-// connects or listens on any, as tests in other processes do all the time: one that was free is taken a moment later.
+// Ports for programs that need a fixed one. The system gives ports above 32,767 (Linux) or 49,151 to programs that
+// connect or listen on any port, as tests in other processes do all the time. A port in that range that was free is
+// taken a moment later.
 
 import { createServer } from "node:net";
 

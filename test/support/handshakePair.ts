@@ -1,4 +1,4 @@
-// Drives two handshakes against each other in memory, as a connection would, without sockets.
+// Drives two handshakes against each other in memory, as a connection drives them, without sockets.
 
 import type { Handshake, HandshakeResult, Role } from "../../src/protocol/handshake.ts";
 

@@ -1,4 +1,4 @@
-// What a suite needs to register its tests. A suite is a file in test/suites; runner.ts runs it in the
+// The functions with which a suite registers its tests. A suite is a file in test/suites. runner.ts runs it in the
 // runtime under test, one test after the other, alone in a process or after other suites.
 
 /** The ids of scripts/runtimes.js: a Node has the major version that it really is. */

@@ -1,5 +1,5 @@
-// Names that a test gives to addresses for single processes, and changes while they run: those processes see a hosts file
-// of the test's where the system has its own. Linux, with the right to make mount namespaces.
+// Names that a test gives to addresses for single processes, and changes while they run. Those processes see the test's
+// hosts file in the place of the system's. Linux, with the right to make mount namespaces.
 
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";

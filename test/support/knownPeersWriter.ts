@@ -1,5 +1,5 @@
-// Processes that work on one file of known peers at the same time. A suite that starts them is its own program:
-// its first statement hands over to `runWriter` when the process is such a child.
+// Processes that work on one file of known peers at the same time. A suite that starts them is its own program: its
+// first statement calls `runWriter`, which takes over if the process is such a child.
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";

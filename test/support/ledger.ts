@@ -1,5 +1,5 @@
-// What was sent and asked over real sockets, and what came of it, held against the promises of the simulation
-// (test/simulation/oracle.ts): bodies say which request or which message of which connection they are.
+// Compares the messages and requests on real sockets, and their results, with the promises of the simulation
+// (test/simulation/oracle.ts). A body names its request, or its message and connection.
 
 import type { Client, Connection, SealwireError } from "../../src/index.ts";
 import { Oracle, type Stream } from "../simulation/oracle.ts";

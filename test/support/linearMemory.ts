@@ -1,4 +1,4 @@
-// What calls leave behind in the core's memory: all of it, before and after.
+// Finds what calls leave in the core's memory, by comparing all of it before and after.
 
 import assert from "node:assert/strict";
 import { GCM_SCRATCH, memory } from "../../src/core/wasmModule.ts";

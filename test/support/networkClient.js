@@ -1,7 +1,7 @@
-// A client in a process of its own that calls and calls: `<runtime> test/support/networkClient.js '<JSON>'`, with the
-// options of connect, and `addresses` (what names resolve to) and `pauseMs` (between calls). Prints what became of every
-// call: when it began, when it ended (Date.now()), who answered or the error's code. SIGTERM ends it; then it says how
-// many calls did not settle.
+// A client in a process of its own that calls all the time: `<runtime> test/support/networkClient.js '<JSON>'`, with
+// the options of connect, and `addresses` (the addresses of names) and `pauseMs` (between calls). For every call it
+// prints the times of its beginning and its end (Date.now()), and who answered or the error's code. SIGTERM ends it;
+// then it prints the number of calls that did not settle.
 import process from "node:process";
 import { connect } from "../../dist/index.js";
 

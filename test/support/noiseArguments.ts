@@ -1,4 +1,4 @@
-// The cases of byteArguments.ts for sealwire/noise, for the build that runs.
+// The cases of byteArguments.ts for sealwire/noise, for the current build.
 
 import assert from "node:assert/strict";
 import * as entry from "../../src/noise.ts";

@@ -1,6 +1,6 @@
-// One end of test/noisePairs.test.ts. `server` listens once per credentials, prints the ports as JSON and runs
-// until its standard input ends; `client <ports>` speaks to each of them with every credentials that fit, and
-// with some that don't, and prints what happened as JSON.
+// One end of test/noisePairs.test.ts. `server` listens once per credentials, prints the ports as JSON and runs until
+// its standard input ends. `client <ports>` talks to each of them with all credentials that fit and with some that
+// don't, and prints the results as JSON.
 
 import process from "node:process";
 import { x25519PublicKey } from "../../src/core/x25519.ts";

@@ -1,4 +1,4 @@
-// Suites whose tests run once more on the plain SIMD build, in runtimes that choose the relaxed one by themselves.
+// Runs the tests of a suite again on the plain SIMD build, in runtimes that choose the relaxed build.
 
 import assert from "node:assert/strict";
 import { usePrecompiledModule, wasmBuild } from "../../src/core/instantiate.ts";

@@ -1,5 +1,5 @@
-// Set-up of every test file. Programs that tests start inherit the environment, and print otherwise where these
-// variables are set: with CI, Node takes a terminal for one without colours and others colour what goes into a pipe.
+// The set-up of every test file. Programs that tests start inherit the environment, and some variables change their
+// output: with CI, Node treats a terminal as one without colours, and other runtimes colour their output into a pipe.
 for (const name of ["CI", "FORCE_COLOR", "NO_COLOR", "NODE_DISABLE_COLORS", "GITHUB_ACTIONS", "COLORTERM"]) {
   delete process.env[name];
 }

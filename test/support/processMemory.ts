@@ -1,6 +1,6 @@
 // Looks for secrets in all memory that this process can write: heap, array buffers, linear memory, the runtime's own.
-// Linux only (/proc/self/mem). Whoever looks for bytes must not hold them, so a secret is kept as two halves whose
-// exclusive or it is, and is put together for moments only.
+// Linux only (/proc/self/mem). The searching code must not hold the bytes that it looks for. A secret is therefore kept
+// as two halves, whose exclusive or is the secret, and is put together only for moments.
 
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { secretBytes } from "../../src/core/wipe.ts";

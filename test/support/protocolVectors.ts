@@ -1,6 +1,6 @@
-// The worked vectors of docs/PROTOCOL.md, computed by a second implementation of both protocols: straight from
-// the specifications, on @noble's primitives, sharing no code with src/. Given all keys it needs no state
-// machine: it writes the messages of both sides one after the other, with every intermediate value.
+// The worked vectors of docs/PROTOCOL.md, computed by a second implementation of both protocols. It is written from the
+// specifications on @noble's primitives and shares no code with src/. It has all keys, so it needs no state machine: it
+// writes the messages of both sides one after the other, with every intermediate value.
 
 import { gcm } from "@noble/ciphers/aes.js";
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";

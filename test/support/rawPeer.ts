@@ -1,4 +1,4 @@
-// A peer that is not sealwire: a bare socket of node:net, bytes in and out (rawSession.ts adds the protocols).
+// A peer that is not sealwire: a socket of node:net, without a protocol (rawSession.ts adds the protocols).
 
 import assert from "node:assert/strict";
 import * as net from "node:net";

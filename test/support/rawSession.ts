@@ -1,5 +1,5 @@
-// Sessions of both protocols over a bare socket, framed and sealed here, so that tests can say anything on the
-// wire, also what no honest peer would.
+// Sessions of both protocols over a raw socket, framed and sealed here, so that tests can send anything, also what no
+// honest peer would send.
 
 import assert from "node:assert/strict";
 import { blake2b } from "../../src/core/blake2b.ts";

@@ -1,4 +1,4 @@
-// A client of sealwire whose server says what a test writes by hand (protocol v2).
+// A client of sealwire, and a server whose records a test writes by hand (protocol v2).
 
 import type { ClientOptions } from "../../src/index.ts";
 import { Kind } from "../../src/protocol/wire.ts";

@@ -1,4 +1,4 @@
-// Many bytes at once: what is looked for in them, and whether they were wiped.
+// Searches for many byte strings at once, and checks whether they were wiped.
 
 const latin1 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");

@@ -1,4 +1,4 @@
-// The titles of tests that may be skipped: the reason stands there, so that the end of a run can count by reason
+// The titles of tests that may be skipped. A title contains the reason, so that the end of a run can count by reason
 // (scripts/skippedTests.js).
 
 /** @param reason why it is skipped; undefined where it runs */

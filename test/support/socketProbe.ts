@@ -1,4 +1,4 @@
-// Drives one Transport directly, without any protocol: records what a socket tells, and waits for it.
+// Drives one Transport directly, without any protocol: it records the events of a socket and waits for them.
 
 import { memory, RECEIVE_BUFFER } from "../../src/core/wasmModule.ts";
 import type { DialEvents, Transport, TransportEvents } from "../../src/rpc/transport.ts";

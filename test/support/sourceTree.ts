@@ -1,5 +1,5 @@
-// The source as a graph: which files there are, what each imports, and the checks that test/architecture.test.ts
-// makes of it. A check takes a tree and returns what offends, so that it can be tried on a tree with a planted fault.
+// The source as a graph of files and imports, and the checks of test/architecture.test.ts. A check takes a tree and
+// returns the offenders, so that it can be tried on a tree with a planted fault.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { posix } from "node:path/posix";

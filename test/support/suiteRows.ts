@@ -1,6 +1,6 @@
-// The rows of one runtime: every suite in it, process by process (scripts/suiteProcesses.js). Four test files stand
-// for the four runtimes, so that vitest spreads them over the cores beside the other files. The cases are known only
-// once they ran, so they run while vitest collects the file, and each is then reported as a test. `npm test -- rpc`
+// The rows of one runtime: every suite in it, process by process (scripts/suiteProcesses.js). Four test files stand for
+// the four runtimes, so that vitest spreads them over the cores beside the other files. The cases are known only after
+// they ran, so they run while vitest collects the file, and each is then reported as a test. `npm test -- rpc`
 // (SEALWIRE_TEST_PARTS) runs the suites whose name contains "rpc".
 
 import { afterAll, describe, expect, test } from "vitest";

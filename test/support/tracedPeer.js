@@ -1,6 +1,6 @@
-// A program of the trace tests: serves `api` calls, traced by the real SDK into memory, and passes each on to the next
-// peer where it has one. Options as JSON in the first argument; prints its port, then, when it is told to end, its
-// spans and metrics.
+// A program of the trace tests. It serves `api` calls, which the real SDK traces into memory, and passes each on to the
+// next peer, if there is one. Options are JSON in the first argument. It prints its port and, when it is told to end,
+// its spans and metrics.
 import { context, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import {

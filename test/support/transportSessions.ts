@@ -1,4 +1,4 @@
-// Sessions of protocol v2 without a handshake, for tests of what is above them.
+// Sessions of protocol v2 without a handshake, for tests of the layers above.
 
 import type { Engine } from "../../src/core/engine.ts";
 import type { TransportFormat } from "../../src/protocol/handshake.ts";

@@ -1,5 +1,5 @@
-// The worked vectors of docs/PROTOCOL.md behind the handshake: records of protocol v2, alone, in frames and in whole
-// sessions. Written from the document, as all of protocolVectors.ts: it shares no code with src/.
+// The worked vectors of docs/PROTOCOL.md after the handshake: records of protocol v2, alone, in frames and in whole
+// sessions. This file is written from the document, as protocolVectors.ts is, and shares no code with src/.
 
 import { gcm } from "@noble/ciphers/aes.js";
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";

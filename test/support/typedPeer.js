@@ -1,5 +1,6 @@
-// One end of typed calls in any runtime: `<runtime> test/support/typedPeer.js`. It serves an API and prints its port; for each
-// line of its input, the port of another peer, it calls that one and prints what it found. The end of its input ends it.
+// One end of typed calls in any runtime: `<runtime> test/support/typedPeer.js`. It serves an API and prints its port.
+// For each line of its input, the port of another peer, it calls that peer and prints the results. It ends with its
+// input.
 import assert from "node:assert/strict";
 import process from "node:process";
 import { createInterface } from "node:readline";

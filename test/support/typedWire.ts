@@ -1,4 +1,4 @@
-// Typed calls and answers made by hand (PROTOCOL.md, "Typed calls"), for tests of what no honest peer says.
+// Typed calls and answers made by hand (PROTOCOL.md, "Typed calls"), for tests of what no honest peer sends.
 
 import type { CallHead } from "../../src/index.ts";
 

@@ -1,5 +1,5 @@
-// A server under attack: it answers a well-behaved client all the time, and notes how every other connection
-// ended and what reached its handler.
+// A server under attack. It answers a well-behaved client all the time, and records how every other connection ended
+// and what reached its handler.
 
 import assert from "node:assert/strict";
 import type { Client, SealwireError, Server } from "../../src/index.ts";

@@ -1,4 +1,4 @@
-// What test/mutate.test.ts mutates. The suite beside it tests everything here but the two lines that say so.
+// test/mutate.test.ts mutates this file. The suite beside it tests everything here, except the two lines that say so.
 
 export function signOf(value: number): number {
   if (value < 0) return -1;
