@@ -28,8 +28,8 @@ export const typedFaults = {
       "A side that does not have it, or another version of it",
       "an answer of another version is read",
       "/src/typed/answerReader.ts",
-      "  if (!isSame) {\n",
-      "  if (head.codecVersion < 0) {\n",
+      "head.contentType === codec.contentType && head.codecVersion === codec.version",
+      "head.contentType === codec.contentType",
     ],
     [
       "An answer without field 255 is not one of this.",

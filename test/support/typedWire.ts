@@ -5,20 +5,31 @@ import type { CallHead } from "../../src/index.ts";
 export const NO_BYTES = new Uint8Array(0);
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 /** What a typed head is about (PROTOCOL.md, "Typed calls"). */
-export const About = { call: 1, callWithOptions: 2, openStream: 3, sendStream: 4, value: 16, error: 18 };
+export const About = {
+  call: 1,
+  callWithOptions: 2,
+  openStream: 3,
+  sendStream: 4,
+  value: 16,
+  idempotentValue: 17,
+  error: 18,
+};
 
 export interface Parts {
   readonly method?: string;
   readonly number?: number;
   readonly streams?: readonly number[];
   readonly contentType?: number;
+  /** Of the typed protocol. */
+  readonly version?: number;
+  readonly codecVersion?: number;
 }
 
 export function typedHead(
   about: number,
-  { method: name, number, streams, contentType = 1 }: Parts = {},
+  { method: name, number, streams, contentType = 1, version = 1, codecVersion = 1 }: Parts = {},
 ): CallHead {
-  const value = [1, about, 1];
+  const value = [version, about, codecVersion];
   if (number !== undefined) value.push(0, 0, number >> 8, number & 255);
   const fields = new Map([[255, Uint8Array.from(value)]]);
   if (streams !== undefined) fields.set(254, Uint8Array.from(streams));

@@ -8,6 +8,7 @@ import { kemFunctions } from "../../../src/protocol/noise/kem.ts";
 import { encodeKey, generateKeyPair } from "../../../src/protocol/noise/keys.ts";
 import { noise } from "../../../src/protocol/noise/noiseFactory.ts";
 import type { AuthorizeInfo, NoiseOptions } from "../../../src/protocol/noise/noiseOptions.ts";
+import { fundamentalPatternNames } from "../../../src/protocol/noise/patterns.ts";
 import { drive, driveUntilError } from "../../support/handshakePair.ts";
 import { test } from "../../support/harness.ts";
 
@@ -130,6 +131,26 @@ test("options on both ends lead to one pattern, with and without naming the role
       assert.deepEqual(b.identity.remoteStaticKey, carriesClientKey ? client.publicKey : undefined, pattern);
       assert.equal(a.identity.authenticated, carriesServerKey || hasPsk, pattern);
       assert.equal(b.identity.authenticated, carriesClientKey || hasPsk, pattern);
+    }
+  }
+});
+
+test("a pattern that names no place for the psk takes it where the page says, at both ends", () => {
+  const places = { NN: 0, NK: 0, NX: 2, XN: 3, XK: 3, XX: 3, KN: 0, KK: 0, KX: 2, IN: 2, IK: 2, IX: 2 };
+  assert.deepEqual(Object.keys(places).sort(), [...fundamentalPatternNames].sort());
+  for (const [pattern, place] of Object.entries(places)) {
+    for (const role of ["client", "server"] as const) {
+      const [own, peer] = role === "client" ? [pattern[0], pattern[1]] : [pattern[1], pattern[0]];
+      const keys = {
+        ...(own === "N" ? {} : { staticKey: client }),
+        ...(peer === "K" ? { remoteStatic: server.publicKey } : {}),
+      };
+      const nameOf = (options: NoiseOptions): string => noise({ ...keys, ...options }, role).name;
+      const name = `${pattern}psk${place}`;
+      assert.equal(nameOf({ pattern, psk }), hybrid(name), role);
+      assert.equal(nameOf({ pattern: `${pattern}hfs`, psk }), hybrid(name), role);
+      assert.equal(nameOf({ pattern, psk, postQuantum: false }), classical(name), role);
+      assert.equal(nameOf({ pattern }), hybrid(pattern), role);
     }
   }
 });

@@ -18,6 +18,7 @@ import {
   waitFor,
 } from "../../support/rpcHarness.ts";
 import { rejectsWithRpc, typedPair } from "../../support/typedHarness.ts";
+import { About } from "../../support/typedWire.ts";
 
 checkLeaksAfterEachTest();
 
@@ -316,6 +317,45 @@ test("retry: what did not begin, and after a lost connection what is idempotent;
   cut = 0;
   throwsWith(() => retry({ attempts: 0 }), "ERR_INVALID_ARGUMENT");
   throwsWith(() => retry({ other: 1 } as never), "ERR_INVALID_ARGUMENT");
+});
+
+test("17 is the answer of a method that may be called again, also with a stream in it, and of no other", async () => {
+  const again = { idempotent: true };
+  let cut = false;
+  const api = {
+    safe: method(() => 1, again),
+    safeNothing: method(() => {}, again),
+    safeStream: method(async function* () {}, again),
+    fails: method(() => {
+      throw new RpcError("NO");
+    }, again),
+    unsafe: method((_: unknown, { connection }) => {
+      if (!cut) return 1;
+      void connection.close();
+      return new Promise(() => {});
+    }),
+    unsafeStream: async function* () {},
+  };
+  const { client } = await typedPair<typeof api>(api, { drainTimeoutMs: 0 });
+  const said: Record<string, number | undefined> = {};
+  for (const name of Object.keys(api)) {
+    const call = client.call(new Uint8Array(0), { head: typedHead(name), streams: false });
+    await call.answer;
+    said[name] = call.answerHead?.fields?.get(255)?.[1];
+  }
+  assert.deepEqual(said, {
+    safe: About.idempotentValue,
+    safeNothing: About.idempotentValue,
+    safeStream: About.idempotentValue,
+    fails: About.error,
+    unsafe: About.value,
+    unsafeStream: About.value,
+  });
+  // A caller that had the other answer does not take it for this one.
+  const remote = typed<typeof api>(client, { use: [retry({ attempts: 3, pauseMs: 1 })] });
+  assert.equal(await remote.unsafe(1), 1);
+  cut = true;
+  await rejectsWith(remote.unsafe(1), "ERR_CONNECTION_LOST");
 });
 
 test("retry of calls that did not begin: refused, then taken; an abort ends the pause", async () => {

@@ -2,17 +2,21 @@
 // whatever ends a stream, the producer's `finally` runs and nothing is left.
 
 import assert from "node:assert/strict";
+import type { Client } from "../../../src/index.ts";
 import { method, type RemoteStream, RpcError, typed } from "../../../src/rpc.ts";
 import { test } from "../../support/harness.ts";
+import { v2 } from "../../support/protocols.ts";
 import {
   checkLeaksAfterEachTest,
   deferred,
   patternBytes,
   rejectsWith,
   sleep,
+  startClient,
   waitFor,
 } from "../../support/rpcHarness.ts";
 import { rejectsWithRpc, typedPair } from "../../support/typedHarness.ts";
+import { About, codeOf, NO_BYTES, typedHead } from "../../support/typedWire.ts";
 
 checkLeaksAfterEachTest();
 
@@ -372,7 +376,6 @@ test("the server streams from the client, and a client of one handler at a time 
 test("streams that nobody announced, offered or opened are refused, and lists of them that can't be", async () => {
   const api = { take: (...args: unknown[]) => args.length, watch: async function* () {} };
   const { client, remote } = await typedPair<typeof api>(api);
-  const NO_BYTES = new Uint8Array(0);
   const typedField = (what: number, number?: number) => {
     const value = [1, what, 1];
     if (number !== undefined) value.push(0, 0, 0, number);
@@ -422,6 +425,36 @@ test("streams that nobody announced, offered or opened are refused, and lists of
   }
   assert.equal(await remote.take(1), 1);
   await waitFor(() => client.stats.inFlightRequests === 0, "the ends");
+});
+
+test("a stream of an answer is opened once, on its own connection, and by a call", async () => {
+  const api = { numbers: async () => count(0, 3), waits: async () => count(0, 1) };
+  const { server, client } = await typedPair<typeof api>(api, {}, {}, { maxConnections: 2 });
+  const connection = await client.connected();
+  const offered = async (name: string): Promise<number> => {
+    const call = connection.call(NO_BYTES, { head: typedHead(About.call, { method: name }), streams: false });
+    await call.answer;
+    return new DataView(call.answerHead!.fields!.get(254)!.slice().buffer).getUint32(0);
+  };
+  const open = (from: Pick<Client, "call">, number: number) =>
+    from.call(NO_BYTES, { head: typedHead(About.openStream, { number }) });
+  const number = await offered("numbers");
+  const other = startClient({ ...v2.options, port: server.port, maxConnections: 1 });
+  assert.equal(await codeOf(open(other, number)), "ERR_NO_STREAM");
+  await connection.send(NO_BYTES, { head: typedHead(About.openStream, { number }) });
+  const first = open(connection, number);
+  // While its items are on their way, and when it is over.
+  const second = open(connection, number);
+  assert.equal(await codeOf(second), "ERR_NO_STREAM");
+  assert.deepEqual(
+    (await collect(first)).map((item) => new TextDecoder().decode(item)),
+    ["0", "1", "2"],
+  );
+  assert.equal(await codeOf(first), "");
+  assert.equal(await codeOf(open(connection, number)), "ERR_NO_STREAM");
+  // Its number is not given to another stream.
+  assert.notEqual(await offered("waits"), number);
+  assert.equal(await codeOf(open(connection, number)), "ERR_NO_STREAM");
 });
 
 test("sixteen streams in a value, and no more", async () => {
