@@ -1,4 +1,4 @@
-// Bytes in every form, and every end of a call, for all that sealwire/crypto exports.
+// Bytes in every form, and every end of a call, for all exports of sealwire/crypto.
 import { registerCryptoArgumentTests } from "../../support/cryptoArguments.ts";
 
 registerCryptoArgumentTests();

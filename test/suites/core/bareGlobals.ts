@@ -1,5 +1,5 @@
-// Globals that are no part of the language are optional: environments that imitate browsers (jsdom, node:vm) have
-// some of them. This suite takes them away before the package is imported.
+// Globals that are not part of the language are optional: environments that imitate browsers (jsdom, node:vm) have only
+// some of them. This suite removes them before the package is imported.
 
 import assert from "node:assert/strict";
 import { webcrypto } from "node:crypto";

@@ -1,4 +1,4 @@
-// Copies: the same bytes at every distance of source and target, and which distances are taken in pieces.
+// Copies: the bytes are the same at every distance of source and target, and some distances are copied in pieces.
 
 import assert from "node:assert/strict";
 import {

@@ -1,4 +1,4 @@
-// Freeing what the runtime allocated: it is gone at once, and nothing else is.
+// Freeing memory that the runtime allocated: it is gone at once, and no other memory is.
 
 import assert from "node:assert/strict";
 import { createCipheriv } from "node:crypto";

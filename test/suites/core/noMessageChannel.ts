@@ -1,4 +1,5 @@
-// The whole package where globals are missing that only jsdom-like environments lack: it is imported, and it talks.
+// The package works where globals are missing that only jsdom-like environments lack: it can be imported, and its ends
+// talk.
 
 import assert from "node:assert/strict";
 import { test } from "../../support/harness.ts";

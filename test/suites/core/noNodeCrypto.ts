@@ -1,4 +1,4 @@
-// Everything works where node:crypto can't be had: this suite hides it before the core is imported.
+// Everything works without node:crypto, which this suite hides before the core is imported.
 
 import assert from "node:assert/strict";
 import { nodeSeal, randomBytes } from "../../support/gcmTests.ts";

@@ -1,4 +1,4 @@
-// Without Web Crypto and node:crypto there is no source of random bytes: keys are refused, not guessed.
+// Without Web Crypto and node:crypto there is no source of random bytes: the package refuses to make keys.
 
 import assert from "node:assert/strict";
 import type { SealwireError } from "../../../src/base/errors.ts";

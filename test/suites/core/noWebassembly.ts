@@ -1,4 +1,4 @@
-// A runtime without WebAssembly, such as `node --jitless`: the import says so in one typed error.
+// A runtime without WebAssembly, such as `node --jitless`: the import fails with one typed error.
 
 import assert from "node:assert/strict";
 import { SealwireError } from "../../../src/base/errors.ts";

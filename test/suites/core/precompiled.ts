@@ -1,4 +1,4 @@
-// usePrecompiledModule: a module of this build, of any realm, and nothing else.
+// usePrecompiledModule takes a module of this build, of any realm, and nothing else.
 
 import assert from "node:assert/strict";
 import vm from "node:vm";

@@ -1,4 +1,4 @@
-// What counts as bytes and as an AbortSignal, of this realm and others.
+// Which values count as bytes and as an AbortSignal, of this realm and others.
 
 import assert from "node:assert/strict";
 import vm from "node:vm";

@@ -1,4 +1,4 @@
-// The pool of slots: whose a slot is, what is wiped, and when few are left.
+// The pool of slots: the owner of a slot, wiping, and a pool with few free slots.
 
 import assert from "node:assert/strict";
 import {

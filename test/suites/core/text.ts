@@ -1,4 +1,4 @@
-// UTF-8 by hand against TextEncoder and TextDecoder.
+// The package's own UTF-8 against TextEncoder and TextDecoder.
 
 import assert from "node:assert/strict";
 import {

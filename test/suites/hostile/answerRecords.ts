@@ -1,5 +1,5 @@
-// What a server may answer, and what it may not, said by hand to a client: an odd answer is that call's alone, an impossible
-// one ends the connection.
+// Answers that a server may send and answers that it may not, sent by hand to a client. An odd answer affects that call
+// alone; an impossible one ends the connection.
 
 import assert from "node:assert/strict";
 import type { Call } from "../../../src/index.ts";

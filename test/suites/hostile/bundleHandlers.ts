@@ -1,4 +1,4 @@
-// A bundle has more messages than handlers may run at once: they wait in order, with everything behind them.
+// A bundle with more messages than handlers may run at once: the messages wait in order, with everything behind them.
 
 import assert from "node:assert/strict";
 import type { Message, Server } from "../../../src/index.ts";

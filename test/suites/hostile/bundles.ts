@@ -1,4 +1,4 @@
-// Bundles from a peer that finished the handshake: malformed ones, and everything that may stand in one.
+// Bundles from a peer that finished the handshake: malformed bundles, and every record that a bundle may contain.
 
 import assert from "node:assert/strict";
 import { encodeError, Origin } from "../../../src/protocol/errorBody.ts";

@@ -1,5 +1,5 @@
-// Records of calls and streams that cannot be (docs/PROTOCOL.md, the table under Requests): they end their connection and no
-// other. And those that only crossed, which end nothing.
+// Impossible records of calls and streams (docs/PROTOCOL.md, the table under Requests) end their connection and no
+// other. Records that only crossed on the way end nothing.
 
 import assert from "node:assert/strict";
 import type { Message } from "../../../src/index.ts";

@@ -1,4 +1,4 @@
-// What a peer that finished the handshake can do wrong.
+// Wrong frames of a peer that finished the handshake.
 
 import assert from "node:assert/strict";
 import { Kind } from "../../../src/protocol/wire.ts";

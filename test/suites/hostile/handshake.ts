@@ -1,4 +1,4 @@
-// What a peer can do wrong before the handshake is done, at either end.
+// Wrong bytes of a peer before the handshake is done, at either end.
 
 import assert from "node:assert/strict";
 import {

@@ -1,4 +1,5 @@
-// Records that are odd and allowed, what a server counts of them, and what it says, or does not, when it ends a connection.
+// Records that are odd and allowed, the server's counters for them, and what it sends, or does not, when it ends a
+// connection.
 
 import assert from "node:assert/strict";
 import type { Message } from "../../../src/index.ts";

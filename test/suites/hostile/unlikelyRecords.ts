@@ -1,6 +1,6 @@
-// Orders of records that no well-meaning implementation has, said by hand: numbers far from any that was used, streams that are
-// stopped before their handler begins, one number for all requests, drains without end, errors that contradict what came
-// before them.
+// Orders of records that no well-meaning implementation has, sent by hand: numbers far from any that was used, streams
+// that are stopped before their handler begins, one number for all requests, drains without end, errors that contradict
+// earlier records.
 
 import assert from "node:assert/strict";
 import type { Message, SealwireError } from "../../../src/index.ts";

@@ -1,4 +1,4 @@
-// Bytes in every form, every end of a call, and values of wrong types, for all that sealwire/noise exports.
+// Bytes in every form, every end of a call, and values of wrong types, for all exports of sealwire/noise.
 
 import assert from "node:assert/strict";
 import { SealwireError } from "../../../src/base/errors.ts";

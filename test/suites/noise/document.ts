@@ -1,5 +1,5 @@
-// docs/PROTOCOL.md against two implementations: its vectors are what an independent one computes, and what this
-// package puts on a socket.
+// docs/PROTOCOL.md against two implementations: an independent one computes the document's vectors, and this package
+// puts them on a socket.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// Protocol v2's handshake as a connection drives it: framing, the pattern that options lead to on both ends,
-// sizes checked before any work, authorization, and that every end of it is a wiped one.
+// Protocol v2's handshake as a connection drives it: framing, the pattern that options lead to on both ends, sizes
+// checked before any work, authorization, and wiping at every end.
 
 import assert from "node:assert/strict";
 import type { HandshakeFactory, HandshakeResult, Role } from "../../../src/protocol/handshake.ts";

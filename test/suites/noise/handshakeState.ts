@@ -1,5 +1,5 @@
-// HandshakeState beyond the vectors: every pattern with every psk modifier, turns, consumption, sizes, what
-// each side must know, and that a changed bit anywhere ends it.
+// HandshakeState beyond the vectors: every pattern with every psk modifier, turns, consumption, sizes, the keys that
+// each side must have, and changed bits, each of which ends the handshake.
 
 import assert from "node:assert/strict";
 import { HandshakeState } from "../../../src/protocol/noise/handshakeState.ts";

@@ -1,5 +1,5 @@
 // The hybrid patterns against the independent implementation on @noble's primitives: each of the twelve with every psk
-// modifier, byte for byte in both roles, and that the KEM's part of a session is what keeps it closed.
+// modifier, byte for byte in both roles. Without the KEM's part the keys of a session can't be computed.
 
 import assert from "node:assert/strict";
 import { mlKem768Decapsulate, mlKem768Encapsulate, mlKem768KeyPair } from "../../../src/core/mlKem768.ts";

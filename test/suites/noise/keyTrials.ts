@@ -1,5 +1,6 @@
-// Sides that accept several keys try all of them, whichever fits: the primitives that a handshake takes are counted, and
-// which key the peer has changes none of the counts. Counts and not times: a machine that is busy shows any time.
+// A side that accepts several keys tries all of them, whichever fits. The suite counts the primitives of a handshake,
+// and the counts do not depend on the key that the peer has. It counts, because the times of a busy machine show
+// nothing.
 
 import assert from "node:assert/strict";
 import { dhFunctions } from "../../../src/protocol/noise/dh.ts";

@@ -1,4 +1,4 @@
-// The known-peers file: first use, changed keys, servers, damage, and writers in each other's way.
+// The known-peers file: first use, changed keys, servers, damage, and several writers at once.
 
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";

@@ -1,4 +1,5 @@
-// The known-peers file on disk: several processes, cut-short writes, files that are none, modes and owners, size.
+// The known-peers file on disk: several processes, writes that were cut short, paths that are not files, modes and
+// owners, size.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";

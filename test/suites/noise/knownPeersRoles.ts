@@ -1,5 +1,5 @@
-// The lines of the known-peers file and what they mean: roles, revocation, contradictions, unfinished first uses,
-// and names.
+// The meaning of the lines of the known-peers file: roles, revocation, contradictions, unfinished first uses, and
+// names.
 
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";

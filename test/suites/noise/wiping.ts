@@ -1,5 +1,5 @@
-// After a handshake nothing secret is left in the core's memory, however it ended: the secrets of a handshake
-// with known keys are computed by the independent implementation and looked for.
+// After a handshake the core's memory contains no secret, however the handshake ended. The independent implementation
+// computes the secrets of a handshake with known keys, and the suite searches for them.
 
 import assert from "node:assert/strict";
 import { expandedKeys } from "../../../src/core/cachedKey.ts";

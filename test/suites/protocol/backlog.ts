@@ -1,4 +1,5 @@
-// Records that wait: a handler that stops gets no record more, and all of them later, in order, whatever they came in.
+// Records that wait: a handler that stops gets no further record, and later gets all of them in order, whatever frames
+// they came in.
 
 import assert from "node:assert/strict";
 import { writeU32 } from "../../../src/core/bytes.ts";

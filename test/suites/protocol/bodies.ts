@@ -1,5 +1,5 @@
-// Bodies that the application keeps: they hold their bytes whatever comes next, any typed array fits on them, and what
-// they hold alive is no more than documented.
+// Bodies that the application keeps: their bytes stay as they are, any typed array can be made over them, and they keep
+// no more memory alive than documented.
 
 import assert from "node:assert/strict";
 import { SealwireError } from "../../../src/index.ts";

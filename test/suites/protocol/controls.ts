@@ -1,4 +1,4 @@
-// The records that control requests: what is handed on to be sent, and what is left of it.
+// The records that control requests: which of them are handed on to be sent, and what state remains.
 
 import assert from "node:assert/strict";
 import { controlsFor } from "../../../src/protocol/controls.ts";

@@ -1,5 +1,5 @@
-// The rules of flow control and call life, searched state by state: whatever happens in whatever order, nothing waits for
-// good, every request gets its one end, and no credit is lost. Each rule that is broken on purpose is found.
+// The rules of flow control and call life, searched state by state. In any order of events, nothing waits for ever,
+// every request gets exactly one end, and no credit is lost. Each planted fault is found.
 
 import assert from "node:assert/strict";
 import { FlowModel } from "../../model/flowModel.ts";

@@ -1,4 +1,4 @@
-// The frame parser: every split of a stream, one byte at a time, limits, and what it holds meanwhile.
+// The frame parser: every split of a stream, one byte at a time, limits, and the memory that it holds meanwhile.
 
 import assert from "node:assert/strict";
 import { PIECE_BYTES } from "../../../src/core/aeadPieces.ts";

@@ -1,4 +1,5 @@
-// The memory that all connections receive through: one owner at a time, wiped when nobody owns it, lent again and again.
+// The memory that all connections receive into: it has one owner at a time, is wiped when it has none, and is lent
+// again and again.
 
 import assert from "node:assert/strict";
 import { JOIN, memory, RECEIVE_BUFFER } from "../../../src/core/wasmModule.ts";

@@ -1,5 +1,5 @@
-// Segments: whatever is laid out in frames, alone or in bundles, is there when the frames are read back by the
-// rules of docs/PROTOCOL.md, and no frame is longer than it may be.
+// Segments: all records that are laid out in frames, alone or in bundles, are there when the frames are read back by
+// the rules of docs/PROTOCOL.md. No frame is longer than it may be.
 
 import assert from "node:assert/strict";
 import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/slotPool.ts";

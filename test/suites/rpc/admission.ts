@@ -1,5 +1,5 @@
-// Which accepted sockets a server listens to and lets in, in all and per address: with sockets that send nothing,
-// parts of a first message, or one that somebody else once sent.
+// Which accepted sockets a server listens to and admits, in total and per address: with sockets that send nothing,
+// parts of a first message, or a first message that somebody else once sent.
 
 import assert from "node:assert/strict";
 import * as net from "node:net";

@@ -1,4 +1,4 @@
-// A caller's mistakes: thrown at once, with one code, naming the argument.
+// A caller's mistakes throw at once, with one code, and the error names the argument.
 
 import assert from "node:assert/strict";
 import { connect, listen, monteV1 } from "../../../src/index.ts";

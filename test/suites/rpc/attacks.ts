@@ -1,6 +1,5 @@
-// An active attacker against protocol v2: whatever is flipped, replayed, reordered, dropped, reflected, cut or
-// spliced on the way, no byte is delivered that the peer did not send, none twice, none out of order, and
-// every call settles.
+// An active attacker against protocol v2 flips, replays, reorders, drops, reflects, cuts or splices bytes on the way.
+// No byte is delivered that the peer did not send, none twice, none out of order, and every call settles.
 
 import assert from "node:assert/strict";
 import {

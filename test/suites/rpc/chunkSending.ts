@@ -1,5 +1,5 @@
-// A pool without a free slot: for the memory of one chunk, everything that waits is sent at once, chunks of other streams
-// and of the same connection among it, in the middle of the append. Nothing is lost, mixed or out of order.
+// A pool without a free slot. To get the memory of one chunk, everything that waits is sent at once, in the middle of
+// the append, also chunks of other streams and of the same connection. Nothing is lost, mixed or out of order.
 
 import assert from "node:assert/strict";
 import { SealwireError } from "../../../src/base/errors.ts";

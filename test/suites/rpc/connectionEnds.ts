@@ -1,4 +1,5 @@
-// Those who want to know of a connection's end: whoever asks before is told then, whoever asks later is told at once.
+// Listeners for a connection's end: one that is added before the end is called then, one that is added later is called
+// at once.
 
 import assert from "node:assert/strict";
 import { linkedPair } from "../../../src/entry/memoryNetwork.ts";

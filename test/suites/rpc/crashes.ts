@@ -1,6 +1,6 @@
 // Real processes that are killed, stopped and started again under load, in this runtime. The promises of the simulation
-// hold: each request settles once, one-way messages arrive once and in order, nothing comes afterwards, what goes on goes
-// on with the next connection. `--every`: many more times.
+// hold: each request settles once, one-way messages arrive once and in order, nothing arrives after the end, and the
+// next connection serves. `--every` runs many more rounds.
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";

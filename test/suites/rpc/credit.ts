@@ -1,5 +1,5 @@
-// Credit, and what is free: a peer that goes beyond its credit loses its connection, one that floods with what is free
-// gets nothing for it, and neither side waits for what the other has no reason to send.
+// Credit, and records that are free of it. A peer that exceeds its credit loses its connection, one that floods with
+// free records gains nothing, and neither side waits for records that the other has no reason to send.
 
 import assert from "node:assert/strict";
 import type { Message } from "../../../src/index.ts";

@@ -1,5 +1,5 @@
-// The rules of credit to the byte, said by hand on one side: what costs how much, what a balance of 0 and of 1 permits, when
-// credit goes back, and what is withheld. rpc/credit shows that the parts work together.
+// The rules of credit to the byte, with one side driven by hand: the cost of each record, what a balance of 0 and of 1
+// permits, when credit is returned, and what is withheld. rpc/credit shows that the parts work together.
 
 import assert from "node:assert/strict";
 import type { Message } from "../../../src/index.ts";

@@ -1,4 +1,4 @@
-// Deadlines of calls: how much is left travels with the call, and passes at the handler without a cancel.
+// Deadlines of calls: the remaining time travels with the call and runs out at the handler without a cancel.
 
 import assert from "node:assert/strict";
 import type { Message } from "../../../src/index.ts";

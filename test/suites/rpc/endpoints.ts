@@ -1,5 +1,5 @@
-// Clients with several servers to choose from: who takes a call, what happens while none can, and when endpoints are
-// looked up again.
+// Clients with several servers to choose from: which server takes a call, what happens while none can, and when
+// endpoints are looked up again.
 
 import assert from "node:assert/strict";
 import { nodeAdapter } from "../../../src/adapters/nodeSockets.ts";

@@ -1,5 +1,5 @@
-// Clients of endpoints that change while nobody calls (`keepConnected`), whose keys change, or can't be used, and calls that
-// are given up in the middle of a lookup.
+// Clients of endpoints that change while nobody calls (`keepConnected`), whose keys change or can't be used, and calls
+// that are given up in the middle of a lookup.
 
 import assert from "node:assert/strict";
 import { type Endpoint, generateKeyPair } from "../../../src/index.ts";

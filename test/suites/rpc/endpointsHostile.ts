@@ -1,4 +1,4 @@
-// What a client with several endpoints is told by resolvers, registries and servers that lie, flap, or say nothing.
+// A client with several endpoints, whose resolvers, registries and servers lie, flap, or send nothing.
 
 import assert from "node:assert/strict";
 import type { Endpoint, ResolveName, Server } from "../../../src/index.ts";

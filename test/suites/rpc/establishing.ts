@@ -1,4 +1,4 @@
-// Between the open socket and the keys: what a peer may send meanwhile, and handshakes that decide, fail and end.
+// Between the open socket and the keys: bytes that a peer may send meanwhile, and handshakes that decide, fail and end.
 
 import assert from "node:assert/strict";
 import type { Handshake, HandshakeResult } from "../../../src/protocol/handshake.ts";

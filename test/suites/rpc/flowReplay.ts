@@ -1,5 +1,5 @@
-// Ways through the flow model (test/model), gone again by two real connections over a network in memory: whatever the order,
-// everything settles, every permit comes back, and all credit is there at the end.
+// Ways through the flow model (test/model), replayed by two real connections over a network in memory. In any order,
+// everything settles, every permit is returned, and all credit is there at the end.
 
 import assert from "node:assert/strict";
 import { FlowModel } from "../../model/flowModel.ts";

@@ -1,5 +1,5 @@
 // Handlers and the peers that start them: results of every kind, signals that fire, limits that hold across
-// connections, and what a message costs once it is handled.
+// connections, and the memory of a message after it is handled.
 
 import assert from "node:assert/strict";
 import { type Connection, type Message, SealwireError, type ServerOptions } from "../../../src/index.ts";

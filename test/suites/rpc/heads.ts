@@ -1,5 +1,5 @@
-// Heads: calls without streams, one-way messages with heads, and heads that come again and again. What comes from the
-// cache is what was sent, and nobody's copy is anybody else's.
+// Heads: calls without streams, one-way messages with heads, and heads that are repeated. A head from the cache equals
+// the one that was sent, and each handler has a copy of its own.
 
 import assert from "node:assert/strict";
 import type { SealwireError } from "../../../src/base/errors.ts";

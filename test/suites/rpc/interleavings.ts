@@ -1,6 +1,6 @@
-// Requests, calls, chunks, ends, stops, cancels and credit in any order, said by a raw client that keeps to the rules,
-// against a small model of them: nothing is sent without credit, every request gets exactly one end, nothing follows
-// it, and nobody waits for ever.
+// Requests, calls, chunks, ends, stops, cancels and credit in any order, sent by a raw client that keeps to the rules,
+// and compared with a small model of the rules. The library sends nothing without credit, gives every request exactly
+// one end with nothing after it, and nobody waits for ever.
 
 import assert from "node:assert/strict";
 import fc from "fast-check";

@@ -1,5 +1,5 @@
-// The reason of a close arrives, also where the side that closes has not read all that the other one had sent, and the other
-// one goes on writing: a socket that is closed at once answers with a reset, which takes the place of the reason.
+// The reason of a close arrives, also if the closing side has not read all that the other one had sent, and the other
+// one goes on writing. A socket that is closed at once would answer with a reset in the place of the reason.
 
 import assert from "node:assert/strict";
 import * as net from "node:net";

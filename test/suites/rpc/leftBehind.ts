@@ -1,5 +1,5 @@
-// What is left of received plaintext when connections have ended: nothing in linear memory, nothing in the memory that
-// is lent to handlers. And what a handler sees besides its body: no other memory of this package's.
+// Received plaintext after connections have ended: none is left in linear memory, and none in the memory that is lent
+// to handlers. A handler can reach no memory of this package except its body.
 
 import assert from "node:assert/strict";
 import { memory } from "../../../src/core/wasmModule.ts";

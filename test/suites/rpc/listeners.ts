@@ -1,5 +1,5 @@
-// What applications' callbacks throw, reject with or return stays where it belongs: said once on the console, the
-// connection unharmed, no unhandled rejection (the runner fails a test for one).
+// Callbacks of applications that throw, reject or return values. The error is printed once on the console, the
+// connection is unharmed, and there is no unhandled rejection (the runner fails a test for one).
 
 import assert from "node:assert/strict";
 import { HandlerBudget, type HandlerWaiter } from "../../../src/rpc/handlerBudget.ts";

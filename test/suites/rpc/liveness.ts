@@ -1,5 +1,5 @@
-// Whether the peer lives: with a side that does not read, one that writes, and peers that fall silent. The timers are
-// the real ones; what is counted is what they did.
+// Detects whether the peer is alive: with a side that does not read, one that writes, and peers that fall silent. The
+// timers are real; the suite counts their effects.
 
 import assert from "node:assert/strict";
 import { defaultLimits } from "../../../src/base/options.ts";

@@ -1,4 +1,4 @@
-// sealwire/testing: clients and servers without sockets behave as those with sockets do, and a test can make the network
+// sealwire/testing: clients and servers without sockets behave as those with sockets, and a test can make the network
 // slow, silent and broken.
 
 import assert from "node:assert/strict";

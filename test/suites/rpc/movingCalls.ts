@@ -1,5 +1,5 @@
-// Calls of a client with several endpoints that an endpoint did not begin: they go to another one, and none that may have
-// run ever does.
+// Calls of a client with several endpoints that an endpoint did not begin move to another endpoint. A call that may
+// have run never moves.
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";

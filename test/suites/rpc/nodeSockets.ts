@@ -1,5 +1,5 @@
-// The Node entry point in every runtime: bundlers bake in the condition `node`, so it must be right on Bun and
-// Deno, too. (The other suites run on the runtime's own sockets.)
+// The Node entry point in every runtime. Bundlers choose the condition `node`, so this entry point must also work on
+// Bun and Deno. (The other suites run on the runtime's own sockets.)
 
 import assert from "node:assert/strict";
 import { once } from "node:events";

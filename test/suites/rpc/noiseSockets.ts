@@ -1,5 +1,5 @@
-// Protocol v2 over real sockets: every pattern that options lead to, and what both ends see when the other's
-// options do not fit. In every failure the server goes on serving a client that fits.
+// Protocol v2 over real sockets: every pattern that options lead to, and the errors of both ends if their options do
+// not fit. After every failure the server serves a client that fits.
 
 import assert from "node:assert/strict";
 import {

@@ -1,4 +1,4 @@
-// What diagnostics_channel and `stats` tell: each channel by the event that it is for, counters that never go down.
+// diagnostics_channel and `stats`: each channel by its event, and counters that never go down.
 
 import assert from "node:assert/strict";
 import diagnostics from "node:diagnostics_channel";

@@ -1,5 +1,5 @@
-// The order of the last records, said by hand on one side: a drain follows what was accepted before, a close waits for the
-// peer's drain, for this side's requests and for its handlers.
+// The order of the last records, with one side driven by hand: a drain follows everything that was accepted before, and
+// a close waits for the peer's drain, for this side's requests and for its handlers.
 
 import assert from "node:assert/strict";
 import type { Message, SealwireError } from "../../../src/index.ts";

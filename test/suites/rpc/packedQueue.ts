@@ -1,4 +1,4 @@
-// What waits as bytes: strings and objects in one order, against an array as the model.
+// Entries that wait as bytes: strings and objects in one order, with an array as the model.
 
 import assert from "node:assert/strict";
 import fc from "fast-check";

@@ -1,6 +1,6 @@
-// Who counts as connected: a server that spoke last in the handshake has proof of nothing recent, since what it read may
-// have been recorded by anybody. Until the peer's first frame opens, the connection is a handshake. And what callers are
-// told when a connection ends before or after each side knows the other.
+// When a connection counts as connected. A server that wrote the last handshake message has no proof that its peer is
+// there, because everything that it read may be a recording. Until the peer's first frame opens, the connection is a
+// handshake. The suite also tests the errors of callers if a connection ends before or after this proof.
 
 import assert from "node:assert/strict";
 import { generateKeyPair, type SealwireError, type ServerOptions } from "../../../src/index.ts";

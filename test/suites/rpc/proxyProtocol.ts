@@ -1,5 +1,5 @@
-// The PROXY protocol in front of a server: what counts as a header, who is believed, and that the address it tells is
-// the one that limits, `authorize` and `remoteAddress` see.
+// The PROXY protocol in front of a server: which bytes count as a header, which senders are trusted, and that limits,
+// `authorize` and `remoteAddress` use the address of the header.
 
 import assert from "node:assert/strict";
 import * as net from "node:net";

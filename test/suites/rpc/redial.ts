@@ -1,5 +1,5 @@
-// When a client dials, and when it does not: pauses after connections that were of no use, what calls do meanwhile,
-// the limit of sockets, and which connection takes a call.
+// When a client dials and when it does not: pauses after connections that were of no use, calls during a pause, the
+// limit of sockets, and which connection takes a call.
 
 import assert from "node:assert/strict";
 import { type Connection, generateKeyPair, type SealwireError, type Server } from "../../../src/index.ts";

@@ -1,7 +1,7 @@
-// A short session whose connection is reset at each byte of both directions, handshake included, and one that falls
-// silent there. The promises of the simulation hold: each request settles once, messages arrive once and in order, and
-// the next connection serves. `--every`: a reset at all offsets; without it at those around the ends of writes, and a
-// sample. Silence, of which each costs its time-out, is tried at a sample of offsets either way.
+// A short session whose connection is reset at each byte of both directions, handshake included, or falls silent there.
+// The promises of the simulation hold: each request settles once, messages arrive once and in order, and the next
+// connection serves. `--every` resets at all offsets; otherwise the suite resets around the ends of writes and at a
+// sample. Each silence costs its time-out, so silence is always tried at a sample of offsets.
 
 import assert from "node:assert/strict";
 import { expandedKeys } from "../../../src/core/cachedKey.ts";

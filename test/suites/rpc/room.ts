@@ -1,5 +1,5 @@
-// Reading goes on after whatever made room among the handlers: also an answer that is given long after the handler
-// returned, by whoever kept the message.
+// Reading continues after anything that frees a handler: also an answer that is given long after the handler returned,
+// from a kept message.
 
 import assert from "node:assert/strict";
 import type { Message } from "../../../src/index.ts";

@@ -1,5 +1,5 @@
-// What handshakes compute on their way, what a key was before it was replaced, and bodies that nobody was handed because
-// their connection failed: none of it is left in any memory that the process can write (test/support/processMemory.ts).
+// Intermediate values of handshakes, keys that were replaced, and bodies that no handler got because their connection
+// failed: none of them is left in any memory that the process can write (test/support/processMemory.ts).
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";

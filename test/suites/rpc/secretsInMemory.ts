@@ -1,6 +1,7 @@
-// After everything is closed, nothing of keys or plaintext is left in any memory that the process can write: after good
-// ends and bad ones, changes of keys, evictions from the memory of the module, and handshakes that fail, in both protocols.
-// With the module's own AES; with the runtime's, but for what the runtimes themselves leave behind (docs/SECURITY.md).
+// After everything is closed, no key or plaintext is left in any memory that the process can write: after good ends and
+// bad ones, changes of keys, evictions from the memory of the module, and failed handshakes, in both protocols. This
+// holds with the module's own AES. With the runtime's AES it holds except for the bytes that the runtimes leave behind
+// (docs/SECURITY.md).
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";

@@ -1,5 +1,5 @@
-// What waits behind a write: work per message, pool slots, the order, the memory that is counted. On sockets that are
-// none, with sessions that are real; what is written is opened again by the session's other end.
+// Messages that wait behind a write: work per message, pool slots, order, and counted memory. The sockets are fakes and
+// the sessions are real; the session's other end opens the written bytes.
 
 import assert from "node:assert/strict";
 import { SealwireError } from "../../../src/base/errors.ts";

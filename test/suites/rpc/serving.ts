@@ -1,4 +1,4 @@
-// How a server lives: ready, draining, stopped, who is told and how; connections that get too old; signals.
+// The life of a server: ready, draining, stopped, and how clients learn of it; connections that get too old; signals.
 
 import assert from "node:assert/strict";
 import { closeSync, openSync } from "node:fs";

@@ -1,7 +1,7 @@
 // Shutdowns under load, again and again: the client's, the server's, both at once, one connection's, in both protocols.
-// Every request settles once; an answer that a handler gave and the connection took is received; a message that was
-// taken before an end in good order is handled, once, in order. After each cycle nothing is held, and at the end the
-// process ends by itself. `--every`: 1,000 cycles per protocol.
+// Every request settles once. An answer that a handler gave and the connection accepted is received. A message that was
+// accepted before an orderly end is handled once, in order. After each cycle nothing is held, and at the end the
+// process ends by itself. `--every` runs 1,000 cycles per protocol.
 
 import assert from "node:assert/strict";
 import { expandedKeys } from "../../../src/core/cachedKey.ts";

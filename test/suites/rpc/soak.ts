@@ -1,5 +1,5 @@
-// Long and mixed: many messages on one connection, everything at once from a seeded generator, and a pool with
-// no slot left.
+// Long and mixed loads: many messages on one connection, everything at once from a seeded generator, and a pool without
+// a free slot.
 
 import assert from "node:assert/strict";
 import { acquireSlot, releaseSlot } from "../../../src/core/slotPool.ts";

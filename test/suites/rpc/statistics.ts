@@ -1,4 +1,5 @@
-// The option `stat`: who may ask a server for its counters, and that everything else is the application's as before.
+// The option `stat`: which clients may ask a server for its counters. All other requests reach the application as
+// before.
 
 import assert from "node:assert/strict";
 import type { Client, ServerOptions } from "../../../src/index.ts";

@@ -1,5 +1,5 @@
-// What the streams of one connection make their receiver hold when nobody takes anything, in bytes of memory, beside the
-// sum that docs/API.md states: 16 KiB and one chunk for each stream, and 8 MiB for all that were widened.
+// The bytes of memory that the streams of one connection make their receiver hold if nobody takes anything, compared
+// with the sum that docs/API.md states: 16 KiB and one chunk for each stream, and 8 MiB for all that were widened.
 
 import assert from "node:assert/strict";
 import { setFlagsFromString } from "node:v8";

@@ -1,5 +1,5 @@
-// How much the streams of a connection may have on their way: enough for the path, and not much more, whatever the path.
-// Senders that always have more, on a path with a rate and a delay of its own, on a clock that the test turns.
+// How many bytes the streams of a connection may have on their way: enough for the path, and not much more. The senders
+// always have more to send, the path has a rate and a delay, and the test moves the clock.
 
 import assert from "node:assert/strict";
 import { Allowance } from "../../../src/protocol/credit.ts";

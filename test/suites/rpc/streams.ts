@@ -1,5 +1,5 @@
-// Streams of calls: what is streamed arrives, in order and whole, and whatever ends a call, at whatever point, every
-// promise and iterator settles once and nothing of the stream is left.
+// Streams of calls: items arrive in order and whole. Whatever ends a call, at whatever point, every promise and
+// iterator settles once and nothing of the stream is left.
 
 import assert from "node:assert/strict";
 import { Readable, Writable } from "node:stream";

@@ -1,4 +1,4 @@
-// What runs at the end of a turn: tasks that throw, tasks that queue tasks, and turns without an end.
+// Tasks at the end of a turn: tasks that throw, tasks that queue tasks, and turns without an end.
 
 import assert from "node:assert/strict";
 import { TurnQueue, type TurnTask } from "../../../src/rpc/turnQueue.ts";

@@ -1,5 +1,5 @@
-// What one connection's messages may take of the event loop: which work counts as work of a turn, on a clock of the test's
-// own, and in which order connections whose turn was over go on.
+// The share of the event loop that one connection's messages may take: which work counts as work of a turn, on a clock
+// of the test, and in which order connections continue after their turn was over.
 
 import assert from "node:assert/strict";
 import { resolveLimits } from "../../../src/base/options.ts";

@@ -1,5 +1,5 @@
-// Why protocol v1 must not be used, as programs: each attack is run on v1, where it succeeds, and on v2, where
-// it fails. The attacker sits between client and server and knows no key; in the first two it only listens.
+// The reasons not to use protocol v1, as programs: each attack runs on v1, where it succeeds, and on v2, where it
+// fails. The attacker is between client and server and knows no key; in the first two attacks it only listens.
 
 import assert from "node:assert/strict";
 import { gcm } from "@noble/ciphers/aes.js";

@@ -1,5 +1,5 @@
-// Whatever kind of Uint8Array a body is, it is copied wherever it waits: a Buffer's `slice` is a view, and a copy that
-// is wiped later must never have been the caller's own memory.
+// A body is copied wherever it waits, whatever kind of Uint8Array it is. The `slice` of a Buffer is a view, and a copy
+// that is wiped later must never be the caller's own memory.
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";

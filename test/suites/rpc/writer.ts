@@ -1,5 +1,5 @@
-// The write in flight: who counts as stalled, and when its memory is free. The timers are the real ones; what is
-// counted is how often they looked.
+// The write in flight: when a peer counts as stalled, and when the write's memory is free. The timers are real; the
+// suite counts how often they looked.
 
 import assert from "node:assert/strict";
 import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/slotPool.ts";

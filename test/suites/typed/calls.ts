@@ -1,4 +1,4 @@
-// Typed calls: arguments, results, errors, contexts and options as one side gives them and the other has them.
+// Typed calls: one side gives arguments, results, errors, contexts and options, and the other side gets the same.
 
 import assert from "node:assert/strict";
 import { type Client, encodeKey, generateKeyPair, type Message } from "../../../src/index.ts";

@@ -1,4 +1,4 @@
-// Users who do what nobody meant them to: each outcome is a value or a typed error, and the connection works afterwards.
+// Careless uses of typed calls: each outcome is a value or a typed error, and the connection works afterwards.
 
 import assert from "node:assert/strict";
 import { method, RpcError, retry, type StandardSchema, typed } from "../../../src/rpc.ts";

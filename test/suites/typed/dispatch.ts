@@ -1,5 +1,5 @@
-// What of an object can be called from outside: own functions of plain objects by the names that they were given, and
-// nothing else, whatever a peer asks for. And what runs around a call: interceptors, and calls that are made again.
+// The methods of an object that can be called from outside: own functions of plain objects under their names, and
+// nothing else, whatever a peer asks for. Also interceptors, and calls that are made again.
 
 import assert from "node:assert/strict";
 import fc from "fast-check";

@@ -1,5 +1,5 @@
-// JSON with byte segments: every value comes back as it was or is refused with its path; what a peer sends costs no more
-// than the limits say.
+// JSON with byte segments: every value comes back unchanged or is refused with its path, and bytes of a peer cost no
+// more than the limits allow.
 
 import assert from "node:assert/strict";
 import vm from "node:vm";

@@ -1,4 +1,5 @@
-// MessagePack: what the library would change is refused, what a peer sends is measured before the library sees it.
+// MessagePack: values that the library would change are refused, and bytes of a peer are measured before the library
+// reads them.
 
 import assert from "node:assert/strict";
 import * as msgpack from "@msgpack/msgpack";

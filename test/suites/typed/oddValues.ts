@@ -1,5 +1,5 @@
-// What methods, validators and other realms may hand to typed calls: proxies that were revoked, traps and getters that throw,
-// thenables, promises that never settle. Callers learn a code, and other calls are served.
+// Odd values from methods, validators and other realms: proxies that were revoked, traps and getters that throw,
+// thenables, promises that never settle. Callers get a code, and other calls are served.
 
 import assert from "node:assert/strict";
 import { createContext, runInContext } from "node:vm";

@@ -1,4 +1,5 @@
-// Bodies in a program where somebody changes what every object and array has, which engines never quite get over.
+// Bodies in a program that changes the prototypes of objects and arrays. Engines never fully recover from such a
+// change, so this suite has a process of its own.
 
 import assert from "node:assert/strict";
 import { jsonCodec } from "../../../src/rpc.ts";

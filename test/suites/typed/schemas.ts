@@ -1,5 +1,5 @@
-// Schemas of the libraries that people use, at both ends of a method: what they say becomes an error with a code, and
-// what they make of a value is what the handler gets.
+// Schemas of common libraries at both ends of a method: their errors become an error with a code, and the handler gets
+// the value that they return.
 
 import assert from "node:assert/strict";
 import { type } from "arktype";

@@ -1,5 +1,5 @@
-// Streams of typed calls, both ways and several at once: what one side yields the other gets, at its own pace, and
-// whatever ends a stream, the producer's `finally` runs and nothing is left.
+// Streams of typed calls, both ways and several at once: one side yields items and the other gets them at its own pace.
+// Whatever ends a stream, the producer's `finally` runs and nothing is left.
 
 import assert from "node:assert/strict";
 import type { Client } from "../../../src/index.ts";

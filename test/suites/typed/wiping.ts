@@ -1,4 +1,4 @@
-// What the layer of typed calls has of a body is wiped when the value was made of it; what somebody else may hold stays.
+// The layer of typed calls wipes its copies of a body after the value is decoded. Copies that other code may hold stay.
 
 import assert from "node:assert/strict";
 import * as msgpack from "@msgpack/msgpack";
