@@ -23,7 +23,10 @@ import { FakeTransport } from "../../support/fakeTransport.ts";
 import { test } from "../../support/harness.ts";
 import { concat, u32 } from "../../support/rawPeer.ts";
 import { record } from "../../support/rawSession.ts";
+import { checkLeaksAfterEachTest } from "../../support/rpcHarness.ts";
 import { format, session } from "../../support/transportSessions.ts";
+
+checkLeaksAfterEachTest();
 
 /** The time is looked at after so many records. */
 const LOOK = 32;
@@ -156,6 +159,7 @@ class Reading {
     this.intake.close();
     this.outbox.sender.close(new Error("the test is over") as never);
     this.#session.destroy();
+    this.#cipher.destroy();
   }
 }
 
