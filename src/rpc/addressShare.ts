@@ -7,6 +7,8 @@ export class AddressShare<Socket> {
   readonly silent = new Line<Socket>();
   readonly ready = new Line<Socket>();
   readonly handshakes = new Line<Socket>();
+  /** Sockets that still have a place although their connections have ended. */
+  readonly ending = new Line<Socket>();
   /** Sockets that count against the limit of connections. */
   places = 0;
   /** Sockets that are not gone. */

@@ -13,6 +13,8 @@
 // a proven connection needs that place. An overdue one is closed for the next handshake when there are too many.
 // Handshakes get older only while sockets wait.
 //
+// A closed connection has its place until its socket is gone. While a ready socket waits, the oldest such socket is cut.
+//
 // The work per socket is constant, however many wait.
 
 import { channels } from "../core/diagnostics.ts";
@@ -52,6 +54,8 @@ export class Admission {
   readonly shares = new Map<string, Share>();
   readonly #waiting: WaitingSockets;
   readonly #addresses = new Line<Share>();
+  /** Sockets that still have a place although their connections have ended, the oldest end first. */
+  readonly #ending = new Line<AcceptedSocket>();
   /** Sockets that count against the limit of connections. */
   #places = 0;
   #admitting = false;
@@ -147,10 +151,13 @@ export class Admission {
     this.#queueUp(socket.share);
   }
 
-  /** The connection is closed. Its place is free when the socket is gone. */
+  /** The connection is closed. Its place is free when the socket is gone: soon, if another one waits for the place. */
   ended(socket: AcceptedSocket): void {
-    socket.leaveLines();
-    socket.stage = "gone";
+    if (socket.hasPlace) socket.enterStage("gone", this.#ending, socket.share.ending);
+    else {
+      socket.leaveLines();
+      socket.stage = "gone";
+    }
     this.#queueUp(socket.share);
   }
 
@@ -158,8 +165,8 @@ export class Admission {
   left(socket: AcceptedSocket): void {
     const { share } = socket;
     if (socket.stage === "silent") this.#waiting.dropped++;
-    this.ended(socket);
     this.#givePlace(socket);
+    this.ended(socket);
     this.#leaveShare(share);
   }
 
@@ -181,9 +188,15 @@ export class Admission {
       const share = this.#addresses.first;
       if (!this.#mayBegin(share)) {
         share.position.leave(); // until the state of this address changes
+        if (share.places >= this.#limits.maxConnectionsPerAddress) this.#cutShort(share.ending.first);
         continue;
       }
-      if (!this.#isPlaceFree() || more-- === 0) break;
+      if (!this.#isHandshakeFree()) break;
+      if (this.#places >= this.#limits.maxConnections) {
+        this.#cutShort(this.#ending.first);
+        break;
+      }
+      if (more-- === 0) break;
       share.position.leave();
       this.#admit(share.ready.first!);
       this.#queueUp(share);
@@ -212,10 +225,8 @@ export class Admission {
     return share.handshakes.length < maxHandshakesPerAddress || share.handshakes.first!.stage === "overdue";
   }
 
-  #isPlaceFree(): boolean {
-    const { maxConnections, maxHandshakes } = this.#limits;
-    if (this.#places >= maxConnections) return false;
-    return this.handshakes < maxHandshakes || this.#handshakes.overdue.length > 0;
+  #isHandshakeFree(): boolean {
+    return this.handshakes < this.#limits.maxHandshakes || this.#handshakes.overdue.length > 0;
   }
 
   #admit(socket: AcceptedSocket): void {
@@ -273,9 +284,16 @@ export class Admission {
     socket.drop();
   }
 
+  /** Closes a socket whose peer may still read why its connection was closed. Its place is free in a later turn. */
+  #cutShort(socket: AcceptedSocket | undefined): void {
+    socket?.leaveLines();
+    socket?.transport.destroy();
+  }
+
   #displace(socket: AcceptedSocket): void {
     this.#countRefused(socket);
     socket.leaveLines();
+    this.#givePlace(socket); // one that needs it has it now
     this.#events.displace(socket);
   }
 }

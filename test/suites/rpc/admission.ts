@@ -186,6 +186,44 @@ test("limits per address: handshakes and connections; a place is free when its s
   door.admission.close();
 });
 
+test("whoever waits for a place ends the sockets of closed connections early: the oldest, and no more than needed", () => {
+  const door = new Door({ maxConnections: 3, maxHandshakes: 2, maxConnectionsPerAddress: 2 });
+  const { admission } = door;
+  const [one, two, three] = ["192.0.2.1", "192.0.2.2", "192.0.2.1"].map((address) => {
+    const socket = door.acceptReady(address);
+    admission.proved(socket);
+    return socket;
+  });
+  for (const socket of [two!, one!, three!]) admission.ended(socket);
+  assert.equal(door.dropped.size, 0);
+  const late = door.acceptReady("192.0.2.3");
+  assert.deepEqual([...door.dropped], [two]);
+  assert.equal(door.isAdmitted(late), false);
+  admission.left(two!);
+  admission.admitReady();
+  assert.equal(door.isAdmitted(late), true);
+  // An address at its limit ends its own.
+  const again = door.acceptReady("192.0.2.1");
+  assert.deepEqual([...door.dropped], [two, one]);
+  admission.left(one!);
+  admission.admitReady();
+  assert.equal(door.isAdmitted(again), true);
+  // There are no more handshakes to begin, but places.
+  admission.left(late);
+  const held = [door.acceptReady("192.0.2.4"), door.acceptReady("192.0.2.5")];
+  assert.deepEqual(
+    held.map((socket) => door.isAdmitted(socket)),
+    [true, false],
+  );
+  admission.left(held[0]!);
+  admission.admitReady();
+  assert.equal(door.isAdmitted(held[1]!), true);
+  // What is gone is not ended again.
+  admission.left(three!);
+  assert.deepEqual([...door.dropped], [two, one]);
+  admission.close();
+});
+
 test("an old handshake holds no place against those that wait; who proves itself first has it", () => {
   const door = new Door({ maxConnections: 2, handshakeTimeoutMs: 10_000 });
   const stuck = [door.acceptReady("192.0.2.1"), door.acceptReady("192.0.2.2")];
@@ -203,6 +241,32 @@ test("an old handshake holds no place against those that wait; who proves itself
   assert.deepEqual(door.displaced, [slow, stuck[0]]);
   assert.equal(door.admission.handshakes, 0);
   assert.equal(door.admission.refused, 2);
+  door.admission.close();
+});
+
+test("a proven connection beyond the limit displaces one young handshake, the youngest", () => {
+  const door = new Door({ maxConnections: 3, handshakeTimeoutMs: 10_000 });
+  const slow = door.acceptReady("192.0.2.1");
+  slow.since -= 300;
+  const young = ["192.0.2.2", "192.0.2.3", "192.0.2.4"].map((address) => door.acceptReady(address));
+  assert.deepEqual(
+    young.map((socket) => door.isAdmitted(socket)),
+    [true, true, true],
+  );
+  door.admission.proved(slow);
+  assert.deepEqual(
+    door.displaced.map((socket) => young.indexOf(socket)),
+    [2],
+  );
+  assert.equal(door.admission.refused, 1);
+  // The place is taken, also when the displaced socket is gone.
+  const late = door.acceptReady("192.0.2.5");
+  door.admission.left(young[2]!);
+  door.admission.admitReady();
+  assert.equal(door.isAdmitted(late), false);
+  door.admission.left(young[0]!);
+  door.admission.admitReady();
+  assert.equal(door.isAdmitted(late), true);
   door.admission.close();
 });
 

@@ -14,7 +14,7 @@ import { test } from "../../support/harness.ts";
 import { PSK } from "../../support/protocols.ts";
 import { RawPeer } from "../../support/rawPeer.ts";
 import { RawSession } from "../../support/rawSession.ts";
-import { checkLeaksAfterEachTest, deferred, startServer, waitFor } from "../../support/rpcHarness.ts";
+import { checkLeaksAfterEachTest, deferred, echo, startServer, waitFor } from "../../support/rpcHarness.ts";
 
 checkLeaksAfterEachTest();
 
@@ -22,6 +22,8 @@ const ROUNDS = 5;
 /** More than one read takes, and within the credit that settings give. */
 const UNREAD = 12;
 const UNREAD_BYTES = 60_000;
+/** How long a socket waits for a peer that was told why its connection was closed. */
+const LONGEST_MS = 1_000;
 
 /** Breaks the protocol, with much more behind it in the same write or the next ones. */
 function misbehave(connection: Connection): void {
@@ -87,8 +89,8 @@ for (const side of ["client", "server"] as const) {
   });
 }
 
-test("a peer that is told why and does not leave is left behind", async () => {
-  const server = await startServer({ psk: PSK, onMessage: () => {} });
+/** A peer that breaks the protocol, is told so, and does not leave. */
+async function intruder(server: Server) {
   const socket = net.connect({ host: "127.0.0.1", port: server.port, allowHalfOpen: true });
   socket.on("error", () => {});
   await new Promise<void>((resolve) => socket.once("connect", () => resolve()));
@@ -97,13 +99,44 @@ test("a peer that is told why and does not leave is left behind", async () => {
   await waitFor(() => server.connections.length === 1, "the connection");
   const { link } = server.connections[0] as unknown as RpcConnection;
   peer.write(session.seal(0, new Uint8Array(4), Kind.credit));
+  peer.write(new Uint8Array(UNREAD_BYTES));
   let last = await session.receive();
   while (last.kind !== Kind.close) last = await session.receive();
   await peer.ended();
+  return { peer, session, link };
+}
+
+test("a peer that is told why and does not leave is left behind", async () => {
+  const server = await startServer({ psk: PSK, onMessage: () => {} });
+  const { peer, session, link } = await intruder(server);
   assert.deepEqual([server.connections.length, link.lifecycle.state], [0, "closed"]);
   await waitFor(() => link.lifecycle.state === "gone", "this side to close the socket");
   await peer.destroy();
   session.destroy();
+});
+
+test("peers that are told why and do not leave keep no client out: the oldest of them gives it its place", async () => {
+  const server = await startServer({ psk: PSK, maxConnections: 2, onMessage: echo });
+  const arm = timers.arm;
+  // Without that they would have a minute.
+  timers.arm = (deadline, ms) => arm.call(timers, deadline, ms === LONGEST_MS ? 60_000 : ms);
+  const intruders: Awaited<ReturnType<typeof intruder>>[] = [];
+  try {
+    for (let i = 0; i < 6; i++) intruders.push(await intruder(server));
+    const states = (): string[] => intruders.map(({ link }) => link.lifecycle.state);
+    assert.deepEqual(states(), ["gone", "gone", "gone", "gone", "closed", "closed"]);
+    const client = connect({ psk: PSK, port: server.port, maxConnections: 1 });
+    assert.deepEqual(await client.request(Uint8Array.of(1)), Uint8Array.of(1));
+    assert.deepEqual(states(), ["gone", "gone", "gone", "gone", "gone", "closed"]);
+    assert.deepEqual([server.stats.connections, server.refusedConnections], [2, 0]);
+    await client.close();
+  } finally {
+    timers.arm = arm;
+    for (const { peer, session } of intruders) {
+      await peer.destroy();
+      session.destroy();
+    }
+  }
 });
 
 /** A socket that notes when its stream was ended. */
