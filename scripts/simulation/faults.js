@@ -67,14 +67,14 @@ export const faults = {
   },
   "a request is sent again": {
     text: "a client sends a request to another connection, though a server that had proved nothing yet may have begun it",
-    seed: 11_000_680,
+    seed: 8_000_080,
     edits: [
       { file: "/src/rpc/client.ts", find: "error.notBegun && !endedByCaller", replace: "!endedByCaller" },
     ],
   },
   "not begun, it says": {
     text: "an error says that a request has not begun, though a server that had proved nothing yet may have begun it",
-    seed: 8_000_020,
+    seed: 8_000_028,
     edits: [
       {
         file: "/src/rpc/link.ts",
