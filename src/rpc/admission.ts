@@ -15,15 +15,17 @@
 //
 // A closed connection has its place until its socket is gone. While a ready socket waits, the oldest such socket is cut.
 //
-// The work per socket is constant, however many wait.
+// A ready socket also waits for a turn of the handshakes (handshakeTurns.ts). The work per socket is constant, however many
+// wait.
 
 import { channels } from "../core/diagnostics.ts";
-import { now } from "../core/eventLoop.ts";
 import type { AcceptedSocket } from "./acceptedSocket.ts";
 import { AddressShare } from "./addressShare.ts";
 import type { AdmissionLimits } from "./admissionLimits.ts";
 import { HandshakeAges } from "./handshakeAges.ts";
+import type { HandshakeTask, HandshakeTurns } from "./handshakeTurns.ts";
 import { Line } from "./line.ts";
+import { Places } from "./places.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import { WaitingSockets } from "./waitingSockets.ts";
 
@@ -37,18 +39,10 @@ export interface AdmissionEvents {
   displace(socket: AcceptedSocket): void;
 }
 
-/** The most handshakes that begin in one turn, so that other work of the server is not delayed. */
-const ADMITTED_AT_ONCE = 32;
-
-/** The time that a server's connections have between two polls of the event loop (roundRobin.ts). Handshakes use it, too. */
-export interface SharedTurn {
-  spend(ms: number): void;
-}
-
-export class Admission {
+export class Admission implements HandshakeTask {
   readonly #limits: AdmissionLimits;
   readonly #events: AdmissionEvents;
-  readonly #turn: SharedTurn;
+  readonly #turns: HandshakeTurns;
   readonly #handshakes: HandshakeAges;
   /** The addresses that have sockets. */
   readonly shares = new Map<string, Share>();
@@ -56,17 +50,19 @@ export class Admission {
   readonly #addresses = new Line<Share>();
   /** Sockets that still have a place although their connections have ended, the oldest end first. */
   readonly #ending = new Line<AcceptedSocket>();
-  /** Sockets that count against the limit of connections. */
-  #places = 0;
+  /** Sockets with a place count against the limit of connections. */
+  readonly #places = new Places();
   #admitting = false;
+  /** It is in the line of those who wait for a turn. */
+  #inLine = false;
   #closed = false;
   readonly #pressure = new CallbackDeadline(() => this.admitReady());
   /** Sockets that were closed because there was no place or no room for them. */
   refused = 0;
 
-  constructor(limits: AdmissionLimits, events: AdmissionEvents, turn: SharedTurn) {
+  constructor(limits: AdmissionLimits, events: AdmissionEvents, turns: HandshakeTurns) {
     this.#limits = limits;
-    this.#turn = turn;
+    this.#turns = turns;
     this.#events = events;
     this.#handshakes = new HandshakeAges(limits.handshakeTimeoutMs, (socket) => this.#aged(socket));
     this.#waiting = new WaitingSockets(limits, (socket) => this.#refuse(socket));
@@ -129,7 +125,7 @@ export class Admission {
     this.#waiting.becomeReady(socket);
     this.#queueUp(socket.share);
     this.admitReady();
-    if (socket.stage === "ready") this.#waiting.limitWait(socket);
+    if (socket.stage === "ready") this.#waiting.limitWait();
   }
 
   /** Its connection is open: the peer has proven that it takes part in this handshake. */
@@ -138,13 +134,13 @@ export class Admission {
     const { maxConnections } = this.#limits;
     socket.leaveLines();
     socket.stage = "proven";
-    this.#takePlace(socket);
+    this.#places.take(socket);
     // More handshakes run than there are places, because they began when this one was old. The youngest loses the
     // least.
-    while (this.#places > maxConnections && this.#handshakes.young.last !== undefined)
+    while (this.#places.taken > maxConnections && this.#handshakes.young.last !== undefined)
       this.#displace(this.#handshakes.young.last);
     // All places belong to proven or closing connections, so the handshakes have no places.
-    if (this.#places - this.#handshakes.young.length >= maxConnections) {
+    if (this.#places.taken - this.#handshakes.young.length >= maxConnections) {
       for (const line of [this.#handshakes.old, this.#handshakes.overdue])
         while (line.first !== undefined) this.#displace(line.first);
     }
@@ -165,7 +161,7 @@ export class Admission {
   left(socket: AcceptedSocket): void {
     const { share } = socket;
     if (socket.stage === "silent") this.#waiting.dropped++;
-    this.#givePlace(socket);
+    this.#places.give(socket);
     this.ended(socket);
     this.#leaveShare(share);
   }
@@ -177,13 +173,26 @@ export class Admission {
     this.shares.delete(share.address);
   }
 
-  /** Begins the handshakes of ready sockets, as far as there are places. Never called from inside a call of the API. */
+  /**
+   * Begins the handshakes of ready sockets, as far as there are places and time. Never called from inside a call of the
+   * API.
+   */
   admitReady(): void {
+    this.#admitWhile(() => this.#turns.isFree);
+  }
+
+  /** HandshakeTask: one handshake may begin. */
+  goOn(): void {
+    this.#inLine = false;
+    let more = 1;
+    this.#admitWhile(() => more-- > 0);
+  }
+
+  #admitWhile(isTurn: () => boolean): void {
     if (this.#admitting || this.#closed) return;
     this.#admitting = true;
     // While a socket waits, handshakes get older.
     if (this.#waiting.readyCount > 0) this.#handshakes.age(performance.now());
-    let more = ADMITTED_AT_ONCE;
     while (this.#addresses.first !== undefined && !this.#closed) {
       const share = this.#addresses.first;
       if (!this.#mayBegin(share)) {
@@ -192,17 +201,24 @@ export class Admission {
         continue;
       }
       if (!this.#isHandshakeFree()) break;
-      if (this.#places >= this.#limits.maxConnections) {
+      if (this.#places.taken >= this.#limits.maxConnections) {
         this.#cutShort(this.#ending.first);
         break;
       }
-      if (more-- === 0) break;
+      if (this.#inLine) break;
+      if (!isTurn()) {
+        this.#inLine = true;
+        this.#turns.join(this);
+        break;
+      }
       share.position.leave();
       this.#admit(share.ready.first!);
       this.#queueUp(share);
     }
     this.#admitting = false;
-    this.#watchAges(more < 0);
+    this.#waiting.forTurn = this.#inLine;
+    this.#waiting.refuseUnlessWaiting();
+    this.#watchAges();
   }
 
   /** Nothing is admitted any more, and the timer stops. */
@@ -235,39 +251,23 @@ export class Admission {
       this.#displace(share.handshakes.first!);
     else if (this.handshakes >= this.#limits.maxHandshakes) this.#displace(this.#handshakes.overdue.first!);
     socket.enterStage("young", this.#handshakes.young, share.handshakes);
-    this.#takePlace(socket);
-    const began = now();
-    this.#events.admit(socket);
-    this.#turn.spend(now() - began);
-  }
-
-  #takePlace(socket: AcceptedSocket): void {
-    if (socket.hasPlace) return;
-    socket.hasPlace = true;
-    socket.share.places++;
-    this.#places++;
-  }
-
-  #givePlace(socket: AcceptedSocket): void {
-    if (!socket.hasPlace) return;
-    socket.hasPlace = false;
-    socket.share.places--;
-    this.#places--;
+    this.#places.take(socket);
+    this.#turns.run(() => this.#events.admit(socket));
   }
 
   // ---- Ages ---------------------------------------------------------------------------------------------
 
   /** A handshake has become old, and loses its place, or overdue. */
   #aged(socket: AcceptedSocket): void {
-    if (socket.stage === "old") this.#givePlace(socket);
+    if (socket.stage === "old") this.#places.give(socket);
     this.#queueUp(socket.share);
   }
 
-  /** Sets the timer for the next handshake that gets older, or for a turn soon, while a socket waits for that. */
-  #watchAges(soon: boolean): void {
+  /** Sets the timer for the next handshake that gets older, while a socket waits for that. */
+  #watchAges(): void {
     timers.cancel(this.#pressure);
-    if (this.#waiting.readyCount === 0 || this.#closed) return;
-    const nextMs = soon ? 0 : this.#handshakes.nextMs(performance.now());
+    if (this.#waiting.readyCount === 0 || this.#closed || this.#inLine) return;
+    const nextMs = this.#handshakes.nextMs(performance.now());
     if (nextMs !== Number.POSITIVE_INFINITY) timers.arm(this.#pressure, nextMs);
   }
 
@@ -293,7 +293,7 @@ export class Admission {
   #displace(socket: AcceptedSocket): void {
     this.#countRefused(socket);
     socket.leaveLines();
-    this.#givePlace(socket); // one that needs it has it now
+    this.#places.give(socket); // one that needs it has it now
     this.#events.displace(socket);
   }
 }

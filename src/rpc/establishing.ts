@@ -1,39 +1,49 @@
 // Drives one handshake, from the connected socket to the keys: it takes the bytes that arrive, writes the handshake's
-// messages, and waits while the application decides about the peer. It is over when the keys are there.
+// messages, and waits while the application decides about the peer. On a server, it also waits for its turn among the
+// handshakes (handshakeTurns.ts). It is over when the keys are there.
 
 import { SealwireError } from "../base/errors.ts";
 import type { Handshake, HandshakeResult } from "../protocol/handshake.ts";
 import { ByteQueue } from "./byteQueue.ts";
+import { lostInHandshake } from "./closeReason.ts";
+import type { HandshakeTask, HandshakeTurns } from "./handshakeTurns.ts";
 import type { Writer } from "./writer.ts";
 
 export interface EstablishingEvents {
   /** The keys are ready. `early` has the bytes after the peer's last handshake message, valid during the call. */
   onKeys(result: HandshakeResult, early: Uint8Array): void;
   onFailure(error: unknown): void;
-  /** The application decides about the peer. Nothing should be read until `decided` is true. */
-  onDeciding(decided: boolean): void;
+  /** False: the application decides about the peer, or other handshakes come first. Nothing should be read until true. */
+  onReading(on: boolean): void;
 }
 
 /** A peer may send this many bytes after its last handshake message before this side is ready; then it is cut off. */
 const MAX_EARLY_BYTES = 262_144;
 
-export class Establishing {
+export class Establishing implements HandshakeTask {
   readonly #handshake: Handshake;
   readonly #writer: Writer;
   readonly #events: EstablishingEvents;
+  readonly #turns: HandshakeTurns | undefined;
   readonly #early = new ByteQueue();
   #deciding = false;
+  /** It is in the line of those who wait for a turn. */
+  #inLine = false;
+  /** The peer sends no more bytes. */
+  #streamEnded = false;
   #over = false;
 
-  constructor(handshake: Handshake, writer: Writer, events: EstablishingEvents) {
+  /** `turns`: the turns that handshakes have on a server; a client's goes on at once. */
+  constructor(handshake: Handshake, writer: Writer, events: EstablishingEvents, turns?: HandshakeTurns) {
     this.#handshake = handshake;
     this.#writer = writer;
     this.#events = events;
+    this.#turns = turns;
   }
 
-  /** The application has not decided yet. */
-  get deciding(): boolean {
-    return this.#deciding;
+  /** Nothing should be read: the application has not decided yet, or its turn has not come. */
+  get waits(): boolean {
+    return this.#deciding || this.#inLine;
   }
 
   /** Bytes arrived; they are copied. */
@@ -49,11 +59,33 @@ export class Establishing {
 
   /** Continues as far as possible: at the beginning, when bytes have arrived, and when a write is complete. */
   advance(): void {
+    if (this.#inLine) return;
     try {
+      const turns = this.#turns;
+      if (turns === undefined || turns.runs || !this.#hasWork()) this.#advance();
+      else if (turns.isFree) turns.run(() => this.#advance());
+      else this.#joinLine(turns);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** HandshakeTask: its turn has come. */
+  goOn(): void {
+    if (this.#over) return;
+    try {
+      this.#events.onReading(true);
+      this.#inLine = false;
       this.#advance();
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** The peer's stream has ended. The handshake fails unless the bytes that have arrived complete it. */
+  peerStreamEnded(): void {
+    this.#streamEnded = true;
+    if (!this.waits) this.#fail(lostInHandshake(undefined));
   }
 
   /** Wipes the handshake. Idempotent. */
@@ -61,6 +93,19 @@ export class Establishing {
     this.#over = true;
     this.#early.clear();
     this.#handshake.destroy();
+  }
+
+  #joinLine(turns: HandshakeTurns): void {
+    this.#inLine = true;
+    this.#events.onReading(false);
+    turns.join(this);
+  }
+
+  /** The next step computes something for the peer. */
+  #hasWork(): boolean {
+    if (this.#over || !this.#writer.idle || this.#deciding || this.#handshake.done) return false;
+    const { expects } = this.#handshake;
+    return expects === 0 || this.#early.length >= expects;
   }
 
   #advance(): void {
@@ -76,7 +121,10 @@ export class Establishing {
         return;
       }
       const { expects } = handshake;
-      if (expects === 0 || this.#early.length < expects) return;
+      if (expects === 0 || this.#early.length < expects) {
+        if (this.#streamEnded) this.#fail(lostInHandshake(undefined));
+        return;
+      }
       const decision = handshake.receive(this.#early.take(expects));
       if (decision !== undefined) this.#await(decision);
     }
@@ -91,12 +139,12 @@ export class Establishing {
 
   #await(decision: Promise<void>): void {
     this.#deciding = true;
-    this.#events.onDeciding(false);
+    this.#events.onReading(false);
     decision.then(
       () => {
         this.#deciding = false;
         if (this.#over) return;
-        this.#events.onDeciding(true);
+        this.#events.onReading(true);
         this.advance();
       },
       (error) => {

@@ -9,10 +9,10 @@ import { wipeReceiveMemory } from "../protocol/receiveMemory.ts";
 import { Session } from "../protocol/session.ts";
 import { Announcements } from "./announcements.ts";
 import type { Arrivals } from "./arrivals.ts";
-import { callError, closedReason, lostInHandshake, lostReason, typedReason } from "./closeReason.ts";
+import { callError, closedReason, lostReason, typedReason } from "./closeReason.ts";
 import { tellEnded } from "./connectionEnds.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
-import { Establishing } from "./establishing.ts";
+import { Establishing, type EstablishingEvents } from "./establishing.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { LingeringClose, sayWhy } from "./lingeringClose.ts";
@@ -154,7 +154,7 @@ export class Link<Owner extends Connection> implements DialEvents {
       this.shutdown(error);
       return;
     }
-    if (!this.lifecycle.isOver && !this.#establishing?.deciding) transport.resume();
+    if (!this.lifecycle.isOver && !this.#establishing?.waits) transport.resume();
   }
 
   onReceiveBuffer(length: number): void {
@@ -179,7 +179,7 @@ export class Link<Owner extends Connection> implements DialEvents {
     if (this.lifecycle.isOver) return this.#lingering?.finish();
     this.lifecycle.peerStreamEnded();
     if (this.#parts.intake !== undefined) this.#parts.ending.finishIfEnded();
-    else if (!this.#establishing?.deciding) this.shutdown(lostInHandshake(undefined));
+    else this.#establishing?.peerStreamEnded();
   }
 
   onClose(error?: unknown): void {
@@ -210,14 +210,13 @@ export class Link<Owner extends Connection> implements DialEvents {
   // ---- The handshake ------------------------------------------------------------------------------------
 
   #establish(handshake: ReturnType<ConnectionContext["handshake"]["create"]>, transport: Transport): void {
-    this.#establishing = new Establishing(handshake, this.#parts.writer, {
+    const turns = this.#role === "server" ? this.#context.rounds.handshakes : undefined;
+    const events: EstablishingEvents = {
       onKeys: (result, early) => this.#keyed(result, early, transport),
       onFailure: (error) => this.shutdown(error),
-      onDeciding: (decided) => {
-        if (decided) transport.resume();
-        else transport.pause();
-      },
-    });
+      onReading: (on) => (on ? transport.resume() : transport.pause()),
+    };
+    this.#establishing = new Establishing(handshake, this.#parts.writer, events, turns);
     this.#establishing.advance();
   }
 

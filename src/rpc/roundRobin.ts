@@ -1,9 +1,10 @@
 // Shares the event loop among connections. All of them have one turn together between two polls of the event loop. A read
 // that arrives when this turn is nearly used up has a short one. Connections whose turn was over wait in a line, and
 // continue one after the other after the next poll. So a connection with few messages waits for one turn of all the
-// others together, not for one turn of each.
+// others together, not for one turn of each. Handshakes have a line of their own behind them (handshakeTurns.ts).
 
 import { now } from "../core/eventLoop.ts";
+import { HandshakeTurns, type SharedTurn } from "./handshakeTurns.ts";
 import { LEAST_TURN_MS, TURN_MS } from "./turnClock.ts";
 import type { Deferring } from "./turnQueue.ts";
 
@@ -12,7 +13,9 @@ export interface RoundRobinTask {
   goOn(): void;
 }
 
-export class RoundRobin {
+export class RoundRobin implements SharedTurn {
+  /** The time of handshakes, which comes after that of the connections in the line. */
+  readonly handshakes: HandshakeTurns;
   readonly #runtime: Pick<Deferring, "yieldToEventLoop">;
   readonly #time: () => number;
   readonly #line: RoundRobinTask[] = [];
@@ -24,6 +27,11 @@ export class RoundRobin {
   constructor(runtime: Pick<Deferring, "yieldToEventLoop">, time: () => number = now) {
     this.#runtime = runtime;
     this.#time = time;
+    this.handshakes = new HandshakeTurns(this, time);
+  }
+
+  get someWait(): boolean {
+    return this.#line.length > 0;
   }
 
   /** The milliseconds that a turn may take which begins now. */
@@ -34,16 +42,16 @@ export class RoundRobin {
   /** Work took `ms` milliseconds. Short work is not worth a poll, which costs some microseconds. */
   spend(ms: number): void {
     this.#spentMs += ms;
-    if (this.#spentMs > LEAST_TURN_MS) this.#askForPoll();
+    if (this.#spentMs > LEAST_TURN_MS) this.askForPoll();
   }
 
   /** Joins at the end. The task makes sure that it is in the line only once. */
   join(task: RoundRobinTask): void {
     this.#line.push(task);
-    this.#askForPoll();
+    this.askForPoll();
   }
 
-  #askForPoll(): void {
+  askForPoll(): void {
     if (this.#pollAsked) return;
     this.#pollAsked = true;
     this.#runtime.yieldToEventLoop(this.#polled);
@@ -53,6 +61,7 @@ export class RoundRobin {
     this.#pollAsked = false;
     this.#spentMs = 0;
     if (this.#line.length > 0) this.#run();
+    this.handshakes.polled();
   };
 
   #run(): void {

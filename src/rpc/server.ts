@@ -58,7 +58,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
 
   constructor(context: ServerContext) {
     this.#context = context;
-    this.#admission = new Admission(context.admission, this, context.rounds);
+    this.#admission = new Admission(context.admission, this, context.rounds.handshakes);
     this.#accepting = new Accepting(
       context.serving.proxies,
       this.#admission,

@@ -1,6 +1,9 @@
 // The accepted sockets that wait: silent ones for their peer's first message, ready ones for a place. They stand in
 // line by age, in all and per address. Their number and their time are limited. If there are too many, the oldest
 // silent one is closed, or first the oldest of an address that has too many.
+//
+// A ready socket may also wait for a turn of the handshakes alone (handshakeTurns.ts), as many do when all clients of a
+// server come back at once. Such a wait is part of the handshake, and has that one's time limit.
 
 import { type AcceptedSocket, dueOf, leftMs } from "./acceptedSocket.ts";
 import type { AddressShare } from "./addressShare.ts";
@@ -14,12 +17,10 @@ export class WaitingSockets {
   readonly #refuse: (socket: AcceptedSocket) => void;
   readonly #silent = new Line<AcceptedSocket>();
   readonly #ready = new Line<AcceptedSocket>();
-  readonly #silence: CallbackDeadline = new CallbackDeadline(() =>
-    this.#expire(this.#silent, this.#limits.handshakeTimeoutMs, this.#silence),
-  );
-  readonly #patience: CallbackDeadline = new CallbackDeadline(() =>
-    this.#expire(this.#ready, this.#limits.maxConnectionWaitMs, this.#patience),
-  );
+  readonly #silence = new CallbackDeadline(() => this.#expireSilent());
+  readonly #patience = new CallbackDeadline(() => this.#expireReady());
+  /** Ready sockets wait for a turn of the handshakes. There may be places for them. */
+  forTurn = false;
   /** Sockets closed while silent, by either side. */
   dropped = 0;
 
@@ -66,15 +67,26 @@ export class WaitingSockets {
   }
 
   /** A ready socket got no place at once: `maxConnectionWaitMs` begins. */
-  limitWait(socket: AcceptedSocket): void {
-    const { maxConnectionWaitMs } = this.#limits;
-    if (maxConnectionWaitMs === 0) this.#refuse(socket);
-    else if (!this.#patience.armed) timers.arm(this.#patience, maxConnectionWaitMs);
+  limitWait(): void {
+    if (!this.#patience.armed) this.#watchReady(performance.now());
+  }
+
+  /** Ready sockets got no place: with a `maxConnectionWaitMs` of 0, all of them are closed. */
+  refuseUnlessWaiting(): void {
+    if (this.#limits.maxConnectionWaitMs > 0 || this.forTurn) return;
+    while (this.#ready.first !== undefined) this.#refuse(this.#ready.first);
   }
 
   /** Stops all timers. */
   close(): void {
     for (const deadline of [this.#silence, this.#patience]) timers.cancel(deadline);
+  }
+
+  /** How long a socket may be ready. */
+  get #readyMs(): number {
+    const { maxConnectionWaitMs, handshakeTimeoutMs } = this.#limits;
+    if (!this.forTurn) return maxConnectionWaitMs;
+    return Math.max(maxConnectionWaitMs, handshakeTimeoutMs || Number.POSITIVE_INFINITY);
   }
 
   #isFull(share: AddressShare<AcceptedSocket>): boolean {
@@ -94,13 +106,28 @@ export class WaitingSockets {
     socket.drop();
   }
 
-  /** Ends the stage of sockets that have been in it for too long, and returns for the next one. */
-  #expire(line: Line<AcceptedSocket>, stageMs: number, deadline: CallbackDeadline): void {
+  #expireSilent(): void {
+    const { handshakeTimeoutMs } = this.#limits;
     const now = performance.now();
-    for (const socket of dueOf(line, stageMs, now)) {
-      if (socket.stage === "silent") this.#dropSilent(socket);
-      else this.#refuse(socket);
-    }
-    if (line.first !== undefined) timers.arm(deadline, leftMs(line.first, stageMs, now));
+    for (const socket of dueOf(this.#silent, handshakeTimeoutMs, now)) this.#dropSilent(socket);
+    const { first } = this.#silent;
+    if (first !== undefined) timers.arm(this.#silence, leftMs(first, handshakeTimeoutMs, now));
+  }
+
+  #expireReady(): void {
+    const now = performance.now();
+    for (const socket of dueOf(this.#ready, this.#readyMs, now)) this.#refuse(socket);
+    this.#watchReady(now);
+  }
+
+  /**
+   * Sets the timer for the socket that has been ready for longest. What it waits for may change meanwhile, so the timer
+   * fires after `maxConnectionWaitMs` at the latest.
+   */
+  #watchReady(now: number): void {
+    const { maxConnectionWaitMs } = this.#limits;
+    const mostMs = maxConnectionWaitMs || Number.POSITIVE_INFINITY;
+    const ms = Math.min(leftMs(this.#ready.first, this.#readyMs, now), mostMs);
+    if (this.#ready.first !== undefined && ms !== Number.POSITIVE_INFINITY) timers.arm(this.#patience, ms);
   }
 }

@@ -62,7 +62,7 @@ function start() {
       told.errors.push(error);
       establishing.destroy();
     },
-    onDeciding: (decided) => told.deciding.push(decided),
+    onReading: (on) => told.deciding.push(on),
   });
   establishing.advance();
   return { handshake, establishing, told };
