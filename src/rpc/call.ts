@@ -61,16 +61,8 @@ export class PendingCall extends PendingRequest implements Call {
   constructor(table: RequestTable, streams: Streams | undefined, timeoutMs: number, limits: CallLimits) {
     super(table, undefined, timeoutMs);
     this.deadlineAt = timeoutMs > 0 ? now() + timeoutMs : Number.POSITIVE_INFINITY;
-    if (streams === undefined) {
-      this.#streams = undefined;
-      return;
-    }
-    const sequence = (): number => this.sequence;
-    this.#streams = {
-      all: streams,
-      incoming: new IncomingStream(streams, sequence, limits.maxItemBytes),
-      outgoing: new OutgoingStream(streams, sequence, FIRST_STREAM_CREDIT, limits.maxPendingBytes),
-    };
+    this.#streams = streams === undefined ? undefined : callStreams(this, streams, limits);
+    if (streams === undefined) return;
     // The iterator reports a failure as well, so the promise alone must not be an unhandled rejection.
     this.settling.catch(() => {});
   }
@@ -176,6 +168,16 @@ export class PendingCall extends PendingRequest implements Call {
     incoming.answered(error);
     all.remove(this.sequence);
   }
+}
+
+/** Apart from the constructor, where the captured variable would cost every call an allocation. */
+function callStreams(call: PendingCall, all: Streams, limits: CallLimits): CallStreams {
+  const sequence = (): number => call.sequence;
+  return {
+    all,
+    incoming: new IncomingStream(all, sequence, limits.maxItemBytes),
+    outgoing: new OutgoingStream(all, sequence, FIRST_STREAM_CREDIT, limits.maxPendingBytes),
+  };
 }
 
 /** The same error of a call that has begun. */

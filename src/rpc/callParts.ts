@@ -34,7 +34,6 @@ export function makeCallParts(
   streams: Streams,
   limits: StreamLimits,
 ): CallParts {
-  const { streamCredit } = head;
   const parts: CallParts = {
     head,
     deadlineAt: deadlineMs === undefined ? undefined : now() + Math.min(deadlineMs, MAX_MS),
@@ -43,11 +42,19 @@ export function makeCallParts(
     incoming: undefined,
     outgoing: undefined,
   };
-  if (sequence === 0 || (!head.streams && streamCredit === undefined)) return parts;
-  const number = (): number => sequence;
-  if (head.streams) parts.incoming = new IncomingStream(streams, number, limits.maxItemBytes);
-  if (streamCredit !== undefined) {
-    parts.outgoing = new OutgoingStream(streams, number, streamCredit, limits.maxPendingBytes);
-  }
+  if (sequence !== 0) addStreams(parts, sequence, streams, limits);
   return parts;
+}
+
+function addStreams(parts: CallParts, sequence: number, streams: Streams, limits: StreamLimits): void {
+  const { streams: hasIncoming, streamCredit } = parts.head;
+  if (hasIncoming) parts.incoming = new IncomingStream(streams, constant(sequence), limits.maxItemBytes);
+  if (streamCredit !== undefined) {
+    parts.outgoing = new OutgoingStream(streams, constant(sequence), streamCredit, limits.maxPendingBytes);
+  }
+}
+
+/** Apart, since engines allocate for captured variables whenever the function that has them is called. */
+function constant(value: number): () => number {
+  return () => value;
 }

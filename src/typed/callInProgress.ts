@@ -80,6 +80,10 @@ export class CallInProgress {
     } else if (!(result instanceof Promise) && typeof (result as PromiseLike<unknown>).then !== "function") {
       return this.#finish(result);
     }
+    return this.#settleLater(result);
+  }
+
+  #settleLater(result: unknown): Promise<unknown> {
     return Promise.resolve(result).then(
       (value) => this.#finish(value),
       (error) => this.fail(error),

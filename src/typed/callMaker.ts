@@ -49,7 +49,17 @@ export class CallMaker {
     what: number,
     options: RemoteOptions | undefined,
   ): Promise<unknown> {
-    if (this.#use.length === 0) return this.#make(target, args, what, options);
+    return this.#use.length === 0
+      ? this.#make(target, args, what, options)
+      : this.#makeIntercepted(target, args, what, options);
+  }
+
+  #makeIntercepted(
+    target: RemoteTarget,
+    args: unknown[],
+    what: number,
+    options: RemoteOptions | undefined,
+  ): Promise<unknown> {
     const info = new MadeCall(target, args, options, false);
     return intercepted(this.#use, info, () => {
       if (info.options !== undefined) checkOptionNames(info.options, remoteOptionNames);
@@ -95,6 +105,15 @@ export class CallMaker {
     const { reader } = target;
     if (isAlone && isPlain && reader !== undefined && call instanceof PendingCall && call.readWith(reader))
       return call.settling;
+    return this.#readLater(target, call, options, isAlone);
+  }
+
+  #readLater(
+    target: RemoteTarget,
+    call: Call,
+    options: RemoteOptions | undefined,
+    isAlone: boolean,
+  ): Promise<unknown> {
     return call.answer.then(
       (body) => this.#readOnce(target, call, body, options, isAlone),
       (error) => failed(error, target.name),

@@ -66,11 +66,13 @@ class TargetReader implements AnswerReader {
     const value = readAnswerAt(this.#codec, this.#read, name, head, bytes, start, end);
     if (head!.what === What.idempotentValue) this.#target.isIdempotent = true;
     const { streams } = head!;
-    if (streams === undefined) return value;
-    // Deferred, because calls are made with the result, and no call may be made while records are handled.
-    return Promise.resolve().then(() =>
-      openStreams(this.#codec, name, call, streams, value, undefined, undefined),
-    );
+    return streams === undefined ? value : this.#openSoon(call, streams, value);
+  }
+
+  /** Deferred, because calls are made with the result, and no call may be made while records are handled. */
+  async #openSoon(call: PendingCall, streams: Uint8Array, value: unknown): Promise<unknown> {
+    await undefined;
+    return openStreams(this.#codec, this.#target.name, call, streams, value, undefined, undefined);
   }
 
   failed(error: SealwireError): SealwireError {

@@ -111,7 +111,10 @@ class ServedApi {
 
   #targetOf(head: TypedHead): Target {
     const known = head.resolved as Target | undefined;
-    if (known?.served === this) return known;
+    return known?.served === this ? known : this.#resolve(head);
+  }
+
+  #resolve(head: TypedHead): Target {
     const reader = this.#writers.find((one) => one.reads(head));
     const target: Target = {
       served: this,

@@ -21,6 +21,7 @@ import {
   TRUE,
   ZERO,
 } from "./jsonBytes.ts";
+import { LONGEST_SHORT_TEXT, shortText } from "./shortText.ts";
 
 interface BufferModule {
   readonly Buffer: { readonly prototype: { latin1Slice?(start: number, end: number): string } };
@@ -32,9 +33,6 @@ const latin1Slice = found?.Buffer.prototype.latin1Slice as Latin1Slice | undefin
 
 /** The result for text that is not read here; JSON has no undefined. */
 export const NOT_READ = undefined;
-/** Up to this many characters are joined faster than by a call of the runtime. */
-const LONGEST_JOINED = 8;
-const { fromCharCode } = String;
 const { hasOwn } = Object;
 /** The prototype of every object may have setters that somebody added. Setting such a property may run code. */
 const plainPrototype = Object.prototype;
@@ -115,19 +113,32 @@ function readAny(depth: number): unknown {
   }
 }
 
+/** A literal makes its elements without setters of a prototype, and faster than one assignment for each. */
 function readArray(depth: number): unknown {
-  const items: unknown[] = [];
   if (text[++at] === CLOSE_ARRAY) {
     at++;
-    return items;
+    return [];
   }
-  for (let i = 0; ; i++) {
-    const item = readAny(depth);
-    if (item === NOT_READ || hasOwn(plainPrototype, i)) return NOT_READ;
-    items[i] = item;
+  const first = readAny(depth);
+  if (first === NOT_READ) return NOT_READ;
+  if (text[at] === CLOSE_ARRAY) {
+    at++;
+    return [first];
+  }
+  if (text[at++] !== COMMA) return NOT_READ;
+  const second = readAny(depth);
+  return second === NOT_READ ? NOT_READ : readItems([first, second], depth);
+}
+
+/** The rest of an array behind its first elements. */
+function readItems(items: unknown[], depth: number): unknown {
+  for (let i = items.length; ; i++) {
     const next = text[at++];
     if (next === CLOSE_ARRAY) return items;
     if (next !== COMMA) return NOT_READ;
+    const item = readAny(depth);
+    if (item === NOT_READ || i in plainPrototype) return NOT_READ;
+    items[i] = item;
   }
 }
 
@@ -169,63 +180,8 @@ function readText(): string | undefined {
   }
   if (end === textEnd) return NOT_READ;
   at = end + 1;
-  if (end - start > LONGEST_JOINED) return latin1Slice!.call(text, start, end);
-  return shortText(start, end - start);
-}
-
-/** One call with all characters: adding them one by one would make a string in each step. */
-function shortText(start: number, length: number): string {
-  const bytes = text;
-  switch (length) {
-    case 0:
-      return "";
-    case 1:
-      return fromCharCode(bytes[start]!);
-    case 2:
-      return fromCharCode(bytes[start]!, bytes[start + 1]!);
-    case 3:
-      return fromCharCode(bytes[start]!, bytes[start + 1]!, bytes[start + 2]!);
-    case 4:
-      return fromCharCode(bytes[start]!, bytes[start + 1]!, bytes[start + 2]!, bytes[start + 3]!);
-    case 5:
-      return fromCharCode(
-        bytes[start]!,
-        bytes[start + 1]!,
-        bytes[start + 2]!,
-        bytes[start + 3]!,
-        bytes[start + 4]!,
-      );
-    case 6:
-      return fromCharCode(
-        bytes[start]!,
-        bytes[start + 1]!,
-        bytes[start + 2]!,
-        bytes[start + 3]!,
-        bytes[start + 4]!,
-        bytes[start + 5]!,
-      );
-    case 7:
-      return fromCharCode(
-        bytes[start]!,
-        bytes[start + 1]!,
-        bytes[start + 2]!,
-        bytes[start + 3]!,
-        bytes[start + 4]!,
-        bytes[start + 5]!,
-        bytes[start + 6]!,
-      );
-    default:
-      return fromCharCode(
-        bytes[start]!,
-        bytes[start + 1]!,
-        bytes[start + 2]!,
-        bytes[start + 3]!,
-        bytes[start + 4]!,
-        bytes[start + 5]!,
-        bytes[start + 6]!,
-        bytes[start + 7]!,
-      );
-  }
+  if (end - start > LONGEST_SHORT_TEXT) return latin1Slice!.call(text, start, end);
+  return shortText(text, start, end - start);
 }
 
 /** The name of a property after its first quote, and the colon. `last`: the name before it in the object. */

@@ -7,7 +7,7 @@ import { test } from "../../support/harness.ts";
 
 test("what somebody puts into every object or array later is not run by a body, and takes no value's place", () => {
   const codec = jsonCodec();
-  const value = { careless: 1, list: [1, [2]], other: { careless: "text" } };
+  const value = { careless: 1, list: [1, [2], 3, [4, 5], 6], other: { careless: "text" } };
   const short = codec.encode(value);
   const long = codec.encode({ ...value, long: "x".repeat(2_000) });
   for (let i = 0; i < 3; i++) for (const body of [short, long]) codec.decode(body);
@@ -16,8 +16,10 @@ test("what somebody puts into every object or array later is not run by a body, 
   const fixed = { value: "not sent", writable: false, configurable: true };
   for (const [prototype, name] of [
     [Object.prototype, "careless"],
-    [Object.prototype, "0"],
-    [Array.prototype, "0"],
+    ...["0", "1", "2", "4"].flatMap((index) => [
+      [Object.prototype, index],
+      [Array.prototype, index],
+    ]),
   ] as [object, string][]) {
     for (const property of [setter, fixed]) {
       let first: unknown;
