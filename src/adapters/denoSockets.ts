@@ -18,6 +18,8 @@ import { ACCEPT_PAUSE_MS } from "./descriptors.ts";
 import { checkPath, dialFailed, listenFailed } from "./failures.ts";
 import { names } from "./resolveName.ts";
 
+const NO_BYTES: Uint8Array = new Uint8Array(0);
+
 /** The part of Deno's socket API that is used here. */
 interface DenoConn {
   readonly remoteAddr: { readonly hostname?: string };
@@ -55,7 +57,14 @@ class DenoTransport implements Transport {
   #reading = false;
   #paused = true;
   #writing = false;
+  /** Of the write in flight. */
+  #bytes: Uint8Array = NO_BYTES;
   #unwritten = 0;
+  #taken: Promise<number> | undefined;
+  #wakeWriter = (): void => {};
+  readonly #sleep = (resolve: () => void): void => {
+    this.#wakeWriter = resolve;
+  };
   #ended = false;
   #destroyed = false;
   #closed = false;
@@ -66,11 +75,15 @@ class DenoTransport implements Transport {
     this.#events = events;
     this.remoteAddress = conn.remoteAddr.hostname ?? "";
     conn.setNoDelay?.(true);
+    this.#writeLoop();
   }
 
+  /** The loop of writes awaits the result, so that `onWritten` runs in its context, whoever called this. */
   write(bytes: Uint8Array): boolean {
     this.#writing = true;
-    outOfContext(() => this.#writeAll(bytes));
+    this.#unwritten = bytes.length;
+    this.#begin(bytes);
+    this.#wakeWriter();
     return false;
   }
 
@@ -83,22 +96,32 @@ class DenoTransport implements Transport {
     return this.#unwritten;
   }
 
-  async #writeAll(bytes: Uint8Array): Promise<void> {
+  /** Ends with the connection; the collector takes a loop that waits for a write of a connection that is gone. */
+  async #writeLoop(): Promise<void> {
     try {
-      this.#unwritten = bytes.length;
-      while (this.#unwritten > 0) {
-        const rest = this.#unwritten === bytes.length ? bytes : bytes.subarray(-this.#unwritten);
-        const taken = await this.#conn.write(rest);
+      while (!this.#destroyed) {
+        if (!this.#writing) await new Promise<void>(this.#sleep);
+        const taken = await this.#taken;
         if (taken === 0) throw new Error("a write took nothing");
-        this.#unwritten -= taken;
+        this.#unwritten -= taken!;
+        if (this.#unwritten > 0 && !this.#destroyed) this.#begin(this.#bytes.subarray(-this.#unwritten));
+        else this.#wrote();
       }
     } catch (error) {
       this.#fail(error);
     }
-    this.#unwritten = 0;
     this.#writing = false;
-    if (this.#destroyed) this.#finish();
-    else this.#events().onWritten();
+    this.#finish();
+  }
+
+  #begin(bytes: Uint8Array): void {
+    this.#bytes = bytes;
+    this.#taken = this.#conn.write(bytes);
+  }
+
+  #wrote(): void {
+    this.#writing = false;
+    if (!this.#destroyed) this.#events().onWritten();
   }
 
   pause(): void {

@@ -142,9 +142,7 @@ export class RpcClient implements Client {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     const connection = this.#choose("send", body);
     const sent = connection.send(body, options);
-    return this.#isCertain(connection)
-      ? sent
-      : this.#orAgain(connection, sent, body, (copy) => this.send(copy, options));
+    return this.#isCertain(connection) ? sent : this.#orSendAgain(connection, sent, body, options);
   }
 
   sendNoWait(body: Uint8Array): boolean {
@@ -156,14 +154,7 @@ export class RpcClient implements Client {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     const connection = this.#choose("request", body);
     const answer = connection.request(body, options);
-    if (this.#isCertain(connection)) return answer;
-    const startedAt = performance.now();
-    return this.#orAgain(connection, answer, body, (copy) => {
-      const timeoutMs = options?.timeoutMs ?? this.#context.limits.requestTimeoutMs;
-      if (timeoutMs === 0) return this.request(copy, options);
-      const leftMs = Math.max(Math.ceil(timeoutMs - (performance.now() - startedAt)), 1);
-      return this.request(copy, { ...options, timeoutMs: leftMs });
-    });
+    return this.#isCertain(connection) ? answer : this.#orRequestAgain(connection, answer, body, options);
   }
 
   get [copyingFunctions](): CopyingFunctions {
@@ -207,6 +198,31 @@ export class RpcClient implements Client {
   /** A call on this connection has the best chance: the connection is open, or the only one. */
   #isCertain(connection: RpcConnection): boolean {
     return connection.isOpen || this.#pool.usable.length <= 1;
+  }
+
+  // Apart from their callers: variables that a closure captures cost an allocation at each call of their function.
+  #orSendAgain(
+    connection: RpcConnection,
+    sent: Promise<void>,
+    body: Uint8Array,
+    options: SendOptions | undefined,
+  ): Promise<void> {
+    return this.#orAgain(connection, sent, body, (copy) => this.send(copy, options));
+  }
+
+  #orRequestAgain(
+    connection: RpcConnection,
+    answer: Promise<Uint8Array>,
+    body: Uint8Array,
+    options: RequestOptions | undefined,
+  ): Promise<Uint8Array> {
+    const startedAt = performance.now();
+    return this.#orAgain(connection, answer, body, (copy) => {
+      const timeoutMs = options?.timeoutMs ?? this.#context.limits.requestTimeoutMs;
+      if (timeoutMs === 0) return this.request(copy, options);
+      const leftMs = Math.max(Math.ceil(timeoutMs - (performance.now() - startedAt)), 1);
+      return this.request(copy, { ...options, timeoutMs: leftMs });
+    });
   }
 
   /**

@@ -24,7 +24,7 @@ import { FIRST_STREAM_CREDIT } from "./sharedWindow.ts";
 import { Streams } from "./streams.ts";
 import { timers } from "./timers.ts";
 import type { TurnQueue } from "./turnQueue.ts";
-import { WaitingSend } from "./waitingSend.ts";
+import { WaitingSend, type WaitingSendEvents } from "./waitingSend.ts";
 import type { Writer } from "./writer.ts";
 
 export interface OutboxEvents extends SenderEvents {
@@ -49,6 +49,10 @@ export class Outbox {
   /** The peer's settings; until they arrive, the settings that every peer accepts. */
   #peer: Settings = BASE_SETTINGS;
   #blockedSaid = false;
+  readonly #waitingSends: WaitingSendEvents = {
+    handedToKernel: () => this.sender.handedToKernel(),
+    onExpired: () => this.drainPaid(),
+  };
 
   constructor(
     limits: ResolvedLimits,
@@ -193,10 +197,7 @@ export class Outbox {
       this.sender.append(0, kind, body);
       return this.sender.handedToKernel();
     }
-    const waiting = new WaitingSend(kind, body, timeoutMs, {
-      handedToKernel: () => this.sender.handedToKernel(),
-      onExpired: () => this.drainPaid(),
-    });
+    const waiting = new WaitingSend(kind, body, timeoutMs, this.#waitingSends);
     paid.add(waiting);
     return waiting.settling;
   }
@@ -262,8 +263,7 @@ export class Outbox {
   }
 
   #sendNumbered(request: PendingRequest, kind: number, body: Uint8Array): void {
-    const sequence = this.#requests.add(request);
-    this.sender.append(sequence, kind, body);
+    this.sender.append(this.#requests.add(request), kind, body);
     if (request instanceof PendingCall) request.started();
   }
 
