@@ -298,8 +298,8 @@ export const fieldFaults = {
       "Receivers skip them elsewhere",
       "a one-way message has streams",
       "/src/rpc/callParts.ts",
-      "if (sequence === 0 || (!head.streams && streamCredit === undefined)) return parts;",
-      "if (!head.streams && streamCredit === undefined) return parts;",
+      "if (sequence !== 0) addStreams(",
+      "addStreams(",
     ],
     [
       "A deadline is relative, so clocks need not agree.",

@@ -288,8 +288,8 @@ export const requestFaults = {
       "chunk of the answerer · 64 + its bytes",
       "the answerer's credit at first is this side's own",
       "/src/rpc/callParts.ts",
-      "new OutgoingStream(streams, number, streamCredit,",
-      "new OutgoingStream(streams, number, 16_384,",
+      "new OutgoingStream(streams, constant(sequence), streamCredit,",
+      "new OutgoingStream(streams, constant(sequence), 16_384,",
     ],
     [
       "**Any balance above 0 permits one record**",

@@ -14,7 +14,7 @@ export const streamFaults = {
       "Tag 5 of a call's head opens the direction",
       "every call has both directions",
       "/src/rpc/callParts.ts",
-      "if (head.streams) parts.incoming =",
+      "if (hasIncoming) parts.incoming =",
       "parts.incoming =",
     ],
     [

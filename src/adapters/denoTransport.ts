@@ -1,0 +1,159 @@
+// A connection in Deno: one loop of reads, one loop of writes.
+
+import { outOfContext, runSoon } from "../core/eventLoop.ts";
+import { timers } from "../rpc/timers.ts";
+import type { Transport, TransportEvents } from "../rpc/transport.ts";
+import { ReadBuffer } from "./denoReadBuffer.ts";
+
+const NO_BYTES: Uint8Array = new Uint8Array(0);
+
+/** The part of Deno's connections that is used here. */
+export interface DenoConn {
+  readonly remoteAddr: { readonly hostname?: string };
+  read(into: Uint8Array): Promise<number | null>;
+  write(bytes: Uint8Array): Promise<number>;
+  closeWrite(): Promise<void>;
+  close(): void;
+  ref(): void;
+  unref(): void;
+  setNoDelay?(on: boolean): void;
+}
+
+export class DenoTransport implements Transport {
+  readonly remoteAddress: string;
+  readonly #conn: DenoConn;
+  readonly #events: () => TransportEvents;
+  readonly #readBuffer = new ReadBuffer();
+  #reading = false;
+  #paused = true;
+  #writing = false;
+  /** Of the write in flight. */
+  #bytes: Uint8Array = NO_BYTES;
+  #unwritten = 0;
+  #taken: Promise<number> | undefined;
+  #wakeWriter = (): void => {};
+  readonly #sleep = (resolve: () => void): void => {
+    this.#wakeWriter = resolve;
+  };
+  #ended = false;
+  #destroyed = false;
+  #closed = false;
+  #failure: unknown;
+
+  constructor(conn: DenoConn, events: () => TransportEvents) {
+    this.#conn = conn;
+    this.#events = events;
+    this.remoteAddress = conn.remoteAddr.hostname ?? "";
+    conn.setNoDelay?.(true);
+    this.#writeLoop();
+  }
+
+  /** The loop of writes awaits the result, so that `onWritten` runs in its context, whoever called this. */
+  write(bytes: Uint8Array): boolean {
+    this.#writing = true;
+    this.#unwritten = bytes.length;
+    this.#begin(bytes);
+    this.#wakeWriter();
+    return false;
+  }
+
+  keepAlive(on: boolean): void {
+    if (on) this.#conn.ref();
+    else this.#conn.unref();
+  }
+
+  unwrittenBytes(): number {
+    return this.#unwritten;
+  }
+
+  /** Ends with the connection; the collector takes a loop that waits for a write of a connection that is gone. */
+  async #writeLoop(): Promise<void> {
+    try {
+      while (!this.#destroyed) {
+        if (!this.#writing) await new Promise<void>(this.#sleep);
+        const taken = await this.#taken;
+        if (taken === 0) throw new Error("a write took nothing");
+        this.#unwritten -= taken!;
+        if (this.#unwritten > 0 && !this.#destroyed) this.#begin(this.#bytes.subarray(-this.#unwritten));
+        else this.#wrote();
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#writing = false;
+    this.#finish();
+  }
+
+  #begin(bytes: Uint8Array): void {
+    this.#bytes = bytes;
+    this.#taken = this.#conn.write(bytes);
+  }
+
+  #wrote(): void {
+    this.#writing = false;
+    if (!this.#destroyed) this.#events().onWritten();
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    if (!this.#reading && !this.#ended && !this.#destroyed) {
+      outOfContext(() => this.#readLoop());
+    }
+  }
+
+  async #readLoop(): Promise<void> {
+    this.#reading = true;
+    try {
+      while (!this.#paused && !this.#destroyed) {
+        const buffer = this.#readBuffer.bytes;
+        const length = await this.#conn.read(buffer);
+        if (this.#destroyed) break;
+        if (length === null) {
+          this.#ended = true;
+          this.#events().onEnd();
+          break;
+        }
+        if (length === 0) throw new Error("a read gave nothing");
+        this.#events().onData(buffer.subarray(0, length));
+        this.#readBuffer.filled(length);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#reading = false;
+    this.#readBuffer.giveBack();
+    if (this.#destroyed) this.#finish();
+  }
+
+  end(): void {
+    outOfContext(() => this.#conn.closeWrite().catch((error) => this.#fail(error)));
+  }
+
+  destroy(): void {
+    if (this.#destroyed) return;
+    this.#destroyed = true;
+    try {
+      this.#conn.close();
+    } catch {
+      // The connection was closed already, which is the wanted state.
+    }
+    runSoon(() => this.#finish());
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    this.destroy();
+  }
+
+  /** Reports the end, once no operation of the runtime uses a buffer any more. */
+  #finish(): void {
+    if (this.#closed || this.#reading || this.#writing) return;
+    this.#closed = true;
+    this.#events().onClose(this.#failure);
+    timers.rest();
+  }
+}
