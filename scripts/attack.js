@@ -125,6 +125,7 @@ async function measure(runtime, name, started) {
     lateControl: lateControl.p99,
     lateP99: late.p99,
     lateWorst: late.worst,
+    lateOwnP99: late.ownP99,
     restMiB: before.bytes / MIB,
     mostMiB: most / MIB,
     leftMiB: usage(pid).bytes / MIB,

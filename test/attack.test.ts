@@ -20,6 +20,7 @@ const row = (name: string, quietP99: number, p99: number, controlP99 = quietP99)
   lateControl: 1,
   lateP99: 1,
   lateWorst: 2,
+  lateOwnP99: 0.5,
   restMiB: 50,
   mostMiB: 60,
   leftMiB: 55,
@@ -41,6 +42,11 @@ test("what the same attack on another server costs is the machine's, with a turn
   expect(attackRow(row("a", 2, 20, 16))).toContain("| 2.0, 16.0, 20.0, 2.0 |");
 });
 
+test("the event loop's lateness is also told without its waits for a processor, where the system tells these", () => {
+  expect(attackRow(row("a", 2, 20))).toContain("| 1.0, 1.0, 2.0; 0.5 |");
+  expect(attackRow({ ...row("a", 2, 20), lateOwnP99: -1 })).toContain("| 1.0, 1.0, 2.0; – |");
+});
+
 test("the tables count rows, failures, and rows without figures", () => {
   const rows = [
     row("a", 2, 20),
@@ -52,7 +58,7 @@ test("the tables count rows, failures, and rows without figures", () => {
   const text: string = attackTables([{ label: "Bun", version: "1.0.0", rows }], run);
   expect(text).toContain("in 1 of 4 rows, and within\n5 ms of the control");
   expect(text).toContain("in 1 more; 3 requests failed.");
-  expect(text).toContain("\nAbove both: b in Bun (30.0 ms, control 2.0).\n");
+  expect(text).toContain("\nAbove both: b in Bun (30.0 ms, control 2.0, event loop's own lateness 0.5).\n");
   expect(attackTables([{ label: "Bun", version: "1.0.0", rows: [row("a", 2, 20)] }], run)).toContain(
     "\nNo row is above both.\n",
   );

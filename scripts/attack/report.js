@@ -6,7 +6,10 @@ import { availableParallelism, cpus } from "node:os";
 const LEAST_P99_MS = 1;
 /** What an attack may cost the good client. */
 const MOST_TIMES = 10;
-/** A turn of the event loop: what handlers of all connections together may take before sockets are looked at (rpc/turnClock.ts). */
+/**
+ * A turn of the event loop: what handlers and handshakes of all connections together may take before sockets are looked at
+ * (rpc/turnClock.ts, rpc/handshakeTurns.ts).
+ */
 const TURN_MS = 5;
 
 const [BEGIN, END] = ["<!-- attack:table -->", "<!-- /attack:table -->"];
@@ -18,7 +21,7 @@ const head = [
   "new clients' longest wait in ms: control, attacked",
   "failed: good, new",
   "processor",
-  "event loop late, ms: control p99, p99, worst",
+  "event loop late, ms: control p99, p99, worst; p99 without waits for a processor",
   "memory in MiB: before, most, afterwards",
 ];
 
@@ -38,6 +41,9 @@ function verdict(row) {
   return ` (above ${MOST_TIMES} ×${isOfTheMachine(row) ? ", within a turn of the control" : ""})`;
 }
 
+/** The lateness of the server's event loop without the time in which other threads had the processors. */
+const own = ({ lateOwnP99 }) => (lateOwnP99 < 0 ? "–" : cell(lateOwnP99));
+
 /**
  * A row as it is printed.
  *
@@ -52,7 +58,7 @@ export function attackRow({ name, failure, ...row }) {
     cells(row.newControlWorst, row.newWorst),
     `${row.failures}, ${row.newFailures}`,
     `${Math.round(100 * row.cpu)} %`,
-    cells(row.lateControl, row.lateP99, row.lateWorst),
+    `${cells(row.lateControl, row.lateP99, row.lateWorst)}; ${own(row)}`,
     cells(row.restMiB, row.mostMiB, row.leftMiB),
   ]);
 }
@@ -63,7 +69,8 @@ function aboveBoth(runtimes) {
     ofRuntime
       .filter((row) => row.failure === undefined && !isBounded(row) && !isOfTheMachine(row))
       .map(
-        ({ name, controlP99, p99 }) => `${name} in ${label} (${cell(p99)} ms, control ${cell(controlP99)})`,
+        (row) =>
+          `${row.name} in ${label} (${cell(row.p99)} ms, control ${cell(row.controlP99)}, event loop's own lateness ${own(row)})`,
       ),
   );
   return rows.length === 0 ? "No row is above both." : `Above both: ${rows.join("; ")}.`;

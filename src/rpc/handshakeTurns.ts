@@ -28,7 +28,7 @@ export interface SharedTurn {
 
 /**
  * The milliseconds of handshakes between two polls; one more may begin within them. With a full turn of handlers, a
- * proven peer waits for 7 ms and one handshake, and handshakes have more than a quarter of the processor.
+ * proven peer waits for 5 ms and one handshake, and handshakes have two fifths of the processor.
  */
 export const HANDSHAKES_MS = 2;
 
@@ -84,7 +84,7 @@ export class HandshakeTurns {
   polled(): void {
     this.#spentMs = 0;
     if (this.#line.isEmpty) return;
-    // Asked for now: in Deno a poll takes a timer of a millisecond, which runs meanwhile.
+    // Asked for before the work, as in roundRobin.ts.
     this.#turn.askForPoll();
     do {
       const task = this.#line.shift()!;

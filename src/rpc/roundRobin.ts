@@ -60,7 +60,11 @@ export class RoundRobin implements SharedTurn {
   readonly #polled = (): void => {
     this.#pollAsked = false;
     this.#spentMs = 0;
-    if (this.#line.length > 0) this.#run();
+    if (this.#line.length > 0) {
+      // Asked for before the work: in Deno a poll takes a timer of a millisecond, which runs meanwhile.
+      this.askForPoll();
+      this.#run();
+    }
     this.handshakes.polled();
   };
 

@@ -4,13 +4,14 @@ import { now } from "../core/eventLoop.ts";
 
 /**
  * The time limit of a turn, and how often it is checked: after a number of messages, or of bytes of answers, because
- * one answer of a mebibyte costs as much as a thousand short ones. Of the time between two checks only a part counts:
- * on a busy machine another process may have used the rest, and waiting messages cost more than others.
+ * one answer of a mebibyte costs as much as a thousand short ones. Of the time of short messages only a part counts
+ * between two checks: on a busy machine another process may have used the rest, and waiting messages cost more than
+ * others. The whole time of long answers counts.
  */
-export const TURN_MS = 5;
+export const TURN_MS = 3;
 /** The shortest turn, for connections that come when the others have used the time up. */
-export const LEAST_TURN_MS = 1;
-const LOOK_MS = 4;
+export const LEAST_TURN_MS = 0.5;
+const LOOK_MS = 2;
 const LOOK_MASK = 31;
 const LOOK_BYTES = 65_536;
 
@@ -43,21 +44,22 @@ export class TurnClock {
   /** A message was handled or refused. */
   count(): void {
     const { accepted } = this.#sent;
-    if ((++this.#handled & LOOK_MASK) !== 0 && accepted - this.#lookedAtBytes < LOOK_BYTES) return;
-    this.#look();
+    const areLong = accepted - this.#lookedAtBytes >= LOOK_BYTES;
+    if ((++this.#handled & LOOK_MASK) !== 0 && !areLong) return;
+    this.#look(areLong ? Number.POSITIVE_INFINITY : LOOK_MS);
     this.#lookedAtBytes = accepted;
     this.isOver = this.#ms > this.#turnMs;
   }
 
   /** The milliseconds that the turn has taken so far. */
   taken(): number {
-    this.#look();
+    this.#look(LOOK_MS);
     return this.#ms;
   }
 
-  #look(): void {
+  #look(mostMs: number): void {
     const at = this.#time();
-    this.#ms += Math.min(at - this.#lookedAt, LOOK_MS);
+    this.#ms += Math.min(at - this.#lookedAt, mostMs);
     this.#lookedAt = at;
   }
 }

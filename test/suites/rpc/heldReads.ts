@@ -30,7 +30,7 @@ checkLeaksAfterEachTest();
 
 /** The time is looked at after so many records. */
 const LOOK = 32;
-/** Requests of a turn, where as many as a look take TURN_MS: no more than 4 ms between two looks count. */
+/** Requests of a turn, where as many as a look take TURN_MS: no more than 2 ms between two looks count. */
 const A_TURN = 2 * LOOK;
 const MOST_HANDLERS = 4;
 const EMPTY = new Uint8Array(0);

@@ -22,7 +22,7 @@ import { test } from "../../support/harness.ts";
 import { session } from "../../support/transportSessions.ts";
 
 const MAX_STREAMS = 128;
-/** A turn is looked at after so many messages, and no more than 4 ms between two looks count: the second is above 5. */
+/** A turn is looked at after so many messages, and no more than 2 ms between two looks count: the second is above 3. */
 const A_TURN_OF_MESSAGES = 2 * 32;
 const EMPTY = new Uint8Array(0);
 const SMALL = encodeWithHead({ method: "m" }, EMPTY);
@@ -142,6 +142,8 @@ test("a long answer is as much work as many short ones", () => {
       assert.equal(connection.until(SMALL, 3), 2, "answers of 200 KB that take 3 ms each");
       connection.arrivals.clock.begin();
       assert.equal(connection.until(SMALL, 3), 2, "and in the next turn");
+      connection.arrivals.clock.begin();
+      assert.equal(connection.until(SMALL, 2 * TURN_MS), 1, "one that takes more than a turn is one");
     },
   );
 });
@@ -207,7 +209,12 @@ test("who joins meanwhile waits for the next look of the event loop", () => {
   assert.deepEqual(went.splice(0), ["first", "second"]);
   loop.look();
   assert.deepEqual(went, ["last"]);
-  assert.equal(loop.yielded.length, 0, "nobody waits, so no look is asked for");
+  loop.look();
+  assert.equal(
+    loop.yielded.length,
+    0,
+    "nobody waits, so no look is asked for after the one asked for in advance",
+  );
 });
 
 /** A connection with so many messages, each of which takes a whole turn. */
