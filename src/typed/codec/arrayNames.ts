@@ -1,6 +1,10 @@
 // Finds properties that an array has beside its elements. No format carries them, so such an array is refused.
 
+import { runtimeName } from "../../core/runtimeName.ts";
+
 const { getOwnPropertySymbols, keys: keysOf } = Object;
+const { ownKeys: ownKeysOf } = Reflect;
+const inBun = runtimeName === "bun";
 
 /**
  * Engines make a string of each index to find such properties, which is slow for a long typed array. Its other
@@ -23,6 +27,15 @@ export function nameBesideElements(array: object, length: number): PropertyKey |
   // Indices come first, whatever was defined first.
   if (last !== undefined && last !== indexTexts[length - 1] && !isIndex(last, length)) return last;
   return getOwnPropertySymbols(array)[0];
+}
+
+/**
+ * Whether an array that has all of its elements has no other property. In Bun one list of all keys costs less than two
+ * lists, in V8 more.
+ */
+export function hasOnlyElements(array: object, length: number): boolean {
+  // The key that is no element is `length`.
+  return inBun ? ownKeysOf(array).length === length + 1 : nameBesideElements(array, length) === undefined;
 }
 
 /** The same for a typed array of this length, if it is short. */

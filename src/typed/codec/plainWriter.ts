@@ -4,7 +4,7 @@
 //
 // Each function writes at `at` and returns the next index, or GAVE_UP.
 
-import { nameBesideElements } from "./arrayNames.ts";
+import { hasOnlyElements } from "./arrayNames.ts";
 import {
   BACKSLASH,
   CLOSE_ARRAY,
@@ -82,7 +82,7 @@ function writeElements(value: readonly unknown[], depth: number, memory: Uint8Ar
   // Each item takes at least two bytes. A proxy may report any length.
   if (!(Number.isInteger(length) && length >= 0 && length <= LONGEST_PLAIN)) return GAVE_UP;
   const end = writeItems(value, length, depth, memory, at);
-  return end < 0 || nameBesideElements(value, length) === undefined ? end : GAVE_UP;
+  return end < 0 || hasOnlyElements(value, length) ? end : GAVE_UP;
 }
 
 function writeItems(
@@ -134,10 +134,10 @@ function writeNumber(value: number, memory: Uint8Array, at: number): number {
   let left = value < 0 ? -value : value;
   let end = at;
   if (value < 0) memory[end++] = MINUS;
-  for (let power = left; power >= 10; power = Math.floor(power / 10)) end++;
+  for (let power = left; power >= 10; power = (power / 10) >>> 0) end++;
   const last = end;
   do {
-    const next = Math.floor(left / 10);
+    const next = (left / 10) >>> 0;
     memory[end--] = ZERO + left - next * 10;
     left = next;
   } while (left > 0);
