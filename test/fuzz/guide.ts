@@ -11,6 +11,8 @@ const LONGEST_KEPT = 3_000;
 const MOST_KEPT = 2_000;
 const FRESH = 0.3;
 const SHORTENINGS = 60;
+/** A failure is shortened until so many attempts in a row were in vain, or as many as its tape has decisions. */
+const VAIN_SHORTENINGS = 40;
 
 export interface Found {
   readonly error: unknown;
@@ -45,6 +47,16 @@ export class Guide {
     return this.#play(new Tape(decisions, 0));
   }
 
+  /** Plays a tape whose failure was shortened when it was found: it is told as it is. */
+  async again(decisions: readonly number[]): Promise<Found | undefined> {
+    try {
+      await this.#level.run(new Tape(decisions, 0));
+      return undefined;
+    } catch (error) {
+      return { error, decisions };
+    }
+  }
+
   /** The next input. */
   next(): Promise<Found | undefined> {
     const { corpus } = this;
@@ -72,12 +84,21 @@ export class Guide {
   /** Fewer decisions that fail in the same way, where there are. */
   async #shortenedFailure(found: Found): Promise<Found> {
     let best = found;
+    const tried = new Set<string>();
+    let vain = 0;
     for (let tries = 0; tries < 4 * SHORTENINGS; tries++) {
+      if (vain >= Math.min(VAIN_SHORTENINGS, best.decisions.length)) break;
       const decisions = this.#shorter(best.decisions);
+      vain++;
+      const text = decisions.join();
+      if (tried.has(text)) continue;
+      tried.add(text);
       try {
         await this.#level.run(new Tape(decisions, 0));
       } catch (error) {
-        if (textOf(error) === textOf(found.error)) best = { error, decisions };
+        if (textOf(error) !== textOf(found.error)) continue;
+        best = { error, decisions };
+        vain = 0;
       }
     }
     return best;

@@ -67,7 +67,7 @@ export async function fuzz(levels: readonly Level[], options: FuzzOptions): Prom
       options.corpus !== undefined && level.isRepeatable !== false
         ? `${options.corpus}/${level.name.replaceAll(" ", "-")}.txt`
         : undefined;
-    if (options.tape !== undefined) return told(level, await guide.replay(decodeTape(options.tape)));
+    if (options.tape !== undefined) return told(level, await guide.again(decodeTape(options.tape)));
     const began = Date.now();
     const tapes = file === undefined ? [] : linesOf(file);
     console.log(`${level.name}: ${tapes.length} tapes of its corpus, then others`);
