@@ -5,6 +5,7 @@ import { LongestFirst } from "./scripts/longestFirst.js";
 export default defineConfig({
   test: {
     include: ["test/*.test.ts"],
+    globalSetup: ["test/support/runFolder.ts"],
     setupFiles: ["test/support/plainEnvironment.ts"],
     // A file mostly waits for one process that it started, which often waits for a timer or a socket itself: two files
     // more than there are cores keep all of these busy. No test has a limit that this could break: they count causes, or

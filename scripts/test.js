@@ -109,6 +109,8 @@ await step(
     [
       "node_modules/vitest/vitest.mjs",
       "run",
+      // Named, because vitest takes its defaults without a word where the file is not there.
+      "--config=vitest.config.js",
       ...files,
       "--reporter=default",
       "--reporter=./scripts/slowestFiles.js",

@@ -1,19 +1,19 @@
 // What is published: pack the package, install the tarball into an empty folder without network, import every
 // entry point in every runtime, and compile a TypeScript program against the declarations.
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runtimes } from "../scripts/runtimes.js";
+import { installPackage } from "./support/installedPackage.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-const workFolder = mkdtempSync(join(tmpdir(), "sealwire-package-"));
-const consumer = join(workFolder, "consumer");
-let packedFiles: string[] = [];
+const installed = installPackage();
+const { folder: consumer, files: packedFiles } = installed;
+afterAll(() => installed.remove());
 
 /** The entry point that asks for an optional peer. */
 const PEER_ENTRY = "./otel";
@@ -24,29 +24,10 @@ const modules = Object.keys(manifest.exports)
   .filter((path) => !path.endsWith(".wasm") && !path.endsWith(".json") && path !== PEER_ENTRY)
   .map((path) => path.replace(/^\./, manifest.name));
 
-function npm(args: string[], cwd: string): string {
-  return execFileSync("npm", args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
-}
-
 /** Every file that package.json's exports name, through all conditions. */
 function exportedFiles(target: unknown): string[] {
   return typeof target === "string" ? [target] : Object.values(target as object).flatMap(exportedFiles);
 }
-
-beforeAll(() => {
-  const [packed] = JSON.parse(
-    npm(["pack", "--json", "--ignore-scripts", "--pack-destination", workFolder], root),
-  );
-  packedFiles = packed.files.map((file: { path: string }) => file.path);
-  mkdirSync(consumer);
-  writeFileSync(
-    join(consumer, "package.json"),
-    JSON.stringify({ name: "consumer", private: true, type: "module" }),
-  );
-  npm(["install", "--offline", "--no-audit", "--no-fund", join(workFolder, packed.filename)], consumer);
-});
-
-afterAll(() => rmSync(workFolder, { recursive: true, force: true }));
 
 test("has no runtime dependencies", () => {
   expect(manifest.dependencies).toBeUndefined();
@@ -61,7 +42,7 @@ test("has no runtime dependencies", () => {
 });
 
 test("nothing runs when it is installed, or would: npm warns of packages with such scripts", () => {
-  const installed = JSON.parse(
+  const { scripts } = JSON.parse(
     readFileSync(join(consumer, "node_modules", manifest.name, "package.json"), "utf8"),
   );
   for (const name of [
@@ -73,7 +54,7 @@ test("nothing runs when it is installed, or would: npm warns of packages with su
     "postprepare",
     "prepublish",
   ])
-    expect(installed.scripts[name], name).toBeUndefined();
+    expect(scripts[name], name).toBeUndefined();
 });
 
 test("no peer is installed by itself", () => {
