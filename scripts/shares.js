@@ -29,7 +29,7 @@ export const ofAnyNode = {
   "core/chaCha20Poly1305Plain": PLAIN_BUILD,
   "core/gcmFrameCipherPlain": PLAIN_BUILD,
   "core/gcmPlain": PLAIN_BUILD,
-  "core/inflate": "arithmetic on bytes",
+  "core/unpack": "arithmetic on bytes",
   "core/mlKemPlain": PLAIN_BUILD,
   "core/slotPool": "places in linear memory",
   "core/x25519Plain": PLAIN_BUILD,

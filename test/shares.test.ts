@@ -47,7 +47,7 @@ describe("shares of runtimes", () => {
         for (const role of ["bun", "deno"]) expect(shareOfSuite(role, suite, turn)).toBe(shareOf(role, turn));
       }
       if (isOfBuilds && Object.hasOwn(ofAnyNode, suite))
-        expect(suite).toMatch(/Plain$|^(core\/(inflate|slotPool)|noise\/(patterns|knownPeersRoles))$/);
+        expect(suite).toMatch(/Plain$|^(core\/(unpack|slotPool)|noise\/(patterns|knownPeersRoles))$/);
     }
     // Suites that share a process share the answer.
     for (const group of suiteProcesses(suiteNames()))

@@ -3,7 +3,7 @@
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { buildId } from "./wasmBinary.ts";
-import { plainModuleBytes, relaxedModuleBytes } from "./wasmBytes.ts";
+import { moduleBuilds } from "./wasmBytes.ts";
 
 /**
  * A WebAssembly.Module. That name is not used here, because it comes with TypeScript's DOM library, which a program for
@@ -71,11 +71,7 @@ export function wasmInstance(): WebAssembly.Instance {
 }
 
 function compile(): WebAssembly.Module {
-  const plain = plainModuleBytes();
-  for (const [build, bytes] of [
-    ["relaxed", relaxedModuleBytes(plain)],
-    ["plain", plain],
-  ] as const) {
+  for (const [build, bytes] of moduleBuilds()) {
     try {
       const module = new WebAssembly.Module(bytes);
       chosenBuild = build;

@@ -1,62 +1,32 @@
-// The two builds of the crypto core as bytes, from the inlined text of scripts/buildWasm.js: the plain one deflated,
-// the relaxed one as the difference to it (format: scripts/moduleDelta.js).
+// The two builds of the crypto core as bytes, from the inlined text of scripts/buildWasm.js. A small module of its own
+// unpacks them (assembly/unpack.ts): code that runs once is compiled by no engine's fast compiler, but WebAssembly is fast
+// from its first call on. No runtime's zlib is needed, and the text is a quarter shorter than what zlib could read.
 
 import { decodeBase64 } from "./base64.ts";
-import { builtinModule } from "./builtin.ts";
 import type { OwnBytes } from "./bytes.ts";
-import { inflateRaw } from "./inflate.ts";
-import { deltaBytes, deltaDeflated, plainBytes, plainDeflated, relaxedBytes } from "./wasmBinary.ts";
+import { packedBuilds, plainBytes, relaxedBytes, unpacker } from "./wasmBinary.ts";
 
-/** The members of node:buffer and node:zlib that this package uses. */
-interface RuntimeDecoders {
-  readonly Buffer?: { from(text: string, encoding: "base64"): Uint8Array };
-  readonly inflateRawSync?: (deflated: Uint8Array) => Uint8Array;
+/** The exports of assembly/unpack.ts. */
+interface Unpacker {
+  readonly memory: WebAssembly.Memory;
+  readonly input: WebAssembly.Global;
+  readonly output: WebAssembly.Global;
+  /** Writes this many more bytes to where it stopped. */
+  unpack(bytes: number): void;
 }
 
 /**
- * The runtime's own decoder of base64 and its zlib, if it has them. The data are not secret. This package's decoders
- * run only once, so no compiler optimizes them, and they took most of an import (docs/PERFORMANCE-LOG.md).
+ * The builds, the one that needs more of the runtime first: "relaxed" uses relaxed SIMD (sealwire.relaxed.wasm), "plain"
+ * is for every runtime with SIMD (sealwire.wasm). Each is unpacked when it is asked for.
+ *
+ * @throws what the runtime throws that lets no WebAssembly run
  */
-function inflated(deflated: string, length: number): OwnBytes {
-  const { Buffer } = (builtinModule("node:buffer") ?? {}) as RuntimeDecoders;
-  const { inflateRawSync } = (builtinModule("node:zlib") ?? {}) as RuntimeDecoders;
-  if (Buffer === undefined || inflateRawSync === undefined) {
-    return inflateRaw(decodeBase64(deflated)!, length);
-  }
-  return new Uint8Array(inflateRawSync(Buffer.from(deflated, "base64")));
-}
-
-/** The build for every runtime with SIMD (sealwire.wasm). */
-export function plainModuleBytes(): OwnBytes {
-  return inflated(plainDeflated, plainBytes);
-}
-
-/** The build that uses relaxed SIMD (sealwire.relaxed.wasm), made of the plain one. */
-export function relaxedModuleBytes(plain: Uint8Array): OwnBytes {
-  const delta = inflated(deltaDeflated, deltaBytes);
-  const relaxed = new Uint8Array(relaxedBytes);
-  let at = 0;
-  let written = 0;
-  let sourceAt = 0;
-  const number = (): number => {
-    let value = 0;
-    for (let shift = 0; ; shift += 7) {
-      const byte = delta[at++]!;
-      value |= (byte & 127) << shift;
-      if (byte < 128) return value;
-    }
-  };
-  while (at < delta.length) {
-    const fresh = number();
-    const zigzag = number();
-    const copied = number();
-    relaxed.set(delta.subarray(at, at + fresh), written);
-    at += fresh;
-    written += fresh;
-    sourceAt += (zigzag >> 1) ^ -(zigzag & 1);
-    relaxed.set(plain.subarray(sourceAt, sourceAt + copied), written);
-    sourceAt += copied;
-    written += copied;
-  }
-  return relaxed;
+export function* moduleBuilds(): Generator<readonly ["relaxed" | "plain", OwnBytes]> {
+  const module = new WebAssembly.Module(decodeBase64(unpacker)!);
+  const { memory, input, output, unpack } = new WebAssembly.Instance(module).exports as unknown as Unpacker;
+  new TextEncoder().encodeInto(packedBuilds, new Uint8Array(memory.buffer, input.value));
+  unpack(relaxedBytes);
+  yield ["relaxed", new Uint8Array(memory.buffer, output.value, relaxedBytes)];
+  unpack(plainBytes);
+  yield ["plain", new Uint8Array(memory.buffer, output.value + relaxedBytes, plainBytes)];
 }

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { usePrecompiledModule, wasmBuild } from "../../src/core/instantiate.ts";
-import { plainModuleBytes, relaxedModuleBytes } from "../../src/core/wasmBytes.ts";
 import { test } from "./harness.ts";
+import { plainModule, relaxedModule } from "./inlinedBuilds.ts";
 
 let chosen = false;
 
@@ -14,15 +14,14 @@ let chosen = false;
  * @param register imports what it tests only when it is called, because the build is chosen before the core runs
  */
 export async function onPlainBuild(register: () => Promise<void>): Promise<void> {
-  const plain = plainModuleBytes();
-  if (!WebAssembly.validate(relaxedModuleBytes(plain))) {
+  if (!WebAssembly.validate(relaxedModule)) {
     test("this runtime runs the plain build wherever it is not given another", () => {
       assert.equal(wasmBuild(), "plain");
     });
     return;
   }
   // Several such suites may share a process; a build is chosen once.
-  if (!chosen) usePrecompiledModule(new WebAssembly.Module(plain));
+  if (!chosen) usePrecompiledModule(new WebAssembly.Module(plainModule));
   chosen = true;
   await register();
   test("this process really runs the plain build", () => {

@@ -3,11 +3,10 @@
 import assert from "node:assert/strict";
 import vm from "node:vm";
 import { buildId } from "../../../src/core/wasmBinary.ts";
-import { plainModuleBytes, relaxedModuleBytes } from "../../../src/core/wasmBytes.ts";
 import { usePrecompiledModule, wasmBuild } from "../../../src/wasm.ts";
 import { test } from "../../support/harness.ts";
+import { plainModule as plain, relaxedModule } from "../../support/inlinedBuilds.ts";
 
-const plain = plainModuleBytes();
 /** An empty module: magic and version. */
 const EMPTY = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 
@@ -51,7 +50,7 @@ test("what is no module, or one of another build, is refused before anything use
 });
 
 test("both builds say which they are", () => {
-  for (const bytes of [plain, relaxedModuleBytes(plain)]) {
+  for (const bytes of [plain, relaxedModule]) {
     if (!WebAssembly.validate(bytes)) continue;
     const [section] = WebAssembly.Module.customSections(new WebAssembly.Module(bytes), "sealwire");
     assert.equal(Buffer.from(section!).toString(), buildId);
