@@ -78,7 +78,7 @@ export class CachedKey {
     if (this.#runtimeAes === undefined) {
       this.#requireAlive();
       this.#cipherEntry = ciphers.take(this.#cipherOwner);
-      this.#runtimeAes = new RuntimeAes(nodeCrypto!, this.#key);
+      this.#runtimeAes = new RuntimeAes(nodeCrypto()!, this.#key);
     } else {
       ciphers.touch(this.#cipherEntry);
     }

@@ -21,7 +21,7 @@ export function checkEngine(engine: Engine): void {
 
 /** @throws SealwireError ERR_UNSUPPORTED if `engine` needs node:crypto and this runtime lacks it */
 export function requireEngine(engine: Engine): void {
-  if ((engine === "keystream" || engine === "native") && nodeCrypto === undefined) {
+  if ((engine === "keystream" || engine === "native") && nodeCrypto() === undefined) {
     throw new SealwireError("ERR_UNSUPPORTED", `engine "${engine}" needs node:crypto`);
   }
 }

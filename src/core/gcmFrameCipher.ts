@@ -116,7 +116,7 @@ export class GcmFrameCipher extends FrameCipher {
 
   protected override engineFor(bytes: number, count: number): Engine {
     if (this.engine !== "auto") return this.engine;
-    if (nodeCrypto === undefined) return "wasm";
+    if (nodeCrypto() === undefined) return "wasm";
     const text = bytes - FRAME_OVERHEAD_BYTES * count;
     if (text >= thresholds.nativeFromBytes * count) return "native";
     return text + 16 * count >= thresholds.keystreamFromBytes ? "keystream" : "wasm";

@@ -14,7 +14,7 @@ export class GcmKey extends CachedKey implements AeadKey {
 
   engineFor(engine: Engine, bytes: number): Engine {
     if (engine !== "auto") return engine;
-    if (nodeCrypto === undefined) return "wasm";
+    if (nodeCrypto() === undefined) return "wasm";
     if (bytes >= thresholds.nativeMessageFromBytes) return "native";
     return bytes >= thresholds.keystreamFromBytes ? "keystream" : "wasm";
   }

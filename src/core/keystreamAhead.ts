@@ -106,7 +106,7 @@ export class KeystreamAhead {
     const blocks = this.#largest;
     const frames = Math.floor(AHEAD_ENTRY_BYTES / (16 * blocks));
     // Near the end of a half counter, keystream is not made ahead.
-    if (nodeCrypto === undefined || frames < MIN_FRAMES || low + frames > 0xffffffff) return false;
+    if (nodeCrypto() === undefined || frames < MIN_FRAMES || low + frames > 0xffffffff) return false;
     // First, because a destroyed key throws here, and the entry would be lost.
     const aes = key.runtimeAes();
     if (this.#entry >= 0) {

@@ -19,7 +19,7 @@ const options = { authTagLength: TAG_BYTES };
  * @internal
  */
 export function createNativeCipher(key: AeadKey, iv: Uint8Array): NodeCrypto.CipherGCM {
-  return nodeCrypto!.createCipheriv(key.native as "aes-256-gcm", key.bytes, iv, options);
+  return nodeCrypto()!.createCipheriv(key.native as "aes-256-gcm", key.bytes, iv, options);
 }
 
 /**
@@ -28,7 +28,7 @@ export function createNativeCipher(key: AeadKey, iv: Uint8Array): NodeCrypto.Cip
  * @internal
  */
 export function createNativeDecipher(key: AeadKey, iv: Uint8Array): NodeCrypto.DecipherGCM {
-  return nodeCrypto!.createDecipheriv(key.native as "aes-256-gcm", key.bytes, iv, options);
+  return nodeCrypto()!.createDecipheriv(key.native as "aes-256-gcm", key.bytes, iv, options);
 }
 
 /** Seals the frame at address `frame` in place; returns the address of the next one. */

@@ -25,8 +25,12 @@ export function randomBytes(length: number): OwnBytes {
 }
 
 function fillRandomly(bytes: OwnBytes): void {
-  if (typeof globalThis.crypto?.getRandomValues === "function") crypto.getRandomValues(bytes);
-  else if (nodeCrypto !== undefined) nodeCrypto.randomFillSync(bytes);
-  else
+  if (typeof globalThis.crypto?.getRandomValues === "function") {
+    crypto.getRandomValues(bytes);
+    return;
+  }
+  const runtime = nodeCrypto();
+  if (runtime === undefined)
     throw new SealwireError("ERR_UNSUPPORTED", "keys need crypto.getRandomValues, which this runtime lacks");
+  runtime.randomFillSync(bytes);
 }

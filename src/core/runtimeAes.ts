@@ -5,16 +5,22 @@ import { builtinModule } from "./builtin.ts";
 import { wipeAndDetach } from "./detach.ts";
 import { runtimeName } from "./runtimeName.ts";
 
+let found: typeof NodeCrypto | undefined;
+let looked = false;
+
 /**
- * node:crypto, or undefined.
+ * node:crypto, or undefined. It is loaded by the first call: its start takes longer than most of an import of this
+ * package (docs/PERFORMANCE-LOG.md).
  *
  * @internal not in the published types, which need no @types/node
  */
-export const nodeCrypto: typeof NodeCrypto | undefined = findNodeCrypto();
-
-function findNodeCrypto(): typeof NodeCrypto | undefined {
-  const found = builtinModule("node:crypto") as typeof NodeCrypto | undefined;
-  return typeof found?.createCipheriv === "function" ? found : undefined;
+export function nodeCrypto(): typeof NodeCrypto | undefined {
+  if (!looked) {
+    looked = true;
+    const module = builtinModule("node:crypto") as typeof NodeCrypto | undefined;
+    if (typeof module?.createCipheriv === "function") found = module;
+  }
+  return found;
 }
 
 type Cipher = ReturnType<typeof NodeCrypto.createCipheriv>;
@@ -47,8 +53,8 @@ function blockCacheIsNeedless(crypto: typeof NodeCrypto): boolean {
   return true;
 }
 
-const skipsBlockCache =
-  runtimeName === "deno" && nodeCrypto !== undefined && blockCacheIsNeedless(nodeCrypto);
+/** Found out by the first key. */
+let skipsBlockCache: boolean | undefined;
 
 /** The runtime's AES-256, one block at a time. One object per key makes the keystream of a whole batch in one call. */
 export class RuntimeAes {
@@ -59,6 +65,7 @@ export class RuntimeAes {
    * @internal
    */
   constructor(crypto: typeof NodeCrypto, key: Uint8Array) {
+    skipsBlockCache ??= runtimeName === "deno" && blockCacheIsNeedless(crypto);
     const cipher = createAes(crypto, key);
     this.#cipher = skipsBlockCache ? withoutBlockCache(cipher) : cipher;
   }

@@ -17,7 +17,7 @@ export function hasNativeChaCha(): boolean {
 function findNative(): boolean {
   try {
     const options = { authTagLength: TAG_BYTES };
-    const cipher = nodeCrypto!.createCipheriv(
+    const cipher = nodeCrypto()!.createCipheriv(
       "chacha20-poly1305",
       new Uint8Array(32),
       new Uint8Array(IV_BYTES),

@@ -4,6 +4,7 @@
 
 import { decodeBase64 } from "./base64.ts";
 import type { OwnBytes } from "./bytes.ts";
+import { encodeText } from "./text.ts";
 import { packedBuilds, plainBytes, relaxedBytes, unpacker } from "./wasmBinary.ts";
 
 /** The exports of assembly/unpack.ts. */
@@ -24,7 +25,7 @@ interface Unpacker {
 export function* moduleBuilds(): Generator<readonly ["relaxed" | "plain", OwnBytes]> {
   const module = new WebAssembly.Module(decodeBase64(unpacker)!);
   const { memory, input, output, unpack } = new WebAssembly.Instance(module).exports as unknown as Unpacker;
-  new TextEncoder().encodeInto(packedBuilds, new Uint8Array(memory.buffer, input.value));
+  new Uint8Array(memory.buffer).set(encodeText(packedBuilds), input.value);
   unpack(relaxedBytes);
   yield ["relaxed", new Uint8Array(memory.buffer, output.value, relaxedBytes)];
   unpack(plainBytes);
