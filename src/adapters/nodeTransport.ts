@@ -1,10 +1,12 @@
 // Implements `Transport` over one socket of node:net, and reports the socket's events.
 
 import type { Socket } from "node:net";
-import { nextTick } from "node:process";
 import { outOfContext } from "../core/eventLoop.ts";
 import { timers } from "../rpc/timers.ts";
 import type { Transport, TransportEvents } from "../rpc/transport.ts";
+
+/** Not imported: an import of node:process reads all its members, and opens what standard input and output are. */
+const { nextTick } = globalThis.process;
 
 /**
  * `onread` is an option of Node. The emulations of other runtimes may ignore it, and then no bytes would ever
