@@ -44,7 +44,11 @@ export class DenoTransport implements Transport {
     this.#conn = conn;
     this.#events = events;
     this.remoteAddress = conn.remoteAddr.hostname ?? "";
-    conn.setNoDelay?.(true);
+    try {
+      conn.setNoDelay?.(true);
+    } catch {
+      // The peer is gone already, which the first read reports. Accepting goes on.
+    }
     this.#writeLoop();
   }
 

@@ -16,6 +16,8 @@ const EMPTY = new Uint8Array(0);
  * effect.
  */
 const MAX_WAITING_BYTES = 262_144;
+/** The same behind a first message of known length: an honest client awaits the answer. Each socket may hold so much. */
+export const MAX_SURPLUS_BYTES = 4_096;
 /** The fraction of an age limit by which lives of connections differ, so that they do not end at the same time. */
 const AGE_JITTER = 0.1;
 
@@ -29,6 +31,8 @@ export type SocketStage = "silent" | "ready" | "young" | "old" | "overdue" | "pr
 export interface SocketOwner {
   /** The bytes that the whole first message needs, as far as `received` shows. */
   firstMessageBytes(received: Uint8Array): number;
+  /** The bytes that may follow a first message before its answer. */
+  readonly mostSurplusBytes: number;
   /** The first message is complete. */
   spoke(socket: AcceptedSocket): void;
   /**
@@ -175,7 +179,12 @@ export class AcceptedSocket implements TransportEvents {
     if (this.#awaitedBy !== undefined && !this.#takeHeader(this.#awaitedBy)) return;
     this.#heard = true;
     const received = this.#received;
-    if (this.stage !== "silent" || received.length < this.#owner.firstMessageBytes(received)) return;
+    const firstBytes = this.#owner.firstMessageBytes(received);
+    if (received.length > firstBytes + this.#owner.mostSurplusBytes) {
+      this.#leave();
+      return;
+    }
+    if (this.stage !== "silent" || received.length < firstBytes) return;
     this.#transport.pause();
     this.#owner.spoke(this);
   }

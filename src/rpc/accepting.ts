@@ -3,7 +3,7 @@
 
 import { loadPart } from "../base/loadPart.ts";
 import type { HandshakeFactory } from "../protocol/handshake.ts";
-import { AcceptedSocket, type SocketOwner } from "./acceptedSocket.ts";
+import { AcceptedSocket, MAX_SURPLUS_BYTES, type SocketOwner } from "./acceptedSocket.ts";
 import { addressGroup } from "./addressGroup.ts";
 import type { Admission } from "./admission.ts";
 import type { ProxyReader } from "./proxyReader.ts";
@@ -85,6 +85,15 @@ export class Accepting implements SocketOwner {
     } catch {
       return 0; // the application's factory threw: its handshake will report the error
     }
+  }
+
+  get mostSurplusBytes(): number {
+    try {
+      if (this.#handshake().firstMessageBytes !== undefined) return MAX_SURPLUS_BYTES;
+    } catch {
+      // The application's factory threw: its handshake will report the error.
+    }
+    return Number.POSITIVE_INFINITY;
   }
 
   spoke(socket: AcceptedSocket): void {

@@ -31,7 +31,7 @@ import {
 import { HandlerBudget } from "./handlerBudget.ts";
 import { ConsoleReport } from "./listeners.ts";
 import type { ConnectionStateListener, Message, MessageHandler } from "./peer.ts";
-import { fixedOptions, resolveHandshake } from "./peerKeys.ts";
+import { reloadableKeys, resolveHandshake } from "./peerKeys.ts";
 import { RoundRobin } from "./roundRobin.ts";
 import type { ServerContext } from "./server.ts";
 import type { Server } from "./serverInterface.ts";
@@ -254,7 +254,7 @@ async function listen(adapter: Adapter, options: ServerOptions, queues: Queues):
     address: resolveListenAddress(options),
     admission: resolveAdmission(options, perAddress),
     serving,
-    makeKeys: (keys) => resolveHandshake("server", { ...fixedOptions(options), ...keys }),
+    ...reloadableKeys(options),
     onConnectionState: functionOption("onConnectionState", options.onConnectionState),
     ...resolveContext("server", options, queues),
   };

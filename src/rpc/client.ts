@@ -10,6 +10,7 @@ import { type CallKind, type ClientContext, ConnectionPool } from "./connectionP
 import type { ConnectionTotals } from "./connectionStats.ts";
 import { type CopyingFunctions, copyingFunctions } from "./copyingCaller.ts";
 import type { EndpointStats } from "./endpointStats.ts";
+import { keptOptions } from "./keptOptions.ts";
 import type { Call, CallOptions, Connection, RequestOptions, SendOptions } from "./peer.ts";
 
 /** The type of `Client.stats`. */
@@ -207,7 +208,8 @@ export class RpcClient implements Client {
     body: Uint8Array,
     options: SendOptions | undefined,
   ): Promise<void> {
-    return this.#orAgain(connection, sent, body, (copy) => this.send(copy, options));
+    const kept = options === undefined ? undefined : keptOptions(options);
+    return this.#orAgain(connection, sent, body, (copy) => this.send(copy, kept));
   }
 
   #orRequestAgain(
@@ -217,11 +219,12 @@ export class RpcClient implements Client {
     options: RequestOptions | undefined,
   ): Promise<Uint8Array> {
     const startedAt = performance.now();
+    const kept = options === undefined ? {} : keptOptions(options);
     return this.#orAgain(connection, answer, body, (copy) => {
-      const timeoutMs = options?.timeoutMs ?? this.#context.limits.requestTimeoutMs;
-      if (timeoutMs === 0) return this.request(copy, options);
+      const { timeoutMs = this.#context.limits.requestTimeoutMs } = kept;
+      if (timeoutMs === 0) return this.request(copy, kept);
       const leftMs = Math.max(Math.ceil(timeoutMs - (performance.now() - startedAt)), 1);
-      return this.request(copy, { ...options, timeoutMs: leftMs });
+      return this.request(copy, { ...kept, timeoutMs: leftMs });
     });
   }
 

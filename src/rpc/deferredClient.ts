@@ -8,6 +8,7 @@ import { type ConnectedOptions, connectedWithin } from "./connectedWithin.ts";
 import { checkCallOptions, checkRequestOptions, checkSendOptions } from "./connection.ts";
 import { type CopyingFunctions, copyingFunctions } from "./copyingCaller.ts";
 import type { EndpointsContext } from "./endpointSet.ts";
+import { keptOptions } from "./keptOptions.ts";
 import { LaterCall } from "./laterCall.ts";
 import { LoadedClient } from "./loadedClient.ts";
 import type { Call, CallOptions, Connection, RequestOptions, SendOptions } from "./peer.ts";
@@ -31,8 +32,8 @@ class DeferredCaller implements Caller {
     const { now, isClosed } = this.#loaded;
     if (now !== undefined) return now.send(this.#key, body, options);
     if (isClosed) return Promise.reject(closedError());
-    if (options !== undefined) checkSendOptions(options);
-    return this.#loaded.later(body, 0, undefined, (client, copy) => client.send(this.#key, copy, options));
+    const kept = options === undefined ? undefined : keptOptions(checkSendOptions(options));
+    return this.#loaded.later(body, 0, undefined, (client, copy) => client.send(this.#key, copy, kept));
   }
 
   sendNoWait(body: Uint8Array): boolean {
@@ -43,11 +44,11 @@ class DeferredCaller implements Caller {
     const { now, isClosed, limits } = this.#loaded;
     if (now !== undefined) return now.request(this.#key, body, options);
     if (isClosed) return Promise.reject(closedError());
-    const { signal, timeoutMs = limits.requestTimeoutMs } =
-      options === undefined ? {} : checkRequestOptions(options);
+    const kept = options === undefined ? {} : keptOptions(checkRequestOptions(options));
+    const { signal, timeoutMs = limits.requestTimeoutMs } = kept;
     if (signal?.aborted) return Promise.reject(abortedError(signal));
     return this.#loaded.later(body, timeoutMs, signal, (client, copy, leftMs) =>
-      client.request(this.#key, copy, { ...options, timeoutMs: leftMs }),
+      client.request(this.#key, copy, { ...kept, timeoutMs: leftMs }),
     );
   }
 
@@ -55,10 +56,11 @@ class DeferredCaller implements Caller {
     const { now, isClosed, limits } = this.#loaded;
     if (now !== undefined) return now.call(this.#key, body, options);
     if (isClosed) throw closedError();
-    const { signal, timeoutMs = limits.requestTimeoutMs } = checkCallOptions(options);
+    const kept = keptOptions(checkCallOptions(options));
+    const { signal, timeoutMs = limits.requestTimeoutMs } = kept;
     return new LaterCall(
       this.#loaded.later(body, timeoutMs, signal, (client, copy, leftMs) =>
-        client.call(this.#key, copy, { ...options, timeoutMs: leftMs }),
+        client.call(this.#key, copy, { ...kept, timeoutMs: leftMs }),
       ),
     );
   }

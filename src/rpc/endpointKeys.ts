@@ -46,7 +46,10 @@ export function createEndpointsClient(
   try {
     // Keys in a list are checked at once, so that a mistake in them throws here.
     for (const endpoint of source.listed) contextOf(endpoint).wipeKeys();
-    return new DeferredClient({ ...context, ...source, contextOf, wipeKeys });
+    const { listed } = source;
+    const pinned = listed.length > 0 && listed.every(({ remoteStatic }) => remoteStatic !== undefined);
+    const anonymous = context.handshake.anonymous && !pinned;
+    return new DeferredClient({ ...context, ...source, anonymous, contextOf, wipeKeys });
   } catch (error) {
     wipeKeys();
     throw error;

@@ -18,6 +18,8 @@ import { StandingLookups } from "./standingLookups.ts";
 export interface EndpointsContext extends Omit<ClientContext, "address">, EndpointSource {
   /** The context of one endpoint: its keys, and the function that wipes them. */
   readonly contextOf: (endpoint: CheckedEndpoint) => EndpointContext;
+  /** Nothing identifies some of the servers. */
+  readonly anonymous: boolean;
 }
 
 type EndpointContext = Pick<ClientContext, "handshake" | "wipeKeys">;

@@ -11,6 +11,7 @@ import { checkCallOptions, checkRequestOptions, checkSendOptions } from "./conne
 import { EndpointOpening } from "./endpointOpening.ts";
 import { EndpointSet, type EndpointsContext } from "./endpointSet.ts";
 import { KeptBodies } from "./keptBodies.ts";
+import { keptOptions } from "./keptOptions.ts";
 import { LaterCall } from "./laterCall.ts";
 import { MovableCall } from "./movableCall.ts";
 import type { Call, CallOptions, Connection, RequestOptions, SendOptions } from "./peer.ts";
@@ -103,9 +104,9 @@ export class EndpointsClient {
     const member = this.#endpoints.choose(key);
     // With credit the message is being sent when this returns. Nobody knows then what became of it, so it never moves.
     if (member !== undefined && !member.client.lacksCredit) return member.client.send(body, options);
-    if (options !== undefined) checkSendOptions(options);
+    const kept = options === undefined ? undefined : keptOptions(checkSendOptions(options));
     const route = this.#route(key, body, 0, undefined);
-    const again: Again<Promise<void>> = (client, copy) => client.send(copy, options);
+    const again: Again<Promise<void>> = (client, copy) => client.send(copy, kept);
     if (member === undefined)
       return this.#later(route, body, (client, copy) =>
         this.#follow(again(client, copy), route, copy, again),
@@ -125,11 +126,11 @@ export class EndpointsClient {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     const member = this.#endpoints.choose(key);
     const answer = member?.client.request(body, options);
-    const { signal, timeoutMs = this.#context.limits.requestTimeoutMs } =
-      options === undefined ? {} : checkRequestOptions(options);
+    const kept = options === undefined ? {} : keptOptions(checkRequestOptions(options));
+    const { signal, timeoutMs = this.#context.limits.requestTimeoutMs } = kept;
     const route = this.#route(key, body, timeoutMs, signal);
     const again: Again<Promise<Uint8Array>> = (client, copy) =>
-      client.request(copy, { ...options, timeoutMs: route.leftMs });
+      client.request(copy, { ...kept, timeoutMs: route.leftMs });
     if (member !== undefined && answer !== undefined) {
       route.begins(member);
       return this.#follow(answer, route, body, again);
@@ -145,10 +146,11 @@ export class EndpointsClient {
     if (this.#closed !== undefined) throw closedError();
     const member = this.#endpoints.choose(key);
     const call = member?.client.call(body, options);
-    const { signal, timeoutMs = this.#context.limits.requestTimeoutMs } = checkCallOptions(options);
+    const kept = keptOptions(checkCallOptions(options));
+    const { signal, timeoutMs = this.#context.limits.requestTimeoutMs } = kept;
     const route = this.#route(key, body, timeoutMs, signal);
     const again: Again<PendingCall> = (client, copy) =>
-      client.call(copy, { ...options, timeoutMs: route.leftMs });
+      client.call(copy, { ...kept, timeoutMs: route.leftMs });
     if (member !== undefined && call !== undefined) {
       route.begins(member);
       return this.#movable(call, route, body, again);

@@ -31,9 +31,17 @@ export class LaterCall implements Call {
     return this.#call?.answerHead;
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, undefined> {
-    yield* await this.#made;
-    return undefined;
+  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
+    // At once, as with every call: from now on its items are wanted.
+    const made = this.#made.then((call) => call[Symbol.asyncIterator]());
+    made.catch(() => {});
+    return {
+      next: async () => (await made).next(),
+      return: async () => (await (await made).return?.()) ?? { done: true, value: undefined },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
   }
 
   get connection(): Connection | undefined {

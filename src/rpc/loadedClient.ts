@@ -40,7 +40,7 @@ export class LoadedClient {
   }
 
   get anonymous(): boolean {
-    return this.#context.handshake.anonymous;
+    return this.#context.anonymous;
   }
 
   get stats(): ClientStats {

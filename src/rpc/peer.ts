@@ -102,7 +102,10 @@ export interface Connection {
   readonly remoteAddress: string;
   /** The identity of the peer, as far as the handshake proved it. Undefined before the handshake is done. */
   readonly identity: PeerIdentity | undefined;
-  /** `identity.authenticated`; false before the handshake is done. */
+  /**
+   * `identity.authenticated`: the peer proved that it has the psk, or the private key of `remoteStaticKey`. Whose key that
+   * is, only `remoteStatic`, `authorize` or the application can tell. False before the handshake is done.
+   */
   readonly authenticated: boolean;
   /** `identity.remoteStaticKey` */
   readonly remoteStaticKey: Uint8Array | undefined;

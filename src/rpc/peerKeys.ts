@@ -1,6 +1,7 @@
 // Makes the factory of handshakes from the options that identify this side and its peers.
 
 import { invalidArgument } from "../base/errors.ts";
+import { copyOf } from "../core/bytes.ts";
 import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
 import { noise } from "../protocol/noise/noiseFactory.ts";
 import { type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
@@ -36,8 +37,28 @@ function clientKeys(peer: PeerOptions, { otherPsks }: OtherKeys): HandshakeFacto
   return noise({ ...peer, otherPsks }, "client");
 }
 
-/** The options that `reload` does not change: everything about the handshake except the keys. */
-export function fixedOptions({ handshake, pattern, postQuantum, cipher, prologue }: KeyOptions): KeyOptions {
-  if (handshake !== undefined) throw invalidArgument("reload", "left alone with the option handshake");
-  return { pattern, postQuantum, cipher, prologue };
+/** What a peer has to prove by the options of a server. */
+export interface Proof {
+  /** That it has a psk. */
+  readonly psk: boolean;
+  /** That it has a key which the server knows, or asks its application about. */
+  readonly key: boolean;
+}
+
+export function proofOf({ psk, remoteStatic, authorize }: KeyOptions): Proof {
+  return { psk: psk !== undefined, key: remoteStatic !== undefined || authorize !== undefined };
+}
+
+/**
+ * Makes the handshakes of a server for other keys. Everything else about them stays as the options are now, whatever
+ * becomes of the options. `proof`: undefined with the option `handshake`.
+ */
+export function reloadableKeys(options: KeyOptions) {
+  const { handshake, pattern, postQuantum, cipher } = options;
+  const prologue = options.prologue instanceof Uint8Array ? copyOf(options.prologue) : options.prologue;
+  const makeKeys = (keys: KeyOptions): HandshakeFactory => {
+    if (handshake !== undefined) throw invalidArgument("reload", "left alone with the option handshake");
+    return resolveHandshake("server", { pattern, postQuantum, cipher, prologue, ...keys });
+  };
+  return { makeKeys, proof: handshake === undefined ? proofOf(options) : undefined };
 }

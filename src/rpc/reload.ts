@@ -6,10 +6,12 @@ import type { HandshakeFactory } from "../protocol/handshake.ts";
 import type { ServerKeys } from "../protocol/noise/severalKeys.ts";
 import type { ConnectionContext } from "./context.ts";
 import type { Connection } from "./peer.ts";
+import { type Proof, proofOf } from "./peerKeys.ts";
 import type { ReloadedKeys } from "./serverInterface.ts";
 
 interface Keyed {
   readonly makeKeys: (keys: ReloadedKeys) => HandshakeFactory;
+  readonly proof: Proof | undefined;
 }
 
 const reloadedNames = ["psk", "staticKey", "remoteStatic", "authorize", "otherPsks", "otherStaticKeys"];
@@ -24,29 +26,63 @@ export function reloadedContext<Context extends ConnectionContext & Keyed>(
   keys: ReloadedKeys,
 ): Context {
   checkOptionNames(keys, reloadedNames);
+  const proof = proofOf(keys);
   const handshake = context.makeKeys(keys);
-  if (handshake.anonymous !== context.handshake.anonymous) {
+  try {
+    if (handshake.anonymous !== context.handshake.anonymous)
+      throw invalidArgument("keys", "such that who is proven stays: anonymous or not");
+    if (context.proof !== undefined) checkProof(context.proof, proof);
+  } catch (error) {
     handshake.destroy?.();
-    throw invalidArgument("keys", "such that who is proven stays: anonymous or not");
+    throw error;
   }
   context.wipeKeys();
-  return { ...context, handshake, wipeKeys: () => handshake.destroy?.() };
+  return { ...context, handshake, proof, wipeKeys: () => handshake.destroy?.() };
+}
+
+/** A key that was forgotten among the new ones must not let strangers in. */
+function checkProof(before: Proof, now: Proof): void {
+  if (before.key && !now.key)
+    throw invalidArgument(
+      "keys",
+      "with remoteStatic or authorize again: without them any client's key would do",
+    );
+  if (before.psk && !now.psk && !now.key)
+    throw invalidArgument(
+      "keys",
+      "with psk, remoteStatic or authorize: without them anyone could be a client",
+    );
 }
 
 /** The keys of its handshake are accepted. */
-export function knowsKeys(handshake: HandshakeFactory, { identity }: Connection): boolean {
+function knowsKeys(handshake: HandshakeFactory, { identity }: Connection): boolean {
   return identity !== undefined && (handshake as ServerKeys).knows(identity);
 }
 
-/** The same, and `authorize`, called again, accepts the peer. */
-export async function keepsKeys(handshake: HandshakeFactory, connection: Connection): Promise<boolean> {
+/** For a connection that opens with a handshake that began before the keys changed. */
+export function closeUnlessKept(handshake: HandshakeFactory, connection: Connection): void {
+  const keeps = keepsKeys(handshake, connection);
+  if (keeps === false) connection.close();
+  else if (keeps !== true)
+    keeps.then((kept) => {
+      if (!kept) connection.close();
+    });
+}
+
+/** The same, and `authorize`, called again, accepts the peer. No promise if it answers at once. */
+export function keepsKeys(handshake: HandshakeFactory, connection: Connection): boolean | Promise<boolean> {
   if (!knowsKeys(handshake, connection)) return false;
   const { authorize } = handshake as ServerKeys;
   const { remoteStaticKey, remoteAddress, identity } = connection;
   if (authorize === undefined || remoteStaticKey === undefined) return true;
   try {
     const info = { role: "server", remoteAddress, protocol: identity!.protocol } as const;
-    return (await authorize(remoteStaticKey.slice(), info)) === true;
+    const answer: unknown = authorize(remoteStaticKey.slice(), info);
+    if (typeof answer === "boolean") return answer;
+    return Promise.resolve(answer).then(
+      (result) => result === true,
+      () => false,
+    );
   } catch {
     return false;
   }

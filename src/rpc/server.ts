@@ -16,7 +16,8 @@ import { Grace } from "./grace.ts";
 import { type Health, HealthReport } from "./health.ts";
 import { callListener } from "./listeners.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
-import { keepsKeys, knowsKeys, reloadedContext } from "./reload.ts";
+import type { Proof } from "./peerKeys.ts";
+import { closeUnlessKept, keepsKeys, reloadedContext } from "./reload.ts";
 import type { CloseOptions, ReloadedKeys, Server, ServerStats } from "./serverInterface.ts";
 import type { Serving } from "./servingOptions.ts";
 import type { StatAnswer } from "./statMethod.ts";
@@ -29,8 +30,9 @@ export interface ServerContext extends ConnectionContext {
   readonly admission: AdmissionLimits;
   readonly serving: Serving;
   readonly onConnectionState: ConnectionStateListener | undefined;
-  /** Checks other keys; the caller wipes the result. */
   readonly makeKeys: (keys: ReloadedKeys) => HandshakeFactory;
+  /** What clients prove; undefined with the option `handshake`. */
+  readonly proof: Proof | undefined;
 }
 
 /** When a server closes, running handshakes have this time: several round trips between any two continents. */
@@ -38,7 +40,8 @@ const LAST_HANDSHAKES_MS = 1_500;
 
 export class RpcServer implements Server, ConnectionObserver<RpcConnection>, AdmissionEvents {
   #context: ServerContext;
-  #reloaded = false;
+  /** Handshakes that were under way when the keys changed. */
+  readonly #begunBefore = new Set<RpcConnection>();
   readonly #admission: Admission;
   readonly #live = new Map<RpcConnection, AcceptedSocket>();
   readonly #accepting: Accepting;
@@ -181,11 +184,12 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
   async reload(keys: ReloadedKeys): Promise<number> {
     if (this.#closed !== undefined) throw new SealwireError("ERR_CLOSED", "the server is closed");
     this.#context = reloadedContext(this.#context, keys);
-    this.#reloaded = true;
-    const open = [...this.#live.keys()].filter((connection) => connection.identity !== undefined);
-    const sameKeys = await Promise.all(
-      open.map((connection) => keepsKeys(this.#context.handshake, connection)),
-    );
+    const open = [...this.#live.keys()].filter((connection) => {
+      if (connection.state === "handshaking") this.#begunBefore.add(connection);
+      return connection.identity !== undefined;
+    });
+    const { handshake } = this.#context;
+    const sameKeys = await Promise.all(open.map((connection) => keepsKeys(handshake, connection)));
     const refused = open.filter((connection, i) => !sameKeys[i] && connection.state === "open");
     for (const connection of refused) connection.close();
     return refused.length;
@@ -264,9 +268,8 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
     socket.limitAge(this.#context.serving.maxConnectionAgeMs);
     this.#ledger.opened(connection);
     callListener("onConnectionState", this.#context.onConnectionState, connection, "open", undefined);
-    // The handshake began before the keys changed.
-    if (this.#draining || (this.#reloaded && !knowsKeys(this.#context.handshake, connection)))
-      connection.close();
+    if (this.#draining) connection.close();
+    else if (this.#begunBefore.delete(connection)) closeUnlessKept(this.#context.handshake, connection);
     this.#admitSoon();
   }
 
@@ -274,6 +277,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
 
   onClosed(connection: RpcConnection): void {
     const socket = this.#live.get(connection)!;
+    this.#begunBefore.delete(connection);
     socket.endAgeLimit();
     this.#admission.ended(socket);
     this.#ledger.closed(connection.identity !== undefined);

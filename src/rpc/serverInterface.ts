@@ -77,11 +77,12 @@ export interface Server {
   /**
    * Replaces all keys that `listen` or the last `reload` was given; a key that is left out is removed. Later handshakes
    * use the new keys. A connection is drained if its keys are no longer accepted: its psk, the server's static key that
-   * it knew, or the client's own key by `remoteStatic` or `authorize`, which is called again. The others stay. Resolves
-   * with the number of drained connections when all have been checked. A mistake changes nothing.
+   * it knew, or the client's own key by `remoteStatic` or `authorize`, which is called again. The others stay. A
+   * connection whose handshake was under way is checked when it opens. Resolves with the number of drained connections
+   * when all that were open have been checked. A mistake changes nothing.
    *
-   * @throws SealwireError as rejections: ERR_INVALID_ARGUMENT, also if the keys would make the server anonymous, or the
-   *   server has the option `handshake`; ERR_CLOSED.
+   * @throws SealwireError as rejections: ERR_INVALID_ARGUMENT, also if clients would have to prove less than before (to
+   *   let any key in, give `authorize: () => true`), or the server has the option `handshake`; ERR_CLOSED.
    */
   reload(keys: ReloadedKeys): Promise<number>;
   /**

@@ -41,8 +41,9 @@ export interface ServingOptions {
    */
   onHealth?: HealthListener;
   /**
-   * Who may read this server's counters with `sealwire stat`: `true` for every peer that the handshake authenticated,
-   * or a function. Other peers get ERR_UNAUTHORIZED. Not with protocol v1. Default false: nobody may, and such calls go
+   * Who may read this server's counters with `sealwire stat`: a function, or `true` for every authenticated peer. A
+   * server without `psk`, `remoteStatic` and `authorize` takes any key, so `true` is nobody there. Other peers get
+   * ERR_UNAUTHORIZED. Not with protocol v1. Default false: nobody may, and such calls go
    * to the application.
    */
   stat?: boolean | AllowStat;

@@ -4,7 +4,8 @@
 import { SealwireError } from "../base/errors.ts";
 import { encodeText } from "../core/text.ts";
 import type { Message, MessageHandler } from "./peer.ts";
-import { type AllowStat, STAT_METHOD, type StatAnswer } from "./statMethod.ts";
+import type { Proof } from "./peerKeys.ts";
+import { type AllowStat, authenticated, STAT_METHOD, type StatAnswer } from "./statMethod.ts";
 
 const JSON_CONTENT = 1;
 
@@ -32,9 +33,13 @@ export function withStat<
   Context extends {
     readonly onMessage: MessageHandler | undefined;
     readonly serving: { readonly allowsStat: AllowStat | undefined };
+    readonly proof: Proof | undefined;
   },
 >(context: Context, answer: () => StatAnswer): Context {
-  const { allowsStat } = context.serving;
+  const { serving, proof, onMessage } = context;
+  const { allowsStat } = serving;
   if (allowsStat === undefined) return context;
-  return { ...context, onMessage: answeringStat(allowsStat, context.onMessage, answer) };
+  const anyKeyWillDo = proof !== undefined && !proof.psk && !proof.key;
+  const allow = allowsStat === authenticated && anyKeyWillDo ? () => false : allowsStat;
+  return { ...context, onMessage: answeringStat(allow, onMessage, answer) };
 }

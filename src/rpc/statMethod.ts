@@ -11,6 +11,9 @@ export const STAT_METHOD = "sealwire.stat";
 /** Decides who may ask for the counters of a server. */
 export type AllowStat = (connection: Connection) => boolean | Promise<boolean>;
 
+/** What `stat: true` means. A server that takes any client's key authenticates nobody by it (statAnswering.ts). */
+export const authenticated: AllowStat = (connection) => connection.authenticated;
+
 /** The answer, as JSON. Its members stay, and a version may add more. */
 export interface StatAnswer {
   /** Whether the server takes calls. */
@@ -22,13 +25,13 @@ export interface StatAnswer {
 }
 
 /**
- * The function that the option means: `true` allows peers that the handshake authenticated, and no others.
+ * The function that the option means: `true` allows authenticated peers, and no others.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option
  */
 export function resolveStat(allow: unknown): AllowStat | undefined {
   if (allow === undefined || allow === false) return undefined;
-  if (allow === true) return ({ authenticated }) => authenticated;
+  if (allow === true) return authenticated;
   if (typeof allow !== "function") throw invalidArgument("stat", "a boolean or a function");
   return allow as AllowStat;
 }

@@ -207,7 +207,7 @@ export class CallMaker {
   ): unknown {
     const head = headOfAnswer(call);
     const value = readAnswer(this.codec, target.name, head, body);
-    if (head!.what === What.idempotentValue) target.isIdempotent = true;
+    target.isIdempotent = head!.what === What.idempotentValue;
     if (head!.streams === undefined) {
       streaming?.end();
       return value;

@@ -26,7 +26,7 @@ export class RemoteTarget {
   #headWithOptions: PreparedHead | undefined = undefined;
   /** Reads the answers of its calls in place; undefined if the codec is not this package's own. */
   readonly reader: AnswerReader | undefined;
-  /** The server has said that the method may run again even if nobody knows whether it ran. */
+  /** The server that answered last said that the method may run again even if nobody knows whether it ran. */
   isIdempotent = false;
 
   constructor(codec: Codec, name: string) {
@@ -64,7 +64,7 @@ class TargetReader implements AnswerReader {
     const { name } = this.#target;
     const head = headOfAnswer(call);
     const value = readAnswerAt(this.#codec, this.#read, name, head, bytes, start, end);
-    if (head!.what === What.idempotentValue) this.#target.isIdempotent = true;
+    this.#target.isIdempotent = head!.what === What.idempotentValue;
     const { streams } = head!;
     return streams === undefined ? value : this.#openSoon(call, streams, value);
   }

@@ -69,7 +69,7 @@ export function noise(options: NoiseOptions = {}, role?: Role): NoiseFactory {
   return {
     name: named.map(({ pattern, cipher }) => protocolName(pattern, cipher)).join(" or "),
     format,
-    anonymous: settings.psk === undefined && named.every(({ pattern }) => /^NN(hfs)?$/.test(pattern.name)),
+    anonymous: role === "client" ? checksNoServer(settings) : provesNothing(settings, named),
     create(handshakeRole, info) {
       if (destroyed) throw new SealwireError("ERR_CLOSED", "this handshake factory was destroyed");
       requireRole(handshakeRole);
@@ -94,6 +94,15 @@ export function noise(options: NoiseOptions = {}, role?: Role): NoiseFactory {
 
 function requireRole(role: Role): void {
   if (role !== "client" && role !== "server") throw invalidArgument("role", '"client" or "server"');
+}
+
+/** Whatever key the server has, if it has one, nothing compares it. */
+function checksNoServer({ psk, remoteStatics, authorize }: NoiseSettings): boolean {
+  return psk === undefined && remoteStatics.length === 0 && authorize === undefined;
+}
+
+function provesNothing({ psk }: NoiseSettings, protocols: readonly NoiseProtocol[]): boolean {
+  return psk === undefined && protocols.every(({ pattern }) => /^NN(hfs)?$/.test(pattern.name));
 }
 
 type Choices = Partial<Record<Role, NoiseProtocol[]>>;

@@ -168,6 +168,11 @@ test("a factory says its name, whether it is anonymous, and the transport's form
     peerMaxFrameBytes: 0,
   });
   assert.equal(noise({ psk }).anonymous, false);
+  // A server's key identifies it to a client only if something compares it.
+  assert.equal(noise({ staticKey: client }, "client").anonymous, true);
+  assert.equal(noise({ pattern: "XN", staticKey: client }, "client").anonymous, true);
+  assert.equal(noise({ staticKey: client, authorize: () => true }, "client").anonymous, false);
+  assert.equal(noise({ staticKey: client }, "server").anonymous, false);
   assert.equal(noise({ staticKey: client }, "server").name, `${hybrid("XX")} or ${hybrid("IK")}`);
   assert.equal(
     noise({ staticKey: client, postQuantum: "accept" }, "server").name,

@@ -47,6 +47,37 @@ test("bodies are copied at once, and messages keep their order", async () => {
   assert.deepEqual(noted, [..."012345678", "last"]);
 });
 
+test("options and heads are those of the time of the call, and items are kept from then on", async () => {
+  const noted: string[] = [];
+  const server = await startServer({
+    ...options,
+    onMessage: async (message) => {
+      noted.push(`${message.head.method} ${fromText(message.body)}`);
+      if (!message.expectsReply) return;
+      await message.write(text("item"));
+      message.reply(message.body);
+    },
+  });
+  const client = clientOf({ endpoints: [at(server)], maxConnections: 1 });
+  const given = { head: { method: "" } };
+  const calls = ["read", "write"].map((method) => {
+    given.head.method = method;
+    return client.call(text(method), given);
+  });
+  const sent = client.send(text("first"), given);
+  given.head.method = "first";
+  given.head = { method: "another" };
+  const items = calls.map((call) => call[Symbol.asyncIterator]());
+  assert.deepEqual((await Promise.all(calls.map(({ answer }) => answer))).map(fromText), ["read", "write"]);
+  await sent;
+  await waitFor(() => noted.length === 3, "the message to arrive");
+  assert.deepEqual(noted, ["read read", "write write", "write first"]);
+  for (const each of items) {
+    assert.equal(fromText((await each.next()).value!), "item");
+    assert.equal((await each.next()).done, true);
+  }
+});
+
 test("limits of calls and of bytes hold, and stats count what waits", async () => {
   const { server } = await noting();
   const limits = {

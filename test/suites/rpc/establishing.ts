@@ -117,6 +117,7 @@ test("an accepted socket keeps as much while it waits for its place, and goes wh
     const told = { spoke: 0, left: 0 };
     const owner: SocketOwner = {
       firstMessageBytes: () => 100,
+      mostSurplusBytes: Number.POSITIVE_INFINITY,
       spoke: (socket) => {
         told.spoke++;
         socket.stage = "ready";
@@ -138,5 +139,25 @@ test("an accepted socket keeps as much while it waits for its place, and goes wh
     socket.onData(new Uint8Array(LIMIT - 100));
     if (isTooMuch) socket.onData(new Uint8Array(1));
     assert.deepEqual([transport.destroyed, line.length, told.spoke], [isTooMuch, isTooMuch ? 0 : 1, 1]);
+  }
+});
+
+test("an accepted socket holds few bytes behind a first message of known length, however they come", () => {
+  for (const reads of [[100, 50], [150], [100, 51], [151], [99, 52]]) {
+    const owner: SocketOwner = {
+      firstMessageBytes: () => 100,
+      mostSurplusBytes: 50,
+      spoke: (socket) => {
+        socket.stage = "ready";
+      },
+      left: () => {},
+      addressTold: () => true,
+      headerRefused: () => {},
+    };
+    const transport = new FakeTransport();
+    const socket = new AcceptedSocket(owner, transport, new AddressShare("192.0.2.1"));
+    new Line<AcceptedSocket>().join(socket.byAge);
+    for (const bytes of reads) socket.onData(new Uint8Array(bytes));
+    assert.equal(transport.destroyed, reads.reduce((sum, bytes) => sum + bytes) > 150);
   }
 });

@@ -392,6 +392,7 @@ class Door {
   accept(address: string): AcceptedSocket {
     const owner = {
       firstMessageBytes: () => 1,
+      mostSurplusBytes: 0,
       spoke() {},
       left() {},
       addressTold: () => true,

@@ -258,7 +258,7 @@ test("a static key is rotated, peers are taken away by remoteStatic and by autho
     },
     () => Promise.reject(new Error("no")),
   ]) {
-    await server.reload({ staticKey: second });
+    await server.reload({ staticKey: second, authorize: () => true });
     await b.connected({ timeoutMs: 20_000 });
     await b.request(text("x"));
     assert.equal(await server.reload({ staticKey: second, authorize }), 1);
@@ -288,10 +288,89 @@ test("a handshake that began with keys that were taken away opens nothing for lo
     () => states.push("rejected"),
   );
   await asked.promise;
-  await server.reload({ staticKey: pairs[1]! });
+  await server.reload({ staticKey: pairs[1]!, authorize: () => true });
   decided.resolve(true);
   await call;
   await waitFor(() => server.connections.length === 0 && client.connections.length === 0, "it to be drained");
+});
+
+test("a handshake under way at a reload is asked about again when it opens: at once or later, by an error, or kept", async () => {
+  const answers: [authorize: () => unknown, isKept: boolean][] = [
+    [() => false, false],
+    [() => Promise.resolve(false), false],
+    [() => Promise.reject(new Error("no")), false],
+    [() => "yes", false],
+    [() => true, true],
+    [async () => true, true],
+  ];
+  for (const [authorize, isKept] of answers) {
+    const decided = deferred<boolean>();
+    const asked = deferred();
+    const old = (): Promise<boolean> => {
+      asked.resolve();
+      return decided.promise;
+    };
+    const server = await startServer({ staticKey: pairs[0]!, authorize: old, onMessage: echo });
+    const { port } = server;
+    const remoteStatic = pairs[0]!.publicKey;
+    const client = startClient({ port, staticKey: generateKeyPair(), remoteStatic });
+    const call = client.request(text("x")).catch(() => {});
+    await asked.promise;
+    let again = 0;
+    const counted = (): boolean => {
+      again++;
+      return authorize() as boolean;
+    };
+    assert.equal(await server.reload({ staticKey: pairs[0]!, authorize: counted }), 0);
+    decided.resolve(true);
+    await call;
+    assert.equal(again, 1);
+    if (isKept) await client.request(text("x"));
+    else {
+      await waitFor(() => server.connections.length + client.connections.length === 0, "it to be drained");
+      await rejectsWith(client.request(text("x")), "ERR_HANDSHAKE");
+    }
+    await client.close();
+    await server.close();
+  }
+});
+
+test("keys by which clients would prove less than before are refused, and nothing has changed", async () => {
+  const remoteStatic = [pairs[1]!.publicKey];
+  const authorize = () => false;
+  const [staticKey, other] = pairs as [(typeof pairs)[0], (typeof pairs)[0]];
+  const less: [ServerOptions, ServerOptions[]][] = [
+    [{ staticKey, authorize }, [{ staticKey: other }, { psk: p0 }, { psk: p0, staticKey }]],
+    [{ staticKey, remoteStatic }, [{ staticKey: other }, { psk: p0 }]],
+    [{ psk: p0 }, [{ staticKey }]],
+    [{ psk: p0, staticKey }, [{ staticKey }]],
+  ];
+  for (const [options, forgotten] of less) {
+    const server = await startServer({ ...options, onMessage: echo });
+    for (const keys of forgotten) {
+      await rejectsWith(server.reload(keys), "ERR_INVALID_ARGUMENT");
+      const stranger = { port: server.port, staticKey: generateKeyPair() };
+      await rejectsWith(request(stranger), "ERR_HANDSHAKE");
+    }
+  }
+});
+
+test("everything but the keys stays as it was at listen, whatever becomes of the options", async () => {
+  const prologue = text("one");
+  const options: ServerOptions = {
+    psk: p0,
+    prologue,
+    cipher: "ChaChaPoly",
+    pattern: "NNpsk2",
+    onMessage: echo,
+  };
+  const same = { cipher: "ChaChaPoly", pattern: "NNpsk2" } as const;
+  const server = await startServer(options);
+  for (const name of ["prologue", "cipher", "pattern"] as const) delete options[name];
+  prologue.fill(0);
+  await server.reload({ psk: p1 });
+  await request({ port: server.port, psk: p1, prologue: text("one"), ...same });
+  await rejectsWith(request({ port: server.port, psk: p1, ...same }), "ERR_HANDSHAKE");
 });
 
 test("a mistake changes nothing, and where there are no keys to change it says so", async () => {

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import type { Client, ServerOptions } from "../../../src/index.ts";
+import { generateKeyPair } from "../../../src/index.ts";
 import { test } from "../../support/harness.ts";
 import { PSK } from "../../support/protocols.ts";
 import {
@@ -52,6 +53,17 @@ test("true: a peer that could be anyone is refused; a function may let it in", a
   // Only true is a yes.
   const sloppy = (() => "yes") as unknown as () => boolean;
   await refusedWith((await startPair({ stat: sloppy }, {})).client, "ERR_UNAUTHORIZED");
+});
+
+test("true: any client's key is no proof where nothing compares it", async () => {
+  const staticKey = generateKeyPair();
+  const own = { staticKey: generateKeyPair() };
+  await refusedWith((await startPair({ staticKey, stat: true }, own)).client, "ERR_UNAUTHORIZED");
+  const remoteStatic = own.staticKey.publicKey;
+  for (const check of [{ remoteStatic }, { authorize: () => true }]) {
+    const pair = await startPair({ staticKey, stat: true, ...check }, own);
+    assert.equal(JSON.parse(fromText(await ask(pair.client))).health, "ready");
+  }
 });
 
 test("a function that throws refuses", async () => {

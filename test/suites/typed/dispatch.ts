@@ -33,6 +33,30 @@ async function codeOf(client: Pick<Client, "call">, name: string, body: Uint8Arr
   return new TextDecoder().decode(answer.subarray(1, 1 + answer[0]!));
 }
 
+test("what the last answer said of a method counts: a server that does not call it idempotent is believed", async () => {
+  const idempotent = serve({ pay: method(async () => 1, { idempotent: true }) });
+  const plain = serve({ pay: async () => 1 });
+  let now = idempotent;
+  const { client } = await startPair({ ...v2.options, onMessage: (message) => now(message) }, v2.options);
+  const seen: boolean[] = [];
+  const remote = typed<{ pay: () => number }>(client, {
+    use: [
+      (call, next) => {
+        seen.push(call.isIdempotent);
+        return next();
+      },
+    ],
+  });
+  for (const one of [idempotent, plain, plain, idempotent, idempotent]) {
+    now = one;
+    await remote.pay();
+  }
+  // Without interceptors answers are read in place.
+  const direct = typed<{ pay: () => number }>(client);
+  await direct.pay();
+  assert.deepEqual(seen, [false, true, false, false, true]);
+});
+
 test("names that every object has are reached by no call, also by raw ones", async () => {
   class Secret {
     own = () => "own";
