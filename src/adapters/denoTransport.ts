@@ -54,6 +54,7 @@ export class DenoTransport implements Transport {
 
   /** The loop of writes awaits the result, so that `onWritten` runs in its context, whoever called this. */
   write(bytes: Uint8Array): boolean {
+    if (this.#destroyed) return false;
     this.#writing = true;
     this.#unwritten = bytes.length;
     this.#begin(bytes);

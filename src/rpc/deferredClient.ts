@@ -62,6 +62,7 @@ class DeferredCaller implements Caller {
       this.#loaded.later(body, timeoutMs, signal, (client, copy, leftMs) =>
         client.call(this.#key, copy, { ...kept, timeoutMs: leftMs }),
       ),
+      limits.maxPendingBytes,
     );
   }
 

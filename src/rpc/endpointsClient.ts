@@ -157,6 +157,7 @@ export class EndpointsClient {
     }
     return new LaterCall(
       this.#later(route, body, (client, copy) => this.#movable(again(client, copy), route, copy, again)),
+      this.#context.limits.maxPendingBytes,
     );
   }
 
@@ -193,7 +194,8 @@ export class EndpointsClient {
     const copy = this.#kept.copy(body);
     if (copy === undefined) return call;
     const next = (error: unknown) => route.next(error)?.then(({ client }) => again(client, copy));
-    return new MovableCall(call, next, () => this.#kept.forget(copy));
+    const { maxPendingBytes } = this.#context.limits;
+    return new MovableCall(call, next, () => this.#kept.forget(copy), maxPendingBytes);
   }
 }
 

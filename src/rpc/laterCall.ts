@@ -1,18 +1,21 @@
 // A call that waits for a server. Its caller's operations are stored meanwhile, and carried out in order once the call
 // is made.
 
-import type { SealwireError } from "../base/errors.ts";
-import { copyOf } from "../core/bytes.ts";
+import { SealwireError } from "../base/errors.ts";
+import { copyOf, requireBytes } from "../core/bytes.ts";
 import { wipe } from "../core/wipe.ts";
 import type { CallHead } from "../protocol/head.ts";
 import type { Call, Connection } from "./peer.ts";
 
 export class LaterCall implements Call {
   readonly #made: Promise<Call>;
+  readonly #items: LaterItems;
   #call: Call | undefined;
 
-  constructor(made: Promise<Call>) {
+  /** `maxPendingBytes`: of items that wait until it is made. */
+  constructor(made: Promise<Call>, maxPendingBytes: number) {
     this.#made = made;
+    this.#items = new LaterItems(maxPendingBytes);
     made.then(
       (call) => {
         this.#call = call;
@@ -49,7 +52,7 @@ export class LaterCall implements Call {
   }
 
   write(item: Uint8Array): Promise<void> {
-    return writeLater(this.#made, item);
+    return this.#items.write(this.#made, item);
   }
 
   end(): void {
@@ -60,10 +63,34 @@ export class LaterCall implements Call {
   }
 }
 
-/** Writes an item once the call is made. A copy of it waits meanwhile, and is wiped afterwards. */
-export function writeLater(made: Promise<Call>, item: Uint8Array): Promise<void> {
-  const copy = copyOf(item);
-  const written = made.then((call) => call.write(copy)).finally(() => wipe(copy));
-  written.catch(() => {});
-  return written;
+/** Items that are written before their call is made. */
+export class LaterItems {
+  readonly #maxPendingBytes: number;
+  #pendingBytes = 0;
+
+  constructor(maxPendingBytes: number) {
+    this.#maxPendingBytes = maxPendingBytes;
+  }
+
+  /**
+   * Writes an item once the call is made. A copy of it waits meanwhile, and is wiped afterwards. Rejects with
+   * ERR_BACKPRESSURE if too many bytes wait, as `write` of the call does.
+   */
+  write(made: Promise<Call>, item: Uint8Array): Promise<void> {
+    requireBytes("item", item);
+    const { length } = item;
+    if (this.#pendingBytes > 0 && this.#pendingBytes + length > this.#maxPendingBytes) {
+      const text = `${this.#pendingBytes} bytes of this stream wait for a server`;
+      return Promise.reject(new SealwireError("ERR_BACKPRESSURE", text));
+    }
+    this.#pendingBytes += length;
+    const copy = copyOf(item);
+    const done = (): void => {
+      this.#pendingBytes -= length;
+      wipe(copy);
+    };
+    const written = made.then((call) => call.write(copy)).finally(done);
+    written.catch(() => {});
+    return written;
+  }
 }

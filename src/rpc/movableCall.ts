@@ -5,7 +5,7 @@ import type { SealwireError } from "../base/errors.ts";
 import { requireBytes } from "../core/bytes.ts";
 import type { CallHead } from "../protocol/head.ts";
 import type { PendingCall } from "./call.ts";
-import { writeLater } from "./laterCall.ts";
+import { LaterItems } from "./laterCall.ts";
 import type { Call, Connection } from "./peer.ts";
 
 /** Returns the call's repetition after this error; undefined if the call ends with it. */
@@ -21,14 +21,20 @@ export class MovableCall implements Call {
   #next: Promise<PendingCall> | undefined;
   /** The items of `#call`, for the loop that reads them. */
   #items: AsyncIterator<Uint8Array, undefined> | undefined;
+  /** Items that are written while the call moves. */
+  readonly #moving: LaterItems;
   /** An item was streamed, so the call does not move. */
   #stays = false;
   #ended = false;
   #wantsAnswer = false;
 
-  /** @param onEnd called once, when the call has settled */
-  constructor(first: PendingCall, again: Again, onEnd: () => void) {
+  /**
+   * @param onEnd called once, when the call has settled
+   * @param maxPendingBytes of items that wait while it moves
+   */
+  constructor(first: PendingCall, again: Again, onEnd: () => void, maxPendingBytes: number) {
     this.#again = again;
+    this.#moving = new LaterItems(maxPendingBytes);
     this.#call = first;
     this.#settled = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -90,7 +96,7 @@ export class MovableCall implements Call {
   write(item: Uint8Array): Promise<void> {
     requireBytes("item", item);
     this.#stays = true;
-    return this.#next === undefined ? this.#call.write(item) : writeLater(this.#next, item);
+    return this.#next === undefined ? this.#call.write(item) : this.#moving.write(this.#next, item);
   }
 
   end(): void {

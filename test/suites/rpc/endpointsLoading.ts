@@ -78,6 +78,28 @@ test("options and heads are those of the time of the call, and items are kept fr
   }
 });
 
+test("items that are written before the call is made wait up to maxPendingBytes, and arrive in order", async () => {
+  const server = await startServer({
+    ...options,
+    onMessage: async (message) => {
+      const items: string[] = [];
+      for await (const item of message) items.push(`${fromText(item.subarray(0, 1))}${item.length}`);
+      message.reply(text(items.join()));
+    },
+  });
+  const limits = { maxFrameBytes: 65_536, maxPendingBytes: 65_536 };
+  const client = clientOf({ endpoints: [at(server)], ...limits });
+  const call = client.call(text("x"));
+  const item = text("a".repeat(30_000));
+  const written = [call.write(item), call.write(item.fill(98))];
+  await rejectsWith(call.write(item.fill(99)), "ERR_BACKPRESSURE");
+  throwsWith(() => call.write("text" as never), "ERR_INVALID_ARGUMENT");
+  item.fill(100);
+  call.end();
+  assert.equal(fromText(await call.answer), "a30000,b30000");
+  await Promise.all(written);
+});
+
 test("limits of calls and of bytes hold, and stats count what waits", async () => {
   const { server } = await noting();
   const limits = {
