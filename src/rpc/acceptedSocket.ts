@@ -180,13 +180,14 @@ export class AcceptedSocket implements TransportEvents {
     this.#heard = true;
     const received = this.#received;
     const firstBytes = this.#owner.firstMessageBytes(received);
-    if (received.length > firstBytes + this.#owner.mostSurplusBytes) {
-      this.#leave();
-      return;
+    if (received.length < firstBytes) return;
+    if (this.stage === "silent") {
+      this.#transport.pause();
+      this.#owner.spoke(this);
     }
-    if (this.stage !== "silent" || received.length < firstBytes) return;
-    this.#transport.pause();
-    this.#owner.spoke(this);
+    // It has no place yet, and waits with these bytes.
+    const waits = this.#connection === undefined && this.stage !== "gone";
+    if (waits && received.length > firstBytes + this.#owner.mostSurplusBytes) this.#leave();
   }
 
   /** True if the header is complete and bytes follow it. */
