@@ -77,9 +77,18 @@ function say(what: unknown): void {
   console.log(JSON.stringify(what));
 }
 
+/** Threads of the runtime map and free memory during a search, which may miss it: then it is made again. */
+const SEARCHES = 3;
+const MOST_OF_IT = 0.9;
+
 function sayFound(seesKeys: boolean): void {
-  const { found, longest, bytes } = findSecrets(secrets);
-  say({ found, longest, seesKeys, lookedAt: bytes / ownBytes(), secrets: secrets.length });
+  for (let search = 1; search <= SEARCHES; search++) {
+    const { found, longest, bytes } = findSecrets(secrets);
+    const lookedAt = bytes / ownBytes();
+    if (lookedAt < MOST_OF_IT && search < SEARCHES) continue;
+    say({ found, longest, seesKeys, lookedAt, secrets: secrets.length });
+    return;
+  }
 }
 
 const handshake = notingFactory();
