@@ -1,9 +1,10 @@
 // Gives a running server other keys, and finds out which of its connections have keys that are still accepted.
 
-import { invalidArgument } from "../base/errors.ts";
+import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { checkOptionNames } from "../base/options.ts";
 import type { HandshakeFactory } from "../protocol/handshake.ts";
 import type { ServerKeys } from "../protocol/noise/severalKeys.ts";
+import type { RpcConnection } from "./connection.ts";
 import type { ConnectionContext } from "./context.ts";
 import type { Connection } from "./peer.ts";
 import { type Proof, proofOf } from "./peerKeys.ts";
@@ -59,13 +60,23 @@ function knowsKeys(handshake: HandshakeFactory, { identity }: Connection): boole
   return identity !== undefined && (handshake as ServerKeys).knows(identity);
 }
 
-/** For a connection that opens with a handshake that began before the keys changed. */
-export function closeUnlessKept(handshake: HandshakeFactory, connection: Connection): void {
+/**
+ * For a connection that opens with a handshake that began before the keys changed. With old keys it is drained, so that
+ * its client dials again. A peer that `authorize` refuses gets nothing: no handler has its messages if the refusal comes
+ * at once.
+ */
+export function endUnlessKept(handshake: HandshakeFactory, connection: RpcConnection): void {
+  if (!knowsKeys(handshake, connection)) {
+    connection.close();
+    return;
+  }
+  const refuse = (): void =>
+    connection.destroy(new SealwireError("ERR_HANDSHAKE", "the peer was refused since its handshake began"));
   const keeps = keepsKeys(handshake, connection);
-  if (keeps === false) connection.close();
+  if (keeps === false) refuse();
   else if (keeps !== true)
     keeps.then((kept) => {
-      if (!kept) connection.close();
+      if (!kept) refuse();
     });
 }
 

@@ -17,7 +17,7 @@ import { type Health, HealthReport } from "./health.ts";
 import { callListener } from "./listeners.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
 import type { Proof } from "./peerKeys.ts";
-import { closeUnlessKept, keepsKeys, reloadedContext } from "./reload.ts";
+import { endUnlessKept, keepsKeys, reloadedContext } from "./reload.ts";
 import type { CloseOptions, ReloadedKeys, Server, ServerStats } from "./serverInterface.ts";
 import type { Serving } from "./servingOptions.ts";
 import type { StatAnswer } from "./statMethod.ts";
@@ -269,7 +269,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
     this.#ledger.opened(connection);
     callListener("onConnectionState", this.#context.onConnectionState, connection, "open", undefined);
     if (this.#draining) connection.close();
-    else if (this.#begunBefore.delete(connection)) closeUnlessKept(this.#context.handshake, connection);
+    else if (this.#begunBefore.delete(connection)) endUnlessKept(this.#context.handshake, connection);
     this.#admitSoon();
   }
 

@@ -295,22 +295,35 @@ test("a handshake that began with keys that were taken away opens nothing for lo
 });
 
 test("a handshake under way at a reload is asked about again when it opens: at once or later, by an error, or kept", async () => {
-  const answers: [authorize: () => unknown, isKept: boolean][] = [
-    [() => false, false],
-    [() => Promise.resolve(false), false],
-    [() => Promise.reject(new Error("no")), false],
-    [() => "yes", false],
-    [() => true, true],
-    [async () => true, true],
+  const answers: [authorize: () => unknown, isKept: boolean, isServed: boolean][] = [
+    [() => false, false, false],
+    [
+      () => {
+        throw new Error("no");
+      },
+      false,
+      false,
+    ],
+    // Until it has decided, the connection is served.
+    [() => Promise.resolve(false), false, true],
+    [() => Promise.reject(new Error("no")), false, true],
+    [() => "yes", false, true],
+    [() => true, true, true],
+    [async () => true, true, true],
   ];
-  for (const [authorize, isKept] of answers) {
+  for (const [authorize, isKept, mayBeServed] of answers) {
+    let served = 0;
+    const onMessage: ServerOptions["onMessage"] = (message) => {
+      served++;
+      return echo(message);
+    };
     const decided = deferred<boolean>();
     const asked = deferred();
     const old = (): Promise<boolean> => {
       asked.resolve();
       return decided.promise;
     };
-    const server = await startServer({ staticKey: pairs[0]!, authorize: old, onMessage: echo });
+    const server = await startServer({ staticKey: pairs[0]!, authorize: old, onMessage });
     const { port } = server;
     const remoteStatic = pairs[0]!.publicKey;
     const client = startClient({ port, staticKey: generateKeyPair(), remoteStatic });
@@ -329,6 +342,7 @@ test("a handshake under way at a reload is asked about again when it opens: at o
     else {
       await waitFor(() => server.connections.length + client.connections.length === 0, "it to be drained");
       await rejectsWith(client.request(text("x")), "ERR_HANDSHAKE");
+      if (!mayBeServed) assert.equal(served, 0);
     }
     await client.close();
     await server.close();
