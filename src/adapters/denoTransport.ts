@@ -96,6 +96,8 @@ export class DenoTransport implements Transport {
 
   #wrote(): void {
     this.#writing = false;
+    this.#bytes = NO_BYTES; // an idle connection holds no memory of its last write
+    this.#taken = undefined;
     if (!this.#destroyed) this.#events().onWritten();
   }
 

@@ -125,8 +125,8 @@ export class EndpointsClient {
   request(key: string | undefined, body: Uint8Array, options?: RequestOptions): Promise<Uint8Array> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     const member = this.#endpoints.choose(key);
-    const answer = member?.client.request(body, options);
     const kept = options === undefined ? {} : keptOptions(checkRequestOptions(options));
+    const answer = member?.client.request(body, options && kept);
     const { signal, timeoutMs = this.#context.limits.requestTimeoutMs } = kept;
     const route = this.#route(key, body, timeoutMs, signal);
     const again: Again<Promise<Uint8Array>> = (client, copy) =>
@@ -145,8 +145,8 @@ export class EndpointsClient {
   call(key: string | undefined, body: Uint8Array, options: CallOptions = {}): Call {
     if (this.#closed !== undefined) throw closedError();
     const member = this.#endpoints.choose(key);
-    const call = member?.client.call(body, options);
     const kept = keptOptions(checkCallOptions(options));
+    const call = member?.client.call(body, kept);
     const { signal, timeoutMs = this.#context.limits.requestTimeoutMs } = kept;
     const route = this.#route(key, body, timeoutMs, signal);
     const again: Again<PendingCall> = (client, copy) =>

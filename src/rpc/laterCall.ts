@@ -89,7 +89,9 @@ export class LaterItems {
       this.#pendingBytes -= length;
       wipe(copy);
     };
-    const written = made.then((call) => call.write(copy)).finally(done);
+    const written = made.then((call) => call.write(copy));
+    // The call has a copy of its own by then.
+    made.then(done, done);
     written.catch(() => {});
     return written;
   }
