@@ -16,7 +16,7 @@ import {
 
 const NO_BYTES = new Uint8Array(0);
 
-/** A head for many calls. It is encoded when it is made, so it must not change. */
+/** A head for many calls. It is encoded when it is made, and has copies of the fields, which their owner may change. */
 export class PreparedHead implements CallHead {
   readonly method: string | undefined;
   readonly traceParent: string | undefined;
@@ -28,11 +28,12 @@ export class PreparedHead implements CallHead {
   /** @throws SealwireError ERR_INVALID_ARGUMENT naming the part */
   constructor(head: CallHead) {
     checkHead(head);
-    this.method = head.method;
-    this.traceParent = head.traceParent;
-    this.contentType = head.contentType;
-    this.fields = head.fields;
-    this.encoded = encodeWithHead(head, NO_BYTES).subarray(LENGTH_BYTES);
+    const { method, traceParent, contentType, fields } = head;
+    this.method = method;
+    this.traceParent = traceParent;
+    this.contentType = contentType;
+    this.fields = fields === undefined ? undefined : copyFields(fields);
+    this.encoded = encodeWithHead(this, NO_BYTES).subarray(LENGTH_BYTES);
     if (this.encoded.length + DEADLINE_FIELD_BYTES > MAX_HEAD_BYTES) {
       throw new SealwireError("ERR_INVALID_ARGUMENT", "head must be of at most 65,535 bytes in all");
     }
@@ -161,11 +162,11 @@ export class HeadReader {
 
 /** The application's part of a shared head, as a copy that the application may keep. */
 export function copyHead(own: CallHead): CallHead {
-  if (own.fields === undefined) return { ...own };
-  const fields = new Map(
-    [...own.fields].map(([tag, value]) => [tag, viewOf(value, 0, value.length).slice()]),
-  );
-  return { ...own, fields };
+  return own.fields === undefined ? { ...own } : { ...own, fields: copyFields(own.fields) };
+}
+
+function copyFields(fields: ReadonlyMap<number, Uint8Array>): Map<number, Uint8Array> {
+  return new Map([...fields].map(([tag, value]) => [tag, viewOf(value, 0, value.length).slice()]));
 }
 
 function hash(bytes: Uint8Array, start: number, end: number): number {

@@ -78,6 +78,31 @@ test("options and heads are those of the time of the call, and items are kept fr
   }
 });
 
+test("the fields of a head, and their bytes, are those of the time of the call, too", async () => {
+  const noted: string[] = [];
+  const server = await startServer({
+    ...options,
+    onMessage: (message) => {
+      noted.push([...message.head.fields!].map(([tag, value]) => `${tag} ${fromText(value)}`).join());
+      if (message.expectsReply) message.reply(message.body);
+    },
+  });
+  const client = clientOf({ endpoints: [at(server)], maxConnections: 1 });
+  const value = text("alice");
+  const fields = new Map([[128, value]]);
+  const given = { head: { fields } };
+  const streaming = client.call(new Uint8Array(1), given);
+  const plain = client.call(new Uint8Array(1), { ...given, streams: false });
+  const sent = client.send(new Uint8Array(1), given);
+  value.set(text("mally"));
+  fields.set(129, text("admin"));
+  // A tag of the library's own, which no application may set.
+  fields.set(1, new Uint8Array(4));
+  await Promise.all([streaming.answer, plain.answer, sent]);
+  await waitFor(() => noted.length === 3, "the message to arrive");
+  assert.deepEqual(noted, ["128 alice", "128 alice", "128 alice"]);
+});
+
 test("items that are written before the call is made wait up to maxPendingBytes, and arrive in order", async () => {
   const server = await startServer({
     ...options,
