@@ -5,6 +5,7 @@ import { readU32 } from "../core/bytes.ts";
 import { ChaChaFrameCipher } from "../core/chaChaFrameCipher.ts";
 import { channels } from "../core/diagnostics.ts";
 import type { Engine } from "../core/engine.ts";
+import { runSoon } from "../core/eventLoop.ts";
 import type { FrameCipher } from "../core/frameCipher.ts";
 import { GcmFrameCipher } from "../core/gcmFrameCipher.ts";
 import { hasNativeChaCha } from "../core/runtimeChaCha.ts";
@@ -47,14 +48,19 @@ class Direction {
   available(): number {
     if (this.#left === 0) {
       this.cipher.rekey();
-      if (channels.rekey.hasSubscribers) channels.rekey.publish({ direction: this.#name });
       this.#left = this.#rekeyAfter;
+      if (channels.rekey.hasSubscribers) this.#tellRekey();
     }
     return this.#left;
   }
 
   used(count: number): void {
     this.#left -= count;
+  }
+
+  /** Later: frames are being sealed or opened, and a subscriber may send, which would change them under the cipher. */
+  #tellRekey(): void {
+    runSoon(() => channels.rekey.publish({ direction: this.#name }));
   }
 }
 

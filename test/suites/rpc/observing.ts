@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import diagnostics from "node:diagnostics_channel";
-import { type CallHead, monteV1, noise } from "../../../src/index.ts";
+import { type CallHead, type Message, monteV1, noise } from "../../../src/index.ts";
 import { test } from "../../support/harness.ts";
 import { PSK } from "../../support/protocols.ts";
 import {
@@ -116,6 +116,37 @@ test("key changes, of both directions", async () => {
     const directions = told.get("sealwire.rekey")!.map(({ direction }) => direction);
     assert.deepEqual([...new Set(directions)].sort(), ["receive", "send"]);
   });
+});
+
+test("a subscriber that sends when it is told of a key change disturbs no frame", async () => {
+  const handshake = noise({ psk: PSK, unsafeRekeyAfterFramesForTests: 4 } as Parameters<typeof noise>[0]);
+  let received = 0;
+  const count = ({ connection, body }: Message): void => {
+    if (body.length === 2) received++;
+    else connection.sendNoWait(body);
+  };
+  const { server, client } = await startPair(
+    { handshake, onMessage: count },
+    { handshake, onMessage: count, maxConnections: 1 },
+  );
+  const own = await client.connected();
+  await waitFor(() => server.connections.length === 1, "the server's side");
+  let told = 0;
+  const listener = (): void => {
+    // Told at most once per frame, so that what is sent here does not go on for ever.
+    if (++told > 64) return;
+    own.sendNoWait(new Uint8Array(2));
+    server.connections[0]!.sendNoWait(new Uint8Array(2));
+  };
+  diagnostics.subscribe("sealwire.rekey", listener);
+  try {
+    // Short messages, which share a segment, and long ones, which are sealed piece by piece.
+    for (let i = 0; i < 40; i++) await client.send(new Uint8Array(i % 4 === 0 ? 60_000 : 20));
+    await waitFor(() => told > 64 && received === 2 * 64, "every message of the subscriber");
+  } finally {
+    diagnostics.unsubscribe("sealwire.rekey", listener);
+  }
+  assert.equal(own.state, "open");
 });
 
 test("requests are traced from start to outcome, answered or failed", async () => {
