@@ -37,6 +37,11 @@ export class NoiseHandshake implements Handshake {
   #announced: NoiseProtocol | undefined;
   #hasSent = false;
   #checkedPeer = false;
+  /**
+   * Another handshake got the same first message, and it fitted that one's keys: this one refuses every peer, and asks
+   * the application about none.
+   */
+  superseded = false;
 
   /** The factory owns `settings` and may wipe them at any time, so the handshake works on copies. */
   constructor(role: Role, protocols: readonly NoiseProtocol[], settings: NoiseSettings, info: HandshakeInfo) {
@@ -226,6 +231,7 @@ export class NoiseHandshake implements Handshake {
     let pinned = remoteStatics.length === 0;
     for (const key of remoteStatics) pinned = equalKeys(key, remoteStaticKey) || pinned;
     if (!pinned) throw unauthorized(remoteStaticKey, "is none of remoteStatic");
+    if (this.superseded) throw unauthorized(remoteStaticKey, "fitted another key of this side");
     if (authorize === undefined) return this.#proceed();
     this.#state = "authorizing";
     const info = {

@@ -168,15 +168,20 @@ function different<Key>(
   return keys;
 }
 
+interface Trial {
+  readonly handshake: NoiseHandshake;
+  readonly candidate: Candidate;
+}
+
 /** A handshake that runs with every candidate until the client's first message has chosen one. */
 class TrialHandshake implements Handshake {
-  readonly #trials: readonly { readonly handshake: Handshake; readonly candidate: Candidate }[];
-  #chosen: { readonly handshake: Handshake; readonly candidate: Candidate } | undefined;
+  readonly #trials: readonly Trial[];
+  #chosen: Trial | undefined;
   #reads = 0;
 
   constructor(candidates: readonly Candidate[], info: HandshakeInfo) {
     this.#trials = candidates.map((candidate) => ({
-      handshake: candidate.factory.create("server", info),
+      handshake: candidate.factory.create("server", info) as NoiseHandshake,
       candidate,
     }));
     if (this.#trials.length === 1) this.#chosen = this.#trials[0];
@@ -210,6 +215,8 @@ class TrialHandshake implements Handshake {
     let refusal: unknown;
     let failure: unknown;
     for (const trial of this.#trials) {
+      // A static key in the clear (IN, IX) fits every candidate. The application is asked once.
+      trial.handshake.superseded = this.#chosen !== undefined || refusal !== undefined;
       try {
         const outcome = trial.handshake.receive(bytes);
         if (!choose || this.#chosen !== undefined) continue;
@@ -233,7 +240,7 @@ class TrialHandshake implements Handshake {
   finish(): HandshakeResult {
     const chosen = this.#chosen;
     if (chosen === undefined) throw new SealwireError("ERR_HANDSHAKE", "the handshake is not done");
-    const { usedPsk } = chosen.handshake as NoiseHandshake;
+    const { usedPsk } = chosen.handshake;
     const result = chosen.handshake.finish();
     const { psks, staticKey } = chosen.candidate;
     usedKeys.set(result.identity, { psk: psks[usedPsk]!, staticKey });

@@ -149,3 +149,44 @@ for (const postQuantum of [true, false]) {
     factory.destroy();
   });
 }
+
+test("a static key in the clear fits every key of the server: the application is asked once, and every answer is awaited", async () => {
+  const answers: [() => boolean | Promise<boolean>, code: string | undefined][] = [
+    [() => true, undefined],
+    [() => false, "ERR_UNAUTHORIZED"],
+    [
+      () => {
+        throw new Error("no list of clients");
+      },
+      "ERR_UNAUTHORIZED",
+    ],
+    [async () => true, undefined],
+    [async () => false, "ERR_UNAUTHORIZED"],
+    [() => Promise.reject(new Error("no list of clients")), "ERR_UNAUTHORIZED"],
+  ];
+  for (const [i, [answer, code]] of answers.entries()) {
+    let asked = 0;
+    const authorize = (): boolean | Promise<boolean> => {
+      asked++;
+      return answer();
+    };
+    const accepting = serverKeys({ pattern: "IX", staticKey: firstPair, authorize }, { otherStaticKeys });
+    const factory = noise({ pattern: "IX", staticKey: own, remoteStatic: firstPair.publicKey }, "client");
+    const [client, serving] = [factory.create("client", info), accepting.create("server", info)];
+    const first = client.send()!;
+    serving.receive(first.slice(0, 4));
+    let error: unknown;
+    try {
+      await serving.receive(first.slice(4));
+    } catch (thrown) {
+      error = thrown;
+    }
+    assert.equal((error as { code?: string } | undefined)?.code, code, `answer ${i}`);
+    assert.equal(asked, 1, `answer ${i}`);
+    if (code === undefined) drive(client, serving);
+    client.destroy();
+    serving.destroy();
+    factory.destroy();
+    accepting.destroy();
+  }
+});
