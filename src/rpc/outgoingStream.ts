@@ -10,12 +10,19 @@ import type { StreamSender, Streams } from "./streams.ts";
 
 /** Chunks of a stream are at most this long, so that four of them share a segment. */
 const MAX_CHUNK_BYTES = 16_000;
+/**
+ * While fewer bytes wait, and there is credit for them, the next item is taken at once: many short items then share a
+ * frame. Beyond that `write` waits for the item to leave, because a peer may give any credit and read nothing.
+ */
+const MOST_AHEAD_BYTES = 131_072;
 /** The cost of a chunk beside its bytes. */
 const CHUNK_COST = 64;
 
 interface Item {
   readonly bytes: Uint8Array;
   at: number;
+  /** Its writer does not wait for it, so its cost counts among the connection's unsent bytes. */
+  readonly isAhead: boolean;
   resolve(): void;
   reject(error: SealwireError): void;
 }
@@ -63,7 +70,8 @@ export class OutgoingStream implements StreamSender {
   }
 
   /**
-   * Sends an item, in as many chunks as it needs. Resolves when there is credit for it.
+   * Sends an item, in as many chunks as it needs. Resolves at once while there is credit for it and little waits, and
+   * otherwise when it was sent.
    *
    * @throws SealwireError as rejections: ERR_STREAM_STOPPED, ERR_CLOSED (ended by this side), ERR_BACKPRESSURE, and the
    *   error that ended the call; at once: ERR_INVALID_ARGUMENT
@@ -77,22 +85,28 @@ export class OutgoingStream implements StreamSender {
       const text = `${this.#pendingBytes} bytes of this stream wait for credit`;
       return Promise.reject(new SealwireError("ERR_BACKPRESSURE", text));
     }
-    // With credit the item is practically sent, and the next one may share a frame with it.
-    const hasCredit = this.#balance.bytes > this.#pendingBytes;
+    const isAhead = this.#takesAhead;
     this.#pendingBytes += chunkCost(item.length);
     const bytes = copyOf(item);
-    if (hasCredit) {
-      this.#items.push({ bytes, at: 0, resolve: nothing, reject: nothing });
+    if (isAhead) {
+      this.#streams.countAhead(chunkCost(bytes.length));
+      this.#items.push({ bytes, at: 0, isAhead, resolve: nothing, reject: nothing });
       if (this.hasSomething) this.#streams.wake(this);
       return Promise.resolve();
     }
     const written = new Promise<void>((resolve, reject) => {
-      this.#items.push({ bytes, at: 0, resolve, reject });
+      this.#items.push({ bytes, at: 0, isAhead, resolve, reject });
       this.#sayBlocked();
     });
     // If the caller does not await the write, the call reports the failure.
     written.catch(nothing);
     return written;
+  }
+
+  /** The next item may be taken before it is sent. */
+  get #takesAhead(): boolean {
+    const bytes = this.#pendingBytes;
+    return bytes < MOST_AHEAD_BYTES && bytes < this.#balance.bytes && this.#streams.takesAhead;
   }
 
   /** No more items of this side. Idempotent. */
@@ -163,7 +177,7 @@ export class OutgoingStream implements StreamSender {
     if (length === left) {
       this.#items.shift();
       this.#pendingBytes -= CHUNK_COST;
-      item.bytes.fill(0);
+      this.#leave(item);
       item.resolve();
       if (this.isEmpty) this.#emptied();
     }
@@ -184,10 +198,16 @@ export class OutgoingStream implements StreamSender {
     const items = this.#items.takeAll();
     this.#pendingBytes = 0;
     for (const item of items) {
-      item.bytes.fill(0);
+      this.#leave(item);
       item.reject(this.#reason());
     }
     this.#emptied();
+  }
+
+  /** The item was sent, or won't be: it no longer counts, and is wiped. */
+  #leave({ bytes, isAhead }: Item): void {
+    if (isAhead) this.#streams.countAhead(-chunkCost(bytes.length));
+    bytes.fill(0);
   }
 
   #emptied(): void {

@@ -68,7 +68,7 @@ export interface Call extends AsyncIterable<Uint8Array> {
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined>;
   /**
    * Streams an item to the handler; the bytes are copied before this returns. Resolves when the handler's side has room
-   * for it. Await it before the next item; otherwise up to `maxPendingBytes` wait.
+   * for it, and at most 128 KiB wait before it. Await it before the next item; otherwise up to `maxPendingBytes` wait.
    *
    * @throws SealwireError as rejections: ERR_STREAM_STOPPED (the handler takes no more, or has answered), ERR_CLOSED
    *   (after `end`), ERR_BACKPRESSURE, and the error that ended the call; at once: ERR_INVALID_ARGUMENT
@@ -176,7 +176,8 @@ export interface Message extends AsyncIterable<Uint8Array> {
   /** The items that the caller of a call streams, in order; none for messages and requests. Only one loop. */
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined>;
   /**
-   * Streams an item to the caller of a call, before the answer. Resolves when the caller's side has room for it.
+   * Streams an item to the caller of a call, before the answer. Resolves when the caller's side has room for it, and at
+   * most 128 KiB wait before it.
    *
    * @throws SealwireError as rejections: ERR_UNSUPPORTED (not a call), ERR_STREAM_STOPPED (the caller takes no more),
    *   ERR_ALREADY_ANSWERED, ERR_BACKPRESSURE, and the error that ended the call; at once: ERR_INVALID_ARGUMENT

@@ -89,6 +89,8 @@ export class RequestEnds implements MessageOwner {
     parts.hasStreams = false;
     this.openStreams--;
     parts.incoming?.close();
+    // Unsent items are left only if the connection no longer takes an answer.
+    parts.outgoing?.fail(answered);
     this.#outbox.streams.remove(message.sequence);
   }
 
@@ -154,6 +156,10 @@ export class RequestEnds implements MessageOwner {
     }
     this.#ended(message);
   }
+}
+
+function answered(): SealwireError {
+  return new SealwireError("ERR_ALREADY_ANSWERED", "the call was already answered");
 }
 
 function answeredWithError(): SealwireError {

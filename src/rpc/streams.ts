@@ -7,6 +7,7 @@
 import type { SealwireError } from "../base/errors.ts";
 import type { Controls } from "../protocol/controls.ts";
 import { Kind } from "../protocol/wire.ts";
+import { memoryBudget } from "./memoryBudget.ts";
 import type { Sender } from "./sender.ts";
 import { SharedWindow } from "./sharedWindow.ts";
 
@@ -50,6 +51,8 @@ export class Streams {
   /** Streams whose senders are owed credit: one record for each, with the next write. */
   readonly #owed = new Set<StreamReceiver>();
   readonly windows = new SharedWindow();
+  /** The cost of items whose writers do not wait until they are sent. */
+  #aheadBytes = 0;
 
   constructor(sender: Sender, controls: Controls) {
     this.#sender = sender;
@@ -85,6 +88,17 @@ export class Streams {
       incoming?.fail(error);
       outgoing?.fail(error);
     }
+  }
+
+  /** Within the process's limit of unsent bytes, this connection may take items before they are sent. */
+  get takesAhead(): boolean {
+    return !memoryBudget.isExceededBy(this.#aheadBytes);
+  }
+
+  /** An item was taken ahead; below 0: it was sent, or won't be. */
+  countAhead(cost: number): void {
+    this.#aheadBytes += cost;
+    memoryBudget.used += cost;
   }
 
   /** This stream has an item to send. */

@@ -6,6 +6,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { encodeWithHead } from "../../../src/protocol/head.ts";
 import { Kind } from "../../../src/protocol/wire.ts";
+import { memoryBudget } from "../../../src/rpc/memoryBudget.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
 import { RawPeer } from "../../support/rawPeer.ts";
@@ -25,6 +26,8 @@ const DOCUMENTED_BYTES = STREAMS * (FIRST_CREDIT + LONGEST_CHUNK) + SHARED_BYTES
 /** What the collector leaves, and what the rest of the process takes meanwhile. */
 const TOLERANCE_BYTES = 16_777_216;
 const MIB = 1_048_576;
+/** Items of one stream that are copied before the peer can take them, beside the last of them. */
+const AHEAD_BYTES = 131_072;
 
 const collect = findCollector();
 
@@ -201,4 +204,44 @@ test("windows that were widened as far as they go, and then nobody reads: the sa
   assert.ok(grown <= documented + TOLERANCE_BYTES, `${grown} bytes, ${documented} are documented`);
   stop.resolve();
   await leave();
+});
+
+test("items for a peer that gives any credit and reads nothing: few are copied ahead, and their writers wait", async () => {
+  const streams = 16;
+  const itemBytes = 60_000;
+  let written = 0;
+  const failures: unknown[] = [];
+  const server = await startServer({
+    ...v2.options,
+    onMessage: async (message) => {
+      // Every write is awaited, so nobody may be told that too much waits.
+      for (let i = 0; i < 400; i++) {
+        await message.write(new Uint8Array(itemBytes));
+        written += itemBytes;
+      }
+    },
+    onHandlerError: (error) => failures.push(error),
+  });
+  const session = await v2.rawSession(await RawPeer.connect(server.port), "client");
+  const { peer } = session;
+  const before = memoryBudget.used;
+  const head = encodeWithHead({ streamCredit: 0x7fffffff }, EMPTY);
+  for (let i = 0; i < streams; i++) peer.write(session.seal(2 * i + 1, head, Kind.call));
+  peer.socket.pause();
+  let last = -1;
+  let same = 0;
+  await waitFor(() => {
+    same = written === last ? same + 1 : 0;
+    last = written;
+    return written > 0 && same > 100;
+  }, "the writers to wait");
+  const ahead = memoryBudget.used - before;
+  console.log(`${written} bytes were written, ${ahead} of them ahead`);
+  assert.deepEqual(failures, []);
+  // The rest is in the buffers of the two sockets.
+  assert.ok(written < streams * (AHEAD_BYTES + 2 * itemBytes) + 16 * MIB, `${written} bytes were written`);
+  assert.ok(ahead > 0 && ahead <= streams * (AHEAD_BYTES + itemBytes + CHUNK_COST), `${ahead} bytes`);
+  session.destroy();
+  await peer.destroy();
+  await waitFor(() => memoryBudget.used === before, "what was counted to be free again");
 });
