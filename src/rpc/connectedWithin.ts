@@ -5,6 +5,12 @@ import { checkOptionNames, integerOption, MAX_MS } from "../base/options.ts";
 import type { Connection } from "./peer.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 
+/**
+ * Between two attempts. An attempt has pauses of its own unless it was refused at once, for example because too many calls
+ * wait. Attempts without a pause would keep the event loop from what they wait for.
+ */
+const PAUSE_MS = 20;
+
 /** Options of `Client.connected`. */
 export interface ConnectedOptions {
   /**
@@ -15,7 +21,7 @@ export interface ConnectedOptions {
 }
 
 /**
- * @param attempt dials, with pauses of its own; rejects with ERR_CLOSED if it can't dial any more
+ * @param attempt dials; rejects with ERR_CLOSED if it can't dial any more
  * @throws SealwireError ERR_INVALID_ARGUMENT
  */
 export function connectedWithin(
@@ -30,8 +36,10 @@ export function connectedWithin(
   return new Promise((resolve, reject) => {
     let over = false;
     let cause: unknown;
+    const pause = new CallbackDeadline(() => tryAgain());
     const deadline = new CallbackDeadline(() => {
       over = true;
+      timers.cancel(pause);
       reject(new SealwireError("ERR_DIAL_TIMEOUT", `no connection within ${timeoutMs} ms`, { cause }));
     });
     const end = (): void => {
@@ -48,7 +56,7 @@ export function connectedWithin(
           cause = error;
           if (over) return;
           if (error?.code !== "ERR_CLOSED") {
-            tryAgain();
+            timers.arm(pause, PAUSE_MS);
             return;
           }
           end();

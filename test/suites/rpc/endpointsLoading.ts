@@ -150,6 +150,26 @@ test("limits of calls and of bytes hold, and stats count what waits", async () =
   );
 });
 
+test("connected, with a time, while too many calls wait: it is refused at once, again and again, and the process goes on", async () => {
+  const { server } = await noting();
+  const loading = clientOf({ endpoints: [at(server)], maxConnections: 1, maxInFlightRequests: 1 });
+  const answer = loading.request(text("first"));
+  await loading.connected({ timeoutMs: 60_000 });
+  assert.equal(fromText(await answer), "first");
+  // The endpoints are not found while the client lives.
+  const lost = clientOf({
+    endpoints: () => new Promise<never>(() => {}),
+    maxConnections: 1,
+    maxInFlightRequests: 1,
+  });
+  const waits = rejectsWith(lost.request(text("first")), "ERR_CLOSED");
+  await waitFor(() => lost.stats.lookups === 1, "the lookup to begin");
+  const error = await rejectsWith(lost.connected({ timeoutMs: 100 }), "ERR_DIAL_TIMEOUT");
+  assert.equal((error.cause as { code?: string }).code, "ERR_TOO_MANY_REQUESTS");
+  await lost.close();
+  await waits;
+});
+
 test("signals and time-outs end calls that wait", async () => {
   const { server, noted } = await noting();
   const silent = await startServer({ ...options, onMessage: () => {} });
