@@ -1,42 +1,27 @@
 // Memory of message bodies that the application may keep.
 //
 // If the runtime opened a frame, no other code uses the memory of its plaintext. A body stays there, moved down by up
-// to 7 bytes over the header before it, unless it is a small part of the frame. Otherwise it is copied. A body that
-// arrives alone then gets an ArrayBuffer of its own. Short bodies of one read share one, as in Node's Buffer pool,
-// because an ArrayBuffer costs several times more than the copy. In Bun short arrays need no ArrayBuffer. Other bytes
-// beside bodies that stay (heads, short bodies that were copied) are wiped, because the application owns that memory
-// and does not know of them.
+// to 7 bytes over the header before it, unless it is a small part of the frame. Otherwise it is copied, short ones into
+// memory that they share (bodyMemory.ts). In Bun short arrays need no ArrayBuffer. Other bytes beside bodies that stay
+// (heads, short bodies that were copied) are wiped, because the application owns that memory and does not know of them.
 //
-// A shared ArrayBuffer holds bodies of one connection only. It is marked as untransferable, so that no handler can take
-// it from its neighbours (Node and Deno respect that everywhere, Bun in `postMessage` and `structuredClone`, but not in
-// `ArrayBuffer.prototype.transfer`). Every body begins at a multiple of 8, so any typed array can view it.
+// Every body begins at a multiple of 8, so any typed array can view it.
 
-import { builtinModule } from "../core/builtin.ts";
 import { copyOf, viewOf } from "../core/bytes.ts";
 import { ownsItsMemory } from "../core/detach.ts";
 import { runtimeName } from "../core/runtimeName.ts";
 import { wipe } from "../core/wipe.ts";
+import { ALIGNMENT, bodyMemory, markAsUntransferable } from "./bodyMemory.ts";
 import { KIND_HEADER_BYTES, LENGTH_BYTES } from "./wire.ts";
 
 /** A body that stays in its frame's plaintext retains at most this many times its length; shorter bodies are copied. */
 const MAX_FRAME_SHARE = 64;
 /** Copies up to this size share one allocation per read with their neighbours; longer ones get their own. */
 const SHARED_BODY_BYTES = 4_096;
-/** A small copy that the application keeps retains at most this much memory. */
-const SHARED_BYTES = 16_384;
 /** In Bun, arrays up to this size are in the collector's own memory, and cost half of a view of shared memory. */
 const OWN_BODY_BYTES = runtimeName === "bun" ? 1_000 : 0;
-const ALIGNMENT = 8;
 /** The bytes between two neighbours in a bundle: the length and the header of the second one's record. */
 const RECORD_FRONT_BYTES = LENGTH_BYTES + KIND_HEADER_BYTES;
-
-interface WorkerThreads {
-  markAsUntransferable?(buffer: ArrayBuffer): void;
-}
-
-const workerThreads = builtinModule("node:worker_threads") as WorkerThreads | undefined;
-/** A runtime without this function shares memory that it can't protect: documented in docs/API.md. */
-const markAsUntransferable = workerThreads?.markAsUntransferable ?? (() => {});
 
 /** Up to this size words are copied one by one, because `set` needs a view of its source, which costs more. */
 const WORDS_COPY_BYTES = 128;
@@ -44,10 +29,6 @@ const WORDS_COPY_BYTES = 128;
 const NOTHING = new Uint8Array(0);
 const NO_WORDS = new DataView(NOTHING.buffer);
 
-// Arrays are made over these, because reading the `buffer` of another array costs as much as making one.
-let sharedWords: DataView = NO_WORDS;
-let shared: ArrayBuffer = NOTHING.buffer;
-let used = 0;
 /** The source of the last copy, in words: the bodies of a bundle follow each other. */
 let source: Uint8Array = NOTHING;
 let sourceWords: DataView = NO_WORDS;
@@ -96,11 +77,13 @@ export function keepBody(bytes: Uint8Array, start: number, end: number, more: nu
   const length = end - start;
   if (bytes === offered && length * MAX_FRAME_SHARE >= bytes.length) return stay(bytes, start, end);
   if (length <= OWN_BODY_BYTES) return ownBody(bytes, start, length);
-  if (length > SHARED_BODY_BYTES || !findRoom(length, more)) return copyOf(bytes, start, end);
-  const body = new Uint8Array(shared, used, length);
+  const memory = bodyMemory;
+  if (length > SHARED_BODY_BYTES || !memory.findRoom(length, more)) return copyOf(bytes, start, end);
+  const { used } = memory;
+  const body = new Uint8Array(memory.buffer, used, length);
   if (length > WORDS_COPY_BYTES) body.set(viewOf(bytes, start, end));
-  else copyWords(bytes, start, body);
-  used = (used + length + ALIGNMENT - 1) & -ALIGNMENT;
+  else copyWords(bytes, start, body, memory.words, used);
+  memory.used = (used + length + ALIGNMENT - 1) & -ALIGNMENT;
   return body;
 }
 
@@ -148,38 +131,22 @@ function wipeBetween(bytes: Uint8Array, from: number, to: number): void {
   if (to > from && bytes.length > 0) wipe(viewOf(bytes, from, to));
 }
 
-/** Whether a body of this length goes into shared memory; a body that arrives alone does not. */
-function findRoom(length: number, more: number): boolean {
-  if (used + length <= shared.byteLength) return true;
-  if (more <= 0) return false;
-  shared = new ArrayBuffer(Math.min(SHARED_BYTES, length + more + ALIGNMENT));
-  sharedWords = new DataView(shared);
-  markAsUntransferable(shared);
-  used = 0;
-  return true;
-}
-
-/** Writes a body after the used part of the shared memory. */
-function copyWords(bytes: Uint8Array, start: number, body: Uint8Array): void {
+/** Writes a body to the words of shared memory, from `at` on. */
+function copyWords(bytes: Uint8Array, start: number, body: Uint8Array, words: DataView, at: number): void {
   if (bytes !== source) {
     source = bytes;
     sourceWords = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
-  const at = used;
   const { length } = body;
   const inWords = length & -4;
   // The order of bytes that needs no swapping.
-  for (let i = 0; i < inWords; i += 4)
-    sharedWords.setInt32(at + i, sourceWords.getInt32(start + i, true), true);
+  for (let i = 0; i < inWords; i += 4) words.setInt32(at + i, sourceWords.getInt32(start + i, true), true);
   for (let i = inWords; i < length; i++) body[i] = bytes[start + i]!;
 }
 
-/** A read was handled: the bodies of the next read do not share memory with this one's. */
+/** A read was handled. */
 export function endSharing(): void {
   source = NOTHING;
   sourceWords = NO_WORDS;
-  if (shared.byteLength === 0) return;
-  shared = NOTHING.buffer;
-  sharedWords = NO_WORDS;
-  used = 0;
+  bodyMemory.readEnds();
 }

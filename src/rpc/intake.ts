@@ -61,14 +61,14 @@ export class Intake implements GatedReader {
     this.gate = new ReadGate(this, context.resumptions, context.rounds, context.handlerBudget);
   }
 
-  /** `length` bytes are in the receive buffer. */
-  takeReceiveBuffer(length: number): void {
-    this.gate.handle(() => this.#reader.takeReceiveBuffer(length));
+  /** `length` bytes are in the receive buffer. `at`: the time now. */
+  takeReceiveBuffer(length: number, at?: number): void {
+    this.gate.handle(() => this.#reader.takeReceiveBuffer(length), at);
   }
 
-  /** Bytes outside of the receive buffer, valid during the call. */
-  read(bytes: Uint8Array): void {
-    this.gate.handle(() => this.#reader.read(bytes));
+  /** Bytes outside of the receive buffer, valid during the call. `at`: the time now. */
+  read(bytes: Uint8Array, at?: number): void {
+    this.gate.handle(() => this.#reader.read(bytes), at);
   }
 
   /** Reading is paused. */
@@ -111,8 +111,8 @@ export class Intake implements GatedReader {
     return this.#arrivals.clock.isOver;
   }
 
-  beginTurn(turnMs: number): void {
-    this.#arrivals.clock.begin(turnMs);
+  beginTurn(turnMs: number, at?: number): void {
+    this.#arrivals.clock.begin(turnMs, at);
   }
 
   turnTaken(): number {

@@ -3,6 +3,7 @@
 
 import { SealwireError } from "../base/errors.ts";
 import type { PeerIdentity } from "../base/options.ts";
+import { now } from "../core/eventLoop.ts";
 import { memory, RECEIVE_BUFFER } from "../core/wasmModule.ts";
 import type { HandshakeResult, Role } from "../protocol/handshake.ts";
 import { wipeReceiveMemory } from "../protocol/receiveMemory.ts";
@@ -158,14 +159,16 @@ export class Link<Owner extends Connection> implements DialEvents {
   }
 
   onReceiveBuffer(length: number): void {
-    this.#heard(length);
-    if (this.#parts.intake !== undefined) this.#parts.intake.takeReceiveBuffer(length);
+    const at = now();
+    this.#heard(length, at);
+    if (this.#parts.intake !== undefined) this.#parts.intake.takeReceiveBuffer(length, at);
     else this.#establishing?.receive(memory.subarray(RECEIVE_BUFFER, RECEIVE_BUFFER + length));
   }
 
   onData(bytes: Uint8Array): void {
-    this.#heard(bytes.length);
-    if (this.#parts.intake !== undefined) this.#parts.intake.read(bytes);
+    const at = now();
+    this.#heard(bytes.length, at);
+    if (this.#parts.intake !== undefined) this.#parts.intake.read(bytes, at);
     else this.#establishing?.receive(bytes);
   }
 
@@ -194,11 +197,11 @@ export class Link<Owner extends Connection> implements DialEvents {
     this.#observer.onGone(this.#connection);
   }
 
-  #heard(bytes: number): void {
+  #heard(bytes: number, at: number): void {
     this.receivedBytes += bytes;
     this.#context.flushes.eventSeen();
     this.#context.resumptions.eventSeen();
-    this.#parts.liveness.heard();
+    this.#parts.liveness.heard(at);
     this.#lingering?.received(bytes);
   }
 

@@ -42,9 +42,9 @@ export class Liveness {
     if (pings && heartbeatIntervalMs > 0) timers.arm(this.#heartbeat, heartbeatIntervalMs);
   }
 
-  /** Bytes of the peer arrived. */
-  heard(): void {
-    this.#lastHeardAt = now();
+  /** Bytes of the peer arrived `at` this time. */
+  heard(at = now()): void {
+    this.#lastHeardAt = at;
   }
 
   /** Whether waiting for the peer keeps the process alive. */

@@ -3,6 +3,7 @@
 // socket is not read. Both continue after the connections before it in the line have had another turn.
 
 import { endSharing } from "../protocol/bodies.ts";
+import { BodyMemory, beginSharing } from "../protocol/bodyMemory.ts";
 import { enterRead, leaveRead } from "../protocol/receiveMemory.ts";
 import type { HandlerBudget, HandlerWaiter } from "./handlerBudget.ts";
 import type { RoundRobin, RoundRobinTask } from "./roundRobin.ts";
@@ -17,8 +18,8 @@ export interface GatedReader {
   readonly ready: boolean;
   /** Handlers have used the time of this turn: the event loop should run before further handlers. */
   readonly turnIsOver: boolean;
-  /** A turn of `turnMs` milliseconds begins. */
-  beginTurn(turnMs: number): void;
+  /** A turn of `turnMs` milliseconds begins. `at`: the time now. */
+  beginTurn(turnMs: number, at: number | undefined): void;
   /** The milliseconds that the turn has taken so far. */
   turnTaken(): number;
   readonly outputBlocked: boolean;
@@ -44,6 +45,7 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
   readonly #resumptions: TurnQueue;
   readonly #rounds: RoundRobin;
   readonly #handlerBudget: HandlerBudget;
+  readonly #bodies = new BodyMemory();
   #paused = false;
   #scheduled = false;
   /** It has used up this turn, and waits in line behind the others, whatever happens until then. */
@@ -65,14 +67,15 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
     return this.#inLine;
   }
 
-  /** Handles a read. Only `read` may run handlers meanwhile; their answers leave when it ends. */
-  handle(read: () => void): void {
+  /** Handles a read. Only `read` may run handlers meanwhile; their answers leave when it ends. `at`: the time now, if it is known. */
+  handle(read: () => void, at?: number): void {
     const reader = this.#reader;
     reader.corkOutput();
     // While this connection waits in line, a read only stores its messages, which wait, too.
-    if (!this.#inLine) reader.beginTurn(this.#rounds.turnMs);
+    if (!this.#inLine) reader.beginTurn(this.#rounds.turnMs, at);
     try {
       enterRead();
+      beginSharing(this.#bodies);
       try {
         read();
       } finally {
@@ -124,6 +127,7 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
   /** The connection is over. */
   close(): void {
     this.#handlerBudget.forget(this);
+    this.#bodies.close();
   }
 
   #handleWaiting(): void {

@@ -8,6 +8,9 @@ import { HandshakeTurns, type SharedTurn } from "./handshakeTurns.ts";
 import { LEAST_TURN_MS, TURN_MS } from "./turnClock.ts";
 import type { Deferring } from "./turnQueue.ts";
 
+/** Work that takes less time is not worth a poll of its own. */
+const UNPOLLED_MS = 0.9;
+
 export interface RoundRobinTask {
   /** The line has reached this task, which has left the line and may join it again. Throws nothing. */
   goOn(): void;
@@ -42,7 +45,7 @@ export class RoundRobin implements SharedTurn {
   /** Work took `ms` milliseconds. Short work is not worth a poll, which costs some microseconds. */
   spend(ms: number): void {
     this.#spentMs += ms;
-    if (this.#spentMs > LEAST_TURN_MS) this.askForPoll();
+    if (this.#spentMs > UNPOLLED_MS) this.askForPoll();
   }
 
   /** Joins at the end. The task makes sure that it is in the line only once. */

@@ -32,11 +32,14 @@ export class TurnClock {
     this.#time = time;
   }
 
-  /** The handling of a read begins, or continues after the event loop has run. It may take `turnMs` milliseconds. */
-  begin(turnMs = TURN_MS): void {
+  /**
+   * The handling of a read begins, or continues after the event loop has run. It may take `turnMs` milliseconds. `at`:
+   * the time, if the caller knows it, because reading a clock costs as much as handling a short record.
+   */
+  begin(turnMs = TURN_MS, at = this.#time()): void {
     this.#turnMs = turnMs;
     this.#ms = 0;
-    this.#lookedAt = this.#time();
+    this.#lookedAt = at;
     this.#handled = 0;
     this.isOver = false;
   }

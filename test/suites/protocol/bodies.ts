@@ -10,6 +10,7 @@ import {
   keepBody,
   offerFrame,
 } from "../../../src/protocol/bodies.ts";
+import { BodyMemory, beginSharing } from "../../../src/protocol/bodyMemory.ts";
 import { FrameOpener } from "../../../src/protocol/frameOpener.ts";
 import type { Session } from "../../../src/protocol/session.ts";
 import { Kind, PADDED_FLAG, TAG_BYTES } from "../../../src/protocol/wire.ts";
@@ -160,6 +161,95 @@ test("memory that is used otherwise is copied from: another frame's, or one that
   plaintext.fill(0);
   assertSameBytes(body, patternBytes(2_000, 0));
   assertSameBytes(later, patternBytes(2_000, 0));
+});
+
+/** A read of this connection with one body, which arrives alone. */
+function readAlone(memory: BodyMemory, length: number, seed: number): Uint8Array {
+  beginSharing(memory);
+  const body = keepBody(patternBytes(length, seed), 0, length, 0);
+  endSharing();
+  return body;
+}
+
+/** Arrays from here on need no ArrayBuffer in Bun. */
+const SHORT = 1_200;
+
+test("bodies of which each arrives alone share memory from the second on, with those of their connection only", () => {
+  const memories = [new BodyMemory(), new BodyMemory(), new BodyMemory()];
+  const bodies = memories.map((): Uint8Array[] => []);
+  for (let i = 0; i < 60; i++) {
+    memories.forEach((memory, of) => {
+      bodies[of]!.push(readAlone(memory, SHORT + of + i, of + i));
+    });
+  }
+  const buffers = bodies.map((all) => new Set(all.map(({ buffer }) => buffer)));
+  bodies.forEach((all, of) => {
+    all.forEach((body, i) => {
+      assertSameBytes(body, patternBytes(SHORT + of + i, of + i), `body ${i} of connection ${of}`);
+      assert.equal(body.byteOffset % 8, 0);
+      assert.ok(body.buffer.byteLength <= SHARED_BYTES, `${body.buffer.byteLength}`);
+      assert.ok(all.filter(({ buffer }) => buffer === body.buffer).length > 1 || i === 0 || i > 55);
+    });
+    assert.equal(all[0]!.buffer.byteLength, all[0]!.length, "the first one is alone in its memory");
+    assert.ok(buffers[of]!.size < 10, `${buffers[of]!.size} for 60 bodies`);
+    for (const other of buffers.filter((set) => set !== buffers[of])) {
+      assert.ok([...buffers[of]!].every((buffer) => !other.has(buffer)));
+    }
+  });
+  for (const memory of memories) {
+    memory.close();
+    assert.equal(memory.buffer.byteLength, 0, "a connection that is closed holds none");
+  }
+});
+
+test("short bodies that arrive alone retain at most 64 times their length", () => {
+  const memory = new BodyMemory();
+  const SHORTEST = 1;
+  for (let i = 0; i < 200; i++) {
+    const length = SHORTEST + i;
+    const { buffer } = readAlone(memory, length, i);
+    assert.ok(buffer.byteLength <= Math.max(SHARED_BYTES, 64 * length));
+  }
+  memory.close();
+});
+
+test("of many connections that read in turn a few have memory that outlasts their reads; one that stops loses it", () => {
+  const memories = Array.from({ length: 100 }, () => new BodyMemory());
+  const holders = (): BodyMemory[] => memories.filter(({ buffer }) => buffer.byteLength > 0);
+  const all = (from: number): void => {
+    for (let round = 0; round < 20; round++) {
+      for (const memory of memories.slice(from)) readAlone(memory, SHORT, round);
+    }
+  };
+  all(0);
+  const first = holders();
+  assert.equal(first.length, 16);
+  all(0);
+  assert.deepEqual(holders(), first, "those that go on reading keep it, so memory is not made in vain");
+  all(50);
+  assert.equal(holders().length, 16);
+  assert.ok(holders().every((memory) => memories.indexOf(memory) >= 50));
+  for (const memory of memories) memory.close();
+  assert.equal(holders().length, 0);
+});
+
+test("the bodies of a read with several share the memory of this read", () => {
+  const memory = new BodyMemory();
+  const { buffer } = readAlone(memory, SHORT, 0);
+  const reads = [1, 2].map((read) => {
+    beginSharing(memory);
+    const bytes = patternBytes(SHORT * 3, read);
+    const several = [0, 1, 2].map((i) => keepBody(bytes, i * SHORT, (i + 1) * SHORT, (2 - i) * SHORT));
+    endSharing();
+    assert.equal(new Set(several.map((body) => body.buffer)).size, 1);
+    several.forEach((body, i) => {
+      assertSameBytes(body, patternBytes(SHORT * 3, read).subarray(i * SHORT, (i + 1) * SHORT));
+    });
+    return several[0]!.buffer;
+  });
+  assert.equal(new Set([buffer, ...reads]).size, 3);
+  assert.equal(memory.buffer.byteLength, 0, "nothing outlasts such a read");
+  memory.close();
 });
 
 test("of a large frame that can't be handled nothing is left: a bundle with a bad record, and padding that can't be", () => {
