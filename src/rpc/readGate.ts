@@ -6,7 +6,7 @@ import { endSharing } from "../protocol/bodies.ts";
 import { BodyMemory, beginSharing } from "../protocol/bodyMemory.ts";
 import { enterRead, leaveRead } from "../protocol/receiveMemory.ts";
 import type { HandlerBudget, HandlerWaiter } from "./handlerBudget.ts";
-import type { RoundRobin, RoundRobinTask } from "./roundRobin.ts";
+import { nameOfWorker, type RoundRobin, type RoundRobinTask } from "./roundRobin.ts";
 import type { TurnQueue, TurnTask } from "./turnQueue.ts";
 
 /** The reader that the gate controls. */
@@ -46,6 +46,7 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
   readonly #rounds: RoundRobin;
   readonly #handlerBudget: HandlerBudget;
   readonly #bodies = new BodyMemory();
+  readonly #name = nameOfWorker();
   #paused = false;
   #scheduled = false;
   /** It has used up this turn, and waits in line behind the others, whatever happens until then. */
@@ -86,7 +87,7 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
       reader.failed(error);
     }
     reader.uncorkOutput();
-    if (!this.#inLine) this.#rounds.spend(reader.turnTaken());
+    if (!this.#inLine) this.#rounds.spend(reader.turnTaken(), this.#name);
     this.#pauseIfFull();
   }
 
