@@ -10,7 +10,7 @@ import type { Adapter, Address, Listener, Transport, TransportEvents } from "./t
  */
 const LONGEST_REQUEST_BYTES = 4_096;
 const PROBE_TIMEOUT_MS = 5_000;
-/** The most probes at once; further ones are closed without an answer. */
+/** The most probes at once. The next one takes the place of the oldest, which may be a socket that says nothing. */
 const MOST_PROBES = 64;
 const HEADER_END = "\r\n\r\n";
 
@@ -105,9 +105,14 @@ export class HealthProbes {
       (requestLine) => this.#answer(requestLine),
       (gone) => this.#probes.delete(gone),
     );
-    if (this.#probes.size >= MOST_PROBES) probe.drop();
-    else transport.resume();
+    const [oldest] = this.#probes;
+    if (oldest !== undefined && this.#probes.size >= MOST_PROBES) {
+      // Its socket may be gone only later.
+      this.#probes.delete(oldest);
+      oldest.drop();
+    }
     this.#probes.add(probe);
+    transport.resume();
     return probe;
   }
 
