@@ -76,6 +76,19 @@ export function checkHead(head: CallHead): void {
   }
 }
 
+/**
+ * The parts of a head, read once and checked: whatever the given object is, no code of it runs afterwards.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming the part
+ */
+export function readHead(given: CallHead): CallHead {
+  if (typeof given !== "object" || given === null) throw invalidArgument("head", "an object");
+  const { method, traceParent, contentType, fields } = given;
+  const head = { method, traceParent, contentType, fields: fields instanceof Map ? new Map(fields) : fields };
+  checkHead(head);
+  return head;
+}
+
 function checkText(name: string, text: string | undefined, maxBytes: number): void {
   if (text === undefined) return;
   if (typeof text !== "string" || encodeText(text).length > maxBytes) {

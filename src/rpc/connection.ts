@@ -7,7 +7,7 @@ import { isAbortSignal } from "../core/abortSignal.ts";
 import { requireBytes } from "../core/bytes.ts";
 import { channels, traceRequest, tracesRequests } from "../core/diagnostics.ts";
 import type { Role } from "../protocol/handshake.ts";
-import { type CallHead, checkHead } from "../protocol/head.ts";
+import { type CallHead, checkHead, readHead } from "../protocol/head.ts";
 import { PreparedHead } from "../protocol/preparedHead.ts";
 import type { PendingCall } from "./call.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
@@ -154,7 +154,7 @@ export class RpcConnection implements Connection {
     if (this.link.outbox.takesHeads) context.head = undefined;
     return traceRequest(() => {
       const { head } = context;
-      return this.#request(body, options, head === undefined ? undefined : requestHead(head));
+      return this.#request(body, options, head === undefined ? undefined : readHead(head));
     }, context);
   }
 
@@ -247,13 +247,6 @@ export class RpcConnection implements Connection {
 
 const { call, send } = RpcConnection.prototype;
 const ownFunctions: CopyingFunctions = { call, send };
-
-/** The fields of a head that a subscriber set, without other properties of its object. */
-function requestHead(given: CallHead): CallHead {
-  checkHead(given);
-  const { method, traceParent, contentType, fields } = given;
-  return { method, traceParent, contentType, fields };
-}
 
 function aborted(signal: AbortSignal | undefined): SealwireError | undefined {
   if (!signal?.aborted) return undefined;

@@ -3,7 +3,7 @@
 import { SealwireError } from "../base/errors.ts";
 import { copyOf, viewOf } from "../core/bytes.ts";
 import { now } from "../core/eventLoop.ts";
-import { type CallHead, checkHead } from "../protocol/head.ts";
+import { type CallHead, readHead } from "../protocol/head.ts";
 import { copyHead, PreparedHead } from "../protocol/preparedHead.ts";
 import type { CallParts } from "./callParts.ts";
 import { NO_ITEMS } from "./incomingStream.ts";
@@ -183,14 +183,13 @@ export class IncomingMessage implements Message {
 
   reply(body: Uint8Array, head?: CallHead): boolean {
     if (this.sequence === 0) return false;
+    // First, because the head's getters are code of the application, which may answer as well.
+    const own = head === undefined || head instanceof PreparedHead ? head : readHead(head);
     if (this.#answered) throw new SealwireError("ERR_ALREADY_ANSWERED", "the request was already answered");
-    if (head !== undefined) {
-      if (!(head instanceof PreparedHead)) checkHead(head);
-      if (this.#call === undefined)
-        throw new SealwireError("ERR_UNSUPPORTED", "only a call's answer has a head");
-    }
+    if (own !== undefined && this.#call === undefined)
+      throw new SealwireError("ERR_UNSUPPORTED", "only a call's answer has a head");
     if (this.#cancelled !== undefined) return false;
-    const sent = this.#owner.reply(this, body, head);
+    const sent = this.#owner.reply(this, body, own);
     this.markAnswered();
     return sent;
   }

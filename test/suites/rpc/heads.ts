@@ -210,6 +210,41 @@ test("a reader gives for every head what decoding gives, also for malformed ones
   }
 });
 
+test("a head that answers the call itself when it is read: one answer is sent, and the connection goes on", async () => {
+  const codes: unknown[] = [];
+  const { client } = await pair((message) => {
+    const answer = (): boolean => message.expectsReply && message.reply(text("first"));
+    class Fields extends Map<number, Uint8Array> {
+      override [Symbol.iterator]() {
+        answer();
+        return super[Symbol.iterator]();
+      }
+    }
+    const heads: Record<string, CallHead> = {
+      method: {
+        get method() {
+          answer();
+          return "m";
+        },
+      },
+      fields: { fields: new Fields([[128, text("f")]]) },
+    };
+    const head = heads[message.head.method ?? ""];
+    try {
+      message.reply(text("second"), head);
+    } catch (error) {
+      codes.push((error as SealwireError).code);
+    }
+  });
+  for (const method of ["method", "fields"]) {
+    const { answer } = client.call(EMPTY, { head: { method }, streams: false });
+    assert.equal(fromText(await answer), "first");
+  }
+  assert.equal(fromText(await client.call(EMPTY, { head: { method: "none" } }).answer), "second");
+  assert.deepEqual(codes, ["ERR_ALREADY_ANSWERED", "ERR_ALREADY_ANSWERED"]);
+  assert.equal(client.stats.openedConnections, 1);
+});
+
 test("a prepared head is sent as any other", () => {
   const head = { method: "a.b", contentType: 2, fields: new Map([[255, text("xyz")]]) };
   const prepared = new PreparedHead(head);
