@@ -38,7 +38,8 @@ export interface ConnectionLimits {
   maxPendingBytes?: number;
   /**
    * Requests of this side that wait for answers, per connection; further ones reject with
-   * ERR_TOO_MANY_REQUESTS. Default 1,024.
+   * ERR_TOO_MANY_REQUESTS. Protocol v2: with those that were given up and that the peer has not ended, four
+   * times as many are at the peer; further ones wait. Default 1,024.
    */
   maxInFlightRequests?: number;
   /**

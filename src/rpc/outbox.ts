@@ -278,7 +278,7 @@ export class Outbox {
           ? this.bodies.tooLarge(bodyBytes)
           : undefined,
       get requestsFull() {
-        return outbox.#requests.occupied >= outbox.#peer.maxRequests;
+        return outbox.#requests.fills(outbox.#peer.maxRequests);
       },
       onBlocked: () => {
         if (this.#blockedSaid || !this.#lifecycle.isEstablished) return;

@@ -6,6 +6,11 @@ import { type AbortWatcher, unwatchSignal, watchSignal } from "./abortWatchers.t
 import { Deadline, timers } from "./timers.ts";
 
 const FIRST_CAPACITY = 64;
+/**
+ * A peer may take any number of requests and end none. It holds at most so many times the limit of requests that wait for
+ * answers, with those that their callers gave up.
+ */
+const MOST_HELD = 4;
 
 type Resolve = (body: Uint8Array) => void;
 type Reject = (error: SealwireError) => void;
@@ -131,6 +136,11 @@ export class RequestTable {
   /** Permits of the peer that are in use: one for each request that the peer has not ended. */
   get occupied(): number {
     return this.#occupied;
+  }
+
+  /** All permits of the peer are in use, or as many as it may hold. */
+  fills(permits: number): boolean {
+    return this.#occupied >= Math.min(permits, this.#limit * MOST_HELD);
   }
 
   /** A request that will be sent later. */

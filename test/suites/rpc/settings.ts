@@ -297,6 +297,47 @@ test("a cancelled request keeps its permit until its end comes", async () => {
   await listener.close();
 });
 
+test("a server that takes any number of requests and ends none: few of those that were given up are kept", async () => {
+  const listener = await RawListener.listen();
+  const client = startClient({
+    ...v2.options,
+    port: listener.port,
+    maxConnections: 1,
+    maxInFlightRequests: 4,
+  });
+  const opening = client.connected();
+  const session = await RawSession.v2(await listener.accept(), "server", PSK, false);
+  session.peer.write(
+    session.seal(0, encodeSettings({ ...BASE_SETTINGS, maxRequests: 0x7fffffff }), Kind.settings),
+  );
+  await opening;
+  const asked: number[] = [];
+  for (let round = 0; round < 4; round++) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const given = Array.from({ length: 4 }, () =>
+      rejectsWith(client.request(text("x"), { signal }), "ERR_ABORTED"),
+    );
+    for (let i = 0; i < 4; i++) asked.push((await session.receive()).sequence);
+    controller.abort();
+    await Promise.all(given);
+    for (let i = 0; i < 4; i++) assert.equal((await session.receive()).kind, Kind.cancel);
+  }
+  const late = await rejectsWith(client.request(text("late"), { timeoutMs: 50 }), "ERR_REQUEST_TIMEOUT");
+  assert.equal(late.notBegun, true);
+  const waits = client.request(text("waits"));
+  await client.send(text("nothing before this"));
+  assert.equal(fromText((await session.receive()).body), "nothing before this");
+  session.peer.write(session.seal(asked[0]!, concat(Uint8Array.of(Origin.library, 0, 0, 0)), Kind.error));
+  const { sequence, body } = await session.receive();
+  assert.equal(fromText(body), "waits");
+  session.peer.write(session.seal(sequence, text("answer"), Kind.reply));
+  assert.equal(fromText(await waits), "answer");
+  await destroy(session);
+  await client.close();
+  await listener.close();
+});
+
 test("more requests at once than were allowed end the connection", async () => {
   const hold = deferred();
   const reasons: (string | undefined)[] = [];
