@@ -5,6 +5,7 @@ import { SealwireError } from "../base/errors.ts";
 import { copyOf, requireBytes } from "../core/bytes.ts";
 import { wipe } from "../core/wipe.ts";
 import type { CallHead } from "../protocol/head.ts";
+import { chunkCost } from "./outgoingStream.ts";
 import type { Call, Connection } from "./peer.ts";
 
 export class LaterCall implements Call {
@@ -78,15 +79,15 @@ export class LaterItems {
    */
   write(made: Promise<Call>, item: Uint8Array): Promise<void> {
     requireBytes("item", item);
-    const { length } = item;
-    if (this.#pendingBytes > 0 && this.#pendingBytes + length > this.#maxPendingBytes) {
+    const cost = chunkCost(item.length);
+    if (this.#pendingBytes > 0 && this.#pendingBytes + cost > this.#maxPendingBytes) {
       const text = `${this.#pendingBytes} bytes of this stream wait for a server`;
       return Promise.reject(new SealwireError("ERR_BACKPRESSURE", text));
     }
-    this.#pendingBytes += length;
+    this.#pendingBytes += cost;
     const copy = copyOf(item);
     const done = (): void => {
-      this.#pendingBytes -= length;
+      this.#pendingBytes -= cost;
       wipe(copy);
     };
     const written = made.then((call) => call.write(copy));
