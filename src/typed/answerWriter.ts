@@ -156,8 +156,9 @@ export class AnswerWriter {
       const bare = withoutStreams(value, found);
       body = bare === undefined ? NO_BYTES : lender.encode(bare);
       for (const [i, { path }] of found.entries()) {
+        const number = this.#streams.offer(connection, producers[i]!, scope);
         scope.streamOffered();
-        streamPaths.push({ number: this.#streams.offer(connection, producers[i]!, scope), path });
+        streamPaths.push({ number, path });
       }
       const what = idempotent ? What.idempotentValue : What.value;
       sent = message.reply(body, typedHead(this.codec, what, { streams: encodeStreamPaths(streamPaths) }));
