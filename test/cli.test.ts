@@ -316,8 +316,16 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
         planet: { find: ({ id }) => ({ id, bytes: Uint8Array.of(1, 2), big: 5n, tags: new Set(["a"]) }) },
         count: async function* (to) { for (let i = 0; i < to; i++) yield { i }; },
         fail: () => { throw new RpcError("FORBIDDEN", "not yours", { id: 3 }); },
+        shout: () => { throw new RpcError("RED", "\\u001b[31mred\\u0007\\nsealwire: forged", "\\u009b2J"); },
+        paint: () => ["\\u001b]0;title\\u0007", "\\u009b2J", "\\u007f", "\\u202egnp.exe"],
       };
-      const server = await listen({ port: 0, psk: readFileSync(${JSON.stringify(psk)}, "utf8").trim(), onMessage: serve(api) });
+      const handler = serve(api);
+      const counters = Buffer.from(JSON.stringify({ "\\u001b[2Jname": "\\u001b[31mred", nested: { "a\\nhealth": 1 } }));
+      const server = await listen({
+        port: 0,
+        psk: readFileSync(${JSON.stringify(psk)}, "utf8").trim(),
+        onMessage: (message) => message.head.method === "sealwire.stat" ? void message.reply(counters) : handler(message),
+      });
       console.log(server.port);
     `;
     const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
@@ -347,6 +355,16 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
       const failed = call("fail");
       expect(failed).toMatchObject({ code: 6, stdout: "" });
       expect(failed.stderr).toContain('fail: FORBIDDEN: not yours {"id":3}');
+      // A terminal obeys nothing of what the peer says, and no line is forged.
+      expect(call("shout").stderr).toBe(
+        'sealwire: shout: RED: \\u001b[31mred\\u0007\\u000asealwire: forged "\\u009b2J"\n',
+      );
+      expect(call("paint", "--json").stdout).toBe(
+        '["\\u001b]0;title\\u0007","\\u009b2J","\\u007f","\\u202egnp.exe"]\n',
+      );
+      expect(sealwire(["stat", `127.0.0.1:${port}`, "--psk", psk]).stdout).toBe(
+        "\\u001b[2Jname \\u001b[31mred\na\\u000ahealth 1\n",
+      );
       expect(call("missing")).toMatchObject({ code: 2, stdout: "" });
       expect(call("a.constructor")).toMatchObject({ code: 2, stdout: "" });
       expect(call("add", "-d", "{")).toMatchObject({ code: 2, stdout: "" });

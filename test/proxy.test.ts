@@ -287,6 +287,14 @@ describe.each(pairs)("$sealing.label seals, $opening.label opens", ({ sealing, o
     expect(stays).toMatchObject({ error: "ECONNRESET", ended: false });
   });
 
+  test("sockets that say nothing keep nobody from the status port", async () => {
+    const { seal } = shared;
+    const silent = Array.from({ length: 64 }, () => dial(seal.statusPort));
+    await Promise.all(silent.map(({ connected }) => connected));
+    expect((await statusOf(seal)).state).toBe("ready");
+    for (const { socket } of silent) socket.destroy();
+  });
+
   test("SIGTERM lets open connections end, takes no new ones, and a second one cuts", async () => {
     const server = await served(echo);
     const { seal, open } = await pair(server.port);

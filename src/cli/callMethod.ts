@@ -10,6 +10,7 @@ import { isStream } from "../typed/valueStreams.ts";
 import { dataOf } from "./callCommands.ts";
 import { type Target, targetPositional, trustExample, withClient } from "./dialling.ts";
 import { CommandError } from "./exitCodes.ts";
+import { oneLine } from "./output.ts";
 import { type PeerFlags, peerFlags } from "./peerFlags.ts";
 
 interface CallFlags extends PeerFlags {
@@ -53,7 +54,9 @@ function asJson(value: unknown, indent: number): string {
     }
     return part instanceof Error ? { name: part.name, message: part.message } : part;
   };
-  return JSON.stringify(value, readable, indent) ?? "null";
+  const json = JSON.stringify(value, readable, indent) ?? "null";
+  // JSON escapes the first control characters only. A newline in it is its own.
+  return json.split("\n").map(oneLine).join("\n");
 }
 
 /** Waits until standard output has taken the text, so that a stream is not read faster than it is printed. */

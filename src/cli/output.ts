@@ -41,12 +41,23 @@ export class ProgressLine {
   }
 }
 
-/** The text of an error, with the texts of its causes. */
+/**
+ * Characters that a terminal may obey, that end a line, or that change the order in which text is shown: texts of a peer
+ * have no business with them.
+ */
+const OBEYED = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/** A text of elsewhere as one line, with such characters written out as JSON writes them. */
+export function oneLine(text: string): string {
+  return text.replace(OBEYED, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** The text of an error, with the texts of its causes, as one line. */
 export function errorText(error: unknown): string {
   const parts: string[] = [];
   for (let at = error; at !== undefined && parts.length < 4; at = (at as { cause?: unknown })?.cause) {
     const text = at instanceof Error ? at.message : String(at);
     if (text !== "" && !parts.some((part) => part.includes(text))) parts.push(text);
   }
-  return parts.join(": ");
+  return oneLine(parts.join(": "));
 }

@@ -4,7 +4,7 @@ import { buildCommand } from "@stricli/core";
 import { STAT_METHOD } from "../rpc/statMethod.ts";
 import { type Target, targetPositional, trustExample, withClient } from "./dialling.ts";
 import { CommandError } from "./exitCodes.ts";
-import { result } from "./output.ts";
+import { oneLine, result } from "./output.ts";
 import { type PeerFlags, peerFlags } from "./peerFlags.ts";
 
 const NO_BODY = new Uint8Array(0);
@@ -24,9 +24,7 @@ function objectIn(body: Uint8Array): Record<string, unknown> {
 function linesOf(record: Record<string, unknown>): string[] {
   return Object.entries(record).flatMap(([name, value]) => {
     if (typeof value === "object" && value !== null) return linesOf(value as Record<string, unknown>);
-    return [
-      `${name} ${typeof value === "number" ? Math.round(value) : String(value).replace(/[^\x20-\x7e]/g, "?")}`,
-    ];
+    return [`${oneLine(name)} ${typeof value === "number" ? Math.round(value) : oneLine(String(value))}`];
   });
 }
 

@@ -1,10 +1,12 @@
 // The counters of a proxy, and a small HTTP server that shows them to its owner.
 
 import { createServer, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Target } from "../dialling.ts";
 import { CommandError } from "../exitCodes.ts";
 import { Moved } from "./relay.ts";
 
+/** The next one takes the place of the oldest, which may be a socket that says nothing. */
 const MOST_READERS = 64;
 const READER_TIMEOUT_MS = 5_000;
 
@@ -52,7 +54,15 @@ export async function serveStatus(
       answer(response, draining ? 503 : 200, "text/plain", draining ? "draining\n" : "ready\n");
     } else answer(response, 404, "text/plain", "/status or /readyz\n");
   });
-  server.maxConnections = MOST_READERS;
+  const readers = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    const [oldest] = readers;
+    if (oldest !== undefined && readers.size >= MOST_READERS) {
+      readers.delete(oldest);
+      oldest.destroy();
+    }
+    readers.add(socket.on("close", () => readers.delete(socket)));
+  });
   server.headersTimeout = READER_TIMEOUT_MS;
   server.requestTimeout = READER_TIMEOUT_MS;
   try {
