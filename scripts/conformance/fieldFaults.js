@@ -11,6 +11,13 @@ export const fieldFaults = {
       "",
     ],
     [
+      "It is at most 65,536 bytes long",
+      "the first frame may be as long as any",
+      "/src/protocol/frameOpener.ts",
+      "return this.#proven || !this.#withKind ?",
+      "return this.#withKind || !this.#withKind ?",
+    ],
+    [
       "A settings record anywhere else, another record in its place",
       "settings may come again",
       "/src/rpc/inbox.ts",

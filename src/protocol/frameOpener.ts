@@ -15,6 +15,7 @@ import type { FrameSink } from "./frameSink.ts";
 import type { Role } from "./handshake.ts";
 import { lendMemory } from "./receiveMemory.ts";
 import type { Session } from "./session.ts";
+import { BASE_SETTINGS } from "./settings.ts";
 import {
   KIND_HEADER_BYTES,
   Kind,
@@ -90,6 +91,11 @@ export class FrameOpener implements FrameSink {
     this.#headerBytes = options.withKind ? KIND_HEADER_BYTES : SEQUENCE_HEADER_BYTES;
     this.#awaitsFirst = options.firstAlone ?? false;
     this.#ownParity = options.role === "client" ? 1 : 0;
+  }
+
+  /** A peer that has proven nothing may have replayed its handshake: no more is kept for it than its settings take. */
+  get mostBytes(): number {
+    return this.#proven || !this.#withKind ? Number.POSITIVE_INFINITY : BASE_SETTINGS.maxFrameBytes;
   }
 
   frames(start: number, end: number, count: number): void {

@@ -117,8 +117,8 @@ export class FrameReader {
         `frame of ${length} bytes, at least ${this.#minBytes} expected`,
       );
     }
-    if (length > this.#maxBytes) {
-      throw new SealwireError("ERR_FRAME_TOO_LARGE", `frame of ${length} bytes, limit ${this.#maxBytes}`);
-    }
+    const limit = Math.min(this.#maxBytes, this.#sink.mostBytes ?? Number.POSITIVE_INFINITY);
+    if (length > limit)
+      throw new SealwireError("ERR_FRAME_TOO_LARGE", `frame of ${length} bytes, limit ${limit}`);
   }
 }

@@ -110,6 +110,45 @@ test("a first frame that is no settings proves nothing and opens nothing", async
   assert.equal(good.connections.length, 1);
 });
 
+test("a peer that has proven nothing gets memory for its settings, not for a long frame", async () => {
+  const handled: number[] = [];
+  const server = await startServer({
+    ...v2.options,
+    maxFrameBytes: 1_048_576,
+    onMessage: ({ body }) => void handled.push(body.length),
+  });
+  const lengthOf = (bytes: number): Uint8Array => u32Value(bytes);
+  // The length alone ends it: none of the bytes need to come.
+  const long = await silentClient(server.port);
+  long.peer.write(lengthOf(65_537));
+  await long.peer.ended();
+  await destroy(long);
+  const longest = await silentClient(server.port);
+  longest.peer.write(concat(lengthOf(65_536), new Uint8Array(65_535)));
+  // Behind its settings a peer may say as much as the server takes, also in the same packet.
+  const proven = await silentClient(server.port);
+  proven.peer.write(
+    concat(proven.seal(0, EMPTY, Kind.settings), proven.seal(0, new Uint8Array(200_000), Kind.message)),
+  );
+  await waitFor(() => handled.length === 1, "the long message");
+  assert.deepEqual(handled, [200_000]);
+  // The one whose frame may still be its settings waits for the last byte.
+  assert.equal(server.stats.connections, 2);
+  longest.peer.write(new Uint8Array(1));
+  await longest.peer.ended();
+  for (const session of [longest, proven]) await destroy(session);
+  // The same at a client.
+  const listener = await RawListener.listen();
+  const client = startClient({ ...v2.options, port: listener.port, maxConnections: 1 });
+  const refused = rejectsWith(client.connected(), "ERR_HANDSHAKE");
+  const impostor = await RawSession.v2(await listener.accept(), "server", PSK, false);
+  impostor.peer.write(lengthOf(65_537));
+  await refused;
+  await destroy(impostor);
+  await client.close();
+  await listener.close();
+});
+
 test("settings that are odd and allowed", async () => {
   const server = await startServer({ ...v2.options, onMessage: echo });
   for (const body of [
