@@ -49,7 +49,7 @@ export const fieldFaults = {
       "2 · `u32be` · requests of yours",
       "a client knows no limit of requests",
       "/src/rpc/outbox.ts",
-      "return outbox.#requests.occupied >= outbox.#peer.maxRequests;",
+      "return outbox.#requests.fills(outbox.#peer.maxRequests);",
       "return false;",
     ],
     [

@@ -115,7 +115,7 @@ export const requestFaults = {
       "More requests than tag 2 allows are a protocol error",
       "a client sends any number",
       "/src/rpc/outbox.ts",
-      "return outbox.#requests.occupied >= outbox.#peer.maxRequests;",
+      "return outbox.#requests.fills(outbox.#peer.maxRequests);",
       "return false;",
     ],
     [
