@@ -1,8 +1,9 @@
-// `npm run soak -- [--minutes N] [--pairs node20-bun,deno-deno | all] [--seed S] [--calm] [--out FOLDER]` runs a server
-// and clients, each in a process of its own, with a mixed load. A proxy between them splits, stalls and resets, and the
-// server closes and listens again. Every pair (server-client; by default each runtime with itself) runs for so many
-// minutes. A chart and the samples go to FOLDER (build/soak), the verdict to the output. `--calm` runs without faults
-// and closes.
+// `npm run soak -- [--minutes N] [--pairs node20-bun,deno-deno | all | mixed] [--together] [--rate N] [--seed S] [--calm]
+// [--out FOLDER]` runs a server and clients, each in a process of its own, with a mixed load. A proxy between them splits,
+// stalls and resets, and the server closes and listens again. Every pair (server-client; by default each runtime with
+// itself; "mixed": each runtime serves the next one) runs for so many minutes, one pair after the other or all together.
+// A chart and the samples go to FOLDER (build/soak), with a chart of the memory of all pairs, the verdict to the output. `--rate`: a client begins at most so many
+// operations per second. `--calm` runs without faults and closes.
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -12,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { bundle } from "./bundleSuites.js";
 import { isNamed, runtimes } from "./runtimes.js";
-import { soakChart } from "./soak/chart.js";
+import { pairsChart, soakChart } from "./soak/chart.js";
 import { faultyProxy } from "./soak/faultyProxy.js";
 import { measures, verdicts } from "./soak/verdict.js";
 
@@ -20,6 +21,8 @@ const { values } = parseArgs({
   options: {
     minutes: { type: "string", default: "1" },
     pairs: { type: "string" },
+    together: { type: "boolean", default: false },
+    rate: { type: "string" },
     seed: { type: "string", default: "1" },
     calm: { type: "boolean", default: false },
     out: { type: "string" },
@@ -28,6 +31,8 @@ const { values } = parseArgs({
 const root = fileURLToPath(new URL("..", import.meta.url));
 const out = values.out ?? `${root}build/soak`;
 const seconds = Number(values.minutes) * 60;
+const rate = values.rate === undefined ? undefined : Number(values.rate);
+if (rate !== undefined && !(rate > 0)) giveUp("--rate: more than 0 operations per second");
 const SAMPLES = 300;
 const CLOSE_EVERY_MS = 15_000;
 /** How long an end may take after it was told to: its drains, and its requests that run out of time. */
@@ -43,6 +48,7 @@ function chosenPairs() {
   const all = runtimes();
   if (values.pairs === undefined) return all.map((runtime) => [runtime, runtime]);
   if (values.pairs === "all") return all.flatMap((server) => all.map((client) => [server, client]));
+  if (values.pairs === "mixed") return all.map((server, i) => [server, all[(i + 1) % all.length]]);
   return values.pairs.split(",").map((pair) => {
     const ends = pair.split("-").map((name) => all.find((runtime) => isNamed(runtime, name)));
     return ends.length === 2 && !ends.includes(undefined) ? ends : giveUp(`no pair ${pair}`);
@@ -101,7 +107,7 @@ async function soak([serverRuntime, clientRuntime], random) {
   const serverPort = await server.line();
   const proxy = values.calm ? undefined : await faultyProxy(serverPort, random);
   const port = proxy?.port ?? serverPort;
-  const client = new End(clientRuntime, "soakClient", { psk, port, seed: random(2 ** 31) });
+  const client = new End(clientRuntime, "soakClient", { psk, port, seed: random(2 ** 31), rate });
   const began = performance.now();
   const second = () => (performance.now() - began) / 1_000;
   const everyMs = Math.max((seconds * 1_000) / SAMPLES, 250);
@@ -141,16 +147,24 @@ function tell(name, { last, faults, ...ends }) {
   return isGood;
 }
 
-mkdirSync(out, { recursive: true });
-await bundle(["test/load/soakServer.ts", "test/load/soakClient.ts"], `${root}build/soak`);
-const random = generator(Number(values.seed));
-for (const pair of chosenPairs()) {
-  const [server, client] = pair;
+async function run([server, client], random) {
   const name = `${server.label} ${server.version} serves ${client.label} ${client.version}`;
-  console.log(`${name}, ${values.minutes} minutes, from ${new Date().toISOString()}`);
-  const result = await soak(pair, random);
+  const began = new Date().toISOString();
+  const result = await soak([server, client], random);
+  console.log(`${name}, ${values.minutes} minutes, from ${began}`);
   if (!tell(name, result)) process.exitCode = 1;
   const file = `${out}/${server.id}-${client.id}`;
   writeFileSync(`${file}.json`, JSON.stringify(result));
-  writeFileSync(`${file}.svg`, soakChart(name, { server: result.server, client: result.client }));
+  writeFileSync(`${file}.svg`, soakChart(name, result));
+  return { name, ...result };
 }
+
+mkdirSync(out, { recursive: true });
+await bundle(["test/load/soakServer.ts", "test/load/soakClient.ts"], `${root}build/soak`);
+const random = generator(Number(values.seed));
+const pairs = chosenPairs();
+const results = [];
+if (values.together) results.push(...(await Promise.all(pairs.map((pair) => run(pair, random)))));
+else for (const pair of pairs) results.push(await run(pair, random));
+if (results.length > 1)
+  writeFileSync(`${out}/memory.svg`, pairsChart("Resident memory of both ends", results, "rssMiB"));

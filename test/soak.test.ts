@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { soakChart } from "../scripts/soak/chart.js";
+import { pairsChart, soakChart } from "../scripts/soak/chart.js";
 import { measures, verdicts } from "../scripts/soak/verdict.js";
 
 const still = Object.fromEntries(Object.keys(measures).map((measure) => [measure, 1]));
@@ -40,6 +40,14 @@ test("the chart has a panel per measure and a line per end", () => {
   const chart = soakChart("a & b", { server: samples((i) => i), client: samples(() => 5) });
   expect(chart).toContain("a &amp; b");
   expect(chart.match(/<polyline/g)).toHaveLength(2 * Object.keys(measures).length);
+  expect(chart).not.toMatch(/NaN|undefined|Infinity/);
+});
+
+test("the chart of several pairs has a panel per pair and a line per end", () => {
+  const pair = (name: string) => ({ name, server: samples((i) => i), client: samples(() => 5) });
+  const chart = pairsChart("memory", [pair("a & b"), pair("c")], "rssMiB");
+  expect(chart.match(/<polyline/g)).toHaveLength(4);
+  expect(chart).toContain("a &amp; b, MiB");
   expect(chart).not.toMatch(/NaN|undefined|Infinity/);
 });
 

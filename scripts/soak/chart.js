@@ -9,8 +9,8 @@ const COLOURS = { server: "#0b5fc4", client: "#c04a00" };
 const rounded = (value) => Number(value.toPrecision(3));
 const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
-function panel(measure, ends, lastSecond, index) {
-  const { title, unit } = measures[measure];
+function panel(measure, ends, lastSecond, index, title = measures[measure].title) {
+  const { unit } = measures[measure];
   const x0 = (index % COLUMNS) * PANEL.width;
   const y0 = TITLE_HEIGHT + Math.floor(index / COLUMNS) * PANEL.height;
   const most = Math.max(
@@ -32,7 +32,7 @@ function panel(measure, ends, lastSecond, index) {
   });
   const minutes = `${rounded(lastSecond / 60)} min`;
   return [
-    `<text x="${x(0)}" y="${y0 + 16}" font-weight="600">${title}${unit === "" ? "" : `, ${unit}`}</text>`,
+    `<text x="${x(0)}" y="${y0 + 16}" font-weight="600">${escaped(title)}${unit === "" ? "" : `, ${unit}`}</text>`,
     ...grid,
     ...lines,
     label("0", x(0), bottom + 16, "middle"),
@@ -41,19 +41,43 @@ function panel(measure, ends, lastSecond, index) {
 }
 
 /**
+ * A panel per measure.
+ *
  * @param {string} title
  * @param {{ server: object[], client: object[] }} ends samples in order, each with its `second`
  * @returns {string}
  */
 export function soakChart(title, ends) {
-  const names = Object.keys(measures);
-  const lastSecond = Math.max(
-    1,
-    ...Object.values(ends).flatMap((samples) => samples.map(({ second }) => second)),
+  const last = lastSecond([ends]);
+  const panels = Object.keys(measures).map((name, i) => panel(name, ends, last, i));
+  return drawing(title, panels);
+}
+
+/**
+ * A panel per pair, with one measure.
+ *
+ * @param {string} title
+ * @param {{ name: string, server: object[], client: object[] }[]} pairs
+ * @param {string} measure
+ * @returns {string}
+ */
+export function pairsChart(title, pairs, measure) {
+  const last = lastSecond(pairs);
+  const panels = pairs.map(({ name, server, client }, i) =>
+    panel(measure, { server, client }, last, i, name),
   );
+  return drawing(title, panels);
+}
+
+function lastSecond(pairs) {
+  const samples = pairs.flatMap(({ server, client }) => [...server, ...client]);
+  return Math.max(1, ...samples.map(({ second }) => second));
+}
+
+function drawing(title, panels) {
   const [width, height] = [
     COLUMNS * PANEL.width,
-    TITLE_HEIGHT + Math.ceil(names.length / COLUMNS) * PANEL.height,
+    TITLE_HEIGHT + Math.ceil(panels.length / COLUMNS) * PANEL.height,
   ];
   const legend = Object.entries(COLOURS).map(
     ([end, colour], i) =>
@@ -63,7 +87,7 @@ export function soakChart(title, ends) {
 <rect width="${width}" height="${height}" fill="#fff"/>
 <text x="${PANEL.left}" y="20" font-size="14" font-weight="700">${escaped(title)}</text>
 ${legend.join("\n")}
-${names.map((name, i) => panel(name, ends, lastSecond, i)).join("\n")}
+${panels.join("\n")}
 </svg>
 `;
 }

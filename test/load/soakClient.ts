@@ -1,5 +1,6 @@
-// The clients of a soak: soakClient.js '{"psk", "port", "seed"}'. They make requests (some given up), one-way messages,
-// streams, typed calls and new clients until the input ends. Every failure must have a code of the list.
+// The clients of a soak: soakClient.js '{"psk", "port", "seed", "rate"}'. They make requests (some given up), one-way
+// messages, streams, typed calls and new clients until the input ends. Every failure must have a code of the list.
+// `rate`: the most operations that begin per second (a group of one-way messages is one); without it there is no limit.
 
 import process from "node:process";
 import { type Client, type Connection, connect, type SealwireError } from "../../src/index.ts";
@@ -7,7 +8,13 @@ import { typed } from "../../src/rpc.ts";
 import { generator } from "../support/seeded.ts";
 import { Gauges } from "./soakGauges.ts";
 
-const { psk, port, seed } = JSON.parse(process.argv.at(-1)!) as { psk: string; port: number; seed: number };
+interface Settings {
+  psk: string;
+  port: number;
+  seed: number;
+  rate?: number;
+}
+const { psk, port, seed, rate } = JSON.parse(process.argv.at(-1)!) as Settings;
 const gauges = new Gauges();
 const random = generator(seed);
 const SIZES = [1, 20, 300, 4_096, 20_000, 65_536, 200_000];
@@ -48,9 +55,21 @@ function expectSame(found: Uint8Array, sent: Uint8Array): void {
     gauges.violated(`an echo of ${sent.length} bytes is another one, of ${found.length}`);
 }
 
+/** When the next operation may begin. */
+let nextAt = performance.now();
+
+/** Waits for this operation's time. Time that nobody used is not made up for. */
+async function awaitTurn(perSecond: number): Promise<void> {
+  const now = performance.now();
+  const at = Math.max(now, nextAt);
+  nextAt = at + 1_000 / perSecond;
+  await sleep(at - now);
+}
+
 /** Does it again and again; a failure has a code of the list. */
 async function repeat(pauseMs: number, once: () => Promise<void>): Promise<void> {
   while (!over) {
+    if (rate !== undefined) await awaitTurn(rate);
     try {
       await once();
     } catch (error) {
