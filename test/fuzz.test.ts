@@ -4,6 +4,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 import { describe, expect, test } from "vitest";
 import { bundleExact, bundleFuzzer, type Edit } from "../scripts/fuzz/bundles.js";
 import { BlockCounter } from "../scripts/fuzz/coverage.js";
@@ -34,6 +35,26 @@ function fuzz({ path, blocks }: Bundle, levels: string[], runs: number, also: ob
   const last = stdout.trimEnd().split("\n").at(-1)!;
   if (!last.startsWith("{")) throw new Error(`${stdout}\n${stderr}`);
   return { told: stdout, ...(JSON.parse(last) as { failures: number; inputs: Record<string, number> }) };
+}
+
+/** Starts programs as npm run fuzz does. Only the process that starts them gets a signal, once they have told something. */
+async function stopped(starts: string, killedAfterMs?: number): Promise<{ status: number; told: string }> {
+  const script = `
+    import { StoppableRuns } from "./scripts/stoppableRuns.js";
+    const programs = new StoppableRuns(${killedAfterMs ?? ""});
+    ${starts}`;
+  const [runtime] = runtimes();
+  const child = spawn(runtime!.path, ["--input-type=module", "--eval", script], {
+    cwd: fileURLToPath(new URL("..", import.meta.url)),
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let told = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    if (told === "") child.kill("SIGTERM");
+    told += text;
+  });
+  const [status] = await once(child, "close");
+  return { status, told };
 }
 
 describe("the fuzzer", () => {
@@ -118,29 +139,54 @@ describe("the fuzzer", () => {
       corpus,
       blocks,
     });
-    // As npm run fuzz starts it; only the process that starts it gets the signal, once an input was tried.
-    const starts = `
-      import { StoppableRuns } from "./scripts/stoppableRuns.js";
-      const programs = new StoppableRuns();
+    const { status, told } = await stopped(`
       await programs.run(process.execPath, [${JSON.stringify(path)}, ${JSON.stringify(options)}]);
-      if (await programs.run(process.execPath, ["--version"])) console.log("not reached");`;
-    const [runtime] = runtimes();
-    const child = spawn(runtime!.path, ["--input-type=module", "--eval", starts], {
-      cwd: fileURLToPath(new URL("..", import.meta.url)),
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    let told = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      if (told === "") child.kill("SIGTERM");
-      told += text;
-    });
-    const [status] = await once(child, "close");
+      if (await programs.run(process.execPath, ["--version"])) console.log("not reached");`);
     expect(status, told).toBe(0);
     const last = JSON.parse(told.trimEnd().split("\n").at(-1)!);
     // The level that was under way is counted, and the next one did not begin.
     expect(last).toMatchObject({ stopped: true, failures: 0, inputs: { exports: expect.any(Number) } });
     expect(last.inputs.exports).toBeGreaterThan(0);
     expect(last.inputs).not.toHaveProperty("frames");
+  });
+
+  test("a run is stopped although its input never ends, and tells how to play that again", async () => {
+    const folder = folderOf("hung");
+    await build({
+      stdin: {
+        contents: `
+          import { fuzz } from "./test/fuzz/main.ts";
+          setInterval(() => {}, 1_000); // as with the sockets of a live level
+          const run = (random) => (console.log("begun", random.word()), new Promise(() => {}));
+          const options = { seed: 1, seconds: 100, runs: 0, levels: [], blocks: 1, hangsAfterMs: 50 };
+          await fuzz([{ name: "hung", run }], options);`,
+        resolveDir: fileURLToPath(new URL("..", import.meta.url)),
+      },
+      outfile: `${folder}/hung.mjs`,
+      bundle: true,
+      format: "esm",
+      platform: "node",
+      logLevel: "warning",
+      inject: [fileURLToPath(new URL("./fuzz/coverage.ts", import.meta.url))],
+    });
+    const { status, told } = await stopped(
+      `await programs.run(process.execPath, [${JSON.stringify(`${folder}/hung.mjs`)}]);`,
+    );
+    expect(status, told).toBe(1);
+    expect(told).toContain("an input hangs");
+    const [, tape] = /--level "hung" --tape (\S+)/.exec(told)!;
+    expect(told).toContain(`begun ${Buffer.from(tape!, "base64").readUInt32LE()}\n`);
+    expect(JSON.parse(told.trimEnd().split("\n").at(-1)!)).toMatchObject({ stopped: true, failures: 1 });
+  });
+
+  test("a program that no signal ends is killed after a while", async () => {
+    const loop = `process.on("SIGTERM", () => {}); console.log("begun"); for (;;);`;
+    const { status, told } = await stopped(
+      `await programs.run(process.execPath, ["--eval", ${JSON.stringify(loop)}]);`,
+      200,
+    );
+    expect(status).toBe(1);
+    expect(told).toBe("begun\n");
   });
 
   test("every block, branch and short circuit is counted, and the program stays the same", () => {

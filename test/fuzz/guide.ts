@@ -27,10 +27,13 @@ export class Guide {
   readonly #level: Level;
   readonly #random: Random;
   readonly #seed: number;
+  #latest = new Tape([], 0);
   readonly coverage: Coverage;
   readonly corpus: number[][] = [];
   inputs = 0;
   runs = 0;
+  /** Inputs that were begun, also to shorten others. */
+  attempts = 0;
   /** Tapes that reached something new and are too long to be kept: where they are many, nothing is guided. */
   tooLong = 0;
 
@@ -50,7 +53,7 @@ export class Guide {
   /** Plays a tape whose failure was shortened when it was found: it is told as it is. */
   async again(decisions: readonly number[]): Promise<Found | undefined> {
     try {
-      await this.#level.run(new Tape(decisions, 0));
+      await this.#run(new Tape(decisions, 0));
       return undefined;
     } catch (error) {
       return { error, decisions };
@@ -66,11 +69,22 @@ export class Guide {
     return this.#play(new Tape(tape, this.#seed + this.runs));
   }
 
+  /** The decisions of the input that was begun last, as far as they were made. */
+  get latest(): readonly number[] {
+    return this.#latest.decisions;
+  }
+
+  #run(tape: Tape): ReturnType<Level["run"]> {
+    this.attempts++;
+    this.#latest = tape;
+    return this.#level.run(tape);
+  }
+
   async #play(tape: Tape): Promise<Found | undefined> {
     this.runs++;
     this.coverage.reset();
     try {
-      const inputs = this.#level.run(tape);
+      const inputs = this.#run(tape);
       this.inputs += typeof inputs === "number" ? inputs : await inputs;
     } catch (error) {
       return this.#shortenedFailure({ error, decisions: tape.decisions });
@@ -94,7 +108,7 @@ export class Guide {
       if (tried.has(text)) continue;
       tried.add(text);
       try {
-        await this.#level.run(new Tape(decisions, 0));
+        await this.#run(new Tape(decisions, 0));
       } catch (error) {
         if (textOf(error) !== textOf(found.error)) continue;
         best = { error, decisions };
@@ -137,7 +151,7 @@ export class Guide {
   async #blocksOf(tape: readonly number[]): Promise<number[]> {
     this.coverage.reset();
     try {
-      await this.#level.run(new Tape(tape, 0));
+      await this.#run(new Tape(tape, 0));
     } catch {
       return [];
     }

@@ -1,6 +1,7 @@
 // `fuzz/main.js OPTIONS`, with OPTIONS as JSON, tries inputs of each level in turn, for a time or for a number of runs
 // or inputs (0: no limit). An input that fails is printed with its level and its decisions, which `tape` plays again.
-// SIGINT and SIGTERM end the program after the current input, with its counts.
+// SIGINT and SIGTERM end the program after the current input, with its counts. An input that does not end within some
+// seconds of the signal hangs: it is a failure like others, and the program ends without it.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { type Found, Guide, textOf } from "./guide.ts";
@@ -20,6 +21,8 @@ export interface FuzzOptions {
   readonly keep?: boolean;
   /** Plays one input. */
   readonly tape?: string;
+  /** How long after a signal an input may take. */
+  readonly hangsAfterMs?: number;
   /** Ends at the first failure. */
   readonly first?: boolean;
   /** Blocks that the library's sources have. */
@@ -27,6 +30,8 @@ export interface FuzzOptions {
 }
 
 const MOST_FAILURES = 10;
+/** An input takes milliseconds, or a few seconds with a live server. */
+const HANGS_AFTER_MS = 6_000;
 const TELL_EVERY_MS = 300_000;
 /** Inputs are microtasks: between them nothing else would run, not even what a signal is answered with. */
 const TURN_EVERY_MS = 500;
@@ -50,8 +55,29 @@ export async function fuzz(levels: readonly Level[], options: FuzzOptions): Prom
       console.log(`  again with --level ${JSON.stringify(level)} --tape ${encodeTape(decisions)}`);
   };
   let stopped = false;
+  let current: { level: string; guide: Guide } | undefined;
+  const end = (): void => {
+    const ended = stopped ? { stopped } : {};
+    console.log(JSON.stringify({ seed: options.seed, ...ended, failures, blocks: options.blocks, inputs }));
+    process.exit(failures === 0 ? 0 : 1);
+  };
+  /** Ends the program if no input was begun since it was last called. */
+  const endIfHung = (attempts: number): void => {
+    const begun = current?.guide.attempts ?? 0;
+    if (attempts !== begun) {
+      setTimeout(endIfHung, options.hangsAfterMs ?? HANGS_AFTER_MS, begun);
+      return;
+    }
+    if (current !== undefined) {
+      const { level, guide } = current;
+      inputs[level] = guide.inputs;
+      tell(level, new Error("an input hangs"), guide.latest);
+    }
+    end();
+  };
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.on(signal, () => {
+      if (!stopped) endIfHung(-1);
       stopped = true;
     });
   }
@@ -63,6 +89,7 @@ export async function fuzz(levels: readonly Level[], options: FuzzOptions): Prom
 
   const runLevel = async (level: Level): Promise<void> => {
     const guide = new Guide(level, options.seed, options.blocks);
+    current = { level: level.name, guide };
     const file =
       options.corpus !== undefined && level.isRepeatable !== false
         ? `${options.corpus}/${level.name.replaceAll(" ", "-")}.txt`
@@ -114,9 +141,7 @@ export async function fuzz(levels: readonly Level[], options: FuzzOptions): Prom
       tell(`${level.name}, at its end`, error, []);
     }
   }
-  const ended = stopped ? { stopped } : {};
-  console.log(JSON.stringify({ seed: options.seed, ...ended, failures, blocks: options.blocks, inputs }));
-  process.exit(failures === 0 ? 0 : 1);
+  end();
 }
 
 async function keep(guide: Guide, { name }: Level, file: string | undefined): Promise<void> {
