@@ -40,15 +40,25 @@ const folder = `${root}build/load`;
 await bundle(["test/load/attackers.ts"], folder);
 const attackers = `${folder}/load/attackers.js`;
 const names = JSON.parse(spawnSync(process.execPath, [attackers, "names"], { encoding: "utf8" }).stdout);
-const chosen = values.attack === undefined ? names : [values.attack];
+const chosen = values.attack === undefined ? names : namesAsked();
+for (const name of chosen)
+  if (!names.includes(name)) throw new Error(`no attack "${name}"; there are: ${names.join("; ")}`);
 const ms = Number(values.seconds) * 1_000;
+
+/** The attacks to be made. A name may contain a comma. */
+function namesAsked() {
+  if (names.includes(values.attack)) return [values.attack];
+  return values.attack.split(";").map((name) => name.trim());
+}
 
 /** A process that attacks the server on this port, and what it said of it once it is over. */
 class Attack {
   said;
 
   constructor(name, port, psk) {
-    this.process = spawn(process.execPath, [attackers, name, `${port}`, psk, `${ms}`, values.sockets], {
+    const args = [attackers, name, `${port}`, psk, `${ms}`, values.sockets];
+    // From its beginning, so that each of its threads has this priority.
+    this.process = spawn("nice", ["-n", values.nice, process.execPath, ...args], {
       stdio: ["ignore", "pipe", "ignore"],
     });
     createInterface({ input: this.process.stdout })
@@ -168,8 +178,10 @@ for (const runtime of runtimes()) {
     console.log(attackRow(rows.at(-1)));
   }
 }
-const quoted = (value) => (/[ ,]/.test(value) ? `"${value}"` : value);
-const flags = ["seconds", "sockets", "runtime", "attack"].filter((name) => values[name] !== undefined);
+const quoted = (value) => (/[ ,;]/.test(value) ? `"${value}"` : value);
+const flags = ["seconds", "sockets", "nice", "runtime", "attack"].filter(
+  (name) => values[name] !== undefined,
+);
 const command = ["npm run attack --", ...flags.map((name) => `--${name} ${quoted(values[name])}`)].join(" ");
 const text = attackTables(tables, { command, from, until: new Date(), load });
 if (values.out !== undefined) writeFileSync(values.out, `${text}\n`);
