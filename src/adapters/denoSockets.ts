@@ -13,6 +13,7 @@ import type {
   TransportEvents,
 } from "../rpc/transport.ts";
 import { AcceptFailures } from "./acceptFailures.ts";
+import { AcceptTurns } from "./acceptTurns.ts";
 import { type DenoConn, DenoTransport } from "./denoTransport.ts";
 import { ACCEPT_PAUSE_MS } from "./descriptors.ts";
 import { checkPath, dialFailed, listenFailed } from "./failures.ts";
@@ -76,7 +77,8 @@ function dial(address: Address, events: DialEvents): () => void {
   };
 }
 
-class DenoListener implements Listener {
+/** @internal exported for its test */
+export class DenoListener implements Listener {
   readonly #listener: DenoListen;
   readonly #accept: (transport: Transport) => TransportEvents;
   readonly #accepting: Promise<void>;
@@ -97,6 +99,7 @@ class DenoListener implements Listener {
 
   async #acceptAll(): Promise<void> {
     const failures = new AcceptFailures();
+    const turns = new AcceptTurns();
     while (this.#listening) {
       let conn: DenoConn;
       try {
@@ -110,6 +113,7 @@ class DenoListener implements Listener {
       let events: TransportEvents;
       const transport = new DenoTransport(conn, () => events);
       events = this.#accept(transport);
+      await turns.accepted();
     }
   }
 

@@ -56,7 +56,16 @@ export class Accepting implements SocketOwner {
     for (const socket of this.#sockets) socket.transport.keepAlive?.(on);
   }
 
+  /** Its time counts as that of handshakes: who connects has proven nothing. */
   accept(transport: Transport): TransportEvents {
+    let events!: TransportEvents;
+    this.#admission.turns.run(() => {
+      events = this.#accept(transport);
+    });
+    return events;
+  }
+
+  #accept(transport: Transport): TransportEvents {
     const { remoteAddress } = transport;
     const share = this.#admission.shareOf(addressGroup(remoteAddress));
     const isProxy = this.#proxies?.includes(remoteAddress) ?? false;

@@ -42,7 +42,7 @@ export interface AdmissionEvents {
 export class Admission implements HandshakeTask {
   readonly #limits: AdmissionLimits;
   readonly #events: AdmissionEvents;
-  readonly #turns: HandshakeTurns;
+  readonly turns: HandshakeTurns;
   readonly #handshakes: HandshakeAges;
   /** The addresses that have sockets. */
   readonly shares = new Map<string, Share>();
@@ -62,7 +62,7 @@ export class Admission implements HandshakeTask {
 
   constructor(limits: AdmissionLimits, events: AdmissionEvents, turns: HandshakeTurns) {
     this.#limits = limits;
-    this.#turns = turns;
+    this.turns = turns;
     this.#events = events;
     this.#handshakes = new HandshakeAges(limits.handshakeTimeoutMs, (socket) => this.#aged(socket));
     this.#waiting = new WaitingSockets(limits, (socket) => this.#refuse(socket));
@@ -178,7 +178,7 @@ export class Admission implements HandshakeTask {
    * API.
    */
   admitReady(): void {
-    this.#admitWhile(() => this.#turns.isFree);
+    this.#admitWhile(() => this.turns.isFree);
   }
 
   /** HandshakeTask: one handshake may begin. */
@@ -208,7 +208,7 @@ export class Admission implements HandshakeTask {
       if (this.#inLine) break;
       if (!isTurn()) {
         this.#inLine = true;
-        this.#turns.join(this);
+        this.turns.join(this);
         break;
       }
       share.position.leave();
@@ -252,7 +252,7 @@ export class Admission implements HandshakeTask {
     else if (this.handshakes >= this.#limits.maxHandshakes) this.#displace(this.#handshakes.overdue.first!);
     socket.enterStage("young", this.#handshakes.young, share.handshakes);
     this.#places.take(socket);
-    this.#turns.run(() => this.#events.admit(socket));
+    this.turns.run(() => this.#events.admit(socket));
   }
 
   // ---- Ages ---------------------------------------------------------------------------------------------

@@ -11,6 +11,12 @@ import type { AdmissionLimits } from "./admissionLimits.ts";
 import { Line } from "./line.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 
+/**
+ * The most sockets whose time is over that are closed in one tick of the timers. Thousands may have come at the same
+ * time, and each costs tens of microseconds; the others follow tick by tick.
+ */
+export const MOST_EXPIRED_PER_TICK = 64;
+
 export class WaitingSockets {
   readonly #limits: AdmissionLimits;
   /** Closes a ready socket that got no place in time. */
@@ -109,14 +115,22 @@ export class WaitingSockets {
   #expireSilent(): void {
     const { handshakeTimeoutMs } = this.#limits;
     const now = performance.now();
-    for (const socket of dueOf(this.#silent, handshakeTimeoutMs, now)) this.#dropSilent(socket);
+    let most = MOST_EXPIRED_PER_TICK;
+    for (const socket of dueOf(this.#silent, handshakeTimeoutMs, now)) {
+      this.#dropSilent(socket);
+      if (--most === 0) break;
+    }
     const { first } = this.#silent;
     if (first !== undefined) timers.arm(this.#silence, leftMs(first, handshakeTimeoutMs, now));
   }
 
   #expireReady(): void {
     const now = performance.now();
-    for (const socket of dueOf(this.#ready, this.#readyMs, now)) this.#refuse(socket);
+    let most = MOST_EXPIRED_PER_TICK;
+    for (const socket of dueOf(this.#ready, this.#readyMs, now)) {
+      this.#refuse(socket);
+      if (--most === 0) break;
+    }
     this.#watchReady(now);
   }
 

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
-import { denoAdapter } from "../../../src/adapters/denoSockets.ts";
+import { ACCEPTS_PER_POLL } from "../../../src/adapters/acceptTurns.ts";
+import { DenoListener, denoAdapter } from "../../../src/adapters/denoSockets.ts";
 import { DenoTransport } from "../../../src/adapters/denoTransport.ts";
+import { yieldToEventLoop } from "../../../src/core/eventLoop.ts";
+import type { Transport } from "../../../src/rpc/transport.ts";
 import { testAdapter } from "../../support/adapterContract.ts";
 import { runtimeId, test } from "../../support/harness.ts";
 
@@ -32,4 +35,47 @@ test("a socket whose option can't be set, because its peer is gone, ends by itse
   new DenoTransport(conn, () => events).resume();
   for (let i = 0; i < 100 && errors.length === 0; i++) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.match(String(errors[0]), /invalid argument/);
+});
+
+test("many sockets that wait to be accepted do not keep the event loop from its other work", async () => {
+  const waiting = 10 * ACCEPTS_PER_POLL;
+  let handedOut = 0;
+  let close!: () => void;
+  const closed = new Promise<never>((_, reject) => {
+    close = () => reject(new Error("the listener is closed"));
+  });
+  closed.catch(() => {}); // nobody may wait for it when the listener is closed
+  const conn = () => ({
+    remoteAddr: {},
+    read: () => new Promise<number>(() => {}),
+    write: async (bytes: Uint8Array) => bytes.length,
+    closeWrite: async () => {},
+    close() {},
+    ref() {},
+    unref() {},
+  });
+  const listener = {
+    addr: { port: 1 },
+    // As from a kernel with a long queue: at once.
+    accept: () => (handedOut++ < waiting ? Promise.resolve(conn()) : closed),
+    ref() {},
+    unref() {},
+    close,
+  };
+  const transports: Transport[] = [];
+  const listening = new DenoListener(listener, (transport) => {
+    transports.push(transport);
+    return { onReceiveBuffer() {}, onData() {}, onWritten() {}, onEnd() {}, onClose() {} };
+  });
+  const accepted: number[] = [];
+  for (let i = 0; i < 1_000 && accepted.at(-1) !== waiting; i++) {
+    accepted.push(transports.length);
+    await new Promise<void>((resolve) => yieldToEventLoop(resolve));
+  }
+  assert.equal(transports.length, waiting, "all of them are accepted");
+  // The listener's poll may be the same as the test's, before it or after it.
+  const atOnce = accepted.slice(1).map((count, i) => count - accepted[i]!);
+  assert.ok(Math.max(...atOnce) <= 2 * ACCEPTS_PER_POLL, `${atOnce} between two polls`);
+  await listening.close();
+  for (const transport of transports) transport.destroy();
 });

@@ -10,6 +10,8 @@ import { addressGroup } from "../../../src/rpc/addressGroup.ts";
 import { Admission } from "../../../src/rpc/admission.ts";
 import { resolveAdmission } from "../../../src/rpc/admissionLimits.ts";
 import { HANDSHAKES_MS, HandshakeTurns } from "../../../src/rpc/handshakeTurns.ts";
+import { timers } from "../../../src/rpc/timers.ts";
+import { MOST_EXPIRED_PER_TICK } from "../../../src/rpc/waitingSockets.ts";
 import { test } from "../../support/harness.ts";
 import { protocols, v2 } from "../../support/protocols.ts";
 import { RawPeer } from "../../support/rawPeer.ts";
@@ -52,6 +54,7 @@ class Door {
   readonly admitted: AcceptedSocket[] = [];
   readonly displaced: AcceptedSocket[] = [];
   readonly dropped = new Set<AcceptedSocket>();
+  whenDropped = (): void => {};
 
   /** The clock of the handshakes' turns, and what waits for the next poll of the event loop. */
   ms = 0;
@@ -96,7 +99,10 @@ class Door {
       pause: () => {},
       resume: () => {},
       end: () => {},
-      destroy: () => void this.dropped.add(socket),
+      destroy: () => {
+        this.dropped.add(socket);
+        this.whenDropped();
+      },
     };
     const share = this.admission.shareOf(addressGroup(address));
     const socket: AcceptedSocket = new AcceptedSocket(owner, transport, share);
@@ -352,6 +358,25 @@ test("without time to wait whoever finds no place is closed at once", () => {
   assert.ok(door.dropped.has(door.acceptReady("192.0.2.2")));
   assert.equal(door.admission.refused, 1);
   door.admission.close();
+});
+
+test("thousands whose time is over at once are not closed in one go", async () => {
+  for (const stage of ["silent", "ready"] as const) {
+    const door = new Door({ maxConnections: 1, maxConnectionWaitMs: 20, handshakeTimeoutMs: 20 });
+    door.acceptReady("192.0.2.1");
+    const perWakeUp = new Map<number, number>();
+    door.whenDropped = () => perWakeUp.set(timers.wakeUps, (perWakeUp.get(timers.wakeUps) ?? 0) + 1);
+    const count = 4 * MOST_EXPIRED_PER_TICK;
+    for (let i = 0; i < count; i++) {
+      const address = `192.0.3.${i % 16}`;
+      if (stage === "silent") door.accept(address);
+      else door.acceptReady(address);
+    }
+    await waitFor(() => door.dropped.size === count, `the end of all ${stage} ones`);
+    for (const closed of perWakeUp.values()) assert.ok(closed <= MOST_EXPIRED_PER_TICK, `${closed} at once`);
+    assert.equal(door.admission.waiting, 0);
+    door.admission.close();
+  }
 });
 
 test("nobody gets old while nobody waits", () => {
