@@ -10,6 +10,7 @@ import {
   sharesText,
   suitesOf,
   titleOf,
+  whyLeft,
 } from "../scripts/shares.js";
 import { suiteProcesses } from "../scripts/suiteProcesses.js";
 
@@ -26,7 +27,7 @@ describe("shares of runtimes", () => {
     for (const turn of turns) expect(shareOf("node", turn)).toBeUndefined();
     vi.stubEnv("SEALWIRE_EVERY", "1");
     for (const role of roles) expect(shareOf(role)).toBeUndefined();
-    expect(suitesOf("node-current", suiteNames()).left).toEqual([]);
+    for (const role of roles) expect(suitesOf(role, suiteNames()).left).toEqual([]);
   });
 
   test("the others each try another share, and each of them every share within as many turns", () => {
@@ -65,23 +66,30 @@ describe("shares of runtimes", () => {
     expect(() => casesOf("bun", ["a"], 0)).toThrow("1 cases");
   });
 
-  test("only the current Node leaves suites to others, which exist, and runs each of them within as many turns", () => {
+  test("runtimes leave suites to others, which exist, and run each of them within as many turns", () => {
     const suites = suiteNames();
     for (const name of Object.keys(ofAnyNode)) expect(suites).toContain(name);
-    for (const role of ["node", "bun", "deno"])
-      for (const turn of turns) expect(suitesOf(role, suites, turn)).toEqual({ run: suites, left: [] });
+    for (const turn of turns) {
+      expect(suitesOf("node", suites, turn)).toEqual({ run: suites, left: [] });
+      const [bun, deno] = (["bun", "deno"] as const).map((role) => suitesOf(role, suites, turn));
+      expect([...bun!.left, ...deno!.left].sort()).toEqual(Object.keys(ofAnyNode).sort());
+      expect(Math.abs(bun!.left.length - deno!.left.length)).toBeLessThanOrEqual(1);
+    }
     // What a version of Node can change: its sockets, timers, memory, processes, and cryptography of its own.
     const ofVersions =
       /^adapters\/|[sS]ockets$|[tT]imeouts$|[tT]imers|[mM]emory|[dD]isk|Dns$|soak|shutdown|crashes|processLife|streams$|turnQueue|liveness|redial|^core\/(gcm|gcmFrameCipher|chaCha20Poly1305|x25519|mlKem)$/;
     expect(Object.keys(ofAnyNode).filter((name) => ofVersions.test(name))).toEqual([]);
     expect(suites.filter((name) => ofVersions.test(name)).length).toBeGreaterThan(20);
-    const ran = turns.flatMap((turn) => {
-      const { run, left } = suitesOf("node-current", suites, turn);
-      expect([...run, ...left].sort()).toEqual(suites);
-      for (const name of left) expect(Object.keys(ofAnyNode)).toContain(name);
-      return run;
-    });
-    expect(new Set(ran).size).toBe(suites.length);
+    for (const role of roles) {
+      const ran = turns.flatMap((turn) => {
+        const { run, left } = suitesOf(role, suites, turn);
+        expect([...run, ...left].sort()).toEqual(suites);
+        for (const name of left) expect(Object.keys(ofAnyNode)).toContain(name);
+        expect(whyLeft(role)).toContain(role);
+        return run;
+      });
+      expect(new Set(ran).size, role).toBe(suites.length);
+    }
   });
 });
 

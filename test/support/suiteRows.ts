@@ -8,7 +8,7 @@ import { suiteNames, suitePath } from "../../scripts/bundleSuites.js";
 import { selectSuites } from "../../scripts/parts.js";
 import { runSuites } from "../../scripts/runSuite.js";
 import { isNamed, type Runtime, runtimes } from "../../scripts/runtimes.js";
-import { shareOf, shareOfSuite, suitesOf, titleOf } from "../../scripts/shares.js";
+import { shareOf, shareOfSuite, suitesOf, titleOf, whyLeft } from "../../scripts/shares.js";
 import { suiteProcesses } from "../../scripts/suiteProcesses.js";
 
 type Cases = Awaited<ReturnType<typeof runSuites>>[number]["cases"];
@@ -64,10 +64,7 @@ export async function registerSuites(role: "node" | "node-current" | "bun" | "de
 
   const { run, left } = suitesOf(role, selectSuites(suiteNames()));
   const results = await runEach(runtime, run, role);
-  for (const suite of left)
-    test.skip(
-      `${suite} · ${runtime.label} (skipped: the current Node runs 1 in 4 of the suites that no version of Node can change)`,
-    );
+  for (const suite of left) test.skip(`${suite} · ${runtime.label} (skipped: ${whyLeft(role)})`);
   for (const [suite, cases] of results) {
     describe(`${suite} · ${runtime.label} (${runtime.version})`, () => {
       for (const result of cases) {

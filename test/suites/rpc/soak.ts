@@ -26,7 +26,7 @@ function u32At(body: Uint8Array, at: number): number {
   return new DataView(body.buffer, body.byteOffset).getUint32(at);
 }
 
-const [MESSAGES, REQUESTS] = runsEvery ? [200_000, 70_000] : [66_000, 10_000];
+const [MESSAGES, REQUESTS] = runsEvery ? [200_000, 70_000] : [66_000, 4_000];
 const seeds = runsEvery ? [1, 2, 3] : [1];
 
 for (const { name, options, withKinds } of protocols) {
