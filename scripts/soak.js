@@ -155,8 +155,9 @@ async function run([server, client], random) {
   if (!tell(name, result)) process.exitCode = 1;
   const file = `${out}/${server.id}-${client.id}`;
   writeFileSync(`${file}.json`, JSON.stringify(result));
-  writeFileSync(`${file}.svg`, soakChart(name, result));
-  return { name, ...result };
+  const ends = { server: result.server, client: result.client };
+  writeFileSync(`${file}.svg`, soakChart(name, ends));
+  return { name, ...ends };
 }
 
 mkdirSync(out, { recursive: true });

@@ -57,7 +57,12 @@ test("a short soak, with faults between both ends: nothing is broken, nothing is
     const args = ["scripts/soak.js", "--minutes", "0.08", "--pairs", "node-node", "--out", out];
     const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8", timeout: 90_000 });
     expect(stdout, stderr).not.toContain("VIOLATED");
-    const [json] = readdirSync(out).filter((name) => name.endsWith(".json"));
+    const files = readdirSync(out);
+    const json = files.find((name) => name.endsWith(".json"));
+    expect(
+      files.filter((name) => name.endsWith(".svg")),
+      stderr,
+    ).toHaveLength(1);
     const { last } = JSON.parse(readFileSync(join(out, json!), "utf8"));
     const { counts } = last.client;
     for (const what of ["requests", "messages", "items", "typed"])
