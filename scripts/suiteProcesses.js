@@ -9,6 +9,7 @@ export const alone = {
   "core/noMessageChannel": "takes globals away",
   "core/noNodeCrypto": "hides node:crypto",
   "core/noRandomness": "hides all sources of randomness",
+  "core/lazyStart": "counts what starts the core",
   "core/noWebassembly": "takes WebAssembly away",
   "core/precompiled": "gives a module before the core runs",
   "core/x25519Fallback": "switches the core to another ladder",

@@ -535,7 +535,9 @@ describe("size", () => {
   });
 
   test("both wasm builds are in it once, and small", () => {
-    const binary = readFileSync(join(repositoryRoot, "src/core/wasmBinary.ts"), "utf8");
+    const generated = readFileSync(join(repositoryRoot, "src/core/wasmBinary.ts"), "utf8");
+    // Without the numbers of the memory map, which are constants of the code.
+    const binary = generated.replace(/^export const [A-Z\d_]+: number = \d+;\n/gm, "");
     expect(binary.length).toBeLessThan(WASM_BUDGET_BYTES);
   });
 });

@@ -51,7 +51,9 @@ class Instrumenter {
     }
     const output = list.map((item) => {
       if (isList(item, "func")) return this.#function(item);
-      return isList(item, "memory") ? grown(item) : item;
+      return isList(item, "import")
+        ? item.map((part) => (isList(part, "memory") ? grown(part) : part))
+        : item;
     });
     const imports = [
       ["import", '"taint"', '"leak"', ["func", "$taint_leak", ["param", "i32"]]],
@@ -261,10 +263,11 @@ function signatureOf(list) {
   return { params, result: list.find((item) => isList(item, "result"))?.[1] };
 }
 
-/** Twice the memory: the second half is the taint of the first. */
+/** The pages of twice the memory: the second half is the taint of the first. */
+export const TRACED_PAGES = (2 * SHADOW) / PAGE_BYTES;
+
 function grown(list) {
-  const pages = String((2 * SHADOW) / PAGE_BYTES);
-  return [list[0], list[1], pages, pages];
+  return [list[0], list[1], String(TRACED_PAGES), String(TRACED_PAGES)];
 }
 
 /** An instruction for people: the arms of a branch are left out. */
@@ -274,7 +277,7 @@ function shown(list) {
 }
 
 /**
- * @param {Uint8Array} bytes a module with a memory of its own and no imports
+ * @param {Uint8Array} bytes a module that imports its memory and nothing else
  * @returns {{ module: Uint8Array, sites: Site[] }}
  */
 export function instrument(bytes) {

@@ -4,7 +4,7 @@
 // public arguments (lengths, addresses, public bytes), because that run executes the same instructions on the same
 // addresses. One run per shape is therefore enough, whatever the secrets are.
 
-import { instrument } from "./instrument.js";
+import { instrument, TRACED_PAGES } from "./instrument.js";
 import { SHADOW } from "./rules.js";
 
 export class Tracer {
@@ -26,8 +26,10 @@ export class Tracer {
         for (const [start, end] of this.#declassified) this.#memory.fill(0, start + SHADOW, end + SHADOW);
       },
     };
-    this.#exports = new WebAssembly.Instance(new WebAssembly.Module(module), { taint }).exports;
-    this.#memory = new Uint8Array(this.#exports.memory.buffer);
+    const memory = new WebAssembly.Memory({ initial: TRACED_PAGES, maximum: TRACED_PAGES });
+    const imports = { taint, env: { memory } };
+    this.#exports = new WebAssembly.Instance(new WebAssembly.Module(module), imports).exports;
+    this.#memory = new Uint8Array(memory.buffer);
   }
 
   /** The module's memory, without the taint behind it. */

@@ -1,8 +1,9 @@
-// Instantiates the crypto core once per thread. The module has no imports and fixed memory, so the views
-// made here live as long as the program and never detach.
+// Instantiates the crypto core once per thread, when it is first used. The module imports its memory and nothing else:
+// the memory is there before the module is compiled. Its size is fixed, so that views of it live as long as the program
+// and never detach.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
-import { buildId } from "./wasmBinary.ts";
+import { buildId, MEMORY_PAGES } from "./wasmBinary.ts";
 import { moduleBuilds } from "./wasmBytes.ts";
 
 /**
@@ -16,6 +17,7 @@ const BUILD_SECTION = "sealwire";
 
 /** A module that a caller compiled beforehand (see `usePrecompiledModule`). */
 let precompiled: WebAssembly.Module | undefined;
+let memory: WebAssembly.Memory | undefined;
 let instance: WebAssembly.Instance | undefined;
 let chosenBuild: "plain" | "relaxed" | "precompiled" = "plain";
 
@@ -50,6 +52,18 @@ export function wasmBuild(): "plain" | "relaxed" | "precompiled" {
 }
 
 /**
+ * The module's memory. Pages that were never touched cost no physical memory.
+ *
+ * @throws SealwireError ERR_UNSUPPORTED if the runtime lacks WebAssembly, or the process lacks the address space
+ * @internal
+ */
+export function wasmMemory(): WebAssembly.Memory {
+  requireWebAssembly();
+  memory ??= started(() => new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES }));
+  return memory;
+}
+
+/**
  * The module instance, created at first use.
  *
  * @throws SealwireError ERR_UNSUPPORTED if the runtime lacks WebAssembly SIMD, or does not let it run
@@ -57,17 +71,22 @@ export function wasmBuild(): "plain" | "relaxed" | "precompiled" {
  */
 export function wasmInstance(): WebAssembly.Instance {
   if (instance !== undefined) return instance;
-  requireWebAssembly();
+  const imports = { env: { memory: wasmMemory() } };
+  instance = started(() => new WebAssembly.Instance(precompiled ?? compile(), imports));
+  if (precompiled !== undefined) chosenBuild = "precompiled";
+  return instance;
+}
+
+/** What `start` gives; what the runtime throws is the cause of the error. */
+function started<Part>(start: () => Part): Part {
   try {
-    instance = new WebAssembly.Instance(precompiled ?? compile());
+    return start();
   } catch (cause) {
     if (cause instanceof SealwireError) throw cause;
     const text =
       "sealwire could not start its WebAssembly module: the runtime forbids it, or lacks 62 MiB of memory";
     throw new SealwireError("ERR_UNSUPPORTED", text, { cause });
   }
-  if (precompiled !== undefined) chosenBuild = "precompiled";
-  return instance;
 }
 
 function compile(): WebAssembly.Module {

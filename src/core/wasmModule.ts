@@ -1,11 +1,13 @@
 // The only file that names the exports of the wasm module: its functions with their types, the linear memory, and the
-// regions of assembly/memory.ts that the host uses. The module is instantiated when this file is first imported.
+// regions of assembly/memory.ts that the host uses. The memory is made when this file is first imported, the module is
+// compiled when one of its functions is first asked for: a program that imports the package may need neither, or not yet.
 //
 // All pointers and lengths are byte counts in linear memory. The exported functions trust their arguments; the files
 // beside this one check them.
 
 import type { OwnBytes } from "./bytes.ts";
-import { wasmInstance } from "./instantiate.ts";
+import { wasmInstance, wasmMemory } from "./instantiate.ts";
+import { GCM_SCRATCH } from "./wasmBinary.ts";
 
 /** X25519, BLAKE2b, HMAC, HKDF (assembly/x25519.ts, x25519Base.ts, blake2b.ts, hkdf.ts). */
 export interface CurveExports {
@@ -112,43 +114,35 @@ export interface KemExports {
 
 export type CoreExports = CurveExports & GcmExports & ChaChaExports & KemExports;
 
-const exported = wasmInstance().exports;
+/** The functions, once the module runs. They stand in a prototype, where engines take methods for constants. */
+const functions: object = Object.create(
+  new Proxy(
+    {},
+    {
+      get(_, name) {
+        startCore();
+        return Reflect.get(functions, name);
+      },
+    },
+  ),
+);
 
-/** The functions of the core. */
-export const core = exported as unknown as CoreExports;
+/** The functions of the core. The first one that is asked for starts it, and throws what `startCore` throws. */
+export const core: CoreExports = Object.create(functions);
 
-/** The whole linear memory. Fixed in size, so this view never detaches. */
-export const memory: OwnBytes = new Uint8Array((exported.memory as WebAssembly.Memory).buffer);
-
-/** The address or size that assembly/memory.ts exports under this name. */
-function region(name: string): number {
-  return (exported[name] as WebAssembly.Global).value as number;
+/**
+ * Compiles and instantiates the module, if it does not run yet: some milliseconds.
+ *
+ * @throws SealwireError ERR_UNSUPPORTED if the runtime lacks WebAssembly SIMD, or does not let it run
+ */
+export function startCore(): void {
+  if (Object.getPrototypeOf(functions) === null) return;
+  Object.assign(functions, wasmInstance().exports);
+  Object.setPrototypeOf(functions, null);
 }
 
-/** Arguments and results of one-off calls; nothing stays there between calls. */
-export const STAGING = region("STAGING");
-export const STAGING_BYTES = region("STAGING_BYTES");
-
-/** Arguments and results of X25519, 256 bytes. */
-export const CURVE_ARGS = region("CURVE_ARGS");
-/** Size of a BLAKE2b state. */
-export const BLAKE2B_STATE_BYTES = region("BLAKE2B_STATE_BYTES");
-
-/** The key cache: KEY_ENTRIES expanded keys of KEY_ENTRY_BYTES each. */
-export const KEY_CACHE = region("KEY_CACHE");
-export const KEY_ENTRY_BYTES = region("KEY_ENTRY_BYTES");
-export const KEY_ENTRIES = region("KEY_ENTRIES");
-/** Counter blocks, then keystream, when the runtime's AES is used. */
-export const KEYSTREAM = region("KEYSTREAM");
-export const KEYSTREAM_BYTES = region("KEYSTREAM_BYTES");
-
-/** Scratch memory of the module's AES-GCM. Its first 8 bytes are results; the rest is 0 between calls. */
-export const GCM_SCRATCH = region("GCM_SCRATCH");
-export const GCM_SCRATCH_BYTES = region("GCM_SCRATCH_BYTES");
-
-/** Scratch memory of the module's ChaCha20-Poly1305, which is 0 between calls. */
-export const CHACHA_SCRATCH = region("CHACHA_SCRATCH");
-export const CHACHA_SCRATCH_BYTES = region("CHACHA_SCRATCH_BYTES");
+/** The whole linear memory. Fixed in size, so this view never detaches. */
+export const memory: OwnBytes = new Uint8Array(wasmMemory().buffer);
 
 const results = new Uint32Array(memory.buffer, GCM_SCRATCH, 2);
 /** After writeCounters: the address of the first frame that did not fit, or the end. */
@@ -160,20 +154,39 @@ export function framesPrepared(): number {
   return results[1]!;
 }
 
-/** Entries of keystream made ahead (keystreamAhead.ts). */
-export const AHEAD = region("AHEAD");
-export const AHEAD_ENTRY_BYTES = region("AHEAD_ENTRY_BYTES");
-export const AHEAD_ENTRIES = region("AHEAD_ENTRIES");
-
-/** The pool's slots (slotPool.ts). */
-export const POOL = region("POOL");
-export const POOL_SLOT_BYTES = region("POOL_SLOT_BYTES");
-export const POOL_SLOTS = region("POOL_SLOTS");
-
-/**
- * The memory that sockets read into, and in which a frame that was collected elsewhere is opened
- * (protocol/partialFrame.ts).
- */
-export const RECEIVE_BUFFER = region("RECEIVE_BUFFER");
-export const RECEIVE_BUFFER_BYTES = region("RECEIVE_BUFFER_BYTES");
-export const JOIN = region("JOIN");
+// Addresses and sizes of assembly/memory.ts.
+export {
+  // Entries of keystream made ahead (keystreamAhead.ts).
+  AHEAD,
+  AHEAD_ENTRIES,
+  AHEAD_ENTRY_BYTES,
+  // Size of a BLAKE2b state.
+  BLAKE2B_STATE_BYTES,
+  // Scratch memory of the module's ChaCha20-Poly1305, which is 0 between calls.
+  CHACHA_SCRATCH,
+  CHACHA_SCRATCH_BYTES,
+  // Arguments and results of X25519, 256 bytes.
+  CURVE_ARGS,
+  // Scratch memory of the module's AES-GCM. Its first 8 bytes are results; the rest is 0 between calls.
+  GCM_SCRATCH,
+  GCM_SCRATCH_BYTES,
+  // Where a frame that was collected elsewhere is opened (protocol/partialFrame.ts).
+  JOIN,
+  // The key cache: KEY_ENTRIES expanded keys of KEY_ENTRY_BYTES each.
+  KEY_CACHE,
+  KEY_ENTRIES,
+  KEY_ENTRY_BYTES,
+  // Counter blocks, then keystream, when the runtime's AES is used.
+  KEYSTREAM,
+  KEYSTREAM_BYTES,
+  // The pool's slots (slotPool.ts).
+  POOL,
+  POOL_SLOT_BYTES,
+  POOL_SLOTS,
+  // The memory that sockets read into.
+  RECEIVE_BUFFER,
+  RECEIVE_BUFFER_BYTES,
+  // Arguments and results of one-off calls; nothing stays there between calls.
+  STAGING,
+  STAGING_BYTES,
+} from "./wasmBinary.ts";

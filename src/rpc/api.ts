@@ -12,6 +12,7 @@ import {
   resolveLimits,
 } from "../base/options.ts";
 import { type Engine, engines } from "../core/engine.ts";
+import { startCore } from "../core/wasmModule.ts";
 import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
 import type { KeyInput } from "../protocol/noise/keys.ts";
 import { type AnonymousOptions, type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
@@ -246,6 +247,7 @@ function resolveSource(adapter: Adapter, options: ClientOptions): EndpointSource
 }
 
 async function listen(adapter: Adapter, options: ServerOptions, queues: Queues): Promise<Server> {
+  startCore();
   checkOptionNames(options, serverNames);
   const serving = resolveServing(options, options.handshake?.format?.header !== "sequence");
   const perAddress = options.path === undefined || serving.proxies?.includesUnix === true;
@@ -274,6 +276,7 @@ export function createApi(adapter: Adapter): Api {
   };
   return {
     connect(options: ClientOptions): Client {
+      startCore();
       checkOptionNames(options, clientNames);
       const { maxConnections = 4, dialTimeoutMs = 5_000, endpoints } = options;
       for (const name of ["resolve", "resolveSrv"] as const)
