@@ -3,6 +3,7 @@
 
 /** Why these share none, by the name of the suite. */
 export const alone = {
+  "adapters/olderNode": "hides a function of the runtime",
   "core/arguments": "compares all linear memory with what it was",
   "core/argumentsPlain": "compares all linear memory with what it was",
   "core/bareGlobals": "takes globals away",

@@ -63,7 +63,9 @@ class Instrumenter {
       const type = taintType(key.split("_").at(-1));
       return ["global", `$${key}`, ["mut", type], clean(type)];
     });
-    return [output[0], ...imports, ...globals, ...output.slice(1)];
+    const isImport = (item) => isList(item, "import");
+    const others = output.slice(1).filter((item) => !isImport(item));
+    return [output[0], ...imports, ...output.filter(isImport), ...globals, ...others];
   }
 
   // ---- Functions ------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import type {
 import { DescriptorGuard } from "./descriptors.ts";
 import { checkPath, listenFailed } from "./failures.ts";
 import { listenByNode } from "./nodeListener.ts";
+import { modulesLoading } from "./nodeModules.ts";
 import { dialByNode } from "./nodeSockets.ts";
 import { names } from "./resolveName.ts";
 
@@ -241,6 +242,7 @@ async function listen(
 ): Promise<Listener> {
   // Bun.listen takes no inherited sockets, and does not report that it can't share a port.
   if (address.fd !== undefined || address.reusePort) return listenByNode(address, accept);
+  await modulesLoading();
   try {
     return new BunListener(address, accept);
   } catch (error) {

@@ -1,18 +1,19 @@
 // This file keeps a listener working when the process has no free file descriptor. The kernel keeps announcing the
 // waiting connection, so an event loop that can't accept it would spin.
 
-import { closeSync, openSync } from "node:fs";
-import { devNull } from "node:os";
 import { CallbackDeadline, timers } from "../rpc/timers.ts";
+import { nodeModule } from "./nodeModules.ts";
 
 /** Deno pauses accepting for this time. A guard without its reserve tries this often to get it back. */
 export const ACCEPT_PAUSE_MS = 100;
+/** A file that can always be opened. */
+const DEV_NULL = process.platform === "win32" ? "\\\\.\\nul" : "/dev/null";
 /** How often a guard checks whether other code took the last descriptor. */
 const CHECK_MS = 4_000;
 
 function openDescriptor(): number | undefined {
   try {
-    return openSync(devNull, "r");
+    return nodeModule("fs").openSync(DEV_NULL, "r");
   } catch {
     return undefined;
   }
@@ -21,7 +22,7 @@ function openDescriptor(): number | undefined {
 function oneIsFree(): boolean {
   const descriptor = openDescriptor();
   if (descriptor === undefined) return false;
-  closeSync(descriptor);
+  nodeModule("fs").closeSync(descriptor);
   return true;
 }
 
@@ -75,7 +76,7 @@ export class DescriptorGuard {
   }
 
   #giveUpReserve(): void {
-    if (this.#reserve !== undefined) closeSync(this.#reserve);
+    if (this.#reserve !== undefined) nodeModule("fs").closeSync(this.#reserve);
     this.#reserve = undefined;
   }
 }

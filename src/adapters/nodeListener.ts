@@ -1,10 +1,11 @@
 // Listeners of node:net. They also serve on other runtimes where those can't share a port or inherit a socket.
 
-import { createServer, type Server } from "node:net";
+import type { Server } from "node:net";
 import { detach } from "../core/detach.ts";
 import type { ListenAddress, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
 import { DescriptorGuard } from "./descriptors.ts";
 import { checkPath, listenFailed } from "./failures.ts";
+import { modulesLoading, nodeModule } from "./nodeModules.ts";
 import { readingIntoReceiveBuffer } from "./nodeReceiveBuffer.ts";
 import { attach, isNode, NodeTransport } from "./nodeTransport.ts";
 import { checkReusePort } from "./reusePort.ts";
@@ -26,7 +27,7 @@ class NodeListener implements Listener {
 
   constructor(accept: (transport: Transport) => TransportEvents) {
     const options = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true };
-    this.#server = createServer(options, (accepted) => {
+    this.#server = nodeModule("net").createServer(options, (accepted) => {
       if (!this.#guard.admits()) {
         accepted.destroy();
         return;
@@ -89,6 +90,7 @@ export async function listenByNode(
   address: ListenAddress,
   accept: (transport: Transport) => TransportEvents,
 ): Promise<Listener> {
+  await modulesLoading();
   if (address.reusePort) await checkReusePort();
   return new NodeListener(accept).start(address);
 }

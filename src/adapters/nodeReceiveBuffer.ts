@@ -1,9 +1,10 @@
 // Sockets of Node that read straight into linear memory, instead of into a Buffer per read. One buffer serves all of them:
 // each read is handled at once.
 
-import { type OnReadOpts, type Server, Socket, type SocketConstructorOpts } from "node:net";
+import type { OnReadOpts, Server, Socket, SocketConstructorOpts } from "node:net";
 import { memory, RECEIVE_BUFFER, RECEIVE_BUFFER_BYTES } from "../core/wasmModule.ts";
 import type { TransportEvents } from "../rpc/transport.ts";
+import { nodeModule } from "./nodeModules.ts";
 
 const receiveBuffer = memory.subarray(RECEIVE_BUFFER, RECEIVE_BUFFER + RECEIVE_BUFFER_BYTES);
 
@@ -65,7 +66,7 @@ export function readingIntoReceiveBuffer(
 ): Socket | undefined {
   const { _handle: handle } = accepted;
   if (typeof handle?.useUserBuffer !== "function" || accepted._server !== server) return undefined;
-  const socket: Socket & SocketInternals = new Socket({
+  const socket: Socket & SocketInternals = new (nodeModule("net").Socket)({
     handle,
     allowHalfOpen: true,
     pauseOnCreate: true,

@@ -1,6 +1,6 @@
 // The adapter for node:net. It also works on the emulations of Bun and Deno, because a bundler may have chosen it.
 
-import { connect as netConnect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { loadPart } from "../base/loadPart.ts";
 import { outOfContext, runAtEndOfTurn, runSoon, yieldToEventLoop } from "../core/eventLoop.ts";
 import { timers } from "../rpc/timers.ts";
@@ -15,6 +15,7 @@ import type {
 } from "../rpc/transport.ts";
 import { checkPath, dialFailed } from "./failures.ts";
 import { listenByNode } from "./nodeListener.ts";
+import { modulesLoading, nodeModule } from "./nodeModules.ts";
 import { intoReceiveBuffer } from "./nodeReceiveBuffer.ts";
 import { attach, isNode, NodeTransport } from "./nodeTransport.ts";
 import { names } from "./resolveName.ts";
@@ -24,15 +25,29 @@ function where(address: Address): { path: string } | { host: string; port: numbe
   return address.path === undefined ? { host: address.host, port: address.port } : { path: address.path };
 }
 
+/** Makes a transport from the socket behind a connected stream, or leaves the stream as it is. */
+type Adopt = (socket: Socket) => Transport | undefined;
+
 /**
  * Dials. `adopt` may make a transport from the socket behind the connected stream; then the stream reports
  * nothing more.
  */
-export function dialByNode(
-  address: Address,
-  events: DialEvents,
-  adopt?: (socket: Socket) => Transport | undefined,
-): () => void {
+export function dialByNode(address: Address, events: DialEvents, adopt?: Adopt): () => void {
+  const loading = modulesLoading();
+  if (loading === undefined) return dial(address, events, adopt);
+  let giveUp: (() => void) | undefined;
+  let isGivenUp = false;
+  void loading.then(() => {
+    giveUp = outOfContext(() => dial(address, events, adopt));
+    if (isGivenUp) giveUp();
+  });
+  return () => {
+    isGivenUp = true;
+    giveUp?.();
+  };
+}
+
+function dial(address: Address, events: DialEvents, adopt: Adopt | undefined): () => void {
   let socket: Socket;
   try {
     const options = { ...where(address), allowHalfOpen: true, noDelay: true };
@@ -40,7 +55,7 @@ export function dialByNode(
       () => socket,
       () => events,
     );
-    socket = netConnect(isNode ? { ...options, onread } : options);
+    socket = nodeModule("net").connect(isNode ? { ...options, onread } : options);
   } catch (error) {
     runSoon(() => events.onClose(dialFailed(address, error)));
     return () => {};

@@ -1,8 +1,9 @@
 // Finds out whether several processes can listen on one port (SO_REUSEPORT). Runtimes that do not know the option
 // ignore it, and its effect differs between systems, so this file tries it once.
 
-import { createServer, type Server } from "node:net";
+import type { Server } from "node:net";
 import { SealwireError } from "../base/errors.ts";
+import { nodeModule } from "./nodeModules.ts";
 
 /** node:net's types may be older than the option. */
 interface WithReusePort {
@@ -14,7 +15,7 @@ interface WithReusePort {
 function listenOnce(port: number): Promise<Server> {
   const where: WithReusePort = { host: "127.0.0.1", port, reusePort: true };
   return new Promise((resolve, reject) => {
-    const server = createServer();
+    const server = nodeModule("net").createServer();
     server.once("error", reject);
     server.listen(where, () => resolve(server));
   });

@@ -12,9 +12,14 @@ interface WorkerThreads {
   markAsUntransferable?(buffer: ArrayBuffer): void;
 }
 
-const workerThreads = builtinModule("node:worker_threads") as WorkerThreads | undefined;
+/** node:worker_threads, loaded by the first body that shares its memory. */
+let workerThreads: WorkerThreads | undefined;
+
 /** A runtime without this function shares memory that it can't protect: documented in docs/API.md. */
-export const markAsUntransferable = workerThreads?.markAsUntransferable ?? (() => {});
+export function markAsUntransferable(buffer: ArrayBuffer): void {
+  workerThreads ??= (builtinModule("node:worker_threads") as WorkerThreads | undefined) ?? {};
+  workerThreads.markAsUntransferable?.(buffer);
+}
 
 /** A small copy that the application keeps retains at most this much memory. */
 const SHARED_BYTES = 16_384;

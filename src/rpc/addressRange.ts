@@ -2,30 +2,12 @@
 // addresses and those mapped into IPv6 (RFC 4291 section 2.5.5.2) are the same.
 
 import { invalidArgument } from "../base/errors.ts";
-import { ipv6Groups } from "./addressGroup.ts";
+import { addressGroups } from "./addressText.ts";
 
 const ADDRESS_BITS = 128;
 /** An IPv4 prefix counts from here in the mapped form ::ffff:a.b.c.d. */
 const MAPPED_BITS = 96;
 const GROUP_BITS = 16;
-
-/**
- * The eight 16-bit groups of an address, or of the mapped form of an IPv4 address; undefined if the text is no address.
- */
-export function addressGroups(text: string): number[] | undefined {
-  const address = text.split("%", 1)[0]!;
-  if (address.includes(":")) {
-    const tail = address.includes(".") ? address.slice(address.lastIndexOf(":") + 1) : undefined;
-    return tail === undefined || isIpv4(tail) ? ipv6Groups(address) : undefined;
-  }
-  return isIpv4(address) ? ipv6Groups(`::ffff:${address}`) : undefined;
-}
-
-/** Four decimal numbers up to 255. Leading zeros are refused, because some readers take such numbers for octal. */
-export function isIpv4(text: string): boolean {
-  const parts = text.split(".");
-  return parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255);
-}
 
 interface Range {
   readonly groups: readonly number[];

@@ -24,15 +24,6 @@ export interface AdmissionOptions {
   maxWaitingSockets?: number;
 }
 
-export const admissionOptionNames: readonly (keyof AdmissionOptions)[] = [
-  "maxConnections",
-  "maxConnectionsPerAddress",
-  "maxConnectionWaitMs",
-  "maxHandshakes",
-  "maxHandshakesPerAddress",
-  "maxWaitingSockets",
-];
-
 export interface AdmissionLimits {
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;

@@ -19,7 +19,8 @@ import { type AnonymousOptions, type PeerOptions, peerOptionNames } from "../pro
 import type { OtherKeys } from "../protocol/noise/severalKeys.ts";
 import { BASE_SETTINGS, MAX_FRAME_BYTES } from "../protocol/settings.ts";
 import { TAG_BYTES } from "../protocol/wire.ts";
-import { type AdmissionOptions, admissionOptionNames, resolveAdmission } from "./admissionLimits.ts";
+import { resolveAddress } from "./addressOption.ts";
+import type { AdmissionOptions } from "./admissionLimits.ts";
 import { type Client, RpcClient } from "./client.ts";
 import type { ConnectionContext } from "./context.ts";
 import { createEndpointsClient } from "./endpointKeys.ts";
@@ -34,15 +35,9 @@ import { ConsoleReport } from "./listeners.ts";
 import type { ConnectionStateListener, Message, MessageHandler } from "./peer.ts";
 import { reloadableKeys, resolveHandshake } from "./peerKeys.ts";
 import { RoundRobin } from "./roundRobin.ts";
-import type { ServerContext } from "./server.ts";
 import type { Server } from "./serverInterface.ts";
-import {
-  resolveAddress,
-  resolveListenAddress,
-  resolveServing,
-  type ServingOptions,
-  servingOptionNames,
-} from "./servingOptions.ts";
+import { serverOptionNames } from "./serverOptionNames.ts";
+import type { ServingOptions } from "./servingOptions.ts";
 import type { StickyClient } from "./stickyClient.ts";
 import type { Adapter } from "./transport.ts";
 import { TurnQueue } from "./turnQueue.ts";
@@ -139,13 +134,7 @@ const clientNames = [
   "keepConnected",
   "otherPsks",
 ];
-const serverNames = [
-  ...commonNames,
-  ...admissionOptionNames,
-  ...servingOptionNames,
-  "otherPsks",
-  "otherStaticKeys",
-];
+const serverNames = [...commonNames, ...serverOptionNames];
 const MAX_HANDLERS = 16_777_216;
 const DEFAULT_HOST = "127.0.0.1";
 
@@ -249,22 +238,16 @@ function resolveSource(adapter: Adapter, options: ClientOptions): EndpointSource
 async function listen(adapter: Adapter, options: ServerOptions, queues: Queues): Promise<Server> {
   startCore();
   checkOptionNames(options, serverNames);
-  const serving = resolveServing(options, options.handshake?.format?.header !== "sequence");
-  const perAddress = options.path === undefined || serving.proxies?.includesUnix === true;
-  const context: ServerContext = {
-    adapter,
-    address: resolveListenAddress(options),
-    admission: resolveAdmission(options, perAddress),
-    serving,
-    ...reloadableKeys(options),
-    onConnectionState: functionOption("onConnectionState", options.onConnectionState),
-    ...resolveContext("server", options, queues),
-  };
+  const common = { adapter, ...reloadableKeys(options), ...resolveContext("server", options, queues) };
+  // What is checked when the part is there is what was given now, also by an object that `options` inherits from.
+  const given: ServerOptions = Object.fromEntries(
+    serverNames.map((name) => [name, options[name as keyof ServerOptions]]),
+  );
   const { startServer } = await loadPart("servers", () => import("./serverStart.ts")).catch((error) => {
-    context.wipeKeys();
+    common.wipeKeys();
     throw error;
   });
-  return startServer(context);
+  return startServer(given, common);
 }
 
 /** `connect` and `listen` on one runtime's sockets. */

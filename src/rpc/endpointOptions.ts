@@ -3,8 +3,8 @@
 import { invalidArgument } from "../base/errors.ts";
 import { checkOptionNames, functionOption } from "../base/options.ts";
 import { decodeKey, type KeyInput } from "../protocol/noise/keys.ts";
-import { addressGroups } from "./addressRange.ts";
-import { resolveAddress } from "./servingOptions.ts";
+import { resolveAddress } from "./addressOption.ts";
+import { addressGroups } from "./addressText.ts";
 import type { Address, ServiceRecord } from "./transport.ts";
 
 /** A server, or a name that stands for several servers: each of its addresses is an endpoint. */

@@ -4,7 +4,7 @@
 //   endpoints ──SRV records──▶ hosts: name, port, priority, weight ──names──▶ targets: addresses
 
 import { encodeKey } from "../protocol/noise/keys.ts";
-import { addressGroups } from "./addressRange.ts";
+import { addressGroups } from "./addressText.ts";
 import { type CheckedEndpoint, MOST_ENDPOINTS } from "./endpointOptions.ts";
 import type { Address, ServiceRecord } from "./transport.ts";
 

@@ -2,7 +2,7 @@
 // https://www.haproxy.org/download/2.6/doc/proxy-protocol.txt). Pure functions of the bytes received so far. The work
 // per call is constant, whatever length is announced.
 
-import { addressGroups, isIpv4 } from "./addressRange.ts";
+import { addressGroups, isIpv4 } from "./addressText.ts";
 
 /** Section 2.1: the longest line of version 1, with its end. */
 const LONGEST_LINE_BYTES = 107;

@@ -3,6 +3,7 @@
 
 import { invalidArgument } from "../base/errors.ts";
 import { checkOptionNames, functionOption, integerOption, MAX_MS } from "../base/options.ts";
+import { resolveAddress, type Where } from "./addressOption.ts";
 import { AddressRanges } from "./addressRange.ts";
 import type { HealthListener } from "./health.ts";
 import { type AllowStat, resolveStat } from "./statMethod.ts";
@@ -49,42 +50,8 @@ export interface ServingOptions {
   stat?: boolean | AllowStat;
 }
 
-export const servingOptionNames: readonly (keyof ServingOptions)[] = [
-  "reusePort",
-  "fd",
-  "proxyProtocol",
-  "maxConnectionAgeMs",
-  "health",
-  "onHealth",
-  "stat",
-];
-
 const SHORTEST_AGE_MS = 1_000;
 const MOST_DESCRIPTORS = 1_048_576;
-const DEFAULT_HOST = "127.0.0.1";
-
-interface Where {
-  readonly host?: string;
-  readonly port?: number;
-  readonly path?: string;
-}
-
-/**
- * A TCP address or a path.
- *
- * @throws SealwireError ERR_INVALID_ARGUMENT naming the option.
- */
-export function resolveAddress(options: Where, lowestPort: number): Address {
-  const { host = DEFAULT_HOST, port, path } = options;
-  if (path !== undefined) {
-    if (typeof path !== "string" || path === "") throw invalidArgument("path", "a non-empty string");
-    if (port !== undefined || options.host !== undefined)
-      throw invalidArgument("path", "given without host and port");
-    return { path };
-  }
-  if (typeof host !== "string" || host === "") throw invalidArgument("host", "a non-empty string");
-  return { host, port: integerOption("port", port, lowestPort, 65_535) };
-}
 
 /** The address that a server listens on. */
 export function resolveListenAddress(options: ServingOptions & Where): ListenAddress {

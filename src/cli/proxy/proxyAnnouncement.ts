@@ -2,7 +2,7 @@
 // identify the peer: the address of the sealing proxy, and its public key if it has one.
 // https://www.haproxy.org/download/2.6/doc/proxy-protocol.txt, section 2.2
 
-import { addressGroups } from "../../rpc/addressRange.ts";
+import { addressGroups } from "../../rpc/addressText.ts";
 import { PROXY_SIGNATURE } from "../../rpc/proxyHeader.ts";
 
 const VERSION_2_PROXY = 0x21;

@@ -257,6 +257,22 @@ test("options that are none are refused, and the message names them", async () =
   );
 });
 
+test("a server has the options that it was given: frozen ones, inherited ones, and not what becomes of the object", async () => {
+  const keys: ServerOptions = Object.freeze({ psk: "5e".repeat(32), onMessage: echo });
+  const given: ServerOptions = Object.create(keys);
+  given.port = 0;
+  given.maxConnections = 1;
+  const starting = listen(given);
+  Object.assign(given, { maxConnections: "many", health: "none", port: -1, reusePort: "yes" });
+  const servers = [await starting, await listen(Object.freeze({ ...keys, port: 0 }))];
+  for (const server of servers) {
+    const client = startClient({ port: server.port, psk: "5e".repeat(32) });
+    assert.deepEqual(await client.request(text("hello")), text("hello"));
+    await client.close();
+    await server.close();
+  }
+});
+
 test("a handshake that runs when the server closes comes to its end, and its first call is answered", async () => {
   const decided = deferred<boolean>();
   const asked = deferred();

@@ -1,0 +1,54 @@
+// The modules of Node that sockets need, loaded when they are first used: node:net alone takes 5 ms of an import in Node and
+// 12 in Bun, whose own sockets may never need it.
+
+import type * as Dns from "node:dns/promises";
+import type * as Fs from "node:fs";
+import type * as Net from "node:net";
+import { SealwireError } from "../base/errors.ts";
+import { builtinModule } from "../core/builtin.ts";
+
+interface Modules {
+  "dns/promises": typeof Dns;
+  fs: typeof Fs;
+  net: typeof Net;
+}
+
+const loaded: Partial<Modules> = {};
+
+/** Not in Node before 20.16, which gives its modules to imports only. */
+const givesModules = typeof globalThis.process?.getBuiltinModule === "function";
+let loading: Promise<void> | undefined;
+
+async function importAll(): Promise<void> {
+  try {
+    const [net, fs, dns] = await Promise.all([
+      import("node:net"),
+      import("node:fs"),
+      import("node:dns/promises"),
+    ]);
+    Object.assign(loaded, { net, fs, "dns/promises": dns });
+  } catch {
+    // What is missing is told when it is used.
+  }
+}
+
+/**
+ * Undefined if `nodeModule` gives modules at once; otherwise it does when this promise has resolved, which never rejects.
+ */
+export function modulesLoading(): Promise<void> | undefined {
+  if (givesModules || loaded.net !== undefined) return undefined;
+  loading ??= importAll();
+  return loading;
+}
+
+/**
+ * A module of the runtime.
+ *
+ * @throws SealwireError ERR_UNSUPPORTED if the runtime lacks it
+ */
+export function nodeModule<Name extends keyof Modules>(name: Name): Modules[Name] {
+  const module = loaded[name] ?? (builtinModule(`node:${name}`) as Modules[Name] | undefined);
+  if (module === undefined) throw new SealwireError("ERR_UNSUPPORTED", `this runtime lacks node:${name}`);
+  loaded[name] = module;
+  return module;
+}
