@@ -19,12 +19,13 @@ const loaded: Partial<Modules> = {};
 const givesModules = typeof globalThis.process?.getBuiltinModule === "function";
 let loading: Promise<void> | undefined;
 
+/** Bundlers leave these imports as they are: the runtimes that they bundle for need none of them. */
 async function importAll(): Promise<void> {
   try {
     const [net, fs, dns] = await Promise.all([
-      import("node:net"),
-      import("node:fs"),
-      import("node:dns/promises"),
+      import(/* webpackIgnore: true */ "node:net"),
+      import(/* webpackIgnore: true */ "node:fs"),
+      import(/* webpackIgnore: true */ "node:dns/promises"),
     ]);
     Object.assign(loaded, { net, fs, "dns/promises": dns });
   } catch {

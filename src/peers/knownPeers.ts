@@ -8,7 +8,6 @@
 // a server that was dialled may not call in for it. All three runtimes have node:fs (Deno asks for read and write
 // permission).
 
-import { resolve } from "node:path";
 import { invalidArgument } from "../base/errors.ts";
 import { loadPart } from "../base/loadPart.ts";
 import { decodeKey, encodeKey, type KeyInput } from "../protocol/noise/keys.ts";
@@ -57,13 +56,14 @@ export function knownPeers(path: string, options: KnownPeersOptions = {}): Known
     throw invalidArgument("path", "the path of a file");
   }
   const settings = checkOptions(options);
-  // Resolved now, because a program that changes its working directory must not come to trust another file.
-  const absolutePath = resolve(path);
+  // Asked for now, because a program that changes its working directory must not come to trust another file. Deno needs a
+  // permission to tell it, which an absolute path needs not.
+  const directory = path.startsWith("/") ? "/" : process.cwd();
   let loading: Promise<KnownPeersRecords> | undefined;
   // Programs without known peers, and those before they ask, are spared what reads and writes the file.
   const records = (): Promise<KnownPeersRecords> => {
     loading ??= loadPart("known peers", () => import("./knownPeersRecords.ts")).then(
-      ({ KnownPeersRecords }) => new KnownPeersRecords(path, absolutePath, settings),
+      ({ KnownPeersRecords }) => new KnownPeersRecords(path, directory, settings),
       (error) => {
         loading = undefined;
         throw error;

@@ -54,10 +54,13 @@ export class KnownPeersFile {
   /** The last result, so that an unchanged file is not parsed again. */
   #last: Pick<PeerSnapshot, "bytes" | "peers"> | undefined;
 
-  /** @param path as the application gave it, for the messages */
-  constructor(path: string, strictModes: boolean, absolutePath: string = resolve(path)) {
+  /**
+   * @param path as the application gave it, for the messages
+   * @param directory that a relative path begins at, by default the working directory
+   */
+  constructor(path: string, strictModes: boolean, directory = ".") {
     this.path = path;
-    this.#absolutePath = absolutePath;
+    this.#absolutePath = resolve(directory, path);
     this.#strictModes = strictModes;
   }
 

@@ -1,8 +1,8 @@
 // What a name in a file of known peers may be. Apart from the file's other code, which is loaded when the file is first
 // used: a bad name is told at once.
 
-import { Buffer } from "node:buffer";
 import { invalidArgument } from "../base/errors.ts";
+import { encodeText } from "../core/text.ts";
 
 /** A name is stored as UTF-8 of at most this many bytes: a DNS name or an encoded path of a socket fits. */
 const MAX_NAME_BYTES = 512;
@@ -15,7 +15,7 @@ export function isName(name: unknown): name is string {
     typeof name === "string" &&
     NAME.test(name) &&
     !name.includes("\ufffd") &&
-    Buffer.byteLength(name) <= MAX_NAME_BYTES
+    encodeText(name).length <= MAX_NAME_BYTES
   );
 }
 

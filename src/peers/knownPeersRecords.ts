@@ -21,8 +21,8 @@ export class KnownPeersRecords {
   readonly #file: KnownPeersFile;
   readonly #options: KnownPeersOptions;
 
-  constructor(path: string, absolutePath: string, options: KnownPeersOptions) {
-    this.#file = new KnownPeersFile(path, options.strictModes ?? true, absolutePath);
+  constructor(path: string, directory: string, options: KnownPeersOptions) {
+    this.#file = new KnownPeersFile(path, options.strictModes ?? true, directory);
     this.#options = options;
   }
 
