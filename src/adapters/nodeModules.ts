@@ -1,16 +1,22 @@
-// The modules of Node that sockets need, loaded when they are first used: node:net alone takes 5 ms of an import in Node and
-// 12 in Bun, whose own sockets may never need it.
+// The modules of Node that sockets and known peers need, loaded when they are first used: node:net alone takes 5 ms of an
+// import in Node and 12 in Bun, whose own sockets may never need it.
 
+import type * as NodeBuffer from "node:buffer";
 import type * as Dns from "node:dns/promises";
 import type * as Fs from "node:fs";
+import type * as Files from "node:fs/promises";
 import type * as Net from "node:net";
+import type * as Path from "node:path";
 import { SealwireError } from "../base/errors.ts";
 import { builtinModule } from "../core/builtin.ts";
 
 interface Modules {
+  buffer: typeof NodeBuffer;
   "dns/promises": typeof Dns;
   fs: typeof Fs;
+  "fs/promises": typeof Files;
   net: typeof Net;
+  path: typeof Path;
 }
 
 const loaded: Partial<Modules> = {};
@@ -22,12 +28,15 @@ let loading: Promise<void> | undefined;
 /** Bundlers leave these imports as they are: the runtimes that they bundle for need none of them. */
 async function importAll(): Promise<void> {
   try {
-    const [net, fs, dns] = await Promise.all([
-      import(/* webpackIgnore: true */ "node:net"),
-      import(/* webpackIgnore: true */ "node:fs"),
+    const [buffer, dns, fs, files, net, path] = await Promise.all([
+      import(/* webpackIgnore: true */ "node:buffer"),
       import(/* webpackIgnore: true */ "node:dns/promises"),
+      import(/* webpackIgnore: true */ "node:fs"),
+      import(/* webpackIgnore: true */ "node:fs/promises"),
+      import(/* webpackIgnore: true */ "node:net"),
+      import(/* webpackIgnore: true */ "node:path"),
     ]);
-    Object.assign(loaded, { net, fs, "dns/promises": dns });
+    Object.assign(loaded, { buffer, "dns/promises": dns, fs, "fs/promises": files, net, path });
   } catch {
     // What is missing is told when it is used.
   }

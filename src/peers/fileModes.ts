@@ -7,10 +7,8 @@
 // Windows has no such modes, so nothing is checked there. Deno without the permission to ask for the user's number does
 // not check owners, or folders that it may not read.
 
-import { realpath, stat } from "node:fs/promises";
-import { dirname } from "node:path";
-import process from "node:process";
 import { invalidArgument } from "../base/errors.ts";
+import { files, paths } from "./nodeFiles.ts";
 
 export interface Ownership {
   readonly uid: number;
@@ -65,17 +63,17 @@ export async function requireSafeFolders(folder: string, uid: number | undefined
   if (process.platform === "win32") return;
   for (let path: string | undefined = await nearestExisting(folder); path !== undefined; ) {
     if (!(await isAllowed({ name: "read", path }))) return;
-    requireSafe(path, await stat(path), uid);
-    const above = dirname(path);
+    requireSafe(path, await files().stat(path), uid);
+    const above = paths().dirname(path);
     path = above === path ? undefined : above;
   }
 }
 
 async function nearestExisting(folder: string): Promise<string | undefined> {
-  for (let path = folder; ; path = dirname(path)) {
+  for (let path = folder; ; path = paths().dirname(path)) {
     if (!(await isAllowed({ name: "read", path }))) return undefined;
-    const resolved = await unlessMissing(realpath(path));
-    if (resolved !== undefined || dirname(path) === path) return resolved;
+    const resolved = await unlessMissing(files().realpath(path));
+    if (resolved !== undefined || paths().dirname(path) === path) return resolved;
   }
 }
 

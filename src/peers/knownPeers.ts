@@ -8,6 +8,7 @@
 // a server that was dialled may not call in for it. All three runtimes have node:fs (Deno asks for read and write
 // permission).
 
+import { modulesLoading } from "../adapters/nodeModules.ts";
 import { invalidArgument } from "../base/errors.ts";
 import { loadPart } from "../base/loadPart.ts";
 import { decodeKey, encodeKey, type KeyInput } from "../protocol/noise/keys.ts";
@@ -62,7 +63,10 @@ export function knownPeers(path: string, options: KnownPeersOptions = {}): Known
   let loading: Promise<KnownPeersRecords> | undefined;
   // Programs without known peers, and those before they ask, are spared what reads and writes the file.
   const records = (): Promise<KnownPeersRecords> => {
-    loading ??= loadPart("known peers", () => import("./knownPeersRecords.ts")).then(
+    loading ??= loadPart("known peers", async () => {
+      await modulesLoading();
+      return import("./knownPeersRecords.ts");
+    }).then(
       ({ KnownPeersRecords }) => new KnownPeersRecords(path, directory, settings),
       (error) => {
         loading = undefined;

@@ -7,21 +7,18 @@
 // to its own, so it is never empty. After each write and its fsync the file is read again by its path, and a line that
 // is missing is written again.
 
-import { Buffer } from "node:buffer";
-import { constants } from "node:fs";
-import { type FileHandle, lstat, mkdir, open, realpath, stat } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import type { Buffer } from "node:buffer";
+import type { FileHandle } from "node:fs/promises";
 import { invalidArgument, SealwireError } from "../base/errors.ts";
-import { createWhole, SAFELY, syncByPath } from "./durableFiles.ts";
+import { createWhole, syncByPath } from "./durableFiles.ts";
 import { requireSafe, requireSafeFolders, unlessMissing, userOfProcess } from "./fileModes.ts";
 import { type PeerLine, type PeerLines, parsePeerLines, separatorAfter } from "./knownPeersLines.ts";
+import { buffers, files, flags, paths, safely } from "./nodeFiles.ts";
 
 /** About 15,000 lines. Each first use reads all of them. */
 export const MAX_FILE_BYTES = 1 << 20;
 /** A change is written again if another program replaced the file meanwhile, up to this many times. */
 const MAX_ATTEMPTS = 32;
-
-const { O_APPEND, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 
 /** The file at the time it was read. */
 export interface PeerSnapshot {
@@ -60,7 +57,7 @@ export class KnownPeersFile {
    */
   constructor(path: string, strictModes: boolean, directory = ".") {
     this.path = path;
-    this.#absolutePath = resolve(directory, path);
+    this.#absolutePath = paths().resolve(directory, path);
     this.#strictModes = strictModes;
   }
 
@@ -117,10 +114,10 @@ export class KnownPeersFile {
     const realPath = await this.#locate();
     if (realPath === undefined) return undefined;
     // Checked first, because opening a device can have effects.
-    const found = await unlessMissing(stat(realPath));
+    const found = await unlessMissing(files().stat(realPath));
     if (found === undefined) return undefined;
     requireFile(this.path, found.isFile());
-    const handle = await unlessMissing(open(realPath, O_RDONLY | SAFELY));
+    const handle = await unlessMissing(files().open(realPath, flags().O_RDONLY | safely()));
     if (handle === undefined) return undefined;
     try {
       const status = await handle.stat();
@@ -139,34 +136,34 @@ export class KnownPeersFile {
   /** The path without symbolic links, after a check of who can change where it leads; undefined for no file. */
   async #locate(): Promise<string | undefined> {
     const path = this.#absolutePath;
-    const found = await unlessMissing(lstat(path));
+    const found = await unlessMissing(files().lstat(path));
     const uid = this.#strictModes ? await userOfProcess() : undefined;
-    if (this.#strictModes) await requireSafeFolders(dirname(path), uid);
-    if (found?.isSymbolicLink() !== true) return found && (await unlessMissing(realpath(path)));
-    const realPath = await unlessMissing(realpath(path));
+    if (this.#strictModes) await requireSafeFolders(paths().dirname(path), uid);
+    if (found?.isSymbolicLink() !== true) return found && (await unlessMissing(files().realpath(path)));
+    const realPath = await unlessMissing(files().realpath(path));
     // The target existed, or is on a disk that is not mounted now. A new file would trust everybody again.
     if (realPath === undefined) {
       throw invalidArgument(this.path, "a file, but it is a symbolic link to one that does not exist");
     }
     if (this.#strictModes) {
       requireSafe(this.path, found, uid);
-      await requireSafeFolders(dirname(realPath), uid);
+      await requireSafeFolders(paths().dirname(realPath), uid);
     }
     return realPath;
   }
 
   /** Makes the file with its first line, unless another process is faster. */
   async #create(text: string): Promise<void> {
-    let folder = dirname(this.#absolutePath);
+    let folder = paths().dirname(this.#absolutePath);
     let firstMade: string | undefined;
     if ((await unlessMissing(createWhole(this.#absolutePath, text))) === undefined) {
-      firstMade = await mkdir(folder, { recursive: true, mode: 0o700 });
+      firstMade = await files().mkdir(folder, { recursive: true, mode: 0o700 });
       await createWhole(this.#absolutePath, text);
     }
     // Also the entries of the file and of the folders that were made for it.
     await syncByPath(folder);
     while (firstMade !== undefined && folder.length >= firstMade.length) {
-      folder = dirname(folder);
+      folder = paths().dirname(folder);
       await syncByPath(folder);
     }
   }
@@ -195,7 +192,7 @@ function requireSize(path: string, size: number): void {
 /** Reads to the end, which other programs may be moving; a file without an end is refused at the limit. */
 async function readBounded(path: string, handle: FileHandle, expectedSize: number): Promise<Buffer> {
   requireSize(path, expectedSize);
-  let buffer = Buffer.alloc(expectedSize + 1);
+  let buffer = buffers().alloc(expectedSize + 1);
   let length = 0;
   for (;;) {
     const { bytesRead } = await handle.read(buffer, length, buffer.length - length, length);
@@ -203,16 +200,19 @@ async function readBounded(path: string, handle: FileHandle, expectedSize: numbe
     requireSize(path, length);
     if (bytesRead === 0) return buffer.subarray(0, length);
     if (length === buffer.length) {
-      buffer = Buffer.concat([buffer, Buffer.alloc(Math.min(2 * length, MAX_FILE_BYTES + 1) - length + 1)]);
+      buffer = buffers().concat([
+        buffer,
+        buffers().alloc(Math.min(2 * length, MAX_FILE_BYTES + 1) - length + 1),
+      ]);
     }
   }
 }
 
 /** Appends a line by one write. Does nothing if the path leads to another file by now. */
 async function append(path: string, snapshot: PeerSnapshot, line: string): Promise<void> {
-  const text = Buffer.from(`${separatorAfter(snapshot.peers.tail)}${line}\n`);
+  const text = buffers().from(`${separatorAfter(snapshot.peers.tail)}${line}\n`);
   requireSize(path, snapshot.bytes.length + text.length);
-  await withSame(snapshot, O_WRONLY | O_APPEND, async (handle) => {
+  await withSame(snapshot, flags().O_WRONLY | flags().O_APPEND, async (handle) => {
     // A write that is cut short, on a full disk, leaves a torn line. The next attempt marks it and gets the error.
     await handle.write(text, 0, text.length, null);
     await handle.sync();
@@ -221,12 +221,12 @@ async function append(path: string, snapshot: PeerSnapshot, line: string): Promi
 
 /** Replaces bytes of lines that have not changed. Each replacement happens as a whole or not at all. */
 async function replaceBytes(snapshot: PeerSnapshot, edits: readonly ByteEdit[]): Promise<void> {
-  await withSame(snapshot, O_RDWR, async (handle) => {
+  await withSame(snapshot, flags().O_RDWR, async (handle) => {
     for (const { line, at, byte } of edits) {
       const expected = snapshot.bytes.subarray(line.start, line.end);
-      const present = Buffer.alloc(expected.length);
+      const present = buffers().alloc(expected.length);
       await handle.read(present, 0, present.length, line.start);
-      if (present.equals(expected)) await handle.write(Buffer.of(byte), 0, 1, at);
+      if (present.equals(expected)) await handle.write(buffers().of(byte), 0, 1, at);
     }
     await handle.sync();
   });
@@ -238,7 +238,7 @@ async function withSame(
   flags: number,
   use: (handle: FileHandle) => Promise<void>,
 ): Promise<void> {
-  const handle = await unlessMissing(open(snapshot.realPath, flags | SAFELY));
+  const handle = await unlessMissing(files().open(snapshot.realPath, flags | safely()));
   if (handle === undefined) return;
   try {
     const { dev, ino } = await handle.stat();
