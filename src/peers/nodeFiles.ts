@@ -1,6 +1,6 @@
-// The modules of Node that keep files. None is imported: webpack puts every module of Node that a late part imports into
-// the first file of a program as `module.exports = require(…)`, Deno takes the last of these for what the program exports,
-// and then can't resolve it.
+// The modules of Node that keep files. None is imported: webpack hoists the modules of Node that a late part imports into
+// the first file of a program, each as a CommonJS module of its own. Deno takes the last of these for what the program
+// exports, and can't resolve it.
 
 import type * as NodeBuffer from "node:buffer";
 import type * as NodeFs from "node:fs";
