@@ -16,6 +16,22 @@ import { serve } from "./serveCommand.ts";
 import { stat } from "./statCommand.ts";
 import { packageVersion } from "./version.ts";
 
+const routes = {
+  keygen,
+  pubkey,
+  genpsk,
+  fingerprint,
+  peers: peersCommands,
+  serve,
+  proxy,
+  ping,
+  stat,
+  send,
+  call,
+  bench,
+  doctor,
+};
+
 const root = buildRouteMap({
   docs: {
     brief: "Encrypted RPC over TCP: keys, calls, a server to try, a proxy for any service, measurements",
@@ -29,24 +45,11 @@ const root = buildRouteMap({
       "5 one side does not accept the other; 6 the peer answered with an error or too late; 130 Ctrl-C.",
     ].join("\n"),
   },
-  routes: {
-    keygen,
-    pubkey,
-    genpsk,
-    fingerprint,
-    peers: peersCommands,
-    serve,
-    proxy,
-    ping,
-    stat,
-    send,
-    call,
-    bench,
-    doctor,
-  },
+  routes,
 });
 
-const asJson = process.argv.includes("--json");
+const inputs = process.argv.slice(2);
+const asJson = inputs.includes("--json");
 
 function sayError(error: unknown): string {
   const message = errorText(error);
@@ -55,8 +58,18 @@ function sayError(error: unknown): string {
   return JSON.stringify({ error: { code, exit: exitCodeOf(error), message } });
 }
 
+/** A mistake in the arguments, which the parser describes, and the command that shows how they are meant. */
+function sayMistake(message: string): string {
+  if (asJson) return JSON.stringify({ error: { exit: exitCodes.usage, message } });
+  const command = inputs[0] !== undefined && Object.hasOwn(routes, inputs[0]) ? ` ${inputs[0]}` : "";
+  return `sealwire: ${message}\nsealwire${command} --help shows how it is used`;
+}
+
 const text: ApplicationText = {
   ...text_en,
+  noCommandRegisteredForInput: (args) => sayMistake(text_en.noCommandRegisteredForInput(args)),
+  exceptionWhileParsingArguments: (error, colour) =>
+    sayMistake(text_en.exceptionWhileParsingArguments(error, colour)),
   exceptionWhileRunningCommand: sayError,
   commandErrorResult: sayError,
 };
@@ -90,7 +103,6 @@ function streamOf(stream: NodeJS.WriteStream) {
 
 const streams = { stdout: streamOf(process.stdout), stderr: streamOf(process.stderr), env: process.env };
 const outcome: typeof streams & { exitCode?: number | string | null } = streams;
-const inputs = process.argv.slice(2);
 await run(application, inputs.length === 0 ? ["--help"] : inputs, { process: outcome });
 // The parser uses negative codes for mistakes in arguments.
 const exitCode = Number(outcome.exitCode ?? exitCodes.ok);

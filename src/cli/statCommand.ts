@@ -17,7 +17,10 @@ function objectIn(body: Uint8Array): Record<string, unknown> {
   } catch {
     // Reported below: an echo server, or an application that answers every request.
   }
-  throw new CommandError("remote", "the server answered, but tells no counters (its option `stat` is off)");
+  throw new CommandError(
+    "remote",
+    "the server answered, but tells no counters (its option `stat` is off: `sealwire serve` has --stat)",
+  );
 }
 
 /** One line per counter; nested counters have their own names. */
