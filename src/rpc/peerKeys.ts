@@ -17,7 +17,10 @@ export function resolveHandshake(role: Role, options: KeyOptions): HandshakeFact
   // A missing environment variable must not turn a connection with a psk into an anonymous one.
   for (const name of ["psk", "staticKey", "remoteStatic", "authorize"] as const) {
     if (name in options && options[name] === undefined) {
-      throw invalidArgument(name, "left out rather than undefined where none is meant");
+      throw invalidArgument(
+        name,
+        "left out where none is meant; it is undefined: is a variable of the environment not set?",
+      );
     }
   }
   const peer = { psk, staticKey, remoteStatic, authorize, pattern, postQuantum, cipher, prologue };
