@@ -125,9 +125,12 @@ function endOfTurnByPromise(): (callback: () => void) => void {
  *
  * One `setImmediate` would do in a timer of Node, but not in a socket's event or a promise reaction, whose iteration
  * of the loop has polled before. Two are right everywhere in Node and Bun (8 and 2 µs). Deno's `setImmediate` does
- * not poll at all; a timer of 0 ms does, which takes 1–2 ms.
+ * not poll at all. A timer of 0 ms does, which takes 1–2 ms. But a timer that is due together with the events of sockets
+ * runs before them, for example after a stall, and `setImmediate` runs behind them. After a stall in a socket's event,
+ * Deno's loop does not poll before the timer at all.
  */
 export function yieldToEventLoop(callback: () => void): void {
-  if (originalSetImmediate === undefined || runtimeName === "deno") startTimer(callback, 0);
+  if (originalSetImmediate === undefined) startTimer(callback, 0);
+  else if (runtimeName === "deno") startTimer(() => originalSetImmediate(callback), 0);
   else outOfContext(() => originalSetImmediate(() => originalSetImmediate(callback)));
 }
