@@ -8,7 +8,7 @@ import { secretCopy } from "../../src/core/wipe.ts";
 import { type Client, connect, type Engine, listen, type Message } from "../../src/index.ts";
 import { noise } from "../../src/noise.ts";
 import type { HandshakeFactory, Role } from "../../src/protocol/handshake.ts";
-import { findSecrets, HiddenSecret, ownBytes } from "../support/processMemory.ts";
+import { findSecrets, HiddenSecret, searchMemory } from "../support/processMemory.ts";
 
 /** Secrets come as two halves in hexadecimal; the first is the psk, the others are plaintext of the length in their name. */
 interface Setup {
@@ -77,18 +77,9 @@ function say(what: unknown): void {
   console.log(JSON.stringify(what));
 }
 
-/** Threads of the runtime map and free memory during a search, which may miss it: then it is made again. */
-const SEARCHES = 3;
-const MOST_OF_IT = 0.9;
-
 function sayFound(seesKeys: boolean): void {
-  for (let search = 1; search <= SEARCHES; search++) {
-    const { found, longest, bytes } = findSecrets(secrets);
-    const lookedAt = bytes / ownBytes();
-    if (lookedAt < MOST_OF_IT && search < SEARCHES) continue;
-    say({ found, longest, seesKeys, lookedAt, secrets: secrets.length });
-    return;
-  }
+  const { found, longest, lookedAt } = searchMemory(secrets);
+  say({ found, longest, seesKeys, lookedAt, secrets: secrets.length });
 }
 
 const handshake = notingFactory();
