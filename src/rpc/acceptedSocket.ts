@@ -216,9 +216,18 @@ export function leftMs(socket: AcceptedSocket | undefined, stageMs: number, now:
 }
 
 /**
- * The sockets that have been in the stage for this time, the oldest first. The caller removes each from the line before
- * it takes the next.
+ * The sockets that have been in the stage for this time, the oldest first, `most` of them. The caller removes each from
+ * the line before it takes the next.
  */
-export function* dueOf(line: Line<AcceptedSocket>, stageMs: number, now: number): Generator<AcceptedSocket> {
-  while (line.first !== undefined && now - line.first.since >= stageMs) yield line.first;
+export function* dueOf(
+  line: Line<AcceptedSocket>,
+  stageMs: number,
+  now: number,
+  most = Number.POSITIVE_INFINITY,
+): Generator<AcceptedSocket> {
+  for (let left = most; left > 0; left--) {
+    const { first } = line;
+    if (first === undefined || now - first.since < stageMs) return;
+    yield first;
+  }
 }

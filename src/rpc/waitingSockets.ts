@@ -115,22 +115,15 @@ export class WaitingSockets {
   #expireSilent(): void {
     const { handshakeTimeoutMs } = this.#limits;
     const now = performance.now();
-    let most = MOST_EXPIRED_PER_TICK;
-    for (const socket of dueOf(this.#silent, handshakeTimeoutMs, now)) {
+    for (const socket of dueOf(this.#silent, handshakeTimeoutMs, now, MOST_EXPIRED_PER_TICK))
       this.#dropSilent(socket);
-      if (--most === 0) break;
-    }
     const { first } = this.#silent;
     if (first !== undefined) timers.arm(this.#silence, leftMs(first, handshakeTimeoutMs, now));
   }
 
   #expireReady(): void {
     const now = performance.now();
-    let most = MOST_EXPIRED_PER_TICK;
-    for (const socket of dueOf(this.#ready, this.#readyMs, now)) {
-      this.#refuse(socket);
-      if (--most === 0) break;
-    }
+    for (const socket of dueOf(this.#ready, this.#readyMs, now, MOST_EXPIRED_PER_TICK)) this.#refuse(socket);
     this.#watchReady(now);
   }
 
