@@ -36,34 +36,24 @@ function loadedBy(id, getModuleInfo, found = new Set()) {
 
 /**
  * Chunks of what connect and listen load, in layers, each of which imports those above it alone. Left to itself, Rollup
- * makes a chunk per set of entry points that share a module: 27 files for sealwire/node, and a file costs an import
- * more than its contents. The layers keep from an entry point what it does not need: sealwire/otel and sealwire/wasm
- * never start the core, sealwire/crypto has neither Noise nor calls. What connect and listen do without (known peers,
- * v1) stays apart as "extras", because bundlers leave out whole files only. What is imported late is in none of them.
+ * makes a chunk per set of entry points that share a module: 27 files for sealwire/node, and a file costs an import in
+ * Node half a millisecond besides its contents. The layers keep from an entry point the larger parts that it does not
+ * need: sealwire/otel and sealwire/wasm never start the core, sealwire/crypto has neither Noise nor calls,
+ * sealwire/noise has no calls. What is imported late is in none of them.
  */
 let layers;
 function layerOf(id, { getModuleInfo }) {
   layers ??= Object.fromEntries(
-    [
-      "otel",
-      "rpc",
-      "wasm",
-      "crypto",
-      "noise",
-      "testing",
-      "rpc/api",
-      "adapters/nodeSockets",
-      "entry/common",
-    ].map((name) => [name, loadedBy(sourceFile(name), getModuleInfo)]),
+    ["otel", "wasm", "crypto", "noise", "rpc/api", "adapters/nodeSockets", "entry/common"].map((name) => [
+      name,
+      loadedBy(sourceFile(name), getModuleInfo),
+    ]),
   );
-  const { otel, rpc, wasm, crypto, noise, testing, "rpc/api": api, "adapters/nodeSockets": sockets } = layers;
-  if (!api.has(id) && !sockets.has(id)) return layers["entry/common"].has(id) ? "extras" : undefined;
-  if (otel.has(id)) return crypto.has(id) ? "base" : "calls";
-  if (wasm.has(id)) return "module";
+  const { otel, wasm, crypto, noise, ...calls } = layers;
+  if (!Object.values(calls).some((layer) => layer.has(id))) return undefined;
+  if (wasm.has(id) || (otel.has(id) && crypto.has(id))) return "base";
   if (crypto.has(id)) return "crypto";
-  if (noise.has(id)) return "noise";
-  if (rpc.has(id)) return "calls";
-  return api.has(id) || testing.has(id) ? "connections" : "sockets";
+  return noise.has(id) ? "noise" : "connections";
 }
 
 export default {

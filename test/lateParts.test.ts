@@ -91,7 +91,6 @@ test("every part that is imported late stands in this test", () => {
     "knownPeersRecords",
     "proxyReader",
     "serverStart",
-    "sockets",
   ]);
 });
 

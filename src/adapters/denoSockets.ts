@@ -1,6 +1,5 @@
 // The adapter for Deno.listen and Deno.connect.
 
-import { loadPart } from "../base/loadPart.ts";
 import { outOfContext, runAtEndOfTurn, startTimer, yieldToEventLoop } from "../core/eventLoop.ts";
 import { CallbackDeadline, timers } from "../rpc/timers.ts";
 import type {
@@ -17,6 +16,7 @@ import { AcceptTurns } from "./acceptTurns.ts";
 import { type DenoConn, DenoTransport } from "./denoTransport.ts";
 import { ACCEPT_PAUSE_MS } from "./descriptors.ts";
 import { checkPath, dialFailed, listenFailed } from "./failures.ts";
+import { listenByNode } from "./nodeListener.ts";
 import { names } from "./resolveName.ts";
 
 /** The part of Deno's socket API that is used here. */
@@ -148,10 +148,7 @@ async function listen(
   accept: (transport: Transport) => TransportEvents,
 ): Promise<Listener> {
   // Deno.listen takes no inherited sockets, and shares ports only with an unstable flag.
-  if (address.fd !== undefined || address.reusePort) {
-    const { listenByNode } = await loadPart("listening", () => import("./nodeListener.ts"));
-    return listenByNode(address, accept);
-  }
+  if (address.fd !== undefined || address.reusePort) return listenByNode(address, accept);
   try {
     return new DenoListener(Deno.listen(where(address)), accept);
   } catch (error) {
