@@ -1,7 +1,9 @@
-// dist/: one ES module per entry point of package.json and the command line, code that they share in chunks.
+// dist/: one ES module per entry point of package.json and the command line, code that they share in chunks. The code is
+// shortened, because parsing it is most of an import's cost. Maps lead from it to src/, which is in the package.
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import esbuild from "rollup-plugin-esbuild";
+import { minify } from "terser";
 
 const entryPoints = [
   "index",
@@ -56,6 +58,29 @@ function layerOf(id, { getModuleInfo }) {
   return noise.has(id) ? "noise" : "connections";
 }
 
+/**
+ * Drops spaces and comments, and gives short names to the variables of functions. Functions, classes and names at the
+ * top of a file stay as in src/, for stacks, profiles and debuggers, and most statements keep a line of their own.
+ * The first line tells Bun to run the file as it is. Without that line Bun transpiles the file first.
+ */
+const shorten = {
+  name: "shorten",
+  renderChunk: (code, { name }) =>
+    minify(code, {
+      ecma: 2022,
+      parse: { module: true },
+      compress: false,
+      mangle: { keep_classnames: true, keep_fnames: true },
+      format: {
+        comments: /webpackIgnore/,
+        preserve_annotations: true,
+        semicolons: false,
+        ...(name === "cli" ? {} : { preamble: "// @bun" }),
+      },
+      sourceMap: true,
+    }),
+};
+
 export default {
   input: {
     ...Object.fromEntries(entryPoints.map((name) => [name, `src/${name}.ts`])),
@@ -82,6 +107,7 @@ export default {
       tsconfig: "tsconfig.json",
       define: { __SEALWIRE_VERSION__: JSON.stringify(version) },
     }),
+    shorten,
   ],
   onwarn(warning) {
     throw new Error(`rollup: ${warning.message}`);

@@ -9,7 +9,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { compare, orderOf, roundsPerStart, spread } from "../bench/ab/compare.js";
 import { parseArguments, ROWS, rowsOf } from "../bench/ab/settings.js";
 import { tablesOf, terminalTables } from "../bench/ab/table.js";
-import { copyWithout, rules } from "../bench/ab/withoutRules.js";
+import { buildEdited, buildWithout, rules } from "../bench/ab/withoutRules.js";
 import { medianInterval, quantile } from "../bench/matrix/statistics.js";
 
 const folder = mkdtempSync(join(tmpdir(), "sealwire-ab-"));
@@ -236,11 +236,9 @@ describe("a real run", () => {
 });
 
 describe("a build without rules", () => {
-  const dist = fileURLToPath(new URL("../dist", import.meta.url));
-
-  test("each rule's edits find their text, and the rest talks to itself", () => {
+  test("each rule's edits find their text, and the rest talks to itself", async () => {
     const without = join(folder, "without");
-    copyWithout(Object.keys(rules), dist, without);
+    await buildWithout(Object.keys(rules), without);
     const program = `
       import { connect, listen } from ${JSON.stringify(join(without, "node.js"))};
       const psk = new Uint8Array(32).fill(7);
@@ -257,9 +255,12 @@ describe("a build without rules", () => {
     expect(output).toBe("100\n");
   });
 
-  test("a text that is not in the build is said", () => {
-    const other = join(folder, "other");
-    copyWithout(["credit"], dist, other);
-    expect(() => copyWithout(["credit"], other, join(folder, "third"))).toThrow("not once in the build");
+  test("a text that is not in the build is said, and so is one that is there twice", async () => {
+    for (const find of ["this text is nowhere", "return this.#"]) {
+      const edits = [{ find, replace: "" }];
+      await expect(buildEdited(edits, join(folder, "other"))).rejects.toThrow(
+        `not once in the build: ${find}`,
+      );
+    }
   });
 });

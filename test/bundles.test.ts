@@ -77,7 +77,7 @@ async function output(runtime: Pick<Runtime, "path" | "args">, file: string): Pr
   return stdout.trim();
 }
 
-describe.each(nodes)("require() in $label ($version)", (runtime) => {
+describe.each(installed.filter(({ id }) => id !== "deno"))("require() in $label ($version)", (runtime) => {
   test.each(["sealwire", "sealwire/node", "sealwire/bun", "sealwire/deno"])("of %s", async (entry) => {
     const file = consumer.write("required.cjs", `const { connect, listen } = require("${entry}");\n${MAIN}`);
     expect(await output(runtime, file)).toBe("hello");
@@ -259,6 +259,33 @@ describe.each(installed)("in $label ($version)", (runtime) => {
     );
     expect(await output(asInstalled, file)).toBe("1,2,3");
   });
+});
+
+describe.each(installed)("stacks in $label ($version)", (runtime) => {
+  const nope =
+    'import { connect } from "sealwire"; try { connect({ nope: 1 }); } catch ({ stack }) { console.log(stack); }';
+
+  /** The stack of a caller's mistake, in a runtime with these arguments besides its own. */
+  async function stackOf(...more: string[]): Promise<string> {
+    const args = runtime.id === "deno" ? ["run", "-A"] : runtime.args;
+    const file = consumer.write("stack.mjs", nope);
+    const { stdout, stderr } = await run(runtime.path, [...args, ...more, file], { cwd: consumer.folder });
+    expect(stderr).toBe("");
+    return stdout;
+  }
+
+  test("functions have their names", async () => {
+    expect(await stackOf()).toMatch(/ invalidArgument .* checkOptionNames .* connect /s);
+  });
+
+  // Deno reads no maps of packages.
+  if (runtime.id !== "deno")
+    test("lines are those of the sources, told by maps that Bun always reads", async () => {
+      const stack = await stackOf(...(runtime.id === "bun" ? [] : ["--enable-source-maps"]));
+      const [, line] = /checkOptionNames \(.*sealwire\/src\/base\/options\.ts:(\d+):\d+\)/.exec(stack)!;
+      const source = readFileSync(join(repositoryRoot, "src/base/options.ts"), "utf8").split("\n");
+      expect(source[Number(line) - 1]).toContain("invalidArgument(");
+    });
 });
 
 describe.each(nodes)("node:cluster in $label ($version)", (runtime) => {
@@ -535,7 +562,7 @@ describe("size", () => {
       if (loaded.has(path)) return;
       loaded.add(path);
       const text = readFileSync(path, "utf8");
-      for (const [, from] of text.matchAll(/^(?:import|export)\b[^;]*?["'](\.[^"']+)["'];$/gm))
+      for (const [, from] of text.matchAll(/^(?:import|export)\b[^;]*?["'](\.[^"']+)["'];?$/gm))
         load(join(dirname(path), from!));
     };
     load(join(repositoryRoot, "dist/node.js"));

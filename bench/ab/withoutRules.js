@@ -1,8 +1,9 @@
-// `npm run bench:without -- OUT [bodies] [credit] [limits]` makes a copy of dist without some rules. `npm run bench:ab`
-// then measures the cost of these rules. Such a build talks only to itself, and has no other use.
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+// `npm run bench:without -- OUT [bodies] [credit] [limits]` makes a build without some rules. `npm run bench:ab` then
+// measures the cost of these rules. Such a build talks only to itself, and has no other use.
+import { rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { rollup } from "rollup";
+import config from "../../rollup.config.js";
 
 /** @type {Record<string, { text: string, edits: { find: string, replace: string }[] }>} */
 export const rules = {
@@ -49,22 +50,42 @@ export const rules = {
   },
 };
 
-/** Copies `from` to `to` without the rules of these names. Every edit has to find its text once. */
-export function copyWithout(names, from, to) {
-  rmSync(to, { recursive: true, force: true });
-  cpSync(from, to, { recursive: true });
-  const chunks = readdirSync(join(to, "chunks")).filter((name) => name.endsWith(".js"));
-  const files = chunks.map((name) => join(to, "chunks", name));
-  for (const name of names) for (const edit of rules[name].edits) apply(files, edit);
+/**
+ * Builds src/ to the folder `out` with these edits of the code, which are made before it is shortened. Every edit has to
+ * find its text once.
+ *
+ * @param {{ find: string, replace: string }[]} edits
+ * @param {string} out
+ */
+export async function buildEdited(edits, out) {
+  const finds = edits.map(() => 0);
+  const edited = {
+    name: "edited",
+    renderChunk(code) {
+      let changed = code;
+      for (const [i, { find, replace }] of edits.entries()) {
+        finds[i] += changed.split(find).length - 1;
+        changed = changed.replace(find, () => replace);
+      }
+      return { code: changed, map: null };
+    },
+    generateBundle() {
+      const other = edits.findIndex((_, i) => finds[i] !== 1);
+      if (other >= 0) throw new Error(`not once in the build: ${edits[other].find}`);
+    },
+  };
+  const output = { ...config.output, dir: out, sourcemap: false };
+  const bundle = await rollup({ ...config, plugins: [edited, config.plugins] });
+  rmSync(out, { recursive: true, force: true });
+  await bundle.write(output);
+  await bundle.close();
 }
 
-function apply(files, { find, replace }) {
-  const holders = files.filter((file) => readFileSync(file, "utf8").includes(find));
-  const source = holders.length === 1 ? readFileSync(holders[0], "utf8") : "";
-  if (source.split(find).length !== 2) throw new Error(`not once in the build: ${find}`);
-  writeFileSync(
-    holders[0],
-    source.replace(find, () => replace),
+/** Builds src/ to the folder `out` without the rules of these names. */
+export function buildWithout(names, out) {
+  return buildEdited(
+    names.flatMap((name) => rules[name].edits),
+    out,
   );
 }
 
@@ -77,6 +98,6 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     console.error(`npm run bench:without -- OUT [RULE…], of which there are:\n${known.join("\n")}`);
     process.exit(2);
   }
-  copyWithout(names, fileURLToPath(new URL("../../dist", import.meta.url)), out);
+  await buildWithout(names, out);
   console.log(`${out}: without ${names.join(", ")}`);
 }
