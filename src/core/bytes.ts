@@ -12,6 +12,8 @@ export type OwnBytes = ReturnType<Uint8ArrayConstructor["of"]>;
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
 /** Reads the kind of a typed array from its internal slot (ECMA-262); undefined for any other value. */
 const kindOf = Object.getOwnPropertyDescriptor(typedArray, Symbol.toStringTag)!.get!;
+/** Reads the length of a typed array in the same way; throws for any other value. */
+const lengthOf = Object.getOwnPropertyDescriptor(typedArray, "length")!.get!;
 const { at } = Uint8Array.prototype;
 
 /**
@@ -23,17 +25,29 @@ export function isBytes(value: unknown): value is Uint8Array {
   return kindOf.call(value) === "Uint8Array";
 }
 
-/** The same, and the memory is there. As fast as `instanceof`, unless the array is empty or of another realm. */
+/**
+ * The same, the memory is there, and `length` is that of the array: a subclass may count something else, such as bits,
+ * and a proxy or an object that inherits from an array may say anything. Others' bytes would be sent with what is too
+ * much, or be overwritten by it.
+ */
 function isUsable(value: unknown): value is Uint8Array {
   try {
-    // A detached array looks like an empty one, but all its methods throw. So do `length` of an impostor and
-    // `instanceof` of a revoked proxy.
+    // A detached array looks like an empty one, but all its methods throw. So does `instanceof` of a revoked proxy.
     return (
-      (value instanceof Uint8Array || isBytes(value)) && (value.length > 0 || at.call(value, 0) === undefined)
+      (value instanceof Uint8Array || isBytes(value)) &&
+      value.length === lengthOf.call(value) &&
+      (value.length > 0 || at.call(value, 0) === undefined)
     );
   } catch {
     return false;
   }
+}
+
+/** An array whose memory is gone has a length of 0, whatever its class says. */
+function whyUnusable(array: Uint8Array): string {
+  return lengthOf.call(array) > 0
+    ? "its class says another length than that of its memory"
+    : "its memory was transferred or cut off";
 }
 
 /**
@@ -41,8 +55,8 @@ function isUsable(value: unknown): value is Uint8Array {
  *
  * @param name the name of the argument in the error
  * @param expected completes "must be …" if more than the type is required
- * @throws SealwireError ERR_INVALID_ARGUMENT for anything but a Uint8Array of any realm, and for one whose memory
- *   was transferred away (detached) or whose resizable buffer has become too short
+ * @throws SealwireError ERR_INVALID_ARGUMENT for anything but a Uint8Array of any realm, for one whose memory was
+ *   transferred away (detached) or whose resizable buffer has become too short, and for one that says another length
  */
 export function requireBytes(
   name: string,
@@ -50,8 +64,7 @@ export function requireBytes(
   expected = "a Uint8Array",
 ): asserts value is Uint8Array {
   if (isUsable(value)) return;
-  const gone = isBytes(value);
-  throw invalidArgument(name, gone ? `${expected}; its memory was transferred or cut off` : expected);
+  throw invalidArgument(name, isBytes(value) ? `${expected}; ${whyUnusable(value)}` : expected);
 }
 
 /**

@@ -2,7 +2,7 @@
 // prototype, a proxy, an error whose getters throw. None of that may throw here.
 
 import { isSealwireError } from "../base/errors.ts";
-import { isBytes } from "../core/bytes.ts";
+import { requireBytes } from "../core/bytes.ts";
 import { MAX_CODE_LENGTH } from "../protocol/errorBody.ts";
 
 /** How much of an error the caller gets. */
@@ -33,7 +33,8 @@ function textProperty(value: unknown, name: string): string | undefined {
 function dataOf(error: unknown): Uint8Array | undefined {
   try {
     const { data } = Object(error) as { data?: unknown };
-    return isBytes(data) && data.length <= MAX_DATA_BYTES ? data : undefined;
+    requireBytes("data", data);
+    return data.length <= MAX_DATA_BYTES ? data : undefined;
   } catch {
     return undefined;
   }

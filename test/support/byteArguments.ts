@@ -85,7 +85,12 @@ const goodForms: Record<string, (bytes: Uint8Array) => Uint8Array> = {
   "another realm's Uint8Array": (bytes) => filledWith(otherRealm(bytes.length), bytes),
 };
 
-/** Forms of the same bytes whose memory is gone. */
+/** Bytes whose `length` is another one than that of their memory, as a subclass can have it that counts bits. */
+export function sayingLength(bytes: Uint8Array, length: number): Uint8Array {
+  return Object.defineProperty(new Uint8Array(bytes), "length", { value: length });
+}
+
+/** Forms of the same bytes whose memory is gone, or that say another length. */
 const goneForms: Record<string, (bytes: Uint8Array) => Uint8Array> = {
   "detached bytes": (bytes) => {
     const given = new Uint8Array(bytes);
@@ -103,6 +108,11 @@ const goneForms: Record<string, (bytes: Uint8Array) => Uint8Array> = {
     buffer.resize(bytes.length - 1);
     return given;
   },
+  "bytes that say one more": (bytes) => sayingLength(bytes, bytes.length + 1),
+  "bytes that say eight times as many": (bytes) => sayingLength(bytes, 8 * bytes.length + 8),
+  "long bytes that say as many as are wanted": (bytes) =>
+    sayingLength(new Uint8Array(bytes.length + 4_096), bytes.length),
+  "bytes that say less than nothing": (bytes) => sayingLength(bytes, -1),
   "bytes that begin behind the end of their buffer": (bytes) => {
     const buffer = resizable(bytes.length + 8, bytes.length + 8);
     const given = filledWith(new Uint8Array(buffer, 8), bytes);
@@ -115,6 +125,11 @@ function revoked(): unknown {
   const { proxy, revoke } = Proxy.revocable(new Uint8Array(32), {});
   revoke();
   return proxy;
+}
+
+/** As a reactive framework or a membrane makes them: every property is that of the target. */
+function transparentProxy(bytes: Uint8Array): Uint8Array {
+  return new Proxy(bytes, { get: (target, name) => Reflect.get(target, name, target) });
 }
 
 /** What is no Uint8Array, though some of it looks like one. */
@@ -133,7 +148,12 @@ const wrongValues: [what: string, value: unknown, kind?: "text" | "object"][] = 
   ["a Uint16Array", new Uint16Array(16), "object"],
   ["a Uint8ClampedArray", new Uint8ClampedArray(32), "object"],
   ["a heir of Uint8Array.prototype", Object.create(Uint8Array.prototype)],
+  [
+    "a heir of Uint8Array.prototype with a length",
+    Object.create(Uint8Array.prototype, { length: { value: 32 } }),
+  ],
   ["a proxy of a Uint8Array", new Proxy(new Uint8Array(32), {})],
+  ["a proxy that passes on everything", transparentProxy(new Uint8Array(32))],
   ["a revoked proxy", revoked(), "object"],
 ];
 

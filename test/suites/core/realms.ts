@@ -42,6 +42,16 @@ test("an empty array is bytes, a detached one is a mistake that says what happen
   }
 });
 
+test("a length that is not that of the memory is a mistake that says so", () => {
+  const message = "body must be a Uint8Array; its class says another length than that of its memory";
+  for (const length of [0, 3, 5, 32, -4, Number.NaN, 2 ** 53]) {
+    const bits = Object.defineProperty(new Uint8Array(4), "length", { value: length });
+    assert.throws(() => requireBytes("body", bits), { ...expected, message });
+    assert.throws(() => requireBytesUpTo("body", bits, 100), expected);
+    assert.throws(() => requireBytesOf("body", bits, length), expected);
+  }
+});
+
 test("lengths are named with the argument", () => {
   requireBytesOf("key", new Uint8Array(32), 32);
   requireBytesUpTo("data", new Uint8Array(65_536), 65_536);

@@ -163,12 +163,15 @@ test("misspelt options, options of the other end, no options, contradictions", a
   throwsWith(() => monteV1({ peerMaxFrameBytes: "4096" as never }), "ERR_INVALID_ARGUMENT");
 });
 
+/** Four bytes of a class that counts their bits. */
+const bits = Object.defineProperty(new Uint8Array(4), "length", { value: 32 });
+
 test("bodies and request options; the connection is not harmed", async () => {
   const { client } = await startPair(
     {
       ...v2.options,
       onMessage: (message) => {
-        for (const body of [undefined, null, "text", [1], {}, new ArrayBuffer(4), new Uint16Array(2)]) {
+        for (const body of [undefined, null, "text", [1], {}, new ArrayBuffer(4), new Uint16Array(2), bits]) {
           throwsWith(() => message.reply(body as never), "ERR_INVALID_ARGUMENT");
         }
         message.reply(message.body);
@@ -186,6 +189,7 @@ test("bodies and request options; the connection is not harmed", async () => {
     new ArrayBuffer(4),
     new Uint16Array(2),
     new DataView(new ArrayBuffer(4)),
+    bits,
   ]) {
     throwsWith(() => client.send(body as never), "ERR_INVALID_ARGUMENT");
     throwsWith(() => client.sendNoWait(body as never), "ERR_INVALID_ARGUMENT");
@@ -198,6 +202,7 @@ test("bodies and request options; the connection is not harmed", async () => {
     { signal: "x" },
     { into: [] },
     { into: "x" },
+    { into: bits },
     { timeoutMs: -1 },
     { timeoutMs: "5" },
   ];
