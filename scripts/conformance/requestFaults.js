@@ -32,6 +32,13 @@ export const requestFaults = {
       "sequence > lastBegun);",
     ],
     [
+      "A request that 2³⁰ or more others followed is after none of them.",
+      "it is compared like the others",
+      "/src/rpc/ending.ts",
+      "  if (isOld) return false;\n",
+      "",
+    ],
+    [
       "A reply, answer or error carries a number of its receiver's parity",
       "an answer of the other parity is dropped",
       "/src/rpc/inbox.ts",

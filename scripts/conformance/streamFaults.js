@@ -301,7 +301,7 @@ export const streamFaults = {
       "Those after its tag 3 were not begun",
       "they may have run",
       "/src/rpc/ending.ts",
-      "requests.rejectAll((sequence) => errorFor(wasNotBegun(sequence, lastBegun)));",
+      "requests.rejectAll((sequence, isOld) => errorFor(wasNotBegun(sequence, isOld, lastBegun)));",
       "requests.rejectAll(() => errorFor(false));",
     ],
     [

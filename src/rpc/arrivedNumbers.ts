@@ -14,7 +14,6 @@ export class ArrivedNumbers {
 
   /** A request of this number, which is of the peer's parity, may have arrived. */
   has(sequence: number): boolean {
-    if (this.#last === 0) return false;
-    return this.#hasWrapped ? ((this.#last - sequence) | 0) >= 0 : sequence <= this.#last;
+    return this.#last > 0 && (this.#hasWrapped || sequence <= this.#last);
   }
 }

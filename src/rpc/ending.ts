@@ -141,7 +141,11 @@ export class Ending {
     if (lastBegun === undefined || this.#refusalsHeard) return;
     const text = "the peer drains, and begins with no more requests";
     const error = new SealwireError("ERR_CONNECTION_LOST", text, { notBegun: true });
-    const rejected = this.#parts.requests.rejectWhere((sequence) => wasNotBegun(sequence, lastBegun), error);
+    const { requests } = this.#parts;
+    const rejected = requests.rejectWhere(
+      (sequence, isOld) => wasNotBegun(sequence, isOld, lastBegun),
+      error,
+    );
     // A look costs as much as there are requests, and a drain next to nothing: one that finds none is the last.
     if (rejected === 0) this.#refusalsHeard = true;
   }
@@ -156,7 +160,7 @@ export class Ending {
         notBegun,
       });
     outbox.closePaid(errorFor(true));
-    requests.rejectAll((sequence) => errorFor(wasNotBegun(sequence, lastBegun)));
+    requests.rejectAll((sequence, isOld) => errorFor(wasNotBegun(sequence, isOld, lastBegun)));
   }
 
   #armDeadline(): void {
@@ -164,7 +168,11 @@ export class Ending {
   }
 }
 
-/** Whether the peer's last begun request shows that this one was not begun. 0: it began none. */
-function wasNotBegun(sequence: number, lastBegun: number | undefined): boolean {
+/**
+ * Whether the peer's last begun request shows that this one was not begun. 0: it began none. `isOld`: so many requests
+ * came after this one that its number looks like one of those to come.
+ */
+function wasNotBegun(sequence: number, isOld: boolean, lastBegun: number | undefined): boolean {
+  if (isOld) return false;
   return lastBegun !== undefined && (lastBegun === 0 || ((sequence - lastBegun) | 0) > 0);
 }

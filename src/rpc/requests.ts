@@ -11,6 +11,8 @@ const FIRST_CAPACITY = 64;
  * answers, with those that their callers gave up.
  */
 const MOST_HELD = 4;
+/** The upper bits of a number tell its quarter of the range. */
+const QUARTER_SHIFT = 30;
 
 type Resolve = (body: Uint8Array) => void;
 type Reject = (error: SealwireError) => void;
@@ -32,6 +34,8 @@ export function noAnswerWithin(timeoutMs: number): string {
 export class PendingRequest extends Deadline implements AbortWatcher {
   /** 0 until it is sent. */
   sequence = 0;
+  /** The era of its number (see `RequestTable`). */
+  era = 0;
   settled = false;
   readonly #table: RequestTable;
   /** Settles once. */
@@ -99,6 +103,12 @@ export class RequestTable {
   #nextSequence: number;
   /** The numbers have begun again: any number may have been a request's, a long time ago. */
   #hasWrapped = false;
+  /**
+   * The numbers pass a quarter of their range per era, 2^29 requests. A request whose number is two eras old is before all
+   * others, whatever a comparison of numbers says, which sees half of the range.
+   */
+  #era = 0;
+  #quarter = 0;
   /** Requests without a number, which are not sent yet. */
   #unsent = 0;
   /** Numbered requests that wait for their answers. */
@@ -155,7 +165,7 @@ export class RequestTable {
 
   /** Whether this side may have made a request with this number. */
   wasIssued(sequence: number): boolean {
-    return this.#hasWrapped ? ((this.#nextSequence - sequence) | 0) > 0 : sequence < this.#nextSequence;
+    return this.#hasWrapped || sequence < this.#nextSequence;
   }
 
   /** Tests start near 2^32 to reach the wrap-around. */
@@ -172,6 +182,11 @@ export class RequestTable {
     if (this.#nextSequence < sequence) this.#hasWrapped = true;
     this.#rows[this.#index(sequence)] = request;
     request.sequence = sequence;
+    if (sequence >>> QUARTER_SHIFT !== this.#quarter) {
+      this.#quarter = sequence >>> QUARTER_SHIFT;
+      this.#era++;
+    }
+    request.era = this.#era;
     this.#waiting++;
     this.#occupied++;
     return sequence;
@@ -209,11 +224,15 @@ export class RequestTable {
     this.#onAbandon(sequence);
   }
 
-  /** Rejects some of the waiting requests, and counts them. Their numbers and permits stay in use until they end. */
-  rejectWhere(isMeant: (sequence: number) => boolean, error: SealwireError): number {
+  /**
+   * Rejects some of the waiting requests, and counts them. Their numbers and permits stay in use until they end. `isOld`:
+   * the request is before all whose numbers can be compared.
+   */
+  rejectWhere(isMeant: (sequence: number, isOld: boolean) => boolean, error: SealwireError): number {
     let count = 0;
     for (const request of this.#rows) {
-      if (request === undefined || request.settled || !isMeant(request.sequence)) continue;
+      if (request === undefined || request.settled || !isMeant(request.sequence, this.#isOld(request)))
+        continue;
       this.#waiting--;
       count++;
       request.reject(error);
@@ -221,14 +240,18 @@ export class RequestTable {
     return count;
   }
 
-  /** Rejects all sent requests that wait, each with the error for its number. */
-  rejectAll(errorFor: (sequence: number) => SealwireError): void {
+  /** Rejects all sent requests that wait, each with the error for its number. `isOld`: see `rejectWhere`. */
+  rejectAll(errorFor: (sequence: number, isOld: boolean) => SealwireError): void {
     if (this.#occupied === 0) return;
     const rows = this.#rows;
     this.#rows = new Array(FIRST_CAPACITY).fill(undefined);
     this.#waiting = 0;
     this.#occupied = 0;
-    for (const request of rows) request?.reject(errorFor(request.sequence));
+    for (const request of rows) request?.reject(errorFor(request.sequence, this.#isOld(request)));
+  }
+
+  #isOld({ era }: PendingRequest): boolean {
+    return this.#era - era >= 2;
   }
 
   #index(sequence: number): number {

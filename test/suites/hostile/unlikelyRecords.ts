@@ -336,6 +336,86 @@ test("which requests come after the last one begun is told across the wrap-aroun
   await leave();
 });
 
+test("a request that 2^30 others followed is not taken for one that was not begun", async () => {
+  const { client, session, say, leave } = await startScripted();
+  const connection = await client.connected();
+  const { requests } = (connection as unknown as RpcConnection).link;
+  // Of the requests between them only their numbers are missing.
+  const outcomes: Promise<unknown>[] = [];
+  for (const number of [1, 0x40000003, 0x80000005, 0x80000007, 0x80000009]) {
+    requests.startAtForTests(number);
+    outcomes.push(
+      connection.request(text("one")).then(
+        () => "answered",
+        (error: SealwireError) => error.notBegun,
+      ),
+    );
+    assert.equal((await session.receive()).sequence, number);
+  }
+  say(0, Kind.drain, encodeReason({ lastBegun: 0x80000007 }));
+  assert.equal(await outcomes[4], true, "the one after the last that began");
+  assert.equal(requests.size, 4, "no other was rejected");
+  say(1, Kind.reply);
+  assert.equal(await outcomes[0], "answered");
+  say(0, Kind.close, encodeReason({ lastBegun: 0x80000007 }));
+  assert.deepEqual(await Promise.all(outcomes.slice(1, 4)), [false, false, false]);
+  await leave();
+});
+
+test("the same where the connection is lost without a drain", async () => {
+  const { client, session, say, leave } = await startScripted();
+  const connection = await client.connected();
+  const { requests } = (connection as unknown as RpcConnection).link;
+  const first = connection.request(text("one")).catch((error: SealwireError) => error.notBegun);
+  await session.receive();
+  for (const number of [0x40000003, 0x80000005]) {
+    requests.startAtForTests(number);
+    connection.request(text("one")).catch(() => {});
+    await session.receive();
+  }
+  say(0, Kind.close, encodeReason({ lastBegun: 0x80000005 }));
+  assert.equal(await first, false);
+  await leave();
+});
+
+test("after the wrap-around any number may be that of a request whose end has crossed", async () => {
+  const { client, session, say, ends, leave } = await startScripted();
+  const connection = await client.connected();
+  (connection as unknown as RpcConnection).link.requests.startAtForTests(0xffffffff);
+  for (const number of [0xffffffff, 1]) {
+    const answer = connection.request(text("one"));
+    assert.equal((await session.receive()).sequence, number);
+    say(number, Kind.reply);
+    await answer;
+  }
+  for (const number of [3, 0x7fffffff, 0x80000001, 0xfffffffd]) say(number, Kind.credit, u32Value(1));
+  const answer = connection.request(text("last"));
+  say((await session.receive()).sequence, Kind.reply);
+  await answer;
+  assert.deepEqual(ends, []);
+  await leave();
+});
+
+test("after the wrap-around the same at a server", async () => {
+  const victim = await Victim.start(v2, {
+    onMessage: (message: Message) => void message.reply(message.body),
+  });
+  const session = await RawSession.v2(await victim.connect(), "client", PSK);
+  for (const number of [0xffffffff, 1]) {
+    session.peer.write(session.seal(number, text("one")));
+    assert.equal((await session.receive()).sequence, number);
+  }
+  for (const number of [3, 0x7fffffff, 0x80000001, 0xfffffffd]) {
+    session.peer.write(session.seal(number, EMPTY, Kind.cancel));
+    session.peer.write(session.seal(number, u32Value(1), Kind.credit));
+  }
+  session.peer.write(session.seal(5, text("last")));
+  assert.equal((await session.receive()).sequence, 5);
+  session.peer.socket.destroy();
+  session.destroy();
+  await victim.checkServing();
+});
+
 test("a message that arrives when a handler has just ended waits behind those that were there before", async () => {
   const network = new MemoryNetwork();
   const api = createApi(network.adapter);
