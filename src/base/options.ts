@@ -188,6 +188,18 @@ export function checkOptionNames(options: unknown, known: readonly string[]): vo
 }
 
 /**
+ * The options of these names, each read once, also those that the object inherits. The caller may change the object
+ * afterwards, or use it again for something else.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming an option that is not known.
+ */
+export function readOptions<Options extends object>(options: Options, known: readonly string[]): Options {
+  checkOptionNames(options, known);
+  const given = known.filter((name) => name in options);
+  return Object.fromEntries(given.map((name) => [name, options[name as keyof Options]])) as Options;
+}
+
+/**
  * Checks an option that must be a function where it is given.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option.

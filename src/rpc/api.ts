@@ -4,11 +4,11 @@ import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { loadPart } from "../base/loadPart.ts";
 import {
   type ConnectionLimits,
-  checkOptionNames,
   functionOption,
   integerOption,
   limitNames,
   type ResolvedLimits,
+  readOptions,
   resolveLimits,
 } from "../base/options.ts";
 import { type Engine, engines } from "../core/engine.ts";
@@ -235,19 +235,15 @@ function resolveSource(adapter: Adapter, options: ClientOptions): EndpointSource
   });
 }
 
-async function listen(adapter: Adapter, options: ServerOptions, queues: Queues): Promise<Server> {
+async function listen(adapter: Adapter, given: ServerOptions, queues: Queues): Promise<Server> {
   startCore();
-  checkOptionNames(options, serverNames);
+  const options = readOptions(given, serverNames);
   const common = { adapter, ...reloadableKeys(options), ...resolveContext("server", options, queues) };
-  // What is checked when the part is there is what was given now, also by an object that `options` inherits from.
-  const given: ServerOptions = Object.fromEntries(
-    serverNames.map((name) => [name, options[name as keyof ServerOptions]]),
-  );
   const { startServer } = await loadPart("servers", () => import("./serverStart.ts")).catch((error) => {
     common.wipeKeys();
     throw error;
   });
-  return startServer(given, common);
+  return startServer(options, common);
 }
 
 /** `connect` and `listen` on one runtime's sockets. */
@@ -258,9 +254,9 @@ export function createApi(adapter: Adapter): Api {
     rounds: new RoundRobin(adapter),
   };
   return {
-    connect(options: ClientOptions): Client {
+    connect(given: ClientOptions): Client {
       startCore();
-      checkOptionNames(options, clientNames);
+      const options = readOptions(given, clientNames);
       const { maxConnections = 4, dialTimeoutMs = 5_000, endpoints } = options;
       for (const name of ["resolve", "resolveSrv"] as const)
         if (options[name] !== undefined && endpoints === undefined)

@@ -142,8 +142,9 @@ export class RpcClient implements Client {
   send(body: Uint8Array, options?: SendOptions): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     const connection = this.#choose("send", body);
-    const sent = connection.send(body, options);
-    return this.#isCertain(connection) ? sent : this.#orSendAgain(connection, sent, body, options);
+    return this.#isCertain(connection)
+      ? connection.send(body, options)
+      : this.#sendOrAgain(connection, body, options);
   }
 
   sendNoWait(body: Uint8Array): boolean {
@@ -154,8 +155,9 @@ export class RpcClient implements Client {
   request(body: Uint8Array, options?: RequestOptions): Promise<Uint8Array> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     const connection = this.#choose("request", body);
-    const answer = connection.request(body, options);
-    return this.#isCertain(connection) ? answer : this.#orRequestAgain(connection, answer, body, options);
+    return this.#isCertain(connection)
+      ? connection.request(body, options)
+      : this.#requestOrAgain(connection, body, options);
   }
 
   get [copyingFunctions](): CopyingFunctions {
@@ -202,24 +204,20 @@ export class RpcClient implements Client {
   }
 
   // Apart from their callers: variables that a closure captures cost an allocation at each call of their function.
-  #orSendAgain(
-    connection: RpcConnection,
-    sent: Promise<void>,
-    body: Uint8Array,
-    options: SendOptions | undefined,
-  ): Promise<void> {
+  #sendOrAgain(connection: RpcConnection, body: Uint8Array, options: SendOptions | undefined): Promise<void> {
     const kept = options === undefined ? undefined : keptOptions(options);
+    const sent = connection.send(body, kept);
     return this.#orAgain(connection, sent, body, (copy) => this.send(copy, kept));
   }
 
-  #orRequestAgain(
+  #requestOrAgain(
     connection: RpcConnection,
-    answer: Promise<Uint8Array>,
     body: Uint8Array,
     options: RequestOptions | undefined,
   ): Promise<Uint8Array> {
     const startedAt = performance.now();
     const kept = options === undefined ? {} : keptOptions(options);
+    const answer = connection.request(body, kept);
     return this.#orAgain(connection, answer, body, (copy) => {
       const { timeoutMs = this.#context.limits.requestTimeoutMs } = kept;
       if (timeoutMs === 0) return this.request(copy, kept);

@@ -1,17 +1,16 @@
 // One connection as its owner and the application call it: it sends messages and requests, and closes in good order.
 // The events of its socket are the business of link.ts.
 
-import { type ErrorCode, invalidArgument, SealwireError } from "../base/errors.ts";
-import { integerOption, MAX_MS, type PeerIdentity } from "../base/options.ts";
-import { isAbortSignal } from "../core/abortSignal.ts";
-import { requireBytes } from "../core/bytes.ts";
+import { type ErrorCode, SealwireError } from "../base/errors.ts";
+import type { PeerIdentity } from "../base/options.ts";
 import { channels, traceRequest, tracesRequests } from "../core/diagnostics.ts";
 import type { Role } from "../protocol/handshake.ts";
-import { type CallHead, checkHead, readHead } from "../protocol/head.ts";
-import { PreparedHead } from "../protocol/preparedHead.ts";
+import { type CallHead, readHead } from "../protocol/head.ts";
 import type { PendingCall } from "./call.ts";
+import { checkCallOptions, checkRequestOptions, requireOptions } from "./callOptions.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { type CopyingFunctions, copyingFunctions } from "./copyingCaller.ts";
+import { keptOptions } from "./keptOptions.ts";
 import { Link } from "./link.ts";
 import type {
   CallOptions,
@@ -124,7 +123,11 @@ export class RpcConnection implements Connection {
     outbox.bodies.check(body);
     let head: CallHead | undefined;
     let timeoutMs: number | undefined;
-    if (options !== undefined) ({ head, timeoutMs } = checkSendOptions(options));
+    if (options !== undefined) {
+      requireOptions(options);
+      ({ head, timeoutMs } = options);
+      checkCallOptions(undefined, timeoutMs, undefined, head, undefined);
+    }
     timeoutMs ??= this.#requestTimeoutMs;
     const refusal = outbox.refusal(body.length);
     if (refusal !== undefined) return this.#refused(refusal);
@@ -161,13 +164,15 @@ export class RpcConnection implements Connection {
   #request(body: Uint8Array, options?: RequestOptions, head?: CallHead): Promise<Uint8Array> {
     const { outbox } = this.link;
     outbox.bodies.check(body);
-    let timeoutMs = this.#requestTimeoutMs;
+    let timeoutMs: number | undefined;
     let signal: AbortSignal | undefined;
     let into: Uint8Array | undefined;
     if (options !== undefined) {
-      ({ signal, into } = checkRequestOptions(options));
-      timeoutMs = options.timeoutMs ?? timeoutMs;
+      requireOptions(options);
+      ({ signal, timeoutMs, into } = options);
+      checkRequestOptions(signal, timeoutMs, into);
     }
+    timeoutMs ??= this.#requestTimeoutMs;
     const refusal = aborted(signal) ?? outbox.refusal(body.length) ?? this.#tooMany();
     if (refusal !== undefined) return this.#refused(refusal);
     const request = outbox.request(body, into, timeoutMs, signal, head);
@@ -185,7 +190,7 @@ export class RpcConnection implements Connection {
     const context: TracedCall = { ...this.#traced(body), head: options?.head, call: undefined };
     const traced = traceRequest(() => {
       const { head } = context;
-      call = this.#call(body, head === undefined ? options : { ...options, head });
+      call = this.#call(body, head === undefined ? options : { ...(options && keptOptions(options)), head });
       call.isTraced = true;
       context.call = call;
       return call.settling;
@@ -197,7 +202,9 @@ export class RpcConnection implements Connection {
   #call(body: Uint8Array, options: CallOptions = {}): PendingCall {
     const { outbox } = this.link;
     outbox.bodies.check(body);
-    const { signal, head, timeoutMs = this.#requestTimeoutMs, streams = true } = checkCallOptions(options);
+    requireOptions(options);
+    const { signal, timeoutMs = this.#requestTimeoutMs, head, streams = true } = options;
+    checkCallOptions(signal, timeoutMs, undefined, head, streams);
     const refusal = aborted(signal) ?? outbox.refusal(body.length) ?? this.#tooMany();
     const call = outbox.call(body, head, timeoutMs, signal, streams, refusal);
     call.connection = this;
@@ -254,31 +261,4 @@ function aborted(signal: AbortSignal | undefined): SealwireError | undefined {
     cause: signal.reason,
     notBegun: true,
   });
-}
-
-/** @throws SealwireError ERR_INVALID_ARGUMENT naming the option */
-export function checkRequestOptions(options: RequestOptions): RequestOptions {
-  if (typeof options !== "object" || options === null) throw invalidArgument("options", "an object");
-  const { signal, timeoutMs, into } = options;
-  if (signal !== undefined && !isAbortSignal(signal)) throw invalidArgument("signal", "an AbortSignal");
-  if (into !== undefined) requireBytes("into", into);
-  if (timeoutMs !== undefined) integerOption("timeoutMs", timeoutMs, 0, 0x7fffffff);
-  return options;
-}
-
-/** @throws SealwireError ERR_INVALID_ARGUMENT naming the option */
-export function checkCallOptions(options: CallOptions): CallOptions {
-  const { head, streams } = checkRequestOptions(options) as CallOptions;
-  if (head !== undefined && !(head instanceof PreparedHead)) checkHead(head);
-  if (streams !== undefined && typeof streams !== "boolean") throw invalidArgument("streams", "a boolean");
-  return options;
-}
-
-/** @throws SealwireError ERR_INVALID_ARGUMENT naming the option */
-export function checkSendOptions(options: SendOptions): SendOptions {
-  if (typeof options !== "object" || options === null) throw invalidArgument("options", "an object");
-  const { head, timeoutMs } = options;
-  if (head !== undefined && !(head instanceof PreparedHead)) checkHead(head);
-  if (timeoutMs !== undefined) integerOption("timeoutMs", timeoutMs, 0, MAX_MS);
-  return options;
 }

@@ -5,7 +5,6 @@ import { invalidArgument } from "../base/errors.ts";
 import type { ClientStats } from "./client.ts";
 import { abortedError, closedError } from "./clientErrors.ts";
 import { type ConnectedOptions, connectedWithin } from "./connectedWithin.ts";
-import { checkCallOptions, checkRequestOptions, checkSendOptions } from "./connection.ts";
 import { type CopyingFunctions, copyingFunctions } from "./copyingCaller.ts";
 import type { EndpointsContext } from "./endpointSet.ts";
 import { keptOptions } from "./keptOptions.ts";
@@ -32,7 +31,7 @@ class DeferredCaller implements Caller {
     const { now, isClosed } = this.#loaded;
     if (now !== undefined) return now.send(this.#key, body, options);
     if (isClosed) return Promise.reject(closedError());
-    const kept = options === undefined ? undefined : keptOptions(checkSendOptions(options));
+    const kept = options === undefined ? undefined : keptOptions(options);
     return this.#loaded.later(body, 0, undefined, (client, copy) => client.send(this.#key, copy, kept));
   }
 
@@ -44,7 +43,7 @@ class DeferredCaller implements Caller {
     const { now, isClosed, limits } = this.#loaded;
     if (now !== undefined) return now.request(this.#key, body, options);
     if (isClosed) return Promise.reject(closedError());
-    const kept = options === undefined ? {} : keptOptions(checkRequestOptions(options));
+    const kept = options === undefined ? {} : keptOptions(options);
     const { signal, timeoutMs = limits.requestTimeoutMs } = kept;
     if (signal?.aborted) return Promise.reject(abortedError(signal));
     return this.#loaded.later(body, timeoutMs, signal, (client, copy, leftMs) =>
@@ -56,7 +55,7 @@ class DeferredCaller implements Caller {
     const { now, isClosed, limits } = this.#loaded;
     if (now !== undefined) return now.call(this.#key, body, options);
     if (isClosed) throw closedError();
-    const kept = keptOptions(checkCallOptions(options));
+    const kept = keptOptions(options);
     const { signal, timeoutMs = limits.requestTimeoutMs } = kept;
     return new LaterCall(
       this.#loaded.later(body, timeoutMs, signal, (client, copy, leftMs) =>

@@ -1,10 +1,10 @@
 // Makes the factory of handshakes from the options that identify this side and its peers.
 
 import { invalidArgument } from "../base/errors.ts";
-import { copyOf } from "../core/bytes.ts";
+import { copyOf, isBytes } from "../core/bytes.ts";
 import type { HandshakeFactory, Role } from "../protocol/handshake.ts";
 import { noise } from "../protocol/noise/noiseFactory.ts";
-import { type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
+import { checkCredentials, type PeerOptions, peerOptionNames } from "../protocol/noise/noiseOptions.ts";
 import { type OtherKeys, serverKeys } from "../protocol/noise/severalKeys.ts";
 
 /** The options that a handshake is made of. */
@@ -12,18 +12,10 @@ export type KeyOptions = PeerOptions & OtherKeys & { handshake?: HandshakeFactor
 
 /** @throws SealwireError ERR_INVALID_ARGUMENT naming the option */
 export function resolveHandshake(role: Role, options: KeyOptions): HandshakeFactory {
-  const { handshake, psk, staticKey, remoteStatic, authorize, pattern, postQuantum, cipher, prologue } =
-    options;
-  // A missing environment variable must not turn a connection with a psk into an anonymous one.
-  for (const name of ["psk", "staticKey", "remoteStatic", "authorize"] as const) {
-    if (name in options && options[name] === undefined) {
-      throw invalidArgument(
-        name,
-        "left out where none is meant; it is undefined: is a variable of the environment not set?",
-      );
-    }
-  }
-  const peer = { psk, staticKey, remoteStatic, authorize, pattern, postQuantum, cipher, prologue };
+  const { handshake } = options;
+  checkCredentials(options);
+  const given = peerOptionNames.filter((name) => options[name] !== undefined);
+  const peer: PeerOptions = Object.fromEntries(given.map((name) => [name, options[name]]));
   if (handshake === undefined)
     return role === "server" ? serverKeys(peer, options) : clientKeys(peer, options);
   if (typeof handshake?.create !== "function") throw invalidArgument("handshake", "a HandshakeFactory");
@@ -58,7 +50,7 @@ export function proofOf({ psk, remoteStatic, authorize }: KeyOptions): Proof {
  */
 export function reloadableKeys(options: KeyOptions) {
   const { handshake, pattern, postQuantum, cipher } = options;
-  const prologue = options.prologue instanceof Uint8Array ? copyOf(options.prologue) : options.prologue;
+  const prologue = isBytes(options.prologue) ? copyOf(options.prologue) : options.prologue;
   const makeKeys = (keys: KeyOptions): HandshakeFactory => {
     if (handshake !== undefined) throw invalidArgument("reload", "left alone with the option handshake");
     return resolveHandshake("server", { pattern, postQuantum, cipher, prologue, ...keys });

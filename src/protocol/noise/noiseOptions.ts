@@ -140,6 +140,21 @@ const MOST_OTHER_PSKS = 3;
 const MAX_OWN_PROLOGUE_BYTES = 65_535;
 
 /**
+ * A missing environment variable must not turn a connection with a psk into an anonymous one.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming a credential that is there and undefined
+ */
+export function checkCredentials(options: PeerOptions): void {
+  for (const name of ["psk", "staticKey", "remoteStatic", "authorize"] as const) {
+    if (!(name in options) || options[name] !== undefined) continue;
+    throw invalidArgument(
+      name,
+      "left out where none is meant; it is undefined: is a variable of the environment not set?",
+    );
+  }
+}
+
+/**
  * Checks and decodes.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option
@@ -147,6 +162,7 @@ const MAX_OWN_PROLOGUE_BYTES = 65_535;
 export function resolveNoiseOptions(options: NoiseOptions): NoiseSettings {
   // A misspelt psk would mean no psk, and so an unauthenticated peer.
   checkOptionNames(options, noiseOptionNames);
+  checkCredentials(options);
   const { psk, staticKey, remoteStatic, authorize, pattern, unsafeEphemeralForTests } = options;
   if (authorize !== undefined && typeof authorize !== "function")
     throw invalidArgument("authorize", "a function");

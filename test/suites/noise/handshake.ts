@@ -684,11 +684,11 @@ test("a refused peer gets nothing: no message is written after the refusal", asy
     for (const refusing of ["client", "server"] as const) {
       const clientSide = noise({
         staticKey: client,
-        authorize: refusing === "client" ? authorize : undefined,
+        ...(refusing === "client" && { authorize }),
       }).create("client", info);
       const serverSide = noise({
         staticKey: server,
-        authorize: refusing === "server" ? authorize : undefined,
+        ...(refusing === "server" && { authorize }),
       }).create("server", info);
       const pass = async (from: typeof clientSide, to: typeof clientSide): Promise<void> => {
         const frame = from.send()!;

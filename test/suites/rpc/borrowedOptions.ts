@@ -1,0 +1,176 @@
+// Objects with options belong to their caller: what they inherit counts as what they have, each option is read once, and
+// whatever becomes of the object afterwards changes nothing.
+
+import assert from "node:assert/strict";
+import vm from "node:vm";
+import {
+  type CallOptions,
+  type ClientOptions,
+  connect,
+  generateKeyPair,
+  listen,
+  noise,
+  type RequestOptions,
+  type ServerOptions,
+} from "../../../src/index.ts";
+import { test } from "../../support/harness.ts";
+import { PSK, v2 } from "../../support/protocols.ts";
+import {
+  checkLeaksAfterEachTest,
+  deferred,
+  echo,
+  fromText,
+  rejectsWith,
+  startClient,
+  startPair,
+  startServer,
+  text,
+  throwsWith,
+} from "../../support/rpcHarness.ts";
+
+checkLeaksAfterEachTest();
+
+/** An object that has nothing of its own, and inherits these. */
+const heirOf = <Options extends object>(options: Options): Options => Object.create(options) as Options;
+
+/** An object whose getters give each value once, and then what no option takes. */
+function once<Options extends object>(options: Options): Options {
+  const given = {} as Options;
+  for (const [name, value] of Object.entries(options)) {
+    let left = 1;
+    Object.defineProperty(given, name, { enumerable: true, get: () => (left-- > 0 ? value : Symbol(name)) });
+  }
+  return given;
+}
+
+for (const several of [false, true]) {
+  const kind = several ? "several endpoints" : "one server";
+  const where = (port: number, key?: Uint8Array): ClientOptions =>
+    several
+      ? { endpoints: [{ port, ...(key && { remoteStatic: key }) }] }
+      : { port, ...(key && { remoteStatic: key }) };
+
+  test(`${kind}: authorize, prologue and cipher that the options inherit are asked and spoken`, async () => {
+    const [serverKeys, clientKeys] = [generateKeyPair(), generateKeyPair()];
+    const spoken = { prologue: "inherited", cipher: "ChaChaPoly" } as const;
+    const server = await startServer({ staticKey: serverKeys, ...spoken, onMessage: echo });
+    for (const answer of [true, false]) {
+      const asked: string[] = [];
+      const authorize = (_key: Uint8Array, { protocol }: { protocol: string }): boolean => {
+        asked.push(protocol);
+        return answer;
+      };
+      // Not through the harness, which makes an object of its own.
+      const client = connect(
+        heirOf({ staticKey: clientKeys, ...spoken, authorize, ...where(server.port, serverKeys.publicKey) }),
+      );
+      if (answer) assert.equal(fromText(await client.request(text("asked"))), "asked");
+      else await rejectsWith(client.request(text("refused")), "ERR_UNAUTHORIZED");
+      await client.close();
+      assert.ok(asked.length > 0 && asked.every((name) => name.includes("ChaChaPoly")), asked.join());
+    }
+  });
+
+  test(`${kind}: the signal and the time of a call that its options inherit count`, async () => {
+    const hold = deferred();
+    const server = await startServer({
+      ...v2.options,
+      onMessage: async (message) => {
+        await hold.promise;
+        if (message.expectsReply) message.reply(message.body);
+      },
+    });
+    const client = startClient({ ...v2.options, ...where(server.port) });
+    // The first of them are made before what calls several endpoints is loaded.
+    for (let round = 0; round < 2; round++) {
+      const abort = new AbortController();
+      const mine = heirOf<RequestOptions & CallOptions>({ signal: abort.signal });
+      const calls = [client.request(text("x"), mine), client.call(text("x"), mine).answer];
+      const timed = heirOf<RequestOptions & CallOptions>({ timeoutMs: 300 });
+      const late = [client.request(text("x"), timed), client.call(text("x"), timed).answer];
+      await Promise.all(late.map((call) => rejectsWith(call, "ERR_REQUEST_TIMEOUT")));
+      abort.abort();
+      await Promise.all(calls.map((call) => rejectsWith(call, "ERR_ABORTED")));
+    }
+    hold.resolve();
+  });
+
+  test(`${kind}: each option of a client and of its calls is read once`, async () => {
+    const server = await startServer({ ...v2.options, onMessage: echo });
+    const options = once<ClientOptions>({ ...v2.options, ...where(server.port), maxConnections: 1 });
+    // Not through the harness, which reads all options itself.
+    const client = connect(options);
+    const into = new Uint8Array(16);
+    const { signal } = new AbortController();
+    for (let i = 0; i < 2; i++) {
+      const request = once<RequestOptions>({ signal, timeoutMs: 20_000, into });
+      assert.equal(fromText(await client.request(text("request"), request)), "request");
+      assert.equal(fromText(into).slice(0, 7), "request");
+      const call = once<CallOptions>({ signal, timeoutMs: 20_000, head: { method: "m" }, streams: false });
+      assert.equal(fromText(await client.call(text("call"), call).answer), "call");
+      await client.send(text("send"), once({ head: { method: "m" }, timeoutMs: 20_000 }));
+    }
+    await client.close();
+  });
+}
+
+test("each option of a server is read once", async () => {
+  const server = await listen(
+    once<ServerOptions>({ ...v2.options, host: "127.0.0.1", port: 0, maxConnections: 3, onMessage: echo }),
+  );
+  const client = startClient({ ...v2.options, port: server.port });
+  assert.equal(fromText(await client.request(text("once"))), "once");
+  await client.close();
+  await server.close();
+});
+
+test("an object of options that is used again for something else takes no keys away from anybody", async () => {
+  const server = await startServer({ psk: PSK, onMessage: echo });
+  const shared = noise({ psk: PSK });
+  const options: ClientOptions = { port: server.port, handshake: shared };
+  const first = connect(options);
+  await first.request(text("1"));
+  // The next client has keys of its own; the first one still does not own the caller's factory.
+  delete options.handshake;
+  options.psk = PSK;
+  const second = startClient(options);
+  await second.request(text("2"));
+  await first.close();
+  assert.equal(fromText(await startClient({ port: server.port, handshake: shared }).request(text("3"))), "3");
+  shared.destroy();
+});
+
+test("endpoints that are found later have the keys of the time of connect", async () => {
+  const [serverKeys, clientKeys] = [generateKeyPair(), generateKeyPair()];
+  const server = await startServer({ staticKey: serverKeys, onMessage: echo });
+  const options: ClientOptions = {
+    staticKey: clientKeys,
+    endpoints: () => [{ port: server.port, remoteStatic: serverKeys.publicKey }],
+  };
+  const client = startClient(options);
+  options.handshake = noise();
+  options.cipher = "ChaChaPoly";
+  assert.equal(fromText(await client.request(text("as it was"))), "as it was");
+  options.handshake.destroy?.();
+});
+
+test("a prologue of another realm is copied, too, for keys that come later", async () => {
+  const prologue: Uint8Array = vm.runInNewContext("new Uint8Array([1, 2, 3])");
+  const server = await startServer({ psk: PSK, prologue, onMessage: echo });
+  prologue.fill(9);
+  await server.reload({ psk: PSK });
+  const client = startClient({ port: server.port, psk: PSK, prologue: Uint8Array.of(1, 2, 3) });
+  assert.equal(fromText(await client.request(text("the same"))), "the same");
+});
+
+test("a credential that is undefined makes no anonymous factory of handshakes", async () => {
+  for (const name of ["psk", "staticKey", "remoteStatic", "authorize"]) {
+    for (const make of [(options: object) => options, heirOf]) {
+      const error = throwsWith(() => noise(make({ [name]: undefined })), "ERR_INVALID_ARGUMENT");
+      assert.match(error.message, new RegExp(`^${name} .*environment`));
+      assert.equal(noise({}).anonymous, true);
+    }
+  }
+  const { client } = await startPair({ handshake: noise(), onMessage: echo }, { handshake: noise() });
+  assert.equal(fromText(await client.request(text("anonymous on purpose"))), "anonymous on purpose");
+});
