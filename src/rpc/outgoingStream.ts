@@ -21,8 +21,6 @@ const CHUNK_COST = 64;
 interface Item {
   readonly bytes: Uint8Array;
   at: number;
-  /** Its writer does not wait for it, so its cost counts among the connection's unsent bytes. */
-  readonly isAhead: boolean;
   resolve(): void;
   reject(error: SealwireError): void;
 }
@@ -86,16 +84,16 @@ export class OutgoingStream implements StreamSender {
       return Promise.reject(new SealwireError("ERR_BACKPRESSURE", text));
     }
     const isAhead = this.#takesAhead;
-    this.#pendingBytes += chunkCost(item.length);
     const bytes = copyOf(item);
+    this.#pendingBytes += chunkCost(bytes.length);
+    this.#streams.hold(chunkCost(bytes.length));
     if (isAhead) {
-      this.#streams.countAhead(chunkCost(bytes.length));
-      this.#items.push({ bytes, at: 0, isAhead, resolve: nothing, reject: nothing });
+      this.#items.push({ bytes, at: 0, resolve: nothing, reject: nothing });
       if (this.hasSomething) this.#streams.wake(this);
       return Promise.resolve();
     }
     const written = new Promise<void>((resolve, reject) => {
-      this.#items.push({ bytes, at: 0, isAhead, resolve, reject });
+      this.#items.push({ bytes, at: 0, resolve, reject });
       this.#sayBlocked();
     });
     // If the caller does not await the write, the call reports the failure.
@@ -205,8 +203,8 @@ export class OutgoingStream implements StreamSender {
   }
 
   /** The item was sent, or won't be: it no longer counts, and is wiped. */
-  #leave({ bytes, isAhead }: Item): void {
-    if (isAhead) this.#streams.countAhead(-chunkCost(bytes.length));
+  #leave({ bytes }: Item): void {
+    this.#streams.hold(-chunkCost(bytes.length));
     bytes.fill(0);
   }
 

@@ -121,8 +121,10 @@ export class RequestEnds implements MessageOwner {
     this.#handlers.track(message);
     message.answerWaits = true;
     this.waiting++;
+    outbox.sender.hold(copy.length);
     outgoing.whenEmpty(() => {
       this.waiting--;
+      outbox.sender.hold(-copy.length);
       message.answerLeft();
       if (!this.#lifecycle.maySend) this.#closeCall(message);
       else if (message.cancelReason !== undefined) this.endCancelled(message);

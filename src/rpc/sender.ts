@@ -94,6 +94,12 @@ export class Sender implements TurnTask, FramesOwner {
     this.wake();
   }
 
+  /** Counts something that waits for the credit of its stream; below 0: it was sent, or won't be. */
+  hold(cost: number): void {
+    this.bytes.hold(cost);
+    if (cost < 0 && this.wantsRelief) this.wake();
+  }
+
   /** A promise that resolves when all bytes appended so far have gone to the kernel. Shared within a turn. */
   handedToKernel(): Promise<void> {
     const promise = this.#promises.add(this.bytes.accepted);
@@ -175,11 +181,13 @@ export class Sender implements TurnTask, FramesOwner {
   }
 
   #settle(): void {
+    const { bytes } = this;
     const { writtenBytes } = this.#writer;
-    const isMore = writtenBytes !== this.bytes.taken;
-    if (isMore) this.bytes.take(writtenBytes);
+    bytes.take(writtenBytes);
     this.#promises.settle(writtenBytes);
-    if (!isMore || !this.wantsRelief || !this.bytes.isLow) return;
+    const { eased } = bytes;
+    bytes.eased = false;
+    if (!eased || !this.wantsRelief || !bytes.isLow) return;
     this.wantsRelief = false;
     this.#events.onRelief();
   }

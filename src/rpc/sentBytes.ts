@@ -11,6 +11,10 @@ export class SentBytes {
   taken = 0;
   /** The accepted bytes of the record that begins a session, which no caller passed. */
   opening = 0;
+  /** Items of streams, and answers behind them, that wait for the peer's credit: their cost. */
+  #held = 0;
+  /** Less waits than when the owner set this to false. */
+  eased = false;
 
   constructor(lowWaterMarkBytes: number) {
     this.#lowWaterMarkBytes = lowWaterMarkBytes;
@@ -27,13 +31,17 @@ export class SentBytes {
 
   /** This peer has more unsent bytes than the process has free. */
   get overBudget(): boolean {
-    return memoryBudget.isExceededBy(this.pending);
+    return memoryBudget.isExceededBy(this.pending + this.#held);
   }
 
-  /** So few bytes wait that a paused reader may continue. */
+  /**
+   * So few bytes wait that a paused reader may continue. What waits for credit counts towards the budget alone: a stream
+   * whose reader pauses must not keep the messages beside it.
+   */
   get isLow(): boolean {
     const { pending } = this;
-    return pending <= this.#lowWaterMarkBytes && (pending === 0 || pending * 2 <= memoryBudget.free);
+    const all = pending + this.#held;
+    return pending <= this.#lowWaterMarkBytes && (all === 0 || all * 2 <= memoryBudget.free);
   }
 
   add(bytes: number): void {
@@ -41,8 +49,16 @@ export class SentBytes {
     memoryBudget.used += bytes;
   }
 
+  /** Something waits for the credit of its stream; below 0: it was sent, or won't be. */
+  hold(cost: number): void {
+    this.#held += cost;
+    memoryBudget.used += cost;
+    if (cost < 0) this.eased = true;
+  }
+
   /** The kernel has taken this many bytes in all. */
   take(bytes: number): void {
+    if (bytes !== this.taken) this.eased = true;
     memoryBudget.used -= bytes - this.taken;
     this.taken = bytes;
   }

@@ -7,7 +7,6 @@
 import type { SealwireError } from "../base/errors.ts";
 import type { Controls } from "../protocol/controls.ts";
 import { Kind } from "../protocol/wire.ts";
-import { memoryBudget } from "./memoryBudget.ts";
 import type { Sender } from "./sender.ts";
 import { SharedWindow } from "./sharedWindow.ts";
 
@@ -51,8 +50,6 @@ export class Streams {
   /** Streams whose senders are owed credit: one record for each, with the next write. */
   readonly #owed = new Set<StreamReceiver>();
   readonly windows = new SharedWindow();
-  /** The cost of items whose writers do not wait until they are sent. */
-  #aheadBytes = 0;
 
   constructor(sender: Sender, controls: Controls) {
     this.#sender = sender;
@@ -92,13 +89,12 @@ export class Streams {
 
   /** Within the process's limit of unsent bytes, this connection may take items before they are sent. */
   get takesAhead(): boolean {
-    return !memoryBudget.isExceededBy(this.#aheadBytes);
+    return !this.#sender.bytes.overBudget;
   }
 
-  /** An item was taken ahead; below 0: it was sent, or won't be. */
-  countAhead(cost: number): void {
-    this.#aheadBytes += cost;
-    memoryBudget.used += cost;
+  /** An item waits here; below 0: it was sent, or won't be. */
+  hold(cost: number): void {
+    this.#sender.hold(cost);
   }
 
   /** This stream has an item to send. */

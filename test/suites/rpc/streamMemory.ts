@@ -4,6 +4,8 @@
 import assert from "node:assert/strict";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { setProcessLimits } from "../../../src/index.ts";
+import { u32Value } from "../../../src/protocol/fields.ts";
 import { encodeWithHead } from "../../../src/protocol/head.ts";
 import { Kind } from "../../../src/protocol/wire.ts";
 import { memoryBudget } from "../../../src/rpc/memoryBudget.ts";
@@ -11,7 +13,15 @@ import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
 import { RawPeer } from "../../support/rawPeer.ts";
 import type { RawSession } from "../../support/rawSession.ts";
-import { checkLeaksAfterEachTest, deferred, startServer, waitFor } from "../../support/rpcHarness.ts";
+import {
+  checkLeaksAfterEachTest,
+  deferred,
+  fromText,
+  startClient,
+  startServer,
+  text,
+  waitFor,
+} from "../../support/rpcHarness.ts";
 
 checkLeaksAfterEachTest();
 
@@ -235,13 +245,74 @@ test("items for a peer that gives any credit and reads nothing: few are copied a
     last = written;
     return written > 0 && same > 100;
   }, "the writers to wait");
-  const ahead = memoryBudget.used - before;
-  console.log(`${written} bytes were written, ${ahead} of them ahead`);
+  const counted = memoryBudget.used - before;
+  console.log(`${written} bytes were written, ${counted} wait`);
   assert.deepEqual(failures, []);
   // The rest is in the buffers of the two sockets.
   assert.ok(written < streams * (AHEAD_BYTES + 2 * itemBytes) + 16 * MIB, `${written} bytes were written`);
-  assert.ok(ahead > 0 && ahead <= streams * (AHEAD_BYTES + itemBytes + CHUNK_COST), `${ahead} bytes`);
+  // Of each stream the items ahead and the one that its writer awaits.
+  const most = streams * (AHEAD_BYTES + 2 * (itemBytes + CHUNK_COST));
+  assert.ok(counted > streams * itemBytes && counted <= most, `${counted} bytes`);
   session.destroy();
   await peer.destroy();
   await waitFor(() => memoryBudget.used === before, "what was counted to be free again");
 });
+
+for (const [what, itemBytes, answerBytes] of [
+  ["answers behind items", 3, 200_000],
+  ["items that their handlers await", 200_000, 3],
+] as const) {
+  test(`${what} count where the peer gives their streams no credit: calls wait, and go on with credit`, async () => {
+    const calls = 100;
+    const LIMIT = 4 * MIB;
+    let begun = 0;
+    const server = await startServer({
+      ...v2.options,
+      onMessage: async (message) => {
+        if (message.head.method === undefined) return void message.reply(message.body);
+        begun++;
+        // Longer than the credit of one byte, which takes the first byte.
+        await message.write(new Uint8Array(itemBytes));
+        message.reply(new Uint8Array(answerBytes));
+      },
+      onHandlerError: () => {},
+    });
+    const session = await v2.rawSession(await RawPeer.connect(server.port), "client");
+    const { peer } = session;
+    const before = memoryBudget.used;
+    setProcessLimits({ maxPendingBytes: LIMIT });
+    try {
+      const head = encodeWithHead({ method: "streams", streamCredit: 1 }, EMPTY);
+      const early: Awaited<ReturnType<RawSession["receiveUntilPong"]>> = [];
+      for (let i = 0; i < calls; i++) {
+        peer.write(session.seal(2 * i + 1, head, Kind.call));
+        // Handlers that have begun may answer all the same.
+        early.push(...(await session.receiveUntilPong()));
+      }
+      await waitFor(() => memoryBudget.used - before > LIMIT / 4, "something to be held");
+      const other = startClient({ ...v2.options, port: server.port });
+      for (let i = 0; i < 10; i++) assert.equal(fromText(await other.request(text("served"))), "served");
+      console.log(`${begun} of ${calls} calls began, ${memoryBudget.used - before} bytes count`);
+      assert.ok(begun < calls / 2, `${begun} calls began`);
+      assert.ok(memoryBudget.used - before <= LIMIT / 2 + 2 * 200_064, `${memoryBudget.used - before} bytes`);
+      // With credit everything leaves, and the calls that waited begin. Each stream gets it at its first byte.
+      const given = new Set<number>();
+      const answered = new Set<number>();
+      while (answered.size < calls) {
+        const { kind, sequence } = early.shift() ?? (await session.receiveRecord());
+        if (kind === Kind.reply) answered.add(sequence);
+        if (kind === Kind.ping) peer.write(session.seal(sequence, EMPTY, Kind.pong));
+        if (kind === Kind.chunk && !given.has(sequence)) {
+          given.add(sequence);
+          peer.write(session.seal(sequence, u32Value(1_000_000), Kind.credit));
+        }
+      }
+      assert.equal(begun, calls);
+    } finally {
+      setProcessLimits({});
+      session.destroy();
+      await peer.destroy();
+    }
+    await waitFor(() => memoryBudget.used === before, "what was counted to be free again");
+  });
+}
