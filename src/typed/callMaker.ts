@@ -61,25 +61,50 @@ export class CallMaker {
     options: RemoteOptions | undefined,
   ): Promise<unknown> {
     const info = new MadeCall(target, args, options, false);
-    return intercepted(this.#use, info, () => {
+    return this.#intercepted(info, this.caller.call === this.#copying?.call, () => {
       if (info.options !== undefined) checkOptionNames(info.options, remoteOptionNames);
       return this.#make(target, args, what, info.options, info);
     });
   }
 
+  /**
+   * Interceptors may make the call later, or several times. It is sent with the arguments that its caller gave, whatever
+   * has become of them. `copies`: the caller object keeps no body.
+   */
+  async #intercepted(info: MadeCall, copies: boolean, last: () => unknown): Promise<unknown> {
+    info.body = this.#encodedNow(info.args);
+    try {
+      return await intercepted(this.#use, info, last);
+    } finally {
+      if (info.body !== undefined && copies) this.#lender.giveBack(info.body);
+      info.body = undefined;
+    }
+  }
+
+  /** Undefined if there are streams among the arguments, or if they can't be encoded, which the call itself tells. */
+  #encodedNow(args: readonly unknown[]): Uint8Array | undefined {
+    if (args.some(isStream)) return undefined;
+    try {
+      return encodeArguments(this.#keeping, args);
+    } catch {
+      return undefined;
+    }
+  }
+
   oneWay(target: RemoteTarget, args: unknown[]): Promise<void> {
+    const info = this.#use.length === 0 ? undefined : new MadeCall(target, args, undefined, true);
     const send = async (): Promise<void> => {
       const head = target.headFor(What.call);
       try {
-        await this.#send(args, { head });
+        await this.#send(args, { head }, info);
       } catch (error) {
         // A one-way call has no streams.
         leaveStreams(findStreams(args) ?? [], this.codec);
         throw named(error, target.name);
       }
     };
-    if (this.#use.length === 0) return send();
-    return intercepted(this.#use, new MadeCall(target, args, undefined, true), send) as Promise<void>;
+    if (info === undefined) return send();
+    return this.#intercepted(info, this.caller.send === this.#copying?.send, send) as Promise<void>;
   }
 
   #make(
@@ -95,7 +120,7 @@ export class CallMaker {
     const isAlone = this.#isOwn && !tracesRequests();
     let call: Call;
     try {
-      call = this.#call(args, isPlain ? target.plainCall : this.#callOptions(target, what, options));
+      call = this.#call(args, isPlain ? target.plainCall : this.#callOptions(target, what, options), info);
     } catch (error) {
       const hasStreams =
         isSealwireError(error) && error.code === "ERR_ENCODE" && findStreams(args)?.length !== 0;
@@ -147,16 +172,23 @@ export class CallMaker {
     return { head, streams: false, timeoutMs, signal };
   }
 
-  #call(args: unknown[], options: CallOptions): Call {
-    return this.#give(this.caller.call, this.#copying?.call, args, options);
+  #call(args: unknown[], options: CallOptions, info: MadeCall | undefined): Call {
+    return this.#give(this.caller.call, this.#copying?.call, args, options, info);
   }
 
-  #send(args: unknown[], options: SendOptions): Promise<void> {
-    return this.#give(this.caller.send, this.#copying?.send, args, options);
+  #send(args: unknown[], options: SendOptions, info: MadeCall | undefined): Promise<void> {
+    return this.#give(this.caller.send, this.#copying?.send, args, options, info);
   }
 
   /** Gives the encoded arguments to a function of the caller; `copying` is the one that copies them. */
-  #give<O, R>(method: (body: Uint8Array, options: O) => R, copying: unknown, args: unknown[], options: O): R {
+  #give<O, R>(
+    method: (body: Uint8Array, options: O) => R,
+    copying: unknown,
+    args: unknown[],
+    options: O,
+    info: MadeCall | undefined,
+  ): R {
+    if (info?.body !== undefined) return method.call(this.caller, info.body, options);
     const lender = method === copying ? this.#lender : this.#keeping;
     const body = encodeArguments(lender, args);
     try {
@@ -216,7 +248,7 @@ export class CallMaker {
   }
 }
 
-function encodeArguments(lender: BodyLender, args: unknown[]): Uint8Array {
+function encodeArguments(lender: BodyLender, args: readonly unknown[]): Uint8Array {
   let { length } = args;
   while (length > 0 && args[length - 1] === undefined) length--;
   if (length === 0) return NO_BYTES;
@@ -229,6 +261,8 @@ class MadeCall implements MadeCallInfo {
   readonly isOneWay: boolean;
   options: RemoteOptions;
   hasStreams = false;
+  /** The arguments as they were when the call was made, until it has its outcome. */
+  body: Uint8Array | undefined = undefined;
 
   constructor(
     target: RemoteTarget,

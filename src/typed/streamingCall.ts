@@ -5,10 +5,10 @@ import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { integerOption, MAX_MS } from "../base/options.ts";
 import { isAbortSignal } from "../core/abortSignal.ts";
 import { now } from "../core/eventLoop.ts";
-import { type AbortWatcher, unwatchSignal, watchSignal } from "../rpc/abortWatchers.ts";
 import type { Call, Connection } from "../rpc/peer.ts";
 import { named, readAnswer } from "./answerReader.ts";
 import type { Codec } from "./codec/codec.ts";
+import { LinkedAbort } from "./linkedAbort.ts";
 import { copyingFunctionsOf, isOwnStream, wipeAnswer } from "./ownCalls.ts";
 import { leaveStreams, Producer } from "./producer.ts";
 import type { RemoteOptions } from "./remote.ts";
@@ -33,37 +33,6 @@ function nextNumber(connection: Connection): number {
   const number = ((lastNumbers.get(connection) ?? 0) + 1) >>> 0;
   lastNumbers.set(connection, number);
   return number;
-}
-
-/** An AbortController that follows the caller's signal until either aborts or the call is over. */
-class LinkedAbort implements AbortWatcher {
-  readonly #controller = new AbortController();
-  #followed: AbortSignal | undefined;
-
-  constructor(signal: AbortSignal | undefined) {
-    this.#followed = signal;
-    if (signal?.aborted) this.abort(signal.reason);
-    else if (signal !== undefined) watchSignal(signal, this);
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** AbortWatcher: the caller's signal. */
-  aborted({ reason }: AbortSignal): void {
-    this.abort(reason);
-  }
-
-  abort(reason?: unknown): void {
-    this.stopFollowing();
-    this.#controller.abort(reason);
-  }
-
-  stopFollowing(): void {
-    if (this.#followed !== undefined && !this.#followed.aborted) unwatchSignal(this.#followed, this);
-    this.#followed = undefined;
-  }
 }
 
 export class StreamingCall {
@@ -111,7 +80,7 @@ export class StreamingCall {
     let isKept = false;
     let call: Call;
     try {
-      const connection = await connectionOf(caller, this.#options?.timeoutMs);
+      const connection = await this.#abort.orEarlier(connectionOf(caller, this.#options?.timeoutMs));
       const streams = encodeStreamPaths(this.#announceAll(connection));
       const { timeoutMs, traceParent } = this.#options ?? {};
       isKept = copyingFunctionsOf(connection)?.call !== connection.call;

@@ -1,6 +1,7 @@
 // Careless uses of typed calls: each outcome is a value or a typed error, and the connection works afterwards.
 
 import assert from "node:assert/strict";
+import { SealwireError } from "../../../src/base/errors.ts";
 import { method, RpcError, retry, type StandardSchema, typed } from "../../../src/rpc.ts";
 import { test } from "../../support/harness.ts";
 import { checkLeaksAfterEachTest, deferred, rejectsWith, waitFor } from "../../support/rpcHarness.ts";
@@ -518,4 +519,71 @@ test("an abort while the input is checked: the handler learns it, or never runs"
   await waitFor(() => client.stats.inFlightRequests === 0, "the end");
   assert.equal(await remote.fine(), 1);
   assert.equal(ran, 0);
+});
+
+test("calls are sent with the arguments that were given, whenever and however often interceptors make them", async () => {
+  const got: unknown[] = [];
+  const api = { put: (bytes: Uint8Array, label: { name: string }) => void got.push([bytes[0], label.name]) };
+  const { client } = await typedPair<typeof api>(api);
+  const bytes = new Uint8Array(8);
+  const label = { name: "" };
+  const change = (value: number, name: string): void => {
+    bytes.fill(value);
+    label.name = name;
+  };
+  let gate = deferred();
+  const remote = typed<typeof api>(client, {
+    use: [
+      async (_call, next) => {
+        await gate.promise;
+        await next();
+        change(3, "third");
+        return next();
+      },
+    ],
+  });
+  for (const call of [() => remote.put(bytes, label), () => remote.put.$with({})(bytes, label)]) {
+    gate = deferred();
+    change(1, "first");
+    const called = call();
+    change(2, "second");
+    gate.resolve();
+    await called;
+    assert.deepEqual(got.splice(0), [
+      [1, "first"],
+      [1, "first"],
+    ]);
+  }
+  gate = deferred();
+  change(1, "first");
+  const sent = remote.put.$oneWay(bytes, label);
+  change(2, "second");
+  gate.resolve();
+  await sent;
+  await waitFor(() => got.length === 2, "both to arrive");
+  assert.deepEqual(got.splice(0), [
+    [1, "first"],
+    [1, "first"],
+  ]);
+});
+
+test("a repeated call has the arguments of the first attempt", async () => {
+  const got: unknown[] = [];
+  const api = { put: (items: number[]) => void got.push(items) };
+  const { client } = await typedPair<typeof api>(api);
+  const items = [1, 2, 3];
+  let refusals = 2;
+  const remote = typed<typeof api>(client, {
+    use: [
+      retry({ pauseMs: 1 }),
+      async (_call, next) => {
+        items.push(0);
+        if (refusals-- > 0) throw new SealwireError("ERR_TOO_MANY_REQUESTS", "not now", { notBegun: true });
+        return next();
+      },
+    ],
+  });
+  await remote.put(items);
+  assert.deepEqual(got, [[1, 2, 3]]);
+  assert.equal(items.length, 6);
 });

@@ -6,6 +6,7 @@ import type { Client } from "../../../src/index.ts";
 import { method, type RemoteStream, RpcError, typed } from "../../../src/rpc.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
+import { RawListener } from "../../support/rawPeer.ts";
 import {
   checkLeaksAfterEachTest,
   deferred,
@@ -530,4 +531,41 @@ test("a stream that nobody has any more is left, and its producer ends", async (
   await kept.return();
   await watched[1]!.closed.promise;
   await waitFor(() => client.stats.inFlightRequests === 0, "the ends");
+});
+
+test("a call with streams that is aborted while its client dials rejects then, and closes its streams", async () => {
+  // Its peer accepts, and says nothing.
+  const listener = await RawListener.listen();
+  const client = startClient({ ...v2.options, port: listener.port, handshakeTimeoutMs: 60_000 });
+  const remote = typed<{ take: (items: AsyncIterable<number>) => void }>(client);
+  const abort = new AbortController();
+  const reason = new Error("enough");
+  const before = new Watched();
+  const early = new AbortController();
+  early.abort(reason);
+  const refused = await rejectsWith(
+    remote.take.$with({ signal: early.signal })(before.items((i) => i)),
+    "ERR_ABORTED",
+  );
+  assert.deepEqual([refused.notBegun, (refused.cause as Error).cause], [true, reason]);
+  const watched = new Watched();
+  let returned = 0;
+  const items = watched.items((i) => i);
+  const iterable = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => items.next(),
+      return: () => {
+        returned++;
+        return items.return();
+      },
+    }),
+  };
+  const call = rejectsWith(remote.take.$with({ signal: abort.signal })(iterable), "ERR_ABORTED");
+  const peer = await listener.accept();
+  abort.abort(reason);
+  const error = await call;
+  assert.deepEqual([error.notBegun, (error.cause as Error).cause, returned], [true, reason, 1]);
+  await peer.destroy();
+  await client.close();
+  await listener.close();
 });

@@ -1,0 +1,54 @@
+// Aborts what belongs to one call: its caller's signal does, and so does the failure of one of its streams.
+
+import { type AbortWatcher, unwatchSignal, watchSignal } from "../rpc/abortWatchers.ts";
+import { abortedError } from "../rpc/clientErrors.ts";
+
+/** An AbortController that follows the caller's signal until either aborts or the call is over. */
+export class LinkedAbort implements AbortWatcher {
+  readonly #controller = new AbortController();
+  #followed: AbortSignal | undefined;
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#followed = signal;
+    if (signal?.aborted) this.abort(signal.reason);
+    else if (signal !== undefined) watchSignal(signal, this);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** AbortWatcher: the caller's signal. */
+  aborted({ reason }: AbortSignal): void {
+    this.abort(reason);
+  }
+
+  abort(reason?: unknown): void {
+    this.stopFollowing();
+    this.#controller.abort(reason);
+  }
+
+  stopFollowing(): void {
+    if (this.#followed !== undefined && !this.#followed.aborted) unwatchSignal(this.#followed, this);
+    this.#followed = undefined;
+  }
+
+  /**
+   * The result of `work`, which is what is there already, or ERR_ABORTED as soon as it aborts; then the end of `work` is
+   * ignored.
+   */
+  async orEarlier<T>(work: Promise<T> | T): Promise<T> {
+    const { signal } = this;
+    let stop!: () => void;
+    const aborted = new Promise<never>((_, reject) => {
+      stop = () => reject(abortedError(signal));
+    });
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop);
+    try {
+      return await Promise.race([work, aborted]);
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
+  }
+}
