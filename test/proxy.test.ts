@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { connect, encodeKey, generateKeyPair } from "../dist/index.js";
 import { runtimeKinds } from "../scripts/runtimes.js";
+import { SIGNAL_ONCE_MS } from "../src/entry/signalRepeats.ts";
 import { readProxyHeader } from "../src/rpc/proxyHeader.ts";
 import { type Runtime, until } from "./support/childProcess.ts";
 import { HostNames } from "./support/hostNames.ts";
@@ -322,6 +323,11 @@ describe.each(pairs)("$sealing.label seals, $opening.label opens", ({ sealing, o
     await until(() => cut.received === "first", "the first echo");
     next.seal.process.kill("SIGTERM");
     await until(async () => (await statusOf(next.seal)).state === "draining", "the drain");
+    // Once more at once, as GNU timeout sends it: that is the first one again.
+    next.seal.process.kill("SIGTERM");
+    cut.write(", second");
+    await until(() => cut.received === "first, second", "an echo after the repeated signal");
+    await new Promise((resolve) => setTimeout(resolve, 2 * SIGNAL_ONCE_MS));
     next.seal.process.kill("SIGTERM");
     await cut.closed;
     expect(cut.ended).toBe(false);

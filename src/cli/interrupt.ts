@@ -1,18 +1,28 @@
 // Handles Ctrl-C for commands that print something before they end. A second Ctrl-C ends the process at once.
 
 import process from "node:process";
+import { SignalRepeats } from "../entry/signalRepeats.ts";
 import { exitCodes } from "./exitCodes.ts";
+
+/** Ends the process as the signal does where nothing listens to it. */
+export function endBy(signal: NodeJS.Signals, listener: () => void): void {
+  process.removeListener(signal, listener);
+  process.kill(process.pid, signal);
+}
 
 export class Interrupt {
   #came = false;
   #giveUp = (): void => {};
+  readonly #repeats = new SignalRepeats();
   readonly #onSignal = (): void => {
+    if (!this.#repeats.isNew("SIGINT")) return;
+    if (this.#came) endBy("SIGINT", this.#onSignal);
     this.#came = true;
     this.#giveUp();
   };
 
   constructor() {
-    process.once("SIGINT", this.#onSignal);
+    process.on("SIGINT", this.#onSignal);
   }
 
   get came(): boolean {

@@ -2,6 +2,7 @@
 
 import process from "node:process";
 import { buildCommand } from "@stricli/core";
+import { SignalRepeats } from "../entry/signalRepeats.ts";
 import type { Connection } from "../index.ts";
 import type { ConnectionStateListener } from "../rpc/peer.ts";
 import type { Target } from "./dialling.ts";
@@ -145,15 +146,17 @@ async function untilEnded(
   const ended = new Promise<void>((resolve) => {
     end = resolve;
   });
-  const onEnd = (): void => {
+  const repeats = new SignalRepeats();
+  const onEnd = (signal: string): void => {
+    if (!repeats.isNew(signal)) return;
     if (counts.draining) side.cut();
     counts.draining = true;
     end();
   };
   const handlers = [
     ["SIGHUP", onHangup],
-    ["SIGINT", onEnd],
-    ["SIGTERM", onEnd],
+    ["SIGINT", () => onEnd("SIGINT")],
+    ["SIGTERM", () => onEnd("SIGTERM")],
   ] as const;
   for (const [signal, handler] of handlers) process.on(signal, handler);
   await ended;

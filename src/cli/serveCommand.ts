@@ -3,8 +3,10 @@
 import process from "node:process";
 import { buildCommand } from "@stricli/core";
 import type { SealwireError } from "../base/errors.ts";
+import { SignalRepeats } from "../entry/signalRepeats.ts";
 import { type Connection, listen, type Message, type Server } from "../index.ts";
 import { CommandError } from "./exitCodes.ts";
+import { endBy } from "./interrupt.ts";
 import { type AllKeys, allKeys, type OtherKeyFlags, otherKeyFlags, wipeAllKeys } from "./otherKeyFlags.ts";
 import { errorText, note, result } from "./output.ts";
 import { addressOf, describePeer, type PeerFlags, peerFlags } from "./peerFlags.ts";
@@ -16,10 +18,20 @@ interface ServeFlags extends PeerFlags, OtherKeyFlags {
   readonly listen: ReturnType<typeof addressOf>;
 }
 
-/** Resolves when the process is asked to end. */
+/** Resolves when the process is asked to end. If it is asked again, it ends at once. */
 function endAsked(): Promise<void> {
+  const repeats = new SignalRepeats();
   return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+    let isAsked = false;
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      const onSignal = (): void => {
+        if (!repeats.isNew(signal)) return;
+        if (isAsked) endBy(signal, onSignal);
+        isAsked = true;
+        resolve();
+      };
+      process.on(signal, onSignal);
+    }
   });
 }
 

@@ -3,6 +3,7 @@
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { checkOptionNames, integerOption, MAX_MS } from "../base/options.ts";
 import type { Server } from "../rpc/serverInterface.ts";
+import { SignalRepeats } from "./signalRepeats.ts";
 
 /** POSIX numbers of the signals. The exit status of a process that a signal ended is 128 plus this number. */
 const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const;
@@ -27,8 +28,8 @@ export interface CloseOnSignalOptions {
 /**
  * Closes servers in good order when the process gets a signal. Their health says "draining" at once. After
  * `graceMs` they accept nothing more and drain (within `drainTimeoutMs`). Then the process ends. A second
- * signal ends the grace; a third one ends the process at once, with status 128 plus the signal's number. It
- * may be called for several servers one by one: the process ends when the last of them is closed.
+ * signal ends the grace; a third one ends the process at once, with status 128 plus the signal's number. The
+ * same signal within 100 ms counts once. It may be called for several servers one by one: the process ends when the last of them is closed.
  *
  * @returns a function that removes the signal handlers
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option; ERR_UNSUPPORTED if the runtime has no signals
@@ -51,7 +52,9 @@ export function closeOnSignal(
     throw new SealwireError("ERR_UNSUPPORTED", "this runtime tells of no signals");
 
   let heard = 0;
+  const repeats = new SignalRepeats();
   const onSignal = (signal: Signal): void => {
+    if (!repeats.isNew(signal)) return;
     heard++;
     if (heard === 1) void closeInOrder(all, graceMs, exit, remove);
     else if (heard === 2) for (const server of all) void close(server);

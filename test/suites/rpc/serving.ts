@@ -5,6 +5,7 @@ import { closeSync, openSync } from "node:fs";
 import * as net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { SIGNAL_ONCE_MS, SignalRepeats } from "../../../src/entry/signalRepeats.ts";
 import {
   type Call,
   type Connection,
@@ -25,6 +26,7 @@ import {
   deferred,
   echo,
   rejectsWith,
+  sleep,
   startClient,
   startPair,
   startServer,
@@ -327,6 +329,7 @@ test("a signal closes every server, a second one cuts the grace short, and the h
   assert.equal(process.listenerCount("SIGTERM"), before + 1);
   process.kill(process.pid, "SIGTERM");
   await waitFor(() => one.graces.length === 1, "the first signal");
+  await sleep(SIGNAL_ONCE_MS + 20);
   process.kill(process.pid, "SIGTERM");
   await waitFor(() => one.graces.length === 2, "the second signal");
   assert.deepEqual(one.graces, [7, undefined]);
@@ -334,6 +337,46 @@ test("a signal closes every server, a second one cuts the grace short, and the h
   one.done.resolve();
   other.done.resolve();
   await waitFor(() => process.listenerCount("SIGTERM") === before, "the handler to go");
+});
+
+test("a signal that comes twice, as GNU timeout sends it, counts once", async () => {
+  const { exit } = process;
+  const exits: unknown[] = [];
+  process.exit = ((code: unknown) => void exits.push(code)) as typeof process.exit;
+  const { server, graces, done } = fakeServer();
+  const stop = closeOnSignal(server, { graceMs: 7, exit: false, signals: ["SIGTERM", "SIGINT"] });
+  try {
+    for (let i = 0; i < 5; i++) process.emit("SIGTERM");
+    assert.deepEqual(graces, [7]);
+    // Another signal is another wish.
+    for (let i = 0; i < 5; i++) process.emit("SIGINT");
+    assert.deepEqual(graces, [7, undefined]);
+    assert.deepEqual(exits, []);
+    process.emit("SIGTERM");
+    assert.deepEqual(exits, [128 + 15]);
+  } finally {
+    process.exit = exit;
+    stop();
+    done.resolve();
+  }
+});
+
+test("when a signal is the last one once more", () => {
+  let time = 5;
+  const repeats = new SignalRepeats(() => time);
+  const outcomes = [
+    [0, "SIGTERM"],
+    [0, "SIGTERM"],
+    [SIGNAL_ONCE_MS - 1, "SIGTERM"],
+    [1, "SIGTERM"],
+    [1, "SIGINT"],
+    [1, "SIGTERM"],
+    [1, "SIGTERM"],
+  ].map(([later, signal]) => {
+    time += later as number;
+    return repeats.isNew(signal as string);
+  });
+  assert.deepEqual(outcomes, [true, false, false, true, true, true, false]);
 });
 
 test("several calls of closeOnSignal: the process ends when the last server is closed, and tells a failure", async () => {
