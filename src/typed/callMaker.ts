@@ -61,7 +61,7 @@ export class CallMaker {
     options: RemoteOptions | undefined,
   ): Promise<unknown> {
     const info = new MadeCall(target, args, options, false);
-    return this.#intercepted(info, this.caller.call === this.#copying?.call, () => {
+    return this.#intercepted(info, () => {
       if (info.options !== undefined) checkOptionNames(info.options, remoteOptionNames);
       return this.#make(target, args, what, info.options, info);
     });
@@ -69,25 +69,23 @@ export class CallMaker {
 
   /**
    * Interceptors may make the call later, or several times. It is sent with the arguments that its caller gave, whatever
-   * has become of them. `copies`: the caller object keeps no body.
+   * has become of them.
    */
-  async #intercepted(info: MadeCall, copies: boolean, last: () => unknown): Promise<unknown> {
-    info.body = this.#encodedNow(info.args);
+  async #intercepted(info: MadeCall, last: () => unknown): Promise<unknown> {
+    const { args, isOneWay } = info;
+    try {
+      if (!args.some(isStream)) info.body = encodeArguments(this.#keeping, args);
+    } catch {
+      // The call itself tells that they can't be encoded, or finds streams among them.
+    }
     try {
       return await intercepted(this.#use, info, last);
     } finally {
-      if (info.body !== undefined && copies) this.#lender.giveBack(info.body);
+      const name = isOneWay ? "send" : "call";
+      // A wrapper in place of the caller object may keep the body.
+      if (info.body !== undefined && this.caller[name] === this.#copying?.[name])
+        this.#lender.giveBack(info.body);
       info.body = undefined;
-    }
-  }
-
-  /** Undefined if there are streams among the arguments, or if they can't be encoded, which the call itself tells. */
-  #encodedNow(args: readonly unknown[]): Uint8Array | undefined {
-    if (args.some(isStream)) return undefined;
-    try {
-      return encodeArguments(this.#keeping, args);
-    } catch {
-      return undefined;
     }
   }
 
@@ -104,7 +102,7 @@ export class CallMaker {
       }
     };
     if (info === undefined) return send();
-    return this.#intercepted(info, this.caller.send === this.#copying?.send, send) as Promise<void>;
+    return this.#intercepted(info, send) as Promise<void>;
   }
 
   #make(

@@ -37,18 +37,13 @@ export class LinkedAbort implements AbortWatcher {
    * The result of `work`, which is what is there already, or ERR_ABORTED as soon as it aborts; then the end of `work` is
    * ignored.
    */
-  async orEarlier<T>(work: Promise<T> | T): Promise<T> {
+  orEarlier<T>(work: Promise<T> | T): Promise<T> {
     const { signal } = this;
-    let stop!: () => void;
     const aborted = new Promise<never>((_, reject) => {
-      stop = () => reject(abortedError(signal));
+      const stop = (): void => reject(abortedError(signal));
+      if (signal.aborted) stop();
+      else signal.addEventListener("abort", stop);
     });
-    if (signal.aborted) stop();
-    signal.addEventListener("abort", stop);
-    try {
-      return await Promise.race([work, aborted]);
-    } finally {
-      signal.removeEventListener("abort", stop);
-    }
+    return Promise.race([work, aborted]);
   }
 }

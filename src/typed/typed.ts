@@ -2,7 +2,7 @@
 // knows which names exist.
 
 import { invalidArgument } from "../base/errors.ts";
-import { checkOptionNames } from "../base/options.ts";
+import { checkOptionNames, readOptions } from "../base/options.ts";
 import { CallMaker } from "./callMaker.ts";
 import type { Codec } from "./codec/codec.ts";
 import { checkCodec, defaultCodec } from "./codecChoice.ts";
@@ -94,7 +94,8 @@ function partOf(maker: CallMaker, target: RemoteTarget, name: string, key: Prope
 function callDirectly(maker: CallMaker, target: RemoteTarget, args: unknown[]): Promise<unknown> {
   const options = args.length === 2 ? args[1] : undefined;
   if (!looksLikeOptions(options)) return maker.call(target, args, What.call, undefined);
-  return maker.call(target, [args[0]], What.callWithOptions, options);
+  // A copy: a call with streams reads them again, when its caller may use the object for another call.
+  return maker.call(target, [args[0]], What.callWithOptions, { ...options });
 }
 
 /** @throws SealwireError ERR_INVALID_ARGUMENT */
@@ -103,8 +104,7 @@ function withOptions(
   target: RemoteTarget,
   options: RemoteOptions,
 ): (...args: unknown[]) => Promise<unknown> {
-  checkOptionNames(options, remoteOptionNames);
-  const copied = { ...options };
+  const copied = readOptions(options, remoteOptionNames);
   return (...args) => maker.call(target, args, What.call, copied);
 }
 

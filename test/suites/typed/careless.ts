@@ -587,3 +587,48 @@ test("a repeated call has the arguments of the first attempt", async () => {
   assert.deepEqual(got, [[1, 2, 3]]);
   assert.equal(items.length, 6);
 });
+
+test("options of a class count, and whatever becomes of an object of options changes no call that was made", async () => {
+  const asked = deferred<AbortSignal>();
+  const api = {
+    hang: method((_: unknown, { signal }) => {
+      asked.resolve(signal);
+      return new Promise<void>(() => {});
+    }),
+    count: method(async function* (numbers: AsyncIterable<number>) {
+      for await (const n of numbers) yield n;
+    }),
+  };
+  const { remote } = await typedPair<typeof api>(api);
+  class Options {
+    readonly #abort = new AbortController();
+    get signal(): AbortSignal {
+      return this.#abort.signal;
+    }
+    abort(): void {
+      this.#abort.abort();
+    }
+  }
+  const given = new Options();
+  const aborted = rejectsWith(remote.hang.$with(given)(1), "ERR_ABORTED");
+  await asked.promise;
+  given.abort();
+  await aborted;
+
+  const { signal } = new AbortController();
+  const options: { timeoutMs: number; signal: AbortSignal; traceParent: unknown } = {
+    timeoutMs: 20_000,
+    signal,
+    traceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+  };
+  const numbers = async function* (): AsyncGenerator<number> {
+    yield* [1, 2, 3];
+  };
+  const called = remote.count(numbers(), options as never);
+  options.timeoutMs = -1;
+  options.signal = AbortSignal.abort();
+  options.traceParent = 7;
+  const got: number[] = [];
+  for await (const n of await called) got.push(n);
+  assert.deepEqual(got, [1, 2, 3]);
+});
