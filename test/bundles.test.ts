@@ -27,7 +27,7 @@ afterAll(() => consumer.remove());
  * calls need alone. Servers, several endpoints and known peers are loaded when they are first used.
  */
 const budgets: Record<string, { program: string; bytes: number }> = {
-  "everything of sealwire/node": { program: 'export * from "sealwire/node";', bytes: 215_800 },
+  "everything of sealwire/node": { program: 'export * from "sealwire/node";', bytes: 216_000 },
   "connect and listen": { program: 'export { connect, listen } from "sealwire/node";', bytes: 211_400 },
 };
 /** connect and listen in one file, which carries what is loaded late elsewhere. */
@@ -38,7 +38,7 @@ const processBudgets = { client: 211_800, server: 230_500 };
  * What typed calls with both codecs add to it. Their own reader and writer of short JSON are 3.5 kB of it, what reads answers
  * where they lie and wipes bodies 2 kB; what ends with a call, and checks of options, 0.7 kB.
  */
-const TYPED_BUDGET_BYTES = 59_000;
+const TYPED_BUDGET_BYTES = 59_400;
 /** Files of dist/ that an import of sealwire/node reads: each costs more than its contents. */
 const MOST_FILES = 5;
 /** The wasm builds' part of it. */
