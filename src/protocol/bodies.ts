@@ -26,6 +26,9 @@ const RECORD_FRONT_BYTES = LENGTH_BYTES + KIND_HEADER_BYTES;
 /** Up to this size words are copied one by one, because `set` needs a view of its source, which costs more. */
 const WORDS_COPY_BYTES = 128;
 
+/** The order of the bytes of a word in this machine's memory. */
+const IS_LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+
 const NOTHING = new Uint8Array(0);
 const NO_WORDS = new DataView(NOTHING.buffer);
 
@@ -131,17 +134,28 @@ function wipeBetween(bytes: Uint8Array, from: number, to: number): void {
   if (to > from && bytes.length > 0) wipe(viewOf(bytes, from, to));
 }
 
-/** Writes a body to the words of shared memory, from `at` on. */
-function copyWords(bytes: Uint8Array, start: number, body: Uint8Array, words: DataView, at: number): void {
-  if (bytes !== source) {
-    source = bytes;
-    sourceWords = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  }
+/** The body begins at the address `at` of shared memory, a multiple of 8, whose words are `words`. */
+function copyWords(bytes: Uint8Array, start: number, body: Uint8Array, words: Int32Array, at: number): void {
+  readWordsOf(bytes);
   const { length } = body;
-  const inWords = length & -4;
-  // The order of bytes that needs no swapping.
-  for (let i = 0; i < inWords; i += 4) words.setInt32(at + i, sourceWords.getInt32(start + i, true), true);
-  for (let i = inWords; i < length; i++) body[i] = bytes[start + i]!;
+  const end = start + (length & -16);
+  let word = at >>> 2;
+  let from = start;
+  // Four at a time, because the loop costs as much as the copy of a word.
+  for (; from < end; from += 16) {
+    words[word] = sourceWords.getInt32(from, IS_LITTLE_ENDIAN);
+    words[word + 1] = sourceWords.getInt32(from + 4, IS_LITTLE_ENDIAN);
+    words[word + 2] = sourceWords.getInt32(from + 8, IS_LITTLE_ENDIAN);
+    words[word + 3] = sourceWords.getInt32(from + 12, IS_LITTLE_ENDIAN);
+    word += 4;
+  }
+  for (let i = length & -16; i < length; i++) body[i] = bytes[start + i]!;
+}
+
+function readWordsOf(bytes: Uint8Array): void {
+  if (bytes === source) return;
+  source = bytes;
+  sourceWords = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** A read was handled. */

@@ -21,8 +21,10 @@ export function markAsUntransferable(buffer: ArrayBuffer): void {
   workerThreads.markAsUntransferable?.(buffer);
 }
 
-/** A small copy that the application keeps retains at most this much memory. */
+/** A copy that the application keeps retains at most this much memory, or this many times its length up to the most. */
 const SHARED_BYTES = 16_384;
+const MAX_SHARE = 64;
+const MOST_SHARED_BYTES = 65_536;
 /** Bodies of which each arrives alone share the memory of this many. */
 const ALONE_BODIES = 32;
 /** So many connections have memory that outlasts their reads. */
@@ -32,15 +34,17 @@ const READS_UNUSED = 256;
 export const ALIGNMENT = 8;
 
 const NOTHING = new ArrayBuffer(0);
-const NO_WORDS = new DataView(NOTHING);
+const NO_WORDS = new Int32Array(NOTHING);
 
 /** The shared memory of one connection's bodies. */
 export class BodyMemory {
   // Arrays are made over these, because reading the `buffer` of another array costs as much as making one.
   buffer: ArrayBuffer = NOTHING;
-  words: DataView = NO_WORDS;
+  words: Int32Array = NO_WORDS;
   used = 0;
   lastRead = 0;
+  /** The length of `buffer`, because a getter of the runtime costs as much as a copy of some words. */
+  #bytes = 0;
   /** The last body arrived alone. */
   #wasAlone = false;
   #hasSeat = false;
@@ -53,11 +57,17 @@ export class BodyMemory {
     const isAlone = more <= 0;
     const wasAlone = this.#wasAlone;
     this.#wasAlone = isAlone;
-    if (this.used + length <= this.buffer.byteLength) return true;
+    if (
+      this.used + length <= this.#bytes &&
+      (this.#bytes <= SHARED_BYTES || this.#bytes <= length * MAX_SHARE)
+    )
+      return true;
     if (isAlone && !(wasAlone && (this.#hasSeat || this.#takeSeat()))) return false;
-    const most = isAlone ? (length + ALIGNMENT) * ALONE_BODIES : length + more + ALIGNMENT;
-    this.buffer = new ArrayBuffer(Math.min(SHARED_BYTES, most));
-    this.words = new DataView(this.buffer);
+    const most = isAlone ? (length + ALIGNMENT) * ALONE_BODIES : length + more + 2 * ALIGNMENT;
+    const mayRetain = Math.min(Math.max(SHARED_BYTES, length * MAX_SHARE), MOST_SHARED_BYTES);
+    this.#bytes = Math.min(mayRetain, most) & -ALIGNMENT;
+    this.buffer = new ArrayBuffer(this.#bytes);
+    this.words = new Int32Array(this.buffer);
     markAsUntransferable(this.buffer);
     this.used = 0;
     return true;
@@ -92,6 +102,7 @@ export class BodyMemory {
   #drop(): void {
     this.buffer = NOTHING;
     this.words = NO_WORDS;
+    this.#bytes = 0;
     this.used = 0;
   }
 }

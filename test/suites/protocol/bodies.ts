@@ -56,6 +56,7 @@ const mixtures: [name: string, lengths: number[]][] = [
   ["all short", Array.from({ length: 700 }, (_, i) => i % 70)],
   ["short and long in turn", Array.from({ length: 60 }, (_, i) => (i % 2 === 0 ? i : 2_000 + i))],
   ["every length up to 300", Array.from({ length: 300 }, (_, i) => i)],
+  ["long ones first, then short ones", Array.from({ length: 80 }, (_, i) => (i < 9 ? 1_400 : 64 + i))],
   ["longer than what is shared", [5_000, 30_000, 4_097, 4_096]],
 ];
 
@@ -78,6 +79,26 @@ for (const [name, lengths] of mixtures) {
         assert.ok(body.buffer.byteLength <= mayHold, `${length} bytes hold ${body.buffer.byteLength}`);
       });
     }
+  });
+}
+
+for (const [name, lengths] of mixtures) {
+  test(`bodies that are copied from a read, ${name}: whole, at multiples of 8, and none holds more than it may`, () => {
+    const { plaintext, starts } = frameOf(lengths, 5);
+    beginSharing(new BodyMemory());
+    const bodies = lengths.map((length, i) => {
+      const end = starts[i]! + length;
+      return keepBody(plaintext, starts[i]!, end, plaintext.length - end);
+    });
+    endSharing();
+    plaintext.fill(0);
+    bodies.forEach((body, i) => {
+      const length = lengths[i]!;
+      assertSameBytes(body, patternBytes(length, i), `body ${i}`);
+      assert.equal(body.byteOffset % 8, 0, `body ${i} of ${length} bytes is aligned`);
+      const mayHold = Math.max(SHARED_BYTES, length * MAX_FRAME_SHARE);
+      assert.ok(body.buffer.byteLength <= mayHold, `${length} bytes hold ${body.buffer.byteLength}`);
+    });
   });
 }
 
@@ -187,7 +208,8 @@ test("bodies of which each arrives alone share memory from the second on, with t
     all.forEach((body, i) => {
       assertSameBytes(body, patternBytes(SHORT + of + i, of + i), `body ${i} of connection ${of}`);
       assert.equal(body.byteOffset % 8, 0);
-      assert.ok(body.buffer.byteLength <= SHARED_BYTES, `${body.buffer.byteLength}`);
+      const mayHold = Math.max(SHARED_BYTES, body.length * MAX_FRAME_SHARE);
+      assert.ok(body.buffer.byteLength <= mayHold, `${body.buffer.byteLength}`);
       assert.ok(all.filter(({ buffer }) => buffer === body.buffer).length > 1 || i === 0 || i > 55);
     });
     assert.equal(all[0]!.buffer.byteLength, all[0]!.length, "the first one is alone in its memory");
