@@ -13,7 +13,7 @@ import { ArrivedNumbers } from "./arrivedNumbers.ts";
 import { type CallParts, makeCallParts } from "./callParts.ts";
 import { Handlers, type HandlersOptions } from "./handlers.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import type { IncomingMessage } from "./message.ts";
+import { type IncomingMessage, MessageState } from "./message.ts";
 import { MessageCredit } from "./messageCredit.ts";
 import { MessageFactory } from "./messageFactory.ts";
 import type { Outbox } from "./outbox.ts";
@@ -110,7 +110,7 @@ export class Arrivals {
       const message = this.#room.take();
       if (message === undefined) this.#beginPacked();
       else {
-        this.#begin(message, message.waitingCost);
+        this.#begin(message, message.waiting!.cost);
         this.#messages.hasWaited(message);
       }
     }
@@ -166,7 +166,7 @@ export class Arrivals {
     if (hasStreams) this.#ends.openCall(sequence, parts);
     this.#arrived(message, cost, lent);
     // Most messages are answered by now. Only a message that runs or waits needs a timer for its deadline.
-    if (deadlineMs !== undefined && (message.expectsReply || message.answerWaits))
+    if (deadlineMs !== undefined && (message.expectsReply || message.is(MessageState.answerWaits)))
       this.#armDeadline(message, parts, deadlineMs);
   }
 
@@ -186,7 +186,7 @@ export class Arrivals {
     if (message === undefined && !(isTheirs && this.numbers.has(sequence))) {
       throw new SealwireError("ERR_PROTOCOL", "a cancel of a request that was never made");
     }
-    if (message === undefined || (message.answered && !message.answerWaits)) return;
+    if (message === undefined || (message.answered && !message.is(MessageState.answerWaits))) return;
     this.#abandon(message, new SealwireError("ERR_ABORTED", "the caller no longer waits for the answer"));
   }
 

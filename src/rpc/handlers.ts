@@ -6,7 +6,7 @@ import { isThenable } from "../base/thenable.ts";
 import type { HandlerBudget } from "./handlerBudget.ts";
 import { describeForPeer, type ErrorExposure } from "./handlerErrors.ts";
 import { callListener } from "./listeners.ts";
-import type { IncomingMessage } from "./message.ts";
+import { type IncomingMessage, MessageState } from "./message.ts";
 import type { Message, MessageHandler } from "./peer.ts";
 
 export interface HandlersOptions extends ErrorExposure {
@@ -77,7 +77,7 @@ export class Handlers {
   checkNumber(sequence: number): void {
     const earlier = this.#requests.get(sequence);
     if (earlier === undefined) return;
-    if (!earlier.answered || earlier.answerWaits) {
+    if (!earlier.answered || earlier.is(MessageState.answerWaits)) {
       throw new SealwireError("ERR_PROTOCOL", "a request with the number of one that is running");
     }
     // The handler continues after the answer. The number is free, and the handler still learns of the connection's end.
@@ -109,7 +109,7 @@ export class Handlers {
   #goOn(message: IncomingMessage, result: unknown): void {
     this.#running++;
     this.#options.handlerBudget.begin();
-    message.running = true;
+    message.begins(MessageState.running);
     this.track(message);
     whenSettled(
       result,
@@ -122,16 +122,16 @@ export class Handlers {
   }
 
   track(message: IncomingMessage): void {
-    if (message.tracked) return;
+    if (message.is(MessageState.tracked)) return;
     // The connection ended while the handler was on the stack.
     if (this.#ended !== undefined) return message.cancel(this.#ended);
-    message.tracked = true;
+    message.begins(MessageState.tracked);
     if (message.sequence === 0) this.#others.add(message);
     else this.#requests.set(message.sequence, message);
   }
 
   drop(message: IncomingMessage): void {
-    message.tracked = false;
+    message.ends(MessageState.tracked);
     if (this.#requests.get(message.sequence) === message) this.#requests.delete(message.sequence);
     else this.#others.delete(message);
   }
@@ -143,7 +143,7 @@ export class Handlers {
     this.#requests.clear();
     this.#others.clear();
     for (const message of tracked) {
-      message.tracked = false;
+      message.ends(MessageState.tracked);
       message.cancel(reason);
     }
   }

@@ -7,7 +7,7 @@ import { type CallHead, readHead } from "../protocol/head.ts";
 import { copyHead, PreparedHead } from "../protocol/preparedHead.ts";
 import type { CallParts } from "./callParts.ts";
 import { NO_ITEMS } from "./incomingStream.ts";
-import type { Position } from "./line.ts";
+import { Position } from "./line.ts";
 import type { Connection, Message } from "./peer.ts";
 import { timers } from "./timers.ts";
 
@@ -24,26 +24,41 @@ export interface MessageOwner {
   endCancelled(message: IncomingMessage): void;
 }
 
+/** Where a message waits for its handler, and the credit that it holds. */
+export class Waiting extends Position<IncomingMessage> {
+  readonly cost: number;
+
+  constructor(message: IncomingMessage, cost: number) {
+    super(message);
+    this.cost = cost;
+  }
+}
+
 const NO_HEAD: CallHead = {};
 
 /**
  * What has happened to a message, one bit each. Making an object costs time for every field (in Bun 2 ns, more than the
  * rest of a short message's way costs), and most messages are over in the turn in which they arrive.
  */
-const ANSWERED = 1;
-/** The handler has returned, or its promise has settled. */
-const FINISHED = 2;
-const TRACKED = 4;
-const RUNNING = 8;
-const ANSWER_WAITS = 16;
+export const MessageState = {
+  answered: 1,
+  /** The handler has returned, or its promise has settled. */
+  finished: 2,
+  /** A cancel or the end of the connection finds the message. Only the owner changes this. */
+  tracked: 4,
+  /** The handler returned a promise that has not settled. */
+  running: 8,
+  /** The message was answered, but its end is not sent yet: items that were written before go first. */
+  answerWaits: 16,
+} as const;
 
-/** The state of a message that waited, was cancelled, or whose signal or head was asked for. */
+const { answered, finished, tracked, running, answerWaits } = MessageState;
+
+/** What few messages have. */
 class Details {
   head: CallHead | undefined = undefined;
   cancelled: SealwireError | undefined = undefined;
   abort: AbortController | undefined = undefined;
-  waiting: Position<IncomingMessage> | undefined = undefined;
-  waitingCost = 0;
 }
 
 export class IncomingMessage implements Message {
@@ -57,6 +72,8 @@ export class IncomingMessage implements Message {
   #body: Uint8Array | undefined = undefined;
   #state: number;
   #details: Details | undefined = undefined;
+  /** Set when the message has waited for its handler. Only the waiting room changes it. */
+  waiting: Waiting | undefined = undefined;
 
   /** The body is bytes [start, end); a view of it is made at first use. */
   constructor(
@@ -73,65 +90,25 @@ export class IncomingMessage implements Message {
     this.start = start;
     this.end = end;
     this.#call = call;
-    this.#state = sequence === 0 ? ANSWERED : 0;
+    this.#state = sequence === 0 ? answered : 0;
   }
 
-  #has(bit: number): boolean {
-    return (this.#state & bit) !== 0;
+  /** Whether one of these states of `MessageState` holds. */
+  is(states: number): boolean {
+    return (this.#state & states) !== 0;
   }
 
-  #set(bit: number, on: boolean): void {
-    this.#state = on ? this.#state | bit : this.#state & ~bit;
+  begins(state: number): void {
+    this.#state |= state;
+  }
+
+  ends(state: number): void {
+    this.#state &= ~state;
   }
 
   get #changeable(): Details {
     this.#details ??= new Details();
     return this.#details;
-  }
-
-  /** Whether the owner tracks the message; only the owner changes it. */
-  get tracked(): boolean {
-    return this.#has(TRACKED);
-  }
-
-  set tracked(on: boolean) {
-    this.#set(TRACKED, on);
-  }
-
-  /** The handler returned a promise that has not settled. */
-  get running(): boolean {
-    return this.#has(RUNNING);
-  }
-
-  set running(on: boolean) {
-    this.#set(RUNNING, on);
-  }
-
-  /** The message was answered, but its end is not sent yet: items that were written before go first. */
-  get answerWaits(): boolean {
-    return this.#has(ANSWER_WAITS);
-  }
-
-  set answerWaits(on: boolean) {
-    this.#set(ANSWER_WAITS, on);
-  }
-
-  /** Where the message waits for its handler. Only the waiting room changes it. */
-  get waiting(): Position<IncomingMessage> | undefined {
-    return this.#details?.waiting;
-  }
-
-  set waiting(position: Position<IncomingMessage> | undefined) {
-    this.#changeable.waiting = position;
-  }
-
-  /** The credit that the message holds while it waits. */
-  get waitingCost(): number {
-    return this.#details?.waitingCost ?? 0;
-  }
-
-  set waitingCost(cost: number) {
-    this.#changeable.waitingCost = cost;
   }
 
   /**
@@ -143,7 +120,7 @@ export class IncomingMessage implements Message {
     this.bytes = bytes;
     this.start = start;
     this.end = end;
-    this.#set(FINISHED, false);
+    this.ends(finished);
   }
 
   /** The message has to wait: its body moves to memory of its own, and the old memory is wiped. */
@@ -209,7 +186,7 @@ export class IncomingMessage implements Message {
 
   /** The application has answered the message, or no answer is needed any more. */
   get answered(): boolean {
-    return this.#has(ANSWERED);
+    return this.is(answered);
   }
 
   /** Code listens to the message's signal, or may. */
@@ -227,7 +204,7 @@ export class IncomingMessage implements Message {
     if (details.abort === undefined) {
       details.abort = new AbortController();
       if (details.cancelled !== undefined) details.abort.abort(details.cancelled);
-      else if (!this.#has(FINISHED) || !this.answered) this.#owner.track(this);
+      else if (!this.is(finished) || !this.answered) this.#owner.track(this);
     }
     return details.abort.signal;
   }
@@ -263,23 +240,24 @@ export class IncomingMessage implements Message {
 
   /** No answer will follow. */
   markAnswered(): void {
-    this.#set(ANSWERED, true);
+    this.begins(answered);
     this.#dropIfDone();
   }
 
   /** The delayed answer has been sent. */
   answerLeft(): void {
-    this.answerWaits = false;
+    this.ends(answerWaits);
     this.#dropIfDone();
   }
 
   #dropIfDone(): void {
-    if (this.tracked && !this.running && !this.answerWaits) this.#owner.drop(this);
+    if (this.is(tracked) && !this.is(running | answerWaits)) this.#owner.drop(this);
   }
 
   /** The handler is done. A request without an answer is tracked as long as its caller may cancel it. */
   finish(keepsUnanswered: boolean): void {
-    this.#state = (this.#state | FINISHED) & ~RUNNING;
+    this.begins(finished);
+    this.ends(running);
     if (this.cancelReason !== undefined && !this.answered) this.#endCancelled();
     else if (this.expectsReply && (keepsUnanswered || this.hasSignal)) this.#owner.track(this);
     else this.#dropIfDone();
@@ -293,13 +271,13 @@ export class IncomingMessage implements Message {
     if (this.#call?.deadline !== undefined) timers.cancel(this.#call.deadline);
     this.#call?.incoming?.fail(reason);
     this.#call?.outgoing?.fail(reason);
-    if (this.#has(FINISHED) && !this.answered) this.#endCancelled();
+    if (this.is(finished) && !this.answered) this.#endCancelled();
     details.abort?.abort(reason);
   }
 
   #endCancelled(): void {
-    this.#set(ANSWERED, true);
-    if (this.tracked) this.#owner.drop(this);
+    this.begins(answered);
+    if (this.is(tracked)) this.#owner.drop(this);
     this.#owner.endCancelled(this);
   }
 }

@@ -10,7 +10,7 @@ import { Kind } from "../protocol/wire.ts";
 import type { CallParts } from "./callParts.ts";
 import type { Handlers } from "./handlers.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import type { IncomingMessage, MessageOwner } from "./message.ts";
+import { type IncomingMessage, type MessageOwner, MessageState } from "./message.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Connection } from "./peer.ts";
 import { timers } from "./timers.ts";
@@ -119,7 +119,7 @@ export class RequestEnds implements MessageOwner {
     // it.
     const copy = answer === body ? copyOf(body) : answer;
     this.#handlers.track(message);
-    message.answerWaits = true;
+    message.begins(MessageState.answerWaits);
     this.waiting++;
     outbox.sender.hold(copy.length);
     outgoing.whenEmpty(() => {

@@ -2,8 +2,8 @@
 // messages in another. The two take turns, so neither waits behind all of the other.
 
 import { wipeBefore } from "../protocol/bodies.ts";
-import { Line, Position } from "./line.ts";
-import type { IncomingMessage } from "./message.ts";
+import { Line } from "./line.ts";
+import { type IncomingMessage, Waiting } from "./message.ts";
 import { PackedQueue } from "./packedQueue.ts";
 
 export class WaitingRoom {
@@ -29,17 +29,13 @@ export class WaitingRoom {
 
   /** `cost`: the credit that goes back when the message begins, or never will. */
   add(message: IncomingMessage, cost: number): void {
-    message.waitingCost = cost;
-    if (message.sequence === 0) {
-      this.oneWay.pushItem(message);
-      return;
-    }
-    message.waiting = new Position(message);
-    this.#requests.join(message.waiting);
+    message.waiting = new Waiting(message, cost);
+    if (message.sequence === 0) this.oneWay.pushItem(message);
+    else this.#requests.join(message.waiting);
   }
 
   /**
-   * The next message to begin, with its cost as `waitingCost`; undefined: a one-way message, shown by `oneWay`. Only
+   * The next message to begin, with its cost in `waiting`; undefined: a one-way message, shown by `oneWay`. Only
    * while the room is not empty.
    */
   take(): IncomingMessage | undefined {
@@ -55,10 +51,10 @@ export class WaitingRoom {
 
   /** A request won't begin. Returns its cost, or 0 if it did not wait. */
   remove(request: IncomingMessage): number {
-    if (request.waiting === undefined) return 0;
-    request.waiting.leave();
-    request.waiting = undefined;
-    return request.waitingCost;
+    const { waiting } = request;
+    if (waiting?.line === undefined) return 0;
+    waiting.leave();
+    return waiting.cost;
   }
 
   /** None of the messages will begin: they are wiped. */
