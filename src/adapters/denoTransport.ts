@@ -3,6 +3,7 @@
 import { outOfContext, runSoon } from "../core/eventLoop.ts";
 import { timers } from "../rpc/timers.ts";
 import type { Transport, TransportEvents } from "../rpc/transport.ts";
+import { closeInTurn } from "./closingTurns.ts";
 import { ReadBuffer } from "./denoReadBuffer.ts";
 
 const NO_BYTES: Uint8Array = new Uint8Array(0);
@@ -37,6 +38,16 @@ export class DenoTransport implements Transport {
   };
   #ended = false;
   #destroyed = false;
+  #socketIsOpen = true;
+  readonly #close = (): void => {
+    this.#socketIsOpen = false;
+    try {
+      this.#conn.close();
+    } catch {
+      // The connection was closed already, which is the wanted state.
+    }
+    runSoon(() => this.#finish());
+  };
   #closed = false;
   #failure: unknown;
 
@@ -143,12 +154,7 @@ export class DenoTransport implements Transport {
   destroy(): void {
     if (this.#destroyed) return;
     this.#destroyed = true;
-    try {
-      this.#conn.close();
-    } catch {
-      // The connection was closed already, which is the wanted state.
-    }
-    runSoon(() => this.#finish());
+    closeInTurn(this.#close);
   }
 
   #fail(error: unknown): void {
@@ -158,7 +164,7 @@ export class DenoTransport implements Transport {
 
   /** Reports the end, once no operation of the runtime uses a buffer any more. */
   #finish(): void {
-    if (this.#closed || this.#reading || this.#writing) return;
+    if (this.#closed || this.#socketIsOpen || this.#reading || this.#writing) return;
     this.#closed = true;
     this.#events().onClose(this.#failure);
     timers.rest();

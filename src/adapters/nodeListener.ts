@@ -1,12 +1,12 @@
 // Listeners of node:net. They also serve on other runtimes where those can't share a port or inherit a socket.
 
-import type { Server } from "node:net";
+import type { Server, Socket } from "node:net";
 import { detach } from "../core/detach.ts";
 import type { ListenAddress, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
 import { DescriptorGuard } from "./descriptors.ts";
 import { checkPath, listenFailed } from "./failures.ts";
 import { modulesLoading, nodeModule } from "./nodeModules.ts";
-import { readingIntoReceiveBuffer } from "./nodeReceiveBuffer.ts";
+import { acceptIntoReceiveBuffer, type SocketMaker } from "./nodeReceiveBuffer.ts";
 import { attach, isNode, NodeTransport } from "./nodeTransport.ts";
 import { checkReusePort } from "./reusePort.ts";
 
@@ -18,36 +18,44 @@ function where(address: ListenAddress): object {
   return path === undefined ? { host, port, ...(reusePort ? { reusePort } : {}) } : { path };
 }
 
+/** Makes a socket that a server made hand out what it reads. */
+function handingOutData(socket: Socket, events: () => TransportEvents): Socket {
+  socket.on("data", (bytes: Uint8Array) => {
+    events().onData(bytes);
+    detach(bytes);
+  });
+  return socket;
+}
+
 class NodeListener implements Listener {
   readonly #server: Server;
+  readonly #accept: (transport: Transport) => TransportEvents;
   /** Node reports a failure to accept, but only when its own reserve is lost. Bun does not report it. */
   readonly #guard = new DescriptorGuard(isNode ? "told" : "untold");
 
   port = 0;
 
   constructor(accept: (transport: Transport) => TransportEvents) {
+    this.#accept = accept;
     const options = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true };
-    this.#server = nodeModule("net").createServer(options, (accepted) => {
-      if (!this.#guard.admits()) {
-        accepted.destroy();
-        return;
-      }
-      let events: TransportEvents;
-      const eventsNow = (): TransportEvents => events;
-      const reading = isNode ? readingIntoReceiveBuffer(accepted, this.#server, eventsNow) : undefined;
-      const socket = reading ?? accepted;
-      attach(socket, eventsNow);
-      const transport = new NodeTransport(socket, eventsNow, reading !== undefined);
-      if (reading === undefined) {
-        socket.on("data", (bytes: Uint8Array) => {
-          events.onData(bytes);
-          detach(bytes);
-        });
-      }
-      socket.pause();
-      events = accept(transport);
+    this.#server = nodeModule("net").createServer(options, (socket) => {
+      this.#accepted(
+        (events) => handingOutData(socket, events),
+        () => socket.destroy(),
+      );
     });
   }
+
+  /** A connection was accepted. */
+  readonly #accepted = (make: SocketMaker, close: () => void): void => {
+    if (!this.#guard.admits()) return close();
+    let events: TransportEvents;
+    const eventsNow = (): TransportEvents => events;
+    const socket = make(eventsNow);
+    attach(socket, eventsNow);
+    socket.pause();
+    events = this.#accept(new NodeTransport(socket, eventsNow));
+  };
 
   start(address: ListenAddress): Promise<this> {
     return new Promise((resolve, reject) => {
@@ -60,6 +68,7 @@ class NodeListener implements Listener {
         this.#server.listen({ ...where(address), backlog: 1_024 }, () => {
           this.#server.removeListener("error", failed);
           this.#server.on("error", () => this.#guard.failed());
+          if (isNode) acceptIntoReceiveBuffer(this.#server, this.#accepted);
           const bound = this.#server.address();
           if (bound !== null && typeof bound === "object") this.port = bound.port;
           resolve(this);

@@ -1,9 +1,10 @@
 // Sockets of Node that read straight into linear memory, instead of into a Buffer per read. One buffer serves all of them:
 // each read is handled at once.
 
-import type { OnReadOpts, Server, Socket, SocketConstructorOpts } from "node:net";
+import type { Socket as NetSocket, OnReadOpts, Server, SocketConstructorOpts } from "node:net";
 import { memory, RECEIVE_BUFFER, RECEIVE_BUFFER_BYTES } from "../core/wasmModule.ts";
 import type { TransportEvents } from "../rpc/transport.ts";
+import { closeInTurn } from "./closingTurns.ts";
 import { nodeModule } from "./nodeModules.ts";
 
 const receiveBuffer = memory.subarray(RECEIVE_BUFFER, RECEIVE_BUFFER + RECEIVE_BUFFER_BYTES);
@@ -30,7 +31,7 @@ export function handOutReceiveBuffer(events: TransportEvents, length: number): v
  * The socket option for reading into the receive buffer. `socket` and `events` are called when bytes were
  * read.
  */
-export function intoReceiveBuffer(socket: () => Socket, events: () => TransportEvents): OnReadOpts {
+export function intoReceiveBuffer(socket: () => NetSocket, events: () => TransportEvents): OnReadOpts {
   return {
     buffer: receiveBuffer,
     callback: (length: number) => {
@@ -45,37 +46,67 @@ export function intoReceiveBuffer(socket: () => Socket, events: () => TransportE
   };
 }
 
-/** The undocumented members that Node's servers and sockets have in common. */
-interface SocketInternals {
-  _handle?: { readonly useUserBuffer?: unknown } | null;
-  _server?: Server | null;
-  server?: Server;
+/** The handle of a socket of Node, as far as it is used here. */
+interface SocketHandle {
+  readonly useUserBuffer?: unknown;
+  close(): void;
 }
 
+/** The undocumented members of Node's servers and sockets that are used here. */
+interface ServerInternals {
+  _handle?: { onconnection?: (this: unknown, error: unknown, handle?: SocketHandle) => void } | null;
+  _connections?: number;
+}
+interface SocketInternals {
+  _handle?: SocketHandle | null;
+  _server?: Server | null;
+}
+
+/** Makes the socket, paused. */
+export type SocketMaker = (events: () => TransportEvents) => NetSocket;
+
 /**
- * Node's servers have no option for the memory that their sockets read into. So an accepted socket, paused
- * and not read from so far, passes its handle to another socket that has the option, and with it its count
- * among the server's connections.
+ * Node's servers have no option for the memory that their sockets read into. So this takes the handles of accepted
+ * sockets before the server makes sockets from them, and makes sockets that have the option. The server counts them as
+ * its own. If Node's internals are not as expected, nothing changes: then the server makes the sockets. Call it once the
+ * server listens.
  *
- * @returns undefined if Node's internals are not as expected; then use the accepted socket
+ * @param accepted makes the socket, or closes its handle
  */
-export function readingIntoReceiveBuffer(
-  accepted: Socket & SocketInternals,
-  server: Server,
+export function acceptIntoReceiveBuffer(
+  server: Server & ServerInternals,
+  accepted: (make: SocketMaker, close: () => void) => void,
+): void {
+  const { _handle: listening } = server;
+  const original = listening?.onconnection;
+  if (!original) return;
+  listening!.onconnection = function (error, handle) {
+    if (error || !handle?.useUserBuffer) original.call(this, error, handle);
+    else
+      accepted(
+        (events) => socketOf(handle, server, events),
+        () => handle.close(),
+      );
+  };
+}
+
+function socketOf(
+  handle: SocketHandle,
+  server: Server & ServerInternals,
   events: () => TransportEvents,
-): Socket | undefined {
-  const { _handle: handle } = accepted;
-  if (typeof handle?.useUserBuffer !== "function" || accepted._server !== server) return undefined;
-  const socket: Socket & SocketInternals = new (nodeModule("net").Socket)({
+): NetSocket {
+  const { Socket } = nodeModule("net");
+  const socket: NetSocket & SocketInternals = new Socket({
     handle,
     allowHalfOpen: true,
     pauseOnCreate: true,
     onread: intoReceiveBuffer(() => socket, events),
+    destroy(error: Error | null, done: (error?: Error | null) => void) {
+      closeInTurn(() => Socket.prototype._destroy.call(socket, error, done));
+    },
   } as SocketConstructorOpts);
-  if (socket._handle !== handle) return undefined;
-  accepted._handle = null;
-  accepted._server = null;
+  socket.setNoDelay();
+  server._connections!++;
   socket._server = server;
-  socket.server = server;
   return socket;
 }

@@ -81,7 +81,7 @@ function dial(address: Address, events: DialEvents, adopt: Adopt | undefined): (
       attach(socket, () => events);
       if (!isNode) socket.on("data", (bytes: Uint8Array) => events.onData(bytes));
       socket.pause();
-      transport = new NodeTransport(socket, () => events, isNode);
+      transport = new NodeTransport(socket, () => events);
     }
     events.onConnected(transport);
   });

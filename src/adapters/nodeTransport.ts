@@ -18,7 +18,6 @@ export class NodeTransport implements Transport {
   readonly remoteAddress: string;
   readonly #socket: Socket;
   readonly #onWrite: () => void;
-  readonly #hasOnread: boolean;
   /** The number of `socket.write` calls whose callback has not come. */
   #callbacks = 0;
   /** The connection waits for `onWritten`. */
@@ -32,9 +31,8 @@ export class NodeTransport implements Transport {
     if (this.#paused) this.#socket.pause();
   };
 
-  constructor(socket: Socket, events: () => TransportEvents, hasOnread: boolean) {
+  constructor(socket: Socket, events: () => TransportEvents) {
     this.#socket = socket;
-    this.#hasOnread = hasOnread;
     this.remoteAddress = socket.remoteAddress ?? "";
     this.#onWrite = () => {
       this.#callbacks--;
@@ -74,7 +72,7 @@ export class NodeTransport implements Transport {
     // Buffered bytes are delivered in the context of this call.
     outOfContext(() => {
       this.#socket.resume();
-      if (this.#hasOnread) nextTick(this.#pauseAgain);
+      if (isNode) nextTick(this.#pauseAgain);
     });
   }
 
