@@ -1,6 +1,14 @@
 // The adapter for Deno.listen and Deno.connect.
 
-import { outOfContext, runAtEndOfTurn, startTimer, yieldToEventLoop } from "../core/eventLoop.ts";
+import { makeDenoPolls } from "../core/denoPolls.ts";
+import {
+  outOfContext,
+  runAtEndOfTurn,
+  startTimer,
+  usePollInDeno,
+  yieldToEventLoop,
+} from "../core/eventLoop.ts";
+import { runtimeName } from "../core/runtimeName.ts";
 import { CallbackDeadline, timers } from "../rpc/timers.ts";
 import type {
   Adapter,
@@ -156,6 +164,10 @@ async function listen(
   }
 }
 
+/** Other runtimes load this file as well. */
+const polls = runtimeName === "deno" ? makeDenoPolls() : undefined;
+if (polls !== undefined) usePollInDeno((callback) => polls.poll(callback));
+
 export const denoAdapter: Adapter = {
   name: "deno",
   dial: (address, events) => outOfContext(() => dial(address, events)),
@@ -163,4 +175,5 @@ export const denoAdapter: Adapter = {
   ...names,
   defer: runAtEndOfTurn,
   yieldToEventLoop,
+  ...(polls === undefined ? {} : { takeTurns: (callback) => polls.likelyPoll(callback) }),
 };

@@ -11,7 +11,8 @@ export const now: () => number = performance.now.bind(performance);
 export type RuntimeTimer = unknown;
 
 const { setTimeout: originalSetTimeout, clearTimeout: originalClearTimeout } = globalThis;
-const originalSetImmediate = (globalThis as { setImmediate?: typeof setImmediate }).setImmediate;
+/** Undefined where there is none. */
+export const originalSetImmediate = (globalThis as { setImmediate?: typeof setImmediate }).setImmediate;
 const originalQueueMicrotask = globalThis.queueMicrotask;
 const originalNextTick = globalThis.process?.nextTick?.bind(globalThis.process);
 
@@ -119,18 +120,26 @@ function endOfTurnByPromise(): (callback: () => void) => void {
   };
 }
 
+/** How Deno is made to poll. Its own sockets come with a better way (denoPolls.ts). */
+let pollInDeno: (callback: () => void) => unknown = (callback) =>
+  startTimer(() => originalSetImmediate!(callback), 0);
+
+/** From now on, `yieldToEventLoop` calls `poll` in Deno. */
+export function usePollInDeno(poll: (callback: () => void) => void): void {
+  pollInDeno = poll;
+}
+
 /**
  * Runs `callback` after the runtime has polled its sockets once: data that lay in the kernel was handed out, due
  * timers ran. Belongs to no caller's context.
  *
  * One `setImmediate` would do in a timer of Node, but not in a socket's event or a promise reaction, whose iteration
  * of the loop has polled before. Two are right everywhere in Node and Bun (8 and 2 µs). Deno's `setImmediate` does
- * not poll at all. A timer of 0 ms does, which takes 1–2 ms. But a timer that is due together with the events of sockets
- * runs before them, for example after a stall, and `setImmediate` runs behind them. After a stall in a socket's event,
- * Deno's loop does not poll before the timer at all.
+ * not poll at all, and a timer of 0 ms, which takes 1–2 ms, in most cases. But a timer that is due together with the
+ * events of sockets runs before them, and `setImmediate` runs behind them.
  */
 export function yieldToEventLoop(callback: () => void): void {
   if (originalSetImmediate === undefined) startTimer(callback, 0);
-  else if (runtimeName === "deno") startTimer(() => originalSetImmediate(callback), 0);
+  else if (runtimeName === "deno") pollInDeno(callback);
   else outOfContext(() => originalSetImmediate(() => originalSetImmediate(callback)));
 }

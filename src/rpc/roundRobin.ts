@@ -6,8 +6,8 @@
 import { now } from "../core/eventLoop.ts";
 import { runtimeName } from "../core/runtimeName.ts";
 import { HandshakeTurns, type SharedTurn } from "./handshakeTurns.ts";
+import type { Adapter } from "./transport.ts";
 import { LEAST_TURN_MS, TURN_MS } from "./turnClock.ts";
-import type { Deferring } from "./turnQueue.ts";
 
 /**
  * Less work of several connections is not worth a poll of its own, which takes 8 µs in Node and a timer in Deno. A
@@ -34,7 +34,7 @@ export interface RoundRobinTask {
 export class RoundRobin implements SharedTurn {
   /** The time of handshakes, which comes after that of the connections in the line. */
   readonly handshakes: HandshakeTurns;
-  readonly #runtime: Pick<Deferring, "yieldToEventLoop">;
+  readonly #takeTurns: Adapter["yieldToEventLoop"];
   readonly #time: () => number;
   readonly #line: RoundRobinTask[] = [];
   /** Milliseconds of work since the last poll of the event loop. */
@@ -44,8 +44,9 @@ export class RoundRobin implements SharedTurn {
   #pollAsked = false;
 
   /** `time`: milliseconds of a clock that never goes back. */
-  constructor(runtime: Pick<Deferring, "yieldToEventLoop">, time: () => number = now) {
-    this.#runtime = runtime;
+  constructor(runtime: Pick<Adapter, "yieldToEventLoop" | "takeTurns">, time: () => number = now) {
+    const { yieldToEventLoop, takeTurns = yieldToEventLoop } = runtime;
+    this.#takeTurns = takeTurns;
     this.#time = time;
     this.handshakes = new HandshakeTurns(this, time);
   }
@@ -76,7 +77,7 @@ export class RoundRobin implements SharedTurn {
   askForPoll(): void {
     if (this.#pollAsked) return;
     this.#pollAsked = true;
-    this.#runtime.yieldToEventLoop(this.#polled);
+    this.#takeTurns(this.#polled);
   }
 
   readonly #polled = (): void => {

@@ -131,4 +131,9 @@ export interface Adapter {
    * much slower in Deno than in Node and Bun.
    */
   yieldToEventLoop(callback: () => void): void;
+  /**
+   * The same for turns of work that follow each other: a poll is likely before each, and certain before each few. Optional:
+   * without it, `yieldToEventLoop` is called.
+   */
+  takeTurns?(callback: () => void): void;
 }
