@@ -27,11 +27,11 @@ afterAll(() => consumer.remove());
  * calls need alone. Servers, several endpoints and known peers are loaded when they are first used.
  */
 const budgets: Record<string, { program: string; bytes: number }> = {
-  "everything of sealwire/node": { program: 'export * from "sealwire/node";', bytes: 217_000 },
+  "everything of sealwire/node": { program: 'export * from "sealwire/node";', bytes: 217_100 },
   "connect and listen": { program: 'export { connect, listen } from "sealwire/node";', bytes: 212_500 },
 };
 /** connect and listen in one file, which carries what is loaded late elsewhere. */
-const ONE_FILE_BUDGET_BYTES = 261_500;
+const ONE_FILE_BUDGET_BYTES = 262_300;
 /** All that a process has loaded after it did this, its own few lines included. */
 const processBudgets = { client: 212_900, server: 231_600 };
 /**
