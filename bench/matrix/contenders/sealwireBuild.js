@@ -78,6 +78,8 @@ const readers = {
 
 // A client dials another connection when every one it has waits for this many answers.
 const BUSY_REQUESTS = 128;
+/** So many times that many calls are made for each connection of a pool before it counts as failed. */
+const MOST_WAVES = 16;
 
 /**
  * @param {"copy" | "view"} messageBodies what the server asks for; the answers that a client gets are its to keep
@@ -102,10 +104,11 @@ export function sealwireContender(messageBodies, both = {}) {
 
   async function connectPool(endpoint, count) {
     const client = await dialler(endpoint, count);
-    const calls = Array.from({ length: (count - 1) * BUSY_REQUESTS + 1 }, () =>
-      client.request(new Uint8Array(16)),
-    );
-    await Promise.all(calls);
+    // The first wave opens one connection: until the server has accepted it, it is unknown whether it accepts others.
+    for (let wave = 0; wave < MOST_WAVES && client.connections.length < count; wave++) {
+      const calls = Array.from({ length: count * BUSY_REQUESTS }, () => client.request(new Uint8Array(16)));
+      await Promise.all(calls);
+    }
     if (client.connections.length !== count)
       throw new Error(`${client.connections.length} of ${count} connections`);
     return client;

@@ -20,7 +20,7 @@ const RETURN_TO_KERNEL_MS = 300;
 
 /**
  * Dial, handshake, one 16-byte request, close: one at a time, and 16 at once. The pool opens its connections
- * because each has 128 requests waiting, and answers them all: that is in the time too.
+ * because each has 128 requests waiting, in two waves or more, and answers them all: that is in the time too.
  */
 export async function handshakes(context) {
   const { settings, pool, progress } = context;
