@@ -69,7 +69,7 @@ export class DenoPolls {
 
 /** `Atomics.waitAsync` (ES2024), which TypeScript's library has only with that target. */
 interface WaitAsync {
-  waitAsync(
+  waitAsync?(
     array: Int32Array,
     index: number,
     value: number,
@@ -77,18 +77,18 @@ interface WaitAsync {
   ): { readonly value: Promise<unknown> };
 }
 
-/** The polls of this Deno; undefined if it is too old for them. */
+/** The polls of this Deno; undefined if it is too old for them, or a test environment took away what they need. */
 export function makeDenoPolls(): DenoPolls | undefined {
-  if (originalSetImmediate === undefined) return undefined;
-  const cell = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  const atomics = Atomics as unknown as WaitAsync;
+  const { SharedArrayBuffer } = globalThis;
+  if (originalSetImmediate === undefined || !SharedArrayBuffer || !atomics.waitAsync) return undefined;
+  const cell = new Int32Array(new SharedArrayBuffer(4));
   return new DenoPolls({
     setTimeout: startTimer,
     clearTimeout: stopTimer,
     setImmediate: originalSetImmediate,
     afterPoll(callback) {
-      outOfContext(() =>
-        (Atomics as unknown as WaitAsync).waitAsync(cell, 0, 0, SHORTEST_MS).value.then(callback),
-      );
+      outOfContext(() => atomics.waitAsync!(cell, 0, 0, SHORTEST_MS).value.then(callback));
     },
     now,
   });

@@ -169,6 +169,11 @@ export function yieldToEventLoop(callback: () => void): void {
 
 // ---- What scripts/simulation/bundle.js puts in the place of globals ----------------------------------------------
 
+/** This loop polls whenever it is asked to: it needs none of Deno's ways. */
+export const originalSetImmediate = undefined;
+
+export function usePollInDeno(): void {}
+
 export const virtualNow = now;
 
 export const virtualRandom = (): number => loop.random.next();
