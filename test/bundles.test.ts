@@ -31,7 +31,7 @@ const budgets: Record<string, { program: string; bytes: number }> = {
   "connect and listen": { program: 'export { connect, listen } from "sealwire/node";', bytes: 212_500 },
 };
 /** connect and listen in one file, which carries what is loaded late elsewhere. */
-const ONE_FILE_BUDGET_BYTES = 262_300;
+const ONE_FILE_BUDGET_BYTES = 262_400;
 /** All that a process has loaded after it did this, its own few lines included. */
 const processBudgets = { client: 212_900, server: 231_600 };
 /**

@@ -80,9 +80,9 @@ interface WaitAsync {
 /** The polls of this Deno; undefined if it is too old for them, or a test environment took away what they need. */
 export function makeDenoPolls(): DenoPolls | undefined {
   const atomics = Atomics as unknown as WaitAsync;
-  const { SharedArrayBuffer } = globalThis;
-  if (originalSetImmediate === undefined || !SharedArrayBuffer || !atomics.waitAsync) return undefined;
-  const cell = new Int32Array(new SharedArrayBuffer(4));
+  const { SharedArrayBuffer: Memory } = globalThis;
+  if (originalSetImmediate === undefined || !Memory || !atomics.waitAsync) return undefined;
+  const cell = new Int32Array(new Memory(4));
   return new DenoPolls({
     setTimeout: startTimer,
     clearTimeout: stopTimer,
