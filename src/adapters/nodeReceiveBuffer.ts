@@ -49,6 +49,7 @@ export function intoReceiveBuffer(socket: () => NetSocket, events: () => Transpo
 /** The handle of a socket of Node, as far as it is used here. */
 interface SocketHandle {
   readonly useUserBuffer?: unknown;
+  readStop(): unknown;
   close(): void;
 }
 
@@ -102,6 +103,9 @@ function socketOf(
     pauseOnCreate: true,
     onread: intoReceiveBuffer(() => socket, events),
     destroy(error: Error | null, done: (error?: Error | null) => void) {
+      // Until it is closed nothing may be read: Node takes the length of what a destroyed socket reads for an error number,
+      // and throws.
+      handle.readStop();
       closeInTurn(() => Socket.prototype._destroy.call(socket, error, done));
     },
   } as SocketConstructorOpts);
