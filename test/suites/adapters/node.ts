@@ -5,7 +5,7 @@ import net from "node:net";
 import { CLOSED_PER_POLL } from "../../../src/adapters/closingTurns.ts";
 import { handOutReceiveBuffer } from "../../../src/adapters/nodeReceiveBuffer.ts";
 import { nodeAdapter } from "../../../src/adapters/nodeSockets.ts";
-import type { TransportEvents } from "../../../src/rpc/transport.ts";
+import type { Transport, TransportEvents } from "../../../src/rpc/transport.ts";
 import { testAdapter } from "../../support/adapterContract.ts";
 import { runtimeId, test } from "../../support/harness.ts";
 
@@ -66,3 +66,36 @@ for (const end of ["resetAndDestroy", "destroy"] as const) {
     await listener.close();
   });
 }
+
+test("a socket that waits for its close reads nothing more, whatever its peer sends", async () => {
+  if (runtimeId === "bun" || runtimeId === "deno") return;
+  const count = 5 * CLOSED_PER_POLL;
+  const transports: Transport[] = [];
+  let [open, destroyed, readAfterwards] = [0, false, 0];
+  const onReceiveBuffer = (): void => {
+    if (destroyed) readAfterwards++;
+    destroyed = true;
+    for (const transport of transports.splice(0)) transport.destroy();
+  };
+  const listener = await nodeAdapter.listen({ host: "127.0.0.1", port: 0 }, (transport) => {
+    open++;
+    transports.push(transport);
+    queueMicrotask(() => transport.resume());
+    return {
+      onReceiveBuffer,
+      onData: onReceiveBuffer,
+      onWritten() {},
+      onEnd() {},
+      onClose: () => void open--,
+    };
+  });
+  const clients = Array.from({ length: count }, () => net.connect(listener.port, "127.0.0.1"));
+  await Promise.all(clients.map((client) => once(client, "connect")));
+  const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  while (open < count) await nextTurn();
+  for (const client of clients) client.on("error", () => {}).write(new Uint8Array(590));
+  while (open > 0) await nextTurn();
+  assert.equal(readAfterwards, 0);
+  for (const client of clients) client.destroy();
+  await listener.close();
+});
