@@ -11,7 +11,7 @@ export const rules = {
     text: "a body that is kept begins at a multiple of 8, and holds little more than itself alive",
     edits: [
       {
-        find: "if (bytes === offered && length * MAX_FRAME_SHARE >= bytes.length) return stay(bytes, start, end);",
+        find: "if (bytes === offered && length * MAX_SHARE >= bytes.length) return stay(bytes, start, end);",
         replace:
           "if (bytes === offered) { isTaken = true; return new Uint8Array(offeredMemory, start, length); }",
       },

@@ -29,7 +29,8 @@ export interface CloseOnSignalOptions {
  * Closes servers in good order when the process gets a signal. Their health says "draining" at once. After
  * `graceMs` they accept nothing more and drain (within `drainTimeoutMs`). Then the process ends. A second
  * signal ends the grace; a third one ends the process at once, with status 128 plus the signal's number. The
- * same signal within 100 ms counts once. It may be called for several servers one by one: the process ends when the last of them is closed.
+ * same signal within 100 ms counts once. It may be called for several servers one by one: the process ends when the
+ * last of them is closed.
  *
  * @returns a function that removes the signal handlers
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option; ERR_UNSUPPORTED if the runtime has no signals

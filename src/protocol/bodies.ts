@@ -11,11 +11,9 @@ import { copyOf, viewOf } from "../core/bytes.ts";
 import { ownsItsMemory } from "../core/detach.ts";
 import { runtimeName } from "../core/runtimeName.ts";
 import { wipe } from "../core/wipe.ts";
-import { ALIGNMENT, bodyMemory, markAsUntransferable } from "./bodyMemory.ts";
+import { ALIGNMENT, bodyMemory, MAX_SHARE, markAsUntransferable } from "./bodyMemory.ts";
 import { KIND_HEADER_BYTES, LENGTH_BYTES } from "./wire.ts";
 
-/** A body that stays in its frame's plaintext retains at most this many times its length; shorter bodies are copied. */
-const MAX_FRAME_SHARE = 64;
 /** Copies up to this size share one allocation per read with their neighbours; longer ones get their own. */
 const SHARED_BODY_BYTES = 4_096;
 /** In Bun, arrays up to this size are in the collector's own memory, and cost half of a view of shared memory. */
@@ -78,7 +76,7 @@ export function frameWasTaken(): boolean {
  */
 export function keepBody(bytes: Uint8Array, start: number, end: number, more: number): Uint8Array {
   const length = end - start;
-  if (bytes === offered && length * MAX_FRAME_SHARE >= bytes.length) return stay(bytes, start, end);
+  if (bytes === offered && length * MAX_SHARE >= bytes.length) return stay(bytes, start, end);
   if (length <= OWN_BODY_BYTES) return ownBody(bytes, start, length);
   const memory = bodyMemory;
   if (length > SHARED_BODY_BYTES || !memory.findRoom(length, more)) return copyOf(bytes, start, end);
@@ -136,7 +134,10 @@ function wipeBetween(bytes: Uint8Array, from: number, to: number): void {
 
 /** The body begins at the address `at` of shared memory, a multiple of 8, whose words are `words`. */
 function copyWords(bytes: Uint8Array, start: number, body: Uint8Array, words: Int32Array, at: number): void {
-  readWordsOf(bytes);
+  if (bytes !== source) {
+    source = bytes;
+    sourceWords = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
   const { length } = body;
   const end = start + (length & -16);
   let word = at >>> 2;
@@ -150,12 +151,6 @@ function copyWords(bytes: Uint8Array, start: number, body: Uint8Array, words: In
     word += 4;
   }
   for (let i = length & -16; i < length; i++) body[i] = bytes[start + i]!;
-}
-
-function readWordsOf(bytes: Uint8Array): void {
-  if (bytes === source) return;
-  source = bytes;
-  sourceWords = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** A read was handled. */

@@ -21,9 +21,9 @@ export function markAsUntransferable(buffer: ArrayBuffer): void {
   workerThreads.markAsUntransferable?.(buffer);
 }
 
-/** A copy that the application keeps retains at most this much memory, or this many times its length up to the most. */
+/** Shared memory that the application keeps by one body is at most this many times as long as the body, or SHARED_BYTES. */
+export const MAX_SHARE = 64;
 const SHARED_BYTES = 16_384;
-const MAX_SHARE = 64;
 const MOST_SHARED_BYTES = 65_536;
 /** Bodies of which each arrives alone share the memory of this many. */
 const ALONE_BODIES = 32;
@@ -57,14 +57,10 @@ export class BodyMemory {
     const isAlone = more <= 0;
     const wasAlone = this.#wasAlone;
     this.#wasAlone = isAlone;
-    if (
-      this.used + length <= this.#bytes &&
-      (this.#bytes <= SHARED_BYTES || this.#bytes <= length * MAX_SHARE)
-    )
-      return true;
+    const mayRetain = Math.min(Math.max(SHARED_BYTES, length * MAX_SHARE), MOST_SHARED_BYTES);
+    if (this.used + length <= this.#bytes && this.#bytes <= mayRetain) return true;
     if (isAlone && !(wasAlone && (this.#hasSeat || this.#takeSeat()))) return false;
     const most = isAlone ? (length + ALIGNMENT) * ALONE_BODIES : length + more + 2 * ALIGNMENT;
-    const mayRetain = Math.min(Math.max(SHARED_BYTES, length * MAX_SHARE), MOST_SHARED_BYTES);
     this.#bytes = Math.min(mayRetain, most) & -ALIGNMENT;
     this.buffer = new ArrayBuffer(this.#bytes);
     this.words = new Int32Array(this.buffer);

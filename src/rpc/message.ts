@@ -37,8 +37,8 @@ export class Waiting extends Position<IncomingMessage> {
 const NO_HEAD: CallHead = {};
 
 /**
- * What has happened to a message, one bit each. Making an object costs time for every field (in Bun 2 ns, more than the
- * rest of a short message's way costs), and most messages are over in the turn in which they arrive.
+ * What has happened to a message, one bit each. Every field of an object makes it slower to create, and most messages are
+ * over in the turn in which they arrive.
  */
 export const MessageState = {
   answered: 1,
