@@ -4,6 +4,7 @@
 
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { secretBytes } from "../../src/core/wipe.ts";
+import { runtimeId } from "./harness.ts";
 
 /** A secret that is nowhere in memory as such. */
 export class HiddenSecret {
@@ -167,4 +168,27 @@ export function searchMemory(
     const lookedAt = result.bytes / ownBytes();
     if (lookedAt > MOST_OF_IT || search === SEARCHES) return { ...result, lookedAt };
   }
+}
+
+/**
+ * Newer V8, when it leaves optimized code, saves all registers in memory that it frees as it is. Vector registers hold
+ * bytes that were copied last: 16 each, 32 where two lie side by side, in one to five places (docs/SECURITY.md).
+ */
+const KEPT_IN_REGISTERS =
+  runtimeId === "node26" || runtimeId === "deno" ? { bytes: 32, places: 5 } : undefined;
+
+/**
+ * What was found, as `name: places × most bytes`, without pieces of plaintext that are no longer than saved registers.
+ * A plaintext (`isPlaintext`) must hold more than 32 bytes of its secret, so that a copy of it can't be taken for such a piece.
+ */
+export function leftInMemory(
+  { found, longest }: Pick<ReturnType<typeof findSecrets>, "found" | "longest">,
+  isPlaintext: (name: string) => boolean = (name) => name.startsWith("plaintext"),
+): string[] {
+  const names = Object.keys(found).filter((name) => {
+    if (KEPT_IN_REGISTERS === undefined || !isPlaintext(name)) return true;
+    const { bytes, places } = KEPT_IN_REGISTERS;
+    return longest[name]! > bytes || found[name]! > places;
+  });
+  return names.map((name) => `${name}: ${found[name]} × ${longest[name]} bytes`);
 }
