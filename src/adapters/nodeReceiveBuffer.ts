@@ -49,6 +49,7 @@ export function intoReceiveBuffer(socket: () => NetSocket, events: () => Transpo
 /** The handle of a socket of Node, as far as it is used here. */
 interface SocketHandle {
   readonly useUserBuffer?: unknown;
+  onread: () => void;
   readStop(): unknown;
   close(): void;
 }
@@ -62,6 +63,8 @@ interface SocketInternals {
   _handle?: SocketHandle | null;
   _server?: Server | null;
 }
+
+const handOutNothing = (): void => {};
 
 /** Makes the socket, paused. */
 export type SocketMaker = (events: () => TransportEvents) => NetSocket;
@@ -103,9 +106,10 @@ function socketOf(
     pauseOnCreate: true,
     onread: intoReceiveBuffer(() => socket, events),
     destroy(error: Error | null, done: (error?: Error | null) => void) {
-      // Until it is closed nothing may be read: Node takes the length of what a destroyed socket reads for an error number,
-      // and throws.
+      // Node takes the length of what a destroyed socket reads for an error number, and throws. Until the close nothing is
+      // read, and a `resume` that begins to read again hands out nothing.
       handle.readStop();
+      handle.onread = handOutNothing;
       closeInTurn(() => Socket.prototype._destroy.call(socket, error, done));
     },
   } as SocketConstructorOpts);

@@ -68,6 +68,7 @@ export class NodeTransport implements Transport {
   }
 
   resume(): void {
+    if (this.#socket.destroyed) return; // it may wait for its close
     this.#paused = false;
     // Buffered bytes are delivered in the context of this call.
     outOfContext(() => {

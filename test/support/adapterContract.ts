@@ -12,7 +12,7 @@ import { join } from "node:path";
 import type { SealwireError } from "../../src/base/errors.ts";
 import { acquireSlot, releaseSlot, slotsInUse } from "../../src/core/slotPool.ts";
 import { memory } from "../../src/core/wasmModule.ts";
-import type { Adapter, Address, Listener } from "../../src/rpc/transport.ts";
+import type { Adapter, Address, Listener, Transport } from "../../src/rpc/transport.ts";
 import { onAfterEachTest, type TestOptions, test } from "./harness.ts";
 import { startHelper } from "./helperProcess.ts";
 import { acceptInto, SocketProbe, streamBytes } from "./socketProbe.ts";
@@ -103,6 +103,36 @@ process.stdin.on("data", (text) => {
     socket.on("close", () => process.stdout.write("ended " + ++ended + "\\n"));
   }
 });`;
+
+/** Nothing of this has an effect on a socket that is destroyed before the turn ends. */
+const USES_OF_A_DESTROYED_SOCKET: Readonly<Record<string, (transport: Transport) => void>> = {
+  "destroy, resume": (transport) => {
+    transport.destroy();
+    transport.resume();
+  },
+  "resume, pause, destroy": (transport) => {
+    transport.resume();
+    transport.pause();
+    transport.destroy();
+  },
+  "destroy, pause, resume": (transport) => {
+    transport.destroy();
+    transport.pause();
+    transport.resume();
+  },
+  "destroy, write, destroy": (transport) => {
+    transport.destroy();
+    transport.write(streamBytes(0, 0, 10));
+    transport.unwrittenBytes();
+    transport.destroy();
+  },
+  "destroy, end, keepAlive": (transport) => {
+    transport.destroy();
+    transport.end();
+    transport.keepAlive?.(false);
+    transport.keepAlive?.(true);
+  },
+};
 
 /** How many of this process's descriptors are sockets. Linux only. */
 function openSockets(): number {
@@ -532,6 +562,40 @@ export function testAdapter(adapter: Adapter, { wholeWritesOnly = false, inMemor
     assert.equal(gone, 200);
     await listener.close();
   });
+
+  for (const [order, use] of Object.entries(USES_OF_A_DESTROYED_SOCKET)) {
+    test(`sockets that are destroyed at the same time read nothing more and end once: ${order}`, async () => {
+      const servers: SocketProbe[] = [];
+      const listener = await adapter.listen({ host: "127.0.0.1", port: 0 }, (transport) => {
+        const server = new SocketProbe();
+        servers.push(server);
+        return acceptInto(server, transport);
+      });
+      // More than are closed between two polls of the event loop, so most of them wait for their close.
+      const clients = Array.from({ length: 200 }, () => new SocketProbe());
+      for (const client of clients) adapter.dial({ host: "127.0.0.1", port: listener.port }, client);
+      for (const client of clients) await client.until(() => client.opens === 1, "onConnected");
+      while (servers.length < clients.length) await pause();
+      for (const client of clients) await client.write(streamBytes(0, 0, 600));
+      for (const server of servers) server.call(use);
+      // A connection may learn of its socket's end later than it happened.
+      for (let turn = 0; turn < 3; turn++) {
+        await new Promise((resolve) => setImmediate(resolve));
+        for (const server of servers) if (server.closes === 0) server.call(use);
+      }
+      for (const server of servers) {
+        await server.closed();
+        assert.deepEqual(server.violations, []);
+        assert.equal(server.receivedBytes, 0, "it read after it was destroyed");
+      }
+      for (const client of clients) {
+        client.call((transport) => transport.destroy());
+        await client.closed();
+      }
+      await listener.close();
+      for (const server of servers) assert.equal(server.closes, 1);
+    });
+  }
 
   test("defer runs its callback in this turn, after promise reactions that are due", async () => {
     const order: string[] = [];
