@@ -94,3 +94,15 @@ export function isSealwireError(thrown: unknown): thrown is SealwireError {
 export function invalidArgument(name: string, expected: string): SealwireError {
   return new SealwireError("ERR_INVALID_ARGUMENT", `${name} must be ${expected}`);
 }
+
+const received = new WeakSet<object>();
+
+/** The error came from a peer, so what it says is not for another peer. */
+export function noteReceived(error: object): void {
+  received.add(error);
+}
+
+/** Whether an error was noted as one that came from a peer. Never throws. */
+export function isReceived(thrown: unknown): boolean {
+  return received.has(thrown as object);
+}

@@ -1,7 +1,7 @@
 // Turns a thrown value into the error that a handler's caller gets. A handler can throw anything: an object without a
 // prototype, a proxy, an error whose getters throw. None of that may throw here.
 
-import { isSealwireError } from "../base/errors.ts";
+import { isReceived, isSealwireError } from "../base/errors.ts";
 import { requireBytes } from "../core/bytes.ts";
 import { MAX_CODE_LENGTH } from "../protocol/errorBody.ts";
 
@@ -61,5 +61,7 @@ export function describeForPeer(
   if (text === "" && (exposure.exposeStacks || exposure.exposeErrorMessages)) {
     text = textProperty(error, "message") ?? asText(error);
   }
-  return { code: code.slice(0, MAX_CODE_LENGTH), text: text.slice(0, MAX_TEXT_LENGTH), data: dataOf(error) };
+  // The data of another peer are not for this one.
+  const data = relayed !== undefined || isReceived(error) ? undefined : dataOf(error);
+  return { code: code.slice(0, MAX_CODE_LENGTH), text: text.slice(0, MAX_TEXT_LENGTH), data };
 }

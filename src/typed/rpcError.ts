@@ -1,6 +1,6 @@
 // Errors of typed calls: those that a method throws for its caller, and those of this layer.
 
-import { invalidArgument } from "../base/errors.ts";
+import { invalidArgument, isReceived, noteReceived } from "../base/errors.ts";
 import { MAX_CODE_LENGTH } from "../protocol/errorBody.ts";
 
 /** The codes of this layer. A method can't use them, because its codes do not begin with ERR_. */
@@ -11,9 +11,6 @@ export type RpcErrorCode =
   | "ERR_INTERNAL" // the method failed; the reason stays at its side
   | "ERR_CODEC" // the two sides use different codecs, or different versions of a codec or of typed calls
   | "ERR_NO_STREAM"; // the stream does not exist, or no longer exists
-
-/** Errors that came from a peer. They are not passed on unchanged. */
-const received = new WeakSet<object>();
 
 /** An error that crosses the wire: a method throws it, its caller gets it. */
 export class RpcError<Code extends string = string, Data = unknown> extends Error {
@@ -53,7 +50,7 @@ export function isCode(code: unknown): code is string {
 /** An error at its caller. */
 export function receivedError(code: string, message: string, data: unknown, method: string): RpcError {
   const error = ownError(code, message, data, method);
-  received.add(error);
+  noteReceived(error);
   return error;
 }
 
@@ -87,7 +84,7 @@ export function partsOfError(thrown: unknown): ErrorParts | undefined {
     if (!(thrown instanceof RpcError)) return undefined;
     const { code, message, data } = thrown;
     if (!isCode(code) || typeof message !== "string") return undefined;
-    if (!received.has(thrown)) return { code, message, data };
+    if (!isReceived(thrown)) return { code, message, data };
     return code.startsWith("ERR_") ? undefined : { code, message: code, data: undefined };
   } catch {
     return undefined;

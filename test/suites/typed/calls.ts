@@ -269,6 +269,30 @@ test("an error of another peer is passed on with its code alone, and nothing tha
   await rejectsWithRpc(outer.remote.lost(), "ERR_INTERNAL", "lost");
 });
 
+test("data of another peer's typed error are bytes, and a handler that is no typed method throws it: they stay", async () => {
+  const backend = {
+    own: () => {
+      throw new RpcError("QUOTA", "the backend's text", text("secret"));
+    },
+  };
+  const inner = await typedPair<typeof backend>(backend);
+  const { client } = await startPair(
+    {
+      ...v2.options,
+      onHandlerError() {},
+      onMessage: async (message) => {
+        if (fromText(message.body) === "own") throw new RpcError("OWN", "own", text("mine"));
+        await inner.remote.own();
+      },
+    },
+    v2.options,
+  );
+  const passed = await rejectsWith(client.request(text("pass")), "ERR_REMOTE");
+  assert.deepEqual([passed.remoteCode, passed.data], ["QUOTA", undefined]);
+  const own = await rejectsWith(client.request(text("own")), "ERR_REMOTE");
+  assert.deepEqual([own.remoteCode, fromText(own.data!)], ["OWN", "mine"]);
+});
+
 test("codes that are this package's own, or none, are no method's", () => {
   for (const code of ["ERR_OWN", "", "with space", "ü", "x".repeat(65), 5 as unknown as string]) {
     throwsWith(() => new RpcError(code), "ERR_INVALID_ARGUMENT");
