@@ -6,7 +6,7 @@ import { wipe } from "../core/wipe.ts";
 import type { CallHead } from "../protocol/head.ts";
 import { copyHead, type SharedHead } from "../protocol/preparedHead.ts";
 import { IncomingStream, NO_ITEMS } from "./incomingStream.ts";
-import { OutgoingStream } from "./outgoingStream.ts";
+import { OutgoingStream, refusedWrite } from "./outgoingStream.ts";
 import type { Call, Connection } from "./peer.ts";
 import { noAnswerWithin, PendingRequest, type RequestTable } from "./requests.ts";
 import { FIRST_STREAM_CREDIT } from "./sharedWindow.ts";
@@ -38,6 +38,8 @@ export interface AnswerReader {
   failed(error: SealwireError): SealwireError;
 }
 
+const nothing = (): void => {};
+
 /** Both directions of a call's streams, on the caller's side. */
 interface CallStreams {
   readonly all: Streams;
@@ -62,9 +64,8 @@ export class PendingCall extends PendingRequest implements Call {
     super(table, undefined, timeoutMs);
     this.deadlineAt = timeoutMs > 0 ? now() + timeoutMs : Number.POSITIVE_INFINITY;
     this.#streams = streams === undefined ? undefined : callStreams(this, streams, limits);
-    if (streams === undefined) return;
     // The iterator reports a failure as well, so the promise alone must not be an unhandled rejection.
-    this.settling.catch(() => {});
+    if (streams !== undefined) this.settling.catch(nothing);
   }
 
   /** The call has its number, and its record is being sent: chunks may follow. */
@@ -81,8 +82,9 @@ export class PendingCall extends PendingRequest implements Call {
   }
 
   get answer(): Promise<Uint8Array> {
-    if (this.#streams === undefined) return this.settling;
-    if (this.#answer === undefined) {
+    if (this.#streams === undefined) {
+      this.#answer = this.settling;
+    } else if (this.#answer === undefined) {
       const { incoming } = this.#streams;
       this.#answer = this.settling;
       // If the caller has not begun to iterate by the next turn, it wants only the answer, and the items are discarded.
@@ -132,6 +134,8 @@ export class PendingCall extends PendingRequest implements Call {
     const told = this.#isTimedOut(error) ? this.#timedOut(error) : error;
     // Whatever the peer says: an item of it has come, so its handler has begun, and the call must not begin elsewhere.
     const final = told.notBegun && this.#streams?.incoming.hasBegun ? mayHaveRun(told) : told;
+    // Nobody has asked for the answer, so nobody handles its rejection, which would end the process.
+    if (this.#answer === undefined && this.#reader === undefined) this.settling.catch(nothing);
     super.reject(this.#reader === undefined ? final : this.#reader.failed(final));
   }
 
@@ -154,7 +158,7 @@ export class PendingCall extends PendingRequest implements Call {
   }
 
   write(item: Uint8Array): Promise<void> {
-    return this.#streams?.outgoing.write(item) ?? Promise.reject(withoutStreams());
+    return this.#streams?.outgoing.write(item) ?? refusedWrite(withoutStreams());
   }
 
   end(): void {

@@ -6,7 +6,8 @@ import { isThenable } from "../base/thenable.ts";
 import type { HandlerBudget } from "./handlerBudget.ts";
 import { describeForPeer, type ErrorExposure } from "./handlerErrors.ts";
 import { callListener } from "./listeners.ts";
-import { type IncomingMessage, MessageState } from "./message.ts";
+import type { IncomingMessage } from "./message.ts";
+import { MessageState } from "./messageState.ts";
 import type { Message, MessageHandler } from "./peer.ts";
 
 export interface HandlersOptions extends ErrorExposure {
@@ -93,7 +94,7 @@ export class Handlers {
       result = this.#options.onMessage!(message);
       goesOn = isThenable(result);
     } catch (error) {
-      this.#failed(error, message);
+      this.failed(error, message);
       message.finish(this.#keepsUnanswered);
       return false;
     }
@@ -115,7 +116,7 @@ export class Handlers {
       result,
       () => this.#done(message),
       (error) => {
-        this.#failed(error, message);
+        this.failed(error, message);
         this.#done(message);
       },
     );
@@ -155,7 +156,8 @@ export class Handlers {
     this.#events.onDone();
   }
 
-  #failed(error: unknown, message: IncomingMessage): void {
+  /** The request ends with the error, unless it was answered, and `onHandlerError` is told. */
+  failed(error: unknown, message: IncomingMessage): void {
     if (!message.answered) {
       const { code, text, data } = describeForPeer(error, this.#options);
       this.#events.onFailure(message, code, text, data);

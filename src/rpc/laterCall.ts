@@ -5,7 +5,7 @@ import { SealwireError } from "../base/errors.ts";
 import { copyOf, requireBytes } from "../core/bytes.ts";
 import { wipe } from "../core/wipe.ts";
 import type { CallHead } from "../protocol/head.ts";
-import { chunkCost } from "./outgoingStream.ts";
+import { chunkCost, refusedWrite } from "./outgoingStream.ts";
 import type { Call, Connection } from "./peer.ts";
 
 export class LaterCall implements Call {
@@ -82,7 +82,7 @@ export class LaterItems {
     const cost = chunkCost(item.length);
     if (this.#pendingBytes > 0 && this.#pendingBytes + cost > this.#maxPendingBytes) {
       const text = `${this.#pendingBytes} bytes of this stream wait for a server`;
-      return Promise.reject(new SealwireError("ERR_BACKPRESSURE", text));
+      return refusedWrite(new SealwireError("ERR_BACKPRESSURE", text));
     }
     this.#pendingBytes += cost;
     const copy = copyOf(item);

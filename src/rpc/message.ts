@@ -1,13 +1,15 @@
 // A message, request or call of the peer, from its arrival to its answer.
 
-import { SealwireError } from "../base/errors.ts";
+import { isSealwireError, SealwireError } from "../base/errors.ts";
 import { copyOf, viewOf } from "../core/bytes.ts";
-import { now } from "../core/eventLoop.ts";
+import { now, runSoon } from "../core/eventLoop.ts";
 import { type CallHead, readHead } from "../protocol/head.ts";
 import { copyHead, PreparedHead } from "../protocol/preparedHead.ts";
 import type { CallParts } from "./callParts.ts";
 import { NO_ITEMS } from "./incomingStream.ts";
 import { Position } from "./line.ts";
+import { MessageState } from "./messageState.ts";
+import { refusedWrite } from "./outgoingStream.ts";
 import type { Connection, Message } from "./peer.ts";
 import { timers } from "./timers.ts";
 
@@ -16,6 +18,8 @@ export interface MessageOwner {
   readonly connection: Connection;
   /** Sends the answer; false when the connection is gone. Throws on a bad body. */
   reply(message: IncomingMessage, body: Uint8Array, head: CallHead | undefined): boolean;
+  /** Ends the request with this error, as if its handler had thrown it. */
+  failed(message: IncomingMessage, error: SealwireError): void;
   /** Tracks the message, so that a cancel or the end of the connection finds it. */
   track(message: IncomingMessage): void;
   /** The message is no longer tracked. */
@@ -36,23 +40,7 @@ export class Waiting extends Position<IncomingMessage> {
 
 const NO_HEAD: CallHead = {};
 
-/**
- * What has happened to a message, one bit each. Every field of an object makes it slower to create, and most messages are
- * over in the turn in which they arrive.
- */
-export const MessageState = {
-  answered: 1,
-  /** The handler has returned, or its promise has settled. */
-  finished: 2,
-  /** A cancel or the end of the connection finds the message. Only the owner changes this. */
-  tracked: 4,
-  /** The handler returned a promise that has not settled. */
-  running: 8,
-  /** The message was answered, but its end is not sent yet: items that were written before go first. */
-  answerWaits: 16,
-} as const;
-
-const { answered, finished, tracked, running, answerWaits } = MessageState;
+const { answered, finished, tracked, running, answerWaits, ended } = MessageState;
 
 /** What few messages have. */
 class Details {
@@ -189,6 +177,11 @@ export class IncomingMessage implements Message {
     return this.is(answered);
   }
 
+  /** The application has answered the message, or its handler has failed. */
+  get #wasAnswered(): boolean {
+    return this.answered && !this.is(ended);
+  }
+
   /** Code listens to the message's signal, or may. */
   get hasSignal(): boolean {
     return this.#details?.abort !== undefined;
@@ -217,10 +210,10 @@ export class IncomingMessage implements Message {
     const outgoing = this.#call?.outgoing;
     if (outgoing === undefined) {
       const text = "only a call whose caller takes a stream can be streamed to";
-      return Promise.reject(new SealwireError("ERR_UNSUPPORTED", text));
+      return refusedWrite(new SealwireError("ERR_UNSUPPORTED", text));
     }
-    if (this.answered) {
-      return Promise.reject(new SealwireError("ERR_ALREADY_ANSWERED", "the call was already answered"));
+    if (this.#wasAnswered) {
+      return refusedWrite(new SealwireError("ERR_ALREADY_ANSWERED", "the call was already answered"));
     }
     return outgoing.write(item);
   }
@@ -229,13 +222,29 @@ export class IncomingMessage implements Message {
     if (this.sequence === 0) return false;
     // First, because the head's getters are code of the application, which may answer as well.
     const own = head === undefined || head instanceof PreparedHead ? head : readHead(head);
-    if (this.answered) throw new SealwireError("ERR_ALREADY_ANSWERED", "the request was already answered");
+    if (this.#wasAnswered)
+      throw new SealwireError("ERR_ALREADY_ANSWERED", "the request was already answered");
     if (own !== undefined && this.#call === undefined)
-      throw new SealwireError("ERR_UNSUPPORTED", "only a call's answer has a head");
+      return this.#notSent(new SealwireError("ERR_UNSUPPORTED", "only a call's answer has a head"));
     if (this.cancelReason !== undefined) return false;
-    const sent = this.#owner.reply(this, body, own);
+    let sent: boolean;
+    try {
+      sent = this.#owner.reply(this, body, own);
+    } catch (error) {
+      return this.#notSent(error);
+    }
     this.markAnswered();
     return sent;
+  }
+
+  /**
+   * The peer decides what it takes, and once a handler has returned, nobody may catch what its later code throws. Then the
+   * request ends with the error, behind this call, because `onHandlerError` is code of the application.
+   */
+  #notSent(error: unknown): false {
+    if (!this.is(finished) || !isSealwireError(error) || error.code === "ERR_INVALID_ARGUMENT") throw error;
+    runSoon(() => this.#owner.failed(this, error));
+    return false;
   }
 
   /** No answer will follow. */
@@ -276,7 +285,7 @@ export class IncomingMessage implements Message {
   }
 
   #endCancelled(): void {
-    this.begins(answered);
+    this.begins(answered | ended);
     if (this.is(tracked)) this.#owner.drop(this);
     this.#owner.endCancelled(this);
   }

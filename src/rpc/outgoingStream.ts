@@ -76,12 +76,10 @@ export class OutgoingStream implements StreamSender {
    */
   write(item: Uint8Array): Promise<void> {
     requireBytes("item", item);
-    if (this.#state !== "open") {
-      return Promise.reject(this.#reason());
-    }
+    if (this.#state !== "open") return refusedWrite(this.#reason());
     if (this.#pendingBytes > 0 && this.#pendingBytes + chunkCost(item.length) > this.#maxPendingBytes) {
       const text = `${this.#pendingBytes} bytes of this stream wait for credit`;
-      return Promise.reject(new SealwireError("ERR_BACKPRESSURE", text));
+      return refusedWrite(new SealwireError("ERR_BACKPRESSURE", text));
     }
     const isAhead = this.#takesAhead;
     const bytes = copyOf(item);
@@ -96,7 +94,6 @@ export class OutgoingStream implements StreamSender {
       this.#items.push({ bytes, at: 0, resolve, reject });
       this.#sayBlocked();
     });
-    // If the caller does not await the write, the call reports the failure.
     written.catch(nothing);
     return written;
   }
@@ -213,6 +210,16 @@ export class OutgoingStream implements StreamSender {
     this.#onEmpty = undefined;
     callback?.();
   }
+}
+
+/**
+ * A rejection that need not be awaited: the peer may leave a stream at any time, which must end no process whose code does
+ * not await its writes. The call reports the failure as well.
+ */
+export function refusedWrite(error: SealwireError): Promise<never> {
+  const refused = Promise.reject(error);
+  refused.catch(nothing);
+  return refused;
 }
 
 /** The cost of a chunk of `bytes` bytes in its stream's credit. */

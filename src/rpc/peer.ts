@@ -212,7 +212,9 @@ export interface Message extends AsyncIterable<Uint8Array> {
    * or if no caller waits any more (the caller cancelled, or the connection is gone). Items that were written before
    * leave before the answer. `head`: for calls only.
    *
-   * @throws SealwireError ERR_ALREADY_ANSWERED, ERR_MESSAGE_TOO_LARGE, ERR_INVALID_ARGUMENT.
+   * @throws SealwireError ERR_ALREADY_ANSWERED, ERR_INVALID_ARGUMENT; and, while the handler runs, ERR_MESSAGE_TOO_LARGE
+   *   (a peer may take as little as 65,536 bytes), ERR_UNSUPPORTED (a head for a request). When the handler has returned,
+   *   these two end the request, go to `onHandlerError`, and false is returned.
    */
   reply(body: Uint8Array, head?: CallHead): boolean;
 }

@@ -10,7 +10,8 @@ import { Kind } from "../protocol/wire.ts";
 import type { CallParts } from "./callParts.ts";
 import type { Handlers } from "./handlers.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import { type IncomingMessage, type MessageOwner, MessageState } from "./message.ts";
+import type { IncomingMessage, MessageOwner } from "./message.ts";
+import { MessageState } from "./messageState.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Connection } from "./peer.ts";
 import { timers } from "./timers.ts";
@@ -136,6 +137,10 @@ export class RequestEnds implements MessageOwner {
       this.#events.onSettled();
     });
     return true;
+  }
+
+  failed(message: IncomingMessage, error: SealwireError): void {
+    this.#handlers.failed(error, message);
   }
 
   track(message: IncomingMessage): void {

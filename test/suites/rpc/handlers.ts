@@ -2,7 +2,13 @@
 // connections, and the memory of a message after it is handled.
 
 import assert from "node:assert/strict";
-import { type Connection, type Message, SealwireError, type ServerOptions } from "../../../src/index.ts";
+import {
+  type Client,
+  type Connection,
+  type Message,
+  SealwireError,
+  type ServerOptions,
+} from "../../../src/index.ts";
 import { encodeError, Origin } from "../../../src/protocol/errorBody.ts";
 import { Kind } from "../../../src/protocol/wire.ts";
 import { HandlerBudget } from "../../../src/rpc/handlerBudget.ts";
@@ -24,6 +30,7 @@ import {
   startPair,
   startServer,
   text,
+  throwsWith,
   waitFor,
 } from "../../support/rpcHarness.ts";
 import { Victim } from "../../support/victim.ts";
@@ -144,9 +151,15 @@ test("a result that settles twice counts once: the limit of handlers stays what 
   for (let i = 0; i < 50; i++) assert.equal(fromText(await client.request(text(String(i)))), String(i));
 });
 
-test("remoteCode passes through any number of hops, the text does not", async () => {
-  const first = await startServer({ ...v2.options, onMessage: () => throwIt(failure), onHandlerError() {} });
+test("remoteCode passes through any number of hops, the text and the data do not", async () => {
+  const withData = Object.assign(new Error("the secret of this server"), {
+    code: "E_OWN",
+    data: text("row 7"),
+  });
+  const first = await startServer({ ...v2.options, onMessage: () => throwIt(withData), onHandlerError() {} });
   let port = first.port;
+  const ofFirst = await rejectsWith(startClient({ ...v2.options, port }).request(text("x")), "ERR_REMOTE");
+  assert.equal(fromText(ofFirst.data!), "row 7");
   for (let hop = 0; hop < 3; hop++) {
     const next = startClient({ ...v2.options, port });
     const server = await startServer({
@@ -155,12 +168,84 @@ test("remoteCode passes through any number of hops, the text does not", async ()
       onMessage: async (message) => void message.reply(await next.request(message.body)),
     });
     port = server.port;
+    const client = startClient({ ...v2.options, port });
+    const error = await rejectsWith(client.request(text("x")), "ERR_REMOTE");
+    assert.equal(error.remoteCode, "E_OWN");
+    assert.doesNotMatch(error.message, /secret/);
+    assert.equal(error.data, undefined);
   }
-  const client = startClient({ ...v2.options, port });
-  const error = await rejectsWith(client.request(text("x")), "ERR_REMOTE");
-  assert.equal(error.remoteCode, "E_OWN");
-  assert.doesNotMatch(error.message, /secret/);
 });
+
+/** How a caller stops waiting. */
+const endings: Record<string, (client: Client) => Promise<unknown>> = {
+  "the caller's time is over": (client) => client.request(text("x"), { timeoutMs: 20 }),
+  "the caller aborts": (client) => client.request(text("x"), { signal: AbortSignal.timeout(20) }),
+  "the deadline of a call passes": (client) => client.call(text("x"), { timeoutMs: 20 }).answer,
+  "the caller aborts a call without streams": (client) =>
+    client.call(text("x"), { streams: false, signal: AbortSignal.timeout(20) }).answer,
+  "the caller leaves": (client) => Promise.all([client.request(text("x")), client.close()]),
+};
+
+for (const [how, end] of Object.entries(endings)) {
+  test(`a handler that has returned, and answers when ${how}: reply is false, nothing is thrown`, async () => {
+    const messages: Message[] = [];
+    const { client } = await startPair(
+      { ...v2.options, onMessage: (message) => void messages.push(message) },
+      { ...v2.options, drainTimeoutMs: 20 },
+    );
+    await client.connected();
+    const ended = end(client).catch(() => {});
+    await waitFor(() => messages.length === 1, "the message");
+    const message = messages[0]!;
+    await ended;
+    await waitFor(() => !message.expectsReply, "the end of the wait");
+    for (let i = 0; i < 2; i++) assert.equal(message.reply(text("late")), false);
+    // Its rejection need not be awaited.
+    void message.write(text("late"));
+    assert.ok(message.signal.aborted);
+  });
+}
+
+/** Answers that depend on what the peer takes. */
+const untaken: Record<string, { readonly code: string; readonly reply: (message: Message) => boolean }> = {
+  "longer than the peer takes": {
+    code: "ERR_MESSAGE_TOO_LARGE",
+    reply: (message) => message.reply(new Uint8Array(70_000)),
+  },
+  "a head for a plain request": {
+    code: "ERR_UNSUPPORTED",
+    reply: (message) => message.reply(text("x"), { contentType: 1 }),
+  },
+};
+
+for (const [what, { code, reply }] of Object.entries(untaken)) {
+  test(`an answer with ${what} throws into its handler, and ends the request once that has returned`, async () => {
+    const messages: Message[] = [];
+    const failures: unknown[] = [];
+    const { client } = await startPair(
+      {
+        ...v2.options,
+        onMessage: (message) => {
+          throwsWith(() => reply(message), code);
+          messages.push(message);
+        },
+        onHandlerError: (error, message) => failures.push(error, message),
+      },
+      { ...v2.options, maxFrameBytes: 65_536 },
+    );
+    const answer = rejectsWith(client.request(text("x")), "ERR_REMOTE");
+    await waitFor(() => messages.length === 1, "the message");
+    const message = messages[0]!;
+    throwsWith(() => message.reply("text" as never), "ERR_INVALID_ARGUMENT");
+    assert.equal(reply(message), false);
+    assert.equal(failures.length, 0, "code of the application ran inside of reply");
+    assert.equal((await answer).remoteCode, code);
+    const [error, about, ...more] = failures;
+    assert.equal((error as SealwireError).code, code);
+    assert.ok(about === message && more.length === 0);
+    throwsWith(() => message.reply(text("again")), "ERR_ALREADY_ANSWERED");
+  });
+}
 
 // ---- Numbers and signals ----------------------------------------------------------------------------------
 
@@ -266,6 +351,7 @@ test("a connection that ends while a handler is on the stack: the handler is tol
     const owner: MessageOwner = {
       connection: {} as Connection,
       reply: () => false,
+      failed: () => {},
       track: (tracked) => handlers.track(tracked),
       drop: (dropped) => handlers.drop(dropped),
       endCancelled: () => {},
@@ -406,6 +492,7 @@ test("what is kept, counted: nothing that is answered, cancelled or one-way once
   const owner: MessageOwner = {
     connection: undefined as unknown as Connection,
     reply: () => true,
+    failed: () => {},
     track: (message) => handlers.track(message),
     drop: (message) => handlers.drop(message),
     endCancelled: () => void ends++,

@@ -454,6 +454,84 @@ test("writes that nobody awaits are sent in order, and end with the call", async
   assert.equal(fromText(await call.answer), "200");
 });
 
+/** What a peer does so that writes are refused. */
+const refusals: Record<string, { readonly code: string; readonly by: (client: Client) => Promise<unknown> }> =
+  {
+    "leaves the stream": {
+      code: "ERR_STREAM_STOPPED",
+      by: async (client) => {
+        for await (const _item of client.call(EMPTY)) break;
+      },
+    },
+    "aborts the call": {
+      code: "ERR_ABORTED",
+      by: async (client) => {
+        const abort = new AbortController();
+        for await (const _item of client.call(EMPTY, { signal: abort.signal })) abort.abort();
+      },
+    },
+    "closes the connection": {
+      code: "ERR_CONNECTION_LOST",
+      by: async (client) => {
+        for await (const _item of client.call(EMPTY)) void client.close();
+      },
+    },
+    "wants no stream": {
+      code: "ERR_UNSUPPORTED",
+      by: (client) => client.call(EMPTY, { streams: false }).answer,
+    },
+    "makes a request": { code: "ERR_UNSUPPORTED", by: (client) => client.request(EMPTY) },
+  };
+
+for (const [what, { code, by }] of Object.entries(refusals)) {
+  test(`a handler that awaits none of its writes, and a caller that ${what}: no unhandled rejection`, async () => {
+    const codes = new Set<string>();
+    const { client } = await pair(
+      async (message) => {
+        for (let i = 0; i < 1_000 && codes.size === 0; i++) {
+          void message.write(text("unawaited"));
+          message.write(text("awaited")).catch((error) => codes.add(error.code));
+          await sleep(1);
+        }
+        for (let i = 0; i < 10; i++) void message.write(text("late"));
+        message.reply(EMPTY);
+        void message.write(text("behind the answer"));
+      },
+      {},
+      { drainTimeoutMs: 20 },
+    );
+    await by(client).catch(() => {});
+    await waitFor(() => codes.size > 0, "a write that is refused");
+    assert.deepEqual([...codes], [code]);
+    await sleep(1);
+  });
+}
+
+test("a call whose answer nobody asks for is no unhandled rejection, with streams and without", async () => {
+  let answered = 0;
+  const { client } = await pair(
+    () => {
+      answered++;
+      throw new Error("refused");
+    },
+    { onHandlerError() {} },
+  );
+  const aborted = AbortSignal.abort();
+  for (const streams of [true, false]) {
+    client.call(EMPTY, { streams });
+    client.call(EMPTY, { streams, signal: aborted });
+    const call = client.call(EMPTY, { streams });
+    await waitFor(() => answered % 2 === 0, "the handler");
+    // Whoever asks later is told.
+    await rejectsWith(call.answer, "ERR_REMOTE");
+  }
+  const unreachable = startClient({ ...v2.options, port: 1, dialTimeoutMs: 500 });
+  for (const streams of [true, false]) {
+    unreachable.call(EMPTY, { streams });
+    await rejectsWith(unreachable.call(EMPTY, { streams }).answer, "ERR_DIAL_FAILED");
+  }
+});
+
 test("more than maxPendingBytes of one stream reject, and the rest is sent", async () => {
   const hold = deferred();
   const { client } = await pair(
