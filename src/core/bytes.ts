@@ -15,6 +15,12 @@ const kindOf = Object.getOwnPropertyDescriptor(typedArray, Symbol.toStringTag)!.
 /** Reads the length of a typed array in the same way; throws for any other value. */
 const lengthOf = Object.getOwnPropertyDescriptor(typedArray, "length")!.get!;
 const { at } = Uint8Array.prototype;
+const { getPrototypeOf, hasOwn } = Object as ObjectConstructor & {
+  hasOwn(value: object, name: string): boolean;
+};
+/** The prototypes of most bytes: they say the truth. */
+const bytesPrototype: object = Uint8Array.prototype;
+const bufferPrototype = (globalThis as { Buffer?: { prototype: object } }).Buffer?.prototype;
 
 /**
  * Whether a value is a Uint8Array (a Buffer is one), also of another realm: node:vm and test environments built on it
@@ -26,18 +32,30 @@ export function isBytes(value: unknown): value is Uint8Array {
 }
 
 /**
- * The same, the memory is there, and `length` is that of the array: a subclass may count something else, such as bits,
- * and a proxy or an object that inherits from an array may say anything. Others' bytes would be sent with what is too
- * much, or be overwritten by it.
+ * Whether `buffer` and `byteOffset` are those of the array. A subclass may have properties of these names that mean
+ * something else, such as a place in a file. They are not compared, because engines make the buffer of a short array when
+ * it is read.
+ */
+function saysItsPlace(value: object): boolean {
+  for (let part = value; !hasOwn(part, "BYTES_PER_ELEMENT"); part = getPrototypeOf(part)) {
+    if (hasOwn(part, "buffer") || hasOwn(part, "byteOffset")) return false;
+  }
+  return true;
+}
+
+/**
+ * The same, the memory is there, and `length`, `buffer` and `byteOffset` are those of the array: a subclass may count
+ * something else, such as bits, and a proxy or an object that inherits from an array may say anything. Others' bytes would
+ * be sent with what is too much, or be overwritten by it.
  */
 function isUsable(value: unknown): value is Uint8Array {
   try {
+    if (!(value instanceof Uint8Array || isBytes(value)) || value.length !== lengthOf.call(value))
+      return false;
+    const prototype = getPrototypeOf(value);
+    const isPlain = prototype === bytesPrototype || prototype === bufferPrototype;
     // A detached array looks like an empty one, but all its methods throw. So does `instanceof` of a revoked proxy.
-    return (
-      (value instanceof Uint8Array || isBytes(value)) &&
-      value.length === lengthOf.call(value) &&
-      (value.length > 0 || at.call(value, 0) === undefined)
-    );
+    return (isPlain || saysItsPlace(value)) && (value.length > 0 || at.call(value, 0) === undefined);
   } catch {
     return false;
   }
@@ -45,9 +63,8 @@ function isUsable(value: unknown): value is Uint8Array {
 
 /** An array whose memory is gone has a length of 0, whatever its class says. */
 function whyUnusable(array: Uint8Array): string {
-  return lengthOf.call(array) > 0
-    ? "its class says another length than that of its memory"
-    : "its memory was transferred or cut off";
+  if (lengthOf.call(array) === 0) return "its memory was transferred or cut off";
+  return `its class says another ${saysItsPlace(array) ? "length" : "place"} than that of its memory`;
 }
 
 /**

@@ -79,16 +79,17 @@ interface WaitAsync {
 
 /** The polls of this Deno; undefined if it is too old for them, or a test environment took away what they need. */
 export function makeDenoPolls(): DenoPolls | undefined {
-  const atomics = Atomics as unknown as WaitAsync;
+  // Taken now, as the functions of eventLoop.ts are.
+  const { waitAsync } = Atomics as unknown as WaitAsync;
   const { SharedArrayBuffer: Memory } = globalThis;
-  if (originalSetImmediate === undefined || !Memory || !atomics.waitAsync) return undefined;
+  if (originalSetImmediate === undefined || !Memory || !waitAsync) return undefined;
   const cell = new Int32Array(new Memory(4));
   return new DenoPolls({
     setTimeout: startTimer,
     clearTimeout: stopTimer,
     setImmediate: originalSetImmediate,
     afterPoll(callback) {
-      outOfContext(() => atomics.waitAsync!(cell, 0, 0, SHORTEST_MS).value.then(callback));
+      outOfContext(() => waitAsync(cell, 0, 0, SHORTEST_MS).value.then(callback));
     },
     now,
   });

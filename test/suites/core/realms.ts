@@ -52,6 +52,28 @@ test("a length that is not that of the memory is a mistake that says so", () => 
   }
 });
 
+test("a place that is not that of the memory is a mistake that says so, in every realm", () => {
+  const message = "body must be a Uint8Array; its class says another place than that of its memory";
+  const classes = `
+    class PlaceInFile extends Uint8Array { byteOffset = 7; }
+    class Offset extends Uint8Array { get byteOffset() { return 0; } }
+    class Queue extends Uint8Array { buffer = []; }
+    class Copying extends Uint8Array { get buffer() { return new ArrayBuffer(this.length); } }
+    class Inheriting extends Offset {}
+    class Harmless extends Uint8Array { offset = 7; get parent() { return this.buffer; } }
+    [Harmless, PlaceInFile, Offset, Queue, Copying, Inheriting]`;
+  for (const inRealm of [vm.runInThisContext(classes), vm.runInNewContext(classes)]) {
+    const [Harmless, ...wrong] = inRealm as { new (bytes: number[]): Uint8Array }[];
+    requireBytes("body", new Harmless!([1, 2]));
+    for (const Class of wrong) {
+      const bytes = new Class([1, 2, 3]);
+      assert.throws(() => requireBytes("body", bytes), { ...expected, message }, Class.name);
+      assert.throws(() => requireBytesUpTo("body", bytes, 100), expected);
+      assert.throws(() => requireBytesOf("body", bytes, 3), expected);
+    }
+  }
+});
+
 test("lengths are named with the argument", () => {
   requireBytesOf("key", new Uint8Array(32), 32);
   requireBytesUpTo("data", new Uint8Array(65_536), 65_536);
