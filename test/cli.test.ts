@@ -320,7 +320,7 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
         paint: () => ["\\u001b]0;title\\u0007", "\\u009b2J", "\\u007f", "\\u202egnp.exe"],
       };
       const handler = serve(api);
-      const counters = Buffer.from(JSON.stringify({ "\\u001b[2Jname": "\\u001b[31mred", nested: { "a\\nhealth": 1 } }));
+      const counters = Buffer.from(JSON.stringify({ "\\u001b[2Jname": "\\u001b[31mred", nested: { "a\\nhealth": 1 }, "\\u009b2J": "\\u202e" }));
       const server = await listen({
         port: 0,
         psk: readFileSync(${JSON.stringify(psk)}, "utf8").trim(),
@@ -363,7 +363,10 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
         '["\\u001b]0;title\\u0007","\\u009b2J","\\u007f","\\u202egnp.exe"]\n',
       );
       expect(sealwire(["stat", `127.0.0.1:${port}`, "--psk", psk]).stdout).toBe(
-        "\\u001b[2Jname \\u001b[31mred\na\\u000ahealth 1\n",
+        "\\u001b[2Jname \\u001b[31mred\na\\u000ahealth 1\n\\u009b2J \\u202e\n",
+      );
+      expect(sealwire(["stat", `127.0.0.1:${port}`, "--psk", psk, "--json"]).stdout).toBe(
+        '{"\\u001b[2Jname":"\\u001b[31mred","nested":{"a\\nhealth":1},"\\u009b2J":"\\u202e"}\n',
       );
       expect(call("missing")).toMatchObject({ code: 2, stdout: "" });
       expect(call("a.constructor")).toMatchObject({ code: 2, stdout: "" });

@@ -9,7 +9,7 @@ import { call } from "./callMethod.ts";
 import { doctor } from "./doctorCommand.ts";
 import { exitCodeOf, exitCodes } from "./exitCodes.ts";
 import { fingerprint, genpsk, keygen, pubkey } from "./keyCommands.ts";
-import { errorText } from "./output.ts";
+import { errorText, jsonLine } from "./output.ts";
 import { peersCommands } from "./peersCommands.ts";
 import { proxy } from "./proxyCommand.ts";
 import { serve } from "./serveCommand.ts";
@@ -55,12 +55,12 @@ function sayError(error: unknown): string {
   const message = errorText(error);
   if (!asJson) return `sealwire: ${message}`;
   const { code } = error as { code?: string };
-  return JSON.stringify({ error: { code, exit: exitCodeOf(error), message } });
+  return jsonLine({ error: { code, exit: exitCodeOf(error), message } });
 }
 
 /** A mistake in the arguments, which the parser describes, and the command that shows how they are meant. */
 function sayMistake(message: string): string {
-  if (asJson) return JSON.stringify({ error: { exit: exitCodes.usage, message } });
+  if (asJson) return jsonLine({ error: { exit: exitCodes.usage, message } });
   const command = inputs[0] !== undefined && Object.hasOwn(routes, inputs[0]) ? ` ${inputs[0]}` : "";
   return `sealwire: ${message}\nsealwire${command} --help shows how it is used`;
 }

@@ -16,7 +16,7 @@ export const jsonFlag = {
 
 /** Prints a result: the record if JSON is asked for, otherwise the text. */
 export function result(flags: OutputFlags, record: object, text: string): void {
-  process.stdout.write(`${flags.json ? JSON.stringify(record) : text}\n`);
+  process.stdout.write(`${flags.json ? jsonLine(record) : text}\n`);
 }
 
 /** Prints a text for people; never if JSON is asked for. */
@@ -50,6 +50,11 @@ const OBEYED = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]
 /** A text of elsewhere as one line, with such characters written out as JSON writes them. */
 export function oneLine(text: string): string {
   return text.replace(OBEYED, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** The same value in JSON, which writes out by itself only some of these characters. */
+export function jsonLine(record: object): string {
+  return oneLine(JSON.stringify(record));
 }
 
 /** The text of an error, with the texts of its causes, as one line. */
