@@ -14,15 +14,25 @@ const waiting: (() => void)[] = [];
 /** Since the last poll that was asked for. */
 let closed = 0;
 
-/** Calls `close` at once, or after the next poll if many were closed. */
-export function closeInTurn(close: () => void): void {
-  if (closed++ < CLOSED_PER_POLL) close();
-  else if (waiting.push(close) === 1) yieldToEventLoop(polled);
+/**
+ * Calls `close` at once, or after the next poll if many were closed. If it throws, `failed` gets the error: nobody else
+ * would see that of a later call, and the other sockets of its turn must be closed as well.
+ */
+export function closeInTurn(close: () => void, failed: (error: unknown) => void): void {
+  const closing = (): void => {
+    try {
+      close();
+    } catch (error) {
+      failed(error);
+    }
+  };
+  if (closed++ < CLOSED_PER_POLL) closing();
+  else if (waiting.push(closing) === 1) yieldToEventLoop(polled);
 }
 
 function polled(): void {
   const turn = waiting.splice(0, CLOSED_PER_POLL);
   closed = turn.length;
   if (waiting.length > 0) yieldToEventLoop(polled);
-  for (const close of turn) close();
+  for (const closing of turn) closing();
 }

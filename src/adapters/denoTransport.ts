@@ -40,13 +40,12 @@ export class DenoTransport implements Transport {
   #destroyed = false;
   #socketIsOpen = true;
   readonly #close = (): void => {
-    this.#socketIsOpen = false;
     try {
       this.#conn.close();
-    } catch {
-      // The connection was closed already, which is the wanted state.
+    } finally {
+      this.#socketIsOpen = false;
+      runSoon(() => this.#finish());
     }
-    runSoon(() => this.#finish());
   };
   #closed = false;
   #failure: unknown;
@@ -154,7 +153,8 @@ export class DenoTransport implements Transport {
   destroy(): void {
     if (this.#destroyed) return;
     this.#destroyed = true;
-    closeInTurn(this.#close);
+    // A close fails if the connection was closed already, which is the wanted state.
+    closeInTurn(this.#close, () => {});
   }
 
   #fail(error: unknown): void {

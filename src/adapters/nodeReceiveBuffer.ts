@@ -110,7 +110,11 @@ function socketOf(
       // read, and a `resume` that begins to read again hands out nothing.
       handle.readStop();
       handle.onread = handOutNothing;
-      closeInTurn(() => Socket.prototype._destroy.call(socket, error, done));
+      // Node itself passes on what its `_destroy` throws, but only before `destroy` returns.
+      closeInTurn(
+        () => Socket.prototype._destroy.call(socket, error, done),
+        done as (failure: unknown) => void,
+      );
     },
   } as SocketConstructorOpts);
   socket.setNoDelay();

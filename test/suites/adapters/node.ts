@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
-import { CLOSED_PER_POLL } from "../../../src/adapters/closingTurns.ts";
+import { CLOSED_PER_POLL, closeInTurn } from "../../../src/adapters/closingTurns.ts";
 import { handOutReceiveBuffer } from "../../../src/adapters/nodeReceiveBuffer.ts";
 import { nodeAdapter } from "../../../src/adapters/nodeSockets.ts";
 import type { Transport, TransportEvents } from "../../../src/rpc/transport.ts";
@@ -66,6 +66,71 @@ for (const end of ["resetAndDestroy", "destroy"] as const) {
     await listener.close();
   });
 }
+
+test("a close that throws tells its own end only: the sockets behind it are closed as well", async () => {
+  const [closed, failures]: [number[], unknown[]] = [[], []];
+  const count = 3 * CLOSED_PER_POLL;
+  const failure = new Error("not today");
+  await new Promise<void>((resolve) => {
+    for (let i = 0; i < count; i++) {
+      const close = (): void => {
+        closed.push(i);
+        if (closed.length === count) resolve();
+        if (i % 3 === 0) throw failure;
+      };
+      closeInTurn(close, (error) => void failures.push(error));
+    }
+  });
+  assert.deepEqual(
+    closed,
+    Array.from({ length: count }, (_, i) => i),
+  );
+  assert.deepEqual(failures, new Array(CLOSED_PER_POLL).fill(failure));
+});
+
+test("a socket whose close fails in its turn reports that as its end, and the others end as always", async () => {
+  if (runtimeId === "bun" || runtimeId === "deno") return;
+  const count = 3 * CLOSED_PER_POLL;
+  const transports: Transport[] = [];
+  const ends: unknown[] = [];
+  const listener = await nodeAdapter.listen({ host: "127.0.0.1", port: 0 }, (transport) => {
+    transports.push(transport);
+    const never = (): void => assert.fail("an event of a socket that says nothing");
+    return {
+      onReceiveBuffer: never,
+      onData: never,
+      onWritten: never,
+      onEnd() {},
+      onClose: (error) => void ends.push(error),
+    };
+  });
+  const clients = Array.from({ length: count }, () => net.connect(listener.port, "127.0.0.1"));
+  await Promise.all(clients.map((client) => once(client, "connect")));
+  const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  while (transports.length < count) await nextTurn();
+  const { _destroy } = net.Socket.prototype;
+  const failure = new Error("not today");
+  const dialled = new Set(clients);
+  let calls = 0;
+  net.Socket.prototype._destroy = function (this: net.Socket, error, done) {
+    if (dialled.has(this)) return _destroy.call(this, error, done);
+    // Some of them at once, some in a later turn.
+    const fails = calls++ % 40 === 0;
+    _destroy.call(this, error, fails ? () => {} : done);
+    if (fails) throw failure;
+  };
+  try {
+    for (const transport of transports) transport.destroy();
+    while (ends.length < count) await nextTurn();
+  } finally {
+    net.Socket.prototype._destroy = _destroy;
+  }
+  assert.equal(calls, count);
+  assert.equal(ends.filter((error) => error === failure).length, Math.ceil(count / 40));
+  assert.equal(ends.filter((error) => error === undefined).length, count - Math.ceil(count / 40));
+  for (const client of clients) client.destroy();
+  await listener.close();
+});
 
 test("a socket that waits for its close reads nothing more, whatever its peer sends", async () => {
   if (runtimeId === "bun" || runtimeId === "deno") return;
