@@ -38,7 +38,8 @@ async function importAll(): Promise<void> {
     ]);
     Object.assign(loaded, { buffer, "dns/promises": dns, fs, "fs/promises": files, net, path });
   } catch {
-    // What is missing is told when it is used.
+    // What is missing is told when it is used. The next use tries again.
+    loading = undefined;
   }
 }
 

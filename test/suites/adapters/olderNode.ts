@@ -1,7 +1,8 @@
 // A Node that gives its modules to imports only (before 20.16): the first dial and the first listener wait for them.
 
 import assert from "node:assert/strict";
-import { test } from "../../support/harness.ts";
+import * as nodeModule from "node:module";
+import { runtimeId, test } from "../../support/harness.ts";
 
 const { process } = globalThis;
 const given = process.getBuiltinModule;
@@ -11,6 +12,16 @@ const { nodeAdapter } = await import("../../../src/adapters/nodeSockets.ts");
 const { createApi } = await import("../../../src/rpc/api.ts");
 const { bunSockets } = await import("../../../src/entry/pickAdapter.ts");
 Object.defineProperty(process, "getBuiltinModule", { value: given, configurable: true });
+
+type Resolve = (
+  specifier: string,
+  context: object,
+  next: (specifier: string, context: object) => object,
+) => object;
+/** Not in every version of Node. */
+const { registerHooks } = nodeModule as {
+  registerHooks?: (hooks: { resolve: Resolve }) => { deregister(): void };
+};
 
 /** How a dial ends that can't succeed, because nobody listens there. */
 function dialled(giveUp: boolean): Promise<unknown> {
@@ -30,6 +41,29 @@ function dialled(giveUp: boolean): Promise<unknown> {
     if (giveUp) cancel();
   });
 }
+
+test("imports that failed are made again by the next use", async () => {
+  // The machine's Node can't be kept from importing, nor can Bun and Deno.
+  if (registerHooks === undefined || runtimeId === "bun" || runtimeId === "deno") return;
+  let failures = 0;
+  const hooks = registerHooks({
+    resolve(specifier, context, next) {
+      if (specifier !== "node:net") return next(specifier, context);
+      failures++;
+      throw new Error("not today");
+    },
+  });
+  try {
+    for (let i = 1; i <= 2; i++) {
+      const loading = modulesLoading();
+      assert.equal(modulesLoading(), loading, "one after the other");
+      await loading;
+      assert.equal(failures, i);
+    }
+  } finally {
+    hooks.deregister();
+  }
+});
 
 test("dials wait for node:net, fail as they always do, and can be given up meanwhile", async () => {
   const dials = [dialled(false), dialled(true)];
