@@ -1,28 +1,30 @@
 // Handles Ctrl-C for commands that print something before they end. A second Ctrl-C ends the process at once.
 
 import process from "node:process";
-import { SignalRepeats } from "../entry/signalRepeats.ts";
+import { countSignals } from "../entry/signalCount.ts";
 import { exitCodes } from "./exitCodes.ts";
 
-/** Ends the process as the signal does where nothing listens to it. */
-export function endBy(signal: NodeJS.Signals, listener: () => void): void {
-  process.removeListener(signal, listener);
-  process.kill(process.pid, signal);
+/** Calls `onFirst` when one of the signals comes; the next one ends the process as if nothing listened to it. */
+export function onFirstSignal(signals: readonly NodeJS.Signals[], onFirst: () => void): () => void {
+  const remove = countSignals(signals, (count, signal) => {
+    if (count === 1) return onFirst();
+    remove();
+    process.kill(process.pid, signal);
+  });
+  return remove;
 }
 
 export class Interrupt {
   #came = false;
   #giveUp = (): void => {};
-  readonly #repeats = new SignalRepeats();
-  readonly #onSignal = (): void => {
-    if (!this.#repeats.isNew("SIGINT")) return;
-    if (this.#came) endBy("SIGINT", this.#onSignal);
-    this.#came = true;
-    this.#giveUp();
-  };
+  /** From now on Ctrl-C has its usual effect. */
+  readonly end: () => void;
 
   constructor() {
-    process.on("SIGINT", this.#onSignal);
+    this.end = onFirstSignal(["SIGINT"], () => {
+      this.#came = true;
+      this.#giveUp();
+    });
   }
 
   get came(): boolean {
@@ -36,11 +38,6 @@ export class Interrupt {
       if (this.#came) this.#giveUp();
       work.then(resolve, reject);
     });
-  }
-
-  /** From now on Ctrl-C has its usual effect. */
-  end(): void {
-    process.removeListener("SIGINT", this.#onSignal);
   }
 
   /** Ends the process once its output has left, without waiting for the abandoned work. */

@@ -3,10 +3,9 @@
 import process from "node:process";
 import { buildCommand } from "@stricli/core";
 import type { SealwireError } from "../base/errors.ts";
-import { SignalRepeats } from "../entry/signalRepeats.ts";
 import { type Connection, listen, type Message, type Server } from "../index.ts";
 import { CommandError } from "./exitCodes.ts";
-import { endBy } from "./interrupt.ts";
+import { onFirstSignal } from "./interrupt.ts";
 import { type AllKeys, allKeys, type OtherKeyFlags, otherKeyFlags, wipeAllKeys } from "./otherKeyFlags.ts";
 import { errorText, note, result } from "./output.ts";
 import { addressOf, describePeer, type PeerFlags, peerFlags } from "./peerFlags.ts";
@@ -20,19 +19,7 @@ interface ServeFlags extends PeerFlags, OtherKeyFlags {
 
 /** Resolves when the process is asked to end. If it is asked again, it ends at once. */
 function endAsked(): Promise<void> {
-  const repeats = new SignalRepeats();
-  return new Promise((resolve) => {
-    let isAsked = false;
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
-      const onSignal = (): void => {
-        if (!repeats.isNew(signal)) return;
-        if (isAsked) endBy(signal, onSignal);
-        isAsked = true;
-        resolve();
-      };
-      process.on(signal, onSignal);
-    }
-  });
+  return new Promise((resolve) => void onFirstSignal(["SIGINT", "SIGTERM"], resolve));
 }
 
 /** On SIGHUP, reads all keys again. A mistake is reported, and changes nothing. Returns a function that ends this. */

@@ -3,7 +3,7 @@
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { checkOptionNames, integerOption, MAX_MS } from "../base/options.ts";
 import type { Server } from "../rpc/serverInterface.ts";
-import { SignalRepeats } from "./signalRepeats.ts";
+import { countSignals } from "./signalCount.ts";
 
 /** POSIX numbers of the signals. The exit status of a process that a signal ended is 128 plus this number. */
 const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const;
@@ -52,20 +52,11 @@ export function closeOnSignal(
   if (typeof process?.on !== "function")
     throw new SealwireError("ERR_UNSUPPORTED", "this runtime tells of no signals");
 
-  let heard = 0;
-  const repeats = new SignalRepeats();
-  const onSignal = (signal: Signal): void => {
-    if (!repeats.isNew(signal)) return;
-    heard++;
-    if (heard === 1) void closeInOrder(all, graceMs, exit, remove);
-    else if (heard === 2) for (const server of all) void close(server);
+  const remove = countSignals<Signal>(signals, (count, signal) => {
+    if (count === 1) void closeInOrder(all, graceMs, exit, remove);
+    else if (count === 2) for (const server of all) void close(server);
     else process.exit(128 + signalNumbers[signal]);
-  };
-  const handlers = signals.map((signal: Signal) => [signal, () => onSignal(signal)] as const);
-  const remove = (): void => {
-    for (const [signal, handler] of handlers) process.removeListener(signal, handler);
-  };
-  for (const [signal, handler] of handlers) process.on(signal, handler);
+  });
   return remove;
 }
 

@@ -5,7 +5,7 @@ import { closeSync, openSync } from "node:fs";
 import * as net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SIGNAL_ONCE_MS, SignalRepeats } from "../../../src/entry/signalRepeats.ts";
+import { SIGNAL_ONCE_MS, SignalRepeats } from "../../../src/entry/signalCount.ts";
 import {
   type Call,
   type Connection,
