@@ -9,7 +9,6 @@ import { messageCost } from "../protocol/credit.ts";
 import { Origin } from "../protocol/errorBody.ts";
 import type { Role } from "../protocol/handshake.ts";
 import { HeadReader } from "../protocol/preparedHead.ts";
-import { ArrivedNumbers } from "./arrivedNumbers.ts";
 import { type CallParts, makeCallParts } from "./callParts.ts";
 import { Handlers, type HandlersOptions } from "./handlers.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -19,6 +18,7 @@ import { MessageFactory } from "./messageFactory.ts";
 import { MessageState } from "./messageState.ts";
 import type { Outbox } from "./outbox.ts";
 import { RequestEnds, type RequestEndsEvents, type RequestPeers } from "./requestEnds.ts";
+import { RequestNumbers } from "./requestNumbers.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import { TurnClock } from "./turnClock.ts";
 import { WaitingRoom } from "./waitingRoom.ts";
@@ -49,7 +49,7 @@ export class Arrivals {
   /** Every record is work of its turn. */
   readonly clock: TurnClock;
   readonly credit: MessageCredit;
-  readonly numbers = new ArrivedNumbers();
+  readonly numbers = new RequestNumbers();
   /** The number of the last request whose handler began; 0: none. */
   lastBegun = 0;
 

@@ -279,7 +279,7 @@ export class Inbox implements RecordHandler {
   /** A record for a request that is over is late, but no error. A record for one that never existed is an error. */
   #requireCrossed(sequence: number, kind: number): void {
     const mine = (sequence & 1) === this.#ownParity;
-    const was = mine ? this.#requests.wasIssued(sequence) : this.#arrivals.numbers.has(sequence);
+    const was = (mine ? this.#requests : this.#arrivals).numbers.has(sequence);
     if (!was) throw new SealwireError("ERR_PROTOCOL", "a record of a request that was never made");
     if (kind !== Kind.chunk && kind !== Kind.end) return;
     const request = mine ? this.#requests.find(sequence) : undefined;

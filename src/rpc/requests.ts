@@ -3,6 +3,7 @@
 
 import { SealwireError } from "../base/errors.ts";
 import { type AbortWatcher, unwatchSignal, watchSignal } from "./abortWatchers.ts";
+import { RequestNumbers } from "./requestNumbers.ts";
 import { Deadline, timers } from "./timers.ts";
 
 const FIRST_CAPACITY = 64;
@@ -101,8 +102,7 @@ export class RequestTable {
   readonly #onAbandon: (sequence: number) => void;
   #rows: (PendingRequest | undefined)[] = new Array(FIRST_CAPACITY).fill(undefined);
   #nextSequence: number;
-  /** The numbers have begun again: any number may have been a request's, a long time ago. */
-  #hasWrapped = false;
+  readonly numbers = new RequestNumbers();
   /**
    * The numbers pass a quarter of their range per era, 2^29 requests. A request whose number is two eras old is before all
    * others, whatever a comparison of numbers says, which sees half of the range.
@@ -163,11 +163,6 @@ export class RequestTable {
     this.#unsent--;
   }
 
-  /** Whether this side may have made a request with this number. */
-  wasIssued(sequence: number): boolean {
-    return this.#hasWrapped || sequence < this.#nextSequence;
-  }
-
   /** Tests start near 2^32 to reach the wrap-around. */
   startAtForTests(sequence: number): void {
     this.#nextSequence = sequence;
@@ -179,7 +174,7 @@ export class RequestTable {
     let sequence = this.#nextSequence;
     while (this.#rows[this.#index(sequence)] !== undefined) sequence = this.#after(sequence);
     this.#nextSequence = this.#after(sequence);
-    if (this.#nextSequence < sequence) this.#hasWrapped = true;
+    this.numbers.add(sequence);
     this.#rows[this.#index(sequence)] = request;
     request.sequence = sequence;
     if (sequence >>> QUARTER_SHIFT !== this.#quarter) {

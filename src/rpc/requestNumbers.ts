@@ -1,8 +1,8 @@
-// The numbers of the peer's requests, which ascend until they wrap around at 2^32. Nothing is kept of each: the last one
+// The numbers of one side's requests, which ascend until they wrap around at 2^32. Nothing is kept of each: the last one
 // tells which others there were.
 
-export class ArrivedNumbers {
-  /** 0: none has arrived. */
+export class RequestNumbers {
+  /** 0: there was none. */
   #last = 0;
   /** They began again: any number may have been a request's, a long time ago. */
   #hasWrapped = false;
@@ -12,7 +12,7 @@ export class ArrivedNumbers {
     this.#last = sequence;
   }
 
-  /** A request of this number, which is of the peer's parity, may have arrived. */
+  /** This number, which is of the side's parity, may have been a request's. */
   has(sequence: number): boolean {
     return this.#last > 0 && (this.#hasWrapped || sequence <= this.#last);
   }
