@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { connect, encodeKey, generateKeyPair } from "../dist/index.js";
 import { runtimeKinds } from "../scripts/runtimes.js";
-import { SIGNAL_ONCE_MS } from "../src/entry/signalRepeats.ts";
+import { SIGNAL_ONCE_MS } from "../src/entry/signalCount.ts";
 import { readProxyHeader } from "../src/rpc/proxyHeader.ts";
 import { type Runtime, until } from "./support/childProcess.ts";
 import { HostNames } from "./support/hostNames.ts";

@@ -2,7 +2,7 @@
 
 import process from "node:process";
 import { buildCommand } from "@stricli/core";
-import { SignalRepeats } from "../entry/signalRepeats.ts";
+import { countSignals } from "../entry/signalCount.ts";
 import type { Connection } from "../index.ts";
 import type { ConnectionStateListener } from "../rpc/peer.ts";
 import type { Target } from "./dialling.ts";
@@ -142,27 +142,19 @@ async function untilEnded(
   counts: ProxyCounts,
 ): Promise<void> {
   const onHangup = (): void => void reload(flags, sources, side, counts);
-  let end = (): void => {};
-  const ended = new Promise<void>((resolve) => {
-    end = resolve;
+  process.on("SIGHUP", onHangup);
+  let ignoreSignals = (): void => {};
+  await new Promise<void>((resolve) => {
+    ignoreSignals = countSignals(["SIGINT", "SIGTERM"], (count) => {
+      if (count === 1) resolve();
+      else side.cut();
+    });
   });
-  const repeats = new SignalRepeats();
-  const onEnd = (signal: string): void => {
-    if (!repeats.isNew(signal)) return;
-    if (counts.draining) side.cut();
-    counts.draining = true;
-    end();
-  };
-  const handlers = [
-    ["SIGHUP", onHangup],
-    ["SIGINT", () => onEnd("SIGINT")],
-    ["SIGTERM", () => onEnd("SIGTERM")],
-  ] as const;
-  for (const [signal, handler] of handlers) process.on(signal, handler);
-  await ended;
+  counts.draining = true;
   result(flags, { event: "draining", open: counts.open }, `draining ${counts.open} connections`);
   await side.close();
-  for (const [signal, handler] of handlers) process.removeListener(signal, handler);
+  ignoreSignals();
+  process.removeListener("SIGHUP", onHangup);
 }
 
 const text = (brief: string, placeholder: string) =>
@@ -260,7 +252,7 @@ export const proxy = buildCommand({
         `listening on ${where}`,
       );
       await untilEnded(flags, sources, side, counts);
-      status?.close();
+      await status?.close();
       result(flags, { event: "ended", ...record() }, `ended after ${counts.total} connections`);
     } finally {
       sources.wipe();

@@ -1,5 +1,7 @@
-// A small HTTP server that says whether a server should get new connections. Loaded only with the option `health`.
+// A small HTTP server that says whether a server should get new connections. Loaded only with the option `health`, and by
+// the proxy of the command line, which shows its counters there as well.
 
+import { encodeText } from "../core/text.ts";
 import { memory, RECEIVE_BUFFER } from "../core/wasmModule.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Adapter, Address, Listener, Transport, TransportEvents } from "./transport.ts";
@@ -72,12 +74,17 @@ class Probe implements TransportEvents {
 
 export class HealthProbes {
   readonly #health: () => string;
+  readonly #pages: Readonly<Record<string, () => object>>;
   readonly #probes = new Set<Probe>();
   #listener: Listener | undefined;
 
-  /** `health`: the state that is answered; new connections are welcome only if it is "ready". */
-  constructor(health: () => string) {
+  /**
+   * `health`: the state that is answered; new connections are welcome only if it is "ready". `pages`: further paths, with
+   * what they show as JSON.
+   */
+  constructor(health: () => string, pages: Readonly<Record<string, () => object>> = {}) {
     this.#health = health;
+    this.#pages = pages;
   }
 
   get port(): number {
@@ -116,7 +123,7 @@ export class HealthProbes {
     return probe;
   }
 
-  /** GET or HEAD of /livez (the process answers) or of / and /readyz (new connections are welcome). */
+  /** GET or HEAD of a page, of /livez (the process answers) or of / and /readyz (new connections are welcome). */
   #answer(requestLine: string): Uint8Array {
     const [method, target = "", version = ""] = requestLine.split(" ");
     if (!/^HTTP\/1\.[01]$/.test(version)) return response(400, "bad request", true);
@@ -124,7 +131,11 @@ export class HealthProbes {
       return response(405, "method not allowed", true);
     const withBody = method === "GET";
     const health = this.#health();
-    const path = target.split("?", 1)[0];
+    const path = target.split("?", 1)[0]!;
+    if (Object.hasOwn(this.#pages, path)) {
+      const text = JSON.stringify(this.#pages[path]!());
+      return response(200, text, withBody, "application/json");
+    }
     if (path === "/livez") return response(200, health, withBody);
     if (path !== "/" && path !== "/readyz") return response(404, "not found", withBody);
     return response(health === "ready" ? 200 : 503, health, withBody);
@@ -139,14 +150,15 @@ const reasons: Record<number, string> = {
   503: "Service Unavailable",
 };
 
-function response(status: number, text: string, withBody: boolean): Uint8Array {
-  const body = `${text}\n`;
+function response(status: number, text: string, withBody: boolean, type = "text/plain"): Uint8Array {
+  const body = encodeText(`${text}\n`);
   const head = [
     `HTTP/1.1 ${status} ${reasons[status]}`,
-    "Content-Type: text/plain",
+    `Content-Type: ${type}`,
     `Content-Length: ${body.length}`,
     "Cache-Control: no-store",
     "Connection: close",
   ].join("\r\n");
-  return Uint8Array.from(head + HEADER_END + (withBody ? body : ""), (letter) => letter.charCodeAt(0));
+  const bytes = encodeText(head + HEADER_END);
+  return withBody ? Uint8Array.of(...bytes, ...body) : bytes;
 }
