@@ -21,11 +21,31 @@ export interface PlainOptions {
   readonly anywhere: boolean;
 }
 
-/** Every socket address of `address`; names are resolved now. */
-async function socketAddressesOf(address: Target, { anywhere }: PlainOptions): Promise<SocketAddress[]> {
+/** The addresses of a name. A lookup of the system can't be stopped, so its end is ignored once `signal` aborts. */
+function addressesOf(host: string, signal: AbortSignal | undefined): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => reject(signal!.reason);
+    signal?.addEventListener("abort", aborted, { once: true });
+    lookup(host, { all: true, verbatim: true })
+      .then((found) => resolve(found.map(({ address }) => address)), reject)
+      .finally(() => signal?.removeEventListener("abort", aborted));
+  });
+}
+
+/**
+ * Every socket address of `address`; names are resolved now.
+ *
+ * @throws CommandError, the runtime's error, or the reason of `signal`
+ */
+async function socketAddressesOf(
+  address: Target,
+  { anywhere }: PlainOptions,
+  signal?: AbortSignal,
+): Promise<SocketAddress[]> {
   if ("path" in address) return [address];
   const { host, port } = address;
-  const found = (await lookup(host, { all: true, verbatim: true })).map((entry) => entry.address);
+  signal?.throwIfAborted();
+  const found = await addressesOf(host, signal);
   const allowed = anywhere ? found : found.filter((text) => loopback.includes(text));
   if (allowed.length > 0) return allowed.map((text) => ({ host: text, port }));
   throw new CommandError(
@@ -59,8 +79,8 @@ function dialOne(to: SocketAddress, signal: AbortSignal): Promise<PlainSocket> {
 /**
  * Dials the plain target. Its name is resolved each time, and its addresses are tried in turn.
  *
- * @param timeoutMs for all attempts together
- * @throws the error of the last attempt
+ * @param timeoutMs for the lookup of the name and all attempts together
+ * @throws the error of the lookup or of the last attempt
  */
 export async function dialPlain(
   address: Target,
@@ -70,7 +90,7 @@ export async function dialPlain(
 ): Promise<PlainSocket> {
   const either = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
   let error: unknown;
-  for (const to of await socketAddressesOf(address, options)) {
+  for (const to of await socketAddressesOf(address, options, either)) {
     either.throwIfAborted();
     try {
       return await dialOne(to, either);
