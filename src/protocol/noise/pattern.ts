@@ -56,6 +56,12 @@ function broken(pattern: HandshakePattern, why: string): Error {
   return invalidArgument("pattern", `a valid Noise pattern; "${pattern.name}" ${why}`);
 }
 
+/**
+ * The characters of Noise section 8. An underscore would end the name within the protocol's name, and what follows could
+ * name another cipher than the one that runs. With a name of this length the protocol's stays below 255 bytes.
+ */
+const PATTERN_NAME = /^[A-Za-z0-9/+]{1,200}$/;
+
 /** Patterns that `checkedPattern` made. They are frozen, so they stay as they were checked. */
 const checked = new WeakSet<object>();
 
@@ -68,7 +74,8 @@ function copyOf(pattern: unknown): HandshakePattern {
   if (typeof pattern !== "object" || pattern === null) throw invalidArgument("pattern", "a HandshakePattern");
   const { name, initiatorStaticKnown, responderStaticKnown, messages, pskCount } =
     pattern as HandshakePattern;
-  if (typeof name !== "string" || name === "") throw invalidArgument("pattern.name", "a string");
+  if (typeof name !== "string" || !PATTERN_NAME.test(name))
+    throw invalidArgument("pattern.name", 'of 1 to 200 letters, digits, "/" and "+"');
   for (const known of [initiatorStaticKnown, responderStaticKnown]) {
     if (typeof known !== "boolean") {
       throw invalidArgument("pattern.initiatorStaticKnown and responderStaticKnown", "true or false");

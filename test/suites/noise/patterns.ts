@@ -172,6 +172,32 @@ test("names that are no pattern are refused", () => {
   assert.throws(() => parsePattern("toString"), invalid);
 });
 
+test("a name that could end before the protocol's name does is refused", () => {
+  const own = pattern("e, e ee");
+  // The protocol would be called as one with another cipher, and something behind it.
+  const wrong = [
+    "NN_25519_ChaChaPoly_BLAKE2b",
+    "_",
+    "my pattern",
+    "N\0",
+    "NN\n",
+    "",
+    "é",
+    "x".repeat(201),
+    5,
+  ];
+  for (const name of wrong) {
+    const message = /^pattern\.name must be of 1 to 200 letters, digits, "\/" and "\+"$/;
+    for (const use of [checkPattern, protocolName, messageLengths])
+      assert.throws(() => use({ ...own, name } as HandshakePattern), { ...invalid, message }, String(name));
+  }
+  for (const name of ["custom", "X/1", "NNhfs+psk0+9", "x".repeat(200)]) {
+    checkPattern({ ...own, name });
+    assert.equal(protocolName({ ...own, name }), `Noise_${name}_25519_AESGCM_BLAKE2b`);
+    assert.ok(protocolName({ ...own, name }, "ChaChaPoly").length <= 255);
+  }
+});
+
 test("lengths with empty payloads", () => {
   const lengths: Record<string, number[]> = {
     NN: [32, 48],
