@@ -240,7 +240,7 @@ export class RpcClient implements Client {
     try {
       return await outcome;
     } catch (error) {
-      const neverOpened = connection.state === "closed" && connection.identity === undefined;
+      const neverOpened = connection.state === "closed" && connection.link.identity === undefined;
       if (!neverOpened || !mayGoAgain(error) || this.#closed !== undefined) throw error;
       if (!this.#pool.usable.some(({ isOpen }) => isOpen)) throw error;
       return await again(copy);

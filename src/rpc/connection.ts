@@ -3,6 +3,7 @@
 
 import { type ErrorCode, SealwireError } from "../base/errors.ts";
 import type { PeerIdentity } from "../base/options.ts";
+import { copyOf } from "../core/bytes.ts";
 import { channels, traceRequest, tracesRequests } from "../core/diagnostics.ts";
 import type { Role } from "../protocol/handshake.ts";
 import { type CallHead, readHead } from "../protocol/head.ts";
@@ -59,7 +60,9 @@ export class RpcConnection implements Connection {
   }
 
   get identity(): PeerIdentity | undefined {
-    return this.link.identity;
+    const { identity } = this.link;
+    if (identity === undefined) return undefined;
+    return { ...identity, remoteStaticKey: this.remoteStaticKey, handshakeHash: this.handshakeHash };
   }
 
   get authenticated(): boolean {
@@ -67,11 +70,11 @@ export class RpcConnection implements Connection {
   }
 
   get remoteStaticKey(): Uint8Array | undefined {
-    return this.link.identity?.remoteStaticKey;
+    return copied(this.link.identity?.remoteStaticKey);
   }
 
   get handshakeHash(): Uint8Array | undefined {
-    return this.link.identity?.handshakeHash;
+    return copied(this.link.identity?.handshakeHash);
   }
 
   get pendingBytes(): number {
@@ -250,6 +253,11 @@ export class RpcConnection implements Connection {
     const text = `${requests.size} requests are in flight on this connection`;
     return new SealwireError("ERR_TOO_MANY_REQUESTS", text, { notBegun: true });
   }
+}
+
+/** Whatever the application does with a key or hash, the library compares its own. */
+function copied(bytes: Uint8Array | undefined): Uint8Array | undefined {
+  return bytes && copyOf(bytes);
 }
 
 const { call, send } = RpcConnection.prototype;

@@ -274,7 +274,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     this.#judge(connection, this.#members.get(connection)!);
     const reason = error ?? new SealwireError("ERR_CLOSED", "the connection was closed");
     for (const waiter of this.#usable.length === 0 ? this.#waiters.splice(0) : []) waiter.reject(reason);
-    this.#ledger.closed(connection.identity !== undefined);
+    this.#ledger.closed(connection.link.identity !== undefined);
     this.#keepConnected();
   }
 

@@ -7,7 +7,7 @@ import type { ClientContext } from "./connectionPool.ts";
 import type { ConnectionContext } from "./context.ts";
 import { DeferredClient } from "./deferredClient.ts";
 import type { CheckedEndpoint, EndpointSource } from "./endpointOptions.ts";
-import { type KeyOptions, resolveHandshake } from "./peerKeys.ts";
+import { agreedOptions, type KeyOptions, resolveHandshake } from "./peerKeys.ts";
 
 /**
  * The keys of endpoints that have keys of their own. It stores copies of the client's keys until the client is closed.
@@ -19,11 +19,12 @@ function endpointKeys(options: KeyOptions, context: ConnectionContext) {
   if (otherPsks !== undefined)
     secrets.otherPsks = otherPsks.map((other, i) => decodeKey(`otherPsks[${i}]`, other));
   if (staticKey !== undefined) secrets.staticKey = keyPairOf("staticKey", staticKey).privateKey;
+  const agreed = agreedOptions(options);
   const contextOf = ({ remoteStatic }: CheckedEndpoint) => {
     if (remoteStatic === undefined) return { handshake: context.handshake, wipeKeys: () => {} };
     if (options.handshake !== undefined)
       throw invalidArgument("remoteStatic", "left out of endpoints with the option handshake");
-    const handshake = resolveHandshake("client", { ...rest, ...secrets, remoteStatic });
+    const handshake = resolveHandshake("client", { ...rest, ...agreed, ...secrets, remoteStatic });
     return { handshake, wipeKeys: () => handshake.destroy?.() };
   };
   const wipe = (): void => {

@@ -100,7 +100,10 @@ export interface Connection {
   readonly state: ConnectionState;
   /** The peer's address in text form; empty for Unix sockets. */
   readonly remoteAddress: string;
-  /** The identity of the peer, as far as the handshake proved it. Undefined before the handshake is done. */
+  /**
+   * The identity of the peer, as far as the handshake proved it. Undefined before the handshake is done. Each reading gives
+   * a copy, also of the properties below.
+   */
   readonly identity: PeerIdentity | undefined;
   /**
    * `identity.authenticated`: the peer proved that it has the psk, or the private key of `remoteStaticKey`. Whose key that

@@ -45,15 +45,28 @@ export function proofOf({ psk, remoteStatic, authorize }: KeyOptions): Proof {
 }
 
 /**
+ * The options on which both ends agree, in memory of their own: further handshakes are made from them later, when the
+ * caller may have changed its list or its bytes.
+ */
+export function agreedOptions({ pattern, postQuantum, cipher, prologue }: PeerOptions) {
+  return {
+    pattern,
+    postQuantum,
+    cipher: Array.isArray(cipher) ? [...cipher] : cipher,
+    prologue: isBytes(prologue) ? copyOf(prologue) : prologue,
+  };
+}
+
+/**
  * Makes the handshakes of a server for other keys. Everything else about them stays as the options are now, whatever
  * becomes of the options. `proof`: undefined with the option `handshake`.
  */
 export function reloadableKeys(options: KeyOptions) {
-  const { handshake, pattern, postQuantum, cipher } = options;
-  const prologue = isBytes(options.prologue) ? copyOf(options.prologue) : options.prologue;
+  const { handshake } = options;
+  const agreed = agreedOptions(options);
   const makeKeys = (keys: KeyOptions): HandshakeFactory => {
     if (handshake !== undefined) throw invalidArgument("reload", "left alone with the option handshake");
-    return resolveHandshake("server", { pattern, postQuantum, cipher, prologue, ...keys });
+    return resolveHandshake("server", { ...agreed, ...keys });
   };
   return { makeKeys, proof: handshake === undefined ? proofOf(options) : undefined };
 }

@@ -6,7 +6,6 @@ import type { HandshakeFactory } from "../protocol/handshake.ts";
 import type { ServerKeys } from "../protocol/noise/severalKeys.ts";
 import type { RpcConnection } from "./connection.ts";
 import type { ConnectionContext } from "./context.ts";
-import type { Connection } from "./peer.ts";
 import { type Proof, proofOf } from "./peerKeys.ts";
 import type { ReloadedKeys } from "./serverInterface.ts";
 
@@ -56,7 +55,7 @@ function checkProof(before: Proof, now: Proof): void {
 }
 
 /** The keys of its handshake are accepted. */
-function knowsKeys(handshake: HandshakeFactory, { identity }: Connection): boolean {
+function knowsKeys(handshake: HandshakeFactory, { link: { identity } }: RpcConnection): boolean {
   return identity !== undefined && (handshake as ServerKeys).knows(identity);
 }
 
@@ -81,14 +80,17 @@ export function endUnlessKept(handshake: HandshakeFactory, connection: RpcConnec
 }
 
 /** The same, and `authorize`, called again, accepts the peer. No promise if it answers at once. */
-export function keepsKeys(handshake: HandshakeFactory, connection: Connection): boolean | Promise<boolean> {
+export function keepsKeys(
+  handshake: HandshakeFactory,
+  connection: RpcConnection,
+): boolean | Promise<boolean> {
   if (!knowsKeys(handshake, connection)) return false;
   const { authorize } = handshake as ServerKeys;
-  const { remoteStaticKey, remoteAddress, identity } = connection;
+  const { remoteStaticKey, remoteAddress, link } = connection;
   if (authorize === undefined || remoteStaticKey === undefined) return true;
   try {
-    const info = { role: "server", remoteAddress, protocol: identity!.protocol } as const;
-    const answer: unknown = authorize(remoteStaticKey.slice(), info);
+    const info = { role: "server", remoteAddress, protocol: link.identity!.protocol } as const;
+    const answer: unknown = authorize(remoteStaticKey, info);
     if (typeof answer === "boolean") return answer;
     return Promise.resolve(answer).then(
       (result) => result === true,

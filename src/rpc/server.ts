@@ -186,7 +186,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
     this.#context = reloadedContext(this.#context, keys);
     const open = [...this.#live.keys()].filter((connection) => {
       if (connection.state === "handshaking") this.#begunBefore.add(connection);
-      return connection.identity !== undefined;
+      return connection.link.identity !== undefined;
     });
     const { handshake } = this.#context;
     const sameKeys = await Promise.all(open.map((connection) => keepsKeys(handshake, connection)));
@@ -280,7 +280,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
     this.#begunBefore.delete(connection);
     socket.endAgeLimit();
     this.#admission.ended(socket);
-    this.#ledger.closed(connection.identity !== undefined);
+    this.#ledger.closed(connection.link.identity !== undefined);
     this.#admitSoon();
   }
 

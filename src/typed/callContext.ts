@@ -26,16 +26,16 @@ export interface CallContext {
   readonly state: Record<PropertyKey, unknown>;
 }
 
-/** Text forms of keys: a peer's key does not change. */
-const peerKeys = new WeakMap<Uint8Array, string>();
+/** Text forms of the keys of peers, which do not change. */
+const peerKeys = new WeakMap<Connection, string>();
 
-function peerKeyOf(key: Uint8Array | undefined): string | undefined {
+function peerKeyOf(connection: Connection): string | undefined {
+  let text = peerKeys.get(connection);
+  if (text !== undefined) return text;
+  const key = connection.remoteStaticKey;
   if (key === undefined) return undefined;
-  let text = peerKeys.get(key);
-  if (text === undefined) {
-    text = encodeKey(key);
-    peerKeys.set(key, text);
-  }
+  text = encodeKey(key);
+  peerKeys.set(connection, text);
   return text;
 }
 
@@ -58,7 +58,7 @@ export class ServedCall implements CallContext {
   }
 
   get peerKey(): string | undefined {
-    return peerKeyOf(this.#message.connection.remoteStaticKey);
+    return peerKeyOf(this.#message.connection);
   }
 
   get signal(): AbortSignal {

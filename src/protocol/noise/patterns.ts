@@ -70,7 +70,7 @@ const table: Readonly<
 };
 
 /** The base names that `parsePattern` knows, without modifiers. */
-export const patternNames: readonly string[] = Object.keys(table);
+export const patternNames: readonly string[] = Object.freeze(Object.keys(table));
 
 /** The twelve interactive patterns of section 7.5. */
 export const fundamentalPatternNames: readonly string[] = patternNames.filter((name) =>

@@ -3,16 +3,24 @@
 
 import assert from "node:assert/strict";
 import vm from "node:vm";
+import * as allOfCrypto from "../../../src/crypto.ts";
+import * as allOfIndex from "../../../src/index.ts";
 import {
   type CallOptions,
   type ClientOptions,
+  type Connection,
   connect,
+  encodeKey,
   generateKeyPair,
   listen,
   noise,
   type RequestOptions,
   type ServerOptions,
 } from "../../../src/index.ts";
+import * as allOfNoise from "../../../src/noise.ts";
+import * as allOfRpc from "../../../src/rpc.ts";
+import { method, serve, typed } from "../../../src/rpc.ts";
+import * as allOfTesting from "../../../src/testing.ts";
 import { test } from "../../support/harness.ts";
 import { PSK, v2 } from "../../support/protocols.ts";
 import {
@@ -152,6 +160,92 @@ test("endpoints that are found later have the keys of the time of connect", asyn
   options.cipher = "ChaChaPoly";
   assert.equal(fromText(await client.request(text("as it was"))), "as it was");
   options.handshake.destroy?.();
+});
+
+test("what a caller does to its prologue and its list of ciphers changes no handshake that comes later", async () => {
+  const serverKeys = generateKeyPair();
+  const agreed = () => ({ prologue: Uint8Array.of(1, 2, 3), cipher: ["ChaChaPoly" as const] });
+  const theirs = agreed();
+  const server = await startServer({ staticKey: serverKeys, onMessage: echo, ...theirs });
+  const mine = agreed();
+  const client = startClient({
+    staticKey: generateKeyPair(),
+    endpoints: () => [{ port: server.port, remoteStatic: serverKeys.publicKey }],
+    ...mine,
+  });
+  for (const { prologue, cipher } of [theirs, mine]) {
+    prologue.fill(9);
+    cipher.splice(0, 1, "AESGCM" as never);
+  }
+  await server.reload({ staticKey: serverKeys });
+  assert.equal(fromText(await client.request(text("as it was"))), "as it was");
+});
+
+test("whatever becomes of keys and hashes that a connection hands out, its own stay", async () => {
+  const [serverKeys, clientKeys, others] = [generateKeyPair(), generateKeyPair(), generateKeyPair()];
+  const allowed = [clientKeys.publicKey, others.publicKey];
+  const keys = { staticKey: serverKeys, remoteStatic: allowed };
+  const asked: string[] = [];
+  const peerKeys: unknown[] = [];
+  const api = {
+    who: method((_input: undefined, context) => {
+      context.connection.remoteStaticKey!.fill(0);
+      peerKeys.push(context.peerKey);
+    }),
+  };
+  const server = await startServer({ ...keys, onMessage: serve(api) });
+  const own = { staticKey: clientKeys, remoteStatic: serverKeys.publicKey };
+  const client = startClient({ port: server.port, ...own });
+  const here = await client.connected();
+  await typed<typeof api>(client).who(undefined);
+  const there = server.connections[0]!;
+  const read = ({ identity, remoteStaticKey, handshakeHash }: Connection) =>
+    [remoteStaticKey, handshakeHash, identity!.remoteStaticKey, identity!.handshakeHash].map(
+      (bytes) => bytes!,
+    );
+  const [hash] = [read(here)[1]!];
+  for (const [connection, key] of [
+    [here, serverKeys.publicKey],
+    [there, clientKeys.publicKey],
+  ] as const) {
+    assert.deepEqual(read(connection), [key, hash, key, hash]);
+    for (const bytes of read(connection)) bytes.fill(0);
+    assert.deepEqual(read(connection), [key, hash, key, hash]);
+  }
+  // The library compares the key that the handshake proved, and asks about it.
+  const authorize = (key: Uint8Array): boolean => {
+    asked.push(encodeKey(key));
+    key.fill(0);
+    return true;
+  };
+  for (let i = 0; i < 2; i++) {
+    for (const bytes of read(there)) bytes.fill(0);
+    assert.equal(await server.reload({ ...keys, authorize }), 0);
+  }
+  await typed<typeof api>(client).who(undefined);
+  const key = encodeKey(clientKeys.publicKey);
+  assert.deepEqual(
+    [asked, peerKeys],
+    [
+      [key, key],
+      [key, key],
+    ],
+  );
+  // Another key in its place must not pass for it.
+  there.remoteStaticKey!.set(others.publicKey);
+  assert.equal(await server.reload({ ...keys, remoteStatic: others.publicKey }), 1);
+});
+
+test("every list and object that an entry point exports is frozen", () => {
+  const frozen = (value: unknown): boolean =>
+    typeof value !== "object" ||
+    value === null ||
+    (Object.isFrozen(value) && Object.values(value).every((part) => frozen(part)));
+  const thawed = [allOfNoise, allOfRpc, allOfIndex, allOfCrypto, allOfTesting].flatMap((entry) =>
+    Object.entries(entry).flatMap(([name, value]) => (frozen(value) ? [] : [name])),
+  );
+  assert.deepEqual(thawed, []);
+  assert.equal(frozen(allOfNoise.parsePattern("XXhfs+psk3")), true);
 });
 
 test("a prologue of another realm is copied, too, for keys that come later", async () => {
