@@ -42,7 +42,7 @@ export const wireFaults = {
       "v1 · 20: header and tag",
       "v1 does not heed what the peer takes",
       "/src/protocol/v1.ts",
-      "peerMaxFrameBytes: limit,",
+      "peerMaxFrameBytes: peerMaxFrameBytes ?? 0,",
       "peerMaxFrameBytes: 0,",
     ],
     [

@@ -1,6 +1,6 @@
 // Defines the numbers that limit a connection, a client or a server. Each option has its default and its check here.
 
-import { invalidArgument } from "./errors.ts";
+import { invalidArgument, SealwireError } from "./errors.ts";
 
 /** The identity of the peer, as far as the handshake proved it. */
 export interface PeerIdentity {
@@ -181,10 +181,26 @@ export function integerOption(name: string, value: unknown, min: number, max: nu
  */
 export function checkOptionNames(options: unknown, known: readonly string[]): void {
   if (typeof options !== "object" || options === null) throw invalidArgument("options", "an object");
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name))
-      throw invalidArgument(`option ${JSON.stringify(name)}`, `one of ${known.join(", ")}`);
-  }
+  for (const name of Object.keys(options)) if (!known.includes(name)) throw unknownOption(name, known);
+}
+
+function unknownOption(name: string, known: readonly string[]): SealwireError {
+  const [meant] = [0, 1, 2].flatMap((mistakes) =>
+    known.filter(
+      (option) => option.length >= 3 * mistakes && isLike(name.toLowerCase(), option.toLowerCase(), mistakes),
+    ),
+  );
+  const hint = meant === undefined ? `the options are ${known.join(", ")}` : `${meant} was probably meant`;
+  return new SealwireError("ERR_INVALID_ARGUMENT", `option ${JSON.stringify(name)} is unknown: ${hint}`);
+}
+
+/** Whether so many letters to insert, remove or replace make one of the other; they are few, because each triples the work. */
+function isLike(a: string, b: string, mistakes: number): boolean {
+  const [restA, restB] = [a.slice(1), b.slice(1)];
+  if (a !== "" && a[0] === b[0]) return isLike(restA, restB, mistakes);
+  if (mistakes === 0) return a + b === "";
+  const left = mistakes - 1;
+  return isLike(restA, restB, left) || isLike(restA, b, left) || isLike(a, restB, left);
 }
 
 /**

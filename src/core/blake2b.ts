@@ -1,6 +1,7 @@
 // BLAKE2b (RFC 7693) on byte arrays, HMAC (RFC 2104) and Noise's HKDF over it.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
+import { checkOptionNames } from "../base/options.ts";
 import { type OwnBytes, requireBytes, requireBytesOf, requireBytesUpTo, viewOf } from "./bytes.ts";
 import { BLAKE2B_STATE_BYTES, core, memory, STAGING, STAGING_BYTES } from "./wasmModule.ts";
 import { secretCopy } from "./wipe.ts";
@@ -37,7 +38,8 @@ const NO_KEY = new Uint8Array(0);
 const MAX_IKM_BYTES = 65_536;
 
 function resolve(options: Blake2bOptions): { key: Uint8Array; length: number } {
-  if (options === null || typeof options !== "object") throw invalidArgument("options", "an object");
+  // A misspelt key would mean no key.
+  checkOptionNames(options, ["key", "length"]);
   const { key = NO_KEY, length = BLAKE2B_BYTES } = options;
   requireBytesUpTo("key", key, BLAKE2B_KEY_BYTES);
   if (!Number.isInteger(length) || length < 1 || length > BLAKE2B_BYTES) {

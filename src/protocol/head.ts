@@ -1,6 +1,7 @@
 // Heads: what a call or an answer carries beside its body. u16be n ‖ n bytes of fields ‖ body.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
+import { checkOptionNames } from "../base/options.ts";
 import { requireBytes, totalLength, viewOf } from "../core/bytes.ts";
 import { decodeStrictText, encodeText } from "../core/text.ts";
 import { secretBytes } from "../core/wipe.ts";
@@ -54,9 +55,22 @@ const MAX_METHOD_BYTES = 1_024;
 const MAX_TRACE_BYTES = 256;
 export const MAX_HEAD_BYTES = 0xffff;
 
+const partNames: readonly string[] = [
+  "method",
+  "traceParent",
+  "contentType",
+  "fields",
+] satisfies (keyof CallHead)[];
+
+/** @throws SealwireError ERR_INVALID_ARGUMENT naming a part that heads have not */
+export function checkPartNames(head: CallHead): void {
+  if (typeof head !== "object" || head === null) throw invalidArgument("head", "an object");
+  checkOptionNames(head, partNames);
+}
+
 /** @throws SealwireError ERR_INVALID_ARGUMENT naming the part */
 export function checkHead(head: CallHead): void {
-  if (typeof head !== "object" || head === null) throw invalidArgument("head", "an object");
+  checkPartNames(head);
   const { method, traceParent, contentType, fields } = head;
   checkText("head.method", method, MAX_METHOD_BYTES);
   checkText("head.traceParent", traceParent, MAX_TRACE_BYTES);
@@ -77,7 +91,8 @@ export function checkHead(head: CallHead): void {
 }
 
 /**
- * The parts of a head, read once and checked: whatever the given object is, no code of it runs afterwards.
+ * The parts of a head, read once and checked: whatever the given object is, no code of it runs afterwards. What else it
+ * has is left out.
  *
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the part
  */

@@ -3,7 +3,8 @@
 // It is broken by design, see README and docs/PROTOCOL.md: both directions use one key with counters that start at 0,
 // so their first frames share nonces; a side accepts its own frames when they are sent back; nobody is authenticated.
 
-import { invalidArgument, SealwireError } from "../base/errors.ts";
+import { SealwireError } from "../base/errors.ts";
+import { checkOptionNames, integerOption } from "../base/options.ts";
 import { blake2b } from "../core/blake2b.ts";
 import { requireBytesOf } from "../core/bytes.ts";
 import { secretCopy } from "../core/wipe.ts";
@@ -46,19 +47,15 @@ function warnOnce(): void {
  * @throws SealwireError ERR_INVALID_ARGUMENT
  */
 export function monteV1(options: MonteV1Options = {}): HandshakeFactory {
-  const limit = options.peerMaxFrameBytes ?? 0;
-  if (
-    options.peerMaxFrameBytes !== undefined &&
-    (!Number.isSafeInteger(limit) || limit < 20 || limit > 0xffffffff)
-  ) {
-    throw invalidArgument("peerMaxFrameBytes", "an integer from 20 to 4294967295");
-  }
+  checkOptionNames(options, ["peerMaxFrameBytes"]);
+  const { peerMaxFrameBytes } = options;
+  if (peerMaxFrameBytes !== undefined) integerOption("peerMaxFrameBytes", peerMaxFrameBytes, 20, 0xffffffff);
   warnOnce();
   const format: TransportFormat = {
     header: "sequence",
     nonceLayout: "counter-first",
     rekeyAfterFrames: 0,
-    peerMaxFrameBytes: limit,
+    peerMaxFrameBytes: peerMaxFrameBytes ?? 0,
   };
   return {
     name: "v1",

@@ -2,15 +2,38 @@
 // value when they are asked again.
 
 import { invalidArgument } from "../base/errors.ts";
-import { integerOption, MAX_MS } from "../base/options.ts";
+import { checkOptionNames, integerOption, MAX_MS } from "../base/options.ts";
 import { type AbortSignal, isAbortSignal } from "../core/abortSignal.ts";
 import { requireBytes } from "../core/bytes.ts";
 import { type CallHead, checkHead } from "../protocol/head.ts";
 import { PreparedHead } from "../protocol/preparedHead.ts";
+import type { CallOptions, RequestOptions, SendOptions } from "./peer.ts";
 
-/** @throws SealwireError ERR_INVALID_ARGUMENT */
-export function requireOptions(options: unknown): asserts options is object {
+export const sendOptionNames: readonly string[] = ["head", "timeoutMs"] satisfies (keyof SendOptions)[];
+export const requestOptionNames: readonly string[] = [
+  "signal",
+  "timeoutMs",
+  "into",
+] satisfies (keyof RequestOptions)[];
+export const callOptionNames: readonly string[] = [
+  "signal",
+  "timeoutMs",
+  "head",
+  "streams",
+] satisfies (keyof CallOptions)[];
+
+/**
+ * Checks the names of a call's options. It makes no list of them, because calls are many.
+ *
+ * @throws SealwireError ERR_INVALID_ARGUMENT naming an option that is not known
+ */
+export function requireOptions(options: unknown, known: readonly string[]): asserts options is object {
   if (typeof options !== "object" || options === null) throw invalidArgument("options", "an object");
+  for (const name in options) {
+    // `keptOptions` names them all, and leaves undefined what the call has not.
+    if (!known.includes(name) && options[name as keyof typeof options] !== undefined)
+      checkOptionNames(options, known);
+  }
 }
 
 /** @throws SealwireError ERR_INVALID_ARGUMENT naming the option */

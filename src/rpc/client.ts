@@ -3,6 +3,7 @@
 import { type ErrorCode, isSealwireError } from "../base/errors.ts";
 import { copyOf } from "../core/bytes.ts";
 import type { PendingCall } from "./call.ts";
+import { requestOptionNames, sendOptionNames } from "./callOptions.ts";
 import { closedError } from "./clientErrors.ts";
 import { type ConnectedOptions, connectedWithin } from "./connectedWithin.ts";
 import type { RpcConnection } from "./connection.ts";
@@ -205,7 +206,7 @@ export class RpcClient implements Client {
 
   // Apart from their callers: variables that a closure captures cost an allocation at each call of their function.
   #sendOrAgain(connection: RpcConnection, body: Uint8Array, options: SendOptions | undefined): Promise<void> {
-    const kept = options === undefined ? undefined : keptOptions(options);
+    const kept = options === undefined ? undefined : keptOptions(options, sendOptionNames);
     const sent = connection.send(body, kept);
     return this.#orAgain(connection, sent, body, (copy) => this.send(copy, kept));
   }
@@ -216,7 +217,7 @@ export class RpcClient implements Client {
     options: RequestOptions | undefined,
   ): Promise<Uint8Array> {
     const startedAt = performance.now();
-    const kept = options === undefined ? {} : keptOptions(options);
+    const kept = options === undefined ? {} : keptOptions(options, requestOptionNames);
     const answer = connection.request(body, kept);
     return this.#orAgain(connection, answer, body, (copy) => {
       const { timeoutMs = this.#context.limits.requestTimeoutMs } = kept;

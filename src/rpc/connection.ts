@@ -7,8 +7,16 @@ import { copyOf } from "../core/bytes.ts";
 import { channels, traceRequest, tracesRequests } from "../core/diagnostics.ts";
 import type { Role } from "../protocol/handshake.ts";
 import { type CallHead, readHead } from "../protocol/head.ts";
+import { PreparedHead } from "../protocol/preparedHead.ts";
 import type { PendingCall } from "./call.ts";
-import { checkCallOptions, checkRequestOptions, requireOptions } from "./callOptions.ts";
+import {
+  callOptionNames,
+  checkCallOptions,
+  checkRequestOptions,
+  requestOptionNames,
+  requireOptions,
+  sendOptionNames,
+} from "./callOptions.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { type CopyingFunctions, copyingFunctions } from "./copyingCaller.ts";
 import { keptOptions } from "./keptOptions.ts";
@@ -127,7 +135,7 @@ export class RpcConnection implements Connection {
     let head: CallHead | undefined;
     let timeoutMs: number | undefined;
     if (options !== undefined) {
-      requireOptions(options);
+      requireOptions(options, sendOptionNames);
       ({ head, timeoutMs } = options);
       checkCallOptions(undefined, timeoutMs, undefined, head, undefined);
     }
@@ -171,7 +179,7 @@ export class RpcConnection implements Connection {
     let signal: AbortSignal | undefined;
     let into: Uint8Array | undefined;
     if (options !== undefined) {
-      requireOptions(options);
+      requireOptions(options, requestOptionNames);
       ({ signal, timeoutMs, into } = options);
       checkRequestOptions(signal, timeoutMs, into);
     }
@@ -193,7 +201,12 @@ export class RpcConnection implements Connection {
     const context: TracedCall = { ...this.#traced(body), head: options?.head, call: undefined };
     const traced = traceRequest(() => {
       const { head } = context;
-      call = this.#call(body, head === undefined ? options : { ...(options && keptOptions(options)), head });
+      call = this.#call(
+        body,
+        head === undefined
+          ? options
+          : { ...(options && keptOptions(options, callOptionNames)), head: ownHead(head) },
+      );
       call.isTraced = true;
       context.call = call;
       return call.settling;
@@ -205,7 +218,7 @@ export class RpcConnection implements Connection {
   #call(body: Uint8Array, options: CallOptions = {}): PendingCall {
     const { outbox } = this.link;
     outbox.bodies.check(body);
-    requireOptions(options);
+    requireOptions(options, callOptionNames);
     const { signal, timeoutMs = this.#requestTimeoutMs, head, streams = true } = options;
     checkCallOptions(signal, timeoutMs, undefined, head, streams);
     const refusal = aborted(signal) ?? outbox.refusal(body.length) ?? this.#tooMany();
@@ -253,6 +266,11 @@ export class RpcConnection implements Connection {
     const text = `${requests.size} requests are in flight on this connection`;
     return new SealwireError("ERR_TOO_MANY_REQUESTS", text, { notBegun: true });
   }
+}
+
+/** A subscriber may have spread a head of this package, which has members that no other head has. */
+function ownHead(head: CallHead): CallHead {
+  return head instanceof PreparedHead ? head : readHead(head);
 }
 
 /** Whatever the application does with a key or hash, the library compares its own. */

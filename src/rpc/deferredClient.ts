@@ -2,6 +2,7 @@
 // by the first of them (loadedClient.ts).
 
 import { invalidArgument } from "../base/errors.ts";
+import { callOptionNames, requestOptionNames, sendOptionNames } from "./callOptions.ts";
 import type { ClientStats } from "./client.ts";
 import { abortedError, closedError } from "./clientErrors.ts";
 import { type ConnectedOptions, connectedWithin } from "./connectedWithin.ts";
@@ -31,7 +32,7 @@ class DeferredCaller implements Caller {
     const { now, isClosed } = this.#loaded;
     if (now !== undefined) return now.send(this.#key, body, options);
     if (isClosed) return Promise.reject(closedError());
-    const kept = options === undefined ? undefined : keptOptions(options);
+    const kept = options === undefined ? undefined : keptOptions(options, sendOptionNames);
     return this.#loaded.later(body, 0, undefined, (client, copy) => client.send(this.#key, copy, kept));
   }
 
@@ -43,7 +44,7 @@ class DeferredCaller implements Caller {
     const { now, isClosed, limits } = this.#loaded;
     if (now !== undefined) return now.request(this.#key, body, options);
     if (isClosed) return Promise.reject(closedError());
-    const kept = options === undefined ? {} : keptOptions(options);
+    const kept = options === undefined ? {} : keptOptions(options, requestOptionNames);
     const { signal, timeoutMs = limits.requestTimeoutMs } = kept;
     if (signal?.aborted) return Promise.reject(abortedError(signal));
     return this.#loaded.later(body, timeoutMs, signal, (client, copy, leftMs) =>
@@ -55,7 +56,7 @@ class DeferredCaller implements Caller {
     const { now, isClosed, limits } = this.#loaded;
     if (now !== undefined) return now.call(this.#key, body, options);
     if (isClosed) throw closedError();
-    const kept = keptOptions(options);
+    const kept = keptOptions(options, callOptionNames);
     const { signal, timeoutMs = limits.requestTimeoutMs } = kept;
     return new LaterCall(
       this.#loaded.later(body, timeoutMs, signal, (client, copy, leftMs) =>

@@ -4,6 +4,7 @@
 
 import { copyOf } from "../core/bytes.ts";
 import type { PendingCall } from "./call.ts";
+import { callOptionNames, requestOptionNames, sendOptionNames } from "./callOptions.ts";
 import { CallRoute, type RouteOwner } from "./callRoute.ts";
 import type { ClientStats, RpcClient } from "./client.ts";
 import { abortedError, checkBody, closedError } from "./clientErrors.ts";
@@ -103,7 +104,7 @@ export class EndpointsClient {
     const member = this.#endpoints.choose(key);
     // With credit the message is being sent when this returns. Nobody knows then what became of it, so it never moves.
     if (member !== undefined && !member.client.lacksCredit) return member.client.send(body, options);
-    const kept = options === undefined ? undefined : keptOptions(options);
+    const kept = options === undefined ? undefined : keptOptions(options, sendOptionNames);
     const route = this.#route(key, body, 0, undefined);
     const again: Again<Promise<void>> = (client, copy) => client.send(copy, kept);
     if (member === undefined)
@@ -124,7 +125,7 @@ export class EndpointsClient {
   request(key: string | undefined, body: Uint8Array, options?: RequestOptions): Promise<Uint8Array> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     const member = this.#endpoints.choose(key);
-    const kept = options === undefined ? {} : keptOptions(options);
+    const kept = options === undefined ? {} : keptOptions(options, requestOptionNames);
     const answer = member?.client.request(body, options && kept);
     const { signal, timeoutMs = this.#context.limits.requestTimeoutMs } = kept;
     const route = this.#route(key, body, timeoutMs, signal);
@@ -144,7 +145,7 @@ export class EndpointsClient {
   call(key: string | undefined, body: Uint8Array, options: CallOptions = {}): Call {
     if (this.#closed !== undefined) throw closedError();
     const member = this.#endpoints.choose(key);
-    const kept = keptOptions(options);
+    const kept = keptOptions(options, callOptionNames);
     const call = member?.client.call(body, kept);
     const { signal, timeoutMs = this.#context.limits.requestTimeoutMs } = kept;
     const route = this.#route(key, body, timeoutMs, signal);

@@ -12,8 +12,9 @@ import type { CallOptions, RequestOptions, SendOptions } from "./peer.ts";
  */
 export function keptOptions<Options extends RequestOptions | CallOptions | SendOptions>(
   options: Options,
+  known: readonly string[],
 ): Options {
-  requireOptions(options);
+  requireOptions(options, known);
   const { signal, timeoutMs, into, head, streams } = options as RequestOptions & CallOptions;
   checkCallOptions(signal, timeoutMs, into, head, streams);
   const copy = head === undefined || head instanceof PreparedHead ? head : new PreparedHead(head);

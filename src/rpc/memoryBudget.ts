@@ -4,6 +4,7 @@
 // connections with few (Choudhury and Hahne's dynamic thresholds, 1998).
 
 import { invalidArgument } from "../base/errors.ts";
+import { checkOptionNames } from "../base/options.ts";
 
 /** Limits of the whole process. */
 export interface ProcessLimits {
@@ -40,9 +41,7 @@ export const memoryBudget = new MemoryBudget();
  */
 export function setProcessLimits(limits: ProcessLimits): void {
   if (typeof limits !== "object" || limits === null) throw invalidArgument("limits", "an object");
-  for (const name of Object.keys(limits)) {
-    if (name !== "maxPendingBytes") throw invalidArgument(`limit ${JSON.stringify(name)}`, "maxPendingBytes");
-  }
+  checkOptionNames(limits, ["maxPendingBytes"]);
   const { maxPendingBytes = DEFAULT_MAX_PENDING_BYTES } = limits;
   if (!Number.isSafeInteger(maxPendingBytes) || maxPendingBytes < LEAST_MAX_PENDING_BYTES) {
     throw invalidArgument("maxPendingBytes", `an integer of at least ${LEAST_MAX_PENDING_BYTES}`);

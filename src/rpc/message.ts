@@ -3,7 +3,7 @@
 import { isSealwireError, SealwireError } from "../base/errors.ts";
 import { copyOf, viewOf } from "../core/bytes.ts";
 import { now, runSoon } from "../core/eventLoop.ts";
-import { type CallHead, readHead } from "../protocol/head.ts";
+import { type CallHead, checkPartNames, readHead } from "../protocol/head.ts";
 import { copyHead, PreparedHead } from "../protocol/preparedHead.ts";
 import type { CallParts } from "./callParts.ts";
 import { NO_ITEMS } from "./incomingStream.ts";
@@ -221,7 +221,11 @@ export class IncomingMessage implements Message {
   reply(body: Uint8Array, head?: CallHead): boolean {
     if (this.sequence === 0) return false;
     // First, because the head's getters are code of the application, which may answer as well.
-    const own = head === undefined || head instanceof PreparedHead ? head : readHead(head);
+    let own = head;
+    if (head !== undefined && !(head instanceof PreparedHead)) {
+      checkPartNames(head);
+      own = readHead(head);
+    }
     if (this.#wasAnswered)
       throw new SealwireError("ERR_ALREADY_ANSWERED", "the request was already answered");
     if (own !== undefined && this.#call === undefined)

@@ -1,8 +1,8 @@
 // A server: listens, makes connections from the sockets that the admission admits, takes other keys, and closes in good
 // order.
 
-import { invalidArgument, SealwireError } from "../base/errors.ts";
-import { integerOption, MAX_MS } from "../base/options.ts";
+import { SealwireError } from "../base/errors.ts";
+import { checkOptionNames, integerOption, MAX_MS } from "../base/options.ts";
 import type { HandshakeFactory } from "../protocol/handshake.ts";
 import type { AcceptedSocket } from "./acceptedSocket.ts";
 import { Accepting } from "./accepting.ts";
@@ -173,7 +173,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
   }
 
   close(options: CloseOptions = {}): Promise<void> {
-    if (typeof options !== "object" || options === null) throw invalidArgument("options", "an object");
+    checkOptionNames(options, ["graceMs"]);
     const { graceMs = 0 } = options;
     integerOption("graceMs", graceMs, 0, MAX_MS);
     this.#closed ??= this.#close();

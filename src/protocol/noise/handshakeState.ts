@@ -9,9 +9,15 @@
 // or destroyed.
 
 import { invalidArgument, SealwireError } from "../../base/errors.ts";
+import { checkOptionNames } from "../../base/options.ts";
 import { isBytes, requireBytes, requireBytesUpTo, viewOf } from "../../core/bytes.ts";
 import type { CipherState } from "./cipherState.ts";
-import { type CheckedKeys, checkKeys, type HandshakeStateOptions } from "./handshakeStateOptions.ts";
+import {
+  type CheckedKeys,
+  checkKeys,
+  type HandshakeStateOptions,
+  stateOptionNames,
+} from "./handshakeStateOptions.ts";
 import { HandshakeTokens } from "./handshakeTokens.ts";
 import { checkedPattern, type HandshakePattern, type Token } from "./pattern.ts";
 import { MAX_MESSAGE_BYTES, messageLengths, parsePattern } from "./patterns.ts";
@@ -53,7 +59,7 @@ export class HandshakeState {
    * @throws SealwireError ERR_INVALID_ARGUMENT naming the option that is missing, superfluous or malformed
    */
   constructor(options: HandshakeStateOptions) {
-    if (options === null || typeof options !== "object") throw invalidArgument("options", "an object");
+    checkOptionNames(options, stateOptionNames);
     // Read once, so that the checked values are used even if the options are getters.
     const { initiator, prologue = EMPTY, s, rs, psks = [], otherPsks = [], pattern: given, cipher } = options;
     const { unsafeEphemeralForTests, unsafeKemForTests } = options;

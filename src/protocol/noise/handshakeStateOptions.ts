@@ -38,6 +38,19 @@ export interface HandshakeStateOptions {
   unsafeKemForTests?: Uint8Array;
 }
 
+export const stateOptionNames: readonly string[] = [
+  "pattern",
+  "initiator",
+  "cipher",
+  "prologue",
+  "s",
+  "rs",
+  "psks",
+  "otherPsks",
+  "unsafeEphemeralForTests",
+  "unsafeKemForTests",
+] satisfies (keyof HandshakeStateOptions)[];
+
 /** The keys among the options, each read once. */
 export interface CheckedKeys
   extends Pick<HandshakeStateOptions, "s" | "rs" | "unsafeEphemeralForTests" | "unsafeKemForTests"> {

@@ -110,7 +110,7 @@ test("an option that does not exist is not taken for one that was left out", () 
   const misspelt = { Psk: new Uint8Array(32) } as object;
   assert.throws(() => noise(misspelt), {
     code: "ERR_INVALID_ARGUMENT",
-    message: /^option "Psk" must be one of psk/,
+    message: /^option "Psk" is unknown: psk was probably meant$/,
   });
 });
 

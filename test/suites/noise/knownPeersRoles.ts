@@ -251,9 +251,15 @@ test("wrong markers, options and names are named", () => {
   const peers = knownPeers("x");
   const bad: [RegExp, () => unknown][] = [
     [/^marker must/, () => peers.add("x", key, { marker: "server" as "client" })],
-    [/^option "role" must/, () => peers.add("x", key, { role: "client" } as object)],
+    [
+      /^option "role" is unknown: the options are marker$/,
+      () => peers.add("x", key, { role: "client" } as object),
+    ],
     [/^marker must/, () => peers.remove("x", key, { marker: null as unknown as "client" })],
-    [/^option "fristUse" must/, () => knownPeers("x", { fristUse: "refuse" } as object)],
+    [
+      /^option "fristUse" is unknown: firstUse was probably meant$/,
+      () => knownPeers("x", { fristUse: "refuse" } as object),
+    ],
     [/^strictModes must/, () => knownPeers("x", { strictModes: 0 as unknown as boolean })],
     [/^path must/, () => knownPeers("a\0b")],
     ...["", "@x", "a\u200bb", "a\u0007", "\ud800", "x".repeat(513), "ä".repeat(257)].map(
