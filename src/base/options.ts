@@ -61,9 +61,8 @@ export interface ConnectionLimits {
    */
   maxDeadlineMs?: number;
   /**
-   * Handlers that have returned a promise and still run, per connection. A message or request begins while no more than
-   * this many run, so that one more may run. Otherwise it waits, and the peer gets no more credit; with protocol v1
-   * reading pauses. Default 1,024.
+   * The most handlers that have returned a promise and still run, per connection. Further messages and requests wait, and
+   * the peer gets no more credit; with protocol v1 reading pauses. Default 1,024.
    */
   maxConcurrentHandlers?: number;
   /**

@@ -99,7 +99,7 @@ export class Arrivals {
     const busy = this.#speaksV2 ? this.#handlers.running : this.#handlers.tracked;
     return (
       !this.clock.isOver &&
-      busy <= this.#options.maxConcurrentHandlers &&
+      busy < this.#options.maxConcurrentHandlers &&
       !this.#options.handlerBudget.full &&
       !this.#outbox.blocked
     );

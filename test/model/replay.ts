@@ -14,8 +14,6 @@ const UNIT = 131_072;
 const MESSAGE_COST = 64;
 const CHUNK_COST = 64;
 const ONE_WAY = 255;
-/** A message whose handler runs for as long as the trace lasts: a connection begins handlers up to one above its limit. */
-const PLUG = 254;
 /** More turns of the event loop than any of these traces needs by far. */
 const MAX_TURNS = 4_000;
 
@@ -42,9 +40,7 @@ export class Replay {
   readonly #mayAnswer: Deferred<void>[];
   /** Handlers of one-way messages that have begun at each end, and may go on. */
   readonly #messages: [Deferred<void>[], Deferred<void>[]] = [[], []];
-  readonly #end = deferred();
   #allMayEnd = false;
-  #plugs = 0;
   /** Everything that has to settle, by what it is. */
   readonly #open = new Map<Promise<unknown>, string>();
   readonly wrong: string[] = [];
@@ -74,9 +70,6 @@ export class Replay {
     const connected = client.connected();
     await this.#pump(() => client.connections[0]?.state === "open" && server.connections.length === 1);
     this.#connections = [await connected, server.connections[0]!];
-    for (const connection of this.#connections)
-      this.#watch(connection.send(Uint8Array.of(PLUG)), "a plug", true);
-    await this.#pump(() => this.#plugs === 2);
 
     this.#start();
     for (const action of trace) await this.#act(action);
@@ -127,7 +120,6 @@ export class Replay {
     for (const items of this.#items.flat()) if (items !== undefined) this.#takeAll(items);
     await this.#pump(() => this.#open.size === 0);
     for (const what of this.#open.values()) this.wrong.push(`${what} waits for good`);
-    this.#end.resolve();
     for (const e of [0, 1] as const) for (let i = 0; i < 4; i++) this.#send(e, 2);
     const links = this.#connections.map((connection) => (connection as unknown as RpcConnection).link);
     const permitsTaken = (): boolean => links.some(({ requests }) => requests.occupied > 0);
@@ -157,10 +149,6 @@ export class Replay {
   #handler(e: 0 | 1): MessageHandler {
     return async (message: Message) => {
       const id = message.body[0]!;
-      if (id === PLUG) {
-        this.#plugs++;
-        return this.#end.promise;
-      }
       if (id === ONE_WAY) {
         const gate = deferred();
         if (this.#allMayEnd) gate.resolve();

@@ -24,7 +24,7 @@ import {
 
 checkLeaksAfterEachTest();
 
-const LIMIT = 2;
+const LIMIT = 3;
 const EMPTY = new Uint8Array(0);
 const drain = record(0, Kind.drain, EMPTY);
 const close = record(0, Kind.close, EMPTY);
@@ -95,7 +95,7 @@ class SlowServer {
     await waitFor(() => this.given.length >= given, `${given} messages`);
     await sleep(10);
     assert.equal(this.given.length, given);
-    assert.equal(this.running, LIMIT + 1);
+    assert.equal(this.running, LIMIT);
   }
 }
 
@@ -142,12 +142,12 @@ for (const [engine, messageBodies] of [
     const session = await slow.connect();
     const texts = numberedTexts(40);
     session.peer.write(session.sealBundle(...texts.map(oneWay)));
-    await slow.expectFull(LIMIT + 1);
+    await slow.expectFull(LIMIT);
     slow.endOne();
-    await slow.expectFull(LIMIT + 2);
+    await slow.expectFull(LIMIT + 1);
     await slow.endUntil(40);
     assert.deepEqual(slow.given, texts);
-    assert.equal(slow.most, LIMIT + 1);
+    assert.equal(slow.most, LIMIT);
     await vanish(session, slow);
   });
 }
@@ -166,7 +166,7 @@ test("everything behind such a bundle waits, too, requests and one-way messages 
       session.sealBundle(request(7), oneWay("of the same write")),
     ),
   );
-  await slow.expectFull(LIMIT + 1);
+  await slow.expectFull(LIMIT);
   session.peer.write(session.sealBundle(oneWay("later"), request(9)));
   session.peer.write(session.seal(0, text("last")));
   await expectPong(session);
@@ -189,7 +189,7 @@ test("everything behind such a bundle waits, too, requests and one-way messages 
   ];
   await slow.endUntil(expected.length);
   assert.deepEqual(slow.given, expected);
-  assert.equal(slow.most, LIMIT + 1);
+  assert.equal(slow.most, LIMIT);
   for (const number of [1, 3, 5, 7, 9]) {
     const { kind, sequence, body } = await session.receive();
     assert.deepEqual([kind, sequence, fromText(body)], [Kind.reply, number, `done: request ${number}`]);
@@ -213,12 +213,12 @@ test("the peer's drain and close are heard at once; the messages before them are
           ),
     );
     session.peer.socket.end();
-    await slow.expectFull(LIMIT + 1);
+    await slow.expectFull(LIMIT);
     assert.equal((await session.receive()).kind, Kind.drain);
     assert.deepEqual(slow.reasons, []);
     await slow.endUntil(10);
     assert.deepEqual(slow.given, texts);
-    assert.equal(slow.most, LIMIT + 1);
+    assert.equal(slow.most, LIMIT);
     for (let i = 0; i < 10; i++) {
       const { kind, sequence, body } = await session.receive();
       assert.deepEqual([kind, sequence, fromText(body)], [Kind.reply, 2 * i + 1, `done: message ${i}`]);
@@ -247,19 +247,19 @@ test("a bundle in a large frame", async () => {
       session.seal(0, text("behind it")),
     ),
   );
-  await slow.expectFull(LIMIT + 1);
+  await slow.expectFull(LIMIT);
   await expectPong(session);
   await slow.endUntil(403);
   // The request is the only one of its kind: it begins before the one-way messages that wait.
   assert.deepEqual(slow.given, [
-    ...texts.slice(0, LIMIT + 1),
+    ...texts.slice(0, LIMIT),
     "60000 bytes",
-    ...texts.slice(LIMIT + 1, 200),
+    ...texts.slice(LIMIT, 200),
     "200000 bytes",
     ...texts.slice(200),
     "behind it",
   ]);
-  assert.equal(slow.most, LIMIT + 1);
+  assert.equal(slow.most, LIMIT);
   assert.equal(fromText((await session.receive()).body), "done: 60000 bytes");
   await vanish(session, slow);
 });
@@ -293,7 +293,7 @@ test("a cancel in a bundle is heard at once, also of a request that waits: that 
       ...[request(1), request(3), cancel(1), request(5), request(7), request(9), cancel(7), cancel(3)],
     ),
   );
-  await slow.expectFull(LIMIT + 1);
+  await slow.expectFull(LIMIT);
   const refused = await session.receive();
   assert.deepEqual([refused.kind, refused.sequence, refused.body[0]], [Kind.error, 7, Origin.notBegun]);
   assert.deepEqual(slow.aborted, ["request 1", "request 3"]);
@@ -327,7 +327,7 @@ test("a malformed record behind messages that wait ends the connection at once",
         session.seal(0, text("never")),
       ),
     );
-    await expectEnd(session, slow, "ERR_PROTOCOL", texts.slice(0, LIMIT + 1));
+    await expectEnd(session, slow, "ERR_PROTOCOL", texts.slice(0, LIMIT));
   }
 });
 
@@ -344,7 +344,7 @@ test("a frame of the same read that can't be taken apart ends the connection, an
     const session = await slow.connect();
     const texts = numberedTexts(6);
     session.peer.write(concat(session.sealBundle(...texts.map(oneWay)), say(session)));
-    await expectEnd(session, slow, code, texts.slice(0, LIMIT + 1));
+    await expectEnd(session, slow, code, texts.slice(0, LIMIT));
   }
 });
 
@@ -352,12 +352,12 @@ test("messages that wait when their connection ends are never handled", async ()
   const slow = await SlowServer.start({ drainTimeoutMs: 50 });
   const session = await slow.connect();
   session.peer.write(session.sealBundle(...numberedTexts(20).map(oneWay)));
-  await slow.expectFull(LIMIT + 1);
+  await slow.expectFull(LIMIT);
   await slow.server.close();
   assert.deepEqual(slow.reasons, ["ERR_CLOSED"]);
-  await slow.endUntil(LIMIT + 1);
+  await slow.endUntil(LIMIT);
   await sleep(10);
-  assert.deepEqual(slow.given, numberedTexts(LIMIT + 1));
+  assert.deepEqual(slow.given, numberedTexts(LIMIT));
   session.destroy();
   await session.peer.destroy();
 });
@@ -386,5 +386,5 @@ test("an honest client's calls of one turn: all are answered, never too many at 
     numbers,
   );
   assert.deepEqual(given, numbers);
-  assert.equal(most, LIMIT + 1);
+  assert.equal(most, LIMIT);
 });

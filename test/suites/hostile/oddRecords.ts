@@ -123,7 +123,7 @@ test("a frame that does not authenticate gets no reason, and nothing of it or be
 test("paid records of a bundle cost what they would cost alone", async () => {
   for (const tooMany of [false, true]) {
     const hold = deferred();
-    const attack = await attackedServer({ maxConcurrentHandlers: 1, onMessage: () => hold.promise });
+    const attack = await attackedServer({ maxConcurrentHandlers: 2, onMessage: () => hold.promise });
     // Two begin; the others wait, and are paid for.
     for (let i = 0; i < 2; i++) attack.say(0, Kind.message);
     await attack.saidUntilPong();

@@ -425,8 +425,7 @@ test("a message that arrives when a handler has just ended waits behind those th
   const server = await api.listen({
     ...options,
     port: 1,
-    // One more than that runs at a time.
-    maxConcurrentHandlers: 1,
+    maxConcurrentHandlers: 2,
     onMessage: (message: Message) => {
       const name = fromText(message.body);
       begun.push(name);

@@ -89,7 +89,7 @@ test("a call whose deadline passes while it waits for a handler is never begun",
   const begun: string[] = [];
   const server = await startServer({
     ...v2.options,
-    maxConcurrentHandlers: 1,
+    maxConcurrentHandlers: 2,
     onMessage: async (message) => {
       begun.push(fromText(message.body));
       await hold.promise;
@@ -181,7 +181,7 @@ test("connections that end leave no deadline behind, of calls that run, that wai
   let begun = 0;
   const server = await startServer({
     ...v2.options,
-    maxConcurrentHandlers: 2,
+    maxConcurrentHandlers: 3,
     heartbeatIntervalMs: 0,
     writeTimeoutMs: 0,
     onHandlerError: () => {},

@@ -127,7 +127,7 @@ test("with body views, a handler may transfer the memory of a request that waite
       else await busy.promise;
       message.reply(EMPTY);
     },
-    { messageBodies: "view", maxConcurrentHandlers: 1 },
+    { messageBodies: "view", maxConcurrentHandlers: 2 },
   );
   const answers = [1, 2, 3_000, 5_000, 4].map((length) => client.request(new Uint8Array(length)));
   await waitFor(() => lengths.length === 2, "handlers that are busy");

