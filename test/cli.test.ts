@@ -499,6 +499,7 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     [["keygen", "--outptu", "x"], /^sealwire: .*output.*\nsealwire keygen --help /],
     [["ping"], /^sealwire: .*TARGET\nsealwire ping --help /],
     [["ping", "nowhere", "--anonymous"], /^sealwire: .*HOST:PORT.*\nsealwire ping --help /],
+    [["ping", "http://localhost:7000", "--anonymous"], /^sealwire: .*HOST:PORT.*\nsealwire ping --help /],
     [["ping", "a:1", "-c", "0", "--anonymous"], /1 to/],
     [["ping", "a:1", "-i", "0.5", "--anonymous"], /milliseconds/],
     [["send", "a:1", "hello"], /^sealwire: .*"hello"\nsealwire send --help /],

@@ -296,6 +296,20 @@ describe.each(pairs)("$sealing.label seals, $opening.label opens", ({ sealing, o
     for (const { socket } of silent) socket.destroy();
   });
 
+  test("the status port answers health probes as well", async () => {
+    const { seal } = shared;
+    const asked = async (path: string, method = "GET") => {
+      const response = await fetch(`http://127.0.0.1:${seal.statusPort}${path}`, { method });
+      return [response.status, response.headers.get("content-type"), await response.text()];
+    };
+    expect(await asked("/readyz")).toEqual([200, "text/plain", "ready\n"]);
+    expect(await asked("/livez")).toEqual([200, "text/plain", "ready\n"]);
+    expect((await asked("/status?x"))[1]).toBe("application/json");
+    expect(await asked("/status", "HEAD")).toEqual([200, "application/json", ""]);
+    expect(await asked("/toString")).toEqual([404, "text/plain", "not found\n"]);
+    expect((await asked("/status", "POST"))[0]).toBe(405);
+  });
+
   test("SIGTERM lets open connections end, takes no new ones, and a second one cuts", async () => {
     const server = await served(echo);
     const { seal, open } = await pair(server.port);
@@ -540,6 +554,14 @@ describe("the rules of the plain side", () => {
     await client.closed;
     expect(client.ended).toBe(false);
     await until(() => open.process.errors.includes("--unsafe-plain"), "the reason");
+  });
+
+  test("a status port that is taken ends the proxy, whichever side it is", async () => {
+    const { port } = await served(echo);
+    for (const mode of ["--seal", "--open"]) {
+      const args = [mode, "-l", at(0), "-t", at(1), "--status", at(port)];
+      await expect(startProxy(runtime!, args, env)).rejects.toThrow(/--status can't listen: .*in use/);
+    }
   });
 
   test("a target that does not listen cuts the client, and a call that is no proxy's is refused", async () => {

@@ -124,8 +124,8 @@ export function describePeer({ remoteStaticKey, authenticated }: Connection): st
 /** HOST:PORT, [IPv6]:PORT, :PORT, or the path of a Unix socket (unix:PATH, or anything with a slash). */
 export function addressOf(text: string): { path: string } | { host: string; port: number } {
   if (text.startsWith("unix:")) return { path: text.slice("unix:".length) };
-  if (text.includes("/")) return { path: text };
-  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? [];
+  if (text.includes("/") && !text.includes("://")) return { path: text };
+  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:/]*)):(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);
   if (digits === undefined || port > 65_535) throw new Error("HOST:PORT, [IPv6]:PORT or unix:PATH");
   return { host: bracketed ?? (plain || "127.0.0.1"), port };

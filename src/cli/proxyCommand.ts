@@ -244,7 +244,13 @@ export const proxy = buildCommand({
       const start = flags.seal ? startSealing : startOpening;
       const side = await start(flags, keys, counts).finally(() => wipeAllKeys(keys));
       const record = (): object => counts.record(mode, side.stats);
-      const status = flags.status === undefined ? undefined : await serveStatus(flags.status, counts, record);
+      const status =
+        flags.status === undefined
+          ? undefined
+          : await serveStatus(flags.status, counts, record).catch(async (error) => {
+              await side.close();
+              throw error;
+            });
       const where = "path" in flags.listen ? flags.listen.path : `${flags.listen.host}:${side.port}`;
       result(
         flags,
