@@ -6,6 +6,12 @@ import type { Address } from "./transport.ts";
 
 const DEFAULT_HOST = "127.0.0.1";
 
+/**
+ * A text that is neither a name nor an IP address: it has a scheme, a port (one colon alone), brackets or white space. The
+ * resolver would say only that there is no such name.
+ */
+const NO_HOST = /[\s/[\]]|^[^:]*:[^:]*$/;
+
 /** The options that say where a socket listens or connects to. */
 export interface Where {
   readonly host?: string;
@@ -26,6 +32,7 @@ export function resolveAddress(options: Where, lowestPort: number): Address {
       throw invalidArgument("path", "given without host and port");
     return { path };
   }
-  if (typeof host !== "string" || host === "") throw invalidArgument("host", "a non-empty string");
+  if (typeof host !== "string" || host === "" || NO_HOST.test(host))
+    throw invalidArgument("host", "a name or an IP address, without scheme, port and brackets");
   return { host, port: integerOption("port", port, lowestPort, 65_535) };
 }

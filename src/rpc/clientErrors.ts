@@ -14,7 +14,7 @@ export function checkBody(body: Uint8Array, maxFrameBytes: number): void {
   requireBytes("body", body);
   const frameBytes = body.length + KIND_HEADER_BYTES + TAG_BYTES;
   if (frameBytes <= maxFrameBytes) return;
-  const text = `a body of ${body.length} bytes makes a frame of ${frameBytes} bytes, limit ${maxFrameBytes}`;
+  const text = `a body of ${body.length} bytes makes a frame of ${frameBytes} bytes, maxFrameBytes is ${maxFrameBytes}`;
   throw new SealwireError("ERR_MESSAGE_TOO_LARGE", text);
 }
 

@@ -47,8 +47,8 @@ export function callError(error: SealwireError | undefined, notBegun: boolean): 
 /** The socket ended during the handshake. A refusing peer never says why. */
 export function lostInHandshake(cause: unknown): SealwireError {
   const text =
-    "the connection ended during the handshake: the peer may have other options (psk, keys, pattern, postQuantum, cipher), " +
-    "speak another protocol, or be lost";
+    "the connection ended during the handshake: the peer may have other options (psk, keys, pattern, postQuantum, cipher, " +
+    "prologue), refuse this side's key (its onConnectionState is told why), speak another protocol, or be lost";
   return new SealwireError("ERR_HANDSHAKE", text, { cause });
 }
 

@@ -81,7 +81,7 @@ export class OutgoingBodies {
   tooLarge(bodyBytes: number): SealwireError {
     const sealedBytes = plaintextBytes(this.#framing, bodyBytes) + TAG_BYTES;
     const limit = plaintextBytes(this.#framing, this.#longest) + TAG_BYTES;
-    const text = `a body of ${bodyBytes} bytes makes a frame of ${sealedBytes} bytes, limit ${limit}`;
+    const text = `a body of ${bodyBytes} bytes makes a frame of ${sealedBytes} bytes, maxFrameBytes is ${limit}`;
     return new SealwireError("ERR_MESSAGE_TOO_LARGE", text);
   }
 }

@@ -36,8 +36,13 @@ export function decodeKey(name: string, key: KeyInput): Uint8Array {
   // 43 characters carry two bits more than 32 bytes. If these are not zero, the text was damaged or cut.
   const text = key.replace(/=$/, "");
   const bytes = text.length === KEY_CHARACTERS ? decodeBase64(text) : undefined;
-  if (bytes === undefined) throw invalidArgument(name, expected);
+  if (bytes === undefined) throw invalidArgument(name, `${expected}; ${mistakeIn(key)}`);
   return bytes;
+}
+
+/** What is wrong with a text, without any of its characters. */
+function mistakeIn(key: string): string {
+  return key.trim() === key ? `the text has ${key.length} characters` : "the text has white space around it";
 }
 
 /**

@@ -137,6 +137,41 @@ test("functions, strings, booleans, choices", async () => {
     throwsWith(() => connectWith({ keepConnected: value }), "ERR_INVALID_ARGUMENT");
 });
 
+test("a host is told apart from a URL, an address with a port, brackets and white space", async () => {
+  const wrong = [
+    "http://127.0.0.1",
+    "127.0.0.1:7000",
+    "localhost:",
+    ":7000",
+    "[::1]",
+    "[::1]:7",
+    "a b",
+    "a\n",
+    "a/b",
+  ];
+  for (const host of wrong) {
+    const message = /^host must be a name or an IP address, without scheme, port and brackets$/;
+    assert.match(throwsWith(() => connectWith({ host }), "ERR_INVALID_ARGUMENT").message, message, host);
+    assert.match((await rejectsWith(listenWith({ host }), "ERR_INVALID_ARGUMENT")).message, message, host);
+  }
+  for (const host of ["::1", "fe80::1%lo", "::ffff:127.0.0.1", "a.example.", "xn--bcher-kva.example", "_a"])
+    await connectWith({ host }).close();
+});
+
+test("what is wrong with the text of a key is told, and nothing of the text", () => {
+  const key = "5e".repeat(32);
+  for (const [psk, what] of [
+    [`${key}\n`, "the text has white space around it"],
+    [` ${key}`, "the text has white space around it"],
+    [key.slice(2), "the text has 62 characters"],
+    ["", "the text has 0 characters"],
+  ]) {
+    const { message } = throwsWith(() => connectWith({ psk }), "ERR_INVALID_ARGUMENT");
+    const forms = "32 bytes, as a Uint8Array, base64url, base64 or hex text";
+    assert.equal(message, `psk must be ${forms}; ${what}`);
+  }
+});
+
 test("secrets do not appear in messages about them", () => {
   const secret = "my very secret passphrase";
   const error = throwsWith(() => connectWith({ psk: secret }), "ERR_INVALID_ARGUMENT");
