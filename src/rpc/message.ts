@@ -40,7 +40,7 @@ export class Waiting extends Position<IncomingMessage> {
 
 const NO_HEAD: CallHead = {};
 
-const { answered, finished, tracked, running, answerWaits, ended } = MessageState;
+const { answered, finished, tracked, running, answerWaits } = MessageState;
 
 /** What few messages have. */
 class Details {
@@ -177,11 +177,6 @@ export class IncomingMessage implements Message {
     return this.is(answered);
   }
 
-  /** The application has answered the message, or its handler has failed. */
-  get #wasAnswered(): boolean {
-    return this.answered && !this.is(ended);
-  }
-
   /** Code listens to the message's signal, or may. */
   get hasSignal(): boolean {
     return this.#details?.abort !== undefined;
@@ -212,7 +207,7 @@ export class IncomingMessage implements Message {
       const text = "only a call whose caller takes a stream can be streamed to";
       return refusedWrite(new SealwireError("ERR_UNSUPPORTED", text));
     }
-    if (this.#wasAnswered) {
+    if (this.answered && this.cancelReason === undefined) {
       return refusedWrite(new SealwireError("ERR_ALREADY_ANSWERED", "the call was already answered"));
     }
     return outgoing.write(item);
@@ -226,11 +221,11 @@ export class IncomingMessage implements Message {
       checkPartNames(head);
       own = readHead(head);
     }
-    if (this.#wasAnswered)
-      throw new SealwireError("ERR_ALREADY_ANSWERED", "the request was already answered");
+    // Before the rest, whatever was done before: nobody waits, and code of the application that is told so may answer.
+    if (this.cancelReason !== undefined) return false;
+    if (this.answered) throw new SealwireError("ERR_ALREADY_ANSWERED", "the request was already answered");
     if (own !== undefined && this.#call === undefined)
       return this.#notSent(new SealwireError("ERR_UNSUPPORTED", "only a call's answer has a head"));
-    if (this.cancelReason !== undefined) return false;
     let sent: boolean;
     try {
       sent = this.#owner.reply(this, body, own);
@@ -289,7 +284,7 @@ export class IncomingMessage implements Message {
   }
 
   #endCancelled(): void {
-    this.begins(answered | ended);
+    this.begins(answered);
     if (this.is(tracked)) this.#owner.drop(this);
     this.#owner.endCancelled(this);
   }

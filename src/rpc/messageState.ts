@@ -14,6 +14,4 @@ export const MessageState = {
   running: 8,
   /** The message was answered, but its end is not sent yet: items that were written before go first. */
   answerWaits: 16,
-  /** It needs no answer: no caller waited any more when the handler was done. An answer of the application comes too late. */
-  ended: 32,
 } as const;

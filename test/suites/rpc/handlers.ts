@@ -206,6 +206,33 @@ for (const [how, end] of Object.entries(endings)) {
   });
 }
 
+test("code that is told that nobody waits may answer, whatever was answered before", async () => {
+  const outcomes: unknown[] = [];
+  const { client } = await startPair(
+    {
+      ...v2.options,
+      onMessage: async (message) => {
+        message.signal.addEventListener("abort", () => {
+          try {
+            outcomes.push(message.reply(text("too late")));
+          } catch (error) {
+            outcomes.push(error);
+          }
+        });
+        if (fromText(message.body) === "answered") message.reply(text("answer"));
+        await new Promise((resolve) => message.signal.addEventListener("abort", resolve));
+      },
+    },
+    { ...v2.options, drainTimeoutMs: 20 },
+  );
+  await client.request(text("answered"));
+  await rejectsWith(client.request(text("waits"), { timeoutMs: 20 }), "ERR_REQUEST_TIMEOUT");
+  await waitFor(() => outcomes.length === 1, "the first signal");
+  await client.close();
+  await waitFor(() => outcomes.length === 2, "the second signal");
+  assert.deepEqual(outcomes, [false, false]);
+});
+
 /** Answers that depend on what the peer takes. */
 const untaken: Record<string, { readonly code: string; readonly reply: (message: Message) => boolean }> = {
   "longer than the peer takes": {
