@@ -131,7 +131,7 @@ export class RpcConnection implements Connection {
 
   send(body: Uint8Array, options?: SendOptions): Promise<void> {
     const { outbox } = this.link;
-    outbox.bodies.check(body);
+    const isTaken = outbox.bodies.isTaken(body);
     let head: CallHead | undefined;
     let timeoutMs: number | undefined;
     if (options !== undefined) {
@@ -140,15 +140,14 @@ export class RpcConnection implements Connection {
       checkCallOptions(undefined, timeoutMs, undefined, head, undefined);
     }
     timeoutMs ??= this.#requestTimeoutMs;
-    const refusal = outbox.refusal(body.length);
+    const refusal = isTaken ? outbox.refusal(body.length) : outbox.bodies.tooLarge(body.length);
     if (refusal !== undefined) return this.#refused(refusal);
     return head === undefined ? outbox.send(body, timeoutMs) : outbox.sendWithHead(body, head, timeoutMs);
   }
 
   sendNoWait(body: Uint8Array): boolean {
     const { lifecycle, outbox } = this.link;
-    outbox.bodies.check(body);
-    if (!lifecycle.takesCalls) return false;
+    if (!outbox.bodies.isTaken(body) || !lifecycle.takesCalls) return false;
     if (outbox.aboveHighWater) {
       this.#tellFull("ERR_BACKPRESSURE");
       return false;

@@ -12,14 +12,16 @@ import { TAG_BYTES } from "../protocol/wire.ts";
 
 export class OutgoingBodies {
   readonly #framing: Framing;
-  /** The longest body that the application may pass, and the longest that may be sent now. */
+  /** The longest body by this side's own limit, the longest that the peer takes, and the longest that may be sent now. */
+  readonly #longestOwn: number;
   #longest: number;
   #longestNow: number;
 
   constructor(framing: Framing) {
     const { withKind, maxFrameBytes } = framing;
     this.#framing = framing;
-    this.#longest = longestBody(framing, maxFrameBytes);
+    this.#longestOwn = longestBody(framing, maxFrameBytes);
+    this.#longest = this.#longestOwn;
     this.#longestNow = withKind ? longestBody(framing, BASE_SETTINGS.maxFrameBytes) : this.#longest;
   }
 
@@ -40,6 +42,19 @@ export class OutgoingBodies {
   check(body: Uint8Array): void {
     requireBytes("body", body);
     if (body.length > this.#longest) throw this.tooLarge(body.length);
+  }
+
+  /**
+   * False if the peer's own limit is the only reason not to send the body. The same message may go to others, and none of
+   * them must get an exception for what another one takes.
+   *
+   * @throws SealwireError ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE
+   */
+  isTaken(body: Uint8Array): boolean {
+    requireBytes("body", body);
+    if (body.length <= this.#longest) return true;
+    if (body.length > this.#longestOwn) throw this.tooLarge(body.length);
+    return false;
   }
 
   /**

@@ -131,13 +131,13 @@ export interface Connection {
    *
    * @throws SealwireError at once: ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE, ERR_UNSUPPORTED (a head with protocol
    * v1).
-   *   Rejects: ERR_CLOSED, ERR_BACKPRESSURE, ERR_REQUEST_TIMEOUT (no credit in time), ERR_CONNECTION_LOST and the error
-   *   that ended the connection.
+   *   Rejects: ERR_CLOSED, ERR_BACKPRESSURE, ERR_REQUEST_TIMEOUT (no credit in time), ERR_MESSAGE_TOO_LARGE (above the
+   *   peer's limit alone), ERR_CONNECTION_LOST and the error that ended the connection.
    */
   send(body: Uint8Array, options?: SendOptions): Promise<void>;
   /**
    * Sends a one-way message without waiting. Returns false and sends nothing above the high-water mark, or if the
-   * connection takes no messages any more.
+   * connection takes no messages any more, or the peer none of that length.
    *
    * @throws SealwireError ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE.
    */

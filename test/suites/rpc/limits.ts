@@ -251,6 +251,36 @@ for (const protocol of protocols) {
       throwsWith(() => client.request(patternBytes(80_000)), "ERR_MESSAGE_TOO_LARGE");
       assertSameBytes(await client.request(patternBytes(69_000)), patternBytes(69_000));
     });
+
+    test(`${name}: a message for many passes by a peer that does not take it, and reaches the others`, async () => {
+      const got: number[] = [];
+      const onMessage = ({ body }: { body: Uint8Array }): void => void got.push(body.length);
+      const server = await startServer({ ...options, maxFrameBytes: 100_000, onMessage: echo });
+      const clients = [100_000, 65_536, 100_000].map((maxFrameBytes) =>
+        startClient({ ...options, port: server.port, maxFrameBytes, onMessage }),
+      );
+      // One after the other, so that the server's connections are in this order.
+      for (const client of clients) await client.request(text("here"));
+      const { connections } = server;
+      const body = patternBytes(80_000);
+      assert.deepEqual(
+        connections.map((connection) => connection.sendNoWait(body)),
+        [true, false, true],
+      );
+      const outcomes = await Promise.allSettled(connections.map((connection) => connection.send(body)));
+      assert.deepEqual(
+        outcomes.map(({ status }) => status),
+        ["fulfilled", "rejected", "fulfilled"],
+      );
+      await rejectsWith(connections[1]!.send(body), "ERR_MESSAGE_TOO_LARGE");
+      // Longer than this side's own limit: that is the caller's mistake.
+      for (const connection of connections.slice(0, 2)) {
+        throwsWith(() => connection.sendNoWait(patternBytes(100_001)), "ERR_MESSAGE_TOO_LARGE");
+        throwsWith(() => void connection.send(patternBytes(100_001)), "ERR_MESSAGE_TOO_LARGE");
+      }
+      await waitFor(() => got.length === 4, "the messages");
+      assert.deepEqual(got, [80_000, 80_000, 80_000, 80_000]);
+    });
   }
 
   if (!withKinds)
