@@ -3,6 +3,7 @@
 
 import { SealwireError } from "../base/errors.ts";
 import { copyOf, viewOf } from "../core/bytes.ts";
+import { decodeFields, encodeFields } from "./fields.ts";
 import {
   type CallHead,
   checkHead,
@@ -102,6 +103,8 @@ export interface SharedHead {
 const CACHED_HEADS = 64;
 /** Longer heads are decoded each time. */
 const MAX_CACHED_BYTES = 256;
+/** An array for a field takes about 240 bytes, whatever is in it: more fields stay bytes until somebody asks for them. */
+const MOST_CACHED_FIELDS = 4;
 
 interface CachedHead {
   readonly bytes: Uint8Array;
@@ -156,8 +159,21 @@ export class HeadReader {
     const { deadlineMs, streams, streamCredit, ...own } = head;
     this.bodyStart = bodyStart;
     this.deadlineMs = deadlineMs;
-    return { own, streams: streams ?? false, streamCredit, fault, memo: undefined };
+    return { own: withoutArrays(own), streams: streams ?? false, streamCredit, fault, memo: undefined };
   }
+}
+
+/** The same head, which makes the arrays of its fields when it is asked if they are many. */
+function withoutArrays(own: CallHead): CallHead {
+  const { fields } = own;
+  if (fields === undefined || fields.size <= MOST_CACHED_FIELDS) return own;
+  const bytes = encodeFields(new Map(fields));
+  return {
+    ...own,
+    get fields() {
+      return decodeFields(bytes, 0, bytes.length);
+    },
+  };
 }
 
 /** The application's part of a shared head, as a copy that the application may keep. */

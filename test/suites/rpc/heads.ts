@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import type { SealwireError } from "../../../src/base/errors.ts";
 import type { CallHead, Message } from "../../../src/index.ts";
 import { encodeWithHead } from "../../../src/protocol/head.ts";
-import { encodePrepared, HeadReader, PreparedHead } from "../../../src/protocol/preparedHead.ts";
+import { copyHead, encodePrepared, HeadReader, PreparedHead } from "../../../src/protocol/preparedHead.ts";
 import { test } from "../../support/harness.ts";
 import { v1, v2 } from "../../support/protocols.ts";
 import {
@@ -207,6 +207,28 @@ test("a reader gives for every head what decoding gives, also for malformed ones
   assert.equal(faults.length, 4);
   for (const bytes of [Uint8Array.of(0), Uint8Array.of(0, 9, 1)]) {
     throwsWith(() => reader.read(bytes, 0, bytes.length), "ERR_PROTOCOL");
+  }
+});
+
+test("many fields of a head stay bytes until somebody asks for them, and are the same each time", () => {
+  for (const count of [0, 1, 4, 5, 128]) {
+    const reader = new HeadReader();
+    const given = new Map(
+      Array.from({ length: count }, (_, i) => [128 + i, Uint8Array.of(i, count)] as const),
+    );
+    for (const traceParent of [undefined, "00-1"]) {
+      const bytes = encodeWithHead({ method: "m", traceParent, fields: given }, text("body"));
+      for (let round = 0; round < 2; round++) {
+        const { own } = reader.read(Uint8Array.from(bytes), 0, bytes.length);
+        const { fields } = own;
+        assert.equal(own.fields === fields, count <= 4, `${count} fields`);
+        assert.deepEqual([...fields!], [...given]);
+        assert.deepEqual([own.method, own.traceParent], ["m", traceParent]);
+        const copy = copyHead(own);
+        assert.deepEqual([...copy.fields!], [...given]);
+        for (const value of copy.fields!.values()) value.fill(0xee);
+      }
+    }
   }
 });
 
