@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import process from "node:process";
 import { buildCommand } from "@stricli/core";
+import { oneLine } from "../core/text.ts";
 import { RpcError } from "../typed/rpcError.ts";
 import { typed } from "../typed/typed.ts";
 import type { TypedCaller } from "../typed/typedCaller.ts";
@@ -10,7 +11,6 @@ import { isStream } from "../typed/valueStreams.ts";
 import { dataOf } from "./callCommands.ts";
 import { type Target, targetPositional, trustExample, withClient } from "./dialling.ts";
 import { CommandError } from "./exitCodes.ts";
-import { oneLine } from "./output.ts";
 import { type PeerFlags, peerFlags } from "./peerFlags.ts";
 
 interface CallFlags extends PeerFlags {

@@ -2,6 +2,7 @@
 // that is only for people, such as progress, to standard error.
 
 import process from "node:process";
+import { oneLine } from "../core/text.ts";
 
 export interface OutputFlags {
   readonly json: boolean;
@@ -41,18 +42,7 @@ export class ProgressLine {
   }
 }
 
-/**
- * Characters that a terminal may obey, that end a line, or that change the order in which text is shown: texts of a peer
- * have no business with them.
- */
-const OBEYED = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
-
-/** A text of elsewhere as one line, with such characters written out as JSON writes them. */
-export function oneLine(text: string): string {
-  return text.replace(OBEYED, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
-}
-
-/** The same value in JSON, which writes out by itself only some of these characters. */
+/** A record as a line of JSON, which by itself writes out only some of the characters that a terminal may obey. */
 export function jsonLine(record: object): string {
   return oneLine(JSON.stringify(record));
 }

@@ -1,10 +1,11 @@
 // stat: prints the counters of a server that allows its peer to ask.
 
 import { buildCommand } from "@stricli/core";
+import { oneLine } from "../core/text.ts";
 import { STAT_METHOD } from "../rpc/statMethod.ts";
 import { type Target, targetPositional, trustExample, withClient } from "./dialling.ts";
 import { CommandError } from "./exitCodes.ts";
-import { oneLine, result } from "./output.ts";
+import { result } from "./output.ts";
 import { type PeerFlags, peerFlags } from "./peerFlags.ts";
 
 const NO_BODY = new Uint8Array(0);

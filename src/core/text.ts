@@ -105,3 +105,14 @@ export function decodeByHand(bytes: Uint8Array): string {
   }
   return text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text;
 }
+
+/**
+ * Characters that a terminal may obey, that end a line, or that change the order in which text is shown: texts of a peer
+ * have no business with them.
+ */
+const OBEYED = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/** A text of elsewhere as one line, with such characters written out as JSON writes them. */
+export function oneLine(text: string): string {
+  return text.replace(OBEYED, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}

@@ -1,9 +1,14 @@
 // Calls the listeners that an application gave. Whatever a listener throws, rejects with or returns ends here: it must
 // neither reach a connection nor become an unhandled rejection, which would end the process.
 
+import { builtinModule } from "../core/builtin.ts";
+import { oneLine } from "../core/text.ts";
+
 /** Within a period, this many reports of one kind are printed in full; of the others only every tenfold number is. */
 const REPORTS_PER_PERIOD = 5;
 const REPORT_PERIOD_MS = 1_000;
+/** The longest text of an error that is printed. */
+const MOST_SHOWN = 8_192;
 
 /**
  * Reports errors of one kind on the console, a few a second, because a peer must not be able to cause a line of output
@@ -29,7 +34,7 @@ export class ConsoleReport {
     }
     this.#reports++;
     if (this.#reports <= REPORTS_PER_PERIOD) {
-      print(this.#text, error);
+      print(this.#text, () => shown(error));
     } else if (this.#reports === this.#nextCount) {
       this.#nextCount *= 10;
       print(`${this.#text} (${this.#reports} times within a second)`);
@@ -37,9 +42,23 @@ export class ConsoleReport {
   }
 }
 
-function print(text: string, ...details: unknown[]): void {
+/**
+ * The error, or its text if it would control a terminal or begin a line of its own: its message may quote a peer.
+ */
+function shown(error: unknown): unknown {
+  if (typeof error === "string") return oneLine(error.slice(0, MOST_SHOWN));
+  const util = builtinModule("node:util") as { inspect?(value: unknown): string } | undefined;
+  const text = util?.inspect?.(error) ?? "";
+  const lines = text.slice(0, MOST_SHOWN).split("\n");
+  const isHarmless = (line: string, index: number): boolean =>
+    oneLine(line) === line && (index === 0 || /^[\s)\]}]|^$/.test(line));
+  if (text.length <= MOST_SHOWN && lines.every(isHarmless)) return error;
+  return lines.map(oneLine).join("\n  ");
+}
+
+function print(text: string, ...details: (() => unknown)[]): void {
   try {
-    console.error(text, ...details);
+    console.error(text, ...details.map((detail) => detail()));
   } catch {
     // The value can't be shown (a getter or an inspection hook of it throws), or the console can't write.
     try {

@@ -2,6 +2,7 @@
 // connection is unharmed, and there is no unhandled rejection (the runner fails a test for one).
 
 import assert from "node:assert/strict";
+import { inspect } from "node:util";
 import { HandlerBudget, type HandlerWaiter } from "../../../src/rpc/handlerBudget.ts";
 import { ConsoleReport, callListener } from "../../../src/rpc/listeners.ts";
 import { test } from "../../support/harness.ts";
@@ -138,6 +139,32 @@ test("a console that throws harms nobody", async () => {
     assert.equal(lines.length, 2, "once with the value, once without");
   }, broken);
 });
+
+const HOSTILE = "no user \u001b]0;title\u0007\u009b2J\r\nsealwire: forged\u2028sealwire: forged \u202egnp";
+
+/** Values that quote a peer. */
+const quoting: Record<string, () => unknown> = {
+  "an error": () => new Error(HOSTILE),
+  "the cause of an error": () => new Error("failed", { cause: new TypeError(HOSTILE) }),
+  "one of several errors": () => new AggregateError([new Error(HOSTILE)], "failed"),
+  "the name of an error": () => Object.assign(new Error("failed"), { name: HOSTILE }),
+  "a property of an error": () => Object.assign(new Error("failed"), { code: HOSTILE, [HOSTILE]: 1 }),
+  "a text": () => HOSTILE,
+  "a symbol": () => Symbol(HOSTILE),
+  "a long error": () => new Error(`${"x".repeat(1_000_000)}${HOSTILE}`),
+};
+
+for (const [what, make] of Object.entries(quoting)) {
+  test(`${what} that quotes a peer is printed without what a terminal obeys, and begins no line`, async () => {
+    await withConsole(async (lines) => {
+      new ConsoleReport("flood").say(make());
+      const printed = lines[0]!.map((part) => (typeof part === "string" ? part : inspect(part))).join(" ");
+      assert.ok(printed.length < 20_000, `${printed.length} characters`);
+      assert.doesNotMatch(printed, /[^\P{Cc}\n]|[\u2028\u2029\u202a-\u202e]/u);
+      for (const line of printed.split("\n").slice(1)) assert.match(line, /^[\s}\])]/);
+    });
+  });
+}
 
 test("a flood of reports is a few lines with a count", async () => {
   await withConsole(async (lines) => {
