@@ -298,8 +298,8 @@ export const fieldFaults = {
       "Tags 1, 5 and 6 have a meaning in requests only.",
       "a one-way message has a deadline",
       "/src/rpc/arrivals.ts",
-      "const deadlineMs = sequence === 0 ? undefined : this.#capped(this.#heads.deadlineMs);",
-      "const deadlineMs = this.#capped(this.#heads.deadlineMs);",
+      "const deadlineMs = sequence === 0 ? undefined : capped(this.#heads.deadlineMs, maxDeadlineMs);",
+      "const deadlineMs = capped(this.#heads.deadlineMs, maxDeadlineMs);",
     ],
     [
       "Receivers skip them elsewhere",

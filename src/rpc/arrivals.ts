@@ -9,8 +9,9 @@ import { messageCost } from "../protocol/credit.ts";
 import { Origin } from "../protocol/errorBody.ts";
 import type { Role } from "../protocol/handshake.ts";
 import { HeadReader } from "../protocol/preparedHead.ts";
-import { type CallParts, makeCallParts } from "./callParts.ts";
-import { Handlers, type HandlersOptions } from "./handlers.ts";
+import type { ArrivalsOptions } from "./arrivalsOptions.ts";
+import { type CallParts, capped, makeCallParts } from "./callParts.ts";
+import { Handlers } from "./handlers.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { IncomingMessage } from "./message.ts";
 import { MessageCredit } from "./messageCredit.ts";
@@ -22,17 +23,6 @@ import { RequestNumbers } from "./requestNumbers.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import { TurnClock } from "./turnClock.ts";
 import { WaitingRoom } from "./waitingRoom.ts";
-
-export interface ArrivalsOptions extends HandlersOptions {
-  /** Bodies are views of memory that is reused, instead of copies. */
-  readonly bodyViews: boolean;
-  readonly maxConcurrentHandlers: number;
-  readonly maxRequests: number;
-  readonly maxStreams: number;
-  readonly maxDeadlineMs: number;
-  readonly maxItemBytes: number;
-  readonly maxPendingBytes: number;
-}
 
 export class Arrivals {
   readonly #options: ArrivalsOptions;
@@ -151,13 +141,15 @@ export class Arrivals {
     const cost = this.credit.pay(end - start);
     if (sequence !== 0) this.#checkNumber(sequence);
     const head = this.#heads.read(bytes, start, end);
+    if (sequence === 0 && head.fault === undefined && this.#mustStore)
+      return this.#store(bytes, start, end, lent, true);
     // A one-way message has no end and no streams, so its head's deadline and streams are ignored.
-    const deadlineMs = sequence === 0 ? undefined : this.#capped(this.#heads.deadlineMs);
+    const { maxStreams, maxDeadlineMs } = this.#options;
+    const deadlineMs = sequence === 0 ? undefined : capped(this.#heads.deadlineMs, maxDeadlineMs);
     const parts = makeCallParts(sequence, head, deadlineMs, this.#outbox.streams, this.#options);
     const message = this.#messages.make(sequence, bytes, this.#heads.bodyStart, end, lent, more, parts);
     const { fault } = head;
     if (fault !== undefined) return this.#refuse(message, cost, fault.code, fault.message);
-    const { maxStreams } = this.#options;
     const hasStreams = parts.incoming !== undefined || parts.outgoing !== undefined;
     if (hasStreams && this.#ends.openStreams >= maxStreams) {
       const text = `${maxStreams} calls with streams are open`;
@@ -169,11 +161,6 @@ export class Arrivals {
     // Most messages are answered by now. Only a message that runs or waits needs a timer for its deadline.
     if (deadlineMs !== undefined && (message.expectsReply || message.is(MessageState.answerWaits)))
       this.#armDeadline(message, parts, deadlineMs);
-  }
-
-  #capped(deadlineMs: number | undefined): number | undefined {
-    const { maxDeadlineMs } = this.#options;
-    return maxDeadlineMs === 0 ? deadlineMs : Math.min(deadlineMs ?? maxDeadlineMs, maxDeadlineMs);
   }
 
   /**
@@ -212,22 +199,42 @@ export class Arrivals {
 
   // ---- From arrival to handler --------------------------------------------------------------------------
 
-  /** A one-way message without a head. Until its handler begins, only its bytes are stored. */
+  /** A one-way message has to wait. Until its handler begins, only its bytes are stored. */
+  get #mustStore(): boolean {
+    const { onMessage } = this.#options;
+    return this.#speaksV2 && onMessage !== undefined && (!this.#room.oneWay.isEmpty || !this.ready);
+  }
+
+  #store(bytes: Uint8Array, start: number, end: number, lent: boolean, hasHead: boolean): void {
+    this.#room.addOneWay(bytes, start, end, lent, hasHead);
+    this.clock.count();
+  }
+
+  /** A one-way message without a head. */
   #oneWay(bytes: Uint8Array, start: number, end: number, lent: boolean, more: number, cost: number): void {
     if (this.#options.onMessage === undefined) this.credit.giveBack(cost);
-    else if (this.#speaksV2 && (!this.#room.oneWay.isEmpty || !this.ready)) {
-      this.#room.addOneWay(bytes, start, end, lent);
-      this.clock.count();
-    } else this.#begin(this.#messages.makeOneWay(bytes, start, end, lent, more), cost);
+    else if (this.#mustStore) this.#store(bytes, start, end, lent, false);
+    else this.#begin(this.#messages.makeOneWay(bytes, start, end, lent, more), cost);
   }
 
   /** Begins the one-way message that was taken from the waiting room. */
   #beginPacked(): void {
     const { oneWay } = this.#room;
-    const { bytes, start, end, alone } = oneWay;
-    const message = this.#messages.makeOneWay(bytes, start, end, !alone, bytes.length - end);
+    const { bytes, start, end, alone, isMarked } = oneWay;
+    const more = bytes.length - end;
+    const message = isMarked
+      ? this.#withHead(bytes, start, end, more)
+      : this.#messages.makeOneWay(bytes, start, end, !alone, more);
     this.#begin(message, messageCost(end - start));
-    oneWay.done();
+    if (isMarked) oneWay.wipe();
+    else oneWay.done();
+  }
+
+  /** A one-way message whose head was read when it arrived. Behind it the body has no place that could be kept. */
+  #withHead(bytes: Uint8Array, start: number, end: number, more: number): IncomingMessage {
+    const head = this.#heads.read(bytes, start, end);
+    const parts = makeCallParts(0, head, undefined, this.#outbox.streams, this.#options);
+    return this.#messages.make(0, bytes, this.#heads.bodyStart, end, true, more, parts);
   }
 
   /** `lent`: a body that is a view is valid only while the read is handled. */
@@ -236,15 +243,14 @@ export class Arrivals {
       return this.#refuse(message, cost, "ERR_NO_HANDLER", "this side handles no messages");
     }
     const isRequest = message.sequence !== 0;
-    const mustWait = isRequest ? this.#room.hasRequests : !this.#room.oneWay.isEmpty;
-    if (!this.#speaksV2 || (!mustWait && this.ready)) {
+    if (!this.#speaksV2 || !isRequest || (!this.#room.hasRequests && this.ready)) {
       this.#begin(message, cost);
       return;
     }
     // A waiting message is counted by its length, so it must not retain a whole frame.
     const holdsMore = message.bytes.buffer.byteLength > 2 * (message.end - message.start);
     if ((this.#options.bodyViews && lent) || holdsMore) message.moveBody();
-    if (isRequest) this.#handlers.track(message);
+    this.#handlers.track(message);
     this.#room.add(message, cost);
     this.clock.count();
   }

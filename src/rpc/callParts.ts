@@ -26,6 +26,11 @@ export interface StreamLimits {
   readonly maxPendingBytes: number;
 }
 
+/** The deadline of a caller, or this side's if that is shorter; `maxDeadlineMs` 0: this side has none. */
+export function capped(deadlineMs: number | undefined, maxDeadlineMs: number): number | undefined {
+  return maxDeadlineMs === 0 ? deadlineMs : Math.min(deadlineMs ?? maxDeadlineMs, maxDeadlineMs);
+}
+
 /** `sequence` 0: a one-way message, whose streams are ignored. */
 export function makeCallParts(
   sequence: number,

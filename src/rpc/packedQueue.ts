@@ -11,10 +11,12 @@ const MAX_PAGE_BYTES = 65_536;
 /** A longer string gets a page of its own, which its taker may keep. */
 const LONGEST_PACKED_BYTES = 4_096;
 /**
- * In front of every string: its length, and padding, so that the string begins at a multiple of 8 and any typed array
- * can view it.
+ * In front of every string: its length and its mark, so that the string begins at a multiple of 8 and any typed array can
+ * view it.
  */
 const HEADER_BYTES = 8;
+/** The second word of the header, for a string whose owner marked it. */
+const MARKED = 1;
 /** In place of a length: the entry is the next waiting object. */
 const AN_OBJECT = 0xffffffff;
 
@@ -23,13 +25,16 @@ class Page {
   readonly bytes: Uint8Array;
   readonly headers: Uint32Array;
   readonly alone: boolean;
+  /** With `alone`: the mark of the string. */
+  readonly isMarked: boolean;
   begin = 0;
   end: number;
 
-  constructor(bytes: Uint8Array, end: number, alone: boolean) {
+  constructor(bytes: Uint8Array, end: number, alone: boolean, isMarked = false) {
     this.bytes = bytes;
     this.headers = alone ? NO_HEADERS : new Uint32Array(bytes.buffer);
     this.alone = alone;
+    this.isMarked = isMarked;
     this.end = end;
   }
 }
@@ -47,21 +52,24 @@ export class PackedQueue<Item extends object> {
   end = 0;
   /** No other string is in its memory, so it may be kept. */
   alone = false;
+  /** Its owner marked it. */
+  isMarked = false;
 
   get isEmpty(): boolean {
     return this.#length === 0;
   }
 
-  /** Appends a copy of [start, end). */
-  push(bytes: Uint8Array, start: number, end: number): void {
+  /** Appends a copy of [start, end). `isMarked` is told when it is taken. */
+  push(bytes: Uint8Array, start: number, end: number, isMarked = false): void {
     const length = end - start;
     this.#length++;
     if (length > LONGEST_PACKED_BYTES) {
-      this.#add(new Page(copyOf(bytes, start, end), length, true));
+      this.#add(new Page(copyOf(bytes, start, end), length, true, isMarked));
       return;
     }
     const page = this.#pageFor(length);
     page.headers[page.end >>> 2] = length;
+    page.headers[(page.end >>> 2) + 1] = isMarked ? MARKED : 0;
     const at = page.end + HEADER_BYTES;
     if (length > LOOP_COPY_BYTES)
       page.bytes.set(length === bytes.length ? bytes : viewOf(bytes, start, end), at);
@@ -127,11 +135,12 @@ export class PackedQueue<Item extends object> {
     return page.alone ? page.end : page.headers[page.begin >>> 2]!;
   }
 
-  #show({ bytes, alone }: Page, start: number, length: number): void {
+  #show({ bytes, alone, isMarked, headers, begin }: Page, start: number, length: number): void {
     this.bytes = bytes;
     this.start = start;
     this.end = start + length;
     this.alone = alone;
+    this.isMarked = alone ? isMarked : headers[(begin >>> 2) + 1] === MARKED;
   }
 
   /** The last page, if it has room for a string of this length; otherwise a new one. */

@@ -8,8 +8,8 @@ import { PackedQueue } from "./packedQueue.ts";
 
 export class WaitingRoom {
   readonly #requests = new Line<IncomingMessage>();
-  /** One-way messages as bytes; those with a head as objects. */
-  readonly oneWay = new PackedQueue<IncomingMessage>();
+  /** One-way messages as bytes; those with a head are marked. */
+  readonly oneWay = new PackedQueue<never>();
   #oneWayIsNext = false;
 
   get isEmpty(): boolean {
@@ -21,22 +21,21 @@ export class WaitingRoom {
     return this.#requests.length > 0;
   }
 
-  /** A one-way message without a head, as a copy. Not `lent`: no other code uses its memory. */
-  addOneWay(bytes: Uint8Array, start: number, end: number, lent: boolean): void {
-    this.oneWay.push(bytes, start, end);
+  /** A one-way message, its head included, as a copy. Not `lent`: no other code uses its memory. */
+  addOneWay(bytes: Uint8Array, start: number, end: number, lent: boolean, hasHead: boolean): void {
+    this.oneWay.push(bytes, start, end, hasHead);
     if (!lent) wipeBefore(bytes, end);
   }
 
-  /** `cost`: the credit that goes back when the message begins, or never will. */
+  /** A request. `cost`: the credit that goes back when it begins, or never will. */
   add(message: IncomingMessage, cost: number): void {
     message.waiting = new Waiting(message, cost);
-    if (message.sequence === 0) this.oneWay.pushItem(message);
-    else this.#requests.join(message.waiting);
+    this.#requests.join(message.waiting);
   }
 
   /**
-   * The next message to begin, with its cost in `waiting`; undefined: a one-way message, shown by `oneWay`. Only
-   * while the room is not empty.
+   * The next request to begin, with its cost in `waiting`; undefined: a one-way message, shown by `oneWay`. Only while the
+   * room is not empty.
    */
   take(): IncomingMessage | undefined {
     const request = this.#requests.first;
@@ -63,6 +62,6 @@ export class WaitingRoom {
       this.remove(request);
       request.wipe();
     }
-    for (const message of this.oneWay.clear()) message.wipe();
+    this.oneWay.clear();
   }
 }

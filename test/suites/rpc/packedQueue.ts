@@ -103,3 +103,20 @@ test("what nobody keeps is wiped, also where it lies alone", () => {
     assert.equal(queue.bytes.length, 0);
   }
 });
+
+test("tells of each string whether it was marked, alone in its page or not", () => {
+  const queue = new PackedQueue<Item>();
+  const lengths = [0, 1, 8, 4_096, 4_097, 70_000];
+  const given = lengths.flatMap((bytes) => [true, false, true].map((isMarked) => ({ bytes, isMarked })));
+  for (const [i, { bytes, isMarked }] of given.entries()) {
+    queue.push(stringOf(bytes, i), 0, bytes, isMarked);
+    queue.pushItem({ number: i });
+  }
+  for (const [i, { bytes, isMarked }] of given.entries()) {
+    assert.equal(queue.take(), undefined);
+    assert.deepEqual([queue.isMarked, queue.end - queue.start], [isMarked, bytes]);
+    assert.deepEqual(queue.bytes.slice(queue.start, queue.end), stringOf(bytes, i));
+    assert.deepEqual(queue.take(), { number: i });
+  }
+  assert.ok(queue.isEmpty);
+});

@@ -13,6 +13,7 @@ import {
   startClient,
   startPair,
   startServer,
+  waitFor,
 } from "../../support/rpcHarness.ts";
 
 checkLeaksAfterEachTest();
@@ -129,5 +130,51 @@ for (const [name, make] of kinds) {
     isSeven(await call.answer, 50_000);
     for (const item of items) isEight(item);
     isEight(answer);
+  });
+}
+
+for (const messageBodies of ["copy", "view"] as const) {
+  test(`one-way messages with heads and without that wait for their handlers, with bodies as ${messageBodies}`, async () => {
+    const release = deferred();
+    const got: unknown[] = [];
+    const bodies: Uint8Array[] = [];
+    const { client } = await startPair(
+      {
+        ...v2.options,
+        messageBodies,
+        maxConcurrentHandlers: 1,
+        onMessage: (message) => {
+          if (message.expectsReply) return release.promise.then(() => void message.reply(message.body));
+          const { method, fields } = message.head;
+          const field = fields?.get(200);
+          got.push([method, field && Buffer.from(field).toString(), message.body.length]);
+          isSeven(message.body, message.body.length);
+          if (messageBodies === "copy") bodies.push(message.body);
+          return undefined;
+        },
+      },
+      { ...v2.options, maxConnections: 1 },
+    );
+    // More than may run: everything behind them waits.
+    const busy = Array.from({ length: 3 }, () => client.request(new Uint8Array(1)));
+    const expected: unknown[] = [];
+    const sent: Promise<void>[] = [];
+    for (const [i, length] of [0, 1, 100, 4_000, 4_096, 5_000, 70_000, 3].entries()) {
+      const body = new Uint8Array(length).fill(7);
+      const fields = new Map([[200, Buffer.from(`field ${i}`)]]);
+      expected.push([`method${i}`, `field ${i}`, length], [undefined, undefined, length]);
+      sent.push(client.send(body, { head: { method: `method${i}`, fields } }), client.send(body));
+    }
+    await Promise.all(sent);
+    assert.deepEqual(got, []);
+    release.resolve();
+    await Promise.all(busy);
+    await waitFor(() => got.length === expected.length, "all messages");
+    assert.deepEqual(got, expected);
+    // Others have used the memory of what waited by now.
+    for (const body of bodies) {
+      isSeven(body, body.length);
+      assert.equal(body.byteOffset % 8, 0);
+    }
   });
 }
