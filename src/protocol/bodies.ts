@@ -122,7 +122,21 @@ function ownBody(bytes: Uint8Array, start: number, length: number): Uint8Array {
   return body;
 }
 
-/** The body of a frame that had `bytes` to itself begins at `start`. The head before it was read, and is wiped. */
+/**
+ * The body of a frame that had `bytes` to itself, bytes [start, end), moves down to a multiple of 8. The head before it was
+ * read, and is wiped. Returns where the body begins now.
+ */
+export function alignOwn(bytes: Uint8Array, start: number, end: number): number {
+  const at = start & -ALIGNMENT;
+  if (at !== start) {
+    bytes.copyWithin(at, start, end);
+    wipeBetween(bytes, at + end - start, end);
+  }
+  wipeBetween(bytes, 0, at);
+  return at;
+}
+
+/** Nothing before `end` is needed any more in a frame that had `bytes` to itself. */
 export function wipeBefore(bytes: Uint8Array, start: number): void {
   wipeBetween(bytes, 0, start);
 }

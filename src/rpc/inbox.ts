@@ -5,7 +5,7 @@
 import { SealwireError } from "../base/errors.ts";
 import { viewOf } from "../core/bytes.ts";
 import type { RecordHandler } from "../protocol/backlog.ts";
-import { keepBody, wipeBefore } from "../protocol/bodies.ts";
+import { alignOwn, keepBody, wipeBefore } from "../protocol/bodies.ts";
 import { creditIn } from "../protocol/credit.ts";
 import { decodeError, Origin } from "../protocol/errorBody.ts";
 import type { Role } from "../protocol/handshake.ts";
@@ -174,8 +174,8 @@ export class Inbox implements RecordHandler {
     const request = this.#takeRequest(sequence);
     const isRead = request instanceof PendingCall && request.hasReader;
     if (request !== undefined && request.into === undefined && !isRead) {
-      if (!lent) wipeBefore(bytes, start);
-      request.resolve(lent ? keepBody(bytes, start, end, more) : viewOf(bytes, start, end));
+      const at = lent ? start : alignOwn(bytes, start, end);
+      request.resolve(lent ? keepBody(bytes, start, end, more) : viewOf(bytes, at, at + end - start));
     } else {
       if (isRead) request.read(bytes, start, end);
       else if (request !== undefined) this.#fillBuffer(request, bytes, start, end);

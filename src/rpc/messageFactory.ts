@@ -1,6 +1,6 @@
 // Gives each message of the peer its object and the memory of its body.
 
-import { keepBody, wipeBefore } from "../protocol/bodies.ts";
+import { alignOwn, keepBody } from "../protocol/bodies.ts";
 import type { CallParts } from "./callParts.ts";
 import { IncomingMessage, type MessageOwner } from "./message.ts";
 
@@ -26,8 +26,11 @@ export class MessageFactory {
     more: number,
     parts?: CallParts,
   ): IncomingMessage {
-    if (!lent) wipeBefore(bytes, start);
-    if (this.#bodyViews || !lent) return new IncomingMessage(this.#owner, sequence, bytes, start, end, parts);
+    if (!lent) {
+      const at = alignOwn(bytes, start, end);
+      return new IncomingMessage(this.#owner, sequence, bytes, at, at + end - start, parts);
+    }
+    if (this.#bodyViews) return new IncomingMessage(this.#owner, sequence, bytes, start, end, parts);
     const body = keepBody(bytes, start, end, more);
     return new IncomingMessage(this.#owner, sequence, body, 0, body.length, parts);
   }

@@ -9,9 +9,11 @@ import { copyHead, encodePrepared, HeadReader, PreparedHead } from "../../../src
 import { test } from "../../support/harness.ts";
 import { v1, v2 } from "../../support/protocols.ts";
 import {
+  assertSameBytes,
   checkLeaksAfterEachTest,
   deferred,
   fromText,
+  patternBytes,
   rejectsWith,
   sleep,
   startPair,
@@ -207,6 +209,21 @@ test("a reader gives for every head what decoding gives, also for malformed ones
   assert.equal(faults.length, 4);
   for (const bytes of [Uint8Array.of(0), Uint8Array.of(0, 9, 1)]) {
     throwsWith(() => reader.read(bytes, 0, bytes.length), "ERR_PROTOCOL");
+  }
+});
+
+test("bodies behind heads of any length begin at a multiple of 8, also in frames of their own", async () => {
+  const { client } = await pair((message) => {
+    assert.equal(message.body.byteOffset % 8, 0);
+    message.reply(message.body, { method: "x".repeat(message.head.method!.length) });
+  });
+  for (let i = 0; i < 9; i++) {
+    for (const length of [0, 9, 5_000, 60_000, 70_000, 300_000]) {
+      const body = patternBytes(length, i);
+      const answer = await client.call(body, { streams: false, head: { method: "m".repeat(i + 1) } }).answer;
+      assertSameBytes(answer, body);
+      assert.equal(answer.byteOffset % 8, 0);
+    }
   }
 });
 
