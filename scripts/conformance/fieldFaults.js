@@ -332,7 +332,7 @@ export const fieldFaults = {
     [
       "The longest deadline is 2³¹ − 1 ms",
       "no answerer caps deadlines",
-      "/src/rpc/arrivals.ts",
+      "/src/rpc/callParts.ts",
       "return maxDeadlineMs === 0 ? deadlineMs : Math.min(deadlineMs ?? maxDeadlineMs, maxDeadlineMs);",
       "return deadlineMs;",
     ],

@@ -138,13 +138,13 @@ for (const messageBodies of ["copy", "view"] as const) {
     const release = deferred();
     const got: unknown[] = [];
     const bodies: Uint8Array[] = [];
-    const { client } = await startPair(
+    const { client, server } = await startPair(
       {
         ...v2.options,
         messageBodies,
         maxConcurrentHandlers: 1,
         onMessage: (message) => {
-          if (message.expectsReply) return release.promise.then(() => void message.reply(message.body));
+          if (message.expectsReply) return release.promise.then(() => void message.reply(new Uint8Array(1)));
           const { method, fields } = message.head;
           const field = fields?.get(200);
           got.push([method, field && Buffer.from(field).toString(), message.body.length]);
@@ -166,6 +166,8 @@ for (const messageBodies of ["copy", "view"] as const) {
       sent.push(client.send(body, { head: { method: `method${i}`, fields } }), client.send(body));
     }
     await Promise.all(sent);
+    const { sentBytes } = client.stats;
+    await waitFor(() => server.stats.receivedBytes === sentBytes, "all messages to arrive");
     assert.deepEqual(got, []);
     release.resolve();
     await Promise.all(busy);
