@@ -38,7 +38,7 @@ const processBudgets = { client: 216_250, server: 234_950 };
  * What typed calls with both codecs add to it. Their own reader and writer of short JSON are 3.5 kB of it, what reads answers
  * where they lie and wipes bodies 2 kB; what ends with a call, and checks of options, 0.7 kB.
  */
-const TYPED_BUDGET_BYTES = 59_400;
+const TYPED_BUDGET_BYTES = 59_550;
 /** Files of dist/ that an import of sealwire/node reads: each costs more than its contents. */
 const MOST_FILES = 5;
 /** The wasm builds' part of it. */

@@ -58,7 +58,7 @@ export class CallInProgress {
 
   #runMethod({ schema, handler }: MethodDefinition, args: unknown[]): unknown {
     if (args.length > 1 && !isNothing(args[1])) {
-      const text = `the method takes one input, ${args.length} arguments came`;
+      const text = `the method takes one input, ${args.length} arguments came (options are timeoutMs, signal, traceParent)`;
       throw ownError("ERR_BAD_INPUT", text, { issues: [] });
     }
     const { context } = this;

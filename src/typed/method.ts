@@ -86,7 +86,7 @@ export function method(...given: unknown[]): Method<unknown, unknown, unknown> {
   const schema = typeof given[0] === "function" && !("~standard" in given[0]) ? undefined : given[0];
   const [handler, options = {}] = schema === undefined ? given : given.slice(1);
   if (schema !== undefined) checkSchema("schema", schema);
-  if (typeof handler !== "function") throw invalidArgument("handler", "a function");
+  if (!isHandler(handler)) throw invalidArgument("handler", "a function, and no class");
   const { answer, errors, idempotent = false } = checkMethodOptions(options);
   const made = Object.freeze({});
   definitions.set(made, {
@@ -97,6 +97,11 @@ export function method(...given: unknown[]): Method<unknown, unknown, unknown> {
     idempotent,
   });
   return made;
+}
+
+/** Whether this can be called: a class is a function that throws without `new`. */
+export function isHandler(value: unknown): boolean {
+  return typeof value === "function" && !/^class\b/.test(Function.prototype.toString.call(value));
 }
 
 function checkMethodOptions(options: unknown): MethodOptions {

@@ -2,7 +2,7 @@
 // nothing that is not in the Map.
 
 import { invalidArgument } from "../base/errors.ts";
-import { definitionOf, type MethodDefinition } from "./method.ts";
+import { definitionOf, isHandler, type MethodDefinition } from "./method.ts";
 
 /** One method in the form in which it is called. */
 export interface MethodEntry {
@@ -61,7 +61,7 @@ function addMethods(table: Map<string, MethodEntry>, owner: unknown, prefix: str
     if (get !== undefined) throw invalidArgument(`api.${name}`, "a value: a getter is none");
     if (name.length * 3 > MAX_NAME_BYTES) throw invalidArgument(`api.${name}`, "named shorter");
     if (table.size >= MAX_METHODS) throw invalidArgument("api", `of at most ${MAX_METHODS} methods`);
-    if (typeof value === "function") {
+    if (isHandler(value)) {
       table.set(name, { name, plain: value, owner, definition: undefined });
       continue;
     }

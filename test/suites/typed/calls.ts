@@ -108,6 +108,13 @@ test("the context is this side's: no argument becomes one, whatever it looks lik
     "ERR_BAD_INPUT",
     "whole",
   );
+  // A misspelt option makes the second argument no options: the caller reads which ones there are.
+  const misspelt = await rejectsWithRpc(
+    (remote.whole as (...args: unknown[]) => Promise<unknown>)(1, { timeout: 5 }),
+    "ERR_BAD_INPUT",
+    "whole",
+  );
+  assert.match(misspelt.message, /2 arguments came \(options are timeoutMs, signal, traceParent\)$/);
 });
 
 test("the context: key, connection, method, remaining time, trace context, state", async () => {

@@ -157,6 +157,9 @@ test("an API is checked when it is served: each thing that can't be is named", (
     [{ a: [fn] }, /api\.a must be/],
     [{ a: new Service() }, /api\.a must be/],
     [{ a: { b: Promise.resolve() } }, /api\.a\.b must be/],
+    [{ Service }, /api\.Service must be/],
+    [{ a: class {} }, /api\.a must be/],
+    [{ a: class extends Service {} }, /api\.a must be/],
     [
       {
         a: {
@@ -196,6 +199,9 @@ test("an API is checked when it is served: each thing that can't be is named", (
   }
   throwsWith(() => typed(undefined as never), "ERR_INVALID_ARGUMENT");
   throwsWith(() => method(5 as never), "ERR_INVALID_ARGUMENT");
+  throwsWith(() => method(Service as never), "ERR_INVALID_ARGUMENT");
+  // Functions that look like classes are none.
+  serve({ classify: function classify() {}, class: fn, Number });
   throwsWith(() => method({} as never, fn), "ERR_INVALID_ARGUMENT");
   throwsWith(() => method(fn, { idempotent: 1 } as never), "ERR_INVALID_ARGUMENT");
   throwsWith(() => method(fn, { errors: { A: 5 } } as never), "ERR_INVALID_ARGUMENT");
