@@ -16,7 +16,7 @@ const PROBE_TIMEOUT_MS = 5_000;
 const MOST_PROBES = 64;
 const HEADER_END = "\r\n\r\n";
 
-/** Answers one request. Responses are short enough for the kernel to take them whole. */
+/** Answers one request. */
 class Probe implements TransportEvents {
   readonly #transport: Transport;
   readonly #answer: (requestLine: string) => Uint8Array;
@@ -151,14 +151,13 @@ const reasons: Record<number, string> = {
 };
 
 function response(status: number, text: string, withBody: boolean, type = "text/plain"): Uint8Array {
-  const body = encodeText(`${text}\n`);
+  const body = `${text}\n`;
   const head = [
     `HTTP/1.1 ${status} ${reasons[status]}`,
     `Content-Type: ${type}`,
-    `Content-Length: ${body.length}`,
+    `Content-Length: ${encodeText(body).length}`,
     "Cache-Control: no-store",
     "Connection: close",
   ].join("\r\n");
-  const bytes = encodeText(head + HEADER_END);
-  return withBody ? Uint8Array.of(...bytes, ...body) : bytes;
+  return encodeText(head + HEADER_END + (withBody ? body : ""));
 }

@@ -5,6 +5,7 @@ import { closeSync, openSync } from "node:fs";
 import * as net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ownSockets } from "../../../src/entry/pickAdapter.ts";
 import { SIGNAL_ONCE_MS, SignalRepeats } from "../../../src/entry/signalCount.ts";
 import {
   type Call,
@@ -18,6 +19,7 @@ import {
   type ServerOptions,
 } from "../../../src/index.ts";
 import { noise } from "../../../src/noise.ts";
+import { HealthProbes } from "../../../src/rpc/healthProbes.ts";
 import { test } from "../../support/harness.ts";
 import { v1, v2 } from "../../support/protocols.ts";
 import { RawPeer } from "../../support/rawPeer.ts";
@@ -116,6 +118,22 @@ test("the health responder takes any pace, tells what it does not know, and cuts
   assert.match(await ask(where, get("/")), /^HTTP\/1\.1 200 /);
   await server.close();
   await waitFor(() => closed === 80, "all to be closed with the server");
+});
+
+test("further pages are JSON in UTF-8, of any length, and no name that every object has is one", async () => {
+  const page = { text: "\u00e9\u{1f511}".repeat(200_000) };
+  const probes = new HealthProbes(() => "ready", { "/big": () => page });
+  await probes.listen(ownSockets(), { host: "127.0.0.1", port: 0 });
+  const where = { host: "127.0.0.1", port: probes.port };
+  const answer = await ask(where, "GET /big HTTP/1.1\r\n\r\n");
+  const [head, body] = answer.split("\r\n\r\n") as [string, string];
+  const bytes = Buffer.from(body, "latin1");
+  assert.match(head, /^HTTP\/1\.1 200 OK\r\nContent-Type: application\/json\r\n/);
+  assert.equal(Number(/Content-Length: (\d+)/.exec(head)![1]), bytes.length);
+  assert.deepEqual(JSON.parse(bytes.toString()), page);
+  for (const path of ["/toString", "__proto__", "/big/"])
+    assert.match(await ask(where, `GET ${path} HTTP/1.1\r\n\r\n`), /^HTTP\/1\.1 404 /);
+  await probes.close();
 });
 
 test("the health responder on a Unix socket", async () => {
