@@ -21,6 +21,7 @@ import {
   strangersAtTheTop,
   upwardImports,
 } from "./support/sourceTree.ts";
+import { tenuredFunctions } from "./support/tenuredFunctions.ts";
 import { repositoryRoot } from "./support/vectors.ts";
 
 /** The folders of src/, lower layers first: a file imports from its own layer and from those before it. */
@@ -61,6 +62,14 @@ const MOST_FUNCTION_LINES = 50;
 /** Functions of src/ that may be longer, each with its reason. */
 const longerFunctions: Record<string, string> = {
   "typed/codec/shortText.ts: shortText": "an unrolled loop: one case per length",
+};
+
+/** Functions of src/ that may be made there, each with its reason. */
+const tenuredWithReason: Record<string, string> = {
+  "adapters/nodeReceiveBuffer.ts: onconnection": "one per listener, which Node keeps",
+  "cli/proxyCommand.ts: stats": "one per process",
+  "entry/memoryNetwork.ts: connections": "one per network, in tests",
+  "protocol/preparedHead.ts: fields": "it holds the bytes of the head's fields, and nothing else",
 };
 
 function layerOf(path: string): Layer {
@@ -208,6 +217,31 @@ describe("the checks themselves find a planted fault", () => {
     expect(longFunctions(arrow, MOST_FUNCTION_LINES)).toEqual(["e.ts: f"]);
   });
 
+  test("a function that V8 makes among its old objects", () => {
+    const lines = (...texts: string[]) =>
+      new Map([
+        ["rpc/d.ts", `class D {\n  #f = () => this;\n  constructor() {\n${texts.join("\n")}\n  }\n}\n`],
+      ]);
+    const none = [
+      "const f = () => this;",
+      "this.#f = f;",
+      "this.g = { h: () => this, i() {} };",
+      "run(() => this);",
+      "if (this.g === (() => 0)) run();",
+    ];
+    expect(tenuredFunctions(lines(...none))).toEqual([]);
+    for (const one of [
+      "this.#f = () => this;",
+      "a.f ??= function () {};",
+      "a[0] = async () => this;",
+      "a.f = (() => 0) as F;",
+      "const o = { get f() { return this; } };",
+      "const C = class {};",
+    ])
+      expect(tenuredFunctions(lines(...none, one)), one).toHaveLength(1);
+    expect(tenuredFunctions(new Map([["rpc/d.ts", "exports.f = () => 0;\n"]]))).toEqual([]);
+  });
+
   test("a name in another case", () => {
     const good = [
       "a/frameCipher.ts",
@@ -276,6 +310,10 @@ describe("src", () => {
 
   test(`no function has more than ${MOST_FUNCTION_LINES} lines but for a few with a reason`, () => {
     expect(longFunctions(src, MOST_FUNCTION_LINES).sort()).toEqual(Object.keys(longerFunctions).sort());
+  });
+
+  test("no function is made among V8's old objects, where it would hold what it captured", () => {
+    expect([...new Set(tenuredFunctions(src))].sort()).toEqual(Object.keys(tenuredWithReason).sort());
   });
 });
 

@@ -115,15 +115,15 @@ export const requestFaults = {
       "More requests than tag 2 allows are a protocol error",
       "a server serves any number",
       "/src/rpc/arrivals.ts",
-      "if (this.#speaksV2 && this.#ends.unfinished >= this.#options.maxRequests) {",
+      "if (this.#speaksV2 && this.#ends.unfinished >= this.#limits.maxRequests) {",
       "if (this.#ends.unfinished < 0) {",
     ],
     [
       "More requests than tag 2 allows are a protocol error",
       "a client sends any number",
       "/src/rpc/outbox.ts",
-      "return outbox.#requests.fills(outbox.#peer.maxRequests);",
-      "return false;",
+      "requestsFull: () => this.#requests.fills(this.#peer.maxRequests),",
+      "requestsFull: () => false,",
     ],
     [
       "Handlers of requests begin in the order",

@@ -17,7 +17,7 @@ export const isNode = process.versions.bun === undefined && process.versions.den
 export class NodeTransport implements Transport {
   readonly remoteAddress: string;
   readonly #socket: Socket;
-  readonly #onWrite: () => void;
+  readonly #events: () => TransportEvents;
   /** The number of `socket.write` calls whose callback has not come. */
   #callbacks = 0;
   /** The connection waits for `onWritten`. */
@@ -31,17 +31,19 @@ export class NodeTransport implements Transport {
     if (this.#paused) this.#socket.pause();
   };
 
+  readonly #onWrite = (): void => {
+    this.#callbacks--;
+    // After destroy the callback means "memory free", not "sent": `onClose` reports the end.
+    if (this.#callbacks > 0 || !this.#pending || this.#socket.destroyed) return;
+    this.#pending = false;
+    // The callback of a write runs in the context of its caller.
+    outOfContext(() => this.#events().onWritten());
+  };
+
   constructor(socket: Socket, events: () => TransportEvents) {
     this.#socket = socket;
+    this.#events = events;
     this.remoteAddress = socket.remoteAddress ?? "";
-    this.#onWrite = () => {
-      this.#callbacks--;
-      // After destroy the callback means "memory free", not "sent": `onClose` reports the end.
-      if (this.#callbacks > 0 || !this.#pending || socket.destroyed) return;
-      this.#pending = false;
-      // The callback of a write runs in the context of its caller.
-      outOfContext(() => events().onWritten());
-    };
   }
 
   write(bytes: Uint8Array): boolean {

@@ -34,7 +34,8 @@ export class Interrupt {
   /** The result of `work`, or undefined as soon as Ctrl-C comes; then its end is ignored. One at a time. */
   orCame<T>(work: Promise<T>): Promise<T | undefined> {
     return new Promise((resolve, reject) => {
-      this.#giveUp = () => resolve(undefined);
+      const giveUp = (): void => resolve(undefined);
+      this.#giveUp = giveUp;
       if (this.#came) this.#giveUp();
       work.then(resolve, reject);
     });

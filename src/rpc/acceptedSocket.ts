@@ -155,7 +155,9 @@ export class AcceptedSocket implements TransportEvents {
   }
 
   onClose(error?: unknown): void {
-    if (this.#connection !== undefined) this.#connection.link.onClose(error);
+    const connection = this.#connection;
+    this.#connection = undefined;
+    if (connection !== undefined) connection.link.onClose(error);
     else this.#owner.left(this);
   }
 

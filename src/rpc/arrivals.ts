@@ -3,7 +3,7 @@
 // credit goes back when its handler begins, or when it is certain that it never will.
 
 import { SealwireError } from "../base/errors.ts";
-import { MAX_MS } from "../base/options.ts";
+import { MAX_MS, type ResolvedLimits } from "../base/options.ts";
 import { now } from "../core/eventLoop.ts";
 import { messageCost } from "../protocol/credit.ts";
 import { Origin } from "../protocol/errorBody.ts";
@@ -26,6 +26,7 @@ import { WaitingRoom } from "./waitingRoom.ts";
 
 export class Arrivals {
   readonly #options: ArrivalsOptions;
+  readonly #limits: ResolvedLimits;
   readonly #events: RequestEndsEvents;
   readonly #speaksV2: boolean;
   readonly #ownParity: number;
@@ -53,6 +54,7 @@ export class Arrivals {
   ) {
     this.clock = clock;
     this.#options = options;
+    this.#limits = options.limits;
     this.#events = events;
     this.#speaksV2 = speaksV2;
     this.#ownParity = role === "client" ? 1 : 0;
@@ -89,7 +91,7 @@ export class Arrivals {
     const busy = this.#speaksV2 ? this.#handlers.running : this.#handlers.tracked;
     return (
       !this.clock.isOver &&
-      busy < this.#options.maxConcurrentHandlers &&
+      busy < this.#limits.maxConcurrentHandlers &&
       !this.#options.handlerBudget.full &&
       !this.#outbox.blocked
     );
@@ -144,9 +146,9 @@ export class Arrivals {
     if (sequence === 0 && head.fault === undefined && this.#mustStore)
       return this.#store(bytes, start, end, lent, true);
     // A one-way message has no end and no streams, so its head's deadline and streams are ignored.
-    const { maxStreams, maxDeadlineMs } = this.#options;
+    const { maxStreams, maxDeadlineMs } = this.#limits;
     const deadlineMs = sequence === 0 ? undefined : capped(this.#heads.deadlineMs, maxDeadlineMs);
-    const parts = makeCallParts(sequence, head, deadlineMs, this.#outbox.streams, this.#options);
+    const parts = makeCallParts(sequence, head, deadlineMs, this.#outbox.streams, this.#limits);
     const message = this.#messages.make(sequence, bytes, this.#heads.bodyStart, end, lent, more, parts);
     const { fault } = head;
     if (fault !== undefined) return this.#refuse(message, cost, fault.code, fault.message);
@@ -190,8 +192,8 @@ export class Arrivals {
       throw new SealwireError("ERR_PROTOCOL", "a request with a number of this side's parity");
     }
     this.#handlers.checkNumber(sequence);
-    if (this.#speaksV2 && this.#ends.unfinished >= this.#options.maxRequests) {
-      throw new SealwireError("ERR_PROTOCOL", `more than ${this.#options.maxRequests} requests at once`);
+    if (this.#speaksV2 && this.#ends.unfinished >= this.#limits.maxRequests) {
+      throw new SealwireError("ERR_PROTOCOL", `more than ${this.#limits.maxRequests} requests at once`);
     }
     this.numbers.add(sequence);
     this.#ends.unfinished++;
@@ -233,7 +235,7 @@ export class Arrivals {
   /** A one-way message whose head was read when it arrived. Behind it the body has no place that could be kept. */
   #withHead(bytes: Uint8Array, start: number, end: number, more: number): IncomingMessage {
     const head = this.#heads.read(bytes, start, end);
-    const parts = makeCallParts(0, head, undefined, this.#outbox.streams, this.#options);
+    const parts = makeCallParts(0, head, undefined, this.#outbox.streams, this.#limits);
     return this.#messages.make(0, bytes, this.#heads.bodyStart, end, true, more, parts);
   }
 

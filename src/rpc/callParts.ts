@@ -22,7 +22,8 @@ export interface CallParts {
 }
 
 export interface StreamLimits {
-  readonly maxItemBytes: number;
+  /** Of an item as well. */
+  readonly maxFrameBytes: number;
   readonly maxPendingBytes: number;
 }
 
@@ -53,7 +54,7 @@ export function makeCallParts(
 
 function addStreams(parts: CallParts, sequence: number, streams: Streams, limits: StreamLimits): void {
   const { streams: hasIncoming, streamCredit } = parts.head;
-  if (hasIncoming) parts.incoming = new IncomingStream(streams, constant(sequence), limits.maxItemBytes);
+  if (hasIncoming) parts.incoming = new IncomingStream(streams, constant(sequence), limits.maxFrameBytes);
   if (streamCredit !== undefined) {
     parts.outgoing = new OutgoingStream(streams, constant(sequence), streamCredit, limits.maxPendingBytes);
   }

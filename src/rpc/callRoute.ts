@@ -30,7 +30,7 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /** The client's side of the routes of its calls. */
 export interface RouteOwner {
   /** The client takes no more calls. */
-  readonly isClosed: boolean;
+  isClosed(): boolean;
   /** An open member that may take the call and has not had it. */
   elsewhere(key: string | undefined, tried: readonly EndpointMember[]): EndpointMember | undefined;
   /** An open member, now or as soon as there is one. */
@@ -88,7 +88,7 @@ export class CallRoute {
   /** The endpoint for the call after `error`; undefined if the call ends with that error. */
   next(error: unknown): Promise<EndpointMember> | undefined {
     if (!isSealwireError(error) || !error.notBegun || FINAL.has(error.code)) return undefined;
-    if (this.#owner.isClosed || this.#signal?.aborted || this.#tried.length > MOST_MOVES) return undefined;
+    if (this.#owner.isClosed() || this.#signal?.aborted || this.#tried.length > MOST_MOVES) return undefined;
     if (this.#timeoutMs !== 0 && this.#untilEndMs <= 0) return undefined;
     const isRefusal = REFUSALS.has(error.code);
     if (isRefusal) this.#tried.at(-1)?.noteRefusal();

@@ -38,11 +38,8 @@ export class EndpointsClient {
     });
     this.#opening = new EndpointOpening(context, this.#endpoints);
     this.#kept = new KeptBodies(limits.maxPendingBytes);
-    const client = this;
     this.#owner = {
-      get isClosed() {
-        return client.#closed !== undefined;
-      },
+      isClosed: () => this.#closed !== undefined,
       elsewhere: (key, tried) => this.#endpoints.elsewhere(key, tried),
       opened: (key, bytes, timeoutMs, signal) => this.#opening.wait(key, bytes, timeoutMs, signal),
     };

@@ -112,13 +112,11 @@ export class LinkParts implements EndingParts {
   }
 
   #makeArrivals(connection: Connection): Arrivals {
-    const { limits } = this.#context;
-    const options = { ...this.#context, ...limits, maxItemBytes: limits.maxFrameBytes };
     const { lifecycle, outbox } = this;
     return new Arrivals(
       this.#role,
       this.#speaksV2,
-      options,
+      this.#context,
       { connection, lifecycle, outbox },
       {
         onSettled: () => {
@@ -153,16 +151,11 @@ export class LinkParts implements EndingParts {
   }
 
   #makeLiveness(): Liveness {
-    const parts = this;
     const { lifecycle } = this;
     const { controls } = this.outbox;
     return new Liveness(this.#context.limits, {
-      get readingPaused() {
-        return parts.intake?.paused ?? false;
-      },
-      get writing() {
-        return parts.writer.busy;
-      },
+      readingPaused: () => this.intake?.paused ?? false,
+      writing: () => this.writer.busy,
       ping: () => lifecycle.maySend && controls.ping(),
       pong: () => lifecycle.maySend && controls.pong(0),
       onSilence: (text) => this.#events.onSilence(text),

@@ -6,12 +6,12 @@ import { CallbackDeadline, timers } from "./timers.ts";
 
 export interface LivenessEvents {
   /** This side does not read now, so it notices nothing of the peer. */
-  readonly readingPaused: boolean;
+  readingPaused(): boolean;
   /**
    * A write is in flight. A ping would wait behind it, so no answer can be expected; the write time-out decides whether
    * the peer lives.
    */
-  readonly writing: boolean;
+  writing(): boolean;
   /** Asks the peer for a sign of life. */
   ping(): void;
   /** Sends the peer a sign of life that it did not ask for. */
@@ -61,7 +61,7 @@ export class Liveness {
   #checkRead(): void {
     const { readTimeoutMs } = this.#limits;
     const idleMs = now() - this.#lastHeardAt;
-    if (this.#events.readingPaused) timers.arm(this.#readDeadline, readTimeoutMs);
+    if (this.#events.readingPaused()) timers.arm(this.#readDeadline, readTimeoutMs);
     else if (idleMs < readTimeoutMs) timers.arm(this.#readDeadline, readTimeoutMs - idleMs);
     else this.#events.onSilence(`nothing arrived for ${readTimeoutMs} ms`);
   }
@@ -71,12 +71,12 @@ export class Liveness {
     const time = now();
     const idleMs = time - this.#lastHeardAt;
     if (this.#lastHeardAt >= this.#pingedAt) this.#pingedAt = 0;
-    if (this.#events.readingPaused) {
+    if (this.#events.readingPaused()) {
       // This side does not read now, so it can't see pings either. An unasked pong shows that it lives.
       this.#pingedAt = 0;
       this.#events.pong();
       timers.arm(this.#heartbeat, heartbeatIntervalMs);
-    } else if (this.#events.writing) {
+    } else if (this.#events.writing()) {
       this.#pingedAt = 0;
       timers.arm(this.#heartbeat, heartbeatIntervalMs);
     } else if (this.#pingedAt !== 0) {

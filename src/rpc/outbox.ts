@@ -268,7 +268,6 @@ export class Outbox {
   }
 
   #makePaidQueue(): PaidQueue {
-    const outbox = this;
     return new PaidQueue(this.#balance, this.bodies.longestNow, {
       send: (paid) => this.#sendPaid(paid),
       dropped: () => this.#requests.leaveUnsent(),
@@ -277,9 +276,7 @@ export class Outbox {
         this.#peer !== BASE_SETTINGS && bodyBytes > this.bodies.longestNow
           ? this.bodies.tooLarge(bodyBytes)
           : undefined,
-      get requestsFull() {
-        return outbox.#requests.fills(outbox.#peer.maxRequests);
-      },
+      requestsFull: () => this.#requests.fills(this.#peer.maxRequests),
       onBlocked: () => {
         if (this.#blockedSaid || !this.#lifecycle.isEstablished) return;
         this.#blockedSaid = true;

@@ -33,7 +33,7 @@ export interface PaidQueueEvents {
   /** The error if the peer will never take a body of this length, as far as that is known. */
   tooLong(bodyBytes: number): SealwireError | undefined;
   /** All of the peer's permits for requests are taken. */
-  readonly requestsFull: boolean;
+  requestsFull(): boolean;
   /** The first message or request waits for credit. */
   onBlocked(): void;
 }
@@ -64,7 +64,7 @@ export class PaidQueue {
   /** A body of this length can be sent at once, in its order. */
   passes(bodyBytes: number, isRequest: boolean): boolean {
     if (!this.#balance.positive || !this.#forCredit.isEmpty) return false;
-    if (isRequest && (this.#events.requestsFull || !this.#forPermit.isEmpty)) return false;
+    if (isRequest && (this.#events.requestsFull() || !this.#forPermit.isEmpty)) return false;
     return bodyBytes <= this.longestBody;
   }
 
@@ -113,7 +113,7 @@ export class PaidQueue {
 
   #drainPermits(): void {
     for (let paid = this.#forPermit.first; paid !== undefined; paid = this.#forPermit.first) {
-      if (!isOver(paid) && (this.#events.requestsFull || !this.#balance.positive)) return;
+      if (!isOver(paid) && (this.#events.requestsFull() || !this.#balance.positive)) return;
       this.#forPermit.shift();
       this.#leave(paid);
     }
@@ -145,7 +145,7 @@ export class PaidQueue {
   /** Sends the first entry, this one, if it may leave, or moves it to those that wait for a permit. */
   #leaves(paid: Paid): boolean {
     const error = isOver(paid) ? undefined : this.#events.tooLong(paid.body.length);
-    const waitsForPermit = !isOver(paid) && paid.request !== undefined && this.#events.requestsFull;
+    const waitsForPermit = !isOver(paid) && paid.request !== undefined && this.#events.requestsFull();
     const goes = isOver(paid) || error !== undefined || waitsForPermit || this.#mayLeave(paid.body.length);
     if (!goes) return false;
     this.#forCredit.take();

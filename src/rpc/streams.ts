@@ -54,8 +54,8 @@ export class Streams {
   constructor(sender: Sender, controls: Controls) {
     this.#sender = sender;
     this.controls = controls;
-    sender.pull = () => this.#pull();
-    sender.collect = () => this.#giveCredit();
+    sender.pull = this.#pull;
+    sender.collect = this.#giveCredit;
   }
 
   get size(): number {
@@ -116,15 +116,15 @@ export class Streams {
     this.#sender.owe();
   }
 
-  #giveCredit(): void {
+  readonly #giveCredit = (): void => {
     for (const stream of this.#owed) {
       this.#owed.delete(stream);
       const { sequence, bytes } = stream.takeCredit();
       if (bytes > 0) this.controls.credit(sequence, bytes);
     }
-  }
+  };
 
-  #pull(): boolean {
+  readonly #pull = (): boolean => {
     // An unanswered call may still have items after the connection has sent its close.
     if (this.controls.closed) return false;
     let sent = 0;
@@ -138,5 +138,5 @@ export class Streams {
       }
     }
     return sent > 0;
-  }
+  };
 }

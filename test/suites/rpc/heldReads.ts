@@ -99,10 +99,8 @@ class Reading {
     this.outbox = new Outbox(limits, format, lifecycle, requests, loop.flushes, writer, events);
     const handlerBudget = new HandlerBudget(1_000);
     const context = {
-      ...limits,
       limits,
       handshake: { format },
-      maxItemBytes: limits.maxFrameBytes,
       bodyViews: false,
       exposeErrors: false,
       handlerBudget,

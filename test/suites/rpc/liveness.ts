@@ -28,12 +28,12 @@ class Peer implements LivenessEvents {
   pongs = 0;
   silences: string[] = [];
 
-  get readingPaused(): boolean {
+  readingPaused(): boolean {
     this.asked++;
     return this.isPaused;
   }
 
-  get writing(): boolean {
+  writing(): boolean {
     return this.isWriting;
   }
 

@@ -59,8 +59,7 @@ class Arriving {
       "server",
       true,
       {
-        ...limits,
-        maxItemBytes: limits.maxFrameBytes,
+        limits,
         bodyViews: false,
         exposeErrors: false,
         handlerBudget: new HandlerBudget(1_000),
