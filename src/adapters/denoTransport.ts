@@ -27,6 +27,7 @@ export class DenoTransport implements Transport {
   readonly #readBuffer = new ReadBuffer();
   #reading = false;
   #paused = true;
+  #hasWritten = false;
   #writing = false;
   /** Of the write in flight. */
   #bytes: Uint8Array = NO_BYTES;
@@ -59,7 +60,6 @@ export class DenoTransport implements Transport {
     } catch {
       // The peer is gone already, which the first read reports. Accepting goes on.
     }
-    this.#writeLoop();
   }
 
   /** The loop of writes awaits the result, so that `onWritten` runs in its context, whoever called this. */
@@ -68,7 +68,12 @@ export class DenoTransport implements Transport {
     this.#writing = true;
     this.#unwritten = bytes.length;
     this.#begin(bytes);
-    this.#wakeWriter();
+    if (this.#hasWritten) this.#wakeWriter();
+    else {
+      // A socket that never gets an answer costs no loop.
+      this.#hasWritten = true;
+      outOfContext(() => this.#writeLoop());
+    }
     return false;
   }
 
