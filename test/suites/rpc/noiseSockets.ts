@@ -155,7 +155,10 @@ for (const [pattern, isHybrid, clientOptions, serverOptions] of inBothForms) {
 
 test("where only the cipher differs, both ends get an error that names the option", async () => {
   await withPair({ psk }, { psk, cipher: "ChaChaPoly" }, async (client, _server, ends) => {
-    await assert.rejects(client.request(body), { code: "ERR_HANDSHAKE", message: /options \(.*cipher, prologue\)/ });
+    await assert.rejects(client.request(body), {
+      code: "ERR_HANDSHAKE",
+      message: /options \(.*cipher, prologue\)/,
+    });
     await until(() => ends.server.closed.length > 0);
     const atServer = ends.server.closed[0]!;
     assert.equal(atServer.code, "ERR_HANDSHAKE");
