@@ -136,20 +136,23 @@ function oneAttacker(random: Random): Promise<number> {
     // ML-KEM costs more than everything else here.
     const options = { psk: pskText, postQuantum: random.chance(0.05) };
     const session = await RawSession.v2(peer, "client", options, random.chance(0.9));
-    const attacker = new Attacker(random, session);
-    const frames = random.between(1, random.pick(FRAMES));
-    for (let frame = 0; frame < frames && !peer.socket.destroyed; frame++) {
-      const { bytes, records } = attacker.next();
-      sent.inputs += records;
-      if (random.chance(0.1)) {
-        const at = random.between(0, bytes.length);
-        peer.write(bytes.subarray(0, at));
-        await new Promise((resolve) => setImmediate(resolve));
-        peer.write(bytes.subarray(at));
-      } else peer.write(bytes);
-      if (random.chance(0.1)) await new Promise((resolve) => setImmediate(resolve));
+    try {
+      const attacker = new Attacker(random, session);
+      const frames = random.between(1, random.pick(FRAMES));
+      for (let frame = 0; frame < frames && !peer.socket.destroyed; frame++) {
+        const { bytes, records } = attacker.next();
+        sent.inputs += records;
+        if (random.chance(0.1)) {
+          const at = random.between(0, bytes.length);
+          peer.write(bytes.subarray(0, at));
+          await new Promise((resolve) => setImmediate(resolve));
+          peer.write(bytes.subarray(at));
+        } else peer.write(bytes);
+        if (random.chance(0.1)) await new Promise((resolve) => setImmediate(resolve));
+      }
+    } finally {
+      session.destroy();
     }
-    session.destroy();
   });
 }
 

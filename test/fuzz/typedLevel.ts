@@ -222,13 +222,16 @@ function oneAttacker(random: Random): Promise<number> {
   const steps = stepsOf(random);
   return rawAttacker(server.port, random.chance(0.5), async (peer, sent) => {
     const session = await RawSession.v2(peer, "client", psk);
-    for (const { sequence, body, kind, waits } of steps) {
-      if (peer.socket.destroyed) break;
-      peer.write(session.seal(sequence, body, kind));
-      sent.inputs++;
-      if (waits) await new Promise((resolve) => setImmediate(resolve));
+    try {
+      for (const { sequence, body, kind, waits } of steps) {
+        if (peer.socket.destroyed) break;
+        peer.write(session.seal(sequence, body, kind));
+        sent.inputs++;
+        if (waits) await new Promise((resolve) => setImmediate(resolve));
+      }
+    } finally {
+      session.destroy();
     }
-    session.destroy();
   });
 }
 

@@ -80,15 +80,20 @@ export class RawSession {
   ): Promise<RawSession> {
     const options = typeof psk === "string" ? { psk } : psk;
     const handshake = noise(options, role).create(role, { remoteAddress: "" });
-    while (!handshake.done) {
-      const out = handshake.send();
-      if (out !== undefined) peer.write(out);
-      else await handshake.receive(await peer.read(handshake.expects));
+    let session: RawSession;
+    try {
+      while (!handshake.done) {
+        const out = handshake.send();
+        if (out !== undefined) peer.write(out);
+        else await handshake.receive(await peer.read(handshake.expects));
+      }
+      for (let out = handshake.send(); out !== undefined; out = handshake.send()) peer.write(out);
+      const { sendKey, receiveKey } = handshake.finish();
+      session = new RawSession(peer, true, sendKey, receiveKey);
+    } finally {
+      // Also where the other side ended it: its keys are in the module's memory, like those of the library under test.
+      handshake.destroy();
     }
-    for (let out = handshake.send(); out !== undefined; out = handshake.send()) peer.write(out);
-    const { sendKey, receiveKey } = handshake.finish();
-    handshake.destroy();
-    const session = new RawSession(peer, true, sendKey, receiveKey);
     if (firstFrame) peer.write(session.seal(0, SETTINGS, Kind.settings));
     return session;
   }
