@@ -94,14 +94,10 @@ function stay(bytes: Uint8Array, start: number, end: number): Uint8Array {
     isTaken = true;
     if (isShared) markAsUntransferable(offeredMemory);
   }
-  const at = start & -ALIGNMENT;
+  const at = moveDown(bytes, start, end);
   if (start - RECORD_FRONT_BYTES !== lastArrivedEnd) wipeBetween(bytes, lastEnd, at);
   lastArrivedEnd = end;
   lastEnd = at + end - start;
-  if (at !== start) {
-    bytes.copyWithin(at, start, end);
-    for (let i = lastEnd; i < end; i++) bytes[i] = 0;
-  }
   return new Uint8Array(offeredMemory, at, end - start);
 }
 
@@ -122,23 +118,29 @@ function ownBody(bytes: Uint8Array, start: number, length: number): Uint8Array {
   return body;
 }
 
+/** Moves bytes [start, end) down to a multiple of 8, and wipes what they leave. Returns where they begin now. */
+function moveDown(bytes: Uint8Array, start: number, end: number): number {
+  const at = start & -ALIGNMENT;
+  if (at !== start) {
+    bytes.copyWithin(at, start, end);
+    for (let i = at + end - start; i < end; i++) bytes[i] = 0;
+  }
+  return at;
+}
+
 /**
  * The body of a frame that had `bytes` to itself, bytes [start, end), moves down to a multiple of 8. The head before it was
  * read, and is wiped. Returns where the body begins now.
  */
 export function alignOwn(bytes: Uint8Array, start: number, end: number): number {
-  const at = start & -ALIGNMENT;
-  if (at !== start) {
-    bytes.copyWithin(at, start, end);
-    wipeBetween(bytes, at + end - start, end);
-  }
+  const at = moveDown(bytes, start, end);
   wipeBetween(bytes, 0, at);
   return at;
 }
 
 /** Nothing before `end` is needed any more in a frame that had `bytes` to itself. */
-export function wipeBefore(bytes: Uint8Array, start: number): void {
-  wipeBetween(bytes, 0, start);
+export function wipeBefore(bytes: Uint8Array, end: number): void {
+  wipeBetween(bytes, 0, end);
 }
 
 /** Zeroes handled bytes between two bodies that stay. Transferred memory has no bytes, so nothing happens. */

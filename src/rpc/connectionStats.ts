@@ -2,6 +2,7 @@
 
 import type { SealwireError } from "../base/errors.ts";
 import { channels } from "../core/diagnostics.ts";
+import type { RpcConnection } from "./connection.ts";
 import type { Connection, ConnectionStats } from "./peer.ts";
 
 /** The counters of all connections since the client or server was made, including closed ones. */
@@ -52,10 +53,10 @@ export class ConnectionLedger {
   }
 
   /** Publishes the close on the diagnostics channel, never inside a call of the application. */
-  tellClosed(connection: Connection, error: SealwireError | undefined): void {
+  tellClosed(connection: RpcConnection, error: SealwireError | undefined): void {
     const { connectionClosed, dialFailed, handshakeFailed } = channels;
     const failed = error?.code.startsWith("ERR_DIAL") ? dialFailed : handshakeFailed;
-    const channel = connection.identity === undefined ? failed : connectionClosed;
+    const channel = connection.link.identity === undefined ? failed : connectionClosed;
     if (channel.hasSubscribers) channel.publish({ connection, error });
   }
 

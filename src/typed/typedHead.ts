@@ -91,7 +91,8 @@ export interface HeadParts {
 }
 
 function readTypedHead(head: CallHead | undefined): TypedHead | null {
-  const value = head?.fields?.get(TYPED_TAG);
+  const fields = head?.fields;
+  const value = fields?.get(TYPED_TAG);
   if (head === undefined || value === undefined || value.length < HEADER_BYTES) return null;
   const [version = 0, what = 0, codecVersion = 0] = value;
   return {
@@ -101,7 +102,7 @@ function readTypedHead(head: CallHead | undefined): TypedHead | null {
     contentType: head.contentType ?? 0,
     method: head.method ?? "",
     number: value.length >= HEADER_BYTES + 4 ? readU32(value, HEADER_BYTES) : 0,
-    streams: head.fields?.get(STREAMS_TAG),
+    streams: fields?.get(STREAMS_TAG),
     resolved: undefined,
   };
 }
