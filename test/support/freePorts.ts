@@ -15,6 +15,12 @@ function isFree(port: number): Promise<boolean> {
   });
 }
 
+/** One of them: for a port that nobody may listen on, or that a server gives up and takes again. */
+export async function freePort(): Promise<number> {
+  const [port] = await freePorts(1);
+  return port!;
+}
+
 /** So many ports of 127.0.0.1 that nobody listens on, none twice. */
 export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();

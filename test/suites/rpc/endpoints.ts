@@ -12,6 +12,7 @@ import { KeyOwners } from "../../../src/rpc/rendezvous.ts";
 import type { StickyClient } from "../../../src/rpc/stickyClient.ts";
 import type { Adapter, DialEvents } from "../../../src/rpc/transport.ts";
 import { closedAfterTest } from "../../support/closedAfterTest.ts";
+import { freePort, freePorts } from "../../support/freePorts.ts";
 import { test } from "../../support/harness.ts";
 import { ask, at, clientOf, named } from "../../support/namedServers.ts";
 import { v2 } from "../../support/protocols.ts";
@@ -33,12 +34,6 @@ checkLeaksAfterEachTest();
 const { options } = v2;
 
 const states = (client: StickyClient) => client.stats.endpoints!.map(({ state }) => state);
-
-async function deadPort(): Promise<number> {
-  const server = await startServer({ ...options });
-  await server.close();
-  return server.port;
-}
 
 test("calls spread over all endpoints, and stats tell each of them", async () => {
   const servers = [await named("a"), await named("b"), await named("c")];
@@ -83,7 +78,7 @@ test("the less loaded of two takes the call: a server that answers nothing fills
 });
 
 test("an endpoint that fails leaves the choice, and comes back by a probe", async () => {
-  const [a, b] = [await named("a"), await named("b")];
+  const [a, b] = [await named("a"), await named("b", await freePort())];
   const client = clientOf({ endpoints: [at(a), at(b)] });
   await waitFor(() => {
     ask(client).catch(() => {});
@@ -110,7 +105,8 @@ test("an endpoint that fails leaves the choice, and comes back by a probe", asyn
 });
 
 test("a drain loses nothing: every call is answered while servers go and come", async () => {
-  const servers = [await named("a"), await named("b"), await named("c")];
+  const ports = await freePorts(3);
+  const servers = await Promise.all(["a", "b", "c"].map((name, i) => named(name, ports[i])));
   const client = clientOf({ endpoints: servers.map(at) });
   let running = true;
   let answered = 0;
@@ -232,7 +228,7 @@ for (const moment of ["before it began", "while it is under way"] as const) {
 }
 
 test("when no endpoint can be reached the call learns why, and names are looked up again, but no storm", async () => {
-  const port = await deadPort();
+  const port = await freePort();
   let lookups = 0;
   const client = clientOf({
     endpoints: [{ host: "servers.test", port }],
@@ -271,7 +267,7 @@ test("a lookup that fails: what was found stays in use, and without anything the
   const bad = clientOf({ endpoints: () => [] });
   await rejectsWith(bad.request(text("x")), "ERR_INVALID_ARGUMENT");
 
-  const server = await named("a");
+  const server = await named("a", await freePort());
   let works = true;
   const client = clientOf({
     endpoints: () => {
@@ -349,7 +345,7 @@ test("families race: an address that never answers holds nobody up, in either or
 
 test("an attempt that fails does not wait for the delay of the next one", async () => {
   const server = await named("a");
-  const dead = await deadPort();
+  const dead = await freePort();
   const client = clientOf({ endpoints: [{ port: dead }, { port: dead, host: "localhost" }, at(server)] });
   for (let i = 0; i < 10; i++) assert.equal(await ask(client), "a");
 });
@@ -500,7 +496,7 @@ test("each endpoint has a key of its own: one that shows another is left out", a
 });
 
 test("connected with a deadline goes on through failures; without one it tells the first", async () => {
-  const port = await deadPort();
+  const port = await freePort();
   for (const where of [{ endpoints: [{ port }] }, { port }]) {
     const client = startClient({ ...options, ...where });
     await rejectsWith(client.connected(), "ERR_DIAL_FAILED");

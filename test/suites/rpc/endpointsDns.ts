@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import type { ResolveName } from "../../../src/index.ts";
 import { closedAfterTest } from "../../support/closedAfterTest.ts";
 import { DnsServer } from "../../support/dnsServer.ts";
+import { freePort } from "../../support/freePorts.ts";
 import { test } from "../../support/harness.ts";
 import { named } from "../../support/namedServers.ts";
 import { v2 } from "../../support/protocols.ts";
@@ -73,8 +74,8 @@ test(
 
 test("an outage of DNS and servers: no storm of questions, and calls go on when both are back", async () => {
   const { dns, resolve } = await startDns();
-  const server = await named("1", 0, "127.0.0.1");
-  const { port } = server;
+  const port = await freePort();
+  const server = await named("1", port, "127.0.0.1");
   dns.records.set("servers.test", ["127.0.0.1"]);
   const client = startClient({ ...options, endpoints: [{ host: "servers.test", port }], resolve });
   await client.request(text("x"));

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type Connection, type Message, SealwireError } from "../../../src/index.ts";
 import { closedReason } from "../../../src/rpc/closeReason.ts";
 import type { State } from "../../../src/rpc/lifecycle.ts";
+import { freePort } from "../../support/freePorts.ts";
 import { test } from "../../support/harness.ts";
 import { protocols } from "../../support/protocols.ts";
 import {
@@ -113,7 +114,7 @@ for (const { name, options, withKinds } of protocols) {
   });
 
   test(`${name}: a client whose server went away dials again for the next call`, async () => {
-    const first = await startServer({ ...options, onMessage: echo });
+    const first = await startServer({ ...options, port: await freePort(), onMessage: echo });
     const client = startClient({ ...options, port: first.port });
     assert.equal(fromText(await client.request(text("one"))), "one");
     await first.close();

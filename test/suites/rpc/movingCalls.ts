@@ -11,6 +11,7 @@ import { encodeReason } from "../../../src/protocol/reason.ts";
 import { Kind } from "../../../src/protocol/wire.ts";
 import type { StickyClient } from "../../../src/rpc/stickyClient.ts";
 import { closedAfterTest } from "../../support/closedAfterTest.ts";
+import { freePort } from "../../support/freePorts.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
 import { RawListener } from "../../support/rawPeer.ts";
@@ -154,14 +155,13 @@ for (const { what, end, moves } of [
   test(`${what}: it ${moves ? "moves" : "never moves"}`, async () => {
     const got: string[] = [];
     const first = await scripted(end, true);
-    const dead = await startServer(options);
-    await dead.close();
-    const client = clientOf([first.port, dead.port]);
+    const port = await freePort();
+    const client = clientOf([first.port, port]);
     await client.connected();
     const outcome = client.request(text("call"));
     outcome.catch(() => {});
     await waitFor(() => first.got.length > 0, "the call to arrive");
-    const server = await honest(got, dead.port);
+    const server = await honest(got, port);
     if (moves) {
       assert.equal(fromText(await outcome), "call");
       assert.deepEqual(ofCalls(got), ["call"]);
@@ -186,14 +186,13 @@ test("a drain that names the last request begun: later ones move without waiting
     if (sessions.length !== 3) return;
     say(session, 0, Kind.drain, encodeReason({ lastBegun: sessions[0]![1].sequence }));
   }, true);
-  const dead = await startServer(options);
-  await dead.close();
-  const client = clientOf([draining.port, dead.port]);
+  const port = await freePort();
+  const client = clientOf([draining.port, port]);
   await client.connected();
   const calls = names(3).map((name) => client.request(text(name)));
   await waitFor(() => sessions.length === 3, "all to arrive");
   await waitFor(() => client.connections.length === 0, "the drain to arrive");
-  await honest(got, dead.port);
+  await honest(got, port);
   assert.deepEqual((await Promise.all(calls.slice(1))).map(fromText), ["call 1", "call 2"]);
   assert.deepEqual(ofCalls(got), ["call 1", "call 2"]);
   // The first one is answered; the others have their ends all the same.
@@ -237,9 +236,8 @@ test("items that the caller writes while its call moves arrive; one that was wri
     if (hold) held.push([session, frame]);
     else refuse(session, frame);
   }, true);
-  const dead = await startServer(options);
-  await dead.close();
-  const client = clientOf([refusing.port, dead.port]);
+  const port = await freePort();
+  const client = clientOf([refusing.port, port]);
   await client.connected();
   hold = true;
   const stays = client.call(text("call stays"));
@@ -257,7 +255,7 @@ test("items that the caller writes while its call moves arrive; one that was wri
   await waitFor(() => held.length === 2, "the call to arrive");
   // Lost, not refused: it goes on to the other one, which listens by now, since a dial that fails would end the call.
   const [refused] = client.connections;
-  await honest(got, dead.port);
+  await honest(got, port);
   closeAfter(held[0]![1].sequence)(held[1]![0]);
   await waitFor(() => refused!.state !== "open", "the close to arrive");
   const written = [moves.write(text("1")), moves.write(text("2"))];
@@ -336,9 +334,7 @@ test("with one endpoint a call that was not begun goes to its next connection; w
 
 test("a call that moves keeps its deadline and its signal", async () => {
   const refusing = await scripted(closeAfter(0));
-  const dead = await startServer(options);
-  await dead.close();
-  const client = clientOf([refusing.port, dead.port]);
+  const client = clientOf([refusing.port, await freePort()]);
   // Refused again and again, or waiting for an endpoint: in the end it is too late, or nobody wants it.
   const late = client.request(text("call"), { timeoutMs: 150 });
   const codes = ["ERR_REQUEST_TIMEOUT", "ERR_CONNECTION_LOST", "ERR_DIAL_FAILED"];

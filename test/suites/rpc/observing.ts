@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import diagnostics from "node:diagnostics_channel";
 import { type CallHead, type Message, monteV1, noise } from "../../../src/index.ts";
+import { freePort } from "../../support/freePorts.ts";
 import { test } from "../../support/harness.ts";
 import { PSK } from "../../support/protocols.ts";
 import {
@@ -56,13 +57,13 @@ test("connections that open and close, on both sides", async () => {
 
 test("a handshake that fails, with its reason, and a dial that does", async () => {
   await watching(["sealwire.handshake.failed", "sealwire.dial.failed"], async (told) => {
-    const { server, client } = await startPair({ psk: PSK, onMessage: echo }, { psk: OTHER_PSK });
+    const port = await freePort();
+    const { server, client } = await startPair({ psk: PSK, port, onMessage: echo }, { psk: OTHER_PSK });
     await assert.rejects(client.request(new Uint8Array(1)));
     await waitFor(() => told.get("sealwire.handshake.failed")!.length === 2, "both ends to tell");
     for (const { error } of told.get("sealwire.handshake.failed")!) {
       assert.match((error as { code: string }).code, /^ERR_(HANDSHAKE|UNAUTHORIZED|DECRYPT)$/);
     }
-    const { port } = server;
     await server.close();
     assert.deepEqual(told.get("sealwire.dial.failed"), []);
     const lost = startClient({ port, psk: PSK });
@@ -319,7 +320,7 @@ test("endpoints that join, fail, are probed and leave, and lookups that fail, ea
       Told[],
     ];
     const serving = (port: number) => startServer({ psk: PSK, port, onMessage: echo });
-    const [a, b] = [await serving(0), await serving(0)];
+    const [a, b] = [await serving(0), await serving(await freePort())];
     let list = [a, b];
     let failure: Error | undefined;
     const client = startClient({

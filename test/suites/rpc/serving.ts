@@ -20,6 +20,7 @@ import {
 } from "../../../src/index.ts";
 import { noise } from "../../../src/noise.ts";
 import { HealthProbes } from "../../../src/rpc/healthProbes.ts";
+import { freePort } from "../../support/freePorts.ts";
 import { test } from "../../support/harness.ts";
 import { v1, v2 } from "../../support/protocols.ts";
 import { RawPeer } from "../../support/rawPeer.ts";
@@ -154,7 +155,8 @@ test("an address that health can't have fails the start, and nothing is left", a
 });
 
 test("close with a grace serves on, new connections too, and says that it drains", async () => {
-  const { server, client } = await startPair({ ...v2.options, onMessage: echo }, v2.options);
+  const port = await freePort();
+  const { server, client } = await startPair({ ...v2.options, port, onMessage: echo }, v2.options);
   await client.request(text("before"));
   const closed = server.close({ graceMs: 60_000 });
   assert.equal(server.health, "draining");
