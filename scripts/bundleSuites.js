@@ -48,10 +48,13 @@ export function runnerPath(folder = outputFolder) {
  * Bundles these suites (all of them) and the runner.
  *
  * @param {string[]} [names]
+ * @param {object} [options]
+ * @param {string} [options.folder] where to; its files are deleted first
+ * @param {import("esbuild").Plugin[]} [options.plugins]
  */
-export async function bundleSuites(names = suiteNames()) {
-  rmSync(outputFolder, { recursive: true, force: true });
-  await bundle(suiteEntries(names), outputFolder);
+export async function bundleSuites(names = suiteNames(), { folder = outputFolder, plugins = [] } = {}) {
+  rmSync(folder, { recursive: true, force: true });
+  await build({ ...bundleOptions(suiteEntries(names), folder), plugins });
 }
 
 /**

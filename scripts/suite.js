@@ -1,10 +1,13 @@
-// Runs suites by hand: npm run suite -- [part of a suite's name …] [--runtime node,bun] [--test text] [--every]
+// Runs suites by hand: npm run suite -- [part of a suite's name …] [--runtime node,bun] [--test text]
+//   [--every] [--busy]
 //
 // --runtime takes ids (node20, bun, deno) or roles (node: the machine's, node-current: the newest); all without it.
 // --every: every offset, seed and process, where the tests otherwise try a sample (test/support/every.ts).
+// --busy: as a busy machine runs the library, where every turn is over at once (scripts/busyMachine.js).
 // --watch takes one suite and one runtime (the machine's Node) and runs them again whenever a source changes.
 import { parseArgs } from "node:util";
 import { bundleSuites, suiteNames, suitePath } from "./bundleSuites.js";
+import { busyMachine } from "./busyMachine.js";
 import { runSuite } from "./runSuite.js";
 import { isNamed, missingRuntimes, runtimes } from "./runtimes.js";
 import { watchSuite } from "./watchSuite.js";
@@ -16,6 +19,7 @@ const { values, positionals } = parseArgs({
     test: { type: "string" },
     watch: { type: "boolean", default: false },
     every: { type: "boolean", default: false },
+    busy: { type: "boolean", default: false },
   },
 });
 
@@ -54,7 +58,7 @@ function chooseRuntimes() {
 }
 
 async function runOnce(names, targets) {
-  await bundleSuites(names);
+  await bundleSuites(names, values.busy ? { plugins: [busyMachine] } : {});
   let passed = 0;
   let failed = 0;
   for (const name of names) {

@@ -75,8 +75,8 @@ export class Admission implements HandshakeTask {
     return this.#waiting.count;
   }
 
-  /** Sockets that were closed while silent, by either side. */
-  get droppedSilent(): number {
+  /** Sockets that were closed while silent, by either side, or that ended or sent too much while ready. */
+  get dropped(): number {
     return this.#waiting.dropped;
   }
 
@@ -160,7 +160,7 @@ export class Admission implements HandshakeTask {
   /** The socket is gone. */
   left(socket: AcceptedSocket): void {
     const { share } = socket;
-    if (socket.stage === "silent") this.#waiting.dropped++;
+    if (socket.stage === "silent" || socket.stage === "ready") this.#waiting.dropped++;
     this.#places.give(socket);
     this.ended(socket);
     this.#leaveShare(share);

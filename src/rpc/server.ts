@@ -115,7 +115,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
   }
 
   get droppedSockets(): number {
-    return this.#admission.droppedSilent;
+    return this.#admission.dropped;
   }
 
   get waitingSockets(): number {

@@ -41,7 +41,8 @@ export interface Server {
   readonly refusedConnections: number;
   /**
    * Sockets that were closed, by either side, before they had sent a complete first message. They were too slow
-   * (`handshakeTimeoutMs`), or the oldest of too many (`maxWaitingSockets`), or their peer closed them.
+   * (`handshakeTimeoutMs`), or the oldest of too many (`maxWaitingSockets`), or their peer closed them. Those count as
+   * well that had sent one and waited for a place or a turn, when their peer closed them or sent too much behind it.
    * `onConnectionState` is not called for them, because they were no connections yet.
    */
   readonly droppedSockets: number;

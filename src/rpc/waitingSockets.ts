@@ -27,7 +27,7 @@ export class WaitingSockets {
   readonly #patience = new CallbackDeadline(() => this.#expireReady());
   /** Ready sockets wait for a turn of the handshakes. There may be places for them. */
   forTurn = false;
-  /** Sockets closed while silent, by either side. */
+  /** Sockets closed while silent, by either side, or that ended or sent too much while ready. */
   dropped = 0;
 
   constructor(limits: AdmissionLimits, refuse: (socket: AcceptedSocket) => void) {

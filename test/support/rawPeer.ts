@@ -62,6 +62,11 @@ export class RawPeer {
     return bytes;
   }
 
+  /** Waits until something has arrived, or the other end closed. */
+  async answered(): Promise<void> {
+    await this.#until(() => this.#unread > 0 || this.#ended, "an answer");
+  }
+
   /** Waits until the other end closed or half-closed; returns what it sent before that and nobody has read. */
   async ended(): Promise<Uint8Array> {
     await this.#until(() => this.#ended, "the end of the stream");

@@ -95,6 +95,20 @@ export class Victim {
     await this.checkServing();
   }
 
+  /**
+   * The attacked socket ends, whether it was a connection or not. A socket whose first message is complete waits for a
+   * turn of the handshakes on a busy server. Who ends it meanwhile, or sends too much, leaves as one that was silent.
+   * Returns the reason of a connection.
+   */
+  async gone(peer: RawPeer, what: string): Promise<SealwireError | "dropped" | undefined> {
+    await peer.ended();
+    const isDropped = () => this.server.droppedSockets === this.#dropped + 1;
+    await waitFor(() => isDropped() || this.#reasons.length > 0, `the server to note the end: ${what}`);
+    if (!isDropped()) return this.closed(peer);
+    await this.expectDropped(peer, what);
+    return "dropped";
+  }
+
   /** The connection ends for this reason, and the server serves on. */
   async expectClosed(peer: RawPeer, code: string, what: string): Promise<SealwireError> {
     const reason = await this.closed(peer);

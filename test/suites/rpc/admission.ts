@@ -138,7 +138,7 @@ test("too many silent sockets: the oldest goes, and an address with its half los
   assert.ok(door.dropped.has(attacker[3]!));
   assert.ok(!others.some((socket) => door.dropped.has(socket)));
   assert.equal(door.admission.waiting, 10);
-  assert.equal(door.admission.droppedSilent, 4);
+  assert.equal(door.admission.dropped, 4);
   assert.equal(door.admission.refused, 0);
   door.admission.close();
 });
@@ -348,7 +348,7 @@ test("a socket that ends is counted, admitted never, and its address is forgotte
   assert.equal(door.admission.shares.size, 3);
   for (const socket of [silent, ready, first]) door.admission.left(socket);
   assert.equal(door.admission.shares.size, 0);
-  assert.equal(door.admission.droppedSilent, 1);
+  assert.equal(door.admission.dropped, 2);
   door.admission.close();
 });
 
