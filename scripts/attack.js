@@ -1,9 +1,9 @@
-// `npm run attack -- [--seconds N] [--sockets N] [--nice N] [--runtime node20,bun] [--attack "NAME; NAME"] [--out FILE]
-// [--docs]` attacks a server in a process of its own, with one attack after the other, while a good client asks. Each
+// `npm run attack -- [--seconds N] [--sockets N] [--nice N] [--rounds N] [--runtime node20,bun] [--attack "NAME; NAME"]
+// [--out FILE] [--docs]` attacks a server in a process of its own, with one attack after the other, while a good client asks. Each
 // attack and runtime has a row: memory and processor time of the server, the lateness of its event loop, how long the
 // good client waits before, during and after the attack, and how long new clients wait for their first answer. New
 // clients come from an address that no attacker has. `--nice`: by how much the attackers' processes yield to the others
-// (19, the most). `--docs` puts the tables into docs/SECURITY.md; all four runtimes with `--seconds 2` take about nine
+// (19, the most). `--rounds`: everything so many times (1), and each row shows the round with the median p99. `--docs` puts the tables into docs/SECURITY.md; all four runtimes with `--seconds 2` take about nine
 // minutes on an idle machine.
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { connect } from "../dist/index.js";
 import { ask, during, newcomers, sleep } from "./attack/clients.js";
-import { attackRow, attackTables, writeTables } from "./attack/report.js";
+import { attackRow, attackTables, medianRound, writeTables } from "./attack/report.js";
 import { usage, Victim } from "./attack/victim.js";
 import { bundle } from "./bundleSuites.js";
 import { isNamed, runtimes } from "./runtimes.js";
@@ -24,6 +24,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "4" },
     sockets: { type: "string", default: "10000" },
     nice: { type: "string", default: "19" },
+    rounds: { type: "string", default: "1" },
     runtime: { type: "string" },
     attack: { type: "string" },
     out: { type: "string" },
@@ -170,24 +171,32 @@ async function row(runtime, name) {
 const from = new Date();
 const load = loadavg()[0];
 const asked = values.runtime?.split(",");
-const tables = [];
-for (const runtime of runtimes()) {
-  if (asked !== undefined && !asked.some((one) => isNamed(runtime, one))) continue;
-  const { label, version } = runtime;
-  const rows = [];
-  tables.push({ label, version, rows });
-  console.log(`${label} ${version}`);
-  for (const name of chosen) {
-    rows.push(await row(runtime, name));
-    console.log(attackRow(rows.at(-1)));
+const rounds = Number(values.rounds);
+const measured = runtimes()
+  .filter((runtime) => asked === undefined || asked.some((one) => isNamed(runtime, one)))
+  .map((runtime) => ({ runtime, rows: chosen.map(() => []) }));
+for (let round = 0; round < rounds; round++) {
+  for (const { runtime, rows } of measured) {
+    console.log(
+      `${runtime.label} ${runtime.version}${rounds > 1 ? `, round ${round + 1} of ${rounds}` : ""}`,
+    );
+    for (const [i, name] of chosen.entries()) {
+      rows[i].push(await row(runtime, name));
+      console.log(attackRow(rows[i].at(-1)));
+    }
   }
 }
+const tables = measured.map(({ runtime: { label, version }, rows }) => ({
+  label,
+  version,
+  rows: rows.map(medianRound),
+}));
 const quoted = (value) => (/[ ,;]/.test(value) ? `"${value}"` : value);
-const flags = ["seconds", "sockets", "nice", "runtime", "attack"].filter(
+const flags = ["seconds", "sockets", "nice", "rounds", "runtime", "attack"].filter(
   (name) => values[name] !== undefined,
 );
 const command = ["npm run attack --", ...flags.map((name) => `--${name} ${quoted(values[name])}`)].join(" ");
-const text = attackTables(tables, { command, from, until: new Date(), load });
+const text = attackTables(tables, { command, from, until: new Date(), load, rounds });
 if (values.out !== undefined) writeFileSync(values.out, `${text}\n`);
 if (values.docs) writeTables(`${root}docs/SECURITY.md`, text);
 const isLost = ({ failure, failures, newFailures }) => failure !== undefined || failures + newFailures > 0;

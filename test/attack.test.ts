@@ -2,7 +2,14 @@
 // document.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { attackRow, attackTables, isBounded, isOfTheMachine, withTables } from "../scripts/attack/report.js";
+import {
+  attackRow,
+  attackTables,
+  isBounded,
+  isOfTheMachine,
+  medianRound,
+  withTables,
+} from "../scripts/attack/report.js";
 
 const row = (name: string, quietP99: number, p99: number, controlP99 = quietP99) => ({
   name,
@@ -40,6 +47,17 @@ test("what the same attack on another server costs is the machine's, with a turn
     "| 2.0, 16.0, 21.0 (above 10 ×, within a turn of the control), 2.0 |",
   );
   expect(attackRow(row("a", 2, 20, 16))).toContain("| 2.0, 16.0, 20.0, 2.0 |");
+});
+
+test("of several rounds the one with the median p99 is shown, with the failures of all", () => {
+  const rounds = [row("a", 2, 20), row("a", 1, 40), row("a", 1, 12)];
+  expect(medianRound(rounds)).toEqual({ ...rounds[2], failures: 3 });
+  expect(medianRound(rounds.slice(0, 2))).toEqual({ ...rounds[1], failures: 2 });
+  const gone = { name: "a", failure: "the server is gone" };
+  expect(medianRound([row("a", 2, 20), gone, row("a", 2, 20)])).toBe(gone);
+  const run = { command: "npm run attack", from: new Date(0), until: new Date(60_000), load: 0.25 };
+  const table = [{ label: "Bun", version: "1.0.0", rows: [medianRound(rounds)] }];
+  expect(attackTables(table, { ...run, rounds: 3 })).toContain("the median one of 3;");
 });
 
 test("the event loop's lateness is also told without its waits for a processor, where the system tells these", () => {
