@@ -41,7 +41,7 @@ export const rules = {
     text: "handlers wait for their turn, for room among them, and for answers and memory",
     edits: [
       { find: "return !this.clock.isOver && busy", replace: "return true; return busy" },
-      { find: "if ((++this.#handled & LOOK_MASK) !== 0 &&", replace: "return;\n    if (" },
+      { find: "if ((++this.#handled & LOOK_MASK) === 0 || areLong) this.#check(areLong);", replace: "" },
       {
         find: "return pendingBytes >= this.#limits.highWaterMarkBytes || memoryBudget.isExceededBy(pendingBytes);",
         replace: "return pendingBytes >= this.#limits.highWaterMarkBytes;",

@@ -30,7 +30,9 @@ const IS_LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 const NOTHING = new Uint8Array(0);
 const NO_WORDS = new DataView(NOTHING.buffer);
 
-/** The source of the last copy, in words: the bodies of a bundle follow each other. */
+/** The source of the last copy of each kind, and views of it: the bodies of a bundle follow each other. */
+let sliced: Uint8Array = NOTHING;
+let slicedBytes: Uint8Array = NOTHING;
 let source: Uint8Array = NOTHING;
 let sourceWords: DataView = NO_WORDS;
 
@@ -77,7 +79,12 @@ export function frameWasTaken(): boolean {
 export function keepBody(bytes: Uint8Array, start: number, end: number, more: number): Uint8Array {
   const length = end - start;
   if (bytes === offered && length * MAX_SHARE >= bytes.length) return stay(bytes, start, end);
-  if (length <= OWN_BODY_BYTES) return ownBody(bytes, start, length);
+  return length <= OWN_BODY_BYTES ? ownBody(bytes, start, end) : sharedBody(bytes, start, end, more);
+}
+
+/** A copy in memory that it shares with its neighbours, if it is short. */
+function sharedBody(bytes: Uint8Array, start: number, end: number, more: number): Uint8Array {
+  const length = end - start;
   const memory = bodyMemory;
   if (length > SHARED_BODY_BYTES || !memory.findRoom(length, more)) return copyOf(bytes, start, end);
   const { used } = memory;
@@ -102,20 +109,13 @@ function stay(bytes: Uint8Array, start: number, end: number): Uint8Array {
 }
 
 /** A copy whose array has no ArrayBuffer until code reads its `buffer`. */
-function ownBody(bytes: Uint8Array, start: number, length: number): Uint8Array {
-  const body = new Uint8Array(length);
-  if (length > WORDS_COPY_BYTES) body.set(viewOf(bytes, start, start + length));
-  else {
-    const inWords = length & -4;
-    for (let i = 0; i < inWords; i += 4) {
-      body[i] = bytes[start + i]!;
-      body[i + 1] = bytes[start + i + 1]!;
-      body[i + 2] = bytes[start + i + 2]!;
-      body[i + 3] = bytes[start + i + 3]!;
-    }
-    for (let i = inWords; i < length; i++) body[i] = bytes[start + i]!;
+function ownBody(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  if (bytes !== sliced) {
+    sliced = bytes;
+    // As a plain array, because `slice` of a Buffer is no copy.
+    slicedBytes = viewOf(bytes, 0, bytes.length);
   }
-  return body;
+  return slicedBytes.slice(start, end);
 }
 
 /** Moves bytes [start, end) down to a multiple of 8, and wipes what they leave. Returns where they begin now. */
@@ -171,6 +171,8 @@ function copyWords(bytes: Uint8Array, start: number, body: Uint8Array, words: In
 
 /** A read was handled. */
 export function endSharing(): void {
+  sliced = NOTHING;
+  slicedBytes = NOTHING;
   source = NOTHING;
   sourceWords = NO_WORDS;
   bodyMemory.readEnds();

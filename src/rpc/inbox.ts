@@ -93,17 +93,8 @@ export class Inbox implements RecordHandler {
   ): void {
     if (this.#lifecycle.peerClosed) throw new SealwireError("ERR_PROTOCOL", "a frame after the peer's close");
     if (this.#speaksV2 && !this.#settingsSeen) return this.#takeSettings(sequence, kind, bytes, start, end);
-    switch (kind) {
-      case Kind.message:
-        this.#arrivals.message(sequence, bytes, start, end, lent, more);
-        return;
-      case Kind.reply:
-        this.#takeReply(sequence, bytes, start, end, lent, more);
-        return;
-      default:
-        if (this.#speaksV2) this.#takeOther(sequence, kind, bytes, start, end, lent, more);
-        else throw unknownKind(kind);
-    }
+    if (kind === Kind.message) this.#arrivals.message(sequence, bytes, start, end, lent, more);
+    else this.#takeOther(sequence, kind, bytes, start, end, lent, more);
   }
 
   #takeSettings(sequence: number, kind: number, bytes: Uint8Array, start: number, end: number): void {
@@ -123,6 +114,8 @@ export class Inbox implements RecordHandler {
     lent: boolean,
     more: number,
   ): void {
+    if (kind === Kind.reply) return this.#takeReply(sequence, bytes, start, end, lent, more);
+    if (!this.#speaksV2) throw unknownKind(kind);
     if (kind === Kind.call) return this.#arrivals.call(sequence, bytes, start, end, lent, more);
     this.#arrivals.clock.count();
     switch (kind) {

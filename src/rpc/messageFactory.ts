@@ -26,13 +26,22 @@ export class MessageFactory {
     more: number,
     parts?: CallParts,
   ): IncomingMessage {
-    if (!lent) {
-      const at = alignOwn(bytes, start, end);
-      return new IncomingMessage(this.#owner, sequence, bytes, at, at + end - start, parts);
-    }
-    if (this.#bodyViews) return new IncomingMessage(this.#owner, sequence, bytes, start, end, parts);
+    if (!lent || this.#bodyViews) return this.#makeInPlace(sequence, bytes, start, end, lent, parts);
     const body = keepBody(bytes, start, end, more);
     return new IncomingMessage(this.#owner, sequence, body, 0, body.length, parts);
+  }
+
+  /** The body stays where it arrived. */
+  #makeInPlace(
+    sequence: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    lent: boolean,
+    parts: CallParts | undefined,
+  ): IncomingMessage {
+    const at = lent ? start : alignOwn(bytes, start, end);
+    return new IncomingMessage(this.#owner, sequence, bytes, at, at + end - start, parts);
   }
 
   /**

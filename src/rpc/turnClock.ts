@@ -46,11 +46,13 @@ export class TurnClock {
 
   /** A message was handled or refused. */
   count(): void {
-    const { accepted } = this.#sent;
-    const areLong = accepted - this.#lookedAtBytes >= LOOK_BYTES;
-    if ((++this.#handled & LOOK_MASK) !== 0 && !areLong) return;
+    const areLong = this.#sent.accepted - this.#lookedAtBytes >= LOOK_BYTES;
+    if ((++this.#handled & LOOK_MASK) === 0 || areLong) this.#check(areLong);
+  }
+
+  #check(areLong: boolean): void {
     this.#look(areLong ? Number.POSITIVE_INFINITY : LOOK_MS);
-    this.#lookedAtBytes = accepted;
+    this.#lookedAtBytes = this.#sent.accepted;
     this.isOver = this.#ms > this.#turnMs;
   }
 
