@@ -184,6 +184,21 @@ test("memory that is used otherwise is copied from: another frame's, or one that
   assertSameBytes(later, patternBytes(2_000, 0));
 });
 
+test("bodies that are copied from a Buffer, as ciphers of some runtimes return: plain arrays of their own", () => {
+  const frames = [0, 1].map((seed) => Buffer.from(patternBytes(3_000, seed)));
+  for (const length of [0, 1, 64, 128, 1_000, 1_001]) {
+    const bodies = frames.map((bytes) => keepBody(bytes, 9, 9 + length, 0));
+    const neighbours = frames.map((bytes) => keepBody(bytes, 100, 100 + length, 0));
+    bodies.concat(neighbours).forEach((body, i) => {
+      assert.equal(Object.getPrototypeOf(body), Uint8Array.prototype, `${length} bytes`);
+      const start = i < 2 ? 9 : 100;
+      assertSameBytes(body, patternBytes(3_000, i % 2).subarray(start, start + length), `${length} bytes`);
+      for (const { buffer } of frames) assert.notEqual(body.buffer, buffer);
+    });
+  }
+  endSharing();
+});
+
 /** A read of this connection with one body, which arrives alone. */
 function readAlone(memory: BodyMemory, length: number, seed: number): Uint8Array {
   beginSharing(memory);
