@@ -5,13 +5,16 @@
 // --every: every offset, seed and process, where the tests otherwise try a sample (test/support/every.ts).
 // --busy: as a busy machine runs the library, where every turn is over at once (scripts/busyMachine.js).
 // --watch takes one suite and one runtime (the machine's Node) and runs them again whenever a source changes.
+import { rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { bundleSuites, suiteNames, suitePath } from "./bundleSuites.js";
+import { bundleSuites, runnerPath, suiteNames, suitePath } from "./bundleSuites.js";
 import { busyMachine } from "./busyMachine.js";
 import { runSuite } from "./runSuite.js";
 import { isNamed, missingRuntimes, runtimes } from "./runtimes.js";
 import { watchSuite } from "./watchSuite.js";
 
+const root = fileURLToPath(new URL("..", import.meta.url));
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -58,13 +61,27 @@ function chooseRuntimes() {
 }
 
 async function runOnce(names, targets) {
-  await bundleSuites(names, values.busy ? { plugins: [busyMachine] } : {});
+  // Of this run alone: several runs, and a whole test run, may go on side by side.
+  const folder = `${root}build/suites-${process.pid}`;
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  process.on("exit", remove);
+  for (const [signal, code] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ])
+    process.on(signal, () => process.exit(code));
+  await bundleSuites(names, { folder, plugins: values.busy ? [busyMachine] : [] });
   let passed = 0;
   let failed = 0;
   for (const name of names) {
     for (const runtime of targets) {
       console.log(`${name} · ${runtime.label} (${runtime.version})`);
-      const cases = await runSuite(runtime, suitePath(name), { echo: true, filter: values.test, ...limit });
+      const cases = await runSuite(runtime, suitePath(name, folder), {
+        echo: true,
+        filter: values.test,
+        runner: runnerPath(folder),
+        ...limit,
+      });
       passed += cases.filter((result) => result.status === "pass").length;
       failed += cases.filter((result) => result.status === "fail").length;
       for (const result of cases) {
