@@ -1,7 +1,7 @@
 // Gives a running server other keys, and finds out which of its connections have keys that are still accepted.
 
 import { invalidArgument, SealwireError } from "../base/errors.ts";
-import { checkOptionNames } from "../base/options.ts";
+import { readOptions } from "../base/options.ts";
 import type { HandshakeFactory } from "../protocol/handshake.ts";
 import type { ServerKeys } from "../protocol/noise/severalKeys.ts";
 import type { RpcConnection } from "./connection.ts";
@@ -25,9 +25,10 @@ export function reloadedContext<Context extends ConnectionContext & Keyed>(
   context: Context,
   keys: ReloadedKeys,
 ): Context {
-  checkOptionNames(keys, reloadedNames);
-  const proof = proofOf(keys);
-  const handshake = context.makeKeys(keys);
+  // Each key is read once, and inherited ones count: what is proven is judged by the keys that the handshakes get.
+  const given = readOptions(keys, reloadedNames);
+  const proof = proofOf(given);
+  const handshake = context.makeKeys(given);
   try {
     if (handshake.anonymous !== context.handshake.anonymous)
       throw invalidArgument("keys", "such that who is proven stays: anonymous or not");

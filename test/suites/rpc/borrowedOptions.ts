@@ -14,6 +14,7 @@ import {
   generateKeyPair,
   listen,
   noise,
+  type ReloadedKeys,
   type RequestOptions,
   type ServerOptions,
 } from "../../../src/index.ts";
@@ -130,6 +131,27 @@ test("each option of a server is read once", async () => {
   assert.equal(fromText(await client.request(text("once"))), "once");
   await client.close();
   await server.close();
+});
+
+test("keys of a reload that the object inherits count, and each is read once", async () => {
+  const [serverKeys, friend, stranger] = [generateKeyPair(), generateKeyPair(), generateKeyPair()];
+  const onlyFriend = (key: Uint8Array): boolean => encodeKey(key) === encodeKey(friend.publicKey);
+  const kinds = [{ authorize: onlyFriend }, { remoteStatic: friend.publicKey }, { authorize: onlyFriend, psk: PSK }];
+  for (const proof of kinds) {
+    // The key that the keys need at least is the object's own: without it nothing would have been accepted.
+    const heir = Object.assign(heirOf<ReloadedKeys>(proof), { staticKey: serverKeys });
+    for (const keys of [heir, once<ReloadedKeys>({ staticKey: serverKeys, ...proof })]) {
+      const server = await startServer({ staticKey: serverKeys, ...proof, onMessage: echo });
+      assert.equal(await server.reload(keys), 0);
+      const { port } = server;
+      const remoteStatic = serverKeys.publicKey;
+      const psk = "psk" in proof ? { psk: PSK } : {};
+      const own = startClient({ port, staticKey: friend, remoteStatic, ...psk });
+      assert.equal(fromText(await own.request(text("a friend"))), "a friend");
+      for (const others of [{ staticKey: stranger, ...psk }, ...("psk" in proof ? [{ staticKey: friend }] : [])])
+        await rejectsWith(startClient({ port, remoteStatic, ...others }).request(text("x")), "ERR_HANDSHAKE");
+    }
+  }
 });
 
 test("an object of options that is used again for something else takes no keys away from anybody", async () => {
