@@ -23,6 +23,8 @@ export class MovableCall implements Call {
   #items: AsyncIterator<Uint8Array, undefined> | undefined;
   /** Items that are written while the call moves. */
   readonly #moving: LaterItems;
+  /** Its caller takes no more items, wherever the call goes. */
+  #left = false;
   /** An item was streamed, so the call does not move. */
   #stays = false;
   #ended = false;
@@ -67,6 +69,7 @@ export class MovableCall implements Call {
       return: () => {
         const items = this.#items;
         this.#items = undefined;
+        this.#left = true;
         return items?.return?.() ?? Promise.resolve({ done: true, value: undefined });
       },
       [Symbol.asyncIterator]() {
@@ -130,7 +133,10 @@ export class MovableCall implements Call {
   #moved(call: PendingCall): void {
     this.#next = undefined;
     this.#call = call;
-    if (this.#items !== undefined) this.#items = call[Symbol.asyncIterator]();
+    if (this.#left) {
+      this.#items = undefined;
+      void call[Symbol.asyncIterator]().return?.();
+    } else if (this.#items !== undefined) this.#items = call[Symbol.asyncIterator]();
     if (this.#wantsAnswer) call.answer.catch(() => {});
     if (this.#ended) call.end();
     this.#follow(call);

@@ -228,6 +228,38 @@ test("a call moves with its end and is iterated there, as long as nothing was st
   }
 });
 
+test("a call that moves after its caller has left its items is left there, too", async () => {
+  const held: [RawSession, RawFrame][] = [];
+  const refusing = await scripted((session, frame) => void held.push([session, frame]), true);
+  const port = await freePort();
+  const client = clientOf([refusing.port, port]);
+  await client.connected();
+  const call = client.call(text("call"));
+  const items = call[Symbol.asyncIterator]();
+  const next = items.next();
+  await waitFor(() => held.length === 1, "the call to arrive");
+  assert.deepEqual(await items.return?.(), { done: true, value: undefined });
+  assert.deepEqual(await next, { done: true, value: undefined });
+  let stopped: unknown;
+  await startServer({
+    ...options,
+    port,
+    onMessage: async (message) => {
+      while (stopped === undefined) {
+        await message.write(new Uint8Array(16_384)).catch((error) => {
+          stopped = error;
+        });
+      }
+      message.reply(text("stopped"));
+    },
+  });
+  closeAfter(0)(held[0]![0]);
+  // Before the answer is asked for, which would take the items away as well.
+  await waitFor(() => stopped !== undefined, "the handler to be told that nobody takes its items");
+  assert.equal((stopped as SealwireError).code, "ERR_STREAM_STOPPED");
+  assert.equal(fromText(await call.answer), "stopped");
+});
+
 test("items that the caller writes while its call moves arrive; one that was written before keeps it in place", async () => {
   const got: string[] = [];
   let hold = false;
