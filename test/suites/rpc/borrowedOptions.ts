@@ -136,7 +136,11 @@ test("each option of a server is read once", async () => {
 test("keys of a reload that the object inherits count, and each is read once", async () => {
   const [serverKeys, friend, stranger] = [generateKeyPair(), generateKeyPair(), generateKeyPair()];
   const onlyFriend = (key: Uint8Array): boolean => encodeKey(key) === encodeKey(friend.publicKey);
-  const kinds = [{ authorize: onlyFriend }, { remoteStatic: friend.publicKey }, { authorize: onlyFriend, psk: PSK }];
+  const kinds = [
+    { authorize: onlyFriend },
+    { remoteStatic: friend.publicKey },
+    { authorize: onlyFriend, psk: PSK },
+  ];
   for (const proof of kinds) {
     // The key that the keys need at least is the object's own: without it nothing would have been accepted.
     const heir = Object.assign(heirOf<ReloadedKeys>(proof), { staticKey: serverKeys });
@@ -148,7 +152,10 @@ test("keys of a reload that the object inherits count, and each is read once", a
       const psk = "psk" in proof ? { psk: PSK } : {};
       const own = startClient({ port, staticKey: friend, remoteStatic, ...psk });
       assert.equal(fromText(await own.request(text("a friend"))), "a friend");
-      for (const others of [{ staticKey: stranger, ...psk }, ...("psk" in proof ? [{ staticKey: friend }] : [])])
+      for (const others of [
+        { staticKey: stranger, ...psk },
+        ...("psk" in proof ? [{ staticKey: friend }] : []),
+      ])
         await rejectsWith(startClient({ port, remoteStatic, ...others }).request(text("x")), "ERR_HANDSHAKE");
     }
   }
