@@ -209,7 +209,7 @@ export class RpcClient implements Client {
   #sendOrAgain(connection: RpcConnection, body: Uint8Array, options: SendOptions | undefined): Promise<void> {
     const kept = options === undefined ? undefined : keptOptions(options, sendOptionNames);
     const sent = connection.send(body, kept);
-    return this.#orAgain(connection, sent, body, (copy) => this.send(copy, kept));
+    return this.#orAgain("send", connection, sent, body, (next, copy) => next.send(copy, kept));
   }
 
   #requestOrAgain(
@@ -220,32 +220,38 @@ export class RpcClient implements Client {
     const startedAt = performance.now();
     const kept = options === undefined ? {} : keptOptions(options, requestOptionNames);
     const answer = connection.request(body, kept);
-    return this.#orAgain(connection, answer, body, (copy) => {
+    return this.#orAgain("request", connection, answer, body, (next, copy) => {
       const { timeoutMs = this.#context.limits.requestTimeoutMs } = kept;
-      if (timeoutMs === 0) return this.request(copy, kept);
+      if (timeoutMs === 0) return next.request(copy, kept);
       const leftMs = Math.max(Math.ceil(timeoutMs - (performance.now() - startedAt)), 1);
-      return this.request(copy, { ...kept, timeoutMs: leftMs });
+      return next.request(copy, { ...kept, timeoutMs: leftMs });
     });
   }
 
   /**
    * A call went to a connection that was not open, because the open ones were full. If that connection never opens
-   * and nothing of the call was sent, another connection may take it.
+   * and nothing of the call was sent, another connection may take it. One copy of the body serves all of them.
    */
   async #orAgain<T>(
+    kind: CallKind,
     connection: RpcConnection,
     outcome: Promise<T>,
     body: Uint8Array,
-    again: (copy: Uint8Array) => Promise<T>,
+    again: (next: RpcConnection, copy: Uint8Array) => Promise<T>,
   ): Promise<T> {
     const copy = copyOf(body);
     try {
-      return await outcome;
-    } catch (error) {
-      const neverOpened = connection.state === "closed" && connection.link.identity === undefined;
-      if (!neverOpened || !mayGoAgain(error) || this.#closed !== undefined) throw error;
-      if (!this.#pool.usable.some(({ isOpen }) => isOpen)) throw error;
-      return await again(copy);
+      for (;;) {
+        try {
+          return await outcome;
+        } catch (error) {
+          const neverOpened = connection.state === "closed" && connection.link.identity === undefined;
+          if (!neverOpened || !mayGoAgain(error) || this.#closed !== undefined) throw error;
+          if (!this.#pool.usable.some(({ isOpen }) => isOpen)) throw error;
+        }
+        connection = this.#choose(kind, copy);
+        outcome = again(connection, copy);
+      }
     } finally {
       copy.fill(0);
     }
