@@ -179,7 +179,7 @@ for (const runtime of runtimes()) {
     test("a signal: draining, calls in flight answered, stopped, and the process ends with 0", async () => {
       const options = { port: 0, psk, health: { port: 0 } };
       const server = started(
-        new JsonProcess(runtime, echoServer, [JSON.stringify(options)], { env: { GRACE_MS: "300" } }),
+        new JsonProcess(runtime, echoServer, [JSON.stringify(options)], { env: { GRACE_MS: "2000" } }),
       );
       const { port, healthPort } = (await server.entryWith("port")) as { port: number; healthPort: number };
       const probe = async () => (await fetch(`http://127.0.0.1:${healthPort}/readyz`)).status;

@@ -84,7 +84,7 @@ describe("the Kubernetes manifests", () => {
         HEALTH_PORT: "0",
         HOST: "127.0.0.1",
         PSK: psk,
-        GRACE_MS: "300",
+        GRACE_MS: "2000",
         DRAIN_MS: "2000",
       };
       const server = new JsonProcess(runtime, example("server.js"), [], { env: settings });

@@ -161,10 +161,11 @@ test("a call that is made inside a handler passes on what is left", async () => 
     },
     v2.options,
   );
-  await rejectsWith(client.call(EMPTY, { timeoutMs: 500 }).answer, "ERR_REQUEST_TIMEOUT");
+  await Promise.all([client.connected(), toInner.connected()]);
+  await rejectsWith(client.call(EMPTY, { timeoutMs: 1_000 }).answer, "ERR_REQUEST_TIMEOUT");
   await waitFor(() => codes.length === 1, "the call inside");
   assert.ok(["ERR_ABORTED", "ERR_REQUEST_TIMEOUT"].includes(codes[0]!), codes[0]);
-  assert.ok(left[0]! <= 500 && left[1]! <= left[0]!, left.join());
+  assert.ok(left[0]! <= 1_000 && left[1]! <= left[0]!, left.join());
 });
 
 async function rejectsWithAny(promise: Promise<unknown>): Promise<{ code: string }> {
@@ -218,31 +219,26 @@ test("connections that end leave no deadline behind, of calls that run, that wai
 
 test("maxDeadlineMs: no call lasts longer here than the server says, whatever its caller says", async () => {
   const remaining: (number | undefined)[] = [];
-  const { client } = await startPair(
-    {
-      ...v2.options,
-      maxDeadlineMs: 60,
-      onMessage: async (message) => {
-        remaining.push(message.remainingMs);
-        if (fromText(message.body) === "answer") message.reply(EMPTY);
-        else if (message.remainingMs !== undefined)
-          await new Promise<void>((resolve) => message.signal.addEventListener("abort", () => resolve()));
-        else message.reply(EMPTY);
-      },
-    },
-    v2.options,
-  );
+  const onMessage = async (message: Message): Promise<void> => {
+    remaining.push(message.remainingMs);
+    if (fromText(message.body) === "answer") message.reply(EMPTY);
+    else if (message.remainingMs !== undefined)
+      await new Promise<void>((resolve) => message.signal.addEventListener("abort", () => resolve()));
+    else message.reply(EMPTY);
+  };
+  const { client } = await startPair({ ...v2.options, maxDeadlineMs: 60, onMessage }, v2.options);
   for (const timeoutMs of [60_000, 0]) {
     const reason = { code: "ERR_REMOTE", remoteCode: "ERR_REQUEST_TIMEOUT", notBegun: false };
     await assert.rejects(client.call(text("wait"), { timeoutMs }).answer, reason);
   }
-  await client.call(text("answer"), { timeoutMs: 20 }).answer;
-  assert.equal(remaining.length, 3);
-  for (const each of remaining.slice(0, 2)) assert.ok(each! > 0 && each! <= 60, String(each));
-  assert.ok(remaining[2]! <= 20, "a shorter deadline stays");
+  assert.equal(remaining.length, 2);
+  for (const each of remaining) assert.ok(each! > 0 && each! <= 60, String(each));
   // A request without a head has none.
   await client.request(text("request"));
-  assert.equal(remaining[3], undefined);
+  assert.equal(remaining[2], undefined);
+  const patient = await startPair({ ...v2.options, maxDeadlineMs: 60_000, onMessage }, v2.options);
+  await patient.client.call(text("answer"), { timeoutMs: 30_000 }).answer;
+  assert.ok(remaining[3]! <= 30_000, "a shorter deadline stays");
 });
 
 test("maxDeadlineMs is checked", async () => {

@@ -288,10 +288,11 @@ for (const { name, options, withKinds } of protocols) {
 
   if (withKinds) {
     test(`${name}: a closing server tells its clients, which move on`, async () => {
-      const release = deferred();
+      const [begun, release] = [deferred(), deferred()];
       const first = await startServer({
         ...options,
         onMessage: async (message) => {
+          begun.resolve();
           await release.promise;
           message.reply(text("from the first"));
         },
@@ -307,7 +308,7 @@ for (const { name, options, withKinds } of protocols) {
       });
       const early = client.request(text("early"));
       await client.connected();
-      await sleep(20);
+      await begun.promise;
       const closing = first.close();
       await waitFor(() => drained, "the client to be told");
       const second = await startServer({
@@ -323,11 +324,13 @@ for (const { name, options, withKinds } of protocols) {
     });
 
     test(`${name}: an abort reaches the far handler`, async () => {
+      const begun = deferred();
       const aborted = deferred<string>();
       const { client } = await startPair(
         {
           ...options,
           onMessage: async (message) => {
+            begun.resolve();
             await new Promise<void>((resolve) => message.signal.addEventListener("abort", () => resolve()));
             assert.equal(message.expectsReply, false);
             assert.equal(message.reply(text("nobody waits")), false);
@@ -338,7 +341,7 @@ for (const { name, options, withKinds } of protocols) {
       );
       const controller = new AbortController();
       const answer = client.request(text("work"), { signal: controller.signal });
-      await sleep(20);
+      await begun.promise;
       controller.abort(new Error("changed my mind"));
       const error = await rejectsWith(answer, "ERR_ABORTED");
       assert.equal((error.cause as Error).message, "changed my mind");
