@@ -202,6 +202,7 @@ describe.each(pairs)("$sealing.label seals, $opening.label opens", ({ sealing, o
     const total = 64 * MIB;
     for (const piece of pieces(total)) client.socket.write(piece);
     client.end();
+    await until(() => held.length === 1, "the server to have the connection");
     const left = (): number => client.socket.writableLength;
     let before = -1;
     for (let same = 0; same < 10; before = left()) {

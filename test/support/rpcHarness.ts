@@ -111,9 +111,9 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Waits until `ready` holds. */
+/** Waits until `ready` holds. Its end is that of a hang: half a minute. */
 export async function waitFor(ready: () => boolean, what: string): Promise<void> {
-  for (let attempt = 0; attempt < 5_000; attempt++) {
+  for (let attempt = 0; attempt < 15_000; attempt++) {
     if (ready()) return;
     await sleep(2);
   }
