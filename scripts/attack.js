@@ -1,10 +1,11 @@
 // `npm run attack -- [--seconds N] [--sockets N] [--nice N] [--rounds N] [--runtime node20,bun] [--attack "NAME; NAME"]
-// [--out FILE] [--docs]` attacks a server in a process of its own, with one attack after the other, while a good client asks. Each
-// attack and runtime has a row: memory and processor time of the server, the lateness of its event loop, how long the
-// good client waits before, during and after the attack, and how long new clients wait for their first answer. New
-// clients come from an address that no attacker has. `--nice`: by how much the attackers' processes yield to the others
-// (19, the most). `--rounds`: everything so many times (1), and each row shows the round with the median p99. `--docs` puts the tables into docs/SECURITY.md; all four runtimes with `--seconds 2` take about nine
-// minutes on an idle machine.
+// [--out FILE] [--docs]` attacks a server in a process of its own, with one attack after the other, while a good client
+// asks. Each attack and runtime has a row: memory and processor time of the server, the lateness of its event loop, how
+// long the good client waits before, during and after the attack, and how long new clients wait for their first answer.
+// New clients come from an address that no attacker has. `--nice`: by how much the attackers' processes yield to the
+// others (19, the most). `--rounds`: everything so many times (1), and each row shows the round with the median p99.
+// `--docs` puts the tables into docs/SECURITY.md; all four runtimes with `--seconds 2` take about nine minutes on an
+// idle machine.
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";

@@ -54,7 +54,7 @@ export function runnerPath(folder = outputFolder) {
  */
 export async function bundleSuites(names = suiteNames(), { folder = outputFolder, plugins = [] } = {}) {
   rmSync(folder, { recursive: true, force: true });
-  await build({ ...bundleOptions(suiteEntries(names), folder), plugins });
+  await bundle(suiteEntries(names), folder, plugins);
 }
 
 /**
@@ -97,9 +97,10 @@ export function bundleOptions(entryPoints, folder) {
  *
  * @param {string[]} entryPoints relative to the repository
  * @param {string} folder
+ * @param {import("esbuild").Plugin[]} [plugins]
  */
-export async function bundle(entryPoints, folder) {
-  await build(bundleOptions(entryPoints, folder));
+export async function bundle(entryPoints, folder, plugins = []) {
+  await build({ ...bundleOptions(entryPoints, folder), plugins });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await bundleSuites();

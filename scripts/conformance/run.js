@@ -7,6 +7,7 @@ import { build } from "esbuild";
 import { bundleOptions, runnerPath, suiteEntries, suitePath } from "../bundleSuites.js";
 import { runSuite } from "../runSuite.js";
 import { runtimes } from "../runtimes.js";
+import { editedSources, staleEdits } from "../sourceEdits.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const folderOf = (name) => join(root, "build/conformance", name);
@@ -61,33 +62,14 @@ export function testsOf({ section, rule }, claims) {
  * @param {import("./faults.js").Fault} fault
  * @returns {string[]}
  */
-export function editFaults({ edits }) {
-  return edits.flatMap(({ file, find }) => {
-    const count = readFileSync(join(root, file), "utf8").split(find).length - 1;
-    return count === 1 ? [] : [`${file} holds ${count} times: ${find}`];
-  });
-}
-
-/** Gives esbuild the sources with a fault. */
-const planted = (edits) => ({
-  name: "planted fault",
-  setup({ onLoad }) {
-    onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => {
-      const mine = edits.filter(({ file }) => path === join(root, file));
-      if (mine.length === 0) return undefined;
-      let contents = readFileSync(path, "utf8");
-      for (const { find, replace } of mine) contents = contents.replace(find, () => replace);
-      return { contents, loader: "ts" };
-    });
-  },
-});
+export const editFaults = ({ edits }) => staleEdits(edits);
 
 async function bundleWith(edits, suites, folder) {
   rmSync(folder, { recursive: true, force: true });
   await build({
     ...bundleOptions(suiteEntries(suites), folder),
     sourcemap: false,
-    plugins: [planted(edits)],
+    plugins: [editedSources(edits)],
   });
 }
 
