@@ -110,6 +110,7 @@ test("on the wire: a v2 server whose handlers are all busy reads on, asks, and g
     heartbeatIntervalMs: 30,
     // Longer than a busy machine may keep this process from running: both ends are in it.
     heartbeatTimeoutMs: 3_000,
+    readTimeoutMs: 6_000,
     onMessage: async (message) => {
       await release.promise;
       message.reply(message.body);
