@@ -71,9 +71,11 @@ export class LinkParts implements EndingParts {
 
   /** The keys are ready: from now on the socket's bytes go through the intake. */
   makeIntake(session: Session, transport: Transport): void {
-    const { inbox, arrivals, outbox, ending } = this;
+    const { inbox, arrivals, outbox, ending, liveness } = this;
     this.intake = new Intake(this.#role, this.#context, session, transport, inbox, arrivals, outbox, {
       onResumed: () => {
+        // Nothing of the peer could be noticed until now.
+        liveness.heard();
         ending.finishIfEnded();
         ending.finishIfIdle();
       },
