@@ -34,6 +34,8 @@ const settings = {
   requestTimeoutMs: 3_000,
   dialTimeoutMs: 1_000,
 };
+/** Where nobody dies, and no call may be lost: longer than a busy machine may keep a process from running. */
+const patient = { heartbeatTimeoutMs: 10_000, requestTimeoutMs: 30_000, dialTimeoutMs: 10_000 };
 /** Calls that were sent to a server that is gone end with one of these. */
 const LOST = ["ERR_CONNECTION_LOST", "ERR_READ_TIMEOUT", "ERR_REQUEST_TIMEOUT"];
 /** So long after an event, all calls that were lost by it have ended: the heartbeat's two times, and as much again. */
@@ -225,7 +227,7 @@ describe.skipIf(reason !== undefined)(skipTitle("network namespaces", reason), (
     // fd77::2 is on the cable, and nobody has it.
     if (!ipWorks(`-n ${client.name} -6 route get fd77::2`)) skip("no IPv6 here");
     const endpoints = [{ host: "both.test", port: PORT }];
-    const callers = new Callers(client, { endpoints, addresses: ["fd77::2", "10.77.1.2"] });
+    const callers = new Callers(client, { ...patient, endpoints, addresses: ["fd77::2", "10.77.1.2"] });
     await callers.servedBy(first);
     const outcomes = await callers.end();
     expect(outcomes.filter(({ answer }) => answer !== first)).toEqual([]);
@@ -238,7 +240,7 @@ describe.skipIf(reason !== undefined)(skipTitle("network namespaces", reason), (
     async () => {
       const { client, first } = await made;
       ip(`-n ${client.name} qdisc add dev cable1 root netem delay 40ms loss 3%`, "tc");
-      const callers = new Callers(client, { host: "10.77.1.2", port: PORT, pauseMs: 5 });
+      const callers = new Callers(client, { ...patient, host: "10.77.1.2", port: PORT, pauseMs: 5 });
       await callers.servedBy(first);
       const outcomes = await callers.end();
       expect(outcomes.filter(({ answer }) => answer !== first)).toEqual([]);

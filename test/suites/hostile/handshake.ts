@@ -98,7 +98,7 @@ for (const protocol of protocols) {
   });
 
   test(`${name}: garbage, and protocols of others`, async () => {
-    const victim = await Victim.start(protocol, { handshakeTimeoutMs: 1_000 });
+    const victim = await Victim.start(protocol, { handshakeTimeoutMs: 4_000 });
     const noises = [
       text("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
       text("SSH-2.0-OpenSSH_9.6\r\n"),

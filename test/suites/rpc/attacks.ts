@@ -68,6 +68,13 @@ const limits = {
   drainTimeoutMs: 1_500,
   heartbeatIntervalMs: 0,
 };
+/** Where nobody waits for such bytes: longer than a busy machine may keep this process from running. */
+const patient: typeof limits = {
+  handshakeTimeoutMs: 10_000,
+  requestTimeoutMs: 10_000,
+  drainTimeoutMs: 10_000,
+  heartbeatIntervalMs: 0,
+};
 /** Far above those: what has not settled by then hangs. */
 const HANG_MS = 20_000;
 const PARALLEL_SESSIONS = 16;
@@ -87,11 +94,11 @@ class Victim {
     this.server = server;
   }
 
-  static async start(credentials: Credentials): Promise<Victim> {
+  static async start(credentials: Credentials, times = limits): Promise<Victim> {
     let victim: Victim | undefined;
     const server = await listen({
       port: 0,
-      ...limits,
+      ...times,
       ...credentials,
       maxHandshakes: 1_000,
       onMessage: (message) => {
@@ -147,13 +154,18 @@ interface Outcome {
  * One short session through `port`. To the server: a request alone in its frame, a bundle of a one-way message and a
  * request, drain, close. Back: a reply alone, a bundle of a message and a reply, a bundle of drain and close.
  */
-async function session(port: number, victim: Victim, credentials: Credentials): Promise<Outcome> {
+async function session(
+  port: number,
+  victim: Victim,
+  credentials: Credentials,
+  times = limits,
+): Promise<Outcome> {
   const id = `#${sessions++}`;
   const atClient: string[] = [];
   let clientError: string | undefined;
   const client = connect({
     port,
-    ...limits,
+    ...times,
     ...credentials,
     maxConnections: 1,
     onMessage: (message) => void atClient.push(decoder.decode(message.body)),
@@ -198,9 +210,10 @@ async function runAttacks(
   attacks: Attack[],
   check: (outcome: Outcome, attack: Attack, i: number) => void,
   atOnce = PARALLEL_SESSIONS,
+  times = limits,
 ): Promise<void> {
   const [clientCredentials, serverCredentials] = typeof pattern === "string" ? patterns[pattern]! : pattern;
-  const victim = await Victim.start(serverCredentials);
+  const victim = await Victim.start(serverCredentials, times);
   try {
     const queue = [...attacks.entries()];
     const work = async (): Promise<void> => {
@@ -209,7 +222,7 @@ async function runAttacks(
         const proxy = await attackProxy(victim.server.port, attack);
         let outcome: Outcome;
         try {
-          outcome = await session(proxy.port, victim, clientCredentials);
+          outcome = await session(proxy.port, victim, clientCredentials, times);
         } finally {
           await proxy.close();
         }
@@ -241,9 +254,9 @@ async function record(pattern: string): Promise<Recording> {
       link.send(direction, frame);
     },
   };
-  await runAttacks(pattern, [attack], (outcome) => {
+  const check = (outcome: Outcome): void =>
     assert.deepEqual(outcome, { complete: true, clientError: undefined });
-  });
+  await runAttacks(pattern, [attack], check, 1, patient);
   assert.ok(
     recording.frames.toServer >= 5 && recording.frames.toClient >= 4,
     "handshake, a call alone, a bundle of calls, drain and close",
@@ -479,7 +492,7 @@ for (const pattern of Object.keys(patterns)) {
     startIdsAt(100_000);
     const { frames } = await record(pattern);
     const [clientCredentials, serverCredentials] = patterns[pattern]!;
-    const victim = await Victim.start(serverCredentials);
+    const victim = await Victim.start(serverCredentials, patient);
     let proxy: AttackProxy | undefined;
     try {
       for (const direction of directions) {
@@ -488,8 +501,8 @@ for (const pattern of Object.keys(patterns)) {
           const attack = splice(direction, target);
           proxy = await attackProxy(victim.server.port, attack);
           const both = [
-            session(proxy.port, victim, clientCredentials),
-            session(proxy.port, victim, clientCredentials),
+            session(proxy.port, victim, clientCredentials, patient),
+            session(proxy.port, victim, clientCredentials, patient),
           ];
           const outcomes = await Promise.all(both);
           await proxy.close();
@@ -507,7 +520,7 @@ for (const pattern of Object.keys(patterns)) {
 
 test("frames of an earlier session, replayed to a new one, deliver nothing", async () => {
   const [clientCredentials, serverCredentials] = patterns.NNpsk0!;
-  const victim = await Victim.start(serverCredentials);
+  const victim = await Victim.start(serverCredentials, patient);
   const recorded: Uint8Array[] = [];
   const recorder = await attackProxy(victim.server.port, {
     onFrame(link, direction, _index, frame) {
@@ -516,7 +529,7 @@ test("frames of an earlier session, replayed to a new one, deliver nothing", asy
     },
   });
   startIdsAt(100_000);
-  assert.equal((await session(recorder.port, victim, clientCredentials)).complete, true);
+  assert.equal((await session(recorder.port, victim, clientCredentials, patient)).complete, true);
   await recorder.close();
   const before = JSON.stringify([...victim.atServer]);
   // To the server all of the old client's bytes, whatever the new client says.
@@ -526,7 +539,7 @@ test("frames of an earlier session, replayed to a new one, deliver nothing", asy
     },
   });
   try {
-    const outcome = await session(replayer.port, victim, clientCredentials);
+    const outcome = await session(replayer.port, victim, clientCredentials, patient);
     assert.equal(outcome.complete, false);
     assert.equal(outcome.clientError, "ERR_HANDSHAKE");
     assert.equal(JSON.stringify([...victim.atServer]), before);
@@ -570,5 +583,5 @@ test("control: on a protocol that is broken on purpose these tests notice", asyn
   );
 
   // And what is not attacked is complete on it, so the attack made the difference.
-  await runAttacks(credentials, [{}], (outcome) => assert.equal(outcome.complete, true));
+  await runAttacks(credentials, [{}], (outcome) => assert.equal(outcome.complete, true), 1, patient);
 });

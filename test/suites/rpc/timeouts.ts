@@ -60,7 +60,8 @@ for (const { name, options, withKinds } of protocols) {
       {
         ...options,
         onMessage: echo,
-        handshakeTimeoutMs: 500,
+        // It is the limit of the others, too: longer than a busy machine may keep this process from running.
+        handshakeTimeoutMs: 4_000,
         onConnectionState: (_connection, state, error) => {
           if (state === "closed") reasons.push(error?.code);
         },
@@ -199,7 +200,8 @@ test("v2: a peer that stops answering heartbeats is found dead", async () => {
     ...v2.options,
     port: relay.port,
     heartbeatIntervalMs: 100,
-    heartbeatTimeoutMs: 1_500,
+    // Longer than a busy machine may keep this process, which has both ends in it, from running.
+    heartbeatTimeoutMs: 3_000,
     onConnectionState: (_connection, state, error) => {
       if (state === "closed") reasons.push(error?.code);
     },
@@ -209,11 +211,17 @@ test("v2: a peer that stops answering heartbeats is found dead", async () => {
   const outer = await RawPeer.connect(server.port);
   let silent = false;
   inner.socket.on("data", (chunk: Uint8Array) => silent || outer.socket.write(chunk));
-  outer.socket.on("data", (chunk: Uint8Array) => silent || inner.socket.write(chunk));
+  let heard = 0;
+  outer.socket.on("data", (chunk: Uint8Array) => {
+    if (silent) return;
+    heard++;
+    inner.socket.write(chunk);
+  });
   const early = inner.takeReceived();
   if (early.length > 0) outer.socket.write(early);
   assertSameBytes(await answer, text("through the relay"));
-  await sleep(1_000);
+  const before = heard;
+  await waitFor(() => heard >= before + 2 || reasons.length > 0, "two answers to heartbeats");
   assert.deepEqual(reasons, [], "heartbeats were answered, yet the connection closed");
   silent = true;
   await waitFor(() => reasons.length === 1, "the client to notice");
