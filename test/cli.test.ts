@@ -289,8 +289,9 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     });
     const [sent] = lines(sealwire(["send", target, "--psk", psk, "-r", "-d", "text", "--json"]));
     expect(sent).toEqual({ sentBytes: 4, answerBytes: 4, answer: "dGV4dA==" });
+    // Longer than a busy machine may keep the processes from running: more than the first request of each is answered.
     const [measured] = lines(
-      sealwire(["bench", target, "--psk", psk, "-t", "1", "-s", "64", "-p", "4", "--json"]),
+      sealwire(["bench", target, "--psk", psk, "-t", "3", "-s", "64", "-p", "4", "--json"]),
     );
     expect(measured.count).toBeGreaterThan(4);
     expect(measured.requestsPerSecond).toBeGreaterThan(0);

@@ -111,6 +111,11 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** Waits for some turns of the event loop: one long sleep is a single turn on a machine that stands still meanwhile. */
+export async function someTurns(): Promise<void> {
+  for (let i = 0; i < 10; i++) await sleep(5);
+}
+
 /** Waits until `ready` holds. Its end is that of a hang: half a minute. */
 export async function waitFor(ready: () => boolean, what: string): Promise<void> {
   for (let attempt = 0; attempt < 15_000; attempt++) {

@@ -13,7 +13,7 @@ import { type NoiseOptions, noise } from "../../../src/noise.ts";
 import { type Attack, attackProxy } from "../../support/attackProxy.ts";
 import { runtimeId, type TestOptions, test } from "../../support/harness.ts";
 import { findSecrets, HiddenSecret, leftInMemory } from "../../support/processMemory.ts";
-import { sleep, waitFor } from "../../support/rpcHarness.ts";
+import { sleep, someTurns, waitFor } from "../../support/rpcHarness.ts";
 
 const options: TestOptions = existsSync("/proc/self/mem")
   ? { timeoutMs: 120_000 }
@@ -96,7 +96,7 @@ test(
     });
     assert.ok(refused.length >= 2);
     await server.close();
-    await sleep(50);
+    await someTurns();
     const shared = sharedSecrets(good);
     assertGone([...good, ...refused].map(({ secret }) => secret));
     assertGone(shared);
@@ -164,7 +164,7 @@ test("of a key that was replaced nothing is left while its session lives on", op
   }
   await client.close();
   await server.close();
-  await sleep(50);
+  await someTurns();
   assertGone(all);
 });
 
@@ -258,7 +258,7 @@ const failures: Failure[] = [
       call.answer.catch(() => {});
       for (let i = 0; i < 4; i++) await call.write(body(2_560));
       const late = call.write(body(60_800)).catch(() => {});
-      await sleep(50);
+      await someTurns();
       reset();
       await late;
     },
@@ -278,7 +278,7 @@ const failures: Failure[] = [
       await Promise.allSettled([...written, call.answer]);
     },
     onMessage: async (message) => {
-      await sleep(50);
+      await someTurns();
       message.reply(new Uint8Array(1));
     },
   },
@@ -309,7 +309,7 @@ const failures: Failure[] = [
         client.request(body(i % 2 === 0 ? 640 : 300_032)).catch(() => {}),
       );
       const sends = Array.from({ length: 40 }, () => client.send(body(640)).catch(() => {}));
-      await sleep(50);
+      await someTurns();
       reset();
       await Promise.all([...requests, ...sends]);
     },
@@ -373,7 +373,7 @@ for (const { name, attack = {}, onMessage, run, ...ends } of failures) {
     await server.close();
     await proxy.close();
     for (const body of bodies) body.fill(0);
-    await sleep(50);
+    await someTurns();
     // A body is full of it: whoever copied one left all 64 bytes.
     const left = leftInMemory(findSecrets([secret]), () => true);
     assert.deepEqual(left, [], `left in memory (${runtimeId})`);

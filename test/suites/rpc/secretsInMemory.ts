@@ -22,7 +22,7 @@ import type { HandshakeFactory } from "../../../src/protocol/handshake.ts";
 import { PreparedHead } from "../../../src/protocol/preparedHead.ts";
 import { runtimeId, type TestOptions, test } from "../../support/harness.ts";
 import { findSecrets, HiddenSecret, leftInMemory, searchMemory } from "../../support/processMemory.ts";
-import { deferred, sleep, waitFor } from "../../support/rpcHarness.ts";
+import { deferred, sleep, someTurns, waitFor } from "../../support/rpcHarness.ts";
 
 const options: TestOptions = existsSync("/proc/self/mem")
   ? { timeoutMs: 120_000 }
@@ -95,7 +95,7 @@ async function stop(client: Client, server: Server, factories: readonly Handshak
   await client.close();
   await server.close();
   for (const factory of factories) factory.destroy?.();
-  await sleep(50);
+  await someTurns();
 }
 
 const newSecrets = () => [new HiddenSecret("psk", random(32))];
@@ -259,7 +259,7 @@ test(
     })();
     // Whatever was sent has arrived.
     await waitFor(() => connection.pendingBytes === 0, "an empty outbox");
-    await sleep(50);
+    await someTurns();
     for (const body of bodies) body.fill(0);
     assert.ok(
       Object.keys(findSecrets(secrets).found).filter((name) => name.startsWith("plaintext")).length >= 9,
@@ -348,7 +348,7 @@ test("nothing is left of any psk where several are accepted or tried, replaced o
     await client.close();
   }
   await server.close();
-  await sleep(50);
+  await someTurns();
   const { found } = findSecrets([...all, ...statics]);
   assert.deepEqual(found, {}, `left in memory (${runtimeId})`);
 });

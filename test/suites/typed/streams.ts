@@ -337,7 +337,7 @@ test("a signal and an explicit time limit end the streams of an answer, too", as
   abort.abort(new Error("enough"));
   await rejectsWith(next, "ERR_ABORTED");
   await watched[0]!.closed.promise;
-  const limited = await remote.slow(undefined, { timeoutMs: 100 });
+  const limited = await remote.slow(undefined, { timeoutMs: 2_000 });
   assert.equal((await limited.next()).value, 1);
   await rejectsWith(limited.next(), "ERR_REQUEST_TIMEOUT");
   await watched[1]!.closed.promise;
