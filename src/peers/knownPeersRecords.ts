@@ -4,7 +4,7 @@
 import { invalidArgument } from "../base/errors.ts";
 import { decodeKey } from "../protocol/noise/keys.ts";
 import type { AuthorizeInfo } from "../protocol/noise/noiseOptions.ts";
-import { type Edit, KnownPeersFile } from "./knownPeersFile.ts";
+import { type Edit, KnownPeersFile, type PeerSnapshot } from "./knownPeersFile.ts";
 import { formatPeerLine, nameOfAddress, type PeerLine, type PeerLines } from "./knownPeersLines.ts";
 import { requireName } from "./knownPeersName.ts";
 import type { KnownPeer, KnownPeerMarker, KnownPeersOptions } from "./knownPeersOptions.ts";
@@ -62,13 +62,17 @@ export class KnownPeersRecords {
     const trusted = typeof firstUse === "function" ? await firstUse(key, name) : firstUse === "trust";
     if (trusted !== true) throw unauthorized(whyUnknown(file.path, peers, info, name, key));
     // The file is checked again within the change, because another process may have been first, with another key.
-    await file.change((snapshot) =>
+    const nextStep = (snapshot: PeerSnapshot | undefined): Edit | undefined =>
       info.role === "client"
         ? trustServer(file.path, snapshot, name, key)
         : acceptsClient(file.path, snapshot?.peers, name, key)
           ? undefined
-          : { append: formatPeerLine("client", name, key) },
-    );
+          : { append: formatPeerLine("client", name, key) };
+    const writeDown = (): Promise<boolean> => file.change(nextStep).then(() => true);
+    if (info.whenProven === undefined) return writeDown();
+    // Who has not proven itself yet must not become the known peer. Whatever refuses it already refuses it now.
+    nextStep(await file.read());
+    info.whenProven(writeDown);
     return true;
   }
 }

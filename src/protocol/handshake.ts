@@ -42,6 +42,11 @@ export interface HandshakeResult {
    * and the connection opens with the keys.
    */
   readonly spokeLast?: boolean;
+  /**
+   * Called once, when the peer's first frame has opened. The connection opens when the promise resolves, and fails with
+   * what it rejects with. Left out: nothing is to be confirmed.
+   */
+  readonly confirm?: () => Promise<void>;
 }
 
 /**

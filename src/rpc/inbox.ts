@@ -52,6 +52,8 @@ export class Inbox implements RecordHandler {
   readonly #pongs: Pongs;
   readonly #heads = new HeadReader();
   #settingsSeen = false;
+  /** Records wait until the application has confirmed the peer. */
+  held = false;
   droppedReplies = 0;
   /** Records of reserved kinds, and records for objects that have ended. */
   ignoredRecords = 0;
@@ -71,6 +73,7 @@ export class Inbox implements RecordHandler {
 
   /** Protocol v2 takes every record within its turn: messages that wait for handlers wait behind the inbox. */
   get ready(): boolean {
+    if (this.held) return false;
     return this.#speaksV2 ? !this.#arrivals.clock.isOver : this.#arrivals.ready;
   }
 

@@ -73,12 +73,27 @@ export class Intake implements GatedReader {
 
   /** Reading is paused. */
   get paused(): boolean {
-    return this.#pauses ? this.gate.paused : this.gate.inLine;
+    return this.#inbox.held || (this.#pauses ? this.gate.paused : this.gate.inLine);
   }
 
   /** A frame has begun and is not complete. */
   get insideFrame(): boolean {
     return this.#reader.insideFrame;
+  }
+
+  /** Nothing more is read, and no record is taken, until `release`. */
+  hold(): void {
+    this.#inbox.held = true;
+    this.#transport.pause();
+  }
+
+  /** The reverse of `hold`. Whatever else pauses the socket meanwhile resumes it later. */
+  release(): void {
+    if (this.stopped) return;
+    this.#inbox.held = false;
+    if (!this.paused) this.#transport.resume();
+    if (this.gate.paused) this.gate.schedule();
+    else this.#events.onResumed();
   }
 
   /** There may be room for waiting records. */
@@ -104,7 +119,7 @@ export class Intake implements GatedReader {
   }
 
   get ready(): boolean {
-    return this.#arrivals.ready;
+    return !this.#inbox.held && this.#arrivals.ready;
   }
 
   get turnIsOver(): boolean {
@@ -128,7 +143,7 @@ export class Intake implements GatedReader {
   }
 
   resumeSocket(): void {
-    if (this.#pauses) this.#transport.resume();
+    if (this.#pauses && !this.#inbox.held) this.#transport.resume();
   }
 
   holdSocket(): void {
@@ -136,7 +151,7 @@ export class Intake implements GatedReader {
   }
 
   releaseSocket(): void {
-    if (this.#pauses) return;
+    if (this.#pauses || this.#inbox.held) return;
     this.#transport.resume();
     this.#events.onResumed();
   }

@@ -228,7 +228,7 @@ export class Link<Owner extends Connection> implements DialEvents {
     const session = new Session(result, handshake.format, engine);
     this.#session = session;
     this.#establishing = undefined;
-    this.#parts.makeIntake(session, transport);
+    this.#parts.makeIntake(session, transport, result.confirm);
     this.lifecycle.keyed();
     this.#unprovenIdentity = result.identity;
     // Protocol v2 opens with the peer's settings, which prove that the peer has the keys of this session. A server that
@@ -236,7 +236,7 @@ export class Link<Owner extends Connection> implements DialEvents {
     if (this.#withKind) this.#parts.sendSettings(session);
     else {
       this.outbox.sender.start(session);
-      this.#open();
+      this.#parts.proved();
     }
     if (this.lifecycle.isOver) return;
     if (early.length > 0) {

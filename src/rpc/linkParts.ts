@@ -21,7 +21,7 @@ import { Writer, type WriterEvents } from "./writer.ts";
 export interface LinkPartsEvents extends WriterEvents, EndingEvents {
   /** Nothing has arrived for too long. */
   onSilence(text: string): void;
-  /** The peer's first record opened under the session's keys, which proves the peer (v2). */
+  /** The peer's first record opened under the session's keys, which proves the peer (v2), and nobody objects to it. */
   onProven(): void;
   /** The connection is over; `error` is undefined if it ended in good order. */
   onEnd(error: unknown): void;
@@ -42,6 +42,8 @@ export class LinkParts implements EndingParts {
   readonly liveness: Liveness;
   /** The path of incoming bytes, once the keys are ready. */
   intake: Intake | undefined;
+  /** See `HandshakeResult.confirm`. */
+  #confirm: (() => Promise<void>) | undefined;
 
   constructor(role: Role, context: ConnectionContext, connection: Connection, events: LinkPartsEvents) {
     const { limits, handshake } = context;
@@ -70,8 +72,9 @@ export class LinkParts implements EndingParts {
   }
 
   /** The keys are ready: from now on the socket's bytes go through the intake. */
-  makeIntake(session: Session, transport: Transport): void {
+  makeIntake(session: Session, transport: Transport, confirm: (() => Promise<void>) | undefined): void {
     const { inbox, arrivals, outbox, ending, liveness } = this;
+    this.#confirm = confirm;
     this.intake = new Intake(this.#role, this.#context, session, transport, inbox, arrivals, outbox, {
       onResumed: () => {
         // Nothing of the peer could be noticed until now.
@@ -81,6 +84,25 @@ export class LinkParts implements EndingParts {
       },
       onFailure: (error) => this.#events.onEnd(error),
     });
+  }
+
+  /** The peer is proven, as far as the protocol proves it. No record is taken until the application confirms it, too. */
+  proved(): void {
+    const confirm = this.#confirm;
+    if (confirm === undefined) {
+      this.#events.onProven();
+      return;
+    }
+    this.#confirm = undefined;
+    const intake = this.intake!;
+    intake.hold();
+    confirm()
+      .then(() => {
+        if (this.lifecycle.isOver) return;
+        this.#events.onProven();
+        intake.release();
+      })
+      .catch((error) => this.#events.onEnd(error));
   }
 
   /** The first record of protocol v2; all others follow it. */
@@ -140,7 +162,7 @@ export class LinkParts implements EndingParts {
         onProven: (settings) => {
           if (settings === undefined) return;
           outbox.applySettings(settings);
-          this.#events.onProven();
+          this.proved();
         },
         onDrainHeard: (reason) => this.ending.drainHeard(reason),
         onCloseHeard: (reason) => this.ending.closeHeard(reason),

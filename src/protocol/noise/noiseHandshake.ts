@@ -8,17 +8,18 @@
 // the peer's static key is known it is checked (`remoteStatic`, then `authorize`), before anything more is written.
 // Every failure ends the handshake and wipes it.
 
-import { isSealwireError, SealwireError } from "../../base/errors.ts";
+import { SealwireError } from "../../base/errors.ts";
 import { requireBytes, writeU32 } from "../../core/bytes.ts";
 import type { Handshake, HandshakeInfo, HandshakeResult, Role } from "../handshake.ts";
 import { LENGTH_BYTES } from "../wire.ts";
 import { peerStaticKnown } from "./choosePattern.ts";
 import { HandshakeState } from "./handshakeState.ts";
 import { readsPskLast } from "./handshakeStateOptions.ts";
-import { encodeKey, equalKeys } from "./keys.ts";
-import { copySettings, type NoiseSettings, wipeSettings } from "./noiseOptions.ts";
+import { equalKeys } from "./keys.ts";
+import { type AuthorizeInfo, copySettings, type NoiseSettings, wipeSettings } from "./noiseOptions.ts";
 import { isHybrid } from "./pattern.ts";
 import { messageLengths, protocolName } from "./patterns.ts";
+import { LaterDecisions, unauthorized } from "./peerDecision.ts";
 import { type NoiseProtocol, protocolByFirstFrame, suiteDifferences, suiteOf } from "./suites.ts";
 
 type State = "write" | "length" | "message" | "authorizing" | "done" | "consumed" | "destroyed";
@@ -37,6 +38,7 @@ export class NoiseHandshake implements Handshake {
   #announced: NoiseProtocol | undefined;
   #hasSent = false;
   #checkedPeer = false;
+  readonly #later = new LaterDecisions();
   /**
    * Another handshake got the same first message, and it fitted that one's keys: this one refuses every peer, and asks
    * the application about none.
@@ -111,6 +113,7 @@ export class NoiseHandshake implements Handshake {
     const remoteStaticKey = noise.remoteStaticKey;
     const keys = noise.splitKeys();
     const initiatorSpokeLast = noise.pattern.messages.length % 2 === 1;
+    const confirm = this.#later.confirmation(remoteStaticKey);
     this.#end("consumed");
     return {
       ...keys,
@@ -122,6 +125,7 @@ export class NoiseHandshake implements Handshake {
         remoteStaticKey,
         handshakeHash,
       },
+      ...(confirm !== undefined && { confirm }),
     };
   }
 
@@ -234,10 +238,11 @@ export class NoiseHandshake implements Handshake {
     if (this.superseded) throw unauthorized(remoteStaticKey, "fitted another key of this side");
     if (authorize === undefined) return this.#proceed();
     this.#state = "authorizing";
-    const info = {
+    const info: AuthorizeInfo = {
       role: this.#role,
       remoteAddress: this.#info.remoteAddress,
       protocol: this.#name(),
+      ...(this.#provesLater && { whenProven: this.#later.add }),
     };
     let answer: boolean | Promise<boolean>;
     try {
@@ -267,7 +272,18 @@ export class NoiseHandshake implements Handshake {
     }
   }
 
+  /**
+   * The message that made the peer's static key known proves too little. A server's first message may be a recording,
+   * and in IN, IX and KN the key is only named there. On a client the key is proven, but in XXpsk3 the psk is not.
+   */
+  get #provesLater(): boolean {
+    const { isFinished, pattern } = this.#noise!;
+    if (isFinished) return false;
+    return this.#role === "server" || pattern.messages.at(-1)!.includes("psk");
+  }
+
   #decide(remoteStaticKey: Uint8Array, answer: boolean): void {
+    this.#later.close();
     if (answer !== true) throw unauthorized(remoteStaticKey, "was refused by authorize()");
     this.#proceed();
   }
@@ -279,12 +295,4 @@ export class NoiseHandshake implements Handshake {
     // With several ciphers, each pattern is named once.
     return [...new Set(names)].join(" or ");
   }
-}
-
-function unauthorized(remoteStaticKey: Uint8Array, why: string, cause?: unknown): SealwireError {
-  // The reason of an authorize() that explains its refusal, such as that of knownPeers, is quoted.
-  if (isSealwireError(cause) && cause.code === "ERR_UNAUTHORIZED") return cause;
-  return new SealwireError("ERR_UNAUTHORIZED", `the peer's static key ${encodeKey(remoteStaticKey)} ${why}`, {
-    cause,
-  });
 }

@@ -25,6 +25,13 @@ export interface AuthorizeInfo {
   readonly remoteAddress: string;
   /** The protocol, e.g. "Noise_XXhfs_25519+MLKEM768_AESGCM_BLAKE2b". */
   readonly protocol: string;
+  /**
+   * Puts a decision off until the peer's first frame has opened: `decide` is called then, and the connection opens if it
+   * answers true. Nothing before proves that the peer takes part now and has the psk, so whatever lasts, such as writing
+   * the key down, belongs into `decide`. It is called only if `authorize` answered true, and not if the connection ends
+   * before. With XXpsk3 a client's calls may be on their way by then. Undefined: the peer has proven all of that.
+   */
+  readonly whenProven?: (decide: () => boolean | Promise<boolean>) => void;
 }
 
 /**
@@ -32,7 +39,7 @@ export interface AuthorizeInfo {
  * or rejecting. It may take as long as the handshake time-out allows.
  *
  * On a server with IK or KK it is called after the first message, which an attacker can replay. A decision is safe
- * there, but not a side effect such as counting visits.
+ * there. A side effect, such as counting visits, belongs into `info.whenProven`.
  */
 export type Authorize = (remoteStaticKey: Uint8Array, info: AuthorizeInfo) => boolean | Promise<boolean>;
 
