@@ -20,12 +20,40 @@ export interface LivenessEvents {
   onSilence(text: string): void;
 }
 
+/** How many parts the time of a silence has. */
+const CHECKS_PER_SILENCE = 4;
+
+/**
+ * Whether a silence has lasted long enough. A process that stood still finds all of that time gone at once, and its peer
+ * may have stood still on the same machine. So the time has parts with a check behind each, and whatever passes between
+ * two checks counts as one part: the peer then has the others left to speak.
+ */
+class Silence {
+  #since = -1;
+  #checks = 0;
+
+  /** The milliseconds until the next check; 0: it has lasted `limitMs`, in time that this process has run. */
+  check(since: number, limitMs: number, time: number): number {
+    if (since !== this.#since) {
+      this.#since = since;
+      this.#checks = 0;
+    }
+    this.#checks++;
+    const leftMs = since + limitMs - time;
+    if (leftMs <= 0 && this.#checks >= CHECKS_PER_SILENCE) return 0;
+    const partMs = limitMs / CHECKS_PER_SILENCE;
+    return leftMs > 0 ? Math.min(leftMs, partMs) : partMs;
+  }
+}
+
 export class Liveness {
   readonly #limits: ResolvedLimits;
   readonly #events: LivenessEvents;
   #lastHeardAt = 0;
   /** The time of the ping that has no answer yet; 0: there is none. */
   #pingedAt = 0;
+  readonly #readSilence = new Silence();
+  readonly #pingSilence = new Silence();
   readonly #readDeadline = new CallbackDeadline(() => this.#checkRead());
   readonly #heartbeat = new CallbackDeadline(() => this.#checkHeartbeat());
 
@@ -38,7 +66,7 @@ export class Liveness {
   start(pings: boolean): void {
     const { readTimeoutMs, heartbeatIntervalMs } = this.#limits;
     this.heard();
-    if (readTimeoutMs > 0) timers.arm(this.#readDeadline, readTimeoutMs);
+    if (readTimeoutMs > 0) timers.arm(this.#readDeadline, readTimeoutMs / CHECKS_PER_SILENCE);
     if (pings && heartbeatIntervalMs > 0) timers.arm(this.#heartbeat, heartbeatIntervalMs);
   }
 
@@ -60,9 +88,9 @@ export class Liveness {
 
   #checkRead(): void {
     const { readTimeoutMs } = this.#limits;
-    const idleMs = now() - this.#lastHeardAt;
+    const waitMs = this.#readSilence.check(this.#lastHeardAt, readTimeoutMs, now());
     if (this.#events.readingPaused()) timers.arm(this.#readDeadline, readTimeoutMs);
-    else if (idleMs < readTimeoutMs) timers.arm(this.#readDeadline, readTimeoutMs - idleMs);
+    else if (waitMs > 0) timers.arm(this.#readDeadline, waitMs);
     else this.#events.onSilence(`nothing arrived for ${readTimeoutMs} ms`);
   }
 
@@ -71,6 +99,11 @@ export class Liveness {
     const time = now();
     const idleMs = time - this.#lastHeardAt;
     if (this.#lastHeardAt >= this.#pingedAt) this.#pingedAt = 0;
+    const waitMs = this.#pingedAt && this.#pingSilence.check(this.#pingedAt, heartbeatTimeoutMs, time);
+    if (waitMs > 0) {
+      timers.arm(this.#heartbeat, waitMs);
+      return;
+    }
     if (this.#events.readingPaused()) {
       // This side does not read now, so it can't see pings either. An unasked pong shows that it lives.
       this.#pingedAt = 0;
@@ -86,7 +119,7 @@ export class Liveness {
     } else {
       this.#pingedAt = time;
       this.#events.ping();
-      timers.arm(this.#heartbeat, heartbeatTimeoutMs);
+      timers.arm(this.#heartbeat, heartbeatTimeoutMs / CHECKS_PER_SILENCE);
     }
   }
 }

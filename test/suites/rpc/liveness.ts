@@ -96,6 +96,42 @@ test("the heartbeat behind a write asks nothing and gives nobody up", async () =
   liveness.stop();
 });
 
+/** Stands still, as a stopped machine does. */
+function standStill(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end) {
+    // The event loop does not run.
+  }
+}
+
+test("a peer that stood still together with this side, for longer than its time, is heard before it is given up", async () => {
+  const limits = {
+    "a heartbeat": { heartbeatIntervalMs: 20, heartbeatTimeoutMs: 400 },
+    "no heartbeat": { readTimeoutMs: 400 },
+  };
+  for (const [name, limit] of Object.entries(limits)) {
+    const asked = deferred();
+    const peer = new Peer();
+    peer.ping = () => {
+      peer.pings++;
+      asked.resolve();
+    };
+    const liveness = new Liveness({ ...off, ...limit }, peer);
+    liveness.start(true);
+    if (name === "a heartbeat") await asked.promise;
+    // In another turn than the ping, whose deadline is armed by then.
+    await sleep(1);
+    standStill(600);
+    // Its answer comes with a later timer than that of the deadline that has passed, and an earlier one than the next.
+    await sleep(20);
+    assert.deepEqual(peer.silences, [], name);
+    liveness.heard();
+    await waitFor(() => peer.silences.length > 0, "the real silence to be noticed");
+    assert.equal(peer.pings, name === "a heartbeat" ? 2 : 0);
+    liveness.stop();
+  }
+});
+
 test("without pings (v1) there is no heartbeat", () => {
   const peer = new Peer();
   const liveness = new Liveness({ ...off, heartbeatIntervalMs: 1 }, peer);
