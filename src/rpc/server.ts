@@ -182,7 +182,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
   }
 
   async reload(keys: ReloadedKeys): Promise<number> {
-    if (this.#closed !== undefined) throw new SealwireError("ERR_CLOSED", "the server is closed");
+    if (this.health === "stopped") throw new SealwireError("ERR_CLOSED", "the server is closed");
     this.#context = reloadedContext(this.#context, keys);
     const open = [...this.#live.keys()].filter((connection) => {
       if (connection.state === "handshaking") this.#begunBefore.add(connection);
@@ -268,8 +268,8 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
     socket.limitAge(this.#context.serving.maxConnectionAgeMs);
     this.#ledger.opened(connection);
     callListener("onConnectionState", this.#context.onConnectionState, connection, "open", undefined);
+    if (this.#begunBefore.delete(connection)) endUnlessKept(this.#context.handshake, connection);
     if (this.#draining) connection.close();
-    else if (this.#begunBefore.delete(connection)) endUnlessKept(this.#context.handshake, connection);
     this.#admitSoon();
   }
 

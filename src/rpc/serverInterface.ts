@@ -80,10 +80,12 @@ export interface Server {
    * use the new keys. A connection is drained if its keys are no longer accepted: its psk, the server's static key that
    * it knew, or the client's own key by `remoteStatic` or `authorize`, which is called again. The others stay. A
    * connection whose handshake was under way is checked when it opens. Resolves with the number of drained connections
-   * when all that were open have been checked. A mistake changes nothing.
+   * when all that were open have been checked. A mistake changes nothing. It also works while the server closes, above
+   * all during a grace, until every socket is gone.
    *
    * @throws SealwireError as rejections: ERR_INVALID_ARGUMENT, also if clients would have to prove less than before (to
-   *   let any key in, give `authorize: () => true`), or the server has the option `handshake`; ERR_CLOSED.
+   *   let any key in, give `authorize: () => true`), or the server has the option `handshake`; ERR_CLOSED once it is
+   *   stopped.
    */
   reload(keys: ReloadedKeys): Promise<number>;
   /**

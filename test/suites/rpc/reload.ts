@@ -387,6 +387,44 @@ test("everything but the keys stays as it was at listen, whatever becomes of the
   await rejectsWith(request({ port: server.port, psk: p1, ...same }), "ERR_HANDSHAKE");
 });
 
+test("while a server closes, keys can still be taken away: from open connections, new ones, and those on the way", async () => {
+  const [server0, kept, revoked] = pairs as [(typeof pairs)[0], (typeof pairs)[0], (typeof pairs)[0]];
+  const hold = deferred();
+  const begun = deferred();
+  const handled: string[] = [];
+  const server = await startServer({
+    staticKey: server0,
+    authorize: () => true,
+    onMessage: async (message) => {
+      handled.push(message.connection.remoteStaticKey!.join());
+      if (handled.length === 1) {
+        begun.resolve();
+        await hold.promise;
+      }
+      if (message.expectsReply) message.reply(message.body);
+    },
+  });
+  const shared = { port: server.port, remoteStatic: server0.publicKey, maxConnections: 1 };
+  const [good, bad] = [kept, revoked].map((staticKey) => startClient({ ...shared, staticKey }));
+  const running = good!.request(text("runs on"));
+  await begun.promise;
+  await bad!.request(text("x"));
+  const closed = server.close({ graceMs: 600_000 });
+  const authorize = (key: Uint8Array): boolean => key.join() === kept.publicKey.join();
+  assert.equal(await server.reload({ staticKey: server0, authorize }), 1);
+  await waitFor(() => server.connections.length === 1, "the revoked one to go");
+  await rejectsWith(request({ ...shared, staticKey: revoked }), "ERR_HANDSHAKE");
+  assert.equal(server.health, "draining");
+  // Behind the grace, when the server drains, the same call still holds for who is there.
+  void server.close();
+  assert.equal(await server.reload({ staticKey: server0, authorize: () => false }), 0);
+  hold.resolve();
+  await running;
+  await closed;
+  assert.deepEqual(handled.length, 2);
+  await rejectsWith(server.reload({ staticKey: server0, authorize }), "ERR_CLOSED");
+});
+
 test("a mistake changes nothing, and where there are no keys to change it says so", async () => {
   const server = await startServer({ psk: p0, onMessage: echo });
   const client = startClient({ port: server.port, psk: p0 });
