@@ -1,7 +1,7 @@
 // Repeats calls: those that certainly began no method, and those of methods that may run twice.
 
 import { type ErrorCode, isSealwireError } from "../base/errors.ts";
-import { checkOptionNames, integerOption } from "../base/options.ts";
+import { checkOptionNames, integerOption, MAX_MS } from "../base/options.ts";
 import { now, startTimer, stopTimer } from "../core/eventLoop.ts";
 import { unwatchSignal, watchSignal } from "../rpc/abortWatchers.ts";
 import type { Interceptor, MadeCallInfo } from "./interceptor.ts";
@@ -15,6 +15,8 @@ export interface RetryOptions {
    * repetition. Default 50.
    */
   pauseMs?: number;
+  /** That limit does not double beyond this time, in milliseconds. Default 30,000, or `pauseMs` if that is longer. */
+  maxPauseMs?: number;
   /**
    * The number of repetitions in store. Each repetition costs one, and each successful call gives a tenth back, up to
    * this number. With none left no call is repeated, so a server in trouble gets little more load than usual. Default
@@ -54,9 +56,10 @@ const EARNED = 0.1;
  * @throws SealwireError ERR_INVALID_ARGUMENT
  */
 export function retry(options: RetryOptions = {}): Interceptor<MadeCallInfo> {
-  checkOptionNames(options, ["attempts", "pauseMs", "budget"]);
+  checkOptionNames(options, ["attempts", "pauseMs", "maxPauseMs", "budget"]);
   const attempts = integerOption("attempts", options.attempts ?? 3, 1, 100);
   const pauseMs = integerOption("pauseMs", options.pauseMs ?? 50, 0, 60_000);
+  const maxPauseMs = integerOption("maxPauseMs", options.maxPauseMs ?? Math.max(pauseMs, 30_000), 0, MAX_MS);
   const budget = integerOption("budget", options.budget ?? 10, 0, 1_000_000);
   let left = budget;
   return async (call, next) => {
@@ -70,7 +73,7 @@ export function retry(options: RetryOptions = {}): Interceptor<MadeCallInfo> {
       } catch (error) {
         if (attempt === attempts || left < 1 || !mayRepeat(call, error)) throw error;
         left--;
-        const wait = Math.random() * pauseMs * 2 ** (attempt - 1);
+        const wait = Math.random() * Math.min(pauseMs * 2 ** (attempt - 1), maxPauseMs);
         if (now() + wait >= endsAt) throw error;
         await pause(wait, call.options.signal);
         if (timeoutMs) call.options = { ...call.options, timeoutMs: Math.max(Math.ceil(endsAt - now()), 1) };

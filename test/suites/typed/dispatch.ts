@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Client, StickyClient } from "../../../src/index.ts";
+import { type Client, SealwireError, type StickyClient } from "../../../src/index.ts";
 import { jsonCodec, method, RpcError, retry, serve, typed } from "../../../src/rpc.ts";
 import { test } from "../../support/harness.ts";
 import { v1, v2 } from "../../support/protocols.ts";
@@ -415,6 +415,22 @@ test("retry of calls that did not begin: refused, then taken; an abort ends the 
   };
   // What is no SealwireError is not repeated.
   await assert.rejects(typed<{ one: () => number }>(flaky as never, { use: [retry()] }).one());
+});
+
+test("the pauses of retry grow up to their ceiling: the twentieth is no longer than the second", async () => {
+  for (const pauses of [{ pauseMs: 1, maxPauseMs: 2 }, { pauseMs: 60_000, maxPauseMs: 0 }, { pauseMs: 0 }]) {
+    const call = { options: {}, hasStreams: false, isIdempotent: false };
+    let attempts = 0;
+    const refuse = (): never => {
+      attempts++;
+      throw new SealwireError("ERR_CONNECTION_LOST", "refused", { notBegun: true });
+    };
+    const repeated = retry({ attempts: 25, budget: 100, ...pauses });
+    await rejectsWith(Promise.resolve(repeated(call as never, refuse)), "ERR_CONNECTION_LOST");
+    assert.equal(attempts, 25);
+  }
+  for (const maxPauseMs of [-1, 1.5, 0x80000000, "1s"])
+    throwsWith(() => retry({ maxPauseMs: maxPauseMs as number }), "ERR_INVALID_ARGUMENT");
 });
 
 test("protocol v1 has no typed calls, and says so", async () => {
