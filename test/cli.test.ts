@@ -147,6 +147,19 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     expect(lines(sealwire(["pubkey", "--json", file]))).toEqual([{ publicKey }]);
   });
 
+  test("a key that can't be written whole leaves no file", () => {
+    const file = name("no-room");
+    // As on a full disk: no file may get a byte, and the signal for it is ignored.
+    const limited = ["-c", 'ulimit -f 0; trap "" XFSZ; exec "$@"', "sh", runtime.path, ...runtime.args, cli];
+    const { status, stdout, stderr } = spawnSync("/bin/sh", [...limited, "keygen", "-o", file], {
+      encoding: "utf8",
+      env: environment,
+    });
+    expect({ status, stdout, stderr }).toMatchObject({ status: 3, stdout: "" });
+    expect(stderr).toContain("can't be written");
+    expect(existsSync(file)).toBe(false);
+  });
+
   test("keygen to standard output gives what pubkey reads, and the public key to standard error", () => {
     const made = sealwire(["keygen"]);
     expect(made.code).toBe(0);

@@ -2,7 +2,7 @@
 // arguments, which every user of the machine can read. They are written to new files that only their owner can read.
 
 import { Buffer } from "node:buffer";
-import { closeSync, fstatSync, fsyncSync, openSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, fsyncSync, openSync, rmSync, writeSync } from "node:fs";
 import process from "node:process";
 import { decodeKey } from "../protocol/noise/keys.ts";
 import { readSome } from "./descriptorInput.ts";
@@ -124,7 +124,10 @@ export class SecretSources {
   }
 }
 
-/** Writes a new file that only its owner can read (0600); it is on the disk when this returns. */
+/**
+ * Writes a new file that only its owner can read (0600); it is on the disk when this returns. When it throws there is no
+ * such file, not even a part.
+ */
 export function writeSecretFile(path: string, text: string): void {
   let descriptor: number;
   try {
@@ -134,10 +137,16 @@ export function writeSecretFile(path: string, text: string): void {
     const reason = exists ? "exists already, and nothing is ever overwritten" : "can't be created";
     throw new CommandError("file", `${path} ${reason}`, exists ? undefined : { cause });
   }
+  const bytes = Buffer.from(text);
   try {
-    writeSync(descriptor, text);
+    // The system may write a part, on a disk that gets full or for a signal, without an error.
+    for (let written = 0; written < bytes.length; ) written += writeSync(descriptor, bytes, written);
     fsyncSync(descriptor);
+  } catch (cause) {
+    rmSync(path, { force: true });
+    throw new CommandError("file", `${path} can't be written`, { cause });
   } finally {
+    bytes.fill(0);
     closeSync(descriptor);
   }
 }
