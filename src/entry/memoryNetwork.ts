@@ -1,10 +1,17 @@
 // The exports of sealwire/testing: connect and listen without sockets, and a pair that is linked already.
 
 import { MemoryAdapter } from "../adapters/memoryAdapter.ts";
-import { checkOptionNames, integerOption } from "../base/options.ts";
+import { integerOption, readOptions } from "../base/options.ts";
 import { randomBytes } from "../core/random.ts";
 import { peerOptionNames } from "../protocol/noise/noiseOptions.ts";
-import { type Api, type ClientOptions, createApi, type ServerOptions } from "../rpc/api.ts";
+import {
+  type Api,
+  type ClientOptions,
+  clientNames,
+  createApi,
+  type ServerOptions,
+  serverNames,
+} from "../rpc/api.ts";
 import type { Client } from "../rpc/client.ts";
 import type { Connection } from "../rpc/peer.ts";
 import type { Server } from "../rpc/serverInterface.ts";
@@ -58,8 +65,8 @@ const LONGEST_LATENCY_MS = 60_000;
  * @throws SealwireError ERR_INVALID_ARGUMENT naming the option
  */
 export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork {
-  checkOptionNames(options, Object.keys(defaultNetwork));
-  const { latencyMs, bytesPerSecond, bufferBytes } = { ...defaultNetwork, ...options };
+  const given = readOptions(options, Object.keys(defaultNetwork));
+  const { latencyMs, bytesPerSecond, bufferBytes } = { ...defaultNetwork, ...given };
   const adapter = new MemoryAdapter({
     latencyMs: integerOption("latencyMs", latencyMs, 0, LONGEST_LATENCY_MS),
     bytesPerSecond: integerOption("bytesPerSecond", bytesPerSecond, 0, MOST),
@@ -133,10 +140,11 @@ function hasKeys(options: object): boolean {
  * `Client.connected`
  */
 export async function linkedPair(options: LinkedPairOptions = {}): Promise<LinkedPair> {
-  checkOptionNames(options, ["client", "server", "network"]);
-  const { client: clientOptions = {}, server: serverOptions = {} } = options;
+  const given = readOptions(options, ["client", "server", "network"]);
+  const clientOptions = readOptions<Partial<ClientOptions>>(given.client ?? {}, clientNames);
+  const serverOptions = readOptions<Partial<ServerOptions>>(given.server ?? {}, serverNames);
   const keys = hasKeys(clientOptions) || hasKeys(serverOptions) ? {} : { psk: randomBytes(OWN_PSK_BYTES) };
-  const network = memoryNetwork(options.network);
+  const network = memoryNetwork(given.network);
   let resolve!: (connection: Connection) => void;
   let reject!: (error: unknown) => void;
   const opened = new Promise<Connection>((...settle) => {

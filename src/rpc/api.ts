@@ -126,7 +126,8 @@ const commonNames = [
   "handshake",
   "engine",
 ];
-const clientNames = [
+/** The names of `ClientOptions`. */
+export const clientNames: readonly string[] = [
   ...commonNames,
   ...endpointsOptionNames,
   "maxConnections",
@@ -134,7 +135,8 @@ const clientNames = [
   "keepConnected",
   "otherPsks",
 ];
-const serverNames = [...commonNames, ...serverOptionNames];
+/** The names of `ServerOptions`. */
+export const serverNames: readonly string[] = [...commonNames, ...serverOptionNames];
 const MAX_HANDLERS = 16_777_216;
 const DEFAULT_HOST = "127.0.0.1";
 

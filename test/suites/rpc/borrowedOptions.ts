@@ -22,6 +22,7 @@ import * as allOfNoise from "../../../src/noise.ts";
 import * as allOfRpc from "../../../src/rpc.ts";
 import { method, serve, typed } from "../../../src/rpc.ts";
 import * as allOfTesting from "../../../src/testing.ts";
+import { linkedPair, memoryNetwork } from "../../../src/testing.ts";
 import { test } from "../../support/harness.ts";
 import { PSK, v2 } from "../../support/protocols.ts";
 import {
@@ -122,6 +123,30 @@ for (const several of [false, true]) {
     await client.close();
   });
 }
+
+test("a linked pair and its network take what their options inherit, each once", async () => {
+  for (const kind of [heirOf, once]) {
+    const told: string[] = [];
+    const pair = await linkedPair(
+      kind({
+        client: kind<ClientOptions>({ ...v2.options, maxConnections: 2 }),
+        server: kind<ServerOptions>({
+          ...v2.options,
+          onMessage: echo,
+          onConnectionState: (_, state) => told.push(state),
+        }),
+        network: kind({ latencyMs: 1, bytesPerSecond: 1_000_000, bufferBytes: 4_096 }),
+      }),
+    );
+    assert.equal(fromText(await pair.client.request(text("linked"))), "linked");
+    await pair.close();
+    assert.deepEqual(told, ["open", "closed"]);
+    throwsWith(() => memoryNetwork(kind({ latencyMs: -1 })), "ERR_INVALID_ARGUMENT");
+  }
+  throwsWith(() => memoryNetwork(heirOf({ bufferBytes: 0 })), "ERR_INVALID_ARGUMENT");
+  await rejectsWith(linkedPair({ client: { psk: "short" } }), "ERR_INVALID_ARGUMENT");
+  await rejectsWith(linkedPair({ server: { typo: 1 } as never }), "ERR_INVALID_ARGUMENT");
+});
 
 test("each option of a server is read once", async () => {
   const server = await listen(
