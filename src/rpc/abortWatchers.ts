@@ -10,6 +10,7 @@ export interface AbortWatcher {
 class SignalListener {
   readonly #signal: AbortSignal;
   readonly watchers = new Set<AbortWatcher>();
+  hasAborted = false;
 
   constructor(signal: AbortSignal) {
     this.#signal = signal;
@@ -17,6 +18,7 @@ class SignalListener {
 
   /** The listener is the object itself, so that no closure is made. */
   handleEvent(): void {
+    this.hasAborted = true;
     // Iterates over a copy, because watchers that end remove themselves meanwhile.
     for (const watcher of [...this.watchers]) watcher.aborted(this.#signal);
   }
@@ -24,21 +26,35 @@ class SignalListener {
 
 const listeners = new WeakMap<AbortSignal, SignalListener>();
 
-/** Tells `watcher` when `signal` aborts, until `unwatchSignal`. Not for a signal that has aborted. */
-export function watchSignal(signal: AbortSignal, watcher: AbortWatcher): void {
+/**
+ * Tells `watcher` when `signal` aborts, until `unwatchSignal`. True if it has aborted by now: then nothing is watched.
+ * Asking a signal that is not the runtime's may run code of the application, which aborts it.
+ */
+export function watchSignal(signal: AbortSignal, watcher: AbortWatcher): boolean {
   let listener = listeners.get(signal);
   if (listener === undefined) {
     listener = new SignalListener(signal);
     listeners.set(signal, listener);
     signal.addEventListener("abort", listener);
   }
+  // The question itself may abort it.
+  if (signal.aborted || listener.hasAborted) {
+    forget(signal, listener);
+    return true;
+  }
   listener.watchers.add(watcher);
+  return false;
+}
+
+/** Removes a listener that nobody needs. */
+function forget(signal: AbortSignal, listener: SignalListener): void {
+  if (listener.watchers.size > 0) return;
+  listeners.delete(signal);
+  signal.removeEventListener("abort", listener);
 }
 
 /** The signal no longer references the watcher. After the last watcher, the listener is removed, too. */
 export function unwatchSignal(signal: AbortSignal, watcher: AbortWatcher): void {
   const listener = listeners.get(signal);
-  if (listener === undefined || !listener.watchers.delete(watcher) || listener.watchers.size > 0) return;
-  listeners.delete(signal);
-  signal.removeEventListener("abort", listener);
+  if (listener?.watchers.delete(watcher)) forget(signal, listener);
 }

@@ -7,8 +7,7 @@ import { CallbackDeadline, timers } from "./timers.ts";
 export function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const watcher: AbortWatcher = { aborted: () => reject(signal.reason) };
-    if (signal.aborted) reject(signal.reason);
-    else watchSignal(signal, watcher);
+    if (signal.aborted || watchSignal(signal, watcher)) reject(signal.reason);
     work.then(resolve, reject).finally(() => unwatchSignal(signal, watcher));
   });
 }

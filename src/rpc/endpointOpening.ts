@@ -70,6 +70,8 @@ export class EndpointOpening {
       const leftMs = timeoutMs === 0 ? 0 : Math.max(Math.ceil(end - performance.now()), 1);
       const one = key === undefined ? undefined : this.#endpoints.byKey(key)?.connect();
       const opened = this.#waiting.wait(bytes, leftMs, signal, one);
+      // The signal may have run code that closed the client.
+      if (this.#closed) this.#waiting.rejectAll(closedError());
       if (one === undefined) this.#startRaces();
       await opened;
     }

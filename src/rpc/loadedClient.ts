@@ -81,6 +81,8 @@ export class LoadedClient {
   wait(bytes: number, timeoutMs: number, signal: AbortSignal | undefined): Promise<EndpointsClient> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     const waited = this.#waiting.wait(bytes, timeoutMs, signal);
+    // The signal may have run code that closed the client.
+    if (this.isClosed) this.#waiting.rejectAll(closedError());
     this.#load();
     // It is there when the wait ends well.
     return waited.then(() => this.#client!);

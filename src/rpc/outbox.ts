@@ -246,8 +246,11 @@ export class Outbox {
   /** With a head, `body` is this side's own: once it was appended, or copied to wait, it is wiped. */
   #begin(request: PendingRequest, kind: number, body: Uint8Array, signal: AbortSignal | undefined): void {
     try {
-      // First, because a signal that is not the runtime's may throw.
-      if (signal !== undefined) request.watch(signal);
+      if (signal !== undefined) {
+        // First, because a signal that is not the runtime's may throw, or run code that closes this connection.
+        const refusal = request.watch(signal) ?? this.refusal(0);
+        if (refusal !== undefined) return request.reject(refusal);
+      }
       const paid = this.#paid;
       if (paid === undefined || paid.passes(body.length, true)) {
         paid?.spend(body.length);

@@ -3,6 +3,7 @@
 
 import { SealwireError } from "../base/errors.ts";
 import { type AbortWatcher, unwatchSignal, watchSignal } from "./abortWatchers.ts";
+import { abortedError } from "./clientErrors.ts";
 import { RequestNumbers } from "./requestNumbers.ts";
 import { Deadline, timers } from "./timers.ts";
 
@@ -59,9 +60,11 @@ export class PendingRequest extends Deadline implements AbortWatcher {
     this.#table.abandon(this, new SealwireError("ERR_ABORTED", "the request was aborted", { cause: reason }));
   }
 
-  watch(signal: AbortSignal): void {
+  /** From now on the signal can end it. An error if it does at once, and the request must not be sent. */
+  watch(signal: AbortSignal): SealwireError | undefined {
+    if (watchSignal(signal, this)) return abortedError(signal);
     this.#signal = signal;
-    watchSignal(signal, this);
+    return undefined;
   }
 
   override expire(): void {

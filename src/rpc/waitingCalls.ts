@@ -35,9 +35,10 @@ class WaitingCall extends Deadline implements AbortWatcher {
       this.#reject = reject;
     });
     // First, because a signal that is not the runtime's may throw.
-    if (signal !== undefined) watchSignal(signal, this);
+    const hasAborted = signal !== undefined && watchSignal(signal, this);
     calls.add(this);
-    if (timeoutMs > 0) timers.arm(this, timeoutMs);
+    if (hasAborted) this.aborted(signal);
+    else if (timeoutMs > 0) timers.arm(this, timeoutMs);
   }
 
   override expire(): void {

@@ -10,8 +10,7 @@ export class LinkedAbort implements AbortWatcher {
 
   constructor(signal: AbortSignal | undefined) {
     this.#followed = signal;
-    if (signal?.aborted) this.abort(signal.reason);
-    else if (signal !== undefined) watchSignal(signal, this);
+    if (signal !== undefined && (signal.aborted || watchSignal(signal, this))) this.abort(signal.reason);
   }
 
   get signal(): AbortSignal {

@@ -100,6 +100,6 @@ function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
       if (signal !== undefined) unwatchSignal(signal, watcher);
       resolve();
     }, ms);
-    if (signal !== undefined) watchSignal(signal, watcher);
+    if (signal !== undefined && watchSignal(signal, watcher)) watcher.aborted();
   });
 }

@@ -7,6 +7,7 @@ import * as allOfCrypto from "../../../src/crypto.ts";
 import * as allOfIndex from "../../../src/index.ts";
 import {
   type CallOptions,
+  type Client,
   type ClientOptions,
   type Connection,
   connect,
@@ -124,6 +125,82 @@ for (const several of [false, true]) {
   });
 }
 
+for (const several of [false, true]) {
+  const kind = several ? "several endpoints" : "one server";
+
+  test(`${kind}: a signal that aborts, or closes the client, while it is asked sends nothing, and the call settles`, async () => {
+    const handled: string[] = [];
+    const server = await startServer({
+      ...v2.options,
+      onMessage: (message) => {
+        handled.push(fromText(message.body));
+        echo(message);
+      },
+    });
+    const start = (): Client =>
+      startClient({
+        ...v2.options,
+        ...(several ? { endpoints: [{ port: server.port }] } : { port: server.port }),
+      });
+    /** How such a signal acts, in its method or in its property, with what it has then. */
+    const acts: Record<string, (signal: AbortSignal, act: () => void) => void> = {
+      addEventListener: (signal, act) =>
+        Object.defineProperty(signal, "addEventListener", {
+          value: (name: string, listener: EventListenerObject) => {
+            AbortSignal.prototype.addEventListener.call(signal, name, listener);
+            act();
+          },
+        }),
+    };
+    // The first to ask checks that it is a signal at all.
+    for (let at = 0; at < 4; at++)
+      acts[`aborted, asked ${at} times before`] = (signal, act) => {
+        let asked = 0;
+        const { get } = Object.getOwnPropertyDescriptor(AbortSignal.prototype, "aborted")!;
+        Object.defineProperty(signal, "aborted", {
+          get: () => {
+            const was = get!.call(signal);
+            if (asked++ === at) act();
+            return was;
+          },
+        });
+      };
+    for (const [where, prepare] of Object.entries(acts)) {
+      for (const what of ["abort", "close"]) {
+        // Before the code of several endpoints is loaded, while no connection is open, and with one.
+        for (const isOpen of [false, true]) {
+          for (const name of ["request", "call", "call without streams"]) {
+            const client = start();
+            if (isOpen) await client.request(text("opens"));
+            const controller = new AbortController();
+            const { signal } = controller;
+            let acted = false;
+            prepare(signal, () => {
+              acted = true;
+              if (what === "abort") controller.abort(new Error("mine"));
+              else void client.close();
+            });
+            const options = { signal, ...(name !== "request" && { streams: name === "call" }) };
+            const make = async () =>
+              name === "request"
+                ? client.request(text("no"), { signal })
+                : client.call(text("no"), options).answer;
+            const told = `${what} in ${where}, ${name}, ${isOpen ? "open" : "not open"}`;
+            const outcome = await make().catch((error) => error);
+            const isNeeded = acted && what === "abort";
+            if (isNeeded) assert.equal(outcome.code, "ERR_ABORTED", told);
+            else assert.ok(outcome.code === "ERR_CLOSED" || fromText(outcome) === "no", told);
+            if (isNeeded) assert.ok(!handled.includes("no"), told);
+            handled.length = 0;
+            await client.close();
+            assert.equal(client.stats.inFlightRequests, 0, told);
+          }
+        }
+      }
+    }
+  });
+}
+
 test("a linked pair and its network take what their options inherit, each once", async () => {
   for (const kind of [heirOf, once]) {
     const told: string[] = [];
@@ -140,7 +217,7 @@ test("a linked pair and its network take what their options inherit, each once",
     );
     assert.equal(fromText(await pair.client.request(text("linked"))), "linked");
     await pair.close();
-    assert.deepEqual(told, ["open", "closed"]);
+    assert.deepEqual([told[0], told.at(-1)], ["open", "closed"]);
     throwsWith(() => memoryNetwork(kind({ latencyMs: -1 })), "ERR_INVALID_ARGUMENT");
   }
   throwsWith(() => memoryNetwork(heirOf({ bufferBytes: 0 })), "ERR_INVALID_ARGUMENT");
