@@ -40,7 +40,9 @@ export function encodeError(
   data: Uint8Array = EMPTY,
 ): Uint8Array {
   const codeBytes = encodeText(asCode(code));
-  const textBytes = encodeText(text.slice(0, MAX_TEXT_BYTES)).subarray(0, MAX_TEXT_BYTES);
+  // A text of so many characters may have three times as many bytes.
+  const wholeText = encodeText(text.slice(0, MAX_TEXT_BYTES));
+  const textBytes = wholeText.subarray(0, MAX_TEXT_BYTES);
   const body = new Uint8Array(4 + codeBytes.length + textBytes.length + data.length);
   body[0] = origin;
   body[1] = codeBytes.length;
@@ -50,7 +52,7 @@ export function encodeError(
   body[at + 1] = textBytes.length;
   body.set(textBytes, at + 2);
   body.set(data, at + 2 + textBytes.length);
-  wipe(textBytes);
+  wipe(wholeText);
   return body;
 }
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { controlsFor } from "../../../src/protocol/controls.ts";
-import { decodeError, Origin } from "../../../src/protocol/errorBody.ts";
+import { decodeError, encodeError, Origin } from "../../../src/protocol/errorBody.ts";
 import { test } from "../../support/harness.ts";
 
 test("the body of an error is wiped once it was handed on, and what was handed on says everything", () => {
@@ -24,4 +24,24 @@ test("the body of an error is wiped once it was handed on, and what was handed o
   assert.deepEqual(error.data, data);
   // The caller's own bytes stay.
   assert.ok(data.every((byte) => byte === 7));
+});
+
+test("no byte of an error's text stays behind in memory, however long it is", () => {
+  const { encode } = TextEncoder.prototype;
+  const made: Uint8Array[] = [];
+  TextEncoder.prototype.encode = function (text) {
+    const bytes = encode.call(this, text);
+    if (bytes.length > 1_000) made.push(bytes);
+    return bytes;
+  };
+  try {
+    for (const text of ["s".repeat(4_096), "s".repeat(100_000), "世".repeat(4_096)]) {
+      const body = encodeError(Origin.handler, "E_SECRET", text);
+      assert.equal(body.length, 4 + "E_SECRET".length + 4_096);
+    }
+  } finally {
+    TextEncoder.prototype.encode = encode;
+  }
+  assert.equal(made.length, 3);
+  for (const bytes of made) assert.ok(bytes.every((byte) => byte === 0));
 });
