@@ -151,13 +151,18 @@ const reasons: Record<number, string> = {
 };
 
 function response(status: number, text: string, withBody: boolean, type = "text/plain"): Uint8Array {
-  const body = `${text}\n`;
-  const head = [
+  const body = encodeText(`${text}\n`);
+  const lines = [
     `HTTP/1.1 ${status} ${reasons[status]}`,
     `Content-Type: ${type}`,
-    `Content-Length: ${encodeText(body).length}`,
+    `Content-Length: ${body.length}`,
     "Cache-Control: no-store",
     "Connection: close",
   ].join("\r\n");
-  return encodeText(head + HEADER_END + (withBody ? body : ""));
+  const head = encodeText(lines + HEADER_END);
+  if (!withBody) return head;
+  const whole = new Uint8Array(head.length + body.length);
+  whole.set(head);
+  whole.set(body, head.length);
+  return whole;
 }
