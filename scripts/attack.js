@@ -32,6 +32,15 @@ const { values } = parseArgs({
     docs: { type: "boolean", default: false },
   },
 });
+for (const name of ["seconds", "sockets", "rounds"]) {
+  const number = Number(values[name]);
+  const isOne =
+    name === "seconds" ? number > 0 && number < 86_400 : Number.isSafeInteger(number) && number > 0;
+  if (!isOne) {
+    console.error(`--${name} must be a number above 0, not "${values[name]}"`);
+    process.exit(2);
+  }
+}
 const QUIET_MS = 1_000;
 /** Between two attacks: what the first one left has ended. */
 const REST_MS = 500;

@@ -1,5 +1,6 @@
 // The tables of `npm run attack`: the limits above which the good client was too slow, and the place of the tables in a
 // document.
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import {
@@ -94,3 +95,14 @@ test("they stand between two marks of the document on security, and nothing else
   expect(withTables(changed, "new")).toBe(changed);
   expect(() => withTables("no marks", "new")).toThrow("attack:table");
 });
+
+test.each(["--rounds=0", "--rounds=x", "--rounds=1.5", "--seconds=0", "--sockets=-1"])(
+  "%s is refused before anything runs",
+  (argument) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/attack.js", argument], {
+      encoding: "utf8",
+    });
+    expect([status, stdout]).toEqual([2, ""]);
+    expect(stderr).toContain(argument.split("=")[0]);
+  },
+);

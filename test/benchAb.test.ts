@@ -1,7 +1,7 @@
 // The comparison of two builds: the meaning of its numbers and verdicts, its arguments, and one small real run of the
 // build against itself.
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -253,6 +253,15 @@ describe("a build without rules", () => {
       encoding: "utf8",
     });
     expect(output).toBe("100\n");
+  });
+
+  test("a question for help is answered, and names no folder", () => {
+    const program = fileURLToPath(new URL("../bench/ab/withoutRules.js", import.meta.url));
+    const cwd = mkdtempSync(join(folder, "help-"));
+    const { status, stderr } = spawnSync(process.execPath, [program, "--help"], { cwd, encoding: "utf8" });
+    expect(status).toBe(2);
+    for (const name of Object.keys(rules)) expect(stderr).toContain(name);
+    expect(readdirSync(cwd)).toEqual([]);
   });
 
   test("a text that is not in the build is said, and so is one that is there twice", async () => {

@@ -93,7 +93,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [out, ...chosen] = process.argv.slice(2);
   const names = chosen.length === 0 ? Object.keys(rules) : chosen;
   const unknown = names.filter((name) => !Object.hasOwn(rules, name));
-  if (out === undefined || unknown.length > 0) {
+  if (out === undefined || out.startsWith("-") || unknown.length > 0) {
     const known = Object.entries(rules).map(([name, { text }]) => `  ${name}: ${text}`);
     console.error(`npm run bench:without -- OUT [RULE…], of which there are:\n${known.join("\n")}`);
     process.exit(2);
