@@ -370,7 +370,7 @@ export const fieldFaults = {
       "The code has at most 64 bytes",
       "a text may be longer",
       "/src/protocol/errorBody.ts",
-      "const textBytes = encodeText(text.slice(0, MAX_TEXT_BYTES)).subarray(0, MAX_TEXT_BYTES);",
+      "const textBytes = wholeText.subarray(0, MAX_TEXT_BYTES);",
       "const textBytes = encodeText(text);",
     ],
     [
