@@ -147,7 +147,7 @@ for (const { name, options, withKinds } of protocols) {
       {
         ...options,
         onMessage: echo,
-        readTimeoutMs: 1_000,
+        readTimeoutMs: 3_000,
         onConnectionState: (_connection, state, error) => {
           if (state === "closed") reasons.push(error?.code);
         },
@@ -156,13 +156,13 @@ for (const { name, options, withKinds } of protocols) {
     );
     // Pauses below the time-out keep it open. A machine that stalls makes longer ones: then this says nothing.
     let longestMs = 0;
-    for (let i = 0; i < 4; i++) {
+    for (let i = 0; i < 11; i++) {
       const startMs = performance.now();
       await client.request(text("busy"));
       await sleep(300);
       longestMs = Math.max(longestMs, performance.now() - startMs);
     }
-    if (longestMs < 900) assert.deepEqual(reasons, []);
+    if (longestMs < 2_900) assert.deepEqual(reasons, []);
     await waitFor(() => reasons.length > 0, "the server to close");
     assert.deepEqual([...new Set(reasons)], ["ERR_READ_TIMEOUT"]);
     await waitFor(() => client.connections.length === 0, "the client to notice");
