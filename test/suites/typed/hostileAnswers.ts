@@ -159,7 +159,7 @@ test("a server that takes streams of arguments badly: the producer ends and the 
       }
     };
     const outcome = await remote.ask
-      .$with({ timeoutMs: mode === "never reads" ? 50 : 20_000 })(items())
+      .$with({ timeoutMs: mode === "never reads" ? 1_000 : 20_000 })(items())
       .then(
         (result) => result,
         (error) => error.code,
