@@ -69,7 +69,11 @@ export const faults = {
     text: "a client sends a request to another connection, though a server that had proved nothing yet may have begun it",
     seed: 8_000_080,
     edits: [
-      { file: "/src/rpc/client.ts", find: "error.notBegun && !endedByCaller", replace: "!endedByCaller" },
+      {
+        file: "/src/rpc/displacedCalls.ts",
+        find: "error.notBegun && !endedByCaller",
+        replace: "!endedByCaller",
+      },
     ],
   },
   "not begun, it says": {

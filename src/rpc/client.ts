@@ -1,7 +1,7 @@
 // A client: one endpoint, a few connections to it (rpc/connectionPool.ts), and the calls of the application.
 
-import { type ErrorCode, isSealwireError } from "../base/errors.ts";
 import { copyOf } from "../core/bytes.ts";
+import { messageCost } from "../protocol/credit.ts";
 import type { PendingCall } from "./call.ts";
 import { requestOptionNames, sendOptionNames } from "./callOptions.ts";
 import { closedError } from "./clientErrors.ts";
@@ -10,9 +10,11 @@ import type { RpcConnection } from "./connection.ts";
 import { type CallKind, type ClientContext, ConnectionPool } from "./connectionPool.ts";
 import type { ConnectionTotals } from "./connectionStats.ts";
 import { type CopyingFunctions, copyingFunctions } from "./copyingCaller.ts";
+import { DisplacedCalls, mayGoAgain } from "./displacedCalls.ts";
 import type { EndpointStats } from "./endpointStats.ts";
 import { keptOptions } from "./keptOptions.ts";
 import type { Call, CallOptions, Connection, RequestOptions, SendOptions } from "./peer.ts";
+import { refused } from "./waitingCalls.ts";
 
 /** The type of `Client.stats`. */
 export interface ClientStats extends ConnectionTotals {
@@ -92,17 +94,20 @@ export interface Client {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** With these errors the caller has stopped waiting, whatever happened to the connection. */
-const endedByCaller: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["ERR_ABORTED", "ERR_REQUEST_TIMEOUT"]);
+/** Makes a call on a connection, which copies the body before this returns. */
+type Make<T> = (taker: RpcConnection, body: Uint8Array, timeoutMs: number) => Promise<T>;
 
 export class RpcClient implements Client {
   readonly #context: ClientContext;
   readonly #pool: ConnectionPool;
+  readonly #displaced: DisplacedCalls;
   #closed: Promise<void> | undefined;
 
   constructor(context: ClientContext) {
     this.#context = context;
-    this.#pool = new ConnectionPool(context);
+    const { limits, maxConnections } = context;
+    this.#pool = new ConnectionPool(context, (error) => this.#displaced?.changed(error));
+    this.#displaced = new DisplacedCalls(limits, maxConnections, this.#pool);
   }
 
   get anonymous(): boolean {
@@ -114,18 +119,19 @@ export class RpcClient implements Client {
   }
 
   get stats(): ClientStats {
-    return { connections: this.#pool.sockets, ...this.#pool.totals };
+    const { inFlightRequests, pendingBytes } = this;
+    return { connections: this.#pool.sockets, ...this.#pool.totals, inFlightRequests, pendingBytes };
   }
 
   /** The same as in `stats`, without the rest: every choice among clients reads it. */
   get inFlightRequests(): number {
-    let sum = 0;
+    let sum = this.#displaced.requests;
     for (const { inFlightRequests } of this.#pool.members) sum += inFlightRequests;
     return sum;
   }
 
   get pendingBytes(): number {
-    let sum = 0;
+    let sum = this.#displaced.bytes;
     for (const { pendingBytes } of this.#pool.members) sum += pendingBytes;
     return sum;
   }
@@ -196,62 +202,73 @@ export class RpcClient implements Client {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#pool.close().then(() => this.#context.wipeKeys());
+    if (this.#closed === undefined) {
+      this.#displaced.close();
+      this.#closed = this.#pool.close().then(() => this.#context.wipeKeys());
+    }
     return this.#closed;
   }
 
   /** A call on this connection has the best chance: the connection is open, or the only one. */
   #isCertain(connection: RpcConnection): boolean {
-    return connection.isOpen || this.#pool.usable.length <= 1;
+    return connection.isOpen || (this.#pool.usable.length <= 1 && this.#displaced.bytes === 0);
   }
 
   // Apart from their callers: variables that a closure captures cost an allocation at each call of their function.
-  #sendOrAgain(connection: RpcConnection, body: Uint8Array, options: SendOptions | undefined): Promise<void> {
-    const kept = options === undefined ? undefined : keptOptions(options, sendOptionNames);
-    const sent = connection.send(body, kept);
-    return this.#orAgain("send", connection, sent, body, (next, copy) => next.send(copy, kept));
+  #sendOrAgain(connection: RpcConnection, body: Uint8Array, options: SendOptions = {}): Promise<void> {
+    const kept = keptOptions(options, sendOptionNames);
+    return this.#orAgain("send", connection, body, kept, (taker, bytes, timeoutMs) =>
+      taker.send(bytes, { ...kept, timeoutMs }),
+    );
   }
 
   #requestOrAgain(
     connection: RpcConnection,
     body: Uint8Array,
-    options: RequestOptions | undefined,
+    options: RequestOptions = {},
   ): Promise<Uint8Array> {
-    const startedAt = performance.now();
-    const kept = options === undefined ? {} : keptOptions(options, requestOptionNames);
-    const answer = connection.request(body, kept);
-    return this.#orAgain("request", connection, answer, body, (next, copy) => {
-      const { timeoutMs = this.#context.limits.requestTimeoutMs } = kept;
-      if (timeoutMs === 0) return next.request(copy, kept);
-      const leftMs = Math.max(Math.ceil(timeoutMs - (performance.now() - startedAt)), 1);
-      return next.request(copy, { ...kept, timeoutMs: leftMs });
-    });
+    const kept = keptOptions(options, requestOptionNames);
+    return this.#orAgain("request", connection, body, kept, (taker, bytes, timeoutMs) =>
+      taker.request(bytes, { ...kept, timeoutMs }),
+    );
   }
 
-  /**
-   * A call went to a connection that was not open, because the open ones were full. If that connection never opens
-   * and nothing of the call was sent, another connection may take it. One copy of the body serves all of them.
-   */
-  async #orAgain<T>(
+  /** A call goes to a connection that is not open, because the open ones are full. */
+  #orAgain<T>(
     kind: CallKind,
     connection: RpcConnection,
-    outcome: Promise<T>,
     body: Uint8Array,
-    again: (next: RpcConnection, copy: Uint8Array) => Promise<T>,
+    { timeoutMs = this.#context.limits.requestTimeoutMs, signal }: RequestOptions,
+    make: Make<T>,
   ): Promise<T> {
-    const copy = copyOf(body);
+    connection.link.outbox.bodies.check(body);
+    const refusal = this.#displaced.refusal(connection, kind, messageCost(body.length));
+    if (refusal !== undefined) return refused(refusal);
+    const startedAt = performance.now();
+    const leftMs = (): number =>
+      timeoutMs === 0 ? 0 : Math.max(Math.ceil(timeoutMs - (performance.now() - startedAt)), 1);
+    const outcome = make(connection, body, timeoutMs);
+    return this.#orDisplaced(connection, outcome, copyOf(body), (copy) =>
+      this.#displaced.make(kind, messageCost(copy.length), leftMs, signal, (open) =>
+        make(open, copy, leftMs()),
+      ),
+    );
+  }
+
+  /** If the connection of a call never opens and nothing of the call was sent, an open connection may take it. */
+  async #orDisplaced<T>(
+    connection: RpcConnection,
+    outcome: Promise<T>,
+    copy: Uint8Array,
+    makeElsewhere: (copy: Uint8Array) => Promise<T>,
+  ): Promise<T> {
     try {
-      for (;;) {
-        try {
-          return await outcome;
-        } catch (error) {
-          const neverOpened = connection.state === "closed" && connection.link.identity === undefined;
-          if (!neverOpened || !mayGoAgain(error) || this.#closed !== undefined) throw error;
-          if (!this.#pool.usable.some(({ isOpen }) => isOpen)) throw error;
-        }
-        connection = this.#choose(kind, copy);
-        outcome = again(connection, copy);
-      }
+      return await outcome;
+    } catch (error) {
+      const neverOpened = connection.state === "closed" && connection.link.identity === undefined;
+      if (!neverOpened || !mayGoAgain(error) || this.#closed !== undefined) throw error;
+      if (!this.hasOpenConnection) throw error;
+      return await makeElsewhere(copy);
     } finally {
       copy.fill(0);
     }
@@ -261,14 +278,6 @@ export class RpcClient implements Client {
   #choose(kind: CallKind, body: Uint8Array | undefined): RpcConnection {
     return this.#pool.choose(kind, body?.byteLength ?? 0);
   }
-}
-
-/**
- * No byte of the call was sent, and its caller still waits. A peer that has said nothing yet may have begun a call that
- * was sent.
- */
-function mayGoAgain(error: unknown): boolean {
-  return isSealwireError(error) && error.notBegun && !endedByCaller.has(error.code);
 }
 
 const { call, send } = RpcClient.prototype;

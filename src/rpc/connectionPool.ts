@@ -15,7 +15,7 @@ import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { callListener } from "./listeners.ts";
 import { LoadScale } from "./loadScale.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
-import { Member } from "./poolMember.ts";
+import { Member, type Waiter } from "./poolMember.ts";
 import { RedialPause, USEFUL_LIFE_MS } from "./redial.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Adapter, Address } from "./transport.ts";
@@ -32,14 +32,10 @@ export interface ClientContext extends ConnectionContext {
 /** The kind of a call, which decides the limits of a connection that count. */
 export type CallKind = "send" | "sendNoWait" | "request";
 
-interface Waiter {
-  resolve(connection: Connection): void;
-  reject(error: SealwireError): void;
-}
-
 export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   readonly #context: ClientContext;
   readonly #scale: LoadScale;
+  readonly #onChange: (error?: SealwireError) => void;
   /** The connections that take calls, the oldest first: open, dialling, or waiting for their dial. */
   #usable: RpcConnection[] = [];
   /** The same, and closing connections whose sockets still exist. */
@@ -56,8 +52,10 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   #keepsAlive = true;
   #closed = false;
 
-  constructor(context: ClientContext) {
+  /** @param onChange called when a connection opened, and when one that did not open is gone, with the reason */
+  constructor(context: ClientContext, onChange: (error?: SealwireError) => void) {
     this.#context = context;
+    this.#onChange = onChange;
     this.#scale = new LoadScale(context.limits);
     this.#pauseOver = new CallbackDeadline(() => this.#dialNext());
     if (context.keepConnected) this.#addNext(0);
@@ -88,6 +86,12 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     const first = this.#usable[0];
     if (first?.isOpen && (this.#context.maxConnections === 1 || !this.#scale.isBusy(first))) return first;
     return this.#chooseAmong(kind, bodyBytes);
+  }
+
+  /** Whether another connection will open or fail; it is dialled if there is room for it. */
+  dialAnother(): boolean {
+    this.#hurry();
+    return this.#usable.some(({ isOpen }) => !isOpen) || this.#addNextIfRoom() !== undefined;
   }
 
   /** Resolves when a connection is open; rejects when there is none and the one under way has failed. */
@@ -259,6 +263,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     this.#members.get(connection)!.openedAt = performance.now();
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(connection);
     this.#ledger.opened(connection);
+    this.#onChange();
     callListener("onConnectionState", this.#context.onConnectionState, connection, "open", undefined);
   }
 
@@ -273,6 +278,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     this.#remove(connection);
     this.#judge(connection, this.#members.get(connection)!);
     const reason = error ?? new SealwireError("ERR_CLOSED", "the connection was closed");
+    this.#members.get(connection)!.error = reason;
     for (const waiter of this.#usable.length === 0 ? this.#waiters.splice(0) : []) waiter.reject(reason);
     this.#ledger.closed(connection.link.identity !== undefined);
     this.#keepConnected();
@@ -285,8 +291,10 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
 
   onGone(connection: RpcConnection): void {
     this.#ledger.gone(connection);
-    if (this.#members.get(connection)!.dialledAt >= 0) this.#sockets--;
+    const { dialledAt, openedAt, error } = this.#members.get(connection)!;
+    if (dialledAt >= 0) this.#sockets--;
     this.#members.delete(connection);
     this.#dialNext();
+    if (openedAt < 0) this.#onChange(error);
   }
 }

@@ -8,6 +8,7 @@ import { Deadline, timers } from "./timers.ts";
 
 class WaitingCall extends Deadline implements AbortWatcher {
   readonly promise: Promise<void>;
+  readonly bytes: number;
   /** The call waits for one endpoint, not for any. */
   readonly waitsForOne: boolean;
   readonly #timeoutMs: number;
@@ -20,11 +21,13 @@ class WaitingCall extends Deadline implements AbortWatcher {
   constructor(
     calls: Set<WaitingCall>,
     onEnd: () => void,
+    bytes: number,
     timeoutMs: number,
     signal: AbortSignal | undefined,
     waitsForOne: boolean,
   ) {
     super();
+    this.bytes = bytes;
     this.waitsForOne = waitsForOne;
     this.#calls = calls;
     this.#onEnd = onEnd;
@@ -105,7 +108,7 @@ export class WaitingCalls {
     const onEnd = (): void => {
       this.#bytes -= bytes;
     };
-    const call = new WaitingCall(this.#calls, onEnd, timeoutMs, signal, wake !== undefined);
+    const call = new WaitingCall(this.#calls, onEnd, bytes, timeoutMs, signal, wake !== undefined);
     this.#bytes += bytes;
     wake?.then(() => call.end(undefined));
     return call.promise;
@@ -122,6 +125,14 @@ export class WaitingCalls {
     for (const call of [...this.#calls]) if (!call.waitsForOne) call.end(undefined);
   }
 
+  /** Calls continue, the oldest first, as long as `takes` takes their bytes. */
+  resolveWhile(takes: (bytes: number) => boolean): void {
+    for (const call of this.#calls) {
+      if (!takes(call.bytes)) return;
+      call.end(undefined);
+    }
+  }
+
   /** No endpoint could be opened. */
   rejectAny(error: unknown): void {
     for (const call of [...this.#calls]) if (!call.waitsForOne) call.end(error);
@@ -132,7 +143,8 @@ export class WaitingCalls {
   }
 }
 
-function refused(error: SealwireError): Promise<never> {
+/** A call that has no place among those that wait. */
+export function refused(error: SealwireError): Promise<never> {
   const { queueFull } = channels;
   if (queueFull.hasSubscribers) queueFull.publish({ connection: undefined, code: error.code });
   return Promise.reject(notBegun(error));
