@@ -130,6 +130,29 @@ test("a drain loses nothing: every call is answered while servers go and come", 
   assert.deepEqual(failures, []);
 });
 
+test("a call whose signal has aborted waits for no endpoint, whether or not the client's code is loaded", async () => {
+  const found = deferred<Endpoint[]>();
+  const client = clientOf({ endpoints: () => found.promise, requestTimeoutMs: 5_000 });
+  const signal = AbortSignal.abort(new Error("enough"));
+  const all = (): Promise<unknown>[] => [
+    client.request(text("x"), { signal }),
+    client.call(text("x"), { signal }).answer,
+    client.sticky("key").call(text("x"), { signal }).answer,
+  ];
+  // The first round finds the code not loaded.
+  for (const round of ["first", "second"]) {
+    for (const outcome of all()) {
+      const error = await rejectsWith(outcome, "ERR_ABORTED");
+      assert.ok(error.notBegun && (error.cause as Error).message === "enough", round);
+    }
+    assert.equal(client.stats.inFlightRequests, 0);
+    if (round === "second") continue;
+    client.sendNoWait(text("x"));
+    await waitFor(() => client.stats.lookups! > 0, "the code to be loaded");
+  }
+  found.resolve([]);
+});
+
 test("a call waits for the first endpoint that opens, within its own time-out and signal", async () => {
   const server = await named("late");
   const found = deferred<Endpoint[]>();
