@@ -8,7 +8,7 @@
 export const faults = {
   "nested append": {
     text: "a handler runs inside another one's call, because sending and going on with reading share a queue",
-    seed: 27,
+    seed: 105,
     edits: [
       {
         file: "/src/rpc/api.ts",
