@@ -596,6 +596,40 @@ describe("the rules of the plain side", () => {
     await until(() => fourth.received === "in", "an echo");
   });
 
+  test("above --max-per-peer a peer is refused, another one is served, and a place that is free is taken again", async () => {
+    const server = await served(echo);
+    const keys = { server: generateKeyPair(), one: generateKeyPair(), other: generateKeyPair() };
+    const limits = ["--max-per-peer", "2", "--status", at(0)];
+    const allowed = ["--peer", encodeKey(keys.one.publicKey), "--peer", encodeKey(keys.other.publicKey)];
+    const open = await started(
+      runtime!,
+      ["--open", "-l", at(0), "-t", at(server.port), ...limits, ...allowed],
+      { SEALWIRE_KEY: encodeKey(keys.server.privateKey) },
+    );
+    const sealed = ["-l", at(0), "-t", at(open.port), "--peer", encodeKey(keys.server.publicKey)];
+    const [one, other] = await Promise.all(
+      [keys.one, keys.other].map(({ privateKey }) =>
+        started(runtime!, ["--seal", ...sealed], { SEALWIRE_KEY: encodeKey(privateKey) }),
+      ),
+    );
+    const clients = [dial(one!.port), dial(one!.port)];
+    for (const client of clients) client.write("in");
+    await until(() => clients.every(({ received }) => received === "in"), "two echoes");
+    const third = dial(one!.port);
+    await third.closed;
+    expect(third.ended).toBe(false);
+    expect((await statusOf(open)).connections).toMatchObject({ open: 2, refused: 1 });
+    const stranger = dial(other!.port);
+    stranger.write("in");
+    await until(() => stranger.received === "in", "an echo of the other peer");
+    clients[0]!.end();
+    await clients[0]!.closed;
+    await until(async () => (await statusOf(open)).connections.open === 2, "a free place");
+    const fourth = dial(one!.port);
+    fourth.write("in");
+    await until(() => fourth.received === "in", "an echo");
+  });
+
   test("--proxy-protocol tells the target who is there", async () => {
     const keys = { server: generateKeyPair(), client: generateKeyPair() };
     let got = Buffer.alloc(0);

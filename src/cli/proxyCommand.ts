@@ -28,6 +28,7 @@ interface ProxyFlags extends PeerFlags, OtherKeyFlags {
   readonly status?: Target;
   readonly grace: number;
   readonly maxConnections: number;
+  readonly maxPerPeer?: number;
   readonly connections: number;
 }
 
@@ -91,6 +92,8 @@ async function startOpening(flags: ProxyFlags, keys: AllKeys, counts: ProxyCount
     timeoutMs: flags.timeout,
     graceMs: flags.grace,
     most: flags.maxConnections,
+    // As the library's limit per address: a 64th stays for others.
+    mostPerPeer: flags.maxPerPeer ?? flags.maxConnections - (flags.maxConnections >>> 6),
     anywhere: flags.unsafePlain,
     announces: flags.proxyProtocol,
     balancers: flags.balancer,
@@ -220,6 +223,13 @@ export const proxy = buildCommand({
         default: "1024",
         placeholder: "N",
       },
+      maxPerPeer: {
+        kind: "parsed",
+        parse: wholeNumber(1, 65_536),
+        brief: "--open: of them for one peer at most (all but a 64th)",
+        optional: true,
+        placeholder: "N",
+      },
       connections: {
         kind: "parsed",
         parse: wholeNumber(1, 64),
@@ -234,6 +244,8 @@ export const proxy = buildCommand({
     if (flags.seal === flags.open) throw new CommandError("usage", "say which: --seal or --open");
     if (flags.seal && (flags.proxyProtocol || flags.balancer !== undefined))
       throw new CommandError("usage", "--proxy-protocol and --balancer go with --open");
+    if (flags.seal && flags.maxPerPeer !== undefined)
+      throw new CommandError("usage", "--max-per-peer goes with --open");
     if (flags.seal && flags.otherKey !== undefined)
       throw new CommandError("usage", "--other-key goes with --open: a client has one key");
     const mode = flags.seal ? "seal" : "open";

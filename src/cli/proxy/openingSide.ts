@@ -5,6 +5,7 @@ import { ConsoleReport } from "../../rpc/listeners.ts";
 import type { Target } from "../dialling.ts";
 import type { AllKeys } from "../otherKeyFlags.ts";
 import { errorText } from "../output.ts";
+import { PeerShares } from "./peerShares.ts";
 import { dialPlain, type PlainOptions } from "./plainSide.ts";
 import type { PlainSocket } from "./plainSocket.ts";
 import { proxyAnnouncement } from "./proxyAnnouncement.ts";
@@ -24,6 +25,8 @@ export interface OpeningOptions extends PlainOptions {
   readonly graceMs: number;
   /** The most plain connections. */
   readonly most: number;
+  /** The most of them for one peer. */
+  readonly mostPerPeer: number;
   /** Whether the target gets a PROXY header with the peer's address. */
   readonly announces: boolean;
   /** Balancers in front of this side whose PROXY headers are trusted. */
@@ -64,7 +67,8 @@ async function carry(message: Message, options: OpeningOptions, counts: ProxyCou
 
 /** Starts to listen. Every call counts until its plain connection is gone. */
 export function listenSealed(options: OpeningOptions, keys: AllKeys, counts: ProxyCounts): Promise<Server> {
-  const { most, balancers, timeoutMs, graceMs, onConnectionState } = options;
+  const { most, mostPerPeer, balancers, timeoutMs, graceMs, onConnectionState } = options;
+  const shares = new PeerShares(mostPerPeer);
   const streams = Math.max(most, LEAST_STREAMS);
   return listen({
     ...options.listen,
@@ -86,6 +90,11 @@ export function listenSealed(options: OpeningOptions, keys: AllKeys, counts: Pro
         counts.refused++;
         throw refusal("ERR_PROXY_FULL", `${most} connections are open`);
       }
+      const leave = shares.take(message.connection);
+      if (leave === undefined) {
+        counts.refused++;
+        throw refusal("ERR_PROXY_FULL", `${mostPerPeer} connections of this peer are open`);
+      }
       counts.open++;
       counts.total++;
       try {
@@ -96,6 +105,7 @@ export function listenSealed(options: OpeningOptions, keys: AllKeys, counts: Pro
         throw error;
       } finally {
         counts.open--;
+        leave();
       }
     },
   });
