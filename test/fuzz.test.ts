@@ -80,18 +80,22 @@ describe("the fuzzer", () => {
     [
       "a record that ends behind its bundle",
       "frames",
-      { file: "backlog.ts", find: "next < bodyStart || next > end", replace: "next < bodyStart" },
+      {
+        file: "/src/protocol/backlog.ts",
+        find: "next < bodyStart || next > end",
+        replace: "next < bodyStart",
+      },
     ],
     [
       "padding that is longer than its frame",
       "frames",
-      { file: "frameOpener.ts", find: " || count > end - start", replace: "" },
+      { file: "/src/protocol/frameOpener.ts", find: " || count > end - start", replace: "" },
     ],
     [
       "a forged tag that is not looked at",
       "frames",
       {
-        file: "frameOpener.ts",
+        file: "/src/protocol/frameOpener.ts",
         find: "if (opened < count && !this.#sink.stopped) throw notAuthentic();",
         replace: "",
       },
@@ -99,18 +103,22 @@ describe("the fuzzer", () => {
     [
       "a property __proto__ behind an escape",
       "codecs",
-      { file: "jsonCodec.ts", find: ' || text.includes("\\\\u")', replace: "" },
+      { file: "/src/typed/codec/jsonCodec.ts", find: ' || text.includes("\\\\u")', replace: "" },
     ],
     [
       "bytes that stay in lent memory",
       "codecs",
-      { file: "msgpackCodec.ts", find: "hasBytes ? copyBytes(value) : value", replace: "value" },
+      {
+        file: "/src/typed/codec/msgpackCodec.ts",
+        find: "hasBytes ? copyBytes(value) : value",
+        replace: "value",
+      },
     ],
     [
       "messages that are sent without credit",
       "protocol",
       {
-        file: "protocol/credit.ts",
+        file: "/src/protocol/credit.ts",
         find: "return this.#bytes > 0;",
         replace: "return this.#bytes > -100_000;",
       },
@@ -118,7 +126,7 @@ describe("the fuzzer", () => {
     [
       "a handler that is not told of the end",
       "protocol",
-      { file: "rpc/handlers.ts", find: "    this.#others.add(earlier);\n", replace: "" },
+      { file: "/src/rpc/handlers.ts", find: "    this.#others.add(earlier);\n", replace: "" },
     ],
   ])("finds %s", async (name, level, edit) => {
     const exact = await bundleExact(folderOf(name), [edit]);

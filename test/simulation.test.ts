@@ -59,7 +59,7 @@ describe("simulated worlds", () => {
   test("a fault that no longer fits its source is told", async () => {
     const edits = [{ file: "/src/rpc/api.ts", find: "no such text", replace: "" }];
     await expect(bundleWorld("test/simulation/main.ts", `${folder}none.js`, edits)).rejects.toThrow(
-      "does not hold",
+      "holds 0 times: no such text",
     );
   });
 });

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { bundleWorld } from "../simulation/bundle.js";
+import { editedText } from "../sourceEdits.js";
 import { BlockCounter } from "./coverage.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -51,10 +52,7 @@ async function bundleLive(folder, edits) {
     name: "covered",
     setup({ onLoad }) {
       onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => {
-        let text = readFileSync(path, "utf8");
-        for (const { file, find, replace } of edits) {
-          if (path.endsWith(file)) text = text.replace(find, () => replace);
-        }
+        const text = editedText(path, edits) ?? readFileSync(path, "utf8");
         return { contents: instrument(text), loader: "ts" };
       });
     },

@@ -7,6 +7,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { editedText } from "../sourceEdits.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const virtualLoop = fileURLToPath(new URL("../../test/simulation/virtualLoop.ts", import.meta.url));
@@ -51,13 +52,9 @@ export async function bundleWorld(entry, outfile, edits = [], also = undefined) 
       onResolve({ filter: /\/eventLoop\.ts$/ }, () => ({ path: virtualLoop }));
       const sources = also === undefined ? /\/src\/(rpc|protocol)\/.*\.ts$/ : /\/src\/.*\.ts$/;
       onLoad({ filter: sources }, ({ path }) => {
-        let text = readFileSync(path, "utf8");
-        for (const edit of edits.filter(({ file }) => path.endsWith(file))) {
-          if (text.split(edit.find).length !== 2)
-            throw new Error(`${edit.file} does not hold ${edit.find} once`);
-          text = text.replace(edit.find, () => edit.replace);
-          planted.add(edit);
-        }
+        const edited = editedText(path, edits);
+        if (edited !== undefined) planted.add(path);
+        let text = edited ?? readFileSync(path, "utf8");
         if (/\/src\/(rpc|protocol)\//.test(path)) text = withCountedLoops(text);
         return { contents: also === undefined ? text : also.rewrite(text), loader: "ts" };
       });
@@ -82,6 +79,6 @@ export async function bundleWorld(entry, outfile, edits = [], also = undefined) 
     inject: also === undefined ? [virtualLoop] : [virtualLoop, also.inject],
     plugins: [plugin],
   });
-  if (planted.size !== edits.length)
+  if (planted.size !== new Set(edits.map(({ file }) => file)).size)
     throw new Error("a fault was planted into a file that is not in the bundle");
 }
