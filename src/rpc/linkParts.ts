@@ -96,6 +96,8 @@ export class LinkParts implements EndingParts {
     this.#confirm = undefined;
     const intake = this.intake!;
     intake.hold();
+    // The peer may be open already, and hears nothing else meanwhile.
+    this.liveness.start(this.#speaksV2);
     confirm()
       .then(() => {
         if (this.lifecycle.isOver) return;

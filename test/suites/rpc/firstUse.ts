@@ -173,6 +173,55 @@ for (const { name, open, host } of networks) {
     }
   });
 
+  test(`${name}: a side whose decision takes long shows its peer that it lives, on both sides`, async () => {
+    for (const holding of ["client", "server"] as const) {
+      const network = open();
+      const decision = deferred<boolean>();
+      const asked = deferred();
+      const authorize: Authorize = (_key, info) => {
+        info.whenProven!(() => {
+          asked.resolve();
+          return decision.promise;
+        });
+        return true;
+      };
+      // The waiting peer asks, and the side that decides speaks unasked.
+      const waiting = { heartbeatIntervalMs: 20, heartbeatTimeoutMs: 1_000 };
+      const deciding = { heartbeatIntervalMs: 20, handshakeTimeoutMs: 60_000, authorize };
+      const lost: unknown[] = [];
+      const server = await network.listen({
+        host,
+        port: 0,
+        staticKey: serverKeys,
+        psk: PSK,
+        onMessage: echo,
+        ...(holding === "server" ? deciding : waiting),
+        onConnectionState: (_, state, error) => {
+          if (state === "closed" && error !== undefined) lost.push(error);
+        },
+      });
+      const client = network.connect({
+        host,
+        port: server.port,
+        staticKey: clientKeys,
+        psk: PSK,
+        ...(holding === "client" ? deciding : { ...waiting, remoteStatic: serverKeys.publicKey }),
+      });
+      const request = client.request(text("hello"));
+      request.catch((error) => lost.push(error));
+      await asked.promise;
+      const peer = holding === "server" ? client : server;
+      await waitFor(() => peer.connections.length === 1, "the peer to be open");
+      const heard = peer.stats.receivedBytes;
+      // The request is shorter than so many pongs.
+      await waitFor(() => lost.length > 0 || peer.stats.receivedBytes > heard + 500, "signs of life");
+      assert.deepEqual(lost, []);
+      decision.resolve(true);
+      assert.equal(fromText(await request), "hello");
+      await Promise.all([client.close(), server.close()]);
+    }
+  });
+
   test(`${name}: a peer that is refused once it is proven gets no connection`, async () => {
     const refusals: [what: string, decide: () => boolean | Promise<boolean>][] = [
       ["false", () => false],
