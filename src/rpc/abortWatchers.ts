@@ -35,7 +35,13 @@ export function watchSignal(signal: AbortSignal, watcher: AbortWatcher): boolean
   if (listener === undefined) {
     listener = new SignalListener(signal);
     listeners.set(signal, listener);
-    signal.addEventListener("abort", listener);
+    try {
+      signal.addEventListener("abort", listener);
+    } catch (error) {
+      // Otherwise later watchers would wait for what nobody tells.
+      listeners.delete(signal);
+      throw error;
+    }
   }
   // The question itself may abort it.
   if (signal.aborted || listener.hasAborted) {
@@ -50,7 +56,11 @@ export function watchSignal(signal: AbortSignal, watcher: AbortWatcher): boolean
 function forget(signal: AbortSignal, listener: SignalListener): void {
   if (listener.watchers.size > 0) return;
   listeners.delete(signal);
-  signal.removeEventListener("abort", listener);
+  try {
+    signal.removeEventListener("abort", listener);
+  } catch {
+    // A signal that is not the runtime's. Its listener tells nobody any more, and the call that ends must settle.
+  }
 }
 
 /** The signal no longer references the watcher. After the last watcher, the listener is removed, too. */

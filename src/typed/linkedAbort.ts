@@ -28,7 +28,7 @@ export class LinkedAbort implements AbortWatcher {
   }
 
   stopFollowing(): void {
-    if (this.#followed !== undefined && !this.#followed.aborted) unwatchSignal(this.#followed, this);
+    if (this.#followed !== undefined) unwatchSignal(this.#followed, this);
     this.#followed = undefined;
   }
 

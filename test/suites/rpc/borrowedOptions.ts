@@ -201,6 +201,47 @@ for (const several of [false, true]) {
   });
 }
 
+test("a signal that refused to be watched once is watched the next time", async () => {
+  const hold = deferred();
+  const server = await startServer({ ...v2.options, onMessage: () => hold.promise });
+  const client = startClient({ ...v2.options, port: server.port });
+  const abort = new AbortController();
+  const { signal } = abort;
+  Object.assign(signal, {
+    addEventListener() {
+      Reflect.deleteProperty(signal, "addEventListener");
+      throw new Error("not now");
+    },
+  });
+  assert.throws(() => client.request(text("refused"), { signal }), { message: "not now" });
+  const watched = client.request(text("watched"), { signal, timeoutMs: 10_000 });
+  abort.abort();
+  await rejectsWith(watched, "ERR_ABORTED");
+  hold.resolve();
+});
+
+test("a signal that does not let go of a listener keeps no call, and no connection, from its end", async () => {
+  const hold = deferred();
+  const server = await startServer({
+    ...v2.options,
+    onMessage: async (message) => {
+      if (fromText(message.body) === "held") await hold.promise;
+      else echo(message);
+    },
+  });
+  const client = startClient({ ...v2.options, port: server.port, drainTimeoutMs: 0 });
+  const signal = Object.assign(new AbortController().signal, {
+    removeEventListener() {
+      throw new Error("never");
+    },
+  });
+  assert.equal(fromText(await client.request(text("answered"), { signal })), "answered");
+  await rejectsWith(client.request(text("held"), { signal, timeoutMs: 20 }), "ERR_REQUEST_TIMEOUT");
+  const held = [{ signal }, {}].map((options) => client.request(text("held"), options));
+  await Promise.all([client.close(), ...held.map((call) => rejectsWith(call, "ERR_CLOSED"))]);
+  hold.resolve();
+});
+
 test("a linked pair and its network take what their options inherit, each once", async () => {
   for (const kind of [heirOf, once]) {
     const told: string[] = [];
