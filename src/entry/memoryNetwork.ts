@@ -162,18 +162,18 @@ export async function linkedPair(options: LinkedPairOptions = {}): Promise<Linke
       return serverOptions.onConnectionState?.(connection, state, error);
     },
   });
-  const client = network.connect({ maxConnections: 1, ...keys, ...clientOptions, port: server.port });
+  let client: Client | undefined;
   const close = async (): Promise<void> => {
-    await client.close();
+    await client?.close();
     await server.close();
   };
-  const ready = async (): Promise<Connection> => {
+  try {
+    client = network.connect({ maxConnections: 1, ...keys, ...clientOptions, port: server.port });
     await client.connected();
-    return opened;
-  };
-  const connection = await ready().catch(async (error: unknown) => {
+    const connection = await opened;
+    return { client, server, connection, network, close, [Symbol.asyncDispose]: close };
+  } catch (error) {
     await close();
     throw error;
-  });
-  return { client, server, connection, network, close, [Symbol.asyncDispose]: close };
+  }
 }

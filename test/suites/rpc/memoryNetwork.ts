@@ -259,4 +259,10 @@ test("options are checked", async () => {
     (await failure(linkedPair({ server: { maxFrameBytes: 1 } as never }))).code,
     "ERR_INVALID_ARGUMENT",
   );
+  // Its server has begun to listen by then.
+  const told: string[] = [];
+  const onHealth = (health: string): void => void told.push(health);
+  const refused = linkedPair({ client: { maxConnections: -1 }, server: { onHealth } });
+  assert.equal((await failure(refused)).code, "ERR_INVALID_ARGUMENT");
+  assert.equal(told.at(-1), "stopped");
 });
