@@ -53,10 +53,7 @@ export class DisplacedCalls {
       if (this.#closed) throw closedError();
       const connection = this.#pool.choose(kind, bytes);
       if (connection.isOpen) return makeOn(connection);
-      const waited = (kind === "send" ? this.#sends : this.#requests).wait(bytes, leftMs(), signal);
-      // The signal may have run code that closed the client.
-      if (this.#closed) this.#rejectAll(closedError());
-      await waited;
+      await (kind === "send" ? this.#sends : this.#requests).wait(bytes, leftMs(), signal);
     }
   }
 
@@ -84,7 +81,11 @@ export class DisplacedCalls {
   changed(error?: unknown): void {
     if (this.bytes === 0) return;
     const open = this.#pool.usable.filter(({ isOpen }) => isOpen);
-    if (open.length === 0) return this.#rejectAll(error);
+    if (open.length === 0) {
+      this.#sends.rejectAll(error);
+      this.#requests.rejectAll(error);
+      return;
+    }
     const { maxInFlightRequests, maxPendingBytes } = this.#limits;
     let calls = 0;
     let room = 0;
@@ -106,12 +107,8 @@ export class DisplacedCalls {
 
   close(): void {
     this.#closed = true;
-    this.#rejectAll(closedError());
-  }
-
-  #rejectAll(error: unknown): void {
-    this.#sends.rejectAll(error);
-    this.#requests.rejectAll(error);
+    this.#sends.close();
+    this.#requests.close();
   }
 }
 

@@ -52,7 +52,7 @@ export class EndpointOpening {
   close(): void {
     this.#closed = true;
     this.#race?.stop();
-    this.#waiting.rejectAll(closedError());
+    this.#waiting.close();
   }
 
   /** An open member for a call, now or as soon as there is one. */
@@ -70,8 +70,6 @@ export class EndpointOpening {
       const leftMs = timeoutMs === 0 ? 0 : Math.max(Math.ceil(end - performance.now()), 1);
       const one = key === undefined ? undefined : this.#endpoints.byKey(key)?.connect();
       const opened = this.#waiting.wait(bytes, leftMs, signal, one);
-      // The signal may have run code that closed the client.
-      if (this.#closed) this.#waiting.rejectAll(closedError());
       if (one === undefined) this.#startRaces();
       await opened;
     }

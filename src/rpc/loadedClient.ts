@@ -81,8 +81,6 @@ export class LoadedClient {
   wait(bytes: number, timeoutMs: number, signal: AbortSignal | undefined): Promise<EndpointsClient> {
     if (this.#closed !== undefined) return Promise.reject(closedError());
     const waited = this.#waiting.wait(bytes, timeoutMs, signal);
-    // The signal may have run code that closed the client.
-    if (this.isClosed) this.#waiting.rejectAll(closedError());
     this.#load();
     // It is there when the wait ends well.
     return waited.then(() => this.#client!);
@@ -122,7 +120,7 @@ export class LoadedClient {
   /** Closed before it was there: it never will be. */
   #giveUp(): Promise<void> {
     this.#context.wipeKeys();
-    this.#waiting.rejectAll(closedError());
+    this.#waiting.close();
     return Promise.resolve();
   }
 

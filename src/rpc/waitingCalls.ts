@@ -4,6 +4,7 @@
 import { isSealwireError, SealwireError } from "../base/errors.ts";
 import { channels } from "../core/diagnostics.ts";
 import { type AbortWatcher, unwatchSignal, watchSignal } from "./abortWatchers.ts";
+import { closedError } from "./clientErrors.ts";
 import { Deadline, timers } from "./timers.ts";
 
 class WaitingCall extends Deadline implements AbortWatcher {
@@ -68,6 +69,7 @@ export class WaitingCalls {
   readonly #maxBytes: number;
   readonly #calls = new Set<WaitingCall>();
   #bytes = 0;
+  #closed = false;
 
   constructor(maxCalls: number, maxBytes: number) {
     this.#maxCalls = maxCalls;
@@ -88,7 +90,7 @@ export class WaitingCalls {
    * @param timeoutMs 0: no limit
    * @param wake ends the wait in place of any endpoint that opens
    * @throws the error of a signal that is not the runtime's. Rejects: ERR_TOO_MANY_REQUESTS, ERR_BACKPRESSURE,
-   *   ERR_REQUEST_TIMEOUT, ERR_ABORTED, and the error that `rejectAll` gets
+   *   ERR_REQUEST_TIMEOUT, ERR_ABORTED, ERR_CLOSED, and the error that `rejectAll` gets
    */
   wait(
     bytes: number,
@@ -111,6 +113,8 @@ export class WaitingCalls {
     const call = new WaitingCall(this.#calls, onEnd, bytes, timeoutMs, signal, wake !== undefined);
     this.#bytes += bytes;
     wake?.then(() => call.end(undefined));
+    // The signal may have run code that closed the client.
+    if (this.#closed) call.end(closedError());
     return call.promise;
   }
 
@@ -140,6 +144,12 @@ export class WaitingCalls {
 
   rejectAll(error: unknown): void {
     for (const call of [...this.#calls]) call.end(error);
+  }
+
+  /** The client is closed: no call waits any more. */
+  close(): void {
+    this.#closed = true;
+    this.rejectAll(closedError());
   }
 }
 
