@@ -36,6 +36,20 @@ const networks = [
   { name: "memory", open: () => memoryNetwork(), host: "memory.test" },
 ];
 
+/** Puts the decision about a peer off until the test makes it. */
+function putOff() {
+  const decision = deferred<boolean>();
+  const asked = deferred();
+  const authorize: Authorize = (_key, { whenProven }) => {
+    whenProven!(() => {
+      asked.resolve();
+      return decision.promise;
+    });
+    return true;
+  };
+  return { decision, asked, authorize };
+}
+
 async function withFile(body: (path: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "sealwire-"));
   try {
@@ -112,15 +126,7 @@ for (const { name, open, host } of networks) {
   test(`${name}: what a put off decision waits for waits behind it, in order, on both sides`, async () => {
     for (const holding of ["client", "server"] as const) {
       const network = open();
-      const decision = deferred<boolean>();
-      const asked = deferred();
-      const authorize: Authorize = (_key, info) => {
-        info.whenProven!(() => {
-          asked.resolve();
-          return decision.promise;
-        });
-        return true;
-      };
+      const { decision, asked, authorize } = putOff();
       const got: string[] = [];
       const onMessage = (message: Parameters<typeof echo>[0]): void => {
         got.push(fromText(message.body));
@@ -176,15 +182,7 @@ for (const { name, open, host } of networks) {
   test(`${name}: a side whose decision takes long shows its peer that it lives, on both sides`, async () => {
     for (const holding of ["client", "server"] as const) {
       const network = open();
-      const decision = deferred<boolean>();
-      const asked = deferred();
-      const authorize: Authorize = (_key, info) => {
-        info.whenProven!(() => {
-          asked.resolve();
-          return decision.promise;
-        });
-        return true;
-      };
+      const { decision, asked, authorize } = putOff();
       // The waiting peer asks, and the side that decides speaks unasked.
       const waiting = { heartbeatIntervalMs: 20, heartbeatTimeoutMs: 1_000 };
       const deciding = { heartbeatIntervalMs: 20, handshakeTimeoutMs: 60_000, authorize };
@@ -279,8 +277,7 @@ for (const { name, open, host } of networks) {
   test(`${name}: whoever ends a connection meanwhile ends it, and a late decision changes nothing`, async () => {
     for (const ending of ["close", "time-out", "peer"] as const) {
       const network = open();
-      const decision = deferred<boolean>();
-      const asked = deferred();
+      const { decision, asked, authorize } = putOff();
       const server = await network.listen({
         host,
         port: 0,
@@ -296,13 +293,7 @@ for (const { name, open, host } of networks) {
         handshakeTimeoutMs: ending === "time-out" ? 1_000 : 60_000,
         drainTimeoutMs: 1_000,
         maxConnections: 1,
-        authorize: (_key, { whenProven }) => {
-          whenProven!(() => {
-            asked.resolve();
-            return decision.promise;
-          });
-          return true;
-        },
+        authorize,
       });
       const request = client.request(text("hello")).catch((error) => error);
       // On a machine that stands still, the time may be over before anybody is asked.
