@@ -11,7 +11,9 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { connect, encodeKey, generateKeyPair } from "../dist/index.js";
 import { runtimeKinds } from "../scripts/runtimes.js";
+import { PeerShares } from "../src/cli/proxy/peerShares.ts";
 import { SIGNAL_ONCE_MS } from "../src/entry/signalCount.ts";
+import type { Connection } from "../src/rpc/peer.ts";
 import { readProxyHeader } from "../src/rpc/proxyHeader.ts";
 import { type Runtime, until } from "./support/childProcess.ts";
 import { HostNames } from "./support/hostNames.ts";
@@ -594,6 +596,20 @@ describe("the rules of the plain side", () => {
     const fourth = dial(seal.port);
     fourth.write("in");
     await until(() => fourth.received === "in", "an echo");
+  });
+
+  test("without keys, peers are told apart as by the limits per address", () => {
+    const shares = new PeerShares(1);
+    const take = (remoteAddress: string) =>
+      shares.take({ remoteStaticKey: undefined, remoteAddress } as Connection);
+    const leave = take("2001:db8::1");
+    expect(take("2001:db8::2")).toBeUndefined();
+    expect(take("2001:db8:0:1::1")).toBeDefined();
+    expect(take("10.0.0.1")).toBeDefined();
+    expect(take("::ffff:10.0.0.1")).toBeUndefined();
+    for (let i = 0; i < 2; i++) expect(take(""), "a Unix socket").toBeDefined();
+    leave!();
+    expect(take("2001:db8::2")).toBeDefined();
   });
 
   test("above --max-per-peer a peer is refused, another one is served, and a place that is free is taken again", async () => {

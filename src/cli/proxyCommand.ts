@@ -4,6 +4,7 @@ import process from "node:process";
 import { buildCommand } from "@stricli/core";
 import { countSignals } from "../entry/signalCount.ts";
 import type { Connection } from "../index.ts";
+import { mostOfOne } from "../rpc/admissionLimits.ts";
 import type { ConnectionStateListener } from "../rpc/peer.ts";
 import type { Target } from "./dialling.ts";
 import { CommandError } from "./exitCodes.ts";
@@ -92,8 +93,7 @@ async function startOpening(flags: ProxyFlags, keys: AllKeys, counts: ProxyCount
     timeoutMs: flags.timeout,
     graceMs: flags.grace,
     most: flags.maxConnections,
-    // As the library's limit per address: a 64th stays for others.
-    mostPerPeer: flags.maxPerPeer ?? flags.maxConnections - (flags.maxConnections >>> 6),
+    mostPerPeer: flags.maxPerPeer ?? mostOfOne(flags.maxConnections),
     anywhere: flags.unsafePlain,
     announces: flags.proxyProtocol,
     balancers: flags.balancer,

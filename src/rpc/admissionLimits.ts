@@ -38,6 +38,11 @@ export interface AdmissionLimits {
 
 const MAX_SOCKETS = 1_048_576;
 
+/** How many of these places one peer may have unless an option says so: a 64th stays for others. */
+export function mostOfOne(places: number): number {
+  return places - (places >>> 6);
+}
+
 /**
  * Fills in defaults and checks every value. Limits per address that are not given follow from the others.
  *
@@ -58,7 +63,7 @@ export function resolveAdmission(
   const maxWaitingSockets = limit("maxWaitingSockets", 4_096);
   const limits = {
     maxConnections,
-    maxConnectionsPerAddress: limit("maxConnectionsPerAddress", maxConnections - (maxConnections >>> 6)),
+    maxConnectionsPerAddress: limit("maxConnectionsPerAddress", mostOfOne(maxConnections)),
     maxHandshakes,
     maxHandshakesPerAddress: limit("maxHandshakesPerAddress", Math.ceil(maxHandshakes / 2)),
     maxWaitingSockets,
