@@ -383,13 +383,43 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
         '{"\\u001b[2Jname":"\\u001b[31mred","nested":{"a\\nhealth":1},"\\u009b2J":"\\u202e"}\n',
       );
       expect(call("missing")).toMatchObject({ code: 2, stdout: "" });
-      expect(call("a.constructor")).toMatchObject({ code: 2, stdout: "" });
+      for (const none of ["a.constructor", "a..b", "then.b", "__proto__.b"])
+        expect(call(none), none).toMatchObject({ code: 2, stdout: "" });
       expect(call("add", "-d", "{")).toMatchObject({ code: 2, stdout: "" });
       expect(call("add", "--args", "-d", "{}")).toMatchObject({ code: 2, stdout: "" });
     } finally {
       child.kill();
     }
   });
+
+  test.each([["--json"], []])(
+    "serve goes on where nobody reads what it prints (%s)",
+    async (...args: string[]) => {
+      const psk = name(`unread${args.length}.psk`);
+      expect(sealwire(["genpsk", "-o", psk]).code).toBe(0);
+      const child = spawn(
+        runtime.path,
+        [...runtime.args, cli, "serve", "--echo", "--listen", "127.0.0.1:0", "--psk", psk, ...args],
+        { env: environment as NodeJS.ProcessEnv, stdio: ["ignore", "pipe", "pipe"] },
+      );
+      running.push(child);
+      const exited = once(child, "exit");
+      const [text] = await Promise.race([
+        once(child.stdout, "data"),
+        exited.then(() => Promise.reject(new Error("the server ended"))),
+      ]);
+      const port = Number(/:(\d+)[,}\s]/.exec(String(text))?.[1]);
+      child.stdout.destroy();
+      child.stderr.destroy();
+      for (let i = 0; i < 3; i++) {
+        const client = connect({ port, psk: readFileSync(psk, "utf8").trim() });
+        expect(await client.request(Uint8Array.of(i))).toEqual(Uint8Array.of(i));
+        await client.close();
+      }
+      child.kill("SIGTERM");
+      expect((await exited)[0]).toBe(0);
+    },
+  );
 
   test("--cipher names one at a client, and all that a server takes", async () => {
     const psk = name("cipher.psk");

@@ -21,7 +21,7 @@ import { connect, listen } from "../dist/index.js";
 import { noteFailures, traceCalls, traceHandler } from "../dist/otel.js";
 import { RpcError, serve, typed } from "../dist/rpc.js";
 import { runtimes } from "../scripts/runtimes.js";
-import type { Message, SealwireError } from "../src/index.ts";
+import type { CallHead, Message, SealwireError } from "../src/index.ts";
 import type { HandlerTelemetryOptions } from "../src/otel.ts";
 import type { Remote } from "../src/rpc.ts";
 import { JsonProcess } from "./support/childProcess.ts";
@@ -155,9 +155,15 @@ test("one trace goes through every runtime, and each counts its calls", async ()
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const TRACE_PARENT = `00-${TRACE}-b7ad6b7169203331-01`;
 
-/** What a server with this handler records of calls with these trace fields and methods. */
+interface RecordedCall extends CallHead {
+  readonly body?: Uint8Array;
+  /** Its caller leaves when the calls after it were answered. */
+  readonly isLeft?: boolean;
+}
+
+/** What a server with this handler records of calls with these heads. */
 async function recorded(
-  calls: { traceParent?: string; method?: string }[],
+  calls: readonly RecordedCall[],
   handler: (message: Message) => unknown,
   options: HandlerTelemetryOptions & { psk?: string } = {},
 ) {
@@ -175,9 +181,11 @@ async function recorded(
   const server = await listen({ port: 0, ...who, onMessage, onHandlerError: () => {} });
   const client = connect({ port: server.port, ...who });
   const outcomes: string[] = [];
-  for (const head of calls) {
-    const call = client.call(new Uint8Array(1), { head });
+  const leaving = new AbortController();
+  for (const { body = new Uint8Array(1), isLeft = false, ...head } of calls) {
+    const call = client.call(body, isLeft ? { head, signal: leaving.signal } : { head });
     call.end();
+    if (isLeft) continue;
     outcomes.push(
       await call.answer.then(
         () => "answered",
@@ -185,6 +193,7 @@ async function recorded(
       ),
     );
   }
+  leaving.abort();
   await client.close();
   await server.close();
   await reader.forceFlush();
@@ -239,6 +248,40 @@ test("names that a peer makes up are one series; those that are known, or have s
   const { series, outcomes } = await recorded(calls, handler, { psk, methods: ["listed"] });
   expect(outcomes).toEqual(["E_METHOD", "E_METHOD", "E_METHOD", "answered", "answered"]);
   expect(series.sort()).toEqual(["_OTHER", "listed", "works"]);
+});
+
+test("names of typed calls that a peer makes up are one series, whatever the calls are about", async () => {
+  const typedCall = (method: string, what: number, { version = 1, text = "" } = {}): RecordedCall => ({
+    method,
+    contentType: 1,
+    fields: new Map([[255, Uint8Array.of(version, what, 1, 0, 0, 0, 1)]]),
+    body: new TextEncoder().encode(text),
+  });
+  const calls = [
+    typedCall("no method", 1),
+    typedCall("no method with options", 2),
+    typedCall("no stream", 3),
+    { ...typedCall("a stream of arguments", 4), isLeft: true },
+    typedCall("the same stream again", 4),
+    typedCall("what nobody knows", 5),
+    typedCall("another version", 1, { version: 2 }),
+    typedCall("no arguments", 1, { text: "{" }),
+    typedCall("real", 1),
+  ];
+  const handler = serve({ real: () => 1, "no arguments": () => 2 }, { use: [noteFailures] });
+  const { series, spans, outcomes } = await recorded(calls, handler, { psk });
+  expect(outcomes).toEqual(Array(calls.length - 1).fill("answered"));
+  expect(new Set(series)).toEqual(new Set(["_OTHER", "real"]));
+  expect(spans).toHaveLength(calls.length);
+  const failed = spans.filter(({ status }) => status.code === ERROR);
+  expect(failed.map(({ attributes }) => attributes["error.type"])).toEqual([
+    "ERR_NO_METHOD",
+    "ERR_NO_METHOD",
+    "ERR_NO_STREAM",
+    "ERR_CODEC",
+    "ERR_CODEC",
+    "ERR_BAD_INPUT",
+  ]);
 });
 
 test("telemetry that throws harms no call, in either direction", async () => {

@@ -38,7 +38,7 @@ function argumentsOf({ data, args }: CallFlags): unknown[] {
 /** The method of that name. */
 function methodOf(caller: TypedCaller, name: string): RemoteObject {
   let at: unknown = typed(caller);
-  for (const part of name.split(".")) at = (at as RemoteObject)[part];
+  for (const part of name.split(".")) at = (at as RemoteObject | undefined)?.[part];
   if (at === undefined)
     throw new CommandError("usage", `${JSON.stringify(name)} can't be the name of a method`);
   return at as RemoteObject;

@@ -87,11 +87,18 @@ const application = buildApplication(root, {
   determineExitCode: exitCodeOf,
 });
 
+/** Others depend on these commands, whether or not somebody still reads what they print. */
+const servesOn = inputs[0] === "serve" || inputs[0] === "proxy";
+
 // A reader that stops early (`sealwire peers list | head -1`) is no error.
 process.stdout.on("error", (error: { code?: string }) => {
+  if (servesOn) return;
   if (error.code === "EPIPE") process.exit(exitCodes.ok);
   throw error;
 });
+
+// What is said there is for people only.
+process.stderr.on("error", () => {});
 
 /** A stream in the form that the parser expects. Deno claims colours for pipes, too. */
 function streamOf(stream: NodeJS.WriteStream) {

@@ -12,6 +12,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import type { Connection, Message, MessageHandler } from "../rpc/peer.ts";
+import { callsItsMethod, codeAnswered, noteErrorAnswers } from "../typed/errorAnswer.ts";
 import type { Interceptor, ServedCallInfo } from "../typed/interceptor.ts";
 import {
   type Failure,
@@ -76,6 +77,7 @@ class MessageSpans {
     this.#telemetry = new Telemetry("server", options);
     this.#known = new KnownNames(methods);
     this.#continues = continues;
+    noteErrorAnswers();
   }
 
   begin({ connection, head }: Message): Begun {
@@ -91,10 +93,12 @@ class MessageSpans {
     return { notes, span, active, startedAt: performance.now() };
   }
 
-  end({ span, startedAt, notes }: Begun, method: string | undefined, failed = notes.failed): void {
+  end(begun: Begun, message: Message, method: string | undefined, thrown: Failure | undefined): void {
+    const { span, startedAt } = begun;
+    const failed = thrown ?? begun.notes.failed ?? answeredFailure(message);
     const attributes: Attributes = { "rpc.system.name": "sealwire" };
     if (method !== undefined) {
-      if (failed === undefined) this.#known.add(method);
+      if (failed === undefined && callsItsMethod(message)) this.#known.add(method);
       const shown = this.#known.shown(method);
       attributes["rpc.method"] = shown;
       span.setAttribute("rpc.method", shown);
@@ -103,6 +107,12 @@ class MessageSpans {
     }
     this.#telemetry.end(span, startedAt, attributes, failed);
   }
+}
+
+/** The error of a call that `serve` answered itself: no method has failed, because none of that name was there. */
+function answeredFailure(message: Message): Failure | undefined {
+  const code = codeAnswered(message);
+  return code === undefined ? undefined : { error: { code } };
 }
 
 /**
@@ -117,7 +127,7 @@ export function traceHandler(handler: MessageHandler, options: HandlerTelemetryO
     if (begun === undefined) return handler(message);
     // Read now: a one-way message whose body is a view is reused later.
     const { method } = message.head;
-    const end = (failed?: Failure): void => void quietly(() => spans.end(begun, method, failed));
+    const end = (failed?: Failure): void => void quietly(() => spans.end(begun, message, method, failed));
     let result: unknown;
     try {
       result = context.with(begun.active, handler, undefined, message);

@@ -13,7 +13,7 @@ import {
   keepingEncoder,
 } from "./codec/bodyLender.ts";
 import type { Codec } from "./codec/codec.ts";
-import { encodeErrorAnswer } from "./errorAnswer.ts";
+import { answersWithError, encodeErrorAnswer } from "./errorAnswer.ts";
 import { Producer } from "./producer.ts";
 import { type ErrorParts, ownError, partsOfError } from "./rpcError.ts";
 import type { ScopeOwner, ServedScope } from "./servedScope.ts";
@@ -200,6 +200,7 @@ export class AnswerWriter {
 
   /** Answers with an error. If its data can't be sent, it answers without data and throws that error. */
   sendError(message: Message, parts: ErrorParts): void {
+    answersWithError(message, parts.code);
     if (!message.expectsReply) return;
     try {
       this.#replyError(message, parts);

@@ -5,11 +5,11 @@ import { viewOf } from "../core/bytes.ts";
 import { decodeText, encodeText } from "../core/text.ts";
 import { wipe } from "../core/wipe.ts";
 import { MAX_TEXT_BYTES } from "../protocol/errorBody.ts";
-import type { Call } from "../rpc/peer.ts";
+import type { Call, Message } from "../rpc/peer.ts";
 import type { BodyLender } from "./codec/bodyLender.ts";
 import type { Codec } from "./codec/codec.ts";
 import { type ErrorParts, isCode, type RpcError, receivedError } from "./rpcError.ts";
-import { headOfAnswer, speaksTyped, What } from "./typedHead.ts";
+import { headOfAnswer, headOfMessage, speaksTyped, What } from "./typedHead.ts";
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -61,4 +61,28 @@ export function codeOfAnswer(call: Call, body: Uint8Array): string | undefined {
   const head = headOfAnswer(call);
   if (head === null || !speaksTyped(head) || head.what !== What.error) return undefined;
   return decodeErrorAnswer(body, undefined, "").code;
+}
+
+/** The codes of the errors with which calls were answered. Made only if somebody asks for them. */
+let answeredCodes: WeakMap<Message, string> | undefined;
+
+/** From now on `codeAnswered` knows the errors that calls are answered with. */
+export function noteErrorAnswers(): void {
+  answeredCodes ??= new WeakMap();
+}
+
+/** A call ends with this error, whether or not its caller waits for an answer. */
+export function answersWithError(message: Message, code: string): void {
+  answeredCodes?.set(message, code);
+}
+
+/** The code of the error that `serve` answered this call with; undefined if it was none. */
+export function codeAnswered(message: Message): string | undefined {
+  return answeredCodes?.get(message);
+}
+
+/** Whether the head's method is what was called. A head about a stream names any, which nobody looks up. */
+export function callsItsMethod(message: Message): boolean {
+  const what = headOfMessage(message)?.what;
+  return what === undefined || what === What.call || what === What.callWithOptions;
 }
