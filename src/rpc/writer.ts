@@ -85,9 +85,7 @@ export class Writer {
 
   /** The socket is gone: the memory of the write in flight is free. */
   releaseMemory(): void {
-    if (this.#slot !== 0) releaseSlot(this.#slot);
-    this.#slot = 0;
-    this.#piece = undefined;
+    this.#free();
     this.#busy = false;
   }
 
@@ -124,10 +122,14 @@ export class Writer {
   #finish(): void {
     this.#busy = false;
     this.writtenBytes += this.#cost;
+    this.#free();
+    timers.cancel(this.#progressCheck);
+  }
+
+  #free(): void {
     if (this.#slot !== 0) releaseSlot(this.#slot);
     this.#slot = 0;
     if (this.#piece !== undefined) detach(this.#piece);
     this.#piece = undefined;
-    timers.cancel(this.#progressCheck);
   }
 }
