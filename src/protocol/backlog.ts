@@ -1,10 +1,10 @@
 // Keeps records that wait for room among the handlers. While the record handler is not ready for the next record, records
 // wait here in order, as copies: one copy of a lone record, one of the rest of a bundle. So a peer can't make this side
-// keep more than the peer sent. A copy is wiped when its records were handled, or will not be.
+// keep more than the peer sent. A copy is wiped and freed when its records were handled, or will not be.
 
 import { SealwireError } from "../base/errors.ts";
 import { copyOf, readU32 } from "../core/bytes.ts";
-import { wipe } from "../core/wipe.ts";
+import { wipeAndDetach } from "../core/detach.ts";
 import type { RecordSink } from "./frameOpener.ts";
 import { KIND_HEADER_BYTES, Kind, LENGTH_BYTES, SEQUENCE_HEADER_BYTES } from "./wire.ts";
 
@@ -88,7 +88,7 @@ export class Backlog implements RecordSink {
       } finally {
         this.#handling = undefined;
         // A handler may end the connection, and with it all waiting records, while it reads this one.
-        if (this.#waiting[this.#head] !== next) wipe(next.bytes);
+        if (this.#waiting[this.#head] !== next) wipeAndDetach(next.bytes);
       }
     }
   }
@@ -111,7 +111,7 @@ export class Backlog implements RecordSink {
   clear(): void {
     for (let i = this.#head; i < this.#waiting.length; i++) {
       const waiting = this.#waiting[i]!;
-      if (waiting !== this.#handling) wipe(waiting.bytes);
+      if (waiting !== this.#handling) wipeAndDetach(waiting.bytes);
     }
     this.#waiting = [];
     this.#head = 0;

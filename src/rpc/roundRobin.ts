@@ -10,12 +10,12 @@ import type { Adapter } from "./transport.ts";
 import { LEAST_TURN_MS, TURN_MS } from "./turnClock.ts";
 
 /**
- * Less work of several connections is not worth a poll of its own, which takes 8 µs in Node and a timer in Deno. A
- * connection that works alone keeps nobody waiting but those that have not begun yet. Less than HANDSHAKES_MS: who has
- * used that up waits for a poll.
+ * Less work of several connections is not worth a poll of its own, which takes 8 µs in Node and a timer in Deno. Less
+ * than HANDSHAKES_MS: who has used that up waits for a poll.
  */
-export const UNPOLLED_MS = runtimeName === "deno" ? 1.5 : 0.9;
-const UNPOLLED_ALONE_MS = TURN_MS;
+export const UNPOLLED_MS = runtimeName === "deno" ? 1.2 : 0.9;
+/** The same for a connection that works alone: it keeps nobody waiting but those that have not begun yet. */
+export const UNPOLLED_ALONE_MS = 3;
 
 /** Names no connection. */
 const SEVERAL = 0;

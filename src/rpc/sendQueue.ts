@@ -2,7 +2,7 @@
 // in their pool slots for a moment only. Segments that wait for longer are copied out of the pool.
 
 import { copyOf } from "../core/bytes.ts";
-import { detach } from "../core/detach.ts";
+import { detach, wipeAndDetach } from "../core/detach.ts";
 import { releaseSlot, SEALING_SLOT, slotsAreScarce } from "../core/slotPool.ts";
 import { memory } from "../core/wasmModule.ts";
 import { wipe } from "../core/wipe.ts";
@@ -166,14 +166,14 @@ export class SendQueue {
     this.slots = 0;
   }
 
-  /** Drops all elements: wipes unsealed ones, releases slots, frees the memory of sealed ones. */
+  /** Drops all elements: wipes unsealed ones, releases slots, and frees their memory. */
   clear(): void {
     for (let i = this.#head; i < this.#queued.length; i++) {
       const queued = this.#queued[i]!;
       if (queued instanceof QueuedSegment) releaseSegment(queued.segment);
       else if (queued instanceof SealedPieces) for (const piece of queued.pieces) detach(piece);
-      else if (queued instanceof PlainSegment) wipe(queued.bytes);
-      else if (queued instanceof PlainLone) wipe(queued.body);
+      else if (queued instanceof PlainSegment) wipeAndDetach(queued.bytes);
+      else wipeAndDetach(queued.body);
     }
     this.#queued = [];
     this.#head = 0;
@@ -239,7 +239,7 @@ function sealPlain(session: Session, queued: PlainSegment | PlainLone): SealedPi
     const sealed = new SealedPieces(undefined, queued.overhead);
     session.sealPieces(queued.header, queued.body, (piece) => sealed.pieces.push(piece));
     sealed.complete = true;
-    wipe(queued.body);
+    wipeAndDetach(queued.body);
     return sealed;
   }
   const sealed = new SealedPieces(queued.cost);

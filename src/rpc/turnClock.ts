@@ -8,10 +8,10 @@ import { now } from "../core/eventLoop.ts";
  * between two checks: on a busy machine another process may have used the rest, and waiting messages cost more than
  * others. The whole time of long answers counts.
  */
-export const TURN_MS = 3;
+export const TURN_MS = 1.5;
 /** The shortest turn, for connections that come when the others have used the time up. */
 export const LEAST_TURN_MS = 0.5;
-const LOOK_MS = 2;
+const LOOK_MS = 1;
 const LOOK_MASK = 31;
 const LOOK_BYTES = 65_536;
 

@@ -14,7 +14,7 @@ import { BASE_SETTINGS, encodeSettings } from "../../../src/protocol/settings.ts
 import { KIND_HEADER_BYTES, Kind, TAG_BYTES } from "../../../src/protocol/wire.ts";
 import { memoryBudget } from "../../../src/rpc/memoryBudget.ts";
 import { Sender } from "../../../src/rpc/sender.ts";
-import { QueuedSegment } from "../../../src/rpc/sendQueue.ts";
+import { PlainLone, QueuedSegment, SealedPieces, SendQueue } from "../../../src/rpc/sendQueue.ts";
 import { reclaimSlot, slotHolders } from "../../../src/rpc/slotHolders.ts";
 import { TurnQueue } from "../../../src/rpc/turnQueue.ts";
 import { Writer } from "../../../src/rpc/writer.ts";
@@ -28,6 +28,8 @@ const SMALL_BODY_BYTES = 1_000;
 const OWED = Kind.credit;
 /** Slots that one connection may hold: those that wait, the one in the write, the one that is being filled. */
 const MOST_SLOTS = 16 + 2;
+
+const bytesLeft = ({ length }: Uint8Array): number => length;
 
 const senders: Line[] = [];
 onAfterEachTest(() => {
@@ -389,6 +391,29 @@ for (const engine of ["wasm", "native"] as const) {
     });
   });
 }
+
+test("what a connection that is over has not sent is freed at once, and not by the collector", () => {
+  const queue = new SendQueue();
+  const sealed = new SealedPieces();
+  // The first piece was written, and the writer has it.
+  const [inWrite, ...waiting] = [1, 2, 3].map(() => new Uint8Array(65_536));
+  sealed.pieces.push(inWrite!, ...waiting);
+  sealed.complete = true;
+  const plain = new PlainLone(new Uint8Array(8), new Uint8Array(65_536).fill(7), 0);
+  queue.push(sealed);
+  queue.push(plain);
+  const line = new Line();
+  line.transport.stalled = true;
+  const writer = new Writer(0, { onIdle() {}, onStall() {} });
+  writer.attach(line.transport);
+  queue.writeFirst(session(1, 2), writer);
+  queue.clear();
+  assert.deepEqual([...waiting, plain.body].map(bytesLeft), [0, 0, 0]);
+  assert.equal(inWrite!.length, 65_536, "the socket may still read it");
+  writer.close();
+  writer.releaseMemory();
+  assert.equal(inWrite!.length, 0, "the socket is gone");
+});
 
 test("memory is counted as it is, and only as long as it is held", () => {
   const line = new Line();

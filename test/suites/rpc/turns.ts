@@ -138,9 +138,9 @@ test("a long answer is as much work as many short ones", () => {
   arriving(
     (message) => void message.reply(long),
     (connection) => {
-      assert.equal(connection.until(SMALL, 3), 2, "answers of 200 KB that take 3 ms each");
+      assert.equal(connection.until(SMALL, TURN_MS), 2, "answers of 200 KB that take a whole turn each");
       connection.arrivals.clock.begin();
-      assert.equal(connection.until(SMALL, 3), 2, "and in the next turn");
+      assert.equal(connection.until(SMALL, TURN_MS), 2, "and in the next turn");
       connection.arrivals.clock.begin();
       assert.equal(connection.until(SMALL, 2 * TURN_MS), 1, "one that takes more than a turn is one");
     },
