@@ -60,13 +60,13 @@ export class PlainSegment {
 /** A message that no segment took, appended before the session existed. */
 export class PlainLone {
   readonly header: Uint8Array;
-  readonly body: Uint8Array;
+  readonly bytes: Uint8Array;
   /** The counted overhead. */
   readonly overhead: number;
 
-  constructor(header: Uint8Array, body: Uint8Array, overhead: number) {
+  constructor(header: Uint8Array, bytes: Uint8Array, overhead: number) {
     this.header = header;
-    this.body = body;
+    this.bytes = bytes;
     this.overhead = overhead;
   }
 }
@@ -172,8 +172,7 @@ export class SendQueue {
       const queued = this.#queued[i]!;
       if (queued instanceof QueuedSegment) releaseSegment(queued.segment);
       else if (queued instanceof SealedPieces) for (const piece of queued.pieces) detach(piece);
-      else if (queued instanceof PlainSegment) wipeAndDetach(queued.bytes);
-      else wipeAndDetach(queued.body);
+      else wipeAndDetach(queued.bytes);
     }
     this.#queued = [];
     this.#head = 0;
@@ -237,9 +236,9 @@ export function movedOut(segment: Segment): SealedPieces | PlainSegment {
 function sealPlain(session: Session, queued: PlainSegment | PlainLone): SealedPieces {
   if (queued instanceof PlainLone) {
     const sealed = new SealedPieces(undefined, queued.overhead);
-    session.sealPieces(queued.header, queued.body, (piece) => sealed.pieces.push(piece));
+    session.sealPieces(queued.header, queued.bytes, (piece) => sealed.pieces.push(piece));
     sealed.complete = true;
-    wipeAndDetach(queued.body);
+    wipeAndDetach(queued.bytes);
     return sealed;
   }
   const sealed = new SealedPieces(queued.cost);

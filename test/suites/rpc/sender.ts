@@ -408,7 +408,7 @@ test("what a connection that is over has not sent is freed at once, and not by t
   writer.attach(line.transport);
   queue.writeFirst(session(1, 2), writer);
   queue.clear();
-  assert.deepEqual([...waiting, plain.body].map(bytesLeft), [0, 0, 0]);
+  assert.deepEqual([...waiting, plain.bytes].map(bytesLeft), [0, 0, 0]);
   assert.equal(inWrite!.length, 65_536, "the socket may still read it");
   writer.close();
   writer.releaseMemory();
