@@ -386,8 +386,11 @@ export const requestFaults = {
       "**Stream credit goes back** when the application takes an item.",
       "it goes back when the item arrives",
       "/src/rpc/incomingStream.ts",
-      "      this.#items.push({ bytes, cost });\n      this.#heldCost += cost;",
-      "      this.#items.push({ bytes, cost: 0 });\n      this.#giveBack(cost);",
+      " && this.#items.packs(last.length)",
+      " && false",
+      "/src/rpc/incomingStream.ts",
+      "    if (waiter === undefined) return this.#items.push({ bytes, cost });",
+      "    if (waiter === undefined) {\n      this.#items.push({ bytes, cost: 0 });\n      return this.#giveBack(cost);\n    }",
     ],
     [
       "Credit for the chunks of an incomplete item",

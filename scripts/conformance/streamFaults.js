@@ -21,8 +21,8 @@ export const streamFaults = {
       "Items are byte strings, and may be empty.",
       "empty items are dropped",
       "/src/rpc/incomingStream.ts",
-      "    const waiter = this.#waiters.shift();\n    if (waiter === undefined) {\n      this.#items.push",
-      "    if (bytes.length === 0) return;\n    const waiter = this.#waiters.shift();\n    if (waiter === undefined) {\n      this.#items.push",
+      "    const waiter = this.#waiters.shift();\n    if (waiter === undefined && !this.#partial.insideItem",
+      "    if (last.length === 0) return;\n    const waiter = this.#waiters.shift();\n    if (waiter === undefined && !this.#partial.insideItem",
     ],
     [
       "A sender cuts an item into chunks as it likes.",

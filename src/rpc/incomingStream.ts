@@ -4,12 +4,11 @@
 import { SealwireError } from "../base/errors.ts";
 import { viewOf } from "../core/bytes.ts";
 import { TAG_BYTES } from "../core/frameLayout.ts";
-import { wipe } from "../core/wipe.ts";
 import { BASE_SETTINGS } from "../protocol/settings.ts";
 import { CHUNK_CONTINUES, KIND_HEADER_BYTES } from "../protocol/wire.ts";
-import { Fifo } from "./fifo.ts";
 import { chunkCost } from "./outgoingStream.ts";
 import { PartialItem } from "./partialItem.ts";
+import { ReceivedItems } from "./receivedItems.ts";
 import type { StreamReceiver, Streams } from "./streams.ts";
 import { StreamWindow } from "./streamWindow.ts";
 
@@ -22,11 +21,6 @@ const MAX_CHUNK_BODY_BYTES = BASE_SETTINGS.maxFrameBytes - KIND_HEADER_BYTES - T
 interface Waiter {
   resolve(result: IteratorResult<Uint8Array, undefined>): void;
   reject(error: SealwireError): void;
-}
-
-interface Received {
-  readonly bytes: Uint8Array;
-  readonly cost: number;
 }
 
 const DONE = { done: true, value: undefined } as const;
@@ -42,8 +36,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Stream
   readonly #sequence: () => number;
   readonly #maxItemBytes: number;
   readonly #window: StreamWindow;
-  readonly #items = new Fifo<Received>();
-  #heldCost = 0;
+  readonly #items = new ReceivedItems();
   /** The received part of an incomplete item. */
   readonly #partial: PartialItem;
   #waiters: Waiter[] = [];
@@ -82,7 +75,6 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Stream
   next(): Promise<IteratorResult<Uint8Array, undefined>> {
     const item = this.#items.shift();
     if (item !== undefined) {
-      this.#heldCost -= item.cost;
       this.#giveBack(item.cost);
       this.#leaveWindowIfTaken();
       return Promise.resolve({ done: false, value: item.bytes });
@@ -124,7 +116,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Stream
   discard(): void {
     if (this.#state !== "open") return;
     this.#state = "discarding";
-    const cost = this.#heldCost + this.#partial.takeCost();
+    const cost = this.#items.cost + this.#partial.takeCost();
     this.#partial.forget();
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(DONE);
     this.#forgetItems();
@@ -152,7 +144,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Stream
     this.#partial.cost += cost;
     if (this.#partial.bytes + part.length > this.#maxItemBytes) return this.#tooLong();
     if ((flags & CHUNK_CONTINUES) === 0) return this.#complete(part);
-    this.#partial.add(part, this.#window.bytes - this.#heldCost);
+    this.#partial.add(part, this.#window.bytes - this.#items.cost);
     if (this.#waiters.length > 0) this.#giveBackParts();
   }
 
@@ -245,13 +237,12 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Stream
 
   #complete(last: Uint8Array): void {
     const cost = this.#partial.takeCost();
-    const bytes = this.#partial.complete(last, this.#window.bytes - this.#heldCost);
     const waiter = this.#waiters.shift();
-    if (waiter === undefined) {
-      this.#items.push({ bytes, cost });
-      this.#heldCost += cost;
-      return;
+    if (waiter === undefined && !this.#partial.insideItem && this.#items.packs(last.length)) {
+      return this.#items.pushShort(last);
     }
+    const bytes = this.#partial.complete(last, this.#window.bytes - this.#items.cost);
+    if (waiter === undefined) return this.#items.push({ bytes, cost });
     waiter.resolve({ done: false, value: bytes });
     this.#giveBack(cost);
   }
@@ -263,8 +254,7 @@ export class IncomingStream implements AsyncIterableIterator<Uint8Array>, Stream
   }
 
   #forgetItems(): void {
-    for (const { bytes } of this.#items.takeAll()) wipe(bytes);
-    this.#heldCost = 0;
+    this.#items.forget();
     this.#leaveWindowIfTaken();
   }
 

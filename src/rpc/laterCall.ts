@@ -5,7 +5,8 @@ import { SealwireError } from "../base/errors.ts";
 import { copyOf, requireBytes } from "../core/bytes.ts";
 import { wipe } from "../core/wipe.ts";
 import type { CallHead } from "../protocol/head.ts";
-import { chunkCost, refusedWrite } from "./outgoingStream.ts";
+import { memoryBudget, WAITING_OBJECT_BYTES } from "./memoryBudget.ts";
+import { refusedWrite } from "./outgoingStream.ts";
 import type { Call, Connection } from "./peer.ts";
 
 export class LaterCall implements Call {
@@ -64,6 +65,9 @@ export class LaterCall implements Call {
   }
 }
 
+/** An item that waits for its call has one more function than one that waits for credit, and two that its promise calls. */
+const LATER_ITEM_BYTES = 2 * WAITING_OBJECT_BYTES;
+
 /** Items that are written before their call is made. */
 export class LaterItems {
   readonly #maxPendingBytes: number;
@@ -79,21 +83,38 @@ export class LaterItems {
    */
   write(made: Promise<Call>, item: Uint8Array): Promise<void> {
     requireBytes("item", item);
-    const cost = chunkCost(item.length);
-    if (this.#pendingBytes > 0 && this.#pendingBytes + cost > this.#maxPendingBytes) {
-      const text = `${this.#pendingBytes} bytes of this stream wait for a server`;
+    const bytes = item.length + LATER_ITEM_BYTES;
+    const pending = this.#pendingBytes;
+    if (pending > 0 && (pending + bytes > this.#maxPendingBytes || memoryBudget.isExceededBy(pending))) {
+      const text = `${pending} bytes of this stream wait for a server`;
       return refusedWrite(new SealwireError("ERR_BACKPRESSURE", text));
     }
-    this.#pendingBytes += cost;
+    this.#hold(bytes);
     const copy = copyOf(item);
     const done = (): void => {
-      this.#pendingBytes -= cost;
+      this.#hold(-bytes);
       wipe(copy);
     };
-    const written = made.then((call) => call.write(copy));
-    // The call has a copy of its own by then.
-    made.then(done, done);
+    const written = made.then(
+      (call) => {
+        try {
+          return call.write(copy);
+        } finally {
+          // The call has a copy of its own by now.
+          done();
+        }
+      },
+      (error) => {
+        done();
+        throw error;
+      },
+    );
     written.catch(() => {});
     return written;
+  }
+
+  #hold(bytes: number): void {
+    this.#pendingBytes += bytes;
+    memoryBudget.used += bytes;
   }
 }

@@ -12,6 +12,12 @@ export interface ProcessLimits {
   maxPendingBytes?: number;
 }
 
+/**
+ * What an item or a message that waits as an object takes beside its bytes: the object, the array of its bytes, and the
+ * promise of whoever may await it. 550 to 750 bytes were measured in the four runtimes, 280 without the promise.
+ */
+export const WAITING_OBJECT_BYTES = 512;
+
 const DEFAULT_MAX_PENDING_BYTES = 268_435_456;
 const LEAST_MAX_PENDING_BYTES = 1_048_576;
 

@@ -15,7 +15,6 @@ import { BASE_SETTINGS, type Settings } from "../protocol/settings.ts";
 import { Kind } from "../protocol/wire.ts";
 import { type CallLimits, PendingCall } from "./call.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import { memoryBudget } from "./memoryBudget.ts";
 import { OutgoingBodies } from "./outgoingBodies.ts";
 import { type Paid, PaidQueue } from "./paidQueue.ts";
 import { PendingRequest, type RequestTable } from "./requests.ts";
@@ -111,8 +110,7 @@ export class Outbox {
 
   /** `sendNoWait` takes nothing now. */
   get aboveHighWater(): boolean {
-    const { pendingBytes } = this;
-    return pendingBytes >= this.#limits.highWaterMarkBytes || memoryBudget.isExceededBy(pendingBytes);
+    return this.pendingBytes >= this.#limits.highWaterMarkBytes || this.sender.bytes.overBudget;
   }
 
   // ---- What the peer said -------------------------------------------------------------------------------
@@ -161,8 +159,7 @@ export class Outbox {
       return new SealwireError("ERR_CLOSED", text, { notBegun: true });
     }
     const pending = this.pendingBytes;
-    const isTooMuch =
-      pending + bodyBytes > this.#limits.maxPendingBytes || memoryBudget.isExceededBy(pending);
+    const isTooMuch = pending + bodyBytes > this.#limits.maxPendingBytes || this.sender.bytes.overBudget;
     if (pending === 0 || !isTooMuch) return undefined;
     const text = `${pending} bytes wait for the peer to take them`;
     return new SealwireError("ERR_BACKPRESSURE", text, { notBegun: true });
@@ -274,6 +271,7 @@ export class Outbox {
     return new PaidQueue(this.#balance, this.bodies.longestNow, {
       send: (paid) => this.#sendPaid(paid),
       dropped: () => this.#requests.leaveUnsent(),
+      hold: (bytes) => this.sender.hold(bytes),
       sendOneWay: (body) => this.sender.append(0, Kind.message, body),
       tooLong: (bodyBytes) =>
         this.#peer !== BASE_SETTINGS && bodyBytes > this.bodies.longestNow

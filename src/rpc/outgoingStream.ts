@@ -6,12 +6,13 @@ import { secretBytes } from "../core/wipe.ts";
 import { Balance } from "../protocol/credit.ts";
 import { CHUNK_CONTINUES } from "../protocol/wire.ts";
 import { Fifo } from "./fifo.ts";
+import { WAITING_OBJECT_BYTES } from "./memoryBudget.ts";
 import type { StreamSender, Streams } from "./streams.ts";
 
 /** Chunks of a stream are at most this long, so that four of them share a segment. */
 const MAX_CHUNK_BYTES = 16_000;
 /**
- * While fewer bytes wait, and there is credit for them, the next item is taken at once: many short items then share a
+ * While what waits takes less memory, and there is credit for it, the next item is taken at once: many short items then share a
  * frame. Beyond that `write` waits for the item to leave, because a peer may give any credit and read nothing.
  */
 const MOST_AHEAD_BYTES = 131_072;
@@ -39,6 +40,8 @@ export class OutgoingStream implements StreamSender {
   readonly #maxPendingBytes: number;
   readonly #items = new Fifo<Item>();
   /** The cost of the waiting items. */
+  #pendingCost = 0;
+  /** Their memory. */
   #pendingBytes = 0;
   /** `ending`: an end follows the items. */
   #state: "open" | "ending" | "ended" = "open";
@@ -77,14 +80,15 @@ export class OutgoingStream implements StreamSender {
   write(item: Uint8Array): Promise<void> {
     requireBytes("item", item);
     if (this.#state !== "open") return refusedWrite(this.#reason());
-    if (this.#pendingBytes > 0 && this.#pendingBytes + chunkCost(item.length) > this.#maxPendingBytes) {
+    const heldBytes = item.length + WAITING_OBJECT_BYTES;
+    if (this.#pendingBytes > 0 && this.#pendingBytes + heldBytes > this.#maxPendingBytes) {
       const text = `${this.#pendingBytes} bytes of this stream wait for credit`;
       return refusedWrite(new SealwireError("ERR_BACKPRESSURE", text));
     }
     const isAhead = this.#takesAhead;
     const bytes = copyOf(item);
-    this.#pendingBytes += chunkCost(bytes.length);
-    this.#streams.hold(chunkCost(bytes.length));
+    this.#pendingCost += chunkCost(bytes.length);
+    this.#hold(bytes.length + WAITING_OBJECT_BYTES);
     if (isAhead) {
       this.#items.push({ bytes, at: 0, resolve: nothing, reject: nothing });
       if (this.hasSomething) this.#streams.wake(this);
@@ -100,8 +104,8 @@ export class OutgoingStream implements StreamSender {
 
   /** The next item may be taken before it is sent. */
   get #takesAhead(): boolean {
-    const bytes = this.#pendingBytes;
-    return bytes < MOST_AHEAD_BYTES && bytes < this.#balance.bytes && this.#streams.takesAhead;
+    const hasCredit = this.#pendingCost < this.#balance.bytes;
+    return hasCredit && this.#pendingBytes < MOST_AHEAD_BYTES && this.#streams.takesAhead;
   }
 
   /** No more items of this side. Idempotent. */
@@ -166,12 +170,12 @@ export class OutgoingStream implements StreamSender {
     const cost = chunkCost(length);
     this.#balance.spend(cost);
     item.at += length;
-    this.#pendingBytes -= length;
+    this.#pendingCost -= length;
     this.#streams.sendChunk(this.#sequence(), body);
     body.fill(0);
     if (length === left) {
       this.#items.shift();
-      this.#pendingBytes -= CHUNK_COST;
+      this.#pendingCost -= CHUNK_COST;
       this.#leave(item);
       item.resolve();
       if (this.isEmpty) this.#emptied();
@@ -191,7 +195,7 @@ export class OutgoingStream implements StreamSender {
     this.#state = "ended";
     this.#error = reason;
     const items = this.#items.takeAll();
-    this.#pendingBytes = 0;
+    this.#pendingCost = 0;
     for (const item of items) {
       this.#leave(item);
       item.reject(this.#reason());
@@ -201,8 +205,13 @@ export class OutgoingStream implements StreamSender {
 
   /** The item was sent, or won't be: it no longer counts, and is wiped. */
   #leave({ bytes }: Item): void {
-    this.#streams.hold(-chunkCost(bytes.length));
+    this.#hold(-(bytes.length + WAITING_OBJECT_BYTES));
     bytes.fill(0);
+  }
+
+  #hold(bytes: number): void {
+    this.#pendingBytes += bytes;
+    this.#streams.hold(bytes);
   }
 
   #emptied(): void {

@@ -6,7 +6,7 @@ import { SealwireError } from "../base/errors.ts";
 import { copyOf, viewOf } from "../core/bytes.ts";
 import { type Balance, messageCost } from "../protocol/credit.ts";
 import { Fifo } from "./fifo.ts";
-import { memoryBudget } from "./memoryBudget.ts";
+import { WAITING_OBJECT_BYTES } from "./memoryBudget.ts";
 import { PackedQueue } from "./packedQueue.ts";
 import type { PendingRequest } from "./requests.ts";
 
@@ -28,6 +28,8 @@ export interface PaidQueueEvents {
   send(paid: Paid): void;
   /** The same for a one-way message whose sender awaits nothing; the body is valid during the call. */
   sendOneWay(body: Uint8Array): void;
+  /** So much memory waits more; below 0: less. */
+  hold(bytes: number): void;
   /** A request whose caller still waits will not be sent. */
   dropped(): void;
   /** The error if the peer will never take a body of this length, as far as that is known. */
@@ -77,6 +79,7 @@ export class PaidQueue {
   add(paid: Paid): void {
     paid.body = copyOf(paid.body);
     this.#forCredit.pushItem(paid);
+    this.#events.hold(WAITING_OBJECT_BYTES);
     this.#added(paid.body.length);
   }
 
@@ -108,6 +111,7 @@ export class PaidQueue {
   clear(error: SealwireError): void {
     const all = [...this.#forPermit.takeAll(), ...this.#forCredit.clear()];
     this.#count(-this.bytes);
+    this.#events.hold(-all.length * WAITING_OBJECT_BYTES);
     for (const paid of all) this.#reject(paid, error);
   }
 
@@ -160,7 +164,7 @@ export class PaidQueue {
   }
 
   #leave(paid: Paid): void {
-    this.#count(-messageCost(paid.body.length));
+    this.#left(paid);
     if (!isOver(paid)) {
       this.spend(paid.body.length);
       this.#events.send(paid);
@@ -170,7 +174,7 @@ export class PaidQueue {
   }
 
   #fail(paid: Paid, error: SealwireError): void {
-    this.#count(-messageCost(paid.body.length));
+    this.#left(paid);
     this.#reject(paid, error);
   }
 
@@ -184,9 +188,14 @@ export class PaidQueue {
     paid.failed?.(reason);
   }
 
+  #left({ body }: Paid): void {
+    this.#events.hold(-WAITING_OBJECT_BYTES);
+    this.#count(-messageCost(body.length));
+  }
+
   #count(bytes: number): void {
     this.bytes += bytes;
-    memoryBudget.used += bytes;
+    this.#events.hold(bytes);
   }
 }
 

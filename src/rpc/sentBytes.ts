@@ -11,7 +11,7 @@ export class SentBytes {
   taken = 0;
   /** The accepted bytes of the record that begins a session, which no caller passed. */
   opening = 0;
-  /** Items of streams, and answers behind them, that wait for the peer's credit: their cost. */
+  /** Items of streams, and answers behind them, that wait for the peer's credit: their memory. */
   #held = 0;
   /** Less waits than when the owner set this to false. */
   eased = false;

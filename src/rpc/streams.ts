@@ -93,8 +93,8 @@ export class Streams {
   }
 
   /** An item waits here; below 0: it was sent, or won't be. */
-  hold(cost: number): void {
-    this.#sender.hold(cost);
+  hold(bytes: number): void {
+    this.#sender.hold(bytes);
   }
 
   /** This stream has an item to send. */

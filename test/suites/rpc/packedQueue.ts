@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { PackedQueue } from "../../../src/rpc/packedQueue.ts";
+import { ReceivedItems } from "../../../src/rpc/receivedItems.ts";
 import { test } from "../../support/harness.ts";
 
 interface Item {
@@ -119,4 +120,57 @@ test("tells of each string whether it was marked, alone in its page or not", () 
     assert.deepEqual(queue.take(), { number: i });
   }
   assert.ok(queue.isEmpty);
+});
+
+test("items of a stream: those beyond the first credit wait packed, and all come in order, in memory of their own", () => {
+  const items = new ReceivedItems();
+  const given: Uint8Array[] = [];
+  let cost = 0;
+  let packed = 0;
+  const push = (bytes: Uint8Array): void => {
+    given.push(bytes.slice());
+    cost += 64 + bytes.length;
+    if (items.packs(bytes.length)) {
+      packed++;
+      items.pushShort(bytes);
+      // The memory in which it arrived is reused.
+      bytes.fill(0xee);
+    } else items.push({ bytes, cost: 64 + bytes.length });
+  };
+  const lengths = [0, 1, 7, 8, 100, 512, 513, 4_097];
+  for (let i = 0; i < 2_000; i++) push(stringOf(lengths[i % lengths.length]!, i));
+  // Of the first 256 none, and of the others those of at most 512 bytes.
+  assert.equal(packed, ((2_000 - 256) * 6) / 8);
+  const arrays = new Set<ArrayBufferLike>();
+  for (const [i, expected] of given.entries()) {
+    assert.equal(items.cost, cost);
+    const item = items.shift()!;
+    assert.deepEqual(item.bytes, expected, `item ${i}`);
+    assert.equal(item.cost, 64 + expected.length);
+    assert.equal(item.bytes.buffer.byteLength, expected.length);
+    arrays.add(item.bytes.buffer);
+    cost -= item.cost;
+  }
+  assert.equal(arrays.size, given.length);
+  assert.ok(items.isEmpty && items.cost === 0 && items.shift() === undefined);
+  // With all of them taken, the next ones are arrays again.
+  assert.ok(!items.packs(0));
+});
+
+test("items of a stream that nobody takes are wiped, packed or not", () => {
+  const items = new ReceivedItems();
+  const arrays: Uint8Array[] = [];
+  for (let i = 0; i < 300; i++) {
+    const bytes = stringOf(9, i);
+    if (items.packs(9)) items.pushShort(bytes);
+    else {
+      arrays.push(bytes);
+      items.push({ bytes, cost: 73 });
+    }
+  }
+  items.forget();
+  assert.ok(items.isEmpty && items.cost === 0 && items.shift() === undefined && !items.packs(0));
+  assert.ok(arrays.length === 256 && arrays.every((bytes) => bytes.every((byte) => byte === 0)));
+  items.push({ bytes: Uint8Array.of(1), cost: 65 });
+  assert.deepEqual(items.shift(), { bytes: Uint8Array.of(1), cost: 65 });
 });

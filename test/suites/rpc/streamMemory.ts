@@ -17,6 +17,7 @@ import {
   checkLeaksAfterEachTest,
   deferred,
   fromText,
+  rejectsWith,
   startClient,
   startServer,
   text,
@@ -316,3 +317,115 @@ for (const [what, itemBytes, answerBytes] of [
     await waitFor(() => memoryBudget.used === before, "what was counted to be free again");
   });
 }
+
+/** What an item or message takes at least while it waits as an object. */
+const LEAST_OBJECT_BYTES = 512;
+
+/** What the process counts when all that was sent so far has left: settings and pongs leave in turns of their own. */
+async function countedAtRest(
+  ...ends: { readonly stats: { readonly pendingBytes: number } }[]
+): Promise<number> {
+  await waitFor(() => ends.every(({ stats }) => stats.pendingBytes === 0), "the first frames to leave");
+  return memoryBudget.used;
+}
+
+test("items without bytes that wait for credit count as the objects that they are", async () => {
+  const items = 1_000;
+  const begun = deferred();
+  const server = await startServer({
+    ...v2.options,
+    onMessage: (message) => {
+      for (let i = 0; i < items; i++) message.write(EMPTY);
+      begun.resolve();
+    },
+  });
+  const session = await v2.rawSession(await RawPeer.connect(server.port), "client");
+  await session.receiveUntilPong();
+  const before = await countedAtRest(server);
+  session.peer.write(session.seal(1, encodeWithHead({ streamCredit: 1 }, EMPTY), Kind.call));
+  await begun.promise;
+  // The first one leaves, with the credit of a byte.
+  await waitFor(() => memoryBudget.used - before < items * 1_024, "the first item to leave");
+  assert.ok(memoryBudget.used - before >= (items - 1) * LEAST_OBJECT_BYTES, `${memoryBudget.used - before}`);
+  session.destroy();
+  await session.peer.destroy();
+  await waitFor(() => memoryBudget.used === before, "what was counted to be free again");
+});
+
+test("items without bytes: no more are copied ahead than their objects may take", async () => {
+  let written = 0;
+  const server = await startServer({
+    ...v2.options,
+    onMessage: async (message) => {
+      for (;;) {
+        await message.write(EMPTY);
+        written++;
+      }
+    },
+    onHandlerError: () => {},
+  });
+  const session = await v2.rawSession(await RawPeer.connect(server.port), "client");
+  await session.receiveUntilPong();
+  const before = await countedAtRest(server);
+  // Credit for half of them: from then on, what is written waits.
+  const credit = 64 * 4_000;
+  session.peer.write(session.seal(1, encodeWithHead({ streamCredit: credit }, EMPTY), Kind.call));
+  await session.receiveUntilPong();
+  await waitFor(() => written >= 4_000, "the credit to be used up");
+  await session.receiveUntilPong();
+  assert.ok(written <= 4_000 + AHEAD_BYTES / LEAST_OBJECT_BYTES + 1, `${written} items were taken`);
+  assert.ok(memoryBudget.used - before <= AHEAD_BYTES + 4 * LEAST_OBJECT_BYTES + 1_024);
+  session.destroy();
+  await session.peer.destroy();
+  await waitFor(() => memoryBudget.used === before, "what was counted to be free again");
+});
+
+test("messages without bytes that wait for credit count as the objects that they are", async () => {
+  const hold = deferred();
+  const messageCreditBytes = 262_144;
+  const server = await startServer({
+    ...v2.options,
+    messageCreditBytes,
+    maxConcurrentHandlers: 1,
+    onMessage: () => hold.promise,
+  });
+  const client = startClient({ ...v2.options, port: server.port, maxConnections: 1 });
+  assert.equal(await client.connected(), client.connections[0]);
+  const before = await countedAtRest(server, client);
+  const paid = messageCreditBytes / 64;
+  const waiting = 1_000;
+  const sent: Promise<void>[] = [];
+  for (let i = 0; i < paid + waiting; i++) sent.push(client.send(EMPTY));
+  assert.ok(
+    memoryBudget.used - before >= (waiting - 2) * LEAST_OBJECT_BYTES,
+    `${memoryBudget.used - before}`,
+  );
+  // To the application, they are bytes that wait to be sent, as before.
+  assert.ok(client.stats.pendingBytes < (paid + waiting) * 128);
+  hold.resolve();
+  await Promise.all(sent);
+  await waitFor(() => memoryBudget.used === before, "what was counted to be free again");
+});
+
+test("items that wait for a server count, and the process's limit holds for them", async () => {
+  const found = deferred<{ port: number }[]>();
+  const client = startClient({ ...v2.options, endpoints: () => found.promise });
+  const before = memoryBudget.used;
+  setProcessLimits({ maxPendingBytes: MIB });
+  try {
+    const call = client.call(EMPTY);
+    const written: Promise<unknown>[] = [];
+    const code = (error: { code?: string }) => error.code;
+    for (let i = 0; i < 2_000; i++) written.push(call.write(EMPTY).then(() => "written", code));
+    assert.ok(memoryBudget.used - before >= (MIB / 2) * 0.9, `${memoryBudget.used - before}`);
+    assert.ok(memoryBudget.used - before <= MIB / 2 + 2_048, `${memoryBudget.used - before}`);
+    await client.close();
+    const outcomes = await Promise.all(written);
+    assert.deepEqual([...new Set(outcomes)].sort(), ["ERR_BACKPRESSURE", "ERR_CLOSED"]);
+    await rejectsWith(call.answer, "ERR_CLOSED");
+    assert.equal(memoryBudget.used, before);
+  } finally {
+    setProcessLimits({});
+    found.resolve([]);
+  }
+});
