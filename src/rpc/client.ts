@@ -7,12 +7,13 @@ import { requestOptionNames, sendOptionNames } from "./callOptions.ts";
 import { closedError } from "./clientErrors.ts";
 import { type ConnectedOptions, connectedWithin } from "./connectedWithin.ts";
 import type { RpcConnection } from "./connection.ts";
-import { type CallKind, type ClientContext, ConnectionPool } from "./connectionPool.ts";
+import { type ClientContext, ConnectionPool } from "./connectionPool.ts";
 import type { ConnectionTotals } from "./connectionStats.ts";
 import { type CopyingFunctions, copyingFunctions } from "./copyingCaller.ts";
 import { DisplacedCalls, mayGoAgain } from "./displacedCalls.ts";
 import type { EndpointStats } from "./endpointStats.ts";
 import { keptOptions } from "./keptOptions.ts";
+import type { CallKind } from "./loadScale.ts";
 import type { Call, CallOptions, Connection, RequestOptions, SendOptions } from "./peer.ts";
 import { refused } from "./waitingCalls.ts";
 
@@ -105,9 +106,12 @@ export class RpcClient implements Client {
 
   constructor(context: ClientContext) {
     this.#context = context;
-    const { limits, maxConnections } = context;
-    this.#pool = new ConnectionPool(context, (error) => this.#displaced?.changed(error));
-    this.#displaced = new DisplacedCalls(limits, maxConnections, this.#pool);
+    this.#pool = new ConnectionPool(
+      context,
+      (error) => this.#displaced?.changed(error),
+      () => this.#displaced?.roomFreed(),
+    );
+    this.#displaced = new DisplacedCalls(context, this.#pool);
   }
 
   get anonymous(): boolean {
@@ -186,7 +190,7 @@ export class RpcClient implements Client {
 
   /** A connection takes calls without waiting. */
   get hasOpenConnection(): boolean {
-    return this.#pool.usable.some(({ isOpen }) => isOpen);
+    return this.#pool.anyOpen;
   }
 
   ref(): void {
@@ -276,6 +280,8 @@ export class RpcClient implements Client {
 
   /** `body` is not checked here. The connection checks it, and throws on anything but bytes. */
   #choose(kind: CallKind, body: Uint8Array | undefined): RpcConnection {
+    // Calls that were displaced are older.
+    this.#displaced.goOn();
     return this.#pool.choose(kind, body?.byteLength ?? 0);
   }
 }

@@ -7,16 +7,15 @@
 // and they wait for it within their deadlines. `maxConnections` counts sockets, including those that drain.
 
 import { SealwireError } from "../base/errors.ts";
-import type { ResolvedLimits } from "../base/options.ts";
 import type { ToldState } from "./announcements.ts";
 import { RpcConnection } from "./connection.ts";
 import { ConnectionLedger, type ConnectionTotals } from "./connectionStats.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { callListener } from "./listeners.ts";
-import { LoadScale } from "./loadScale.ts";
+import { type CallKind, LoadScale } from "./loadScale.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
 import { Member, type Waiter } from "./poolMember.ts";
-import { RedialPause, USEFUL_LIFE_MS } from "./redial.ts";
+import { RedialPause } from "./redial.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Adapter, Address } from "./transport.ts";
 
@@ -29,13 +28,11 @@ export interface ClientContext extends ConnectionContext {
   readonly onConnectionState: ConnectionStateListener | undefined;
 }
 
-/** The kind of a call, which decides the limits of a connection that count. */
-export type CallKind = "send" | "sendNoWait" | "request";
-
 export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   readonly #context: ClientContext;
   readonly #scale: LoadScale;
   readonly #onChange: (error?: SealwireError) => void;
+  readonly onRoom: () => void;
   /** The connections that take calls, the oldest first: open, dialling, or waiting for their dial. */
   #usable: RpcConnection[] = [];
   /** The same, and closing connections whose sockets still exist. */
@@ -52,10 +49,14 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   #keepsAlive = true;
   #closed = false;
 
-  /** @param onChange called when a connection opened, and when one that did not open is gone, with the reason */
-  constructor(context: ClientContext, onChange: (error?: SealwireError) => void) {
+  /**
+   * @param onChange called when a connection opened, and when one that did not open is gone, with the reason
+   * @param onRoom called when a connection may take another call
+   */
+  constructor(context: ClientContext, onChange: (error?: SealwireError) => void, onRoom: () => void) {
     this.#context = context;
     this.#onChange = onChange;
+    this.onRoom = onRoom;
     this.#scale = new LoadScale(context.limits);
     this.#pauseOver = new CallbackDeadline(() => this.#dialNext());
     if (context.keepConnected) this.#addNext(0);
@@ -64,6 +65,10 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   /** The connections that take calls. */
   get usable(): readonly RpcConnection[] {
     return this.#usable;
+  }
+
+  get anyOpen(): boolean {
+    return this.#usable.some(({ isOpen }) => isOpen);
   }
 
   /** The connections whose sockets exist, and the one that waits for its dial. */
@@ -88,10 +93,19 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     return this.#chooseAmong(kind, bodyBytes);
   }
 
-  /** Whether another connection will open or fail; it is dialled if there is room for it. */
+  /** The open connection for a call, if one can take it. */
+  openFor(kind: CallKind, bodyBytes: number): RpcConnection | undefined {
+    if (!this.anyOpen) return undefined;
+    const chosen = this.choose(kind, bodyBytes);
+    return chosen.isOpen && this.#scale.takes(chosen, kind, bodyBytes) ? chosen : undefined;
+  }
+
+  /** Whether another connection will open, or be gone without; it is dialled if there is room for it. */
   dialAnother(): boolean {
     this.#hurry();
-    return this.#usable.some(({ isOpen }) => !isOpen) || this.#addNextIfRoom() !== undefined;
+    if (this.#usable.some(({ isOpen }) => !isOpen) || this.#addNextIfRoom() !== undefined) return true;
+    // Its dial has failed, and its socket still counts.
+    return [...this.#members.values()].some(({ openedAt }) => openedAt < 0);
   }
 
   /** Resolves when a connection is open; rejects when there is none and the one under way has failed. */
@@ -112,9 +126,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     for (const connection of this.#members.keys()) connection.link.keepAlive(on);
   }
 
-  /**
-   * Closes all connections in good order. Calls that wait for a dial still use it if it succeeds within the drain time.
-   */
+  /** Closes all connections in good order. Calls that wait for a dial use it if it succeeds within the drain time. */
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#members.keys()].map((connection) => connection.close()));
@@ -122,14 +134,6 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   }
 
   // ---- Choosing -----------------------------------------------------------------------------------------
-
-  #takes(connection: RpcConnection, kind: CallKind, bodyBytes: number): boolean {
-    const { highWaterMarkBytes, maxPendingBytes }: ResolvedLimits = this.#context.limits;
-    const pending = connection.pendingBytes;
-    if (kind === "sendNoWait") return pending < highWaterMarkBytes;
-    if (pending > 0 && pending + bodyBytes > maxPendingBytes) return false;
-    return kind === "send" || !connection.requestsFull;
-  }
 
   /**
    * The least loaded open connection that can take the call; otherwise the first dialling one that can; otherwise a new
@@ -146,7 +150,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
       const { isOpen } = connection;
       allLoad += load;
       anyOpen ||= isOpen;
-      if (!this.#takes(connection, kind, bodyBytes)) continue;
+      if (!this.#scale.takes(connection, kind, bodyBytes)) continue;
       if (!isOpen) underWay ??= connection;
       else if (load < leastLoad) {
         open = connection;
@@ -207,15 +211,11 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   #dial(connection: RpcConnection, now: number): void {
     const { adapter, address, dialTimeoutMs, dialledAddress } = this.#context;
     const member = this.#members.get(connection)!;
-    member.dialledAt = now;
     this.#sockets++;
-    if (dialTimeoutMs > 0) {
-      member.dialDeadline = new CallbackDeadline(() => {
-        const text = `no connection to ${dialledAddress} within ${dialTimeoutMs} ms`;
-        connection.destroy(new SealwireError("ERR_DIAL_TIMEOUT", text));
-      });
-      timers.arm(member.dialDeadline, dialTimeoutMs);
-    }
+    member.dialled(now, dialTimeoutMs, () => {
+      const text = `no connection to ${dialledAddress} within ${dialTimeoutMs} ms`;
+      connection.destroy(new SealwireError("ERR_DIAL_TIMEOUT", text));
+    });
     try {
       connection.link.dialling(adapter.dial(address, connection.link));
     } catch (error) {
@@ -231,19 +231,15 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   /** A connection takes no more calls: decides whether the next dial waits for a pause. */
   #judge(connection: RpcConnection, member: Member): void {
     const now = performance.now();
-    if (this.#wasUseful(connection, member, now)) {
+    if (member.wasUseful(connection, now)) {
       this.#pause.succeeded();
     } else if (member.dialledAt >= 0 && !member.judged) {
       // An old failure no longer counts if another connection works.
-      const works = this.#usable.some((other) => this.#wasUseful(other, this.#members.get(other)!, now));
+      const works = this.#usable.some((other) => this.#members.get(other)!.wasUseful(other, now));
       if (works) this.#pause.succeeded();
       this.#pause.failed(member.dialledAt, now);
     }
     member.judged = true;
-  }
-
-  #wasUseful(connection: RpcConnection, { openedAt }: Member, now: number): boolean {
-    return connection.answered || (openedAt >= 0 && now - openedAt >= USEFUL_LIFE_MS);
   }
 
   /** With `keepConnected`: dials a successor if no connection takes calls any more. */
@@ -255,8 +251,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   // ---- What connections tell ----------------------------------------------------------------------------
 
   onSocket(connection: RpcConnection): void {
-    const deadline = this.#members.get(connection)?.dialDeadline;
-    if (deadline !== undefined) timers.cancel(deadline);
+    this.#members.get(connection)?.dialEnded();
   }
 
   onOpen(connection: RpcConnection): void {

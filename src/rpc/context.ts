@@ -48,4 +48,6 @@ export interface ConnectionObserver<Observed> {
   tell(connection: Observed, state: ToldState, error: SealwireError | undefined): void;
   /** The socket of the connection is gone, too. Always after `onClosed`. */
   onGone(connection: Observed): void;
+  /** The connection may take another call: a request of this side ended, or fewer bytes wait. */
+  onRoom?(): void;
 }

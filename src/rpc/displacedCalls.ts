@@ -1,29 +1,34 @@
 // Calls whose connection never opened, while others are open and full. They wait here, whatever dials fail meanwhile,
-// until a connection can take them.
+// until a connection has room for them.
 
 import { type ErrorCode, isSealwireError, SealwireError } from "../base/errors.ts";
 import type { ResolvedLimits } from "../base/options.ts";
 import { closedError } from "./clientErrors.ts";
 import type { RpcConnection } from "./connection.ts";
-import type { CallKind, ConnectionPool } from "./connectionPool.ts";
+import type { ClientContext, ConnectionPool } from "./connectionPool.ts";
+import type { CallKind } from "./loadScale.ts";
+import type { TurnQueue, TurnTask } from "./turnQueue.ts";
 import { WaitingCalls } from "./waitingCalls.ts";
 
 /** With these errors the caller has stopped waiting, whatever happened to the connection. */
 const endedByCaller: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["ERR_ABORTED", "ERR_REQUEST_TIMEOUT"]);
 
-export class DisplacedCalls {
+export class DisplacedCalls implements TurnTask {
   readonly #limits: ResolvedLimits;
   readonly #pool: ConnectionPool;
+  readonly #resumptions: TurnQueue;
   /** Apart from requests, because no number of requests in flight hinders a message. */
   readonly #sends: WaitingCalls;
   readonly #requests: WaitingCalls;
+  #scheduled = false;
   #closed = false;
 
   /** Each connection that fails displaces no more calls than `limits` let it have. */
-  constructor(limits: ResolvedLimits, maxConnections: number, pool: ConnectionPool) {
+  constructor({ limits, maxConnections, resumptions }: ClientContext, pool: ConnectionPool) {
     const maxBytes = limits.maxPendingBytes * maxConnections;
     this.#limits = limits;
     this.#pool = pool;
+    this.#resumptions = resumptions;
     this.#sends = new WaitingCalls(Number.POSITIVE_INFINITY, maxBytes);
     this.#requests = new WaitingCalls(limits.maxInFlightRequests * maxConnections, maxBytes);
   }
@@ -37,8 +42,8 @@ export class DisplacedCalls {
   }
 
   /**
-   * Makes a displaced call on an open connection, now or as soon as there is one. It is made within the turn in which the
-   * connection is chosen, so that the next choice counts it.
+   * Makes a displaced call on an open connection, now or as soon as one has room for it. It is made within the turn in
+   * which the connection is chosen, so that the next choice counts it.
    *
    * @param leftMs how long its caller still waits; 0: without a limit
    */
@@ -49,12 +54,16 @@ export class DisplacedCalls {
     signal: AbortSignal | undefined,
     makeOn: (connection: RpcConnection) => Promise<T>,
   ): Promise<T> {
-    for (;;) {
-      if (this.#closed) throw closedError();
+    if (this.#closed) throw closedError();
+    const calls = kind === "send" ? this.#sends : this.#requests;
+    const open = calls.size === 0 ? this.#pool.openFor(kind, bytes) : undefined;
+    if (open !== undefined) return makeOn(open);
+    // No connection will open, so an open one takes the call or refuses it.
+    if (!this.#pool.dialAnother()) return makeOn(this.#pool.choose(kind, bytes));
+    return calls.make(bytes, leftMs(), signal, async () => {
       const connection = this.#pool.choose(kind, bytes);
-      if (connection.isOpen) return makeOn(connection);
-      await (kind === "send" ? this.#sends : this.#requests).wait(bytes, leftMs(), signal);
-    }
+      return connection.isOpen ? makeOn(connection) : this.make(kind, bytes, leftMs, signal, makeOn);
+    });
   }
 
   /**
@@ -75,34 +84,48 @@ export class DisplacedCalls {
   }
 
   /**
-   * A connection opened, or one that did not open is gone, for this reason. As many calls as the open connections can
-   * take continue. The others wait for the next dial.
+   * A connection opened, or one that did not open is gone, for this reason. The calls for which the open connections have
+   * no room wait for the next dial, too.
    */
   changed(error?: unknown): void {
     if (this.bytes === 0) return;
-    const open = this.#pool.usable.filter(({ isOpen }) => isOpen);
-    if (open.length === 0) {
-      this.#sends.rejectAll(error);
-      this.#requests.rejectAll(error);
+    if (!this.#pool.anyOpen) {
+      this.#rejectAll(error);
       return;
     }
-    const { maxInFlightRequests, maxPendingBytes } = this.#limits;
-    let calls = 0;
-    let room = 0;
-    for (const { inFlightRequests, pendingBytes } of open) {
-      calls += maxInFlightRequests - inFlightRequests;
-      room += pendingBytes === 0 ? Number.POSITIVE_INFINITY : maxPendingBytes - pendingBytes;
-    }
-    const fits = (bytes: number): boolean => {
-      room -= bytes;
-      return room >= 0;
-    };
-    this.#sends.resolveWhile(fits);
-    this.#requests.resolveWhile((bytes) => calls-- > 0 && fits(bytes));
+    this.goOn();
     if (this.bytes === 0 || this.#pool.dialAnother()) return;
     // No connection will open, so the open ones take these calls or refuse them.
     this.#sends.resolveAny();
     this.#requests.resolveAny();
+  }
+
+  /** An open connection may have room. However much becomes free within a turn, the calls are looked at once. */
+  roomFreed(): void {
+    if (this.#scheduled || this.bytes === 0) return;
+    this.#scheduled = true;
+    this.#resumptions.add(this);
+  }
+
+  /** Calls are made, the oldest first, while the open connections have room. The others cost nothing. */
+  goOn(): void {
+    if (this.bytes === 0) return;
+    this.#sends.resolveWhile((bytes) => this.#pool.openFor("send", bytes) !== undefined);
+    this.#requests.resolveWhile((bytes) => this.#pool.openFor("request", bytes) !== undefined);
+  }
+
+  endOfTurn(): void {
+    this.#scheduled = false;
+    this.goOn();
+  }
+
+  endOfTurnFailed(error: unknown): void {
+    this.#rejectAll(error);
+  }
+
+  #rejectAll(error: unknown): void {
+    this.#sends.rejectAll(error);
+    this.#requests.rejectAll(error);
   }
 
   close(): void {

@@ -93,6 +93,7 @@ export class Link<Owner extends Connection> implements DialEvents {
       },
       onSilence: (text) => this.#fail("ERR_READ_TIMEOUT", text),
       onProven: () => this.#open(),
+      onRoom: () => this.#observer.onRoom?.(),
       onDraining: () => {
         this.#observer.onDraining(this.#connection);
         this.#announcements.add("draining");

@@ -23,6 +23,8 @@ export interface LinkPartsEvents extends WriterEvents, EndingEvents {
   onSilence(text: string): void;
   /** The peer's first record opened under the session's keys, which proves the peer (v2), and nobody objects to it. */
   onProven(): void;
+  /** A request of this side ended, or fewer bytes wait. */
+  onRoom(): void;
   /** The connection is over; `error` is undefined if it ended in good order. */
   onEnd(error: unknown): void;
 }
@@ -124,6 +126,7 @@ export class LinkParts implements EndingParts {
     const { limits, handshake, flushes, resumptions } = this.#context;
     return new Outbox(limits, handshake.format, this.lifecycle, this.requests, flushes, this.writer, {
       onNothingWaits: () => this.ending.sayDrain(),
+      onEased: () => this.#events.onRoom(),
       onRelief: () => {
         this.intake?.schedule();
         this.arrivals.credit.grant();
@@ -170,6 +173,7 @@ export class LinkParts implements EndingParts {
         onCloseHeard: (reason) => this.ending.closeHeard(reason),
         onAnswered: () => {
           outbox.drainPaid();
+          this.#events.onRoom();
           this.ending.finishIfIdle();
         },
       },
@@ -193,6 +197,7 @@ export class LinkParts implements EndingParts {
     // An unsent request has nothing to cancel at the peer.
     if (sequence !== 0 && this.lifecycle.maySend) this.outbox.controls.cancel(sequence);
     else this.outbox.drainPaid();
+    this.#events.onRoom();
     this.ending.finishIfIdle();
   }
 }

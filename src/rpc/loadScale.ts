@@ -8,14 +8,29 @@ const BUSY_REQUESTS = 128;
 /** …or this many bytes that the kernel has not taken. */
 const BUSY_PENDING_BYTES = 262_144;
 
+/** The kind of a call, which decides the limits of a connection that count. */
+export type CallKind = "send" | "sendNoWait" | "request";
+
 export class LoadScale {
+  readonly #limits: ResolvedLimits;
   readonly #busyRequests: number;
   readonly #busyBytes: number;
 
-  constructor({ maxInFlightRequests, highWaterMarkBytes, maxPendingBytes }: ResolvedLimits) {
+  constructor(limits: ResolvedLimits) {
+    const { maxInFlightRequests, highWaterMarkBytes, maxPendingBytes } = limits;
+    this.#limits = limits;
     // Half of a limit, so that another connection is open before the limit is reached.
     this.#busyRequests = Math.min(BUSY_REQUESTS, Math.ceil(maxInFlightRequests / 2));
     this.#busyBytes = Math.min(BUSY_PENDING_BYTES, Math.ceil(highWaterMarkBytes / 2), maxPendingBytes / 2);
+  }
+
+  /** The limits of the connection let it take the call. */
+  takes(connection: RpcConnection, kind: CallKind, bodyBytes: number): boolean {
+    const { highWaterMarkBytes, maxPendingBytes } = this.#limits;
+    const pending = connection.pendingBytes;
+    if (kind === "sendNoWait") return pending < highWaterMarkBytes;
+    if (pending > 0 && pending + bodyBytes > maxPendingBytes) return false;
+    return kind === "send" || !connection.requestsFull;
   }
 
   /** 1 and more: busy. */

@@ -147,6 +147,7 @@ export class Outbox {
   drainPaid(): void {
     if (this.nothingWaits) return;
     this.#paid!.drain();
+    this.#events.onEased();
     if (this.nothingWaits) this.#events.onNothingWaits();
   }
 
@@ -173,11 +174,7 @@ export class Outbox {
     this.sender.append(0, Kind.message, body);
   }
 
-  /**
-   * A one-way message with a head.
-   *
-   * @throws SealwireError ERR_MESSAGE_TOO_LARGE, ERR_UNSUPPORTED (protocol v1)
-   */
+  /** @throws SealwireError ERR_MESSAGE_TOO_LARGE, ERR_UNSUPPORTED (protocol v1) */
   sendWithHead(body: Uint8Array, head: CallHead, timeoutMs: number): Promise<void> {
     if (this.#paid === undefined) throw new SealwireError("ERR_UNSUPPORTED", "protocol v1 has no heads");
     const encoded = this.bodies.withHead(body, head, 0, true);

@@ -27,6 +27,8 @@ import type { TurnQueue, TurnTask } from "./turnQueue.ts";
 import type { Writer } from "./writer.ts";
 
 export interface SenderEvents {
+  /** Fewer bytes may wait than before. */
+  onEased(): void;
   /** Fewer bytes wait than before, after `wantsRelief` was set. */
   onRelief(): void;
   /** Sealing failed (counter exhausted). Not called from inside a call of this class. */
@@ -187,7 +189,9 @@ export class Sender implements TurnTask, FramesOwner {
     this.#promises.settle(writtenBytes);
     const { eased } = bytes;
     bytes.eased = false;
-    if (!eased || !this.wantsRelief || !bytes.isLow) return;
+    if (!eased) return;
+    this.#events.onEased();
+    if (!this.wantsRelief || !bytes.isLow) return;
     this.wantsRelief = false;
     this.#events.onRelief();
   }

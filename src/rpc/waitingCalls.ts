@@ -8,7 +8,7 @@ import { closedError } from "./clientErrors.ts";
 import { Deadline, timers } from "./timers.ts";
 
 class WaitingCall extends Deadline implements AbortWatcher {
-  readonly promise: Promise<void>;
+  readonly promise: Promise<unknown>;
   readonly bytes: number;
   /** The call waits for one endpoint, not for any. */
   readonly waitsForOne: boolean;
@@ -16,7 +16,8 @@ class WaitingCall extends Deadline implements AbortWatcher {
   readonly #signal: AbortSignal | undefined;
   readonly #calls: Set<WaitingCall>;
   readonly #onEnd: () => void;
-  #resolve!: () => void;
+  readonly #make: (() => unknown) | undefined;
+  #resolve!: (result: unknown) => void;
   #reject!: (error: unknown) => void;
 
   constructor(
@@ -26,12 +27,14 @@ class WaitingCall extends Deadline implements AbortWatcher {
     timeoutMs: number,
     signal: AbortSignal | undefined,
     waitsForOne: boolean,
+    make: (() => unknown) | undefined,
   ) {
     super();
     this.bytes = bytes;
     this.waitsForOne = waitsForOne;
     this.#calls = calls;
     this.#onEnd = onEnd;
+    this.#make = make;
     this.#timeoutMs = timeoutMs;
     this.#signal = signal;
     this.promise = new Promise((resolve, reject) => {
@@ -59,7 +62,7 @@ class WaitingCall extends Deadline implements AbortWatcher {
     this.#onEnd();
     timers.cancel(this);
     if (this.#signal !== undefined) unwatchSignal(this.#signal, this);
-    if (error === undefined) this.#resolve();
+    if (error === undefined) this.#resolve(this.#make?.());
     else this.#reject(notBegun(error));
   }
 }
@@ -98,6 +101,30 @@ export class WaitingCalls {
     signal: AbortSignal | undefined,
     wake?: Promise<unknown>,
   ): Promise<void> {
+    return this.#wait(bytes, timeoutMs, signal, wake, undefined) as Promise<void>;
+  }
+
+  /**
+   * The same for a call that `make` makes within the turn in which its wait ends. The promise takes the outcome.
+   *
+   * @param make does not throw
+   */
+  make<T>(
+    bytes: number,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    make: () => Promise<T>,
+  ): Promise<T> {
+    return this.#wait(bytes, timeoutMs, signal, undefined, make) as Promise<T>;
+  }
+
+  #wait(
+    bytes: number,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    wake: Promise<unknown> | undefined,
+    make: (() => unknown) | undefined,
+  ): Promise<unknown> {
     if (this.#calls.size >= this.#maxCalls) {
       const text = `${this.#calls.size} calls wait for a connection`;
       return refused(new SealwireError("ERR_TOO_MANY_REQUESTS", text));
@@ -110,7 +137,7 @@ export class WaitingCalls {
     const onEnd = (): void => {
       this.#bytes -= bytes;
     };
-    const call = new WaitingCall(this.#calls, onEnd, bytes, timeoutMs, signal, wake !== undefined);
+    const call = new WaitingCall(this.#calls, onEnd, bytes, timeoutMs, signal, wake !== undefined, make);
     this.#bytes += bytes;
     wake?.then(() => call.end(undefined));
     // The signal may have run code that closed the client.

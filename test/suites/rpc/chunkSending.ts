@@ -47,7 +47,7 @@ class Line {
       flushes,
       this.#writer,
       { ...framing, lowWaterMarkBytes: 1_000 },
-      { onRelief() {}, onFailure: (error) => this.failures.push(error) },
+      { onEased() {}, onRelief() {}, onFailure: (error) => this.failures.push(error) },
     );
     const append = this.sender.append.bind(this.sender);
     this.sender.append = (sequence, kind, body) => {

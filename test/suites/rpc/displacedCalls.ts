@@ -13,6 +13,7 @@ import {
   assertSameBytes,
   checkLeaksAfterEachTest,
   deferred,
+  fromText,
   patternBytes,
   rejectsWith,
   startServer,
@@ -28,13 +29,23 @@ const CALLS = 16;
 const FAILURES = 40;
 const STARTED = "tracing:sealwire.request:start";
 
-/** Dials fail in turns of their own, without pauses between them, unless the network is up. */
+/**
+ * Unless the network is up, dials fail in turns of their own, without pauses between them, or are told nothing until they
+ * are given up, as in a network that loses everything.
+ */
 function unreliable(server: Server, options: ClientOptions) {
-  const network = { up: true, failures: 0 };
+  const network = { up: true, silent: false, failures: 0, givenUp: 0, lost: [] as (() => void)[] };
   const adapter = {
     ...nodeAdapter,
     dial(address: never, events: DialEvents): () => void {
       if (network.up) return nodeAdapter.dial(address, events);
+      if (network.silent) {
+        network.lost.push(() => events.onClose(new Error("the route is lost")));
+        return () => {
+          network.givenUp++;
+          setTimeout(() => events.onClose(), 0);
+        };
+      }
       setTimeout(() => {
         network.failures++;
         events.onClose(new Error("no descriptor is left"));
@@ -75,18 +86,36 @@ async function counted(run: (counts: { tries: number; copies: number }) => Promi
 
 for (const { name, options } of protocols) {
   /** A client whose one connection is full, and the function that lets its server answer. */
-  async function fullClient() {
+  async function fullClient(clientOptions: ClientOptions = {}) {
     const gate = deferred();
     const onMessage = async (message: Message): Promise<void> => {
       await gate.promise;
       if (message.expectsReply) message.reply(message.body);
     };
     const server = await startServer({ ...options, onMessage });
-    const { client, network } = unreliable(server, options);
+    const { client, network } = unreliable(server, { ...options, ...clientOptions });
     await client.connected();
     network.up = false;
     const held = Array.from({ length: CALLS }, () => client.request(text("held")));
     return { client, network, held, answer: gate.resolve };
+  }
+
+  /** A client with a full connection, four displaced calls, and a dial that is told nothing; what its server got. */
+  async function displacedBeside(held: readonly AbortSignal[] = []) {
+    const got: Message[] = [];
+    const server = await startServer({ ...options, onMessage: (message) => void got.push(message) });
+    const { client, network } = unreliable(server, { ...options, dialTimeoutMs: 0 });
+    await client.connected();
+    network.up = false;
+    const calls = Array.from({ length: CALLS }, (_, i) =>
+      client.request(text("held"), { signal: held[i], timeoutMs: 0 }).catch(() => {}),
+    );
+    for (let i = 0; i < 4; i++) calls.push(client.request(text(`${i}`), { timeoutMs: 0 }));
+    // They have failed with the first dial when the second one begins.
+    network.silent = true;
+    await waitFor(() => network.failures === 1 && got.length === CALLS, "the calls that fill the connection");
+    const bodies = () => got.slice(CALLS).map(({ body }) => fromText(body));
+    return { client, network, got, bodies, calls };
   }
 
   test(`${name}: while dials fail, calls that wait are neither tried nor copied again`, async () => {
@@ -120,6 +149,59 @@ for (const { name, options } of protocols) {
     const { client, network, held, answer } = await fullClient();
     const calls = Array.from({ length: CALLS }, (_, i) => client.request(text(`call ${i}`)));
     await waitFor(() => network.failures >= 3, "dials to fail");
+    answer();
+    await Promise.all([...held, ...calls]);
+    assert.equal(client.stats.openedConnections, 1);
+  });
+
+  test(`${name}: each answer lets the next call go on, in order, though no dial opens or ends`, async () => {
+    const { got, bodies, calls } = await displacedBeside();
+    for (let i = 0; i < 4; i++) {
+      assert.equal(bodies().length, i);
+      got[i]!.reply(text("answer"));
+      await waitFor(() => bodies().length > i, "the next call");
+    }
+    assert.deepEqual(bodies(), ["0", "1", "2", "3"]);
+    for (const message of got.slice(4)) message.reply(text("answer"));
+    await Promise.all(calls);
+  });
+
+  test(`${name}: a call that was aborted lets the next one go on`, async () => {
+    const abort = new AbortController();
+    const { got, bodies, calls } = await displacedBeside([abort.signal]);
+    abort.abort();
+    await waitFor(() => bodies().length === 1, "the next call");
+    assert.deepEqual(bodies(), ["0"]);
+    for (let i = 1; i < CALLS + 4; i++) {
+      await waitFor(() => got.length > i, "calls");
+      got[i]!.reply(text("answer"));
+    }
+    await Promise.all(calls);
+  });
+
+  test(`${name}: calls that are made when there is room do not overtake those that wait`, async () => {
+    const { client, network, got, bodies, calls } = await displacedBeside();
+    const newer = calls
+      .slice(0, 3)
+      .map((call, i) => call.then(() => client.request(text(`newer ${i}`), { timeoutMs: 0 })));
+    for (const message of got.slice(0, 3)) message.reply(text("answer"));
+    await waitFor(() => bodies().length === 3, "calls");
+    assert.deepEqual(bodies(), ["0", "1", "2"]);
+    // The newer ones wait for the other connection, until it fails.
+    for (const lose of network.lost) lose();
+    for (let i = 3; i < CALLS + 7; i++) {
+      await waitFor(() => got.length > i, "calls");
+      got[i]!.reply(text("answer"));
+    }
+    await Promise.all([...calls, ...newer]);
+    assert.deepEqual(bodies(), ["0", "1", "2", "3", "newer 0", "newer 1", "newer 2"]);
+  });
+
+  test(`${name}: calls whose dial takes too long wait for the full connection`, async () => {
+    const { network, held, answer, client } = await fullClient({ dialTimeoutMs: 5 });
+    network.silent = true;
+    const calls = Array.from({ length: CALLS }, (_, i) => client.request(text(`call ${i}`)));
+    await waitFor(() => network.givenUp >= 3, "dials that take too long");
     answer();
     await Promise.all([...held, ...calls]);
     assert.equal(client.stats.openedConnections, 1);
@@ -206,6 +288,39 @@ for (const { name, options } of protocols) {
     for (const call of calls) assert.ok((await rejectsWith(call, "ERR_DIAL_FAILED")).notBegun);
     answer();
     await outcomes;
+  });
+
+  test(`${name}: messages go on as soon as fewer bytes wait, though no dial opens or ends`, async () => {
+    const gate = deferred();
+    const marks: number[] = [];
+    const onMessage = ({ body }: Message): Promise<void> => {
+      if (body[0] !== 0) marks.push(body[0]!);
+      return gate.promise;
+    };
+    const server = await startServer({ ...options, maxConcurrentHandlers: 1, onMessage });
+    const bytes = { maxFrameBytes: 65_536, maxPendingBytes: 131_072 };
+    const { client, network } = unreliable(server, { ...options, ...bytes, dialTimeoutMs: 0 });
+    await client.connected();
+    network.up = false;
+    const sent: Promise<void>[] = [];
+    for (let fullTurns = 0; fullTurns < 5; fullTurns++) {
+      while (client.stats.pendingBytes < 60_000) {
+        sent.push(client.send(new Uint8Array(50_000)));
+        fullTurns = 0;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    for (let mark = 1; mark <= 3; mark++) sent.push(client.send(new Uint8Array(40_000).fill(mark)));
+    const { failures } = network;
+    network.silent = true;
+    await waitFor(
+      () => network.failures > failures && network.lost.length > 0,
+      "a dial that is told nothing",
+    );
+    gate.resolve();
+    await Promise.all(sent);
+    await waitFor(() => marks.length === 3, "the messages");
+    assert.deepEqual(marks, [1, 2, 3]);
   });
 
   test(`${name}: messages that wait because of their bytes go on in their order`, async () => {

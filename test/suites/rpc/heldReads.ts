@@ -95,7 +95,7 @@ class Reading {
     this.transport.resume();
     const requests = new RequestTable(2, 1, true, () => {});
     const fail = (error: unknown) => assert.fail(`${error}`);
-    const events = { onNothingWaits() {}, onRelief() {}, onFailure: fail };
+    const events = { onNothingWaits() {}, onEased() {}, onRelief() {}, onFailure: fail };
     this.outbox = new Outbox(limits, format, lifecycle, requests, loop.flushes, writer, events);
     const handlerBudget = new HandlerBudget(1_000);
     const context = {

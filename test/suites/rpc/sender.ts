@@ -66,6 +66,7 @@ class Line {
       lowWaterMarkBytes: 1_000,
     };
     this.sender = new Sender(flushes, this.#writer, options, {
+      onEased() {},
       onRelief: () => this.reliefs++,
       onFailure: (error) => this.failures.push(error),
     });

@@ -53,7 +53,7 @@ class Arriving {
       requests,
       flushes,
       writer,
-      { onNothingWaits() {}, onRelief() {}, onFailure: (error) => assert.fail(`${error}`) },
+      { onNothingWaits() {}, onEased() {}, onRelief() {}, onFailure: (error) => assert.fail(`${error}`) },
     );
     this.arrivals = new Arrivals(
       "server",
