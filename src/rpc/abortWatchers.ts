@@ -3,8 +3,8 @@
 
 /** Something that ends when a signal aborts. */
 export interface AbortWatcher {
-  /** Called once, from inside the signal's `abort` event. Must not throw. */
-  aborted(signal: AbortSignal): void;
+  /** Called once, from inside the signal's `abort` event, with the signal's reason. Must not throw. */
+  aborted(reason: unknown): void;
 }
 
 class SignalListener {
@@ -20,7 +20,26 @@ class SignalListener {
   handleEvent(): void {
     this.hasAborted = true;
     // Iterates over a copy, because watchers that end remove themselves meanwhile.
-    for (const watcher of [...this.watchers]) watcher.aborted(this.#signal);
+    const reason = reasonOf(this.#signal);
+    for (const watcher of [...this.watchers]) watcher.aborted(reason);
+  }
+}
+
+/** Why it aborted. A signal that is not the runtime's may throw at the question, and then that is the reason. */
+export function reasonOf(signal: AbortSignal): unknown {
+  try {
+    return signal.reason;
+  } catch (error) {
+    return error;
+  }
+}
+
+/** For code that must not throw: a signal that throws at the question ends its call, too. */
+export function hasAborted(signal: AbortSignal | undefined): boolean {
+  try {
+    return signal?.aborted ?? false;
+  } catch {
+    return true;
   }
 }
 

@@ -6,7 +6,7 @@ import { CallbackDeadline, timers } from "./timers.ts";
 /** The result of `work`, or the signal's reason if that comes first, even if `work` ignores the signal. */
 export function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    const watcher: AbortWatcher = { aborted: () => reject(signal.reason) };
+    const watcher: AbortWatcher = { aborted: reject };
     if (signal.aborted || watchSignal(signal, watcher)) reject(signal.reason);
     work.then(resolve, reject).finally(() => unwatchSignal(signal, watcher));
   });

@@ -7,6 +7,7 @@
 // The number of moves is bounded, so that a call does not circulate among servers that refuse everybody.
 
 import { type ErrorCode, isSealwireError } from "../base/errors.ts";
+import { hasAborted } from "./abortWatchers.ts";
 import type { EndpointMember } from "./endpointMember.ts";
 
 /** The most moves of one call. */
@@ -88,7 +89,8 @@ export class CallRoute {
   /** The endpoint for the call after `error`; undefined if the call ends with that error. */
   next(error: unknown): Promise<EndpointMember> | undefined {
     if (!isSealwireError(error) || !error.notBegun || FINAL.has(error.code)) return undefined;
-    if (this.#owner.isClosed() || this.#signal?.aborted || this.#tried.length > MOST_MOVES) return undefined;
+    if (this.#owner.isClosed() || hasAborted(this.#signal) || this.#tried.length > MOST_MOVES)
+      return undefined;
     if (this.#timeoutMs !== 0 && this.#untilEndMs <= 0) return undefined;
     const isRefusal = REFUSALS.has(error.code);
     if (isRefusal) this.#tried.at(-1)?.noteRefusal();

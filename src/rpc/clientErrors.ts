@@ -3,6 +3,7 @@
 import { SealwireError } from "../base/errors.ts";
 import { requireBytes } from "../core/bytes.ts";
 import { KIND_HEADER_BYTES, TAG_BYTES } from "../protocol/wire.ts";
+import { reasonOf } from "./abortWatchers.ts";
 
 /** What calls of a closed client reject with. */
 export function closedError(): SealwireError {
@@ -19,6 +20,7 @@ export function checkBody(body: Uint8Array, maxFrameBytes: number): void {
 }
 
 /** Why a call was not made whose signal had aborted before. */
-export function abortedError({ reason: cause }: AbortSignal): SealwireError {
-  return new SealwireError("ERR_ABORTED", "the request was aborted", { cause, notBegun: true });
+export function abortedError(signal: AbortSignal): SealwireError {
+  const text = "the request was aborted";
+  return new SealwireError("ERR_ABORTED", text, { cause: reasonOf(signal), notBegun: true });
 }

@@ -17,6 +17,7 @@ import {
   requireOptions,
   sendOptionNames,
 } from "./callOptions.ts";
+import { abortedError } from "./clientErrors.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
 import { type CopyingFunctions, copyingFunctions } from "./copyingCaller.ts";
 import { keptOptions } from "./keptOptions.ts";
@@ -281,9 +282,5 @@ const { call, send } = RpcConnection.prototype;
 const ownFunctions: CopyingFunctions = { call, send };
 
 function aborted(signal: AbortSignal | undefined): SealwireError | undefined {
-  if (!signal?.aborted) return undefined;
-  return new SealwireError("ERR_ABORTED", "the request was aborted", {
-    cause: signal.reason,
-    notBegun: true,
-  });
+  return signal?.aborted ? abortedError(signal) : undefined;
 }

@@ -69,7 +69,7 @@ export class LoadedClient {
   /** What is not to wait finds nobody. False; the endpoints are looked up for what comes later. */
   prepare(body: Uint8Array): boolean {
     checkBody(body, this.#context.limits.maxFrameBytes);
-    if (!this.isClosed) this.#load();
+    this.#load();
     return false;
   }
 
@@ -125,7 +125,8 @@ export class LoadedClient {
   }
 
   #load(): void {
-    if (this.#loading || this.#client !== undefined) return;
+    // A signal that is not the runtime's may have closed the client when it was asked.
+    if (this.#loading || this.#client !== undefined || this.isClosed) return;
     this.#loading = true;
     loadPart("several endpoints", () => import("./endpointsClient.ts"))
       .then(({ EndpointsClient }) => {

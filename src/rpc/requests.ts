@@ -56,8 +56,8 @@ export class PendingRequest extends Deadline implements AbortWatcher {
   }
 
   /** AbortWatcher: the caller's signal. */
-  aborted({ reason }: AbortSignal): void {
-    this.#table.abandon(this, new SealwireError("ERR_ABORTED", "the request was aborted", { cause: reason }));
+  aborted(cause: unknown): void {
+    this.#table.abandon(this, new SealwireError("ERR_ABORTED", "the request was aborted", { cause }));
   }
 
   /** From now on the signal can end it. An error if it does at once, and the request must not be sent. */

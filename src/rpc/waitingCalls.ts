@@ -3,7 +3,7 @@
 
 import { isSealwireError, SealwireError } from "../base/errors.ts";
 import { channels } from "../core/diagnostics.ts";
-import { type AbortWatcher, unwatchSignal, watchSignal } from "./abortWatchers.ts";
+import { type AbortWatcher, reasonOf, unwatchSignal, watchSignal } from "./abortWatchers.ts";
 import { closedError } from "./clientErrors.ts";
 import { Deadline, timers } from "./timers.ts";
 
@@ -44,7 +44,7 @@ class WaitingCall extends Deadline implements AbortWatcher {
     // First, because a signal that is not the runtime's may throw.
     const hasAborted = signal !== undefined && watchSignal(signal, this);
     calls.add(this);
-    if (hasAborted) this.aborted(signal);
+    if (hasAborted) this.aborted(reasonOf(signal));
     else if (timeoutMs > 0) timers.arm(this, timeoutMs);
   }
 
@@ -52,8 +52,8 @@ class WaitingCall extends Deadline implements AbortWatcher {
     this.end(new SealwireError("ERR_REQUEST_TIMEOUT", `no answer within ${this.#timeoutMs} ms`));
   }
 
-  aborted(signal: AbortSignal): void {
-    this.end(new SealwireError("ERR_ABORTED", "the request was aborted", { cause: signal.reason }));
+  aborted(cause: unknown): void {
+    this.end(new SealwireError("ERR_ABORTED", "the request was aborted", { cause }));
   }
 
   /** `error` is undefined if an endpoint is open. */

@@ -1,6 +1,6 @@
 // Aborts what belongs to one call: its caller's signal does, and so does the failure of one of its streams.
 
-import { type AbortWatcher, unwatchSignal, watchSignal } from "../rpc/abortWatchers.ts";
+import { type AbortWatcher, reasonOf, unwatchSignal, watchSignal } from "../rpc/abortWatchers.ts";
 import { abortedError } from "../rpc/clientErrors.ts";
 
 /** An AbortController that follows the caller's signal until either aborts or the call is over. */
@@ -10,7 +10,7 @@ export class LinkedAbort implements AbortWatcher {
 
   constructor(signal: AbortSignal | undefined) {
     this.#followed = signal;
-    if (signal !== undefined && (signal.aborted || watchSignal(signal, this))) this.abort(signal.reason);
+    if (signal !== undefined && (signal.aborted || watchSignal(signal, this))) this.abort(reasonOf(signal));
   }
 
   get signal(): AbortSignal {
@@ -18,7 +18,7 @@ export class LinkedAbort implements AbortWatcher {
   }
 
   /** AbortWatcher: the caller's signal. */
-  aborted({ reason }: AbortSignal): void {
+  aborted(reason: unknown): void {
     this.abort(reason);
   }
 

@@ -17,9 +17,11 @@ import {
   noise,
   type ReloadedKeys,
   type RequestOptions,
+  SealwireError,
   type ServerOptions,
 } from "../../../src/index.ts";
 import * as allOfNoise from "../../../src/noise.ts";
+import { CallRoute } from "../../../src/rpc/callRoute.ts";
 import * as allOfRpc from "../../../src/rpc.ts";
 import { method, serve, typed } from "../../../src/rpc.ts";
 import * as allOfTesting from "../../../src/testing.ts";
@@ -218,6 +220,47 @@ test("a signal that refused to be watched once is watched the next time", async 
   abort.abort();
   await rejectsWith(watched, "ERR_ABORTED");
   hold.resolve();
+});
+
+test("a signal that does not say why it aborts ends every call, and their errors have what it threw", async () => {
+  const hold = deferred();
+  const server = await startServer({ ...v2.options, onMessage: () => hold.promise });
+  const open = startClient({ ...v2.options, port: server.port });
+  await open.connected();
+  // Its code is loaded by the first call, which waits until then.
+  const waiting = startClient({ ...v2.options, endpoints: [{ host: "127.0.0.1", port: server.port }] });
+  const controller = new AbortController();
+  const signal = Object.defineProperty(controller.signal, "reason", {
+    get() {
+      throw new Error("no reason");
+    },
+  });
+  const make = () => [
+    open.request(text("held"), { signal }),
+    open.call(text("held"), { signal }).answer,
+    waiting.request(text("held"), { signal }),
+    waiting.call(text("held"), { signal }).answer,
+  ];
+  const calls = make();
+  controller.abort();
+  for (const call of [...calls, ...make()]) {
+    const { cause } = await rejectsWith(call, "ERR_ABORTED");
+    assert.equal((cause as Error).message, "no reason");
+  }
+  assert.equal(open.stats.inFlightRequests + waiting.stats.inFlightRequests, 0);
+  hold.resolve();
+});
+
+test("a call whose signal throws when it is asked again moves to no other endpoint", async () => {
+  const signal = Object.defineProperty(new AbortController().signal, "aborted", {
+    get() {
+      throw new Error("not now");
+    },
+  });
+  const nowhere = (): never => assert.fail("the call ends");
+  const owner = { isClosed: () => false, elsewhere: nowhere, opened: nowhere };
+  const route = new CallRoute(owner, undefined, 1, 0, signal);
+  assert.equal(route.next(new SealwireError("ERR_CLOSED", "refused", { notBegun: true })), undefined);
 });
 
 test("a signal that does not let go of a listener keeps no call, and no connection, from its end", async () => {
