@@ -3,6 +3,7 @@
 import { invalidArgument, SealwireError } from "../base/errors.ts";
 import { readOptions } from "../base/options.ts";
 import type { HandshakeFactory } from "../protocol/handshake.ts";
+import { LaterDecisions } from "../protocol/noise/peerDecision.ts";
 import type { ServerKeys } from "../protocol/noise/severalKeys.ts";
 import type { RpcConnection } from "./connection.ts";
 import type { ConnectionContext } from "./context.ts";
@@ -89,14 +90,19 @@ export function keepsKeys(
   const { authorize } = handshake as ServerKeys;
   const { remoteStaticKey, remoteAddress, link } = connection;
   if (authorize === undefined || remoteStaticKey === undefined) return true;
+  // The peer has proven itself, so what is put off is decided as soon as `authorize` has answered.
+  const later = new LaterDecisions();
+  const { protocol } = link.identity!;
+  const decided = (answer: unknown): boolean | Promise<boolean> => {
+    later.close();
+    const confirm = answer === true ? later.confirmation(remoteStaticKey) : undefined;
+    return confirm === undefined ? answer === true : confirm().then(() => true);
+  };
   try {
-    const info = { role: "server", remoteAddress, protocol: link.identity!.protocol } as const;
+    const info = { role: "server", remoteAddress, protocol, whenProven: later.add } as const;
     const answer: unknown = authorize(remoteStaticKey, info);
-    if (typeof answer === "boolean") return answer;
-    return Promise.resolve(answer).then(
-      (result) => result === true,
-      () => false,
-    );
+    const kept = typeof answer === "boolean" ? decided(answer) : Promise.resolve(answer).then(decided);
+    return typeof kept === "boolean" ? kept : kept.catch(() => false);
   } catch {
     return false;
   }

@@ -267,8 +267,8 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
     this.#admission.proved(socket);
     socket.limitAge(this.#context.serving.maxConnectionAgeMs);
     this.#ledger.opened(connection);
-    callListener("onConnectionState", this.#context.onConnectionState, connection, "open", undefined);
     if (this.#begunBefore.delete(connection)) endUnlessKept(this.#context.handshake, connection);
+    if (connection.isOpen) this.tell(connection, "open", undefined);
     if (this.#draining) connection.close();
     this.#admitSoon();
   }
@@ -284,7 +284,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
     this.#admitSoon();
   }
 
-  tell(connection: RpcConnection, state: ToldState, error: SealwireError | undefined): void {
+  tell(connection: RpcConnection, state: ToldState | "open", error: SealwireError | undefined): void {
     if (state === "closed") this.#ledger.tellClosed(connection, error);
     callListener("onConnectionState", this.#context.onConnectionState, connection, state, error);
   }

@@ -29,7 +29,8 @@ export interface AuthorizeInfo {
    * Puts a decision off until the peer's first frame has opened: `decide` is called then, and the connection opens if it
    * answers true. Nothing before proves that the peer takes part now and has the psk, so whatever lasts, such as writing
    * the key down, belongs into `decide`. It is called only if `authorize` answered true, and not if the connection ends
-   * before. With XXpsk3 a client's calls may be on their way by then. Undefined: the peer has proven all of that.
+   * before. With XXpsk3 a client's calls may be on their way by then. When `reload` asks about an open connection, `decide`
+   * is called as soon as `authorize` has answered true. Undefined: the peer has proven all of that.
    */
   readonly whenProven?: (decide: () => boolean | Promise<boolean>) => void;
 }

@@ -266,7 +266,58 @@ test("a static key is rotated, peers are taken away by remoteStatic and by autho
   }
 });
 
+test("what authorize puts off is decided at a reload, too, once it has answered true", async () => {
+  const serverKey = pairs[0]!;
+  const failing = Promise.reject(new Error("no"));
+  failing.catch(() => {});
+  const answers: [
+    authorize: boolean | Promise<boolean>,
+    decisions: unknown[],
+    asked: number,
+    isKept: boolean,
+  ][] = [
+    [true, [true, true], 2, true],
+    [Promise.resolve(true), [Promise.resolve(true)], 1, true],
+    [true, [true, false, true], 2, false],
+    [true, ["yes"], 1, false],
+    [Promise.resolve(true), [failing], 1, false],
+    [false, [true], 0, false],
+    [Promise.resolve(false), [true], 0, false],
+  ];
+  for (const pattern of ["XX", "IK"]) {
+    for (const [answer, decisions, asked, isKept] of answers) {
+      const server = await startServer({
+        staticKey: serverKey,
+        authorize: () => true,
+        pattern,
+        onMessage: echo,
+      });
+      const { port } = server;
+      const remoteStatic = serverKey.publicKey;
+      const client = startClient({ port, staticKey: generateKeyPair(), remoteStatic, pattern });
+      await client.request(text("x"));
+      let called = 0;
+      let late: ((decide: () => boolean) => void) | undefined;
+      const authorize: ServerOptions["authorize"] = (_, { whenProven }) => {
+        late = whenProven;
+        for (const decision of decisions)
+          whenProven!(() => {
+            called++;
+            return decision as boolean;
+          });
+        assert.equal(called, 0, "not inside authorize");
+        return answer;
+      };
+      assert.equal(await server.reload({ staticKey: serverKey, authorize }), isKept ? 0 : 1);
+      assert.equal(called, asked);
+      throwsWith(() => late!(() => true), "ERR_CLOSED");
+      await Promise.all([client.close(), server.close()]);
+    }
+  }
+});
+
 test("a handshake that began with keys that were taken away opens nothing for long", async () => {
+  const told: string[] = [];
   const decided = deferred<boolean>();
   const asked = deferred();
   const server = await startServer({
@@ -275,6 +326,7 @@ test("a handshake that began with keys that were taken away opens nothing for lo
       asked.resolve();
       return decided.promise;
     },
+    onConnectionState: (_, state) => told.push(state),
     onMessage: echo,
   });
   const client = startClient({
@@ -292,6 +344,8 @@ test("a handshake that began with keys that were taken away opens nothing for lo
   decided.resolve(true);
   await call;
   await waitFor(() => server.connections.length === 0 && client.connections.length === 0, "it to be drained");
+  await waitFor(() => told.includes("closed"), "its end");
+  assert.deepEqual(told, ["draining", "closed"]);
 });
 
 test("a handshake under way at a reload is asked about again when it opens: at once or later, by an error, or kept", async () => {
@@ -313,6 +367,7 @@ test("a handshake under way at a reload is asked about again when it opens: at o
   ];
   for (const [authorize, isKept, mayBeServed] of answers) {
     let served = 0;
+    const told: string[] = [];
     const onMessage: ServerOptions["onMessage"] = (message) => {
       served++;
       return echo(message);
@@ -323,7 +378,8 @@ test("a handshake under way at a reload is asked about again when it opens: at o
       asked.resolve();
       return decided.promise;
     };
-    const server = await startServer({ staticKey: pairs[0]!, authorize: old, onMessage });
+    const onConnectionState: ServerOptions["onConnectionState"] = (_, state) => told.push(state);
+    const server = await startServer({ staticKey: pairs[0]!, authorize: old, onMessage, onConnectionState });
     const { port } = server;
     const remoteStatic = pairs[0]!.publicKey;
     const client = startClient({ port, staticKey: generateKeyPair(), remoteStatic });
@@ -346,6 +402,7 @@ test("a handshake under way at a reload is asked about again when it opens: at o
     }
     await client.close();
     await server.close();
+    assert.equal(told.includes("open"), isKept || mayBeServed, "open is told of those that are served");
   }
 });
 
