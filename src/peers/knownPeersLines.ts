@@ -72,6 +72,9 @@ export function parsePeerLines(path: string, bytes: Buffer): PeerLines {
     const text = bytes.toString("utf8", start, end).trim();
     if (newline === -1) tail = "unterminated";
     if (text === "") continue;
+    // The lines of old systems, behind the first of which all others would look like its comment.
+    if (text.includes("\r"))
+      throw invalidArgument(`${path}:${number}`, "lines that end with LF or CR LF, not with CR");
     try {
       const line = parseLine(`${path}:${number}`, text, start, end);
       if (line !== undefined) lines.push(line);

@@ -291,6 +291,10 @@ test("damage anywhere refuses everybody", () =>
       `@client ${text}\n`,
       `a\0b ${text}\n`,
       `~${text}\n`,
+      // What stands behind a CR would be taken for a comment.
+      `web:1 ${text}\r@revoked bob ${text}\r\n`,
+      `# old\r@revoked bob ${text}\n`,
+      `# old\r@revoked bob ${text}`,
     ];
     for (const damage of [...damages, Buffer.from([0x64, 0xff, 0x20, ...Buffer.from(`${text}\n`)])]) {
       for (const place of [0, "# ours\n".length, good.length]) {
