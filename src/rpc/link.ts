@@ -31,7 +31,6 @@ export class Link<Owner extends Connection> implements DialEvents {
   readonly #observer: ConnectionObserver<Owner>;
   readonly #connection: Owner;
   readonly #withKind: boolean;
-
   readonly lifecycle: Lifecycle;
   readonly requests: RequestTable;
   readonly outbox: Outbox;
@@ -39,7 +38,6 @@ export class Link<Owner extends Connection> implements DialEvents {
   readonly inbox: Inbox;
   readonly #parts: LinkParts;
   readonly #handshakeDeadline: CallbackDeadline;
-
   readonly #announcements: Announcements;
 
   #cancelDial: (() => void) | undefined;
@@ -279,7 +277,9 @@ export class Link<Owner extends Connection> implements DialEvents {
     if (!this.lifecycle.close()) return;
     const error = typedReason(reason, before);
     const forCalls = callError(error, before === "dialing" || before === "handshaking");
-    const isTold = (before === "open" || before === "draining") && sayWhy(this.#parts, error);
+    // Records of a proven peer may wait for the application to confirm it. A close tells that none of them was begun.
+    const isProven = before === "open" || before === "draining" || this.inbox.held;
+    const isTold = isProven && sayWhy(this.#parts, error);
     timers.cancel(this.#handshakeDeadline);
     this.#parts.liveness.stop();
     this.#parts.ending.stop();

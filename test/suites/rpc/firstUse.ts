@@ -274,6 +274,69 @@ for (const { name, open, host } of networks) {
     }
   });
 
+  test(`${name}: who was refused once proven learns that none of its calls was begun`, async () => {
+    for (const refuse of ["no", "error"]) {
+      const network = open();
+      const { decision, asked, authorize } = putOff();
+      let handled = 0;
+      const server = await network.listen({
+        host,
+        port: 0,
+        staticKey: serverKeys,
+        authorize,
+        onMessage: () => void handled++,
+      });
+      const client = network.connect({
+        host,
+        port: server.port,
+        staticKey: clientKeys,
+        remoteStatic: serverKeys.publicKey,
+        maxConnections: 1,
+      });
+      await client.connected();
+      const calls = [client.request(text("request")), client.call(text("call")).answer];
+      const outcomes = calls.map((call) => rejectsWith(call, "ERR_CONNECTION_LOST"));
+      await asked.promise;
+      if (refuse === "no") decision.resolve(false);
+      else decision.reject(new Error("the file is gone"));
+      for (const { notBegun, remoteCode } of await Promise.all(outcomes))
+        assert.deepEqual([notBegun, remoteCode], [true, "ERR_UNAUTHORIZED"]);
+      assert.equal(handled, 0);
+      await Promise.all([client.close(), server.close()]);
+    }
+  });
+
+  test(`${name}: without a limit of handshakes, a decision that never comes ends with its peer, and with its server`, async () => {
+    for (const ending of ["client", "server"]) {
+      const network = open();
+      const { asked, authorize } = putOff();
+      const states: string[] = [];
+      const server = await network.listen({
+        host,
+        port: 0,
+        staticKey: serverKeys,
+        authorize,
+        handshakeTimeoutMs: 0,
+        heartbeatIntervalMs: 20,
+        drainTimeoutMs: 20,
+        onConnectionState: (_, state) => states.push(state),
+      });
+      const client = network.connect({
+        host,
+        port: server.port,
+        staticKey: clientKeys,
+        remoteStatic: serverKeys.publicKey,
+        drainTimeoutMs: 20,
+      });
+      await client.connected();
+      await asked.promise;
+      await (ending === "client" ? client : server).close();
+      await waitFor(() => states.length > 0, "the server to be told of the end");
+      assert.deepEqual(states, ["closed"]);
+      await Promise.all([client.close(), server.close()]);
+    }
+  });
+
   test(`${name}: whoever ends a connection meanwhile ends it, and a late decision changes nothing`, async () => {
     for (const ending of ["close", "time-out", "peer"] as const) {
       const network = open();
