@@ -43,8 +43,9 @@ export function detach(bytes: Uint8Array): void {
   if (isAlone(bytes)) transferAway(bytes.buffer as ArrayBuffer);
 }
 
-/** The same for secrets: zeroes them first. */
+/** The same for secrets: zeroes them first. A handler may have transferred memory that it was lent, which has length 0. */
 export function wipeAndDetach(bytes: Uint8Array): void {
+  if (bytes.length === 0) return;
   wipe(bytes);
   detach(bytes);
 }

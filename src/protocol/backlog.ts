@@ -6,6 +6,7 @@ import { SealwireError } from "../base/errors.ts";
 import { copyOf, readU32 } from "../core/bytes.ts";
 import { wipeAndDetach } from "../core/detach.ts";
 import type { RecordSink } from "./frameOpener.ts";
+import { requireRest } from "./receiveMemory.ts";
 import { KIND_HEADER_BYTES, Kind, LENGTH_BYTES, SEQUENCE_HEADER_BYTES } from "./wire.ts";
 
 /** Handles the records in the end. */
@@ -142,6 +143,7 @@ export class Backlog implements RecordSink {
       const kind = bytes[record + LENGTH_BYTES + SEQUENCE_HEADER_BYTES]!;
       handler.record(sequence, kind, bytes, bodyStart, next, true, end - next + more);
       record = next;
+      if (record < end) requireRest(bytes);
     }
     return record;
   }

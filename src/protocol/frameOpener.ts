@@ -13,7 +13,7 @@ import { wipe } from "../core/wipe.ts";
 import { frameIsShared, frameWasTaken, offerFrame } from "./bodies.ts";
 import type { FrameSink } from "./frameSink.ts";
 import type { Role } from "./handshake.ts";
-import { lendMemory } from "./receiveMemory.ts";
+import { lendMemory, requireRest } from "./receiveMemory.ts";
 import type { Session } from "./session.ts";
 import { BASE_SETTINGS } from "./settings.ts";
 import {
@@ -155,6 +155,7 @@ export class FrameOpener implements FrameSink {
       copyInto(bytes, 0, memory.subarray(start, end));
     }
     for (let i = 0; i < opened && !this.#sink.stopped; i++) {
+      requireRest(bytes);
       const next = frame + LENGTH_BYTES + readU32(bytes, frame);
       this.#frame(bytes, frame + LENGTH_BYTES, next - TAG_BYTES, true, last - next);
       frame = next;

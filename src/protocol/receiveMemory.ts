@@ -10,6 +10,7 @@
 import { copyInto } from "../core/copy.ts";
 import { JOIN, memory, RECEIVE_BUFFER } from "../core/wasmModule.ts";
 import { wipe } from "../core/wipe.ts";
+import { markAsUntransferable } from "./bodyMemory.ts";
 
 let owned = false;
 let wipeOnLeave = false;
@@ -70,13 +71,24 @@ let lentUsed = 0;
  * again and again.
  */
 export function lendMemory(bytes: number): Uint8Array {
-  // A handler that transferred this memory broke a rule, but only its own messages may suffer.
   if (lent.length < bytes) {
     wipeLent();
     lent = new Uint8Array(Math.max(bytes, FIRST_LENT_BYTES));
+    markAsUntransferable(lent.buffer);
   }
   if (bytes > lentUsed) lentUsed = bytes;
   return lent;
+}
+
+/**
+ * Checks that the records behind the one that was handled are still there. A handler may have transferred their memory:
+ * Bun transfers memory in spite of its mark, and with body views no mark protects what the runtime's cipher returned,
+ * because this package frees that by a transfer.
+ *
+ * @throws TypeError The records are lost, so the connection can't go on.
+ */
+export function requireRest(bytes: Uint8Array): void {
+  if (bytes.length === 0) throw new TypeError("a handler transferred memory that held further messages");
 }
 
 /** Transferred memory has length 0, so nothing happens. */
