@@ -10,7 +10,6 @@
 import { copyInto } from "../core/copy.ts";
 import { JOIN, memory, RECEIVE_BUFFER } from "../core/wasmModule.ts";
 import { wipe } from "../core/wipe.ts";
-import { markAsUntransferable } from "./bodyMemory.ts";
 
 let owned = false;
 let wipeOnLeave = false;
@@ -71,19 +70,18 @@ let lentUsed = 0;
  * again and again.
  */
 export function lendMemory(bytes: number): Uint8Array {
+  // A handler that transferred this memory broke a rule, but only its own messages may suffer.
   if (lent.length < bytes) {
     wipeLent();
     lent = new Uint8Array(Math.max(bytes, FIRST_LENT_BYTES));
-    markAsUntransferable(lent.buffer);
   }
   if (bytes > lentUsed) lentUsed = bytes;
   return lent;
 }
 
 /**
- * Checks that the records behind the one that was handled are still there. A handler may have transferred their memory:
- * Bun transfers memory in spite of its mark, and with body views no mark protects what the runtime's cipher returned,
- * because this package frees that by a transfer.
+ * Checks that the records behind the one that was handled are still there. A handler may have transferred their memory,
+ * which it was lent, or which it shares with them: Bun transfers memory in spite of its mark.
  *
  * @throws TypeError The records are lost, so the connection can't go on.
  */
