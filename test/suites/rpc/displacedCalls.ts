@@ -85,8 +85,11 @@ async function counted(run: (counts: { tries: number; copies: number }) => Promi
 }
 
 for (const { name, options } of protocols) {
-  /** A client whose one connection is full, and the function that lets its server answer. */
-  async function fullClient(clientOptions: ClientOptions = {}) {
+  /**
+   * A client whose one connection is full, and the function that lets its server answer. `silent`: later dials are told
+   * nothing; otherwise they fail.
+   */
+  async function fullClient(clientOptions: ClientOptions = {}, silent = false) {
     const gate = deferred();
     const onMessage = async (message: Message): Promise<void> => {
       await gate.promise;
@@ -96,6 +99,7 @@ for (const { name, options } of protocols) {
     const { client, network } = unreliable(server, { ...options, ...clientOptions });
     await client.connected();
     network.up = false;
+    network.silent = silent;
     const held = Array.from({ length: CALLS }, () => client.request(text("held")));
     return { client, network, held, answer: gate.resolve };
   }
@@ -198,8 +202,7 @@ for (const { name, options } of protocols) {
   });
 
   test(`${name}: calls whose dial takes too long wait for the full connection`, async () => {
-    const { network, held, answer, client } = await fullClient({ dialTimeoutMs: 5 });
-    network.silent = true;
+    const { network, held, answer, client } = await fullClient({ dialTimeoutMs: 5 }, true);
     const calls = Array.from({ length: CALLS }, (_, i) => client.request(text(`call ${i}`)));
     await waitFor(() => network.givenUp >= 3, "dials that take too long");
     answer();
