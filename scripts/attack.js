@@ -4,7 +4,7 @@
 // long the good client waits before, during and after the attack, and how long new clients wait for their first answer.
 // New clients come from an address that no attacker has. `--nice`: by how much the attackers' processes yield to the
 // others (19, the most). `--rounds`: everything so many times (1), and each row shows the round with the median p99.
-// `--docs` puts the tables into docs/SECURITY.md; all four runtimes with `--seconds 2` take about nine minutes on an
+// `--docs` puts the tables into docs/SECURITY.md; all four runtimes with `--seconds 4` take about 13 minutes on an
 // idle machine.
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
