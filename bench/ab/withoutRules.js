@@ -43,8 +43,8 @@ export const rules = {
       { find: "return !this.clock.isOver && busy", replace: "return true; return busy" },
       { find: "if ((++this.#handled & LOOK_MASK) === 0 || areLong) this.#check(areLong);", replace: "" },
       {
-        find: "return pendingBytes >= this.#limits.highWaterMarkBytes || memoryBudget.isExceededBy(pendingBytes);",
-        replace: "return pendingBytes >= this.#limits.highWaterMarkBytes;",
+        find: "return this.pendingBytes >= this.#limits.highWaterMarkBytes || this.sender.bytes.overBudget;",
+        replace: "return this.pendingBytes >= this.#limits.highWaterMarkBytes;",
       },
     ],
   },
