@@ -281,7 +281,7 @@ export class RpcClient implements Client {
   /** `body` is not checked here. The connection checks it, and throws on anything but bytes. */
   #choose(kind: CallKind, body: Uint8Array | undefined): RpcConnection {
     // Calls that were displaced are older.
-    this.#displaced.goOn();
+    if (this.#displaced.mayWait) this.#displaced.goOn();
     return this.#pool.choose(kind, body?.byteLength ?? 0);
   }
 }

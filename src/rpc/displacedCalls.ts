@@ -22,6 +22,8 @@ export class DisplacedCalls implements TurnTask {
   readonly #requests: WaitingCalls;
   #scheduled = false;
   #closed = false;
+  /** False: no call waits. A field, because each call of the client reads it. */
+  mayWait = false;
 
   /** Each connection that fails displaces no more calls than `limits` let it have. */
   constructor({ limits, maxConnections, resumptions }: ClientContext, pool: ConnectionPool) {
@@ -60,6 +62,7 @@ export class DisplacedCalls implements TurnTask {
     if (open !== undefined) return makeOn(open);
     // No connection will open, so an open one takes the call or refuses it.
     if (!this.#pool.dialAnother()) return makeOn(this.#pool.choose(kind, bytes));
+    this.mayWait = true;
     return calls.make(bytes, leftMs(), signal, async () => {
       const connection = this.#pool.choose(kind, bytes);
       return connection.isOpen ? makeOn(connection) : this.make(kind, bytes, leftMs, signal, makeOn);
@@ -109,7 +112,8 @@ export class DisplacedCalls implements TurnTask {
 
   /** Calls are made, the oldest first, while the open connections have room. The others cost nothing. */
   goOn(): void {
-    if (this.bytes === 0) return;
+    this.mayWait = this.bytes > 0;
+    if (!this.mayWait) return;
     this.#sends.resolveWhile((bytes) => this.#pool.openFor("send", bytes) !== undefined);
     this.#requests.resolveWhile((bytes) => this.#pool.openFor("request", bytes) !== undefined);
   }
