@@ -235,7 +235,7 @@ test("items for a peer that gives any credit and reads nothing: few are copied a
   });
   const session = await v2.rawSession(await RawPeer.connect(server.port), "client");
   const { peer } = session;
-  const before = memoryBudget.used;
+  const before = await countedAtRest(server);
   const head = encodeWithHead({ streamCredit: 0x7fffffff }, EMPTY);
   for (let i = 0; i < streams; i++) peer.write(session.seal(2 * i + 1, head, Kind.call));
   peer.socket.pause();
@@ -280,7 +280,7 @@ for (const [what, itemBytes, answerBytes] of [
     });
     const session = await v2.rawSession(await RawPeer.connect(server.port), "client");
     const { peer } = session;
-    const before = memoryBudget.used;
+    const before = await countedAtRest(server);
     setProcessLimits({ maxPendingBytes: LIMIT });
     try {
       const head = encodeWithHead({ method: "streams", streamCredit: 1 }, EMPTY);
