@@ -60,13 +60,16 @@ async function withFile(body: (path: string) => Promise<void>): Promise<void> {
 }
 
 for (const { name, open, host } of networks) {
+  const atServer = { host, port: 0, staticKey: serverKeys };
+  const atClient = { host, staticKey: clientKeys };
+
   test(`${name}: a server without the psk does not become the known one, and the right one does`, () =>
     withFile(async (path) => {
       const network = open();
       const peers = knownPeers(path, { name: "db" });
       const impostor = await network.listen({ host, port: 0, staticKey: impostorKeys, psk: otherPsk });
-      const right = await network.listen({ host, port: 0, staticKey: serverKeys, psk: PSK, onMessage: echo });
-      const options = { host, staticKey: clientKeys, psk: PSK, authorize: peers.authorize };
+      const right = await network.listen({ ...atServer, psk: PSK, onMessage: echo });
+      const options = { ...atClient, psk: PSK, authorize: peers.authorize };
       const fooled = network.connect({ ...options, port: impostor.port });
       await rejectsWith(fooled.request(text("secret")), "ERR_HANDSHAKE");
       assert.deepEqual(await peers.list(), []);
@@ -85,7 +88,7 @@ for (const { name, open, host } of networks) {
           network.listen({ host, port: 0, staticKey, psk: PSK, onMessage: echo }),
         ),
       );
-      const options = { host, staticKey: clientKeys, psk: PSK, authorize: peers.authorize };
+      const options = { ...atClient, psk: PSK, authorize: peers.authorize };
       const clients = servers.map(({ port }) => network.connect({ ...options, port }));
       const outcomes = await Promise.allSettled(clients.map((client) => client.connected()));
       const refused = outcomes.filter((outcome) => outcome.status === "rejected");
@@ -103,9 +106,7 @@ for (const { name, open, host } of networks) {
       const peers = knownPeers(path, { firstUse: "trust", name: "laptop" });
       const states: string[] = [];
       const server = await network.listen({
-        host,
-        port: 0,
-        staticKey: serverKeys,
+        ...atServer,
         psk: PSK,
         authorize: peers.authorize,
         onMessage: echo,
@@ -135,9 +136,7 @@ for (const { name, open, host } of networks) {
       const opened: Connection[] = [];
       const known = holding === "server" ? { remoteStatic: serverKeys.publicKey } : { authorize };
       const server = await network.listen({
-        host,
-        port: 0,
-        staticKey: serverKeys,
+        ...atServer,
         psk: PSK,
         onMessage,
         ...(holding === "server" && { authorize }),
@@ -148,9 +147,8 @@ for (const { name, open, host } of networks) {
         },
       });
       const client = network.connect({
-        host,
+        ...atClient,
         port: server.port,
-        staticKey: clientKeys,
         psk: PSK,
         maxConnections: 1,
         onMessage,
@@ -188,9 +186,7 @@ for (const { name, open, host } of networks) {
       const deciding = { heartbeatIntervalMs: 20, handshakeTimeoutMs: 60_000, authorize };
       const lost: unknown[] = [];
       const server = await network.listen({
-        host,
-        port: 0,
-        staticKey: serverKeys,
+        ...atServer,
         psk: PSK,
         onMessage: echo,
         ...(holding === "server" ? deciding : waiting),
@@ -199,9 +195,8 @@ for (const { name, open, host } of networks) {
         },
       });
       const client = network.connect({
-        host,
+        ...atClient,
         port: server.port,
-        staticKey: clientKeys,
         psk: PSK,
         ...(holding === "client" ? deciding : { ...waiting, remoteStatic: serverKeys.publicKey }),
       });
@@ -244,9 +239,7 @@ for (const { name, open, host } of networks) {
         };
         const told: string[] = [];
         const server = await network.listen({
-          host,
-          port: 0,
-          staticKey: serverKeys,
+          ...atServer,
           psk: PSK,
           onMessage: (message) => {
             if (refusing === "server") told.push("handled");
@@ -256,9 +249,8 @@ for (const { name, open, host } of networks) {
           ...(refusing === "server" && { authorize }),
         });
         const client = network.connect({
-          host,
+          ...atClient,
           port: server.port,
-          staticKey: clientKeys,
           psk: PSK,
           ...(refusing === "server" ? { remoteStatic: serverKeys.publicKey } : { authorize }),
         });
@@ -280,16 +272,13 @@ for (const { name, open, host } of networks) {
       const { decision, asked, authorize } = putOff();
       let handled = 0;
       const server = await network.listen({
-        host,
-        port: 0,
-        staticKey: serverKeys,
+        ...atServer,
         authorize,
         onMessage: () => void handled++,
       });
       const client = network.connect({
-        host,
+        ...atClient,
         port: server.port,
-        staticKey: clientKeys,
         remoteStatic: serverKeys.publicKey,
         maxConnections: 1,
       });
@@ -312,9 +301,7 @@ for (const { name, open, host } of networks) {
       const { asked, authorize } = putOff();
       const states: string[] = [];
       const server = await network.listen({
-        host,
-        port: 0,
-        staticKey: serverKeys,
+        ...atServer,
         authorize,
         handshakeTimeoutMs: 0,
         heartbeatIntervalMs: 20,
@@ -322,9 +309,8 @@ for (const { name, open, host } of networks) {
         onConnectionState: (_, state) => states.push(state),
       });
       const client = network.connect({
-        host,
+        ...atClient,
         port: server.port,
-        staticKey: clientKeys,
         remoteStatic: serverKeys.publicKey,
         drainTimeoutMs: 20,
       });
@@ -342,16 +328,13 @@ for (const { name, open, host } of networks) {
       const network = open();
       const { decision, asked, authorize } = putOff();
       const server = await network.listen({
-        host,
-        port: 0,
-        staticKey: serverKeys,
+        ...atServer,
         psk: PSK,
         onMessage: echo,
       });
       const client = network.connect({
-        host,
+        ...atClient,
         port: server.port,
-        staticKey: clientKeys,
         psk: PSK,
         handshakeTimeoutMs: ending === "time-out" ? 1_000 : 60_000,
         drainTimeoutMs: 1_000,
