@@ -55,6 +55,10 @@ export class PackedQueue<Item extends object> {
   /** Its owner marked it. */
   isMarked = false;
 
+  get length(): number {
+    return this.#length;
+  }
+
   get isEmpty(): boolean {
     return this.#length === 0;
   }

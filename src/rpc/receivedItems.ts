@@ -19,39 +19,35 @@ export interface ReceivedItem {
 export class ReceivedItems {
   /** Made when the first item has to wait. */
   #queue: PackedQueue<ReceivedItem> | undefined;
-  #length = 0;
   /** What the senders of the waiting items paid. */
   cost = 0;
 
   get isEmpty(): boolean {
-    return this.#length === 0;
+    return this.#queue?.isEmpty ?? true;
   }
 
   /** Whether an item of one chunk waits packed. */
   packs(bytes: number): boolean {
-    return bytes <= LONGEST_PACKED_BYTES && this.#length >= MOST_ARRAYS;
+    return bytes <= LONGEST_PACKED_BYTES && (this.#queue?.length ?? 0) >= MOST_ARRAYS;
   }
 
   /** A short item of one chunk; its bytes are copied. */
   pushShort(bytes: Uint8Array): void {
     this.#queue ??= new PackedQueue();
     this.#queue.push(bytes, 0, bytes.length);
-    this.#length++;
     this.cost += chunkCost(bytes.length);
   }
 
   push(item: ReceivedItem): void {
     this.#queue ??= new PackedQueue();
     this.#queue.pushItem(item);
-    this.#length++;
     this.cost += item.cost;
   }
 
   /** The oldest item, in memory of its own. */
   shift(): ReceivedItem | undefined {
     const queue = this.#queue;
-    if (queue === undefined || this.#length === 0) return undefined;
-    this.#length--;
+    if (queue === undefined || queue.isEmpty) return undefined;
     const item = queue.take() ?? shortItem(queue);
     this.cost -= item.cost;
     return item;
@@ -61,7 +57,6 @@ export class ReceivedItems {
   forget(): void {
     if (this.#queue === undefined) return;
     for (const { bytes } of this.#queue.clear()) wipe(bytes);
-    this.#length = 0;
     this.cost = 0;
   }
 }
