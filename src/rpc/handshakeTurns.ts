@@ -28,7 +28,7 @@ export interface SharedTurn {
 
 /**
  * The milliseconds of handshakes between two polls; one more may begin within them. With a full turn of handlers, a
- * proven peer waits for 5 ms and one handshake, and handshakes have two fifths of the processor.
+ * proven peer waits for 3.5 ms and one handshake, and handshakes have four sevenths of the processor.
  */
 export const HANDSHAKES_MS = 2;
 

@@ -96,10 +96,10 @@ export class Sender implements TurnTask, FramesOwner {
     this.wake();
   }
 
-  /** Counts something that waits for the credit of its stream; below 0: it was sent, or won't be. */
-  hold(cost: number): void {
-    this.bytes.hold(cost);
-    if (cost < 0 && this.wantsRelief) this.wake();
+  /** Counts something that waits for credit; below 0: it was sent, or won't be. */
+  hold(bytes: number): void {
+    this.bytes.hold(bytes);
+    if (bytes < 0 && this.wantsRelief) this.wake();
   }
 
   /** A promise that resolves when all bytes appended so far have gone to the kernel. Shared within a turn. */

@@ -11,7 +11,7 @@ export class SentBytes {
   taken = 0;
   /** The accepted bytes of the record that begins a session, which no caller passed. */
   opening = 0;
-  /** Items of streams, and answers behind them, that wait for the peer's credit: their memory. */
+  /** The memory of what waits for the peer's credit: messages and requests, items of streams, and answers behind them. */
   #held = 0;
   /** Less waits than when the owner set this to false. */
   eased = false;
@@ -49,11 +49,11 @@ export class SentBytes {
     memoryBudget.used += bytes;
   }
 
-  /** Something waits for the credit of its stream; below 0: it was sent, or won't be. */
-  hold(cost: number): void {
-    this.#held += cost;
-    memoryBudget.used += cost;
-    if (cost < 0) this.eased = true;
+  /** Something waits for credit; below 0: it was sent, or won't be. */
+  hold(bytes: number): void {
+    this.#held += bytes;
+    memoryBudget.used += bytes;
+    if (bytes < 0) this.eased = true;
   }
 
   /** The kernel has taken this many bytes in all. */
