@@ -31,7 +31,7 @@ const budgets: Record<string, { program: string; bytes: number }> = {
   "connect and listen": { program: 'export { connect, listen } from "sealwire/node";', bytes: 221_350 },
 };
 /** connect and listen in one file, which carries what is loaded late elsewhere. */
-const ONE_FILE_BUDGET_BYTES = 271_650;
+const ONE_FILE_BUDGET_BYTES = 272_500;
 /** All that a process has loaded after it did this, its own few lines included. */
 const processBudgets = { client: 221_750, server: 240_650 };
 /**

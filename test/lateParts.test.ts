@@ -39,6 +39,7 @@ const PROGRAM = `
   await note("listen", () => listening({}));
   await note("listen again", () => listening({}));
   await note("health", () => listening({ health: { port: 0 } }));
+  await note("shared ports", () => listening({ reusePort: true }));
   await note("proxies", () => listening({ proxyProtocol: { trusted: ["127.0.0.1"] } }));
   const several = connect({ endpoints: [{ port: 9 }], psk, keepConnected: true });
   const body = new Uint8Array(1);
@@ -90,6 +91,7 @@ test("every part that is imported late stands in this test", () => {
     "healthProbes",
     "knownPeersRecords",
     "proxyReader",
+    "reusePort",
     "serverStart",
   ]);
 });
@@ -104,6 +106,7 @@ describe.each(runtimes())("in $label ($version)", (runtime) => {
       listen: missing("servers"),
       "listen again": missing("servers"),
       health: missing("servers"),
+      "shared ports": missing("servers"),
       proxies: missing("servers"),
       sendNoWait: false,
       request: endpoints,
@@ -119,11 +122,12 @@ describe.each(runtimes())("in $label ($version)", (runtime) => {
     });
   });
 
-  test("without what answers health probes and reads headers of proxies", async () => {
-    const outcomes = await told(runtime, entry, ["healthProbes", "proxyReader"]);
+  test("without what answers health probes, shares ports and reads headers of proxies", async () => {
+    const outcomes = await told(runtime, entry, ["healthProbes", "proxyReader", "reusePort"]);
     expect(outcomes).toMatchObject({
       listen: "done",
       health: missing("health probes"),
+      "shared ports": missing("shared ports"),
       proxies: missing("headers of proxies"),
     });
   });

@@ -521,13 +521,18 @@ describe.each(pairs)("$sealing.label seals, $opening.label opens", ({ sealing, o
     const [target, listen] = ["target", "listen"].map((name) => join(folder, `${name}-${sealing.id}.sock`));
     await served(echo, target);
     const open = await started(opening, ["--open", "-l", at(0), "-t", `unix:${target}`]);
-    await started(sealing, ["--seal", "-l", `unix:${listen}`, "-t", at(open.port)]);
+    const seal = await started(sealing, ["--seal", "-l", `unix:${listen}`, "-t", at(open.port)]);
     expect((statSync(listen!).mode & 0o777).toString(8)).toBe("600");
     const client = dial(listen!);
     client.write("by path");
     client.end();
     await client.closed;
     expect(client).toMatchObject({ received: "by path", ended: true, error: undefined });
+    // What others put there stays.
+    rmSync(listen!);
+    writeFileSync(listen!, "of others");
+    await seal.process.stop();
+    expect(readFileSync(listen!, "utf8")).toBe("of others");
   });
 });
 

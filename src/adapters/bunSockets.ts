@@ -16,6 +16,7 @@ import { checkPath, listenFailed } from "./failures.ts";
 import { listenByNode } from "./nodeListener.ts";
 import { modulesLoading } from "./nodeModules.ts";
 import { dialByNode } from "./nodeSockets.ts";
+import { closingOwnPath } from "./ownPath.ts";
 import { names } from "./resolveName.ts";
 
 /** The part of Bun's socket API that is used here. */
@@ -204,6 +205,7 @@ function dial(address: Address, events: DialEvents): () => void {
 class BunListener implements Listener {
   readonly #listener: BunListen;
   readonly #guard = new DescriptorGuard("untold");
+  readonly #stop: () => void | Promise<void>;
   readonly port: number;
 
   constructor(address: Address, accept: (transport: Transport) => TransportEvents) {
@@ -218,6 +220,7 @@ class BunListener implements Listener {
       this.#guard.close();
       throw error;
     }
+    this.#stop = closingOwnPath(address.path, () => this.#listener.stop(false));
     this.port = address.path === undefined ? (this.#listener.port ?? 0) : 0;
   }
 
@@ -232,7 +235,7 @@ class BunListener implements Listener {
 
   async close(): Promise<void> {
     this.#guard.close();
-    this.#listener.stop(false);
+    await this.#stop();
   }
 }
 

@@ -25,6 +25,7 @@ import { type DenoConn, DenoTransport } from "./denoTransport.ts";
 import { ACCEPT_PAUSE_MS } from "./descriptors.ts";
 import { checkPath, dialFailed, listenFailed } from "./failures.ts";
 import { listenByNode } from "./nodeListener.ts";
+import { closingOwnPath } from "./ownPath.ts";
 import { names } from "./resolveName.ts";
 
 /** The part of Deno's socket API that is used here. */
@@ -90,13 +91,18 @@ export class DenoListener implements Listener {
   readonly #listener: DenoListen;
   readonly #accept: (transport: Transport) => TransportEvents;
   readonly #accepting: Promise<void>;
+  readonly #stop: () => void | Promise<void>;
   readonly #pause = new CallbackDeadline(() => this.#endPause?.());
   #endPause: (() => void) | undefined;
   #listening = true;
   acceptFailures = 0;
 
-  constructor(listener: DenoListen, accept: (transport: Transport) => TransportEvents) {
+  constructor(listener: DenoListen, accept: (transport: Transport) => TransportEvents, path?: string) {
     this.#listener = listener;
+    this.#stop = closingOwnPath(path, () => {
+      listener.close();
+      return this.#accepting;
+    });
     this.#accept = accept;
     this.#accepting = this.#acceptAll();
   }
@@ -142,9 +148,10 @@ export class DenoListener implements Listener {
   async close(): Promise<void> {
     if (this.#listening) {
       this.#listening = false;
-      this.#listener.close();
+      const stopped = this.#stop();
       timers.cancel(this.#pause);
       this.#endPause?.();
+      await stopped;
     }
     await this.#accepting;
     timers.rest();
@@ -158,7 +165,7 @@ async function listen(
   // Deno.listen takes no inherited sockets, and shares ports only with an unstable flag.
   if (address.fd !== undefined || address.reusePort) return listenByNode(address, accept);
   try {
-    return new DenoListener(Deno.listen(where(address)), accept);
+    return new DenoListener(Deno.listen(where(address)), accept, address.path);
   } catch (error) {
     throw listenFailed(address, error);
   }

@@ -1,6 +1,7 @@
 // Listeners of node:net. They also serve on other runtimes where those can't share a port or inherit a socket.
 
 import type { Server, Socket } from "node:net";
+import { loadPart } from "../base/loadPart.ts";
 import { detach } from "../core/detach.ts";
 import type { ListenAddress, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
 import { DescriptorGuard } from "./descriptors.ts";
@@ -8,7 +9,7 @@ import { checkPath, listenFailed } from "./failures.ts";
 import { modulesLoading, nodeModule } from "./nodeModules.ts";
 import { acceptIntoReceiveBuffer, type SocketMaker } from "./nodeReceiveBuffer.ts";
 import { attach, isNode, NodeTransport } from "./nodeTransport.ts";
-import { checkReusePort } from "./reusePort.ts";
+import { closingOwnPath } from "./ownPath.ts";
 
 /** The option names of node:net; its types may be older than `reusePort`. */
 function where(address: ListenAddress): object {
@@ -32,6 +33,8 @@ class NodeListener implements Listener {
   readonly #accept: (transport: Transport) => TransportEvents;
   /** Node reports a failure to accept, but only when its own reserve is lost. Bun does not report it. */
   readonly #guard = new DescriptorGuard(isNode ? "told" : "untold");
+
+  #stop: () => void | Promise<void> = () => void this.#server.close();
 
   port = 0;
 
@@ -71,6 +74,7 @@ class NodeListener implements Listener {
           if (isNode) acceptIntoReceiveBuffer(this.#server, this.#accepted);
           const bound = this.#server.address();
           if (bound !== null && typeof bound === "object") this.port = bound.port;
+          this.#stop = closingOwnPath(address.path, this.#stop);
           resolve(this);
         });
       } catch (error) {
@@ -88,9 +92,11 @@ class NodeListener implements Listener {
     else this.#server.unref();
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#guard.close();
-    return new Promise((closed) => this.#server.close(() => closed()));
+    const closed = new Promise<void>((resolve) => this.#server.once("close", resolve));
+    await this.#stop();
+    await closed;
   }
 }
 
@@ -100,6 +106,9 @@ export async function listenByNode(
   accept: (transport: Transport) => TransportEvents,
 ): Promise<Listener> {
   await modulesLoading();
-  if (address.reusePort) await checkReusePort();
+  if (address.reusePort) {
+    const { checkReusePort } = await loadPart("shared ports", () => import("./reusePort.ts"));
+    await checkReusePort();
+  }
   return new NodeListener(accept).start(address);
 }

@@ -5,7 +5,19 @@ import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  linkSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import * as net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -193,10 +205,15 @@ export function testAdapter(adapter: Adapter, { wholeWritesOnly = false, inMemor
     assert.equal(slotsInUse(), 0, "pool slots are left");
   });
 
-  async function connectPair(address: Address = { host: "127.0.0.1", port: 0 }): Promise<Pair> {
+  /** `listening` runs before the dial. */
+  async function connectPair(
+    address: Address = { host: "127.0.0.1", port: 0 },
+    listening = async () => {},
+  ): Promise<Pair> {
     let pair: Pair | undefined;
     const listener = await adapter.listen(address, (transport) => acceptInto(pair!.server, transport));
     pair = new Pair(listener);
+    await listening();
     const target = address.path === undefined ? { host: "127.0.0.1", port: listener.port } : address;
     adapter.dial(target, pair.client);
     await pair.client.until(() => pair.client.opens + pair.client.closes > 0, "onConnected");
@@ -804,6 +821,50 @@ export function testAdapter(adapter: Adapter, { wholeWritesOnly = false, inMemor
       assert.ok(cause instanceof Error);
     }
   });
+
+  test(
+    "a listener that closes removes the path that it bound, and nothing that others put there",
+    ofKernel,
+    async () => {
+      if (process.platform === "win32") return;
+      const folder = mkdtempSync(join(tmpdir(), "sealwire-"));
+      const path = join(folder, "socket");
+      const listen = () => adapter.listen({ path }, () => assert.fail("accepted"));
+      try {
+        const first = await listen();
+        await first.close();
+        assert.deepEqual(readdirSync(folder), []);
+        for (const put of [
+          (other: string) => renameSync(other, path),
+          (other: string) => {
+            rmSync(path);
+            linkSync(other, path);
+            rmSync(other);
+          },
+        ]) {
+          const listener = await listen();
+          writeFileSync(join(folder, "other"), "of others");
+          put(join(folder, "other"));
+          await listener.close();
+          assert.equal(readFileSync(path, "utf8"), "of others");
+          assert.deepEqual(readdirSync(folder), ["socket"]);
+          rmSync(path);
+        }
+        const before = await listen();
+        rmSync(path);
+        const pair = await connectPair({ path }, () => before.close());
+        assert.deepEqual(readdirSync(folder), ["socket"]);
+        await pair.close();
+        assert.deepEqual(readdirSync(folder), []);
+        const removed = await listen();
+        rmSync(path);
+        await removed.close();
+        assert.deepEqual(readdirSync(folder), []);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+  );
 
   test("a path that the system would cut off is refused, the longest one works", ofKernel, async () => {
     if (process.platform === "win32") return;

@@ -4,6 +4,7 @@
 import { lookup } from "node:dns/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import process from "node:process";
+import { closingOwnPath } from "../../adapters/ownPath.ts";
 import { AddressRanges } from "../../rpc/addressRange.ts";
 import type { Target } from "../dialling.ts";
 import { CommandError } from "../exitCodes.ts";
@@ -134,6 +135,6 @@ export async function listenPlain(
   const bound = server.address();
   return {
     port: typeof bound === "object" && bound !== null ? bound.port : 0,
-    close: () => void server.close(),
+    close: closingOwnPath("path" in own! ? own.path : undefined, () => void server.close()),
   };
 }
