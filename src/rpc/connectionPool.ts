@@ -89,7 +89,11 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   choose(kind: CallKind, bodyBytes: number): RpcConnection {
     // The first of equals, so that a quiet client uses one connection. With one connection there is no choice.
     const first = this.#usable[0];
-    if (first?.isOpen && (this.#context.maxConnections === 1 || !this.#scale.isBusy(first))) return first;
+    const isFirst =
+      first?.isOpen &&
+      (this.#context.maxConnections === 1 ||
+        (bodyBytes <= this.#scale.surelyTakenBytes && !this.#scale.isBusy(first)));
+    if (isFirst) return first;
     return this.#chooseAmong(kind, bodyBytes);
   }
 

@@ -15,6 +15,8 @@ export class LoadScale {
   readonly #limits: ResolvedLimits;
   readonly #busyRequests: number;
   readonly #busyBytes: number;
+  /** A connection that is not busy takes every call whose body is at most this long. */
+  readonly surelyTakenBytes: number;
 
   constructor(limits: ResolvedLimits) {
     const { maxInFlightRequests, highWaterMarkBytes, maxPendingBytes } = limits;
@@ -22,6 +24,7 @@ export class LoadScale {
     // Half of a limit, so that another connection is open before the limit is reached.
     this.#busyRequests = Math.min(BUSY_REQUESTS, Math.ceil(maxInFlightRequests / 2));
     this.#busyBytes = Math.min(BUSY_PENDING_BYTES, Math.ceil(highWaterMarkBytes / 2), maxPendingBytes / 2);
+    this.surelyTakenBytes = maxPendingBytes - this.#busyBytes;
   }
 
   /** The limits of the connection let it take the call. */

@@ -73,6 +73,36 @@ for (const protocol of protocols) {
     });
   });
 
+  test(`${name}: a body for which the first connection has no room goes to another one`, async () => {
+    const held: Message[] = [];
+    const { server, client } = await startPair(
+      { ...options, onMessage: (message) => void (message.expectsReply && held.push(message)) },
+      {
+        ...options,
+        maxConnections: 2,
+        maxInFlightRequests: 2,
+        maxFrameBytes: 65_536,
+        maxPendingBytes: 65_536,
+      },
+    );
+    // The second request finds the open connection busy, and another one is dialled.
+    await client.connected();
+    const answers = [client.request(text("1")), client.request(text("2"))];
+    await waitFor(() => held.length === 2 && client.connections.length === 2, "the second connection");
+    for (const message of held.splice(0)) message.reply(text("done"));
+    await Promise.all(answers);
+    // Both in one turn, so that the first body still waits when the second one is given.
+    const large = new Uint8Array(65_500);
+    await Promise.all([client.send(text("short")), client.send(large)]);
+    const sent = client.send(text("short"));
+    const answer = client.request(large);
+    await sent;
+    await waitFor(() => held.length === 1, "the request");
+    held[0]!.reply(text("done"));
+    assert.equal(fromText(await answer), "done");
+    assert.equal(server.connections.length, 2);
+  });
+
   test(`${name}: requests in flight`, async () => {
     const gate = new Gate();
     const { client } = await startPair(
