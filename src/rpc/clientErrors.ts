@@ -19,8 +19,12 @@ export function checkBody(body: Uint8Array, maxFrameBytes: number): void {
   throw new SealwireError("ERR_MESSAGE_TOO_LARGE", text);
 }
 
+/** The signal of a call aborted; `cause` is its reason. */
+export function abortError(cause: unknown, notBegun = false): SealwireError {
+  return new SealwireError("ERR_ABORTED", "the request was aborted", { cause, notBegun });
+}
+
 /** Why a call was not made whose signal had aborted before. */
 export function abortedError(signal: AbortSignal): SealwireError {
-  const text = "the request was aborted";
-  return new SealwireError("ERR_ABORTED", text, { cause: reasonOf(signal), notBegun: true });
+  return abortError(reasonOf(signal), true);
 }

@@ -3,7 +3,7 @@
 
 import { SealwireError } from "../base/errors.ts";
 import { type AbortWatcher, unwatchSignal, watchSignal } from "./abortWatchers.ts";
-import { abortedError } from "./clientErrors.ts";
+import { abortError, abortedError } from "./clientErrors.ts";
 import { RequestNumbers } from "./requestNumbers.ts";
 import { Deadline, timers } from "./timers.ts";
 
@@ -57,7 +57,7 @@ export class PendingRequest extends Deadline implements AbortWatcher {
 
   /** AbortWatcher: the caller's signal. */
   aborted(cause: unknown): void {
-    this.#table.abandon(this, new SealwireError("ERR_ABORTED", "the request was aborted", { cause }));
+    this.#table.abandon(this, abortError(cause));
   }
 
   /** From now on the signal can end it. An error if it does at once, and the request must not be sent. */

@@ -4,7 +4,7 @@
 import { isSealwireError, SealwireError } from "../base/errors.ts";
 import { channels } from "../core/diagnostics.ts";
 import { type AbortWatcher, reasonOf, unwatchSignal, watchSignal } from "./abortWatchers.ts";
-import { closedError } from "./clientErrors.ts";
+import { abortError, closedError } from "./clientErrors.ts";
 import { Deadline, timers } from "./timers.ts";
 
 class WaitingCall extends Deadline implements AbortWatcher {
@@ -53,7 +53,7 @@ class WaitingCall extends Deadline implements AbortWatcher {
   }
 
   aborted(cause: unknown): void {
-    this.end(new SealwireError("ERR_ABORTED", "the request was aborted", { cause }));
+    this.end(abortError(cause));
   }
 
   /** `error` is undefined if an endpoint is open. */
