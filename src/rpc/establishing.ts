@@ -134,7 +134,12 @@ export class Establishing implements HandshakeTask {
     const result = this.#handshake.finish();
     const early = this.#early.take(this.#early.length);
     this.destroy();
-    this.#events.onKeys(result, early);
+    try {
+      this.#events.onKeys(result, early);
+    } catch (error) {
+      // The handshake is over, so nobody else would tell: the connection would stay as it is until its time limit.
+      this.#events.onFailure(error);
+    }
   }
 
   #await(decision: Promise<void>): void {

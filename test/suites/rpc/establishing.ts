@@ -45,7 +45,7 @@ class Decided implements Handshake {
   }
 }
 
-function start() {
+function start(takeKeys = () => {}) {
   const handshake = new Decided();
   const writer = new Writer(0, { onIdle() {}, onStall() {} });
   writer.attach(new FakeTransport());
@@ -57,6 +57,7 @@ function start() {
   const establishing = new Establishing(handshake, writer, {
     onKeys: (_result, early) => {
       told.early = new Uint8Array(early);
+      takeKeys();
     },
     onFailure: (error) => {
       told.errors.push(error);
@@ -110,6 +111,19 @@ test("a decision against the peer is told once; one after the end is not told", 
   ended.handshake.decision.reject(refusal);
   await new Promise((resolve) => setTimeout(resolve, 1));
   assert.deepEqual([ended.told.errors, ended.told.deciding], [[], [false]]);
+});
+
+test("a failure to go on with the keys is told, once", async () => {
+  const failure = new Error("no session with these keys");
+  const { handshake, establishing, told } = start(() => {
+    throw failure;
+  });
+  establishing.receive(new Uint8Array(10));
+  handshake.decision.resolve();
+  await handshake.decision.promise;
+  for (let i = 0; i < 10 && told.errors.length === 0; i++) await Promise.resolve();
+  assert.deepEqual(told.errors, [failure]);
+  assert.ok(handshake.destroyed > 0);
 });
 
 test("an accepted socket keeps as much while it waits for its place, and goes when more comes", () => {
