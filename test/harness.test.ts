@@ -51,6 +51,7 @@ describe.concurrent.each(runtimes())("$label ($version)", (runtime) => {
     expect(errors["leaves a rejection behind"]).toContain("nobody caught this");
     expect(errors["throws in a callback"]).toContain("thrown later");
     expect(errors.hangs).toContain("not finished after 50 ms");
+    expect(errors.hangs).toContain("it waits for what never comes\nnothing has happened\n");
     expect(errors["fails in the hook"]).toContain("the hook found something");
   });
 

@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import { Patience } from "./patience.ts";
 
 const WAIT_MS = 30_000;
 
@@ -64,9 +65,9 @@ export async function until(
   what: string,
   withinMs = WAIT_MS,
 ): Promise<void> {
-  const end = performance.now() + withinMs;
+  const patience = new Patience(withinMs);
   while (!(await ready())) {
-    if (performance.now() > end) throw new Error(`waited too long for ${what}`);
+    if (patience.look() === 0) throw new Error(`waited too long for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

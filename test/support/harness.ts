@@ -35,6 +35,39 @@ export function noteShare(text: string): void {
   told.share = text;
 }
 
+/** Say what the test that runs now awaits; the runner empties it before each. */
+export const awaited = new Set<() => string>();
+/** Say in what state the library is. */
+const stateTellers: (() => string)[] = [];
+
+/** Awaits `work`. A test that does not finish meanwhile says that it waits for this. */
+export async function named<T>(what: string | (() => string), work: Promise<T>): Promise<T> {
+  const tell = () => `it waits for ${typeof what === "string" ? what : what()}`;
+  awaited.add(tell);
+  try {
+    return await work;
+  } finally {
+    awaited.delete(tell);
+  }
+}
+
+/** `tell` is asked for the state of what tests of this process use, when one does not finish. */
+export function onUnfinishedTest(tell: () => string): void {
+  stateTellers.push(tell);
+}
+
+/** What a test awaits that does not finish, and the state of what it uses. Throws nothing. */
+export function describeUnfinished(): string[] {
+  const lines = [...awaited, ...stateTellers].map((tell) => {
+    try {
+      return tell();
+    } catch (error) {
+      return `what can't be told: ${String(error)}`;
+    }
+  });
+  return [...lines, `open: ${process.getActiveResourcesInfo?.().join(", ") ?? "unknown"}`].filter(Boolean);
+}
+
 /** The runtime that this process is. */
 export const runtimeId: RuntimeId = detectRuntime();
 

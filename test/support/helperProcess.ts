@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { expireAfter } from "./patience.ts";
 
 const WAIT_MS = 20_000;
 
@@ -30,19 +31,22 @@ class Lines {
   }
 
   async find(fits: (line: string) => boolean): Promise<string> {
-    const deadline = setTimeout(() => this.#wake?.(), WAIT_MS);
-    const end = performance.now() + WAIT_MS;
+    let isOver = false;
+    const endWait = expireAfter(WAIT_MS, () => {
+      isOver = true;
+      this.#wake?.();
+    });
     try {
       for (;;) {
         const found = this.#lines.find(fits);
         if (found !== undefined) return found;
-        if (performance.now() >= end) throw new Error(`the helper printed only: ${this.#lines.join(", ")}`);
+        if (isOver) throw new Error(`the helper printed only: ${this.#lines.join(", ")}`);
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
         });
       }
     } finally {
-      clearTimeout(deadline);
+      endWait();
     }
   }
 }

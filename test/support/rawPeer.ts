@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import * as net from "node:net";
+import { named } from "./harness.ts";
+import { Patience } from "./patience.ts";
 
 const WAIT_MS = 20_000;
 
@@ -35,10 +37,11 @@ export class RawPeer {
   /** `localAddress`: from which address of this machine; left out: the system's choice. */
   static async connect(port: number, localAddress?: string): Promise<RawPeer> {
     const socket = net.connect({ host: "127.0.0.1", port, localAddress });
-    await new Promise<void>((resolve, reject) => {
+    const connected = new Promise<void>((resolve, reject) => {
       socket.once("connect", () => resolve());
       socket.once("error", reject);
     });
+    await named("the raw peer's dial", connected);
     return new RawPeer(socket);
   }
 
@@ -94,17 +97,22 @@ export class RawPeer {
     if (this.socket.closed) return;
     const closed = new Promise<void>((resolve) => this.socket.once("close", () => resolve()));
     this.socket.destroy();
-    await closed;
+    await named("the raw peer's socket to close", closed);
   }
 
   async #until(ready: () => boolean, what: string): Promise<void> {
-    const deadline = Date.now() + WAIT_MS;
+    if (!ready()) await named(`${what} that the raw peer is to receive`, this.#waitUntil(ready, what));
+  }
+
+  async #waitUntil(ready: () => boolean, what: string): Promise<void> {
+    const patience = new Patience(WAIT_MS);
     while (!ready()) {
-      if (Date.now() > deadline) throw new Error(`the raw peer waited ${WAIT_MS} ms for ${what}`);
+      const nextMs = patience.look();
+      if (nextMs === 0) throw new Error(`the raw peer waited ${WAIT_MS} ms for ${what}`);
       let timer: ReturnType<typeof setTimeout> | undefined;
       await new Promise<void>((resolve) => {
         this.#wake.push(resolve);
-        timer = setTimeout(resolve, WAIT_MS);
+        timer = setTimeout(resolve, Math.ceil(nextMs));
       });
       clearTimeout(timer);
     }
@@ -143,7 +151,10 @@ export class RawListener {
 
   /** The next connection. */
   async accept(): Promise<RawPeer> {
-    while (this.#peers.length <= this.#taken) await new Promise<void>((resolve) => this.#wake.push(resolve));
+    while (this.#peers.length <= this.#taken) {
+      const woken = new Promise<void>((resolve) => this.#wake.push(resolve));
+      await named("a dial of the raw listener", woken);
+    }
     return this.#peers[this.#taken++]!;
   }
 

@@ -14,14 +14,26 @@ import {
   type Server,
   type ServerOptions,
 } from "../../src/index.ts";
+import type { RpcConnection } from "../../src/rpc/connection.ts";
 import { timers } from "../../src/rpc/timers.ts";
-import { onAfterEachTest } from "./harness.ts";
+import { describeUnfinished, named, onAfterEachTest, onUnfinishedTest } from "./harness.ts";
 
 const servers: Server[] = [];
 const clients: Client[] = [];
 /** What handlers threw where the test does not ask to be told: assertions inside handlers end up here. */
 const handlerErrors: unknown[] = [];
 const onHandlerError = (error: unknown) => handlerErrors.push(error);
+
+onUnfinishedTest(() => [...servers, ...clients].map(stateOf).join("\n"));
+
+/** Counters and gauges, and of each open connection what decides whether its messages are handled. */
+function stateOf({ stats, connections }: Server | Client): string {
+  const open = (connections as readonly RpcConnection[]).map(({ stats, link }) => {
+    const { running, nothingWaits, ready, clock, credit } = link.arrivals;
+    return { ...stats, running, nothingWaits, ready, turnIsOver: clock.isOver, heldCredit: credit.held };
+  });
+  return JSON.stringify({ ...stats, open });
+}
 
 /** Registers the checks of this file for every test of the suite. Call it once. */
 export function checkLeaksAfterEachTest(): void {
@@ -48,14 +60,14 @@ function openSockets(): string[] {
 }
 
 async function closeClient(client: Client): Promise<void> {
-  await client.close();
+  await named(() => `a client to close: ${stateOf(client)}`, client.close());
   assert.equal(client.stats.connections, 0);
   assert.equal(client.stats.inFlightRequests, 0);
   assert.equal(client.stats.pendingBytes, 0);
 }
 
 async function closeServer(server: Server): Promise<void> {
-  await server.close();
+  await named(() => `a server to close: ${stateOf(server)}`, server.close());
   assert.equal(server.connections.length, 0);
 }
 
@@ -117,12 +129,17 @@ export async function someTurns(): Promise<void> {
 }
 
 /** Waits until `ready` holds. Its end is that of a hang: half a minute. */
-export async function waitFor(ready: () => boolean, what: string): Promise<void> {
+export function waitFor(ready: () => boolean, what: string | (() => string)): Promise<void> {
+  return named(what, tryUntil(ready, what));
+}
+
+async function tryUntil(ready: () => boolean, what: string | (() => string)): Promise<void> {
   for (let attempt = 0; attempt < 15_000; attempt++) {
     if (ready()) return;
     await sleep(2);
   }
-  throw new Error(`waited too long for ${what}`);
+  const text = `waited too long for ${typeof what === "string" ? what : what()}`;
+  throw new Error([text, ...describeUnfinished()].join("\n"));
 }
 
 /** Asserts that it rejects with this code; returns the error. */

@@ -7,11 +7,14 @@ import { pathToFileURL } from "node:url";
 import {
   afterEachHooks,
   afterEveryHooks,
+  awaited,
+  describeUnfinished,
   type RegisteredTest,
   registeredTests,
   runtimeId,
   told,
 } from "./harness.ts";
+import { expireAfter } from "./patience.ts";
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 /** How long the process may live after its last test. */
@@ -59,14 +62,18 @@ async function settle(): Promise<void> {
 }
 
 async function withTimeout(body: () => void | Promise<void>, timeoutMs: number): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  const startCpuMs = cpuMs();
+  let endWait!: () => void;
   const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not finished after ${timeoutMs} ms`)), timeoutMs);
+    endWait = expireAfter(timeoutMs, ({ stoodStillMs }) => {
+      const took = `${cpuMs() - startCpuMs} ms of the processor, stood still for ${Math.round(stoodStillMs)} ms more`;
+      reject(new Error([`not finished after ${timeoutMs} ms (${took})`, ...describeUnfinished()].join("\n")));
+    });
   });
   try {
     await Promise.race([body(), expired]);
   } finally {
-    clearTimeout(timer);
+    endWait();
   }
 }
 
@@ -80,6 +87,7 @@ function skipReason({ options }: RegisteredTest): string | undefined {
 async function runTest(test: RegisteredTest): Promise<string[]> {
   const failures: string[] = [];
   strayErrors = [];
+  awaited.clear();
   for (const step of [test.body, ...afterEveryHooks, ...afterEachHooks]) {
     try {
       await withTimeout(step, Math.min(test.options.timeoutMs ?? DEFAULT_TIMEOUT_MS, mostMs));

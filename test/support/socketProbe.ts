@@ -2,6 +2,7 @@
 
 import { memory, RECEIVE_BUFFER } from "../../src/core/wasmModule.ts";
 import type { DialEvents, Transport, TransportEvents } from "../../src/rpc/transport.ts";
+import { expireAfter } from "./patience.ts";
 
 const WAIT_MS = 20_000;
 
@@ -102,17 +103,17 @@ export class SocketProbe implements DialEvents {
   /** Waits until `ready` holds, checked at every event of this socket. */
   async until(ready: () => boolean, what: string): Promise<void> {
     if (ready()) return;
-    let timer: ReturnType<typeof setTimeout> | undefined;
+    let endWait!: () => void;
     await new Promise<void>((resolve, reject) => {
       const waiter = { ready, wake: resolve };
       this.#waiters.push(waiter);
-      timer = setTimeout(() => {
+      endWait = expireAfter(WAIT_MS, () => {
         this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
         const state = `received ${this.receivedBytes}, ends ${this.ends}, closes ${this.closes}, written ${this.written}`;
         reject(new Error(`waited ${WAIT_MS} ms for ${what} (${state})`));
-      }, WAIT_MS);
+      });
     });
-    clearTimeout(timer);
+    endWait();
   }
 
   async closed(): Promise<void> {

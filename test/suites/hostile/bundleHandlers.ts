@@ -84,7 +84,10 @@ class SlowServer {
   /** Ends handlers one after the other until `count` have ended in all. */
   async endUntil(count: number): Promise<void> {
     while (this.#ended < count) {
-      await waitFor(() => this.#waiting.length > 0, `message ${this.#ended} of ${count}`);
+      await waitFor(
+        () => this.#waiting.length > 0,
+        () => `message ${this.#ended} of ${count}; connections ended: ${this.reasons}`,
+      );
       this.endOne();
     }
     await waitFor(() => this.running === 0, "the last handler to end");
@@ -92,7 +95,10 @@ class SlowServer {
 
   /** As many run as may, and time brings no more. */
   async expectFull(given: number): Promise<void> {
-    await waitFor(() => this.given.length >= given, `${given} messages`);
+    await waitFor(
+      () => this.given.length >= given,
+      () => `${given} messages, ${this.given.length} came; connections ended: ${this.reasons}`,
+    );
     await sleep(10);
     assert.equal(this.given.length, given);
     assert.equal(this.running, LIMIT);

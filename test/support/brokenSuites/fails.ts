@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { onAfterEachTest, test } from "../harness.ts";
+import { named, onAfterEachTest, onUnfinishedTest, test } from "../harness.ts";
 
 let hookFails = false;
+onUnfinishedTest(() => "nothing has happened");
 onAfterEachTest(() => assert.ok(!hookFails, "the hook found something"));
 
 test("passes", () => {});
@@ -17,7 +18,7 @@ test("throws in a callback", () => {
     throw new Error("thrown later");
   }, 0);
 });
-test("hangs", { timeoutMs: 50 }, () => new Promise(() => {}));
+test("hangs", { timeoutMs: 50 }, () => named("what never comes", new Promise(() => {})));
 test("is skipped here", { only: [] }, () => assert.fail());
 test("is skipped everywhere", { skip: "a reason" }, () => assert.fail());
 test("passes after all that", () => {});
