@@ -70,7 +70,7 @@ function dial(address: Address, events: DialEvents): () => void {
       return;
     }
     settled = true;
-    events.onConnected(new DenoTransport(conn, () => events));
+    events.onConnected(new DenoTransport(conn, events));
   };
   const connectTo = async (): Promise<DenoConn> => Deno.connect({ ...where(address), signal: abort.signal });
   connectTo().then(connected, fail);
@@ -124,9 +124,8 @@ export class DenoListener implements Listener {
         continue;
       }
       failures.accepted();
-      let events: TransportEvents;
-      const transport = new DenoTransport(conn, () => events);
-      events = this.#accept(transport);
+      const transport = new DenoTransport(conn);
+      transport.events = this.#accept(transport);
       await turns.accepted();
     }
   }

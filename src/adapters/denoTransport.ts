@@ -22,8 +22,9 @@ export interface DenoConn {
 
 export class DenoTransport implements Transport {
   readonly remoteAddress: string;
+  /** A server sets it at once when it has accepted the socket. */
+  events!: TransportEvents;
   readonly #conn: DenoConn;
-  readonly #events: () => TransportEvents;
   readonly #readBuffer = new ReadBuffer();
   #reading = false;
   #paused = true;
@@ -33,27 +34,16 @@ export class DenoTransport implements Transport {
   #bytes: Uint8Array = NO_BYTES;
   #unwritten = 0;
   #taken: Promise<number> | undefined;
-  #wakeWriter = (): void => {};
-  readonly #sleep = (resolve: () => void): void => {
-    this.#wakeWriter = resolve;
-  };
+  #wakeWriter: (() => void) | undefined;
   #ended = false;
   #destroyed = false;
   #socketIsOpen = true;
-  readonly #close = (): void => {
-    try {
-      this.#conn.close();
-    } finally {
-      this.#socketIsOpen = false;
-      runSoon(() => this.#finish());
-    }
-  };
   #closed = false;
   #failure: unknown;
 
-  constructor(conn: DenoConn, events: () => TransportEvents) {
+  constructor(conn: DenoConn, events?: TransportEvents) {
     this.#conn = conn;
-    this.#events = events;
+    if (events !== undefined) this.events = events;
     this.remoteAddress = conn.remoteAddr.hostname ?? "";
     try {
       conn.setNoDelay?.(true);
@@ -68,7 +58,7 @@ export class DenoTransport implements Transport {
     this.#writing = true;
     this.#unwritten = bytes.length;
     this.#begin(bytes);
-    if (this.#hasWritten) this.#wakeWriter();
+    if (this.#hasWritten) this.#wakeWriter?.();
     else {
       // A socket that never gets an answer costs no loop.
       this.#hasWritten = true;
@@ -88,9 +78,12 @@ export class DenoTransport implements Transport {
 
   /** Ends with the connection; the collector takes a loop that waits for a write of a connection that is gone. */
   async #writeLoop(): Promise<void> {
+    const sleep = (resolve: () => void): void => {
+      this.#wakeWriter = resolve;
+    };
     try {
       while (!this.#destroyed) {
-        if (!this.#writing) await new Promise<void>(this.#sleep);
+        if (!this.#writing) await new Promise<void>(sleep);
         const taken = await this.#taken;
         if (taken === 0) throw new Error("a write took nothing");
         this.#unwritten -= taken!;
@@ -113,7 +106,7 @@ export class DenoTransport implements Transport {
     this.#writing = false;
     this.#bytes = NO_BYTES; // an idle connection holds no memory of its last write
     this.#taken = undefined;
-    if (!this.#destroyed) this.#events().onWritten();
+    if (!this.#destroyed) this.events.onWritten();
   }
 
   pause(): void {
@@ -136,11 +129,11 @@ export class DenoTransport implements Transport {
         if (this.#destroyed) break;
         if (length === null) {
           this.#ended = true;
-          this.#events().onEnd();
+          this.events.onEnd();
           break;
         }
         if (length === 0) throw new Error("a read gave nothing");
-        this.#events().onData(buffer.subarray(0, length));
+        this.events.onData(buffer.subarray(0, length));
         this.#readBuffer.filled(length);
       }
     } catch (error) {
@@ -159,7 +152,19 @@ export class DenoTransport implements Transport {
     if (this.#destroyed) return;
     this.#destroyed = true;
     // A close fails if the connection was closed already, which is the wanted state.
-    closeInTurn(this.#close, () => {});
+    closeInTurn(
+      () => this.#closeSocket(),
+      () => {},
+    );
+  }
+
+  #closeSocket(): void {
+    try {
+      this.#conn.close();
+    } finally {
+      this.#socketIsOpen = false;
+      runSoon(() => this.#finish());
+    }
   }
 
   #fail(error: unknown): void {
@@ -171,7 +176,8 @@ export class DenoTransport implements Transport {
   #finish(): void {
     if (this.#closed || this.#socketIsOpen || this.#reading || this.#writing) return;
     this.#closed = true;
-    this.#events().onClose(this.#failure);
+    this.#readBuffer.end();
+    this.events.onClose(this.#failure);
     timers.rest();
   }
 }

@@ -8,7 +8,7 @@ import { DescriptorGuard } from "./descriptors.ts";
 import { checkPath, listenFailed } from "./failures.ts";
 import { modulesLoading, nodeModule } from "./nodeModules.ts";
 import { acceptIntoReceiveBuffer, type SocketMaker } from "./nodeReceiveBuffer.ts";
-import { attach, isNode, NodeTransport } from "./nodeTransport.ts";
+import { isNode, NodeTransport } from "./nodeTransport.ts";
 import { closingOwnPath } from "./ownPath.ts";
 
 /** The option names of node:net; its types may be older than `reusePort`. */
@@ -19,13 +19,10 @@ function where(address: ListenAddress): object {
   return path === undefined ? { host, port, ...(reusePort ? { reusePort } : {}) } : { path };
 }
 
-/** Makes a socket that a server made hand out what it reads. */
-function handingOutData(socket: Socket, events: () => TransportEvents): Socket {
-  socket.on("data", (bytes: Uint8Array) => {
-    events().onData(bytes);
-    detach(bytes);
-  });
-  return socket;
+/** Listens to the bytes of a socket that a server made. */
+function onData(this: Socket, bytes: Uint8Array): void {
+  NodeTransport.of(this).events.onData(bytes);
+  detach(bytes);
 }
 
 class NodeListener implements Listener {
@@ -43,7 +40,7 @@ class NodeListener implements Listener {
     const options = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true };
     this.#server = nodeModule("net").createServer(options, (socket) => {
       this.#accepted(
-        (events) => handingOutData(socket, events),
+        () => socket.on("data", onData),
         () => socket.destroy(),
       );
     });
@@ -52,12 +49,10 @@ class NodeListener implements Listener {
   /** A connection was accepted. */
   readonly #accepted = (make: SocketMaker, close: () => void): void => {
     if (!this.#guard.admits()) return close();
-    let events: TransportEvents;
-    const eventsNow = (): TransportEvents => events;
-    const socket = make(eventsNow);
-    attach(socket, eventsNow);
+    const socket = make();
+    const transport = new NodeTransport(socket);
     socket.pause();
-    events = this.#accept(new NodeTransport(socket, eventsNow));
+    transport.events = this.#accept(transport);
   };
 
   start(address: ListenAddress): Promise<this> {

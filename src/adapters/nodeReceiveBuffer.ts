@@ -6,6 +6,7 @@ import { memory, RECEIVE_BUFFER, RECEIVE_BUFFER_BYTES } from "../core/wasmModule
 import type { TransportEvents } from "../rpc/transport.ts";
 import { closeInTurn } from "./closingTurns.ts";
 import { nodeModule } from "./nodeModules.ts";
+import { NodeTransport } from "./nodeTransport.ts";
 
 const receiveBuffer = memory.subarray(RECEIVE_BUFFER, RECEIVE_BUFFER + RECEIVE_BUFFER_BYTES);
 
@@ -27,23 +28,22 @@ export function handOutReceiveBuffer(events: TransportEvents, length: number): v
   }
 }
 
-/**
- * The socket option for reading into the receive buffer. `socket` and `events` are called when bytes were
- * read.
- */
-export function intoReceiveBuffer(socket: () => NetSocket, events: () => TransportEvents): OnReadOpts {
+/** The socket option for reading into the receive buffer. `socket` is called when bytes were read. */
+export function intoReceiveBuffer(socket: () => NetSocket): OnReadOpts {
   return {
     buffer: receiveBuffer,
-    callback: (length: number) => {
-      try {
-        handOutReceiveBuffer(events(), length);
-      } catch (error) {
-        // A fault of this library ends the connection, not the process.
-        socket().destroy(error as Error);
-      }
-      return true;
-    },
+    callback: (length: number) => wasRead(socket(), length),
   };
+}
+
+function wasRead(socket: NetSocket, length: number): boolean {
+  try {
+    handOutReceiveBuffer(NodeTransport.of(socket).events, length);
+  } catch (error) {
+    // A fault of this library ends the connection, not the process.
+    socket.destroy(error as Error);
+  }
+  return true;
 }
 
 /** The handle of a socket of Node, as far as it is used here. */
@@ -67,7 +67,7 @@ interface SocketInternals {
 const handOutNothing = (): void => {};
 
 /** Makes the socket, paused. */
-export type SocketMaker = (events: () => TransportEvents) => NetSocket;
+export type SocketMaker = () => NetSocket;
 
 /**
  * Node's servers have no option for the memory that their sockets read into. So this takes the handles of accepted
@@ -88,37 +88,50 @@ export function acceptIntoReceiveBuffer(
     if (error || !handle?.useUserBuffer) original.call(this, error, handle);
     else
       accepted(
-        (events) => socketOf(handle, server, events),
+        () => socketOf(handle, server),
         () => handle.close(),
       );
   };
 }
 
-function socketOf(
-  handle: SocketHandle,
-  server: Server & ServerInternals,
-  events: () => TransportEvents,
-): NetSocket {
-  const { Socket } = nodeModule("net");
-  const socket: NetSocket & SocketInternals = new Socket({
+function socketOf(handle: SocketHandle, server: Server & ServerInternals): NetSocket {
+  acceptedSocketClass ??= makeAcceptedSocketClass();
+  const socket: NetSocket & SocketInternals = new acceptedSocketClass({
     handle,
     allowHalfOpen: true,
     pauseOnCreate: true,
-    onread: intoReceiveBuffer(() => socket, events),
-    destroy(error: Error | null, done: (error?: Error | null) => void) {
-      // Node takes the length of what a destroyed socket reads for an error number, and throws. Until the close nothing is
-      // read, and a `resume` that begins to read again hands out nothing.
-      handle.readStop();
-      handle.onread = handOutNothing;
-      // Node itself passes on what its `_destroy` throws, but only before `destroy` returns.
-      closeInTurn(
-        () => Socket.prototype._destroy.call(socket, error, done),
-        done as (failure: unknown) => void,
-      );
-    },
+    onread: acceptedOnRead,
   } as SocketConstructorOpts);
   socket.setNoDelay();
   server._connections!++;
   socket._server = server;
   return socket;
+}
+
+/** All accepted sockets share it: Node calls `callback` as a method of the socket. */
+const acceptedOnRead: OnReadOpts = {
+  buffer: receiveBuffer,
+  callback(this: unknown, length: number) {
+    return wasRead(this as NetSocket, length);
+  },
+};
+
+type SocketClass = typeof NetSocket;
+let acceptedSocketClass: SocketClass | undefined;
+
+/** The class is made when node:net is there. */
+function makeAcceptedSocketClass(): SocketClass {
+  const { Socket } = nodeModule("net");
+  class AcceptedSocket extends Socket {
+    override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+      // Node takes the length of what a destroyed socket reads for an error number, and throws. Until the close nothing is
+      // read, and a `resume` that begins to read again hands out nothing.
+      const { _handle: handle } = this as SocketInternals;
+      handle?.readStop();
+      if (handle) handle.onread = handOutNothing;
+      // Node itself passes on what its `_destroy` throws, but only before `destroy` returns.
+      closeInTurn(() => super._destroy(error, done), done as (failure: unknown) => void);
+    }
+  }
+  return AcceptedSocket;
 }

@@ -17,7 +17,7 @@ import { checkPath, dialFailed } from "./failures.ts";
 import { listenByNode } from "./nodeListener.ts";
 import { modulesLoading, nodeModule } from "./nodeModules.ts";
 import { intoReceiveBuffer } from "./nodeReceiveBuffer.ts";
-import { attach, isNode, NodeTransport } from "./nodeTransport.ts";
+import { isNode, NodeTransport } from "./nodeTransport.ts";
 import { names } from "./resolveName.ts";
 
 function where(address: Address): { path: string } | { host: string; port: number } {
@@ -51,10 +51,7 @@ function dial(address: Address, events: DialEvents, adopt: Adopt | undefined): (
   let socket: Socket;
   try {
     const options = { ...where(address), allowHalfOpen: true, noDelay: true };
-    const onread = intoReceiveBuffer(
-      () => socket,
-      () => events,
-    );
+    const onread = intoReceiveBuffer(() => socket);
     socket = nodeModule("net").connect(isNode ? { ...options, onread } : options);
   } catch (error) {
     runSoon(() => events.onClose(dialFailed(address, error)));
@@ -78,10 +75,9 @@ function dial(address: Address, events: DialEvents, adopt: Adopt | undefined): (
     socket.removeListener("close", failed);
     let transport = adopt?.(socket);
     if (transport === undefined) {
-      attach(socket, () => events);
+      transport = new NodeTransport(socket, events);
       if (!isNode) socket.on("data", (bytes: Uint8Array) => events.onData(bytes));
       socket.pause();
-      transport = new NodeTransport(socket, () => events);
     }
     events.onConnected(transport);
   });

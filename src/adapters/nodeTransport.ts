@@ -14,36 +14,53 @@ const { nextTick } = globalThis.process;
  */
 export const isNode = process.versions.bun === undefined && process.versions.deno === undefined;
 
+/** Names the transport of a socket. */
+const TRANSPORT: unique symbol = Symbol("transport");
+
+interface OwnedSocket extends Socket {
+  [TRANSPORT]: NodeTransport;
+}
+
 export class NodeTransport implements Transport {
   readonly remoteAddress: string;
+  /** A server sets it at once when it has accepted the socket. */
+  events!: TransportEvents;
   readonly #socket: Socket;
-  readonly #events: () => TransportEvents;
+  /** Reported with the socket's end. */
+  failure: Error | undefined;
   /** The number of `socket.write` calls whose callback has not come. */
   #callbacks = 0;
   /** The connection waits for `onWritten`. */
   #pending = false;
   #paused = false;
+  /** Made by the first write: a socket that never gets an answer costs no function. */
+  #onWrite: (() => void) | undefined;
+
   /**
-   * A socket with `onread` that was resumed begins to read in the next tick, even if it was paused in
-   * between. So this pauses it once more in that tick.
+   * Connects all events of the socket except incoming bytes. Its listeners are no functions of their own, because a server
+   * may have thousands of silent sockets.
    */
-  readonly #pauseAgain = (): void => {
-    if (this.#paused) this.#socket.pause();
-  };
-
-  readonly #onWrite = (): void => {
-    this.#callbacks--;
-    // After destroy the callback means "memory free", not "sent": `onClose` reports the end.
-    if (this.#callbacks > 0 || !this.#pending || this.#socket.destroyed) return;
-    this.#pending = false;
-    // The callback of a write runs in the context of its caller.
-    outOfContext(() => this.#events().onWritten());
-  };
-
-  constructor(socket: Socket, events: () => TransportEvents) {
+  constructor(socket: Socket, events?: TransportEvents) {
     this.#socket = socket;
-    this.#events = events;
+    if (events !== undefined) this.events = events;
+    (socket as OwnedSocket)[TRANSPORT] = this;
     this.remoteAddress = socket.remoteAddress ?? "";
+    socket.on("end", onEnd);
+    socket.on("error", onError);
+    socket.on("close", onClose);
+  }
+
+  /** The transport that `socket` belongs to. */
+  static of(socket: Socket): NodeTransport {
+    return (socket as OwnedSocket)[TRANSPORT];
+  }
+
+  /**
+   * A socket with `onread` that was resumed begins to read in the next tick, even if it was paused in between. So this
+   * pauses it once more in that tick.
+   */
+  static #pauseAgain(transport: NodeTransport): void {
+    if (transport.#paused) transport.#socket.pause();
   }
 
   write(bytes: Uint8Array): boolean {
@@ -52,10 +69,22 @@ export class NodeTransport implements Transport {
     // `onClose` comes.
     if (socket.destroyed) return false;
     this.#callbacks++;
+    this.#onWrite ??= this.#whenTaken();
     socket.write(bytes, this.#onWrite);
     // Nothing is buffered directly after the call: the kernel took all bytes, and the memory is free.
     this.#pending = socket.writableLength > 0 || socket.destroyed;
     return !this.#pending;
+  }
+
+  #whenTaken(): () => void {
+    return () => {
+      this.#callbacks--;
+      // After destroy the callback means "memory free", not "sent": `onClose` reports the end.
+      if (this.#callbacks > 0 || !this.#pending || this.#socket.destroyed) return;
+      this.#pending = false;
+      // The callback of a write runs in the context of its caller.
+      outOfContext(() => this.events.onWritten());
+    };
   }
 
   unwrittenBytes(): number {
@@ -75,7 +104,7 @@ export class NodeTransport implements Transport {
     // Buffered bytes are delivered in the context of this call.
     outOfContext(() => {
       this.#socket.resume();
-      if (isNode) nextTick(this.#pauseAgain);
+      if (isNode) nextTick(NodeTransport.#pauseAgain, this);
     });
   }
 
@@ -93,18 +122,16 @@ export class NodeTransport implements Transport {
   }
 }
 
-/**
- * Connects all events except incoming bytes. `events` is a function because a server's events exist only
- * after accept.
- */
-export function attach(socket: Socket, events: () => TransportEvents): void {
-  let failure: Error | undefined;
-  socket.on("end", () => events().onEnd());
-  socket.on("error", (error) => {
-    failure = error;
-  });
-  socket.on("close", () => {
-    events().onClose(failure);
-    timers.rest();
-  });
+function onEnd(this: Socket): void {
+  NodeTransport.of(this).events.onEnd();
+}
+
+function onError(this: Socket, error: Error): void {
+  NodeTransport.of(this).failure = error;
+}
+
+function onClose(this: Socket): void {
+  const { events, failure } = NodeTransport.of(this);
+  events.onClose(failure);
+  timers.rest();
 }

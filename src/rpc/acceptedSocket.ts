@@ -61,7 +61,11 @@ export class AcceptedSocket implements TransportEvents {
   readonly byAddress = new Position<AcceptedSocket>(this);
   /** Ends its connection when that has been open for its age limit. */
   #ageLimit: CallbackDeadline | undefined;
-  #received = EMPTY;
+  /** The bytes that have arrived, and room for more. */
+  #kept = EMPTY;
+  #keptBytes = 0;
+  /** So many bytes are needed before it can be told whether the first message is complete. */
+  #neededBytes = 0;
   /** A trusted proxy dialled: its header comes before the client's bytes. */
   #awaitedBy: ProxyReader | undefined;
   #heard = false;
@@ -96,7 +100,7 @@ export class AcceptedSocket implements TransportEvents {
   become(connection: RpcConnection): void {
     this.#connection = connection;
     const received = this.#received;
-    this.#received = EMPTY;
+    this.#forget();
     connection.link.onConnected(this.#transport);
     if (received.length > 0) connection.link.onData(received);
   }
@@ -131,7 +135,7 @@ export class AcceptedSocket implements TransportEvents {
   /** Closes the socket before it has a connection. */
   drop(): void {
     this.stage = "gone";
-    this.#received = EMPTY;
+    this.#forget();
     this.#transport.destroy();
   }
 
@@ -164,25 +168,47 @@ export class AcceptedSocket implements TransportEvents {
   /** Removes the socket from every line, so that no handshake begins on it; `left` follows. */
   #leave(): void {
     this.leaveLines();
-    this.#received = EMPTY;
+    this.#forget();
     this.#transport.destroy();
+  }
+
+  get #received(): Uint8Array {
+    return this.#kept.subarray(0, this.#keptBytes);
+  }
+
+  #forget(): void {
+    this.#kept = EMPTY;
+    this.#keptBytes = 0;
+  }
+
+  /** A peer may send its bytes one by one, so each costs the same, however many came before it. */
+  #append(bytes: Uint8Array): void {
+    const length = this.#keptBytes + bytes.length;
+    if (length > this.#kept.length) {
+      const grown = new Uint8Array(Math.max(length, Math.min(this.#neededBytes, 2 * length)));
+      grown.set(this.#received);
+      this.#kept = grown;
+    }
+    this.#kept.set(bytes, this.#keptBytes);
+    this.#keptBytes = length;
   }
 
   #keep(bytes: Uint8Array): void {
     if (this.byAge.line === undefined) return;
-    if (this.#received.length + bytes.length > MAX_WAITING_BYTES) {
+    if (this.#keptBytes + bytes.length > MAX_WAITING_BYTES) {
       this.#leave();
       return;
     }
-    const joined = new Uint8Array(this.#received.length + bytes.length);
-    joined.set(this.#received);
-    joined.set(bytes, this.#received.length);
-    this.#received = joined;
+    this.#append(bytes);
+    if (this.#keptBytes < this.#neededBytes) return;
     if (this.#awaitedBy !== undefined && !this.#takeHeader(this.#awaitedBy)) return;
     this.#heard = true;
     const received = this.#received;
     const firstBytes = this.#owner.firstMessageBytes(received);
-    if (received.length < firstBytes) return;
+    if (received.length < firstBytes) {
+      this.#neededBytes = firstBytes;
+      return;
+    }
     if (this.stage === "silent") {
       this.#transport.pause();
       this.#owner.spoke(this);
@@ -203,12 +229,13 @@ export class AcceptedSocket implements TransportEvents {
       return false;
     }
     this.#awaitedBy = undefined;
-    this.#received = this.#received.slice(header.bytes);
+    this.#kept = this.#received.slice(header.bytes);
+    this.#keptBytes = this.#kept.length;
     if (header.address !== undefined) {
       this.#transport = reader.through(this.#transport, header.address);
       if (!this.#owner.addressTold(this, header.address)) return false;
     }
-    return this.#received.length > 0;
+    return this.#keptBytes > 0;
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { ACCEPTS_PER_POLL } from "../../../src/adapters/acceptTurns.ts";
+import { ReadBuffer } from "../../../src/adapters/denoReadBuffer.ts";
 import { DenoListener, denoAdapter } from "../../../src/adapters/denoSockets.ts";
 import { DenoTransport } from "../../../src/adapters/denoTransport.ts";
 import { yieldToEventLoop } from "../../../src/core/eventLoop.ts";
@@ -32,7 +33,7 @@ test("a socket whose option can't be set, because its peer is gone, ends by itse
     onEnd() {},
     onClose: (error?: unknown) => void errors.push(error),
   };
-  new DenoTransport(conn, () => events).resume();
+  new DenoTransport(conn, events).resume();
   for (let i = 0; i < 100 && errors.length === 0; i++) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.match(String(errors[0]), /invalid argument/);
 });
@@ -78,4 +79,49 @@ test("many sockets that wait to be accepted do not keep the event loop from its 
   assert.ok(Math.max(...atOnce) <= 2 * ACCEPTS_PER_POLL, `${atOnce} between two polls`);
   await listening.close();
   for (const transport of transports) transport.destroy();
+});
+
+test("the buffer of a socket goes to the next one when no read uses it any more, and to one only", async () => {
+  let settle!: (length: number) => void;
+  let first!: Uint8Array;
+  const conn = {
+    remoteAddr: {},
+    read: (into: Uint8Array) => {
+      first = into;
+      return new Promise<number>((resolve) => {
+        settle = resolve;
+      });
+    },
+    write: async (bytes: Uint8Array) => bytes.length,
+    closeWrite: async () => {},
+    close() {},
+    ref() {},
+    unref() {},
+  };
+  const closed = new Promise<void>((resolve) => {
+    const events = {
+      onData() {},
+      onReceiveBuffer() {},
+      onWritten() {},
+      onEnd() {},
+      onClose: () => resolve(),
+    };
+    const transport = new DenoTransport(conn, events);
+    transport.resume();
+    transport.destroy();
+  });
+  await new Promise<void>((resolve) => yieldToEventLoop(resolve));
+  const [early, other] = [new ReadBuffer(), new ReadBuffer()];
+  settle(1);
+  await closed;
+  const [next, last] = [new ReadBuffer(), new ReadBuffer()];
+  assert.equal(next.bytes, first);
+  const buffers = new Set([early, other, next, last].map(({ bytes }) => bytes.buffer));
+  assert.equal(buffers.size, 4);
+  next.end();
+  next.end();
+  assert.equal(next.bytes.length, 0, "nothing is read into a buffer that was given back");
+  const after = [new ReadBuffer(), new ReadBuffer()].map(({ bytes }) => bytes);
+  assert.equal(after[0], first);
+  assert.notEqual(after[1], first);
 });

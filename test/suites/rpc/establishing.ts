@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import type { Handshake, HandshakeResult } from "../../../src/protocol/handshake.ts";
 import { AcceptedSocket, type SocketOwner } from "../../../src/rpc/acceptedSocket.ts";
 import { AddressShare } from "../../../src/rpc/addressShare.ts";
+import type { RpcConnection } from "../../../src/rpc/connection.ts";
 import { Establishing } from "../../../src/rpc/establishing.ts";
 import { Line } from "../../../src/rpc/line.ts";
 import { Writer } from "../../../src/rpc/writer.ts";
@@ -174,4 +175,29 @@ test("an accepted socket holds few bytes behind a first message of known length,
     for (const bytes of reads) socket.onData(new Uint8Array(bytes));
     assert.equal(transport.destroyed, reads.reduce((sum, bytes) => sum + bytes) > 150);
   }
+});
+
+test("an accepted socket whose bytes come one by one looks at them once it has as many as it needs", () => {
+  const looks: number[] = [];
+  let begun: Uint8Array | undefined;
+  const owner: SocketOwner = {
+    firstMessageBytes: (received) => {
+      looks.push(received.length);
+      return received.length < 4 ? 4 : 100;
+    },
+    mostSurplusBytes: 0,
+    spoke: (socket) => {
+      const link = { onConnected() {}, onData: (bytes: Uint8Array) => (begun = new Uint8Array(bytes)) };
+      socket.become({ link } as unknown as RpcConnection);
+    },
+    left: () => {},
+    addressTold: () => true,
+    headerRefused: () => {},
+  };
+  const socket = new AcceptedSocket(owner, new FakeTransport(), new AddressShare("192.0.2.1"));
+  new Line<AcceptedSocket>().join(socket.byAge);
+  const message = Uint8Array.from({ length: 100 }, (_, i) => i + 1);
+  for (let i = 0; i < message.length; i++) socket.onData(message.slice(i, i + 1));
+  assert.deepEqual(looks, [1, 4, 100]);
+  assert.deepEqual(begun, message);
 });

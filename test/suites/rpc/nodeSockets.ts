@@ -85,7 +85,7 @@ test("what is written to a socket that is gone is not taken, and nobody is told 
     written++;
   };
   const events = { onReceiveBuffer() {}, onData() {}, onWritten, onEnd() {}, onClose() {} };
-  const transport = new NodeTransport(socket, () => events);
+  const transport = new NodeTransport(socket, events);
   socket.on("error", () => {});
   const closed = once(socket, "close");
   assert.equal(transport.write(new Uint8Array(10)), true);
