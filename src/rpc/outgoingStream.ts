@@ -96,9 +96,11 @@ export class OutgoingStream implements StreamSender {
     }
     const written = new Promise<void>((resolve, reject) => {
       this.#items.push({ bytes, at: 0, resolve, reject });
-      this.#sayBlocked();
     });
     written.catch(nothing);
+    // There may be credit all the same, while the process has no memory for items that are taken ahead.
+    if (this.hasSomething) this.#streams.wake(this);
+    else this.#sayBlocked();
     return written;
   }
 
