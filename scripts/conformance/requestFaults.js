@@ -441,7 +441,7 @@ export const requestFaults = {
       "A receiver under pressure withholds credit",
       "what was withheld is forgotten",
       "/src/rpc/messageCredit.ts",
-      "      this.#outbox.sender.wantsRelief = true;\n",
+      "      this.#outbox.sender.wantRelief();\n",
       "",
       "/src/rpc/readGate.ts",
       "if (reader.outputBlocked) reader.wantRelief();",

@@ -171,7 +171,7 @@ export class Intake implements GatedReader {
   }
 
   wantRelief(): void {
-    this.#outbox.sender.wantsRelief = true;
+    this.#outbox.sender.wantRelief();
   }
 
   resumed(): void {

@@ -63,7 +63,7 @@ export class MessageCredit {
     if (due === 0 || !this.#speaksV2 || !this.#lifecycle.maySend) return;
     if (this.#outbox.blocked) {
       // Later, as soon as the peer has taken enough bytes; no other event may remind this side.
-      this.#outbox.sender.wantsRelief = true;
+      this.#outbox.sender.wantRelief();
       return;
     }
     this.#allowance.given(due);

@@ -148,7 +148,7 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
     const reader = this.#reader;
     if (reader.stopped) return;
     if (this.#paused) {
-      // Other connections may have made room in the budget of the process, which nobody tells.
+      // Other connections may have made room in the budget of the process, which is told later.
       if (reader.turnIsOver) this.#joinLine();
       else if (reader.ready) this.schedule();
       return;

@@ -23,13 +23,17 @@ import type { Session } from "../protocol/session.ts";
 import { FlushPromises } from "./flushPromises.ts";
 import { type FramesOwner, OutgoingFrames, type OutgoingOptions } from "./outgoingFrames.ts";
 import type { SentBytes } from "./sentBytes.ts";
+import { CallbackDeadline, timers } from "./timers.ts";
 import type { TurnQueue, TurnTask } from "./turnQueue.ts";
 import type { Writer } from "./writer.ts";
+
+/** So often a connection that is stopped looks whether others have freed memory. */
+const LOOK_MS = 100;
 
 export interface SenderEvents {
   /** Fewer bytes may wait than before. */
   onEased(): void;
-  /** Fewer bytes wait than before, after `wantsRelief` was set. */
+  /** Few enough bytes wait, after `wantRelief` was called. */
   onRelief(): void;
   /** Sealing failed (counter exhausted). Not called from inside a call of this class. */
   onFailure(error: unknown): void;
@@ -46,8 +50,9 @@ export class Sender implements TurnTask, FramesOwner {
 
   #scheduled = false;
   #reading = false;
-  /** Reading is paused until fewer bytes wait. */
-  wantsRelief = false;
+  #wantsRelief = false;
+  /** Made when it is first needed: few connections are ever stopped. */
+  #look: CallbackDeadline | undefined;
 
   constructor(flushes: TurnQueue, writer: Writer, options: OutgoingOptions, events: SenderEvents) {
     this.#flushes = flushes;
@@ -99,7 +104,24 @@ export class Sender implements TurnTask, FramesOwner {
   /** Counts something that waits for credit; below 0: it was sent, or won't be. */
   hold(bytes: number): void {
     this.bytes.hold(bytes);
-    if (bytes < 0 && this.wantsRelief) this.wake();
+    if (bytes < 0 && this.#wantsRelief) this.wake();
+  }
+
+  /** Calls `onRelief` once when fewer bytes wait, here or in the process. */
+  wantRelief(): void {
+    this.#wantsRelief = true;
+    if (this.bytes.areFew && !this.#look?.armed) this.#lookLater();
+  }
+
+  /** Other connections may free memory of the process, which nobody tells. */
+  #lookLater(): void {
+    this.#look ??= new CallbackDeadline(() => {
+      if (!this.#wantsRelief) return;
+      if (this.bytes.areFew && !this.bytes.overBudget) this.#relieve();
+      else this.wantRelief();
+    });
+    this.#look.quiet = true;
+    timers.arm(this.#look, LOOK_MS);
   }
 
   /** A promise that resolves when all bytes appended so far have gone to the kernel. Shared within a turn. */
@@ -153,6 +175,7 @@ export class Sender implements TurnTask, FramesOwner {
   /** Rejects and drops everything that waits. Idempotent. */
   close(error: SealwireError): void {
     this.#frames.close();
+    if (this.#look !== undefined) timers.cancel(this.#look);
     this.#promises.rejectAll(error);
   }
 
@@ -191,8 +214,13 @@ export class Sender implements TurnTask, FramesOwner {
     bytes.eased = false;
     if (!eased) return;
     this.#events.onEased();
-    if (!this.wantsRelief || !bytes.isLow) return;
-    this.wantsRelief = false;
+    if (!this.#wantsRelief) return;
+    if (bytes.isLow) this.#relieve();
+    else this.wantRelief();
+  }
+
+  #relieve(): void {
+    this.#wantsRelief = false;
     this.#events.onRelief();
   }
 }

@@ -34,14 +34,18 @@ export class SentBytes {
     return memoryBudget.isExceededBy(this.pending + this.#held);
   }
 
+  /** The peer takes most of what was sealed. Whether more may be sent is up to the budget. */
+  get areFew(): boolean {
+    return this.pending <= this.#lowWaterMarkBytes;
+  }
+
   /**
    * So few bytes wait that a paused reader may continue. What waits for credit counts towards the budget alone: a stream
    * whose reader pauses must not keep the messages beside it.
    */
   get isLow(): boolean {
-    const { pending } = this;
-    const all = pending + this.#held;
-    return pending <= this.#lowWaterMarkBytes && (all === 0 || all * 2 <= memoryBudget.free);
+    const all = this.pending + this.#held;
+    return this.areFew && (all === 0 || all * 2 <= memoryBudget.free);
   }
 
   add(bytes: number): void {

@@ -16,10 +16,12 @@ import { memoryBudget } from "../../../src/rpc/memoryBudget.ts";
 import { Sender } from "../../../src/rpc/sender.ts";
 import { PlainLone, QueuedSegment, SealedPieces, SendQueue } from "../../../src/rpc/sendQueue.ts";
 import { reclaimSlot, slotHolders } from "../../../src/rpc/slotHolders.ts";
+import { timers } from "../../../src/rpc/timers.ts";
 import { TurnQueue } from "../../../src/rpc/turnQueue.ts";
 import { Writer } from "../../../src/rpc/writer.ts";
 import { FakeTransport } from "../../support/fakeTransport.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
+import { waitFor } from "../../support/rpcHarness.ts";
 import { session } from "../../support/transportSessions.ts";
 
 const MAX_FRAME_BYTES = 1_048_576;
@@ -466,7 +468,7 @@ test("the budget of the process: who holds the most is stopped first, who holds 
   assert.equal(greedy.sender.bytes.overBudget, true);
   assert.ok(memoryBudget.used <= memoryBudget.limit);
   // What is above the budget goes on when less waits: told once.
-  modest.sender.wantsRelief = true;
+  modest.sender.wantRelief();
   greedy.takeAll();
   modest.takeAll();
   assert.deepEqual([greedy.reliefs, modest.reliefs, modest.sender.bytes.overBudget], [0, 1, false]);
@@ -475,6 +477,30 @@ test("the budget of the process: who holds the most is stopped first, who holds 
   modest.endTurn();
   modest.takeAll();
   assert.equal(modest.reliefs, 1, "nobody asked a second time");
+});
+
+test("the budget of the process: who waits for what others hold goes on when they free it", async () => {
+  setProcessLimits({ maxPendingBytes: 1_048_576 });
+  const [one, other] = [new Line(), new Line()];
+  one.sender.hold(700_000);
+  other.sender.hold(300_000);
+  other.sender.wantRelief();
+  other.endTurn();
+  assert.equal(other.reliefs, 0);
+  one.sender.hold(-700_000);
+  await waitFor(() => {
+    other.endTurn();
+    return other.reliefs > 0;
+  }, "the relief");
+  assert.equal(other.reliefs, 1);
+  // A connection that ends waits no longer.
+  one.sender.hold(700_000);
+  other.sender.wantRelief();
+  assert.equal(timers.size, 1);
+  other.sender.close(new SealwireError("ERR_CLOSED", "over"));
+  assert.equal(timers.size, 0);
+  one.sender.hold(-700_000);
+  other.sender.hold(-300_000);
 });
 
 test("limits of the process are checked, and set back by leaving them out", () => {

@@ -18,6 +18,7 @@ import {
   deferred,
   fromText,
   rejectsWith,
+  someTurns,
   startClient,
   startServer,
   text,
@@ -427,5 +428,80 @@ test("items that wait for a server count, and the process's limit holds for them
   } finally {
     setProcessLimits({});
     found.resolve([]);
+  }
+});
+
+test("an item for which there is credit leaves, though the process has no memory to take items ahead", async () => {
+  const options = { ...v2.options, drainTimeoutMs: 0 };
+  const server = await startServer({
+    ...options,
+    onMessage: async (message) => {
+      const items = message[Symbol.asyncIterator]();
+      if (message.head.method === "unread") await new Promise(() => {});
+      message.reply((await items.next()).value!);
+    },
+  });
+  const client = startClient({ ...options, port: server.port, maxConnections: 1 });
+  await client.connected();
+  const unread = client.call(EMPTY, { head: { method: "unread" }, timeoutMs: 0 });
+  unread.answer.catch(() => {});
+  const read = client.call(EMPTY);
+  const before = await countedAtRest(client);
+  setProcessLimits({ maxPendingBytes: MIB });
+  try {
+    for (let i = 0; i < 80; i++) unread.write(new Uint8Array(10_000)).catch(() => {});
+    assert.ok(memoryBudget.used - before > MIB / 2);
+    await read.write(text("an item"));
+    assert.equal(fromText(await read.answer), "an item");
+  } finally {
+    setProcessLimits({});
+    await client.close();
+  }
+});
+
+test("messages that wait because the process's memory is used up go on when another connection frees it", async () => {
+  const held = { first: deferred(), second: deferred() };
+  const server = await startServer({
+    ...v2.options,
+    // No ping comes in place of the news that there is memory.
+    heartbeatIntervalMs: 0,
+    drainTimeoutMs: 0,
+    onMessage: async (message) => {
+      const { method } = message.head;
+      if (method !== "first" && method !== "second") return message.reply(message.body);
+      const items = method === "first" ? 80 : 45;
+      for (let i = 0; i < items; i++) message.write(new Uint8Array(10_000)).catch(() => {});
+      held[method].resolve();
+      await new Promise((resolve) => message.signal.addEventListener("abort", resolve));
+    },
+  });
+  const ofServer = { port: server.port, maxConnections: 1 };
+  const options = { ...v2.options, ...ofServer, heartbeatIntervalMs: 0, drainTimeoutMs: 0 };
+  const [first, second] = [startClient(options), startClient(options)];
+  await Promise.all([first.connected(), second.connected()]);
+  setProcessLimits({ maxPendingBytes: MIB });
+  try {
+    for (const [client, method] of [
+      [first, "first"],
+      [second, "second"],
+    ] as const) {
+      const call = client.call(EMPTY, { head: { method }, timeoutMs: 0 });
+      // Its items are wanted, and never read.
+      call[Symbol.asyncIterator]();
+      call.answer.catch(() => {});
+      await held[method].promise;
+    }
+    const waiting = second.request(text("waits"), { timeoutMs: 0 });
+    let isAnswered = false;
+    void waiting.then(() => {
+      isAnswered = true;
+    });
+    await someTurns();
+    assert.equal(isAnswered, false, "no memory is left for answers of this connection");
+    await first.close();
+    assert.equal(fromText(await waiting), "waits");
+  } finally {
+    setProcessLimits({});
+    await second.close();
   }
 });
