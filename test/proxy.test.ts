@@ -269,6 +269,70 @@ describe.each(pairs)("$sealing.label seals, $opening.label opens", ({ sealing, o
     await until(() => again.received === "again", "an echo through the next one");
   });
 
+  test("clients that read nothing are cut, too, when the opening side is gone", async () => {
+    const server = await served((socket) => {
+      const piece = Buffer.alloc(MIB);
+      const fill = (): void => {
+        while (!socket.destroyed && socket.write(piece));
+      };
+      socket.on("drain", fill);
+      fill();
+    });
+    const { seal, open } = await pair(server.port);
+    const client = dial(seal.port);
+    client.socket.pause();
+    let before = -1;
+    for (let same = 0; same < 10; ) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const { sealedBytes } = await statusOf(seal);
+      same = sealedBytes > 0 && sealedBytes === before ? same + 1 : 0;
+      before = sealedBytes;
+    }
+    await open.process.stop();
+    await until(async () => (await statusOf(seal)).connections.open === 0, "its place");
+    expect((await statusOf(seal)).connections.failed).toBe(1);
+    client.socket.destroy();
+  });
+
+  test("a second signal at the opening side is a reset for its target, not an end", async () => {
+    const seen: string[] = [];
+    const server = await served((socket) => {
+      socket.on("end", () => seen.push("end"));
+      socket.on("error", (error: NodeJS.ErrnoException) => seen.push(error.code!));
+      socket.on("data", (piece) => socket.write(piece));
+    });
+    const { seal, open } = await pair(server.port);
+    const client = dial(seal.port);
+    client.write("a part");
+    await until(() => client.received === "a part", "an echo");
+    open.process.kill("SIGTERM");
+    await until(async () => (await statusOf(open)).state === "draining", "the drain");
+    await new Promise((resolve) => setTimeout(resolve, 2 * SIGNAL_ONCE_MS));
+    open.process.kill("SIGTERM");
+    expect(await open.process.exited).toBe(0);
+    await client.closed;
+    expect(client).toMatchObject({ ended: false, error: "ECONNRESET" });
+    await until(() => seen.length > 0, "the cut at the target");
+    expect(seen).toEqual(["ECONNRESET"]);
+  });
+
+  test.runIf(/bun/i.test(sealing.label))(
+    "clients beyond the last descriptor are cut, not left waiting",
+    async () => {
+      const server = await served(echo);
+      const open = await started(opening, ["--open", "-l", at(0), "-t", at(server.port)]);
+      const args = ["-c", 'ulimit -n 64; exec "$@"', "sh", sealing.path, ...sealing.args];
+      const limited = { ...sealing, path: "sh", args };
+      const seal = await started(limited, ["--seal", "-l", at(0), "-t", at(open.port)]);
+      const clients = Array.from({ length: 160 }, () => dial(seal.port));
+      await until(
+        () => clients.filter(({ socket }) => socket.destroyed).length > 50,
+        "the cut of most others",
+      );
+      for (const { socket } of clients) socket.destroy();
+    },
+  );
+
   test("a reset of either plain side becomes a reset of the other", async () => {
     const broken: string[] = [];
     let last: Socket | undefined;

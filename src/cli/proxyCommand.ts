@@ -99,7 +99,7 @@ async function startOpening(flags: ProxyFlags, keys: AllKeys, counts: ProxyCount
     balancers: flags.balancer,
     onConnectionState: tell,
   };
-  const server = await listenSealed(options, keys, counts);
+  const { server, cut } = await listenSealed(options, keys, counts);
   return {
     port: server.port,
     get stats() {
@@ -107,8 +107,8 @@ async function startOpening(flags: ProxyFlags, keys: AllKeys, counts: ProxyCount
     },
     reload: (other) => server.reload(other),
     close: () => server.close(),
-    // The end of the process cuts its connections.
-    cut: () => process.exit(0),
+    // The end of the process cuts the connections of its peers.
+    cut: () => void cut().finally(() => process.exit(0)),
   };
 }
 

@@ -69,7 +69,8 @@ export class RequestEnds implements MessageOwner {
   ): void {
     if (message.answered || !this.#lifecycle.maySend) return;
     message.callParts?.outgoing?.fail(answeredWithError);
-    if (this.#outbox.controls.error(message.sequence, origin, code, text, data)) {
+    // Protocol v1 has no record for it: its caller gets no answer, and the request is over all the same.
+    if (this.#outbox.controls.error(message.sequence, origin, code, text, data) || !this.#speaksV2) {
       message.markAnswered();
       this.#ended(message);
     }

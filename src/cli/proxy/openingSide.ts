@@ -12,6 +12,9 @@ import { proxyAnnouncement } from "./proxyAnnouncement.ts";
 import type { ProxyCounts } from "./proxyStatus.ts";
 import { PROXY_METHOD, relayServer } from "./relay.ts";
 
+/** Connections that were cut are gone within this time. */
+const CUT_MS = 1_000;
+
 const NO_BODY = new Uint8Array(0);
 /** The least that the options of a server allow. */
 const LEAST_STREAMS = 128;
@@ -39,7 +42,19 @@ function refusal(code: string, text: string, cause?: unknown): Error {
   return Object.assign(new Error(text, { cause }), { code });
 }
 
-async function carry(message: Message, options: OpeningOptions, counts: ProxyCounts): Promise<void> {
+/** The opening side, running. */
+export interface OpeningSide {
+  readonly server: Server;
+  /** Resets the connections to the target, because the end of the process would end them in good order. */
+  cut(): Promise<void>;
+}
+
+async function carry(
+  message: Message,
+  options: OpeningOptions,
+  counts: ProxyCounts,
+  open: Set<PlainSocket>,
+): Promise<void> {
   const { target, timeoutMs, announces } = options;
   const { signal, connection } = message;
   let plain: PlainSocket;
@@ -48,6 +63,8 @@ async function carry(message: Message, options: OpeningOptions, counts: ProxyCou
   } catch (cause) {
     throw refusal("ERR_PROXY_TARGET", "the target can't be reached", cause);
   }
+  open.add(plain);
+  plain.gone.then(() => open.delete(plain));
   const cut = (): void => plain.reset();
   signal.addEventListener("abort", cut, { once: true });
   try {
@@ -65,12 +82,23 @@ async function carry(message: Message, options: OpeningOptions, counts: ProxyCou
   }
 }
 
+async function cutAll(open: ReadonlySet<PlainSocket>): Promise<void> {
+  for (const plain of open) plain.reset();
+  const gone = Promise.all([...open].map((plain) => plain.gone));
+  await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, CUT_MS))]);
+}
+
 /** Starts to listen. Every call counts until its plain connection is gone. */
-export function listenSealed(options: OpeningOptions, keys: AllKeys, counts: ProxyCounts): Promise<Server> {
+export async function listenSealed(
+  options: OpeningOptions,
+  keys: AllKeys,
+  counts: ProxyCounts,
+): Promise<OpeningSide> {
   const { most, mostPerPeer, balancers, timeoutMs, graceMs, onConnectionState } = options;
   const shares = new PeerShares(mostPerPeer);
+  const open = new Set<PlainSocket>();
   const streams = Math.max(most, LEAST_STREAMS);
-  return listen({
+  const server = await listen({
     ...options.listen,
     ...keys,
     ...(balancers === undefined ? {} : { proxyProtocol: { trusted: balancers } }),
@@ -98,7 +126,7 @@ export function listenSealed(options: OpeningOptions, keys: AllKeys, counts: Pro
       counts.open++;
       counts.total++;
       try {
-        await carry(message, options, counts);
+        await carry(message, options, counts, open);
         message.reply(NO_BODY);
       } catch (error) {
         counts.failed++;
@@ -109,4 +137,5 @@ export function listenSealed(options: OpeningOptions, keys: AllKeys, counts: Pro
       }
     },
   });
+  return { server, cut: () => cutAll(open) };
 }

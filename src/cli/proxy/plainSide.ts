@@ -4,6 +4,9 @@
 import { lookup } from "node:dns/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import process from "node:process";
+import { DescriptorGuard } from "../../adapters/descriptors.ts";
+import { modulesLoading } from "../../adapters/nodeModules.ts";
+import { isNode } from "../../adapters/nodeTransport.ts";
 import { closingOwnPath } from "../../adapters/ownPath.ts";
 import { AddressRanges } from "../../rpc/addressRange.ts";
 import type { Target } from "../dialling.ts";
@@ -61,7 +64,7 @@ function dialOne(to: SocketAddress, signal: AbortSignal): Promise<PlainSocket> {
     const socket: Socket = connect({ ...to, allowHalfOpen: true });
     const plain = new PlainSocket(socket);
     const aborted = (): void => {
-      socket.destroy();
+      plain.reset();
       reject(signal.reason);
     };
     signal.addEventListener("abort", aborted, { once: true });
@@ -116,9 +119,13 @@ export async function listenPlain(
   accept: (plain: PlainSocket) => void,
 ): Promise<PlainListener> {
   const [own] = await socketAddressesOf(address, options);
-  const server: Server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) =>
-    accept(new PlainSocket(socket)),
-  );
+  await modulesLoading();
+  const guard = new DescriptorGuard(isNode ? "told" : "untold");
+  const server: Server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+    const plain = new PlainSocket(socket);
+    if (guard.admits()) accept(plain);
+    else plain.reset();
+  });
   const umask = "path" in address ? process.umask(ALSO_FOR_OTHERS) : undefined;
   try {
     await new Promise<void>((resolve, reject) => {
@@ -126,15 +133,18 @@ export async function listenPlain(
       server.listen({ ...own, backlog: BACKLOG }, resolve);
     });
   } catch (cause) {
+    guard.close();
     throw new CommandError("unreachable", "the plain side can't listen", { cause });
   } finally {
     if (umask !== undefined) process.umask(umask);
   }
-  // There was no descriptor for another connection; the listener continues.
-  server.on("error", () => {});
+  server.on("error", () => guard.failed());
   const bound = server.address();
   return {
     port: typeof bound === "object" && bound !== null ? bound.port : 0,
-    close: closingOwnPath("path" in own! ? own.path : undefined, () => void server.close()),
+    close: closingOwnPath("path" in own! ? own.path : undefined, () => {
+      guard.close();
+      server.close();
+    }),
   };
 }

@@ -52,7 +52,8 @@ export async function relayClient(
     await call.answer();
     if (!ended) throw new Error("the opening side answered without an end");
   };
-  await Promise.all([there(), back()]);
+  // A call that fails ends both directions at once, also while neither the client nor the call gives anything.
+  await Promise.all([there(), back(), call.answer()]);
   await plain.closed();
 }
 

@@ -22,7 +22,8 @@ export type SealingOptions = Required<
 export class SealingSide {
   readonly #options: SealingOptions;
   readonly #counts: ProxyCounts;
-  readonly #cut = new AbortController();
+  /** One for each connection that is open. */
+  readonly #aborts = new Set<AbortController>();
   readonly #running = new Set<Promise<void>>();
   #client: Client;
 
@@ -62,8 +63,7 @@ export class SealingSide {
 
   async #carry(plain: PlainSocket): Promise<void> {
     const abort = new AbortController();
-    const cut = (): void => abort.abort(this.#cut.signal.reason);
-    this.#cut.signal.addEventListener("abort", cut, { once: true });
+    this.#aborts.add(abort);
     this.#counts.open++;
     this.#counts.total++;
     try {
@@ -83,7 +83,7 @@ export class SealingSide {
       abort.abort(error);
     } finally {
       this.#counts.open--;
-      this.#cut.signal.removeEventListener("abort", cut);
+      this.#aborts.delete(abort);
     }
   }
 
@@ -104,6 +104,7 @@ export class SealingSide {
   }
 
   cut(): void {
-    this.#cut.abort(new SealwireError("ERR_CLOSED", "the proxy ends"));
+    const reason = new SealwireError("ERR_CLOSED", "the proxy ends");
+    for (const abort of this.#aborts) abort.abort(reason);
   }
 }

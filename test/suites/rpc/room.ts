@@ -41,3 +41,33 @@ for (const { name, options, withKinds } of protocols) {
     );
   });
 }
+
+for (const { name, options } of protocols) {
+  test(`${name}: requests that fail leave room, also if their handlers have looked at the signal`, async () => {
+    let failed = 0;
+    const { client } = await startPair(
+      {
+        ...options,
+        maxConcurrentHandlers: 2,
+        onHandlerError: () => void failed++,
+        onMessage(message) {
+          if (fromText(message.body) === "works") return void message.reply(message.body);
+          assert.equal(message.signal.aborted, false);
+          if (failed % 2 === 0) throw new Error("at once");
+          return Promise.reject(new Error("later"));
+        },
+      },
+      { ...options, maxConnections: 1 },
+    );
+    // Protocol v1 can't say that a request failed: its caller gets no answer.
+    const abort = new AbortController();
+    const { signal } = abort;
+    const outcomes = Array.from({ length: 9 }, (_, i) =>
+      client.request(text(`fails ${i}`), { signal }).catch((error) => error.code),
+    );
+    await waitFor(() => failed === 9, "all to fail");
+    assert.equal(fromText(await client.request(text("works"))), "works");
+    abort.abort();
+    for (const code of await Promise.all(outcomes)) assert.match(code, /^ERR_(REMOTE|ABORTED)$/);
+  });
+}
