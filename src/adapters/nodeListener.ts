@@ -11,11 +11,25 @@ import { acceptIntoReceiveBuffer, type SocketMaker } from "./nodeReceiveBuffer.t
 import { isNode, NodeTransport } from "./nodeTransport.ts";
 import { closingOwnPath } from "./ownPath.ts";
 
+/** A runtime that is given another open file closes it when it can't listen on it, although it belongs to others. */
+function checkDescriptor(fd: number): void {
+  let isSocket = true;
+  try {
+    isSocket = nodeModule("fs").fstatSync(fd).isSocket();
+  } catch {
+    // The runtime says what is wrong with it.
+  }
+  if (!isSocket) throw new Error("it is no socket");
+}
+
 /** The option names of node:net; its types may be older than `reusePort`. */
 function where(address: ListenAddress): object {
   checkPath(address);
   const { fd, path, host, port, reusePort } = address;
-  if (fd !== undefined) return { fd };
+  if (fd !== undefined) {
+    checkDescriptor(fd);
+    return { fd };
+  }
   return path === undefined ? { host, port, ...(reusePort ? { reusePort } : {}) } : { path };
 }
 

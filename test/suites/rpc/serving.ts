@@ -1,7 +1,8 @@
 // The life of a server: ready, draining, stopped, and how clients learn of it; connections that get too old; signals.
 
 import assert from "node:assert/strict";
-import { closeSync, openSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, fstatSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import * as net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -437,15 +438,26 @@ test("several calls of closeOnSignal: the process ends when the last server is c
   }
 });
 
-test("a descriptor that is no listening socket fails the start", async () => {
-  const file = openSync(tmpdir(), "r");
+test("a descriptor that is no listening socket fails the start, and stays open", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "sealwire-descriptors-"));
+  execFileSync("mkfifo", [join(folder, "pipe")]);
+  const file = openSync(folder, "r");
+  const pipe = openSync(join(folder, "pipe"), constants.O_RDWR | constants.O_NONBLOCK);
+  const before = [file, pipe].map((fd) => fstatSync(fd).ino);
   try {
-    for (const fd of [file, 987_654]) {
+    for (const fd of [file, pipe, 987_654]) {
       const error = await rejectsWith(listen({ ...v2.options, fd }), "ERR_LISTEN_FAILED");
       assert.match(error.message, new RegExp(`descriptor ${fd}`));
     }
+    // A runtime may close it in a later turn.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    assert.deepEqual(
+      [file, pipe].map((fd) => fstatSync(fd).ino),
+      before,
+    );
   } finally {
-    closeSync(file);
+    for (const fd of [file, pipe]) closeSync(fd);
+    rmSync(folder, { recursive: true });
   }
 });
 
