@@ -351,3 +351,32 @@ test("typed calls are spans by their methods, failures included, and their handl
       expect(attributes["error.type"]).toBe("FORBIDDEN");
   }
 });
+
+test("a message without a head has its own outcome, whatever came before it in the same memory", async () => {
+  const exporter = new InMemorySpanExporter();
+  const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+  const api = serve({ ok: () => 1 });
+  const plain: Message[] = [];
+  // With views, the object of a one-way message without a head is that of an earlier one.
+  const handler = async (message: Message): Promise<unknown> => {
+    if (message.head.method !== undefined) return api(message);
+    plain.push(message);
+    await Promise.resolve();
+    return message.expectsReply && message.reply(message.body);
+  };
+  const onMessage = traceHandler(handler, { tracerProvider });
+  const server = await listen({ port: 0, psk, onMessage, messageBodies: "view", onHandlerError: () => {} });
+  const client = connect({ port: server.port, psk });
+  const remote = typed(client) as unknown as Record<string, () => Promise<unknown>>;
+  const body = new Uint8Array(1);
+  for (let i = 0; i < 4; i++) {
+    await client.send(body);
+    await expect(remote["missing"]!()).rejects.toMatchObject({ code: "ERR_NO_METHOD" });
+    await client.request(body);
+  }
+  await client.close();
+  await server.close();
+  expect(new Set(plain).size).toBeLessThan(plain.length);
+  const statuses = exporter.getFinishedSpans().map(({ status }) => status.code);
+  expect(statuses).toEqual(Array.from({ length: 4 }, () => [0, ERROR, 0]).flat());
+});

@@ -4,14 +4,16 @@
 const waiting = new WeakMap<object, Set<() => void>>();
 const ended = new WeakSet<object>();
 
-/** Calls `tell` once, when the connection is over; if it is over already, within this call. `tell` must not throw. */
-export function whenEnded(connection: object, tell: () => void): void {
-  if (ended.has(connection)) {
-    tell();
-    return;
-  }
+/**
+ * Calls `tell` once, when the connection is over; if it is over already, within this call. `tell` must not throw.
+ *
+ * @returns makes it forget `tell`
+ */
+export function whenEnded(connection: object, tell: () => void): () => void {
   const set = waiting.get(connection) ?? new Set();
-  waiting.set(connection, set.add(tell));
+  if (ended.has(connection)) tell();
+  else waiting.set(connection, set.add(tell));
+  return () => set.delete(tell);
 }
 
 /** The connection is over. */

@@ -6,9 +6,11 @@ import type { HandshakeFactory } from "../protocol/handshake.ts";
 import { LaterDecisions } from "../protocol/noise/peerDecision.ts";
 import type { ServerKeys } from "../protocol/noise/severalKeys.ts";
 import type { RpcConnection } from "./connection.ts";
+import { whenEnded } from "./connectionEnds.ts";
 import type { ConnectionContext } from "./context.ts";
 import { type Proof, proofOf } from "./peerKeys.ts";
 import type { ReloadedKeys } from "./serverInterface.ts";
+import { CallbackDeadline, timers } from "./timers.ts";
 
 interface Keyed {
   readonly makeKeys: (keys: ReloadedKeys) => HandshakeFactory;
@@ -66,14 +68,14 @@ function knowsKeys(handshake: HandshakeFactory, { link: { identity } }: RpcConne
  * its client dials again. A peer that `authorize` refuses gets nothing: no handler has its messages if the refusal comes
  * at once.
  */
-export function endUnlessKept(handshake: HandshakeFactory, connection: RpcConnection): void {
-  if (!knowsKeys(handshake, connection)) {
+export function endUnlessKept(context: ConnectionContext, connection: RpcConnection): void {
+  if (!knowsKeys(context.handshake, connection)) {
     connection.close();
     return;
   }
   const refuse = (): void =>
     connection.destroy(new SealwireError("ERR_HANDSHAKE", "the peer was refused since its handshake began"));
-  const keeps = keepsKeys(handshake, connection);
+  const keeps = keepsKeys(context, connection);
   if (keeps === false) refuse();
   else if (keeps !== true)
     keeps.then((kept) => {
@@ -81,9 +83,28 @@ export function endUnlessKept(handshake: HandshakeFactory, connection: RpcConnec
     });
 }
 
-/** The same, and `authorize`, called again, accepts the peer. No promise if it answers at once. */
+/** `answer`, or false if `limitMs` pass before it or the connection ends. 0: no limit. */
+function inTime(answer: Promise<boolean>, connection: RpcConnection, limitMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const decide = (kept: boolean): void => {
+      timers.cancel(limit);
+      forget();
+      resolve(kept);
+    };
+    const refuse = (): void => decide(false);
+    const limit = new CallbackDeadline(refuse);
+    if (limitMs > 0) timers.arm(limit, limitMs);
+    const forget = whenEnded(connection, () => queueMicrotask(refuse));
+    answer.then(decide, refuse);
+  });
+}
+
+/**
+ * The same, and `authorize`, called again, accepts the peer within the time of a handshake. No promise if it answers at
+ * once.
+ */
 export function keepsKeys(
-  handshake: HandshakeFactory,
+  { handshake, limits }: ConnectionContext,
   connection: RpcConnection,
 ): boolean | Promise<boolean> {
   if (!knowsKeys(handshake, connection)) return false;
@@ -102,7 +123,7 @@ export function keepsKeys(
     const info = { role: "server", remoteAddress, protocol, whenProven: later.add } as const;
     const answer: unknown = authorize(remoteStaticKey, info);
     const kept = typeof answer === "boolean" ? decided(answer) : Promise.resolve(answer).then(decided);
-    return typeof kept === "boolean" ? kept : kept.catch(() => false);
+    return typeof kept === "boolean" ? kept : inTime(kept, connection, limits.handshakeTimeoutMs);
   } catch {
     return false;
   }

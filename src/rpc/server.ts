@@ -188,8 +188,8 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
       if (connection.state === "handshaking") this.#begunBefore.add(connection);
       return connection.link.identity !== undefined;
     });
-    const { handshake } = this.#context;
-    const sameKeys = await Promise.all(open.map((connection) => keepsKeys(handshake, connection)));
+    const context = this.#context;
+    const sameKeys = await Promise.all(open.map((connection) => keepsKeys(context, connection)));
     const refused = open.filter((connection, i) => !sameKeys[i] && connection.state === "open");
     for (const connection of refused) connection.close();
     return refused.length;
@@ -267,7 +267,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
     this.#admission.proved(socket);
     socket.limitAge(this.#context.serving.maxConnectionAgeMs);
     this.#ledger.opened(connection);
-    if (this.#begunBefore.delete(connection)) endUnlessKept(this.#context.handshake, connection);
+    if (this.#begunBefore.delete(connection)) endUnlessKept(this.#context, connection);
     if (connection.isOpen) this.tell(connection, "open", undefined);
     if (this.#draining) connection.close();
     this.#admitSoon();

@@ -80,9 +80,10 @@ export interface Server {
    * use the new keys. A connection is drained if its keys are no longer accepted: its psk, the server's static key that
    * it knew, or the client's own key by `remoteStatic` or `authorize`, which is called again. The others stay. A
    * connection whose handshake was under way is checked when it opens; if it is refused at once, nobody is told that it
-   * opened. What `authorize` puts off with `info.whenProven` is decided as soon as it has answered true. Resolves with the number of drained connections
-   * when all that were open have been checked. A mistake changes nothing. It also works while the server closes, above
-   * all during a grace, until every socket is gone.
+   * opened. What `authorize` puts off with `info.whenProven` is decided as soon as it has answered true. No answer within
+   * `handshakeTimeoutMs` is a refusal. Resolves with the number of drained connections when all that were open have been
+   * checked. A mistake changes nothing. It also works while the server closes, above all during a grace, until every
+   * socket is gone.
    *
    * @throws SealwireError as rejections: ERR_INVALID_ARGUMENT, also if clients would have to prove less than before (to
    *   let any key in, give `authorize: () => true`), or the server has the option `handshake`; ERR_CLOSED once it is

@@ -316,6 +316,71 @@ test("what authorize puts off is decided at a reload, too, once it has answered 
   }
 });
 
+/** What never answers about a peer at a reload: `authorize`, or a decision that it put off. */
+const silences: ServerOptions["authorize"][] = [
+  () => new Promise(() => {}),
+  (_, { whenProven }) => {
+    whenProven!(() => new Promise(() => {}));
+    return true;
+  },
+];
+
+test("a reload settles if authorize, or what it puts off, never answers: the connection is refused", async () => {
+  const staticKey = pairs[0]!;
+  const refuses = async (silence: ServerOptions["authorize"]): Promise<void> => {
+    const asked = deferred();
+    let authorize: ServerOptions["authorize"] = () => true;
+    const server = await startServer({
+      staticKey,
+      authorize: (key, info) => authorize!(key, info),
+      handshakeTimeoutMs: 500,
+      onMessage: echo,
+    });
+    const { port } = server;
+    const client = startClient({ port, staticKey: generateKeyPair(), remoteStatic: staticKey.publicKey });
+    await client.connected({ timeoutMs: 60_000 });
+    await client.request(text("x"));
+    assert.equal(await server.reload({ staticKey, authorize: silence }), 1);
+    await waitFor(() => client.connections.length === 0, "it to be drained");
+
+    // The same about a connection whose handshake is under way.
+    const decided = deferred<boolean>();
+    authorize = () => {
+      asked.resolve();
+      return decided.promise;
+    };
+    await server.reload({ staticKey, authorize: (key, info) => authorize!(key, info) });
+    let call: Promise<unknown>;
+    do call = client.request(text("x")).catch(() => "the handshake took too long");
+    while ((await Promise.race([asked.promise, call])) !== undefined);
+    assert.equal(await server.reload({ staticKey, authorize: silence }), 0);
+    decided.resolve(true);
+    await call;
+    await waitFor(() => server.connections.length + client.connections.length === 0, "it to be refused");
+    await Promise.all([client.close(), server.close()]);
+  };
+  await Promise.all(silences.map(refuses));
+});
+
+test("without handshakeTimeoutMs, a reload whose answer never comes settles when the connections end", async () => {
+  const staticKey = pairs[0]!;
+  for (const silence of silences) {
+    const authorize = (): boolean => true;
+    const server = await startServer({ staticKey, authorize, handshakeTimeoutMs: 0, onMessage: echo });
+    const { port } = server;
+    const clients = Array.from({ length: 2 }, () =>
+      startClient({ port, staticKey: generateKeyPair(), remoteStatic: staticKey.publicKey }),
+    );
+    for (const client of clients) await client.request(text("x"));
+    const reloaded = server.reload({ staticKey, authorize: silence });
+    await clients[0]!.close();
+    await clients[1]!.request(text("x"));
+    await server.close();
+    assert.equal(await reloaded, 0);
+    await clients[1]!.close();
+  }
+});
+
 test("a handshake that began with keys that were taken away opens nothing for long", async () => {
   const told: string[] = [];
   const decided = deferred<boolean>();
