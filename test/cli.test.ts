@@ -335,10 +335,12 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
       };
       const handler = serve(api);
       const counters = Buffer.from(JSON.stringify({ "\\u001b[2Jname": "\\u001b[31mred", nested: { "a\\nhealth": 1 }, "\\u009b2J": "\\u202e" }));
+      const nested = Buffer.from('{"a":'.repeat(100_000) + 1 + "}".repeat(100_000));
+      const counted = [counters, counters, nested, nested];
       const server = await listen({
         port: 0,
         psk: readFileSync(${JSON.stringify(psk)}, "utf8").trim(),
-        onMessage: (message) => message.head.method === "sealwire.stat" ? void message.reply(counters) : handler(message),
+        onMessage: (message) => message.head.method === "sealwire.stat" ? void message.reply(counted.shift()) : handler(message),
       });
       console.log(server.port);
     `;
@@ -382,6 +384,11 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
       expect(sealwire(["stat", `127.0.0.1:${port}`, "--psk", psk, "--json"]).stdout).toBe(
         '{"\\u001b[2Jname":"\\u001b[31mred","nested":{"a\\nhealth":1},"\\u009b2J":"\\u202e"}\n',
       );
+      for (const form of [[], ["--json"]]) {
+        const told = sealwire(["stat", `127.0.0.1:${port}`, "--psk", psk, ...form]);
+        expect(told).toMatchObject({ code: 6, stdout: "" });
+        expect(told.stderr).toContain("tells no counters");
+      }
       expect(call("missing")).toMatchObject({ code: 2, stdout: "" });
       for (const none of ["a.constructor", "a..b", "then.b", "__proto__.b"])
         expect(call(none), none).toMatchObject({ code: 2, stdout: "" });

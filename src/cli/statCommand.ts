@@ -9,6 +9,15 @@ import { result } from "./output.ts";
 import { type PeerFlags, peerFlags } from "./peerFlags.ts";
 
 const NO_BODY = new Uint8Array(0);
+/** Of the counters in an answer. Those of sealwire have 3. */
+const MOST_LEVELS = 16;
+
+function noCounters(): CommandError {
+  return new CommandError(
+    "remote",
+    "the server answered, but tells no counters (its option `stat` is off: `sealwire serve` has --stat)",
+  );
+}
 
 /** The object in an answer, if the peer sent one. */
 function objectIn(body: Uint8Array): Record<string, unknown> {
@@ -18,16 +27,15 @@ function objectIn(body: Uint8Array): Record<string, unknown> {
   } catch {
     // Reported below: an echo server, or an application that answers every request.
   }
-  throw new CommandError(
-    "remote",
-    "the server answered, but tells no counters (its option `stat` is off: `sealwire serve` has --stat)",
-  );
+  throw noCounters();
 }
 
 /** One line per counter; nested counters have their own names. */
-function linesOf(record: Record<string, unknown>): string[] {
+function linesOf(record: Record<string, unknown>, levels = MOST_LEVELS): string[] {
+  if (levels === 0) throw noCounters();
   return Object.entries(record).flatMap(([name, value]) => {
-    if (typeof value === "object" && value !== null) return linesOf(value as Record<string, unknown>);
+    if (typeof value === "object" && value !== null)
+      return linesOf(value as Record<string, unknown>, levels - 1);
     return [`${oneLine(name)} ${typeof value === "number" ? Math.round(value) : oneLine(String(value))}`];
   });
 }

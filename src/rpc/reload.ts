@@ -86,16 +86,17 @@ export function endUnlessKept(context: ConnectionContext, connection: RpcConnect
 /** `answer`, or false if `limitMs` pass before it or the connection ends. 0: no limit. */
 function inTime(answer: Promise<boolean>, connection: RpcConnection, limitMs: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const decide = (kept: boolean): void => {
+    const refuse = (): void => {
       timers.cancel(limit);
-      forget();
-      resolve(kept);
+      resolve(false);
     };
-    const refuse = (): void => decide(false);
     const limit = new CallbackDeadline(refuse);
     if (limitMs > 0) timers.arm(limit, limitMs);
-    const forget = whenEnded(connection, () => queueMicrotask(refuse));
-    answer.then(decide, refuse);
+    const forget = whenEnded(connection, refuse);
+    answer.then(resolve, refuse).then(() => {
+      timers.cancel(limit);
+      forget();
+    });
   });
 }
 

@@ -12,6 +12,7 @@ import { PendingCall } from "../rpc/call.ts";
 import { IncomingMessage } from "../rpc/message.ts";
 import type { Call, Message } from "../rpc/peer.ts";
 import type { Codec } from "./codec/codec.ts";
+import { notEncodable } from "./codec/valuePath.ts";
 
 const TYPED_TAG = 255;
 const STREAMS_TAG = 254;
@@ -19,6 +20,8 @@ const TYPED_VERSION = 1;
 const HEADER_BYTES = 3;
 /** Streams of one call's arguments or of one answer. */
 export const MAX_VALUE_STREAMS = 16;
+/** A head has at most 65,535 bytes, of which the method's name has the others. */
+const MAX_STREAMS_BYTES = 61_440;
 /** The greatest depth of a stream in a value. */
 export const MAX_STREAM_DEPTH = 16;
 
@@ -132,13 +135,17 @@ export interface StreamPath {
   readonly path: readonly string[];
 }
 
+/** @throws SealwireError ERR_ENCODE */
 export function encodeStreamPaths(streamPaths: readonly StreamPath[]): Uint8Array {
   const bytes: number[] = [];
   for (const { number, path } of streamPaths) {
     bytes.push(number >>> 24, (number >>> 16) & 255, (number >>> 8) & 255, number & 255, path.length);
     for (const key of path) {
       const text = encodeText(key);
-      bytes.push(text.length >>> 8, text.length & 255, ...text);
+      if (bytes.length + text.length > MAX_STREAMS_BYTES)
+        throw notEncodable(path, "the way to a stream is too long");
+      bytes.push(text.length >>> 8, text.length & 255);
+      for (const byte of text) bytes.push(byte);
     }
   }
   return Uint8Array.from(bytes);

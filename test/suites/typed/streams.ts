@@ -469,6 +469,36 @@ test("sixteen streams in a value, and no more", async () => {
   await rejectsWith(sticky.take([count(0, 1)]), "ERR_UNSUPPORTED");
 });
 
+test("a stream behind a longer name than a head takes is refused, in arguments and in results", async () => {
+  const made: Watched[] = [];
+  const behind = (name: string, length: number) => {
+    const watched = new Watched();
+    made.push(watched);
+    return { [name.repeat(length)]: watched.items((i) => i, 3) };
+  };
+  const api = {
+    take: async (value: Record<string, AsyncIterable<number>>) => {
+      const [items] = Object.values(value);
+      return (await collect(items!)).length;
+    },
+    give: (name: string, length: number) => behind(name, length),
+  };
+  const { remote } = await typedPair<typeof api>(api);
+  assert.equal(await remote.take(behind("k", 60_000)), 3);
+  for (const [name, length] of [
+    ["k", 61_440],
+    ["k", 150_000],
+    ["é", 1_000_000],
+  ] as const) {
+    await rejectsWith(remote.take(behind(name, length)), "ERR_ENCODE");
+    await rejectsWithRpc(remote.give(name, length), "ERR_BAD_ANSWER", "give");
+  }
+  const [given] = Object.values(await remote.give("k", 60_000));
+  assert.equal((await collect(given!)).length, 3);
+  // Who was not begun has nothing to end.
+  for (const { yielded, closed } of made) if (yielded > 0) await closed.promise;
+});
+
 test("a stream that its caller never opens ends with the connection", async () => {
   const closed = deferred();
   const api = {
