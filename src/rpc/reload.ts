@@ -73,14 +73,13 @@ export function endUnlessKept(context: ConnectionContext, connection: RpcConnect
     connection.close();
     return;
   }
-  const refuse = (): void =>
+  const judge = (kept: boolean): void => {
+    if (kept) return;
     connection.destroy(new SealwireError("ERR_HANDSHAKE", "the peer was refused since its handshake began"));
+  };
   const keeps = keepsKeys(context, connection);
-  if (keeps === false) refuse();
-  else if (keeps !== true)
-    keeps.then((kept) => {
-      if (!kept) refuse();
-    });
+  if (typeof keeps === "boolean") judge(keeps);
+  else keeps.then(judge);
 }
 
 /** `answer`, or false if `limitMs` pass before it or the connection ends. 0: no limit. */
