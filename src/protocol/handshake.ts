@@ -86,7 +86,8 @@ export interface HandshakeFactory {
   /**
    * The length of a client's whole first message, as far as the received bytes show. A handshake is only made for a
    * client that has sent all of it. Bytes that can't be a first message count as complete, and the handshake then
-   * reports the error. Small and bounded, cheap, and without secrets. Left out: any byte is enough.
+   * reports the error. Small and bounded, cheap, and without secrets. It is called again when as many bytes have come, so
+   * it must not be more than the message will have. Left out: any byte is enough.
    */
   firstMessageBytes?(received: Uint8Array): number;
   /** Wipes the factory's keys; `create` is not called any more. Idempotent. */

@@ -181,11 +181,12 @@ export class AcceptedSocket implements TransportEvents {
     this.#keptBytes = 0;
   }
 
-  /** A peer may send its bytes one by one, so each costs the same, however many came before it. */
+  /** Before a message is complete, its bytes may come one by one. Room for as many again keeps what each costs the same. */
   #append(bytes: Uint8Array): void {
     const length = this.#keptBytes + bytes.length;
     if (length > this.#kept.length) {
-      const grown = new Uint8Array(Math.max(length, Math.min(this.#neededBytes, 2 * length)));
+      const isComplete = length >= this.#neededBytes && this.#awaitedBy === undefined;
+      const grown = new Uint8Array(isComplete ? length : 2 * length);
       grown.set(this.#received);
       this.#kept = grown;
     }

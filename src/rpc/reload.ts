@@ -66,15 +66,16 @@ function knowsKeys(handshake: HandshakeFactory, { link: { identity } }: RpcConne
 /**
  * For a connection that opens with a handshake that began before the keys changed. With old keys it is drained, so that
  * its client dials again. A peer that `authorize` refuses gets nothing: no handler has its messages if the refusal comes
- * at once.
+ * at once. `current`: as for `drainRefused`.
  */
-export function endUnlessKept(context: ConnectionContext, connection: RpcConnection): void {
+export function endUnlessKept(connection: RpcConnection, current: () => ConnectionContext): void {
+  const context = current();
   if (!knowsKeys(context.handshake, connection)) {
     connection.close();
     return;
   }
   const judge = (kept: boolean): void => {
-    if (kept) return;
+    if (kept || current() !== context) return;
     connection.destroy(new SealwireError("ERR_HANDSHAKE", "the peer was refused since its handshake began"));
   };
   const keeps = keepsKeys(context, connection);
@@ -85,17 +86,17 @@ export function endUnlessKept(context: ConnectionContext, connection: RpcConnect
 /** `answer`, or false if `limitMs` pass before it or the connection ends. 0: no limit. */
 function inTime(answer: Promise<boolean>, connection: RpcConnection, limitMs: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const refuse = (): void => {
-      timers.cancel(limit);
-      resolve(false);
-    };
-    const limit = new CallbackDeadline(refuse);
-    if (limitMs > 0) timers.arm(limit, limitMs);
-    const forget = whenEnded(connection, refuse);
-    answer.then(resolve, refuse).then(() => {
+    let forget = (): void => {};
+    const settle = (kept: boolean): void => {
       timers.cancel(limit);
       forget();
-    });
+      resolve(kept);
+    };
+    const refuse = (): void => settle(false);
+    const limit = new CallbackDeadline(refuse);
+    if (limitMs > 0) timers.arm(limit, limitMs);
+    forget = whenEnded(connection, refuse);
+    answer.then(settle, refuse);
   });
 }
 
@@ -103,7 +104,7 @@ function inTime(answer: Promise<boolean>, connection: RpcConnection, limitMs: nu
  * The same, and `authorize`, called again, accepts the peer within the time of a handshake. No promise if it answers at
  * once.
  */
-export function keepsKeys(
+function keepsKeys(
   { handshake, limits }: ConnectionContext,
   connection: RpcConnection,
 ): boolean | Promise<boolean> {
@@ -114,17 +115,41 @@ export function keepsKeys(
   // The peer has proven itself, so what is put off is decided as soon as `authorize` has answered.
   const later = new LaterDecisions();
   const { protocol } = link.identity!;
+  let isRefused = false;
   const decided = (answer: unknown): boolean | Promise<boolean> => {
     later.close();
-    const confirm = answer === true ? later.confirmation(remoteStaticKey) : undefined;
+    const confirm = answer === true && !isRefused ? later.confirmation(remoteStaticKey) : undefined;
     return confirm === undefined ? answer === true : confirm().then(() => true);
   };
   try {
     const info = { role: "server", remoteAddress, protocol, whenProven: later.add } as const;
     const answer: unknown = authorize(remoteStaticKey, info);
     const kept = typeof answer === "boolean" ? decided(answer) : Promise.resolve(answer).then(decided);
-    return typeof kept === "boolean" ? kept : inTime(kept, connection, limits.handshakeTimeoutMs);
+    if (typeof kept === "boolean") return kept;
+    return inTime(kept, connection, limits.handshakeTimeoutMs).then((isKept) => {
+      isRefused = !isKept;
+      return isKept;
+    });
   } catch {
     return false;
   }
+}
+
+/**
+ * Drains those of `open` whose keys are no longer accepted, each as soon as that is known, and tells how many. `current`
+ * has other keys after a later reload: that asked about the same connections, and its answers count.
+ */
+export async function drainRefused(
+  open: readonly RpcConnection[],
+  current: () => ConnectionContext,
+): Promise<number> {
+  const context = current();
+  const judge = async (connection: RpcConnection): Promise<boolean> => {
+    if ((await keepsKeys(context, connection)) || current() !== context) return false;
+    const isOpen = connection.state === "open";
+    if (isOpen) connection.close();
+    return isOpen;
+  };
+  const drained = await Promise.all(open.map(judge));
+  return drained.filter(Boolean).length;
 }

@@ -17,7 +17,7 @@ import { type Health, HealthReport } from "./health.ts";
 import { callListener } from "./listeners.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
 import type { Proof } from "./peerKeys.ts";
-import { endUnlessKept, keepsKeys, reloadedContext } from "./reload.ts";
+import { drainRefused, endUnlessKept, reloadedContext } from "./reload.ts";
 import type { CloseOptions, ReloadedKeys, Server, ServerStats } from "./serverInterface.ts";
 import type { Serving } from "./servingOptions.ts";
 import type { StatAnswer } from "./statMethod.ts";
@@ -188,11 +188,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
       if (connection.state === "handshaking") this.#begunBefore.add(connection);
       return connection.link.identity !== undefined;
     });
-    const context = this.#context;
-    const sameKeys = await Promise.all(open.map((connection) => keepsKeys(context, connection)));
-    const refused = open.filter((connection, i) => !sameKeys[i] && connection.state === "open");
-    for (const connection of refused) connection.close();
-    return refused.length;
+    return drainRefused(open, () => this.#context);
   }
 
   async #close(): Promise<void> {
@@ -267,7 +263,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
     this.#admission.proved(socket);
     socket.limitAge(this.#context.serving.maxConnectionAgeMs);
     this.#ledger.opened(connection);
-    if (this.#begunBefore.delete(connection)) endUnlessKept(this.#context, connection);
+    if (this.#begunBefore.delete(connection)) endUnlessKept(connection, () => this.#context);
     if (connection.isOpen) this.tell(connection, "open", undefined);
     if (this.#draining) connection.close();
     this.#admitSoon();

@@ -81,8 +81,9 @@ export interface Server {
    * it knew, or the client's own key by `remoteStatic` or `authorize`, which is called again. The others stay. A
    * connection whose handshake was under way is checked when it opens; if it is refused at once, nobody is told that it
    * opened. What `authorize` puts off with `info.whenProven` is decided as soon as it has answered true. No answer within
-   * `handshakeTimeoutMs` is a refusal. Resolves with the number of drained connections when all that were open have been
-   * checked. A mistake changes nothing. It also works while the server closes, above all during a grace, until every
+   * `handshakeTimeoutMs` is a refusal. Each connection is drained as soon as that is known. A later reload asks about the
+   * same connections, and its answers count instead. Resolves with the number of drained connections when all that were
+   * open have been checked. A mistake changes nothing. It also works while the server closes, above all during a grace, until every
    * socket is gone.
    *
    * @throws SealwireError as rejections: ERR_INVALID_ARGUMENT, also if clients would have to prove less than before (to

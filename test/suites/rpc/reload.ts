@@ -381,6 +381,63 @@ test("without handshakeTimeoutMs, a reload whose answer never comes settles when
   }
 });
 
+test("a reload waits with no drain for another answer, and what a later reload has asked again counts instead", async () => {
+  const staticKey = pairs[0]!;
+  const server = await startServer({
+    staticKey,
+    authorize: () => true,
+    handshakeTimeoutMs: 0,
+    onMessage: echo,
+  });
+  const keys = [generateKeyPair(), generateKeyPair()];
+  const [revoked, kept] = keys.map((own) =>
+    startClient({ port: server.port, staticKey: own, remoteStatic: staticKey.publicKey }),
+  );
+  for (const client of [revoked!, kept!]) await client.request(text("x"));
+  const late = deferred<boolean>();
+  const isRevoked = (key: Uint8Array): boolean => Buffer.compare(key, keys[0]!.publicKey) === 0;
+  const first = server.reload({ staticKey, authorize: (key) => (isRevoked(key) ? false : late.promise) });
+  await waitFor(() => revoked!.connections.length === 0, "the revoked client to be drained");
+  assert.equal(await server.reload({ staticKey, authorize: (key) => !isRevoked(key) }), 0);
+  late.resolve(false);
+  assert.equal(await first, 1);
+  assert.equal(server.connections.length, 1);
+  assert.deepEqual(await kept!.request(text("y")), text("y"));
+  await Promise.all([revoked!.close(), kept!.close(), server.close()]);
+});
+
+test("so does what a later reload has asked about a connection whose handshake was under way", async () => {
+  const staticKey = pairs[0]!;
+  const [begun, asked] = [deferred(), deferred()];
+  const [opens, late] = [deferred<boolean>(), deferred<boolean>()];
+  const server = await startServer({
+    staticKey,
+    handshakeTimeoutMs: 0,
+    authorize: () => {
+      begun.resolve();
+      return opens.promise;
+    },
+    onMessage: echo,
+  });
+  const { port } = server;
+  const client = startClient({ port, staticKey: generateKeyPair(), remoteStatic: staticKey.publicKey });
+  const call = client.request(text("x"));
+  await begun.promise;
+  const second = (): Promise<boolean> => {
+    asked.resolve();
+    return late.promise;
+  };
+  assert.equal(await server.reload({ staticKey, authorize: second }), 0);
+  opens.resolve(true);
+  await asked.promise;
+  assert.equal(await server.reload({ staticKey, authorize: () => true }), 0);
+  late.resolve(false);
+  assert.deepEqual(await call, text("x"));
+  assert.deepEqual(await client.request(text("y")), text("y"));
+  assert.equal(server.connections.length, 1);
+  await Promise.all([client.close(), server.close()]);
+});
+
 test("a handshake that began with keys that were taken away opens nothing for long", async () => {
   const told: string[] = [];
   const decided = deferred<boolean>();
