@@ -66,7 +66,7 @@ const longerFunctions: Record<string, string> = {
 
 /** Functions of src/ that may be made there, each with its reason. */
 const tenuredWithReason: Record<string, string> = {
-  "adapters/nodeReceiveBuffer.ts: AcceptedSocket": "one class for all accepted sockets",
+  "adapters/nodeReceiveBuffer.ts: ReceivingSocket": "one class for all accepted sockets",
   "adapters/nodeReceiveBuffer.ts: onconnection": "one per listener, which Node keeps",
   "cli/proxyCommand.ts: stats": "one per process",
   "entry/memoryNetwork.ts: connections": "one per network, in tests",

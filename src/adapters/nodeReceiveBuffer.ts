@@ -95,8 +95,8 @@ export function acceptIntoReceiveBuffer(
 }
 
 function socketOf(handle: SocketHandle, server: Server & ServerInternals): NetSocket {
-  acceptedSocketClass ??= makeAcceptedSocketClass();
-  const socket: NetSocket & SocketInternals = new acceptedSocketClass({
+  receivingSocketClass ??= makeReceivingSocketClass();
+  const socket: NetSocket & SocketInternals = new receivingSocketClass({
     handle,
     allowHalfOpen: true,
     pauseOnCreate: true,
@@ -117,12 +117,12 @@ const acceptedOnRead: OnReadOpts = {
 };
 
 type SocketClass = typeof NetSocket;
-let acceptedSocketClass: SocketClass | undefined;
+let receivingSocketClass: SocketClass | undefined;
 
 /** The class is made when node:net is there. */
-function makeAcceptedSocketClass(): SocketClass {
+function makeReceivingSocketClass(): SocketClass {
   const { Socket } = nodeModule("net");
-  class AcceptedSocket extends Socket {
+  class ReceivingSocket extends Socket {
     override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
       // Node takes the length of what a destroyed socket reads for an error number, and throws. Until the close nothing is
       // read, and a `resume` that begins to read again hands out nothing.
@@ -133,5 +133,5 @@ function makeAcceptedSocketClass(): SocketClass {
       closeInTurn(() => super._destroy(error, done), done as (failure: unknown) => void);
     }
   }
-  return AcceptedSocket;
+  return ReceivingSocket;
 }
