@@ -76,6 +76,9 @@ function weatherOf(random: Random, calm: boolean): Weather {
   };
 }
 
+/** The unsent bytes of all connections together: in some worlds those of one connection stop the others. */
+const PROCESS_LIMITS = [150_000, 1_048_576, 268_435_456, 268_435_456];
+
 /** What bodies are cut from: each byte is three more than the one before it. */
 const PATTERN = Uint8Array.from({ length: 256 + 70_000 }, (_, i) => 3 * i);
 /** 3 · 171 ≡ 1 mod 256: the index of a byte of this value. */
@@ -123,6 +126,8 @@ class World {
     loop.leapChance = this.#busy ? 0 : this.#random.pick([0, 0, 0, 0.0003]);
     if (this.#busy) loop.stallChance = 0;
     this.#psk = this.#random.bytes(32);
+    // By a byte of the psk, so that older seeds draw what they drew.
+    memoryBudget.limit = PROCESS_LIMITS[this.#psk[1]! % PROCESS_LIMITS.length]!;
   }
 
   async run(): Promise<void> {
