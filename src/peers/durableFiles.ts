@@ -1,13 +1,14 @@
 // Makes files that are complete whenever another process reads them, and that survive a crash.
 
 import type { FileHandle } from "node:fs/promises";
+import { isAllowed } from "../base/denoPermission.ts";
 import { randomBytes } from "../core/random.ts";
-import { isAllowed } from "./fileModes.ts";
+
 import { buffers, files, flags, paths, safely } from "./nodeFiles.ts";
 
 /** Makes a file that has its text from the first moment on. True if it was made; false if it exists. */
 export async function createWhole(path: string, text: string): Promise<boolean> {
-  if (!(await isAllowed({ name: "write", path: paths().dirname(path) }))) return createDirectly(path, text);
+  if (!isAllowed({ name: "write", path: paths().dirname(path) })) return createDirectly(path, text);
   const temporaryPath = `${path}.${buffers().from(randomBytes(8)).toString("hex")}.new`;
   await createDirectly(temporaryPath, text);
   try {
@@ -51,7 +52,7 @@ async function createDirectly(path: string, text: string): Promise<boolean> {
 
 /** Makes the disk store a file or the entries of a folder, if the system can (Windows can't for folders). */
 export async function syncByPath(path: string): Promise<void> {
-  if (!(await isAllowed({ name: "read", path }))) return;
+  if (!isAllowed({ name: "read", path })) return;
   let handle: FileHandle | undefined;
   try {
     handle = await files().open(path, flags().O_RDONLY | safely());

@@ -7,6 +7,7 @@
 // Windows has no such modes, so nothing is checked there. Deno without the permission to ask for the user's number does
 // not check owners, or folders that it may not read.
 
+import { isAllowed } from "../base/denoPermission.ts";
 import { invalidArgument } from "../base/errors.ts";
 import { files, paths } from "./nodeFiles.ts";
 
@@ -40,7 +41,7 @@ export function whyUnsafe(what: Ownership, uid: number | undefined): string | un
 
 /** The user of this process; undefined if the runtime does not tell it. */
 export async function userOfProcess(): Promise<number | undefined> {
-  if (!(await isAllowed({ name: "sys", kind: "uid" }))) return undefined;
+  if (!isAllowed({ name: "sys", kind: "uid" })) return undefined;
   return process.geteuid?.() ?? process.getuid?.();
 }
 
@@ -62,7 +63,7 @@ export function requireSafe(path: string, what: Ownership, uid: number | undefin
 export async function requireSafeFolders(folder: string, uid: number | undefined): Promise<void> {
   if (process.platform === "win32") return;
   for (let path: string | undefined = await nearestExisting(folder); path !== undefined; ) {
-    if (!(await isAllowed({ name: "read", path }))) return;
+    if (!isAllowed({ name: "read", path })) return;
     requireSafe(path, await files().stat(path), uid);
     const above = paths().dirname(path);
     path = above === path ? undefined : above;
@@ -71,7 +72,7 @@ export async function requireSafeFolders(folder: string, uid: number | undefined
 
 async function nearestExisting(folder: string): Promise<string | undefined> {
   for (let path = folder; ; path = paths().dirname(path)) {
-    if (!(await isAllowed({ name: "read", path }))) return undefined;
+    if (!isAllowed({ name: "read", path })) return undefined;
     const resolved = await unlessMissing(files().realpath(path));
     if (resolved !== undefined || paths().dirname(path) === path) return resolved;
   }
@@ -85,14 +86,4 @@ export async function unlessMissing<T>(call: Promise<T>): Promise<T | undefined>
     if ((error as { code?: unknown }).code === "ENOENT") return undefined;
     throw error;
   }
-}
-
-interface DenoPermissions {
-  permissions: { query(what: object): Promise<{ state: string }> };
-}
-
-/** Asks Deno whether it allows the operation, because trying it would ask the user. Other runtimes allow everything. */
-export async function isAllowed(what: object): Promise<boolean> {
-  const deno = (globalThis as { Deno?: DenoPermissions }).Deno;
-  return deno === undefined || (await deno.permissions.query(what)).state === "granted";
 }
