@@ -1,7 +1,11 @@
 // Servers in processes of their own, in every runtime: several on one port, one that inherits its socket, one that a
 // signal closes. Needs dist/.
 
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, mkdtempSync, openSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer, type Server as NetServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
 import { connect } from "../dist/index.js";
@@ -13,6 +17,7 @@ import { freePorts } from "./support/freePorts.ts";
 const psk = "5e".repeat(32);
 const multiCore = fileURLToPath(new URL("../examples/multiCore.js", import.meta.url));
 const echoServer = fileURLToPath(new URL("support/echoServer.js", import.meta.url));
+const givenPipe = fileURLToPath(new URL("support/givenPipe.js", import.meta.url));
 const body = new Uint8Array(1);
 
 const clients: Client[] = [];
@@ -175,6 +180,26 @@ for (const runtime of runtimes()) {
       server.kill("SIGTERM");
       expect(await server.exited).toBe(0);
     });
+
+    test.skipIf(process.platform === "win32")(
+      "a pipe that it inherited is refused, and stays open",
+      async () => {
+        const folder = mkdtempSync(join(tmpdir(), "sealwire-pipe-"));
+        execFileSync("mkfifo", [join(folder, "pipe")]);
+        const fd = openSync(join(folder, "pipe"), constants.O_RDWR | constants.O_NONBLOCK);
+        try {
+          const server = started(new JsonProcess(runtime, givenPipe, [], { inherit: fd }));
+          expect(await server.entryWith("code")).toEqual({
+            code: "ERR_LISTEN_FAILED",
+            wasOpen: true,
+            isOpen: true,
+          });
+        } finally {
+          closeSync(fd);
+          rmSync(folder, { recursive: true });
+        }
+      },
+    );
 
     test("a signal: draining, calls in flight answered, stopped, and the process ends with 0", async () => {
       const options = { port: 0, psk, health: { port: 0 } };

@@ -1,6 +1,7 @@
 // Listeners of node:net. They also serve on other runtimes where those can't share a port or inherit a socket.
 
 import type { Server, Socket } from "node:net";
+import { isAllowed } from "../base/denoPermission.ts";
 import { loadPart } from "../base/loadPart.ts";
 import { detach } from "../core/detach.ts";
 import type { ListenAddress, Listener, Transport, TransportEvents } from "../rpc/transport.ts";
@@ -11,15 +12,22 @@ import { acceptIntoReceiveBuffer, type SocketMaker } from "./nodeReceiveBuffer.t
 import { isNode, NodeTransport } from "./nodeTransport.ts";
 import { closingOwnPath } from "./ownPath.ts";
 
+/** Deno's fstat knows only descriptors that Deno opened; inherited ones have a path. */
+function isNoSocket(fd: number): boolean {
+  const { fstatSync, statSync } = nodeModule("fs");
+  const path = `/dev/fd/${fd}`;
+  for (const stat of [() => fstatSync(fd), () => isAllowed({ name: "read", path }) && statSync(path)]) {
+    try {
+      const found = stat();
+      if (found) return !found.isSocket();
+    } catch {}
+  }
+  return false; // The runtime says what is wrong with it.
+}
+
 /** A runtime that is given another open file closes it when it can't listen on it, although it belongs to others. */
 function checkDescriptor(fd: number): void {
-  let isSocket = true;
-  try {
-    isSocket = nodeModule("fs").fstatSync(fd).isSocket();
-  } catch {
-    // The runtime says what is wrong with it.
-  }
-  if (!isSocket) throw new Error("it is no socket");
+  if (isNoSocket(fd)) throw new Error("it is no socket");
 }
 
 /** The option names of node:net; its types may be older than `reusePort`. */
