@@ -583,7 +583,19 @@ describe.each(pairs)("$sealing.label seals, $opening.label opens", ({ sealing, o
 
   test("Unix sockets on the plain sides, for their user alone", async () => {
     const [target, listen] = ["target", "listen"].map((name) => join(folder, `${name}-${sealing.id}.sock`));
-    await served(echo, target);
+    const got: string[] = [];
+    await served((socket) => {
+      let text = "";
+      socket.on("data", (piece: Buffer) => {
+        text += piece;
+        if (text === "ask") socket.write("answer", () => socket.destroy());
+        if (text === "by path") socket.write(text);
+      });
+      socket.on("end", () => {
+        if (text === "last words") got.push(text);
+        socket.end();
+      });
+    }, target);
     const open = await started(opening, ["--open", "-l", at(0), "-t", `unix:${target}`]);
     const seal = await started(sealing, ["--seal", "-l", `unix:${listen}`, "-t", at(open.port)]);
     expect((statSync(listen!).mode & 0o777).toString(8)).toBe("600");
@@ -592,6 +604,17 @@ describe.each(pairs)("$sealing.label seals, $opening.label opens", ({ sealing, o
     client.end();
     await client.closed;
     expect(client).toMatchObject({ received: "by path", ended: true, error: undefined });
+    // Who has sent everything may close at once, on either side.
+    for (let i = 0; i < 4; i++) {
+      const sender = dial(listen!);
+      sender.socket.write("last words", () => sender.socket.destroy());
+      await until(() => got.length > i, "the end at the target");
+      const asker = dial(listen!);
+      asker.write("ask");
+      await asker.closed;
+      expect(asker).toMatchObject({ received: "answer", ended: true, error: undefined });
+    }
+    expect(got).toEqual(Array(4).fill("last words"));
     // What others put there stays.
     rmSync(listen!);
     writeFileSync(listen!, "of others");

@@ -63,17 +63,17 @@ function dialOne(to: SocketAddress, signal: AbortSignal): Promise<PlainSocket> {
   return new Promise((resolve, reject) => {
     const socket: Socket = connect({ ...to, allowHalfOpen: true });
     const plain = new PlainSocket(socket);
-    const aborted = (): void => {
-      plain.reset();
-      reject(signal.reason);
-    };
+    // Rejects when the socket is gone: until then it has a descriptor, and so keeps the place of its call.
+    const aborted = (): void => plain.reset();
     signal.addEventListener("abort", aborted, { once: true });
     socket.once("error", reject);
     socket.once("close", () => {
       signal.removeEventListener("abort", aborted);
-      reject(new Error("the plain connection was closed while it was dialled"));
+      const text = "the plain connection was closed while it was dialled";
+      reject(signal.aborted ? signal.reason : new Error(text));
     });
     socket.once("connect", () => {
+      if (signal.aborted) return;
       signal.removeEventListener("abort", aborted);
       resolve(plain);
     });

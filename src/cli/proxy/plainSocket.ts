@@ -110,15 +110,18 @@ export class PlainSocket {
 
   /**
    * Node 20 reports an end for a reset that arrived while nothing was read. Sending nothing fails behind a reset; so do
-   * pieces that wait.
+   * pieces that wait. A Unix socket, which has no local address, has no reset either, and sending nothing fails there if
+   * its peer has closed it in good order.
    */
   #checkEnd(): void {
     const socket = this.#socket;
-    if (this.#unwritten === 0 && !socket.writableEnded && !socket.destroyed) socket.write(NOTHING);
+    const mayBeReset = socket.localAddress !== undefined && !socket.writableEnded && !socket.destroyed;
+    if (mayBeReset && this.#unwritten === 0) socket.write(NOTHING);
     this.#endSeen = true;
     setImmediate(() => {
       this.#ended = true;
-      this.#settle();
+      // A writer waits on: the peer's end gives no room.
+      this.#reader?.resolve();
     });
   }
 

@@ -63,6 +63,8 @@ export class SealingSide {
 
   async #carry(plain: PlainSocket): Promise<void> {
     const abort = new AbortController();
+    // The call may be over, while its client has not read everything.
+    abort.signal.addEventListener("abort", () => plain.reset());
     this.#aborts.add(abort);
     this.#counts.open++;
     this.#counts.total++;
@@ -79,7 +81,6 @@ export class SealingSide {
     } catch (error) {
       this.#counts.failed++;
       failures.say(errorText(error));
-      plain.reset();
       abort.abort(error);
     } finally {
       this.#counts.open--;
