@@ -9,6 +9,7 @@ import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import type { Client, Connection, Message } from "../../../src/index.ts";
 import { runsEvery } from "../../support/every.ts";
+import { freePort } from "../../support/freePorts.ts";
 import { runtimeId, type TestOptions, test } from "../../support/harness.ts";
 import { Ledger } from "../../support/ledger.ts";
 import { PSK } from "../../support/protocols.ts";
@@ -136,10 +137,10 @@ function finish(ledger: Ledger): void {
 
 test("a server is killed under load and started again", options, async () => {
   const ledger = new Ledger();
-  let server = new ServerProcess(0, ledger);
+  const port = await freePort();
+  let server = new ServerProcess(port, ledger);
   try {
     await server.listening();
-    const { port } = server;
     const client = startClient({ ...SIGNS, port, maxConnections: 2, requestTimeoutMs: 3_000 });
     await client.connected();
     const load = new Load(client, ledger);
