@@ -173,6 +173,8 @@ export class PlainSocket {
   #resetOnceConnected(): void {
     const socket = this.#socket;
     socket.once("connect", () => this.reset());
-    setTimeout(() => void socket.destroy(), ABANDONED_MS).unref();
+    const limit = setTimeout(() => void socket.destroy(), ABANDONED_MS).unref();
+    // Most dials end long before, and the timer would hold what is left of each.
+    void this.gone.then(() => clearTimeout(limit));
   }
 }
