@@ -127,8 +127,10 @@ function makeReceivingSocketClass(): SocketClass {
       // Node takes the length of what a destroyed socket reads for an error number, and throws. Until the close nothing is
       // read, and a `resume` that begins to read again hands out nothing.
       const { _handle: handle } = this as SocketInternals;
-      handle?.readStop();
-      if (handle) handle.onread = handOutNothing;
+      if (handle) {
+        handle.readStop();
+        handle.onread = handOutNothing;
+      }
       // Node itself passes on what its `_destroy` throws, but only before `destroy` returns.
       closeInTurn(() => super._destroy(error, done), done as (failure: unknown) => void);
     }

@@ -3,7 +3,6 @@
 import type { FileHandle } from "node:fs/promises";
 import { isAllowed } from "../base/denoPermission.ts";
 import { randomBytes } from "../core/random.ts";
-
 import { buffers, files, flags, paths, safely } from "./nodeFiles.ts";
 
 /** Makes a file that has its text from the first moment on. True if it was made; false if it exists. */

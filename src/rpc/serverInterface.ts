@@ -83,8 +83,8 @@ export interface Server {
    * opened. What `authorize` puts off with `info.whenProven` is decided as soon as it has answered true. No answer within
    * `handshakeTimeoutMs` is a refusal. Each connection is drained as soon as that is known. A later reload asks about the
    * same connections, and its answers count instead. Resolves with the number of drained connections when all that were
-   * open have been checked. A mistake changes nothing. It also works while the server closes, above all during a grace, until every
-   * socket is gone.
+   * open have been checked. A mistake changes nothing. It also works while the server closes, above all during a grace,
+   * until every socket is gone.
    *
    * @throws SealwireError as rejections: ERR_INVALID_ARGUMENT, also if clients would have to prove less than before (to
    *   let any key in, give `authorize: () => true`), or the server has the option `handshake`; ERR_CLOSED once it is
