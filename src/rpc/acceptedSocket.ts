@@ -2,11 +2,13 @@
 // incomplete first message, and its positions in the lines of the admission.
 
 import { MAX_MS } from "../base/options.ts";
+import { now } from "../core/eventLoop.ts";
 import { memory, RECEIVE_BUFFER } from "../core/wasmModule.ts";
 import type { AddressShare } from "./addressShare.ts";
 import type { RpcConnection } from "./connection.ts";
 import { type Line, Position } from "./line.ts";
 import type { ProxyReader } from "./proxyReader.ts";
+import { ReadBackoff, type RestingReader } from "./readBackoff.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
@@ -45,14 +47,14 @@ export interface SocketOwner {
   left(socket: AcceptedSocket): void;
 }
 
-export class AcceptedSocket implements TransportEvents {
+export class AcceptedSocket implements TransportEvents, RestingReader {
   readonly #owner: SocketOwner;
   #transport: Transport;
   /** The share of its address; that of the proxy's address until the header has told the client's. */
   share: AddressShare<AcceptedSocket>;
   stage: SocketStage = "silent";
-  /** When its stage began, by performance.now(). */
-  since = performance.now();
+  /** When its stage began, by the monotonic clock. */
+  since = now();
   /** It counts against the limit of connections. */
   hasPlace = false;
   /** Its position among the sockets of its stage. */
@@ -66,6 +68,8 @@ export class AcceptedSocket implements TransportEvents {
   #keptBytes = 0;
   /** So many bytes are needed before it can be told whether the first message is complete. */
   #neededBytes = 0;
+  /** From the first bytes of an incomplete first message on. */
+  #backoff: ReadBackoff | undefined;
   /** A trusted proxy dialled: its header comes before the client's bytes. */
   #awaitedBy: ProxyReader | undefined;
   #heard = false;
@@ -122,7 +126,7 @@ export class AcceptedSocket implements TransportEvents {
   /** Leaves its lines, and joins the ends of the lines for this stage. */
   enterStage(stage: SocketStage, byAge: Line<AcceptedSocket>, byAddress: Line<AcceptedSocket>): void {
     this.stage = stage;
-    this.since = performance.now();
+    this.since = now();
     byAge.join(this.byAge);
     byAddress.join(this.byAddress);
   }
@@ -147,6 +151,11 @@ export class AcceptedSocket implements TransportEvents {
   onData(bytes: Uint8Array): void {
     if (this.#connection !== undefined) this.#connection.link.onData(bytes);
     else this.#keep(bytes);
+  }
+
+  /** RestingReader */
+  readOn(): void {
+    if (this.stage === "silent") this.#transport.resume();
   }
 
   onWritten(): void {
@@ -179,6 +188,13 @@ export class AcceptedSocket implements TransportEvents {
   #forget(): void {
     this.#kept = EMPTY;
     this.#keptBytes = 0;
+    if (this.#backoff !== undefined) timers.cancel(this.#backoff);
+  }
+
+  /** More bytes of the first message are missing. */
+  #awaitMore(): void {
+    if (this.#backoff === undefined) this.#backoff = new ReadBackoff(this);
+    else if (this.#backoff.begin()) this.#transport.pause();
   }
 
   /** Before a message is complete, its bytes may come one by one. Room for as many again keeps what each costs the same. */
@@ -201,13 +217,17 @@ export class AcceptedSocket implements TransportEvents {
       return;
     }
     this.#append(bytes);
-    if (this.#keptBytes < this.#neededBytes) return;
+    if (this.#keptBytes < this.#neededBytes) {
+      this.#awaitMore();
+      return;
+    }
     if (this.#awaitedBy !== undefined && !this.#takeHeader(this.#awaitedBy)) return;
     this.#heard = true;
     const received = this.#received;
     const firstBytes = this.#owner.firstMessageBytes(received);
     if (received.length < firstBytes) {
       this.#neededBytes = firstBytes;
+      this.#awaitMore();
       return;
     }
     if (this.stage === "silent") {
@@ -222,7 +242,10 @@ export class AcceptedSocket implements TransportEvents {
   /** True if the header is complete and bytes follow it. */
   #takeHeader(reader: ProxyReader): boolean {
     const header = reader.read(this.#received);
-    if (header === "more") return false;
+    if (header === "more") {
+      this.#awaitMore();
+      return false;
+    }
     if (header === "invalid") {
       this.#heard = true;
       this.#owner.headerRefused(this);
@@ -241,8 +264,8 @@ export class AcceptedSocket implements TransportEvents {
 }
 
 /** How long the socket may stay in its stage; infinite without a socket. */
-export function leftMs(socket: AcceptedSocket | undefined, stageMs: number, now: number): number {
-  return socket === undefined ? Number.POSITIVE_INFINITY : Math.max(stageMs - (now - socket.since), 0);
+export function leftMs(socket: AcceptedSocket | undefined, stageMs: number, time: number): number {
+  return socket === undefined ? Number.POSITIVE_INFINITY : Math.max(stageMs - (time - socket.since), 0);
 }
 
 /**
@@ -252,12 +275,12 @@ export function leftMs(socket: AcceptedSocket | undefined, stageMs: number, now:
 export function* dueOf(
   line: Line<AcceptedSocket>,
   stageMs: number,
-  now: number,
+  time: number,
   most = Number.POSITIVE_INFINITY,
 ): Generator<AcceptedSocket> {
   for (let left = most; left > 0; left--) {
     const { first } = line;
-    if (first === undefined || now - first.since < stageMs) return;
+    if (first === undefined || time - first.since < stageMs) return;
     yield first;
   }
 }

@@ -7,6 +7,8 @@ import type { Handshake, HandshakeResult } from "../protocol/handshake.ts";
 import { ByteQueue } from "./byteQueue.ts";
 import { lostInHandshake } from "./closeReason.ts";
 import type { HandshakeTask, HandshakeTurns } from "./handshakeTurns.ts";
+import { ReadBackoff, type RestingReader } from "./readBackoff.ts";
+import { timers } from "./timers.ts";
 import type { Writer } from "./writer.ts";
 
 export interface EstablishingEvents {
@@ -20,7 +22,7 @@ export interface EstablishingEvents {
 /** A peer may send this many bytes after its last handshake message before this side is ready; then it is cut off. */
 const MAX_EARLY_BYTES = 262_144;
 
-export class Establishing implements HandshakeTask {
+export class Establishing implements HandshakeTask, RestingReader {
   readonly #handshake: Handshake;
   readonly #writer: Writer;
   readonly #events: EstablishingEvents;
@@ -29,6 +31,8 @@ export class Establishing implements HandshakeTask {
   #deciding = false;
   /** It is in the line of those who wait for a turn. */
   #inLine = false;
+  /** On a server, from the first bytes of an incomplete message until that is complete. */
+  #backoff: ReadBackoff | undefined;
   /** The peer sends no more bytes. */
   #streamEnded = false;
   #over = false;
@@ -70,6 +74,11 @@ export class Establishing implements HandshakeTask {
     }
   }
 
+  /** RestingReader */
+  readOn(): void {
+    if (!this.#over && !this.waits) this.#events.onReading(true);
+  }
+
   /** HandshakeTask: its turn has come. */
   goOn(): void {
     if (this.#over) return;
@@ -93,6 +102,23 @@ export class Establishing implements HandshakeTask {
     this.#over = true;
     this.#early.clear();
     this.#handshake.destroy();
+    this.#endBackoff();
+  }
+
+  /** The message is incomplete. A server reads its client less and less often. */
+  #limitReads(): void {
+    if (this.#turns === undefined) return;
+    if (this.#backoff === undefined) this.#backoff = new ReadBackoff(this);
+    else if (this.#backoff.begin()) this.#events.onReading(false);
+  }
+
+  #endBackoff(): void {
+    const backoff = this.#backoff;
+    this.#backoff = undefined;
+    if (backoff === undefined || !backoff.armed) return;
+    timers.cancel(backoff);
+    // A socket may hand out what it has already read although it is paused.
+    if (!this.#over) this.#events.onReading(true);
   }
 
   #joinLine(turns: HandshakeTurns): void {
@@ -123,8 +149,10 @@ export class Establishing implements HandshakeTask {
       const { expects } = handshake;
       if (expects === 0 || this.#early.length < expects) {
         if (this.#streamEnded) this.#fail(lostInHandshake(undefined));
+        else if (this.#early.length > 0 && expects > 0) this.#limitReads();
         return;
       }
+      this.#endBackoff();
       const decision = handshake.receive(this.#early.take(expects));
       if (decision !== undefined) this.#await(decision);
     }

@@ -5,12 +5,14 @@ import type { Handshake, HandshakeResult } from "../../../src/protocol/handshake
 import { AcceptedSocket, type SocketOwner } from "../../../src/rpc/acceptedSocket.ts";
 import { AddressShare } from "../../../src/rpc/addressShare.ts";
 import type { RpcConnection } from "../../../src/rpc/connection.ts";
-import { Establishing } from "../../../src/rpc/establishing.ts";
+import { Establishing, type EstablishingEvents } from "../../../src/rpc/establishing.ts";
+import { HandshakeTurns } from "../../../src/rpc/handshakeTurns.ts";
 import { Line } from "../../../src/rpc/line.ts";
+import { TIMER_TICK_MS, timers } from "../../../src/rpc/timers.ts";
 import { Writer } from "../../../src/rpc/writer.ts";
 import { FakeTransport } from "../../support/fakeTransport.ts";
 import { test } from "../../support/harness.ts";
-import { deferred } from "../../support/rpcHarness.ts";
+import { deferred, sleep, waitFor } from "../../support/rpcHarness.ts";
 
 /** What may arrive behind the first message, or behind the last one, before this side goes on. */
 const LIMIT = 262_144;
@@ -46,7 +48,10 @@ class Decided implements Handshake {
   }
 }
 
-function start(takeKeys = () => {}) {
+/** Longer than a read that need not wait. */
+const A_WHILE_MS = 2 * TIMER_TICK_MS;
+
+function start(takeKeys = () => {}, turns?: HandshakeTurns) {
   const handshake = new Decided();
   const writer = new Writer(0, { onIdle() {}, onStall() {} });
   writer.attach(new FakeTransport());
@@ -55,7 +60,7 @@ function start(takeKeys = () => {}) {
     deciding: [] as boolean[],
     errors: [] as unknown[],
   };
-  const establishing = new Establishing(handshake, writer, {
+  const events: EstablishingEvents = {
     onKeys: (_result, early) => {
       told.early = new Uint8Array(early);
       takeKeys();
@@ -65,7 +70,8 @@ function start(takeKeys = () => {}) {
       establishing.destroy();
     },
     onReading: (on) => told.deciding.push(on),
-  });
+  };
+  const establishing = new Establishing(handshake, writer, events, turns);
   establishing.advance();
   return { handshake, establishing, told };
 }
@@ -200,4 +206,84 @@ test("an accepted socket whose bytes come one by one looks at them once it has a
   for (let i = 0; i < message.length; i++) socket.onData(message.slice(i, i + 1));
   assert.deepEqual(looks, [1, 4, 100]);
   assert.deepEqual(begun, message);
+});
+
+/** An accepted socket whose first message has 100 bytes, without the rest of a server. */
+function accepted() {
+  const told = { spoke: 0 };
+  const owner: SocketOwner = {
+    firstMessageBytes: () => 100,
+    mostSurplusBytes: 0,
+    spoke: (socket) => {
+      told.spoke++;
+      socket.stage = "ready";
+    },
+    left: () => {},
+    addressTold: () => true,
+    headerRefused: () => {},
+  };
+  const transport = new FakeTransport();
+  transport.paused = false;
+  const socket = new AcceptedSocket(owner, transport, new AddressShare("192.0.2.1"));
+  new Line<AcceptedSocket>().join(socket.byAge);
+  return { told, transport, socket };
+}
+
+test("an accepted socket whose first message takes its time is read less often, until that is complete", async () => {
+  const armed = timers.size;
+  const { told, transport, socket } = accepted();
+  socket.onData(new Uint8Array(1));
+  assert.equal(transport.paused, false, "the second piece may complete the message");
+  await sleep(A_WHILE_MS);
+  socket.onData(new Uint8Array(1));
+  assert.equal(transport.paused, true);
+  await waitFor(() => !transport.paused, "the socket is read again");
+  socket.onData(new Uint8Array(1));
+  assert.equal(transport.paused, true);
+  // A socket may hand out what it has already read although it is paused.
+  socket.onData(new Uint8Array(97));
+  assert.equal(told.spoke, 1);
+  await waitFor(() => timers.size === armed, "the rest is over");
+  await sleep(A_WHILE_MS);
+  assert.equal(
+    transport.paused,
+    true,
+    "a rest that began before does not read a socket that waits for its place",
+  );
+});
+
+test("an accepted socket that is closed while it rests leaves no deadline", async () => {
+  const armed = timers.size;
+  const { transport, socket } = accepted();
+  socket.onData(new Uint8Array(1));
+  await sleep(A_WHILE_MS);
+  socket.onData(new Uint8Array(1));
+  assert.deepEqual([transport.paused, timers.size], [true, armed + 1]);
+  socket.drop();
+  assert.equal(timers.size, armed);
+});
+
+test("a server reads a client less often whose message of the handshake takes its time; a client reads on", async () => {
+  const armed = timers.size;
+  for (const isServer of [true, false]) {
+    const turns = isServer ? new HandshakeTurns({ someWait: false, spend() {}, askForPoll() {} }) : undefined;
+    const { handshake, establishing, told } = start(undefined, turns);
+    establishing.receive(new Uint8Array(1));
+    await sleep(A_WHILE_MS);
+    establishing.receive(new Uint8Array(1));
+    if (isServer) {
+      assert.deepEqual(told.deciding, [false]);
+      await waitFor(() => told.deciding.length === 2, "the socket is read again");
+      establishing.receive(new Uint8Array(1));
+    }
+    // Paused, it hands out the rest: reading goes on, until the application decides.
+    establishing.receive(new Uint8Array(8));
+    assert.deepEqual(told.deciding, isServer ? [false, true, false, true, false] : [false]);
+    assert.equal(timers.size, armed);
+    handshake.decision.resolve();
+    await handshake.decision.promise;
+    for (let i = 0; i < 10 && told.early === undefined; i++) await Promise.resolve();
+    assert.deepEqual(told.errors, []);
+    assert.equal(told.early?.length, isServer ? 1 : 0);
+  }
 });
