@@ -8,6 +8,7 @@ import { longFunctions } from "./support/longFunctions.ts";
 import {
   brokenImports,
   constantsDefinedTwice,
+  fakeableCalls,
   fileWith,
   findCycle,
   foreignImports,
@@ -243,6 +244,24 @@ describe("the checks themselves find a planted fault", () => {
     expect(tenuredFunctions(new Map([["rpc/d.ts", "exports.f = () => 0;\n"]]))).toEqual([]);
   });
 
+  test("a call of a function that may be a test's fake", () => {
+    const one = (line: string) =>
+      new Map([["rpc/d.ts", `${line}\n// performance.now()\n/** setTimeout() */\n`]]);
+    for (const line of [
+      "performance.now();",
+      "setTimeout(f, 1);",
+      "await new Promise((f) => setImmediate(f));",
+    ])
+      expect(fakeableCalls(one(line)), line).toHaveLength(1);
+    for (const line of [
+      "now();",
+      "loop.setTimeout(f, 1);",
+      "originalQueueMicrotask(f);",
+      "setTimeout: startTimer,",
+    ])
+      expect(fakeableCalls(one(line)), line).toEqual([]);
+  });
+
   test("a name in another case", () => {
     const good = [
       "a/frameCipher.ts",
@@ -311,6 +330,13 @@ describe("src", () => {
 
   test(`no function has more than ${MOST_FUNCTION_LINES} lines but for a few with a reason`, () => {
     expect(longFunctions(src, MOST_FUNCTION_LINES).sort()).toEqual(Object.keys(longerFunctions).sort());
+  });
+
+  test("the time and later turns come from one file, so that no test's fakes reach the library", () => {
+    const library = [...src].filter(([path]) => !["otel", "entry", "cli"].includes(layerOf(path)));
+    const users = fakeableCalls(new Map(library));
+    // `poll` of Deno's loop declares functions of these names.
+    expect(users.filter((user) => !/^core\/(eventLoop|denoPolls)\.ts/.test(user))).toEqual([]);
   });
 
   test("no function is made among V8's old objects, where it would hold what it captured", () => {

@@ -19,6 +19,7 @@
 // wait.
 
 import { channels } from "../core/diagnostics.ts";
+import { now } from "../core/eventLoop.ts";
 import type { AcceptedSocket } from "./acceptedSocket.ts";
 import { AddressShare } from "./addressShare.ts";
 import type { AdmissionLimits } from "./admissionLimits.ts";
@@ -192,7 +193,7 @@ export class Admission implements HandshakeTask {
     if (this.#admitting || this.#closed) return;
     this.#admitting = true;
     // While a socket waits, handshakes get older.
-    if (this.#waiting.readyCount > 0) this.#handshakes.age(performance.now());
+    if (this.#waiting.readyCount > 0) this.#handshakes.age(now());
     while (this.#addresses.first !== undefined && !this.#closed) {
       const share = this.#addresses.first;
       if (!this.#mayBegin(share)) {
@@ -267,7 +268,7 @@ export class Admission implements HandshakeTask {
   #watchAges(): void {
     timers.cancel(this.#pressure);
     if (this.#waiting.readyCount === 0 || this.#closed || this.#inLine) return;
-    const nextMs = this.#handshakes.nextMs(performance.now());
+    const nextMs = this.#handshakes.nextMs(now());
     if (nextMs !== Number.POSITIVE_INFINITY) timers.arm(this.#pressure, nextMs);
   }
 

@@ -7,6 +7,7 @@
 // The number of moves is bounded, so that a call does not circulate among servers that refuse everybody.
 
 import { type ErrorCode, isSealwireError } from "../base/errors.ts";
+import { now } from "../core/eventLoop.ts";
 import { hasAborted } from "./abortWatchers.ts";
 import type { EndpointMember } from "./endpointMember.ts";
 
@@ -49,7 +50,7 @@ export class CallRoute {
   readonly #bytes: number;
   readonly #timeoutMs: number;
   readonly #signal: AbortSignal | undefined;
-  readonly #startedAt = performance.now();
+  readonly #startedAt = now();
   readonly #tried: EndpointMember[] = [];
 
   /** @param timeoutMs 0: without a limit */
@@ -73,7 +74,7 @@ export class CallRoute {
   }
 
   get #untilEndMs(): number {
-    return this.#timeoutMs - (performance.now() - this.#startedAt);
+    return this.#timeoutMs - (now() - this.#startedAt);
   }
 
   /** The endpoint has it now. */

@@ -1,6 +1,7 @@
 // A client: one endpoint, a few connections to it (rpc/connectionPool.ts), and the calls of the application.
 
 import { copyOf } from "../core/bytes.ts";
+import { now } from "../core/eventLoop.ts";
 import { messageCost } from "../protocol/credit.ts";
 import type { PendingCall } from "./call.ts";
 import { requestOptionNames, sendOptionNames } from "./callOptions.ts";
@@ -248,9 +249,9 @@ export class RpcClient implements Client {
     connection.link.outbox.bodies.check(body);
     const refusal = this.#displaced.refusal(connection, kind, messageCost(body.length));
     if (refusal !== undefined) return refused(refusal);
-    const startedAt = performance.now();
+    const startedAt = now();
     const leftMs = (): number =>
-      timeoutMs === 0 ? 0 : Math.max(Math.ceil(timeoutMs - (performance.now() - startedAt)), 1);
+      timeoutMs === 0 ? 0 : Math.max(Math.ceil(timeoutMs - (now() - startedAt)), 1);
     const outcome = make(connection, body, timeoutMs);
     return this.#orDisplaced(connection, outcome, copyOf(body), (copy) =>
       this.#displaced.make(kind, messageCost(copy.length), leftMs, signal, (open) =>

@@ -7,6 +7,7 @@
 // and they wait for it within their deadlines. `maxConnections` counts sockets, including those that drain.
 
 import { SealwireError } from "../base/errors.ts";
+import { now, runSoon } from "../core/eventLoop.ts";
 import type { ToldState } from "./announcements.ts";
 import { RpcConnection } from "./connection.ts";
 import { ConnectionLedger, type ConnectionTotals } from "./connectionStats.ts";
@@ -185,8 +186,8 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     this.#members.set(connection, new Member());
     this.#usable.push(connection);
     this.#next = connection;
-    this.#nextNotBefore = performance.now() + delayMs;
-    connection.link.dialling(() => queueMicrotask(() => connection.link.onClose()));
+    this.#nextNotBefore = now() + delayMs;
+    connection.link.dialling(() => runSoon(() => connection.link.onClose()));
     this.#dialNext();
     return connection;
   }
@@ -201,29 +202,29 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   #dialNext(): void {
     const connection = this.#next;
     if (connection === undefined || this.#sockets >= this.#context.maxConnections) return;
-    const now = performance.now();
-    const waitMs = Math.max(this.#pause.remainingMs(now), this.#nextNotBefore - now);
+    const time = now();
+    const waitMs = Math.max(this.#pause.remainingMs(time), this.#nextNotBefore - time);
     if (waitMs > 0) {
       timers.arm(this.#pauseOver, waitMs);
       return;
     }
     timers.cancel(this.#pauseOver);
     this.#next = undefined;
-    this.#dial(connection, now);
+    this.#dial(connection, time);
   }
 
-  #dial(connection: RpcConnection, now: number): void {
+  #dial(connection: RpcConnection, time: number): void {
     const { adapter, address, dialTimeoutMs, dialledAddress } = this.#context;
     const member = this.#members.get(connection)!;
     this.#sockets++;
-    member.dialled(now, dialTimeoutMs, () => {
+    member.dialled(time, dialTimeoutMs, () => {
       const text = `no connection to ${dialledAddress} within ${dialTimeoutMs} ms`;
       connection.destroy(new SealwireError("ERR_DIAL_TIMEOUT", text));
     });
     try {
       connection.link.dialling(adapter.dial(address, connection.link));
     } catch (error) {
-      queueMicrotask(() => connection.link.onClose(error));
+      runSoon(() => connection.link.onClose(error));
     }
   }
 
@@ -234,14 +235,14 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
 
   /** A connection takes no more calls: decides whether the next dial waits for a pause. */
   #judge(connection: RpcConnection, member: Member): void {
-    const now = performance.now();
-    if (member.wasUseful(connection, now)) {
+    const time = now();
+    if (member.wasUseful(connection, time)) {
       this.#pause.succeeded();
     } else if (member.dialledAt >= 0 && !member.judged) {
       // An old failure no longer counts if another connection works.
-      const works = this.#usable.some((other) => this.#members.get(other)!.wasUseful(other, now));
+      const works = this.#usable.some((other) => this.#members.get(other)!.wasUseful(other, time));
       if (works) this.#pause.succeeded();
-      this.#pause.failed(member.dialledAt, now);
+      this.#pause.failed(member.dialledAt, time);
     }
     member.judged = true;
   }
@@ -259,7 +260,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
   }
 
   onOpen(connection: RpcConnection): void {
-    this.#members.get(connection)!.openedAt = performance.now();
+    this.#members.get(connection)!.openedAt = now();
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(connection);
     this.#ledger.opened(connection);
     this.#onChange();

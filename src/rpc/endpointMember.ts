@@ -8,6 +8,7 @@
 // drops everybody after the handshake opens every connection first.
 
 import { SealwireError } from "../base/errors.ts";
+import { now } from "../core/eventLoop.ts";
 import { RpcClient } from "./client.ts";
 import type { ClientContext } from "./connectionPool.ts";
 import type { EndpointNews } from "./endpointNews.ts";
@@ -47,7 +48,7 @@ export class EndpointMember {
   #failures = 0;
   #notBefore = Number.NEGATIVE_INFINITY;
   #lastError: SealwireError | undefined;
-  /** The time at which each open connection opened, by performance.now(). */
+  /** The time at which each open connection opened, by the monotonic clock. */
   readonly #openedAt = new Map<Connection, number>();
   #isClosed = false;
   /** 0: the member has refused no call lately. */
@@ -84,7 +85,7 @@ export class EndpointMember {
     return !this.#isClosed && (this.state === "open" || this.#failures === 0);
   }
 
-  /** The earliest time of a probe, by performance.now(). */
+  /** The earliest time of a probe, by the monotonic clock. */
   get notBefore(): number {
     return this.#notBefore;
   }
@@ -102,7 +103,7 @@ export class EndpointMember {
 
   get #hasRefused(): boolean {
     if (this.#refusedUntil === 0) return false;
-    if (performance.now() < this.#refusedUntil) return true;
+    if (now() < this.#refusedUntil) return true;
     this.#refusedUntil = 0;
     return false;
   }
@@ -112,14 +113,14 @@ export class EndpointMember {
    * get more and more calls.
    */
   noteRefusal(): void {
-    this.#refusedUntil = performance.now() + REFUSAL_MS;
+    this.#refusedUntil = now() + REFUSAL_MS;
   }
 
   get stats(): EndpointStats {
     const { address, endpoint, priority, weight } = this.target;
     const { connections, inFlightRequests, pendingBytes } = this.client.stats;
     const { state } = this;
-    const probeInMs = state === "failing" ? Math.max(0, Math.ceil(this.#notBefore - performance.now())) : 0;
+    const probeInMs = state === "failing" ? Math.max(0, Math.ceil(this.#notBefore - now())) : 0;
     return {
       name: endpoint.name,
       address: address.path ?? address.host,
@@ -165,7 +166,7 @@ export class EndpointMember {
   #note(connection: Connection, state: "open" | "draining" | "closed", error: SealwireError | undefined) {
     if (this.#isClosed) return;
     if (state === "open") {
-      this.#openedAt.set(connection, performance.now());
+      this.#openedAt.set(connection, now());
       this.#events.onOpen(this);
       return;
     }
@@ -182,7 +183,7 @@ export class EndpointMember {
   /** A connection takes no more calls: decides whether it was useful. */
   #judge(connection: Connection, openedAt: number): void {
     const { answered } = connection as { answered?: boolean };
-    if (answered || performance.now() - openedAt >= USEFUL_LIFE_MS) this.#failures = 0;
+    if (answered || now() - openedAt >= USEFUL_LIFE_MS) this.#failures = 0;
   }
 
   #failed(error: SealwireError): void {
@@ -191,7 +192,7 @@ export class EndpointMember {
     const longestMs = Math.min(FIRST_PAUSE_MS * 2 ** this.#failures, LONGEST_PAUSE_MS);
     this.#failures = Math.min(this.#failures + 1, MOST_DOUBLINGS);
     const pauseMs = longestMs * (0.5 + this.#random() / 2);
-    this.#notBefore = performance.now() + pauseMs;
+    this.#notBefore = now() + pauseMs;
     this.#news.failed(this, error, pauseMs);
     this.#events.onChange(this);
     this.#events.onFailure(this);

@@ -2,6 +2,7 @@
 // addresses, then over those that a new lookup finds, until one of them opens or none is left to try.
 
 import { isSealwireError, SealwireError } from "../base/errors.ts";
+import { now } from "../core/eventLoop.ts";
 import { closedError } from "./clientErrors.ts";
 import type { EndpointMember } from "./endpointMember.ts";
 import type { EndpointRace } from "./endpointRace.ts";
@@ -62,12 +63,12 @@ export class EndpointOpening {
     timeoutMs: number,
     signal: AbortSignal | undefined,
   ): Promise<EndpointMember> {
-    const end = performance.now() + timeoutMs;
+    const end = now() + timeoutMs;
     for (let i = 0; i < MOST_OPENINGS + this.#endpoints.size; i++) {
       if (this.#closed) throw closedError();
       const member = this.#endpoints.choose(key);
       if (member !== undefined) return member;
-      const leftMs = timeoutMs === 0 ? 0 : Math.max(Math.ceil(end - performance.now()), 1);
+      const leftMs = timeoutMs === 0 ? 0 : Math.max(Math.ceil(end - now()), 1);
       const one = key === undefined ? undefined : this.#endpoints.byKey(key)?.connect();
       const opened = this.#waiting.wait(bytes, leftMs, signal, one);
       if (one === undefined) this.#startRaces();

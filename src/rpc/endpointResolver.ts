@@ -8,6 +8,7 @@
 // over, and when it fails.
 
 import { SealwireError } from "../base/errors.ts";
+import { now } from "../core/eventLoop.ts";
 import { orAborted } from "./boundedWork.ts";
 import type { Found } from "./endpointLookup.ts";
 import type { EndpointNews } from "./endpointNews.ts";
@@ -82,14 +83,14 @@ export class EndpointResolver {
 
   /** The results may be out of date, or there are none yet. */
   get isStale(): boolean {
-    return performance.now() >= this.#staleAt;
+    return now() >= this.#staleAt;
   }
 
   /** A call was made: looks up again if a lookup is due. */
   refreshIfStale(): void {
-    const now = performance.now();
+    const time = now();
     if (this.#closed || this.#underWay !== undefined) return;
-    if (now < this.#staleAt || now < this.#notBefore) return;
+    if (time < this.#staleAt || time < this.#notBefore) return;
     // Deferred to a later turn, because this turn may be that of a call. A lookup calls the application, which may make
     // calls itself.
     this.#underWay = Promise.resolve()
@@ -105,8 +106,8 @@ export class EndpointResolver {
    * error when that lookup has found something or is over; otherwise at once.
    */
   async refreshSoon(): Promise<void> {
-    const waitMs = this.#notBefore - performance.now();
-    if (this.#closed || performance.now() < this.#staleAt || waitMs > 2 * FLOOR_MS) return;
+    const waitMs = this.#notBefore - now();
+    if (this.#closed || now() < this.#staleAt || waitMs > 2 * FLOOR_MS) return;
     if (waitMs > 0) {
       await new Promise<void>((resolve) => {
         this.#endPause = resolve;
@@ -154,7 +155,7 @@ export class EndpointResolver {
       if (error === undefined) {
         this.error = undefined;
         this.#failuresInARow = 0;
-        this.#staleAt = performance.now() + FRESH_MS;
+        this.#staleAt = now() + FRESH_MS;
         this.#pause(FLOOR_MS);
       } else this.#failed(error);
     } catch (error) {
@@ -180,6 +181,6 @@ export class EndpointResolver {
   }
 
   #pause(ms: number): void {
-    this.#notBefore = performance.now() + ms + this.#random() * ms;
+    this.#notBefore = now() + ms + this.#random() * ms;
   }
 }

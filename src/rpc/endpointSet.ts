@@ -1,5 +1,6 @@
 // The addresses that a client with several endpoints knows now, and which of them takes a call.
 
+import { now } from "../core/eventLoop.ts";
 import { attemptOrder } from "./attemptOrder.ts";
 import type { RpcClient } from "./client.ts";
 import type { ClientContext } from "./connectionPool.ts";
@@ -53,7 +54,7 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
   #owners: KeyOwners<EndpointMember> | undefined;
   /** The open members of the first priority that has some. */
   #open = new Choice<EndpointMember>([]);
-  /** The earliest time at which a failing member may be probed, by performance.now(). */
+  /** The earliest time at which a failing member may be probed, by the monotonic clock. */
   #probeNotBefore = Number.NEGATIVE_INFINITY;
   /** The totals of members that are gone. */
   #gone: ConnectionTotals = sumTotals([]);
@@ -148,13 +149,13 @@ export class EndpointSet implements MemberEvents, ResolverEvents {
   /** Dials one failing member whose pause is over, without a call. */
   #probe(): void {
     if (this.#well === this.#members.size) return;
-    const now = performance.now();
+    const time = now();
     // Stored until a member's state changes, so that a call does not check all members.
-    if (now < this.#probeNotBefore) return;
+    if (time < this.#probeNotBefore) return;
     this.#probeNotBefore = Number.POSITIVE_INFINITY;
     for (const member of this.#members.values()) {
       if (member.state !== "failing") continue;
-      if (member.notBefore <= now) {
+      if (member.notBefore <= time) {
         this.#probeNotBefore = Number.NEGATIVE_INFINITY;
         member.connect();
         return;

@@ -2,6 +2,7 @@
 // neither reach a connection nor become an unhandled rejection, which would end the process.
 
 import { builtinModule } from "../core/builtin.ts";
+import { now } from "../core/eventLoop.ts";
 import { oneLine } from "../core/text.ts";
 
 /** Within a period, this many reports of one kind are printed in full; of the others only every tenfold number is. */
@@ -26,9 +27,9 @@ export class ConsoleReport {
   }
 
   say(error: unknown): void {
-    const now = performance.now();
-    if (now - this.#periodStart >= REPORT_PERIOD_MS) {
-      this.#periodStart = now;
+    const time = now();
+    if (time - this.#periodStart >= REPORT_PERIOD_MS) {
+      this.#periodStart = time;
       this.#reports = 0;
       this.#nextCount = 10;
     }

@@ -3,6 +3,7 @@
 
 import { loadPart } from "../base/loadPart.ts";
 import { copyOf } from "../core/bytes.ts";
+import { now } from "../core/eventLoop.ts";
 import { wipe } from "../core/wipe.ts";
 import type { ClientStats } from "./client.ts";
 import { checkBody, closedError } from "./clientErrors.ts";
@@ -94,11 +95,11 @@ export class LoadedClient {
     make: (client: EndpointsClient, copy: Uint8Array, leftMs: number) => T | Promise<T>,
   ): Promise<T> {
     checkBody(body, this.#context.limits.maxFrameBytes);
-    const startedAt = performance.now();
+    const startedAt = now();
     const loaded = this.wait(body.length, timeoutMs, signal);
     const copy = copyOf(body);
     const leftMs = (): number =>
-      timeoutMs === 0 ? 0 : Math.max(Math.ceil(timeoutMs - (performance.now() - startedAt)), 1);
+      timeoutMs === 0 ? 0 : Math.max(Math.ceil(timeoutMs - (now() - startedAt)), 1);
     // Whoever makes the call copies the body before it returns.
     const made = loaded
       .then((client) => ({ result: make(client, copy, leftMs()) }))

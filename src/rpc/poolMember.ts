@@ -12,7 +12,7 @@ export interface Waiter {
   reject(error: SealwireError): void;
 }
 
-/** The notes about a connection. Times are those of performance.now(); -1: not yet. */
+/** The notes about a connection. Times are those of the monotonic clock; -1: not yet. */
 export class Member {
   dialledAt = -1;
   openedAt = -1;

@@ -3,6 +3,7 @@
 
 import { SealwireError } from "../base/errors.ts";
 import { checkOptionNames, integerOption, MAX_MS } from "../base/options.ts";
+import { now } from "../core/eventLoop.ts";
 import type { HandshakeFactory } from "../protocol/handshake.ts";
 import type { AcceptedSocket } from "./acceptedSocket.ts";
 import { Accepting } from "./accepting.ts";
@@ -57,7 +58,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
   });
   #keepsAlive = true;
   readonly #ledger = new ConnectionLedger();
-  readonly #startedAt = performance.now();
+  readonly #startedAt = now();
 
   constructor(context: ServerContext) {
     this.#context = context;
@@ -91,7 +92,7 @@ export class RpcServer implements Server, ConnectionObserver<RpcConnection>, Adm
 
   /** The answer for peers that may ask for counters. */
   get statAnswer(): StatAnswer {
-    return { health: this.health, uptimeMs: performance.now() - this.#startedAt, stats: this.stats };
+    return { health: this.health, uptimeMs: now() - this.#startedAt, stats: this.stats };
   }
 
   get port(): number {

@@ -5,6 +5,7 @@
 // A ready socket may also wait for a turn of the handshakes alone (handshakeTurns.ts), as many do when all clients of a
 // server come back at once. Such a wait is part of the handshake, and has that one's time limit.
 
+import { now } from "../core/eventLoop.ts";
 import { type AcceptedSocket, dueOf, leftMs } from "./acceptedSocket.ts";
 import type { AddressShare } from "./addressShare.ts";
 import type { AdmissionLimits } from "./admissionLimits.ts";
@@ -74,7 +75,7 @@ export class WaitingSockets {
 
   /** A ready socket got no place at once: `maxConnectionWaitMs` begins. */
   limitWait(): void {
-    if (!this.#patience.armed) this.#watchReady(performance.now());
+    if (!this.#patience.armed) this.#watchReady(now());
   }
 
   /** Ready sockets got no place: with a `maxConnectionWaitMs` of 0, all of them are closed. */
@@ -114,27 +115,27 @@ export class WaitingSockets {
 
   #expireSilent(): void {
     const { handshakeTimeoutMs } = this.#limits;
-    const now = performance.now();
-    for (const socket of dueOf(this.#silent, handshakeTimeoutMs, now, MOST_EXPIRED_PER_TICK))
+    const time = now();
+    for (const socket of dueOf(this.#silent, handshakeTimeoutMs, time, MOST_EXPIRED_PER_TICK))
       this.#dropSilent(socket);
     const { first } = this.#silent;
-    if (first !== undefined) timers.arm(this.#silence, leftMs(first, handshakeTimeoutMs, now));
+    if (first !== undefined) timers.arm(this.#silence, leftMs(first, handshakeTimeoutMs, time));
   }
 
   #expireReady(): void {
-    const now = performance.now();
-    for (const socket of dueOf(this.#ready, this.#readyMs, now, MOST_EXPIRED_PER_TICK)) this.#refuse(socket);
-    this.#watchReady(now);
+    const time = now();
+    for (const socket of dueOf(this.#ready, this.#readyMs, time, MOST_EXPIRED_PER_TICK)) this.#refuse(socket);
+    this.#watchReady(time);
   }
 
   /**
    * Sets the timer for the socket that has been ready for longest. What it waits for may change meanwhile, so the timer
    * fires after `maxConnectionWaitMs` at the latest.
    */
-  #watchReady(now: number): void {
+  #watchReady(time: number): void {
     const { maxConnectionWaitMs } = this.#limits;
     const mostMs = maxConnectionWaitMs || Number.POSITIVE_INFINITY;
-    const ms = Math.min(leftMs(this.#ready.first, this.#readyMs, now), mostMs);
+    const ms = Math.min(leftMs(this.#ready.first, this.#readyMs, time), mostMs);
     if (this.#ready.first !== undefined && ms !== Number.POSITIVE_INFINITY) timers.arm(this.#patience, ms);
   }
 }

@@ -156,3 +156,13 @@ export function constantsDefinedTwice(tree: SourceTree): string[] {
   }
   return [...files].filter(([, count]) => count > 1).map(([definition]) => definition);
 }
+
+/** Calls of global functions that a test library may replace with fakes. `startTimer` and its like are no such calls. */
+export function fakeableCalls(tree: SourceTree): string[] {
+  const call =
+    /\b(?:performance\.now|Date\.now|process\.nextTick)\(|(?<![.\w])(?:set|clear)(?:Timeout|Interval|Immediate)\(|(?<![.\w])queueMicrotask\(/g;
+  return [...tree].flatMap(([path, text]) => {
+    const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
+    return [...code.matchAll(call)].map(([found]) => `${path}: ${found.slice(0, -1)}`);
+  });
+}
