@@ -90,8 +90,8 @@ test("every part that is imported late stands in this test", () => {
     "endpointsClient",
     "healthProbes",
     "knownPeersRecords",
+    "listenAddress",
     "proxyReader",
-    "reusePort",
     "serverStart",
   ]);
 });
@@ -123,11 +123,11 @@ describe.each(runtimes())("in $label ($version)", (runtime) => {
   });
 
   test("without what answers health probes, shares ports and reads headers of proxies", async () => {
-    const outcomes = await told(runtime, entry, ["healthProbes", "proxyReader", "reusePort"]);
+    const outcomes = await told(runtime, entry, ["healthProbes", "listenAddress", "proxyReader"]);
     expect(outcomes).toMatchObject({
       listen: "done",
       health: missing("health probes"),
-      "shared ports": missing("shared ports"),
+      "shared ports": missing("checks of addresses"),
       proxies: missing("headers of proxies"),
     });
   });

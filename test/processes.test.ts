@@ -17,6 +17,7 @@ import { freePorts } from "./support/freePorts.ts";
 const psk = "5e".repeat(32);
 const multiCore = fileURLToPath(new URL("../examples/multiCore.js", import.meta.url));
 const echoServer = fileURLToPath(new URL("support/echoServer.js", import.meta.url));
+const restrictedListen = fileURLToPath(new URL("support/restrictedListen.js", import.meta.url));
 const givenPipe = fileURLToPath(new URL("support/givenPipe.js", import.meta.url));
 const body = new Uint8Array(1);
 
@@ -200,6 +201,41 @@ for (const runtime of runtimes()) {
         }
       },
     );
+
+    // Node has such permissions from version 25 on, and Bun has none.
+    if (runtime.id === "deno" || Number(runtime.id.slice("node".length)) >= 25) {
+      test("where a process may not listen, listening fails, and the process goes on", async () => {
+        const [port] = (await freePorts(1)) as [number];
+        const own = { host: "127.0.0.1", port };
+        const isDeno = runtime.id === "deno";
+        const args = isDeno
+          ? [
+              "run",
+              "--no-config",
+              "--no-prompt",
+              "--allow-read",
+              "--allow-env",
+              `--allow-net=127.0.0.1:${port}`,
+            ]
+          : ["--permission", "--allow-fs-read=*"];
+        const forbidden = [
+          { port: 0 },
+          { host: "localhost", port: 0 },
+          { host: "::1", port: 0, reusePort: true },
+          { port: 0, reusePort: true },
+          { host: "localhost", port: 0, reusePort: true },
+          { ...own, health: { port: 0 } },
+        ];
+        const cases = [...forbidden, own, { ...own, reusePort: true }];
+        const process = started(
+          new JsonProcess({ path: runtime.path, args }, restrictedListen, [JSON.stringify(cases)]),
+        );
+        const { outcomes } = await process.entryWith("outcomes");
+        const ofOwn = isDeno ? "listened" : "ERR_LISTEN_FAILED";
+        expect(outcomes).toEqual([...forbidden.map(() => "ERR_LISTEN_FAILED"), ofOwn, ofOwn]);
+        expect(await process.exited).toBe(0);
+      });
+    }
 
     test("a signal: draining, calls in flight answered, stopped, and the process ends with 0", async () => {
       const options = { port: 0, psk, health: { port: 0 } };

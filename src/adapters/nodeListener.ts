@@ -123,9 +123,11 @@ export async function listenByNode(
   accept: (transport: Transport) => TransportEvents,
 ): Promise<Listener> {
   await modulesLoading();
-  if (address.reusePort) {
-    const { checkReusePort } = await loadPart("shared ports", () => import("./reusePort.ts"));
-    await checkReusePort();
+  let checked = address;
+  // `permission` is there if Node restricts the process; its types may be older.
+  if (address.reusePort || "permission" in process) {
+    const { checkedAddress } = await loadPart("checks of addresses", () => import("./listenAddress.ts"));
+    checked = await checkedAddress(address);
   }
-  return new NodeListener(accept).start(address);
+  return new NodeListener(accept).start(checked);
 }

@@ -1,9 +1,11 @@
 // Finds out whether several processes can listen on one port (SO_REUSEPORT). Runtimes that do not know the option
-// ignore it, and its effect differs between systems, so this file tries it once.
+// ignore it, and its effect differs between systems, so this file tries it until it has worked once.
 
 import type { Server } from "node:net";
-import { SealwireError } from "../base/errors.ts";
 import { nodeModule } from "./nodeModules.ts";
+
+/** The trial's address is the machine's own, so that nobody else can reach its port. */
+export const TRIAL_HOST = "127.0.0.1";
 
 /** node:net's types may be older than the option. */
 interface WithReusePort {
@@ -13,9 +15,10 @@ interface WithReusePort {
 }
 
 function listenOnce(port: number): Promise<Server> {
-  const where: WithReusePort = { host: "127.0.0.1", port, reusePort: true };
+  const where: WithReusePort = { host: TRIAL_HOST, port, reusePort: true };
   return new Promise((resolve, reject) => {
-    const server = nodeModule("net").createServer();
+    // A scan of the machine's ports may find this one. A server closes only when its connections are gone.
+    const server = nodeModule("net").createServer((visitor) => visitor.destroy());
     server.once("error", reject);
     server.listen(where, () => resolve(server));
   });
@@ -23,32 +26,29 @@ function listenOnce(port: number): Promise<Server> {
 
 const close = (server: Server) => new Promise<void>((closed) => server.close(() => closed()));
 
-/**
- * Opens two listeners on one free port of the loopback address. The second one fails if the option has no
- * effect.
- */
-async function tryOut(): Promise<unknown> {
-  let first: Server | undefined;
+/** Opens two listeners on one free port. The second one fails if the option has no effect. */
+async function tryOut(): Promise<void> {
+  const first = await listenOnce(0);
   try {
-    first = await listenOnce(0);
     const bound = first.address();
     await close(await listenOnce(typeof bound === "object" && bound !== null ? bound.port : 0));
-    return undefined;
-  } catch (error) {
-    return error ?? new Error("the second listener failed");
   } finally {
-    if (first !== undefined) await close(first);
+    await close(first);
   }
 }
 
-let outcome: Promise<unknown> | undefined;
+/** Calls that come during a trial have its outcome. A trial that failed says nothing about later ones. */
+export class PortTrial {
+  #success: Promise<void> | undefined;
 
-/** Rejects with ERR_UNSUPPORTED if two processes can't share a port; `cause` is the error of the trial. */
-export async function checkReusePort(): Promise<void> {
-  outcome ??= tryOut();
-  const cause = await outcome;
-  if (cause === undefined) return;
-  const text =
-    "reusePort: this runtime or system can't share a port (Node can from 22.12 and 23.1 on); node:cluster can";
-  throw new SealwireError("ERR_UNSUPPORTED", text, { cause });
+  /** Rejects with the runtime's error. */
+  async succeeds(): Promise<void> {
+    this.#success ??= tryOut();
+    try {
+      await this.#success;
+    } catch (error) {
+      this.#success = undefined;
+      throw error;
+    }
+  }
 }
