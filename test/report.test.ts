@@ -13,6 +13,7 @@ import { parseArguments } from "../bench/matrix/settings.js";
 import { median, summary } from "../bench/matrix/statistics.js";
 import { CountingServer } from "../bench/matrix/worker/control.js";
 import { buildReport } from "../bench/report/build.js";
+import { limitTables } from "../bench/report/limit.js";
 import { markdownSummary } from "../bench/report/markdown.js";
 import { evaluateTargets } from "../bench/report/targets.js";
 import { runtimes } from "../scripts/runtimes.js";
@@ -134,6 +135,22 @@ describe("what the numbers mean", () => {
     expect(againstTls.length).toBeGreaterThan(3);
     for (const cell of againstTls.flatMap(({ cells }) => cells))
       expect(cell).toMatchObject({ value: undefined, reached: undefined });
+  });
+
+  test("every contender's share of the limit is that of its processor time", () => {
+    const clientCpuNs = { median: 400 };
+    const serverCpuNs = { median: 600 };
+    const row = { section: "rows", row: "SendNoWait", pinned: false, client: "bun", server: "bun" };
+    const results = [
+      { ...row, contender: "raw", clientCpuNs: { median: 100 }, serverCpuNs: { median: 120 } },
+      { ...row, contender: "sealwire", clientCpuNs, serverCpuNs },
+      // The cheaper cipher counts: 0.2 ns a byte, 280 for a message.
+      { section: "aead", contender: "raw", cipher: "a", client: "bun", bytes: 1_000, ns: 200 },
+      { section: "aead", contender: "raw", cipher: "b", client: "bun", bytes: 1_000, ns: 900 },
+    ];
+    const shares = limitTables({ ...recorded, results })[1]!;
+    expect(shares.head).toEqual(["operation", "contender", "Bun"]);
+    expect(shares.rows).toEqual([["one-way, 1,400 B", "sealwire", "50"]]);
   });
 
   test("sealwire stands in the tables with its defaults and with views, and says which is which", () => {

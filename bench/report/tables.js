@@ -1,6 +1,7 @@
 // The tables of a run as data: a title, column heads, rows of text. The terminal, the Markdown summary and
 // the HTML report print the same ones.
 import { readable } from "../matrix/statistics.js";
+import { limitTables } from "./limit.js";
 import { all, contendersOf, find, runtimesOf } from "./query.js";
 import { streamTables } from "./streamTables.js";
 import { evaluateTargets } from "./targets.js";
@@ -160,21 +161,6 @@ function handshakeTable(run) {
   return { title: "Handshakes per second: dial, handshake, one request, close", head, rows };
 }
 
-function limitTable(run) {
-  const ciphers = all(run, { section: "aead" });
-  const names = [...new Set(ciphers.map(({ cipher }) => cipher))];
-  const runtimes = runtimesOf(run, ciphers);
-  const rows = names.map((name) => [
-    name,
-    ...runtimes.map(({ id }) => {
-      const found = ciphers.find(({ cipher, client }) => cipher === name && client === id);
-      return found === undefined ? "–" : readable((1_000 * found.ns) / found.bytes);
-    }),
-  ]);
-  const head = ["sealing and opening, CPU ns per 1,000 B", ...runtimes.map(({ label }) => label)];
-  return { title: "The runtimes' own ciphers: with raw TCP's processor time, the limit", head, rows };
-}
-
 function startUpTable(run) {
   const results = all(run, { section: "imports" });
   const rows = results.map(({ client, bareMs, addedMs, addedCpuMs }) => [
@@ -259,7 +245,7 @@ export function tablesOf(run) {
     heapTable(run),
     handshakeTable(run),
     idleTable(run),
-    limitTable(run),
+    ...limitTables(run),
     startUpTable(run),
     ...scalingTables(run),
     ...streamTables(run),

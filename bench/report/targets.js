@@ -1,5 +1,6 @@
 // The targets that the transport was built against, and the result of a run for each. A ratio compares two rows of one
 // run. A target without its rows is "not measured", never reached.
+import { shareOfLimit } from "./limit.js";
 import { all, find } from "./query.js";
 import { typedBeyond, typedResult } from "./typedTables.js";
 
@@ -45,20 +46,6 @@ function opened(run, contender, runtime, variant) {
 
 const atLeast = (limit) => ({ limit, sign: "≥", reached: (value) => value >= limit });
 const atMost = (limit) => ({ limit, sign: "≤", reached: (value) => value <= limit });
-
-/**
- * How much of what this runtime allows: processor time of raw TCP and of the cheapest AEAD of the runtime's own API over
- * the same bytes, together, against ours.
- */
-function shareOfLimit(run, id, ours, size, pick) {
-  const [own, raw] = [pick(ours), pick("raw")];
-  const ciphers = all(run, { section: "aead", client: id });
-  if (own === undefined || raw === undefined || ciphers.length === 0) return undefined;
-  const perByte = Math.min(...ciphers.map(({ ns, bytes }) => ns / bytes));
-  return (100 * (cpu(raw) + perByte * size)) / cpu(own);
-}
-
-const cpu = ({ clientCpuNs, serverCpuNs }) => clientCpuNs.median + serverCpuNs.median;
 
 const CHACHA = "sealwire-chacha";
 
