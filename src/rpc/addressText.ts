@@ -7,10 +7,7 @@ const IPV6_GROUPS = 8;
  */
 export function addressGroups(text: string): number[] | undefined {
   const address = text.split("%", 1)[0]!;
-  if (address.includes(":")) {
-    const tail = address.includes(".") ? address.slice(address.lastIndexOf(":") + 1) : undefined;
-    return tail === undefined || isIpv4(tail) ? ipv6Groups(address) : undefined;
-  }
+  if (address.includes(":")) return ipv6Groups(address);
   return isIpv4(address) ? ipv6Groups(`::ffff:${address}`) : undefined;
 }
 
@@ -22,18 +19,23 @@ export function isIpv4(text: string): boolean {
 
 /** The eight 16-bit groups of an IPv6 address in text form; undefined if the text is none. */
 export function ipv6Groups(text: string): number[] | undefined {
-  const halves = text.split("::");
-  if (halves.length > 2) return undefined;
-  const [head, tail] = halves.map((half) => (half === "" ? [] : half.split(":").flatMap(groupsOf)));
-  const missing = IPV6_GROUPS - head!.length - (tail?.length ?? 0);
-  if (tail === undefined ? missing !== 0 : missing < 1) return undefined;
-  const groups = [...head!, ...new Array<number>(missing).fill(0), ...(tail ?? [])];
-  return groups.every((group) => group >= 0 && group <= 0xffff) ? groups : undefined;
+  const tail = text.slice(text.lastIndexOf(":") + 1);
+  // Only the last 32 bits may be written as an IPv4 address.
+  const hexadecimal = isIpv4(tail) ? text.slice(0, -tail.length) + asTwoGroups(tail) : text;
+  const halves = hexadecimal.split("::").map((half) => (half === "" ? [] : half.split(":").map(groupOf)));
+  const [head, rest] = halves;
+  const missing = IPV6_GROUPS - halves.flat().length;
+  if (halves.length > 2 || (rest === undefined ? missing !== 0 : missing < 1)) return undefined;
+  const groups = [...head!, ...new Array<number>(missing).fill(0), ...(rest ?? [])];
+  return groups.includes(-1) ? undefined : groups;
 }
 
-/** One hexadecimal group, or the two groups of a dotted IPv4 tail. NaN if the text is neither. */
-function groupsOf(part: string): number[] {
-  if (!part.includes(".")) return [/^[0-9a-f]{1,4}$/i.test(part) ? Number.parseInt(part, 16) : Number.NaN];
-  const [a, b, c, d] = part.split(".").map(Number);
-  return [a! * 256 + b!, c! * 256 + d!];
+function asTwoGroups(ipv4: string): string {
+  const [a, b, c, d] = ipv4.split(".").map(Number);
+  return `${(a! * 256 + b!).toString(16)}:${(c! * 256 + d!).toString(16)}`;
+}
+
+/** -1 if the text is no group. */
+function groupOf(part: string): number {
+  return /^[0-9a-f]{1,4}$/i.test(part) ? Number.parseInt(part, 16) : -1;
 }

@@ -32,6 +32,7 @@ const CR = 0x0d;
 const LF = 0x0a;
 const IPV4_BYTES = 4;
 const IPV6_BYTES = 16;
+const IPV6_GROUPS = 8;
 const PORT_BYTES = 2;
 
 /** A complete header. */
@@ -77,7 +78,7 @@ function readLine(received: Uint8Array): ProxyHeaderRead {
   if (source === undefined || destination === undefined || ports.length !== 2) return "invalid";
   const isAddress = family === "TCP4" ? isIpv4 : family === "TCP6" ? isIpv6 : () => false;
   if (![source, destination].every(isAddress) || !ports.every(isPort)) return "invalid";
-  return { bytes, address: source };
+  return { bytes, address: family === "TCP4" ? source : ipv6Text(addressGroups(source)!) };
 }
 
 function isIpv6(text: string): boolean {
@@ -112,23 +113,28 @@ function readAddress(family: number, body: Uint8Array, bytes: number): ProxyHead
   }
   if (family === 0x21) {
     if (body.length < 2 * (IPV6_BYTES + PORT_BYTES)) return "invalid";
-    return { bytes, address: ipv6Text(body.subarray(0, IPV6_BYTES)) };
+    const groups = Array.from({ length: IPV6_GROUPS }, (_, i) => body[2 * i]! * 256 + body[2 * i + 1]!);
+    return { bytes, address: ipv6Text(groups) };
   }
   // No address (0), or a Unix socket at the proxy. Datagrams can't arrive here.
   return family === 0x00 || family === 0x31 ? { bytes, address: undefined } : "invalid";
 }
 
-/** RFC 5952: the longest run of at least two zero groups is shortened; of equal runs the first one. */
-function ipv6Text(address: Uint8Array): string {
-  const groups = Array.from({ length: 8 }, (_, i) => address[2 * i]! * 256 + address[2 * i + 1]!);
+/**
+ * The one text of an address, whatever the proxy wrote: applications compare texts. RFC 5952: the longest run of at least two zero groups is shortened; of equal runs the first one.
+ */
+function ipv6Text(groups: readonly number[]): string {
   if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) {
-    return `::ffff:${address.subarray(12).join(".")}`;
+    return `::ffff:${groups
+      .slice(6)
+      .flatMap((group) => [group >>> 8, group & 255])
+      .join(".")}`;
   }
   let start = -1;
   let longest = 1;
-  for (let i = 0; i < 8; i++) {
+  for (let i = 0; i < IPV6_GROUPS; i++) {
     let end = i;
-    while (end < 8 && groups[end] === 0) end++;
+    while (end < IPV6_GROUPS && groups[end] === 0) end++;
     if (end - i > longest) [start, longest] = [i, end - i];
   }
   const text = (from: number, to: number) =>
@@ -136,5 +142,5 @@ function ipv6Text(address: Uint8Array): string {
       .slice(from, to)
       .map((group) => group.toString(16))
       .join(":");
-  return start < 0 ? text(0, 8) : `${text(0, start)}::${text(start + longest, 8)}`;
+  return start < 0 ? text(0, IPV6_GROUPS) : `${text(0, start)}::${text(start + longest, IPV6_GROUPS)}`;
 }
