@@ -100,15 +100,10 @@ export class Admission implements HandshakeTask {
   /** Takes an accepted socket. False: it was dropped, because there is no room for it. */
   arrived(socket: AcceptedSocket): boolean {
     socket.share.sockets++;
-    if (!this.#closed && this.#waiting.enter(socket)) return true;
-    this.#refuse(socket);
-    return false;
+    return (!this.#closed && this.#waiting.enter(socket)) || this.#refuse(socket);
   }
 
-  /**
-   * A proxy has told that a silent socket belongs to another address. The time that it has waited counts. False: it was
-   * dropped, because that address has no room for it.
-   */
+  /** A proxy told a silent socket's address; its time goes on. False: it was dropped, because there is no room for it. */
   moved(socket: AcceptedSocket, address: string): boolean {
     const { share: before } = socket;
     const share = this.shareOf(address);
@@ -116,9 +111,7 @@ export class Admission implements HandshakeTask {
     share.sockets++;
     socket.share = share;
     this.#leaveShare(before);
-    if (this.#waiting.move(socket)) return true;
-    this.#refuse(socket);
-    return false;
+    return this.#waiting.move(socket) || this.#refuse(socket);
   }
 
   /** Its first message is complete. */
@@ -136,8 +129,7 @@ export class Admission implements HandshakeTask {
     socket.leaveLines();
     socket.stage = "proven";
     this.#places.take(socket);
-    // More handshakes run than there are places, because they began when this one was old. The youngest loses the
-    // least.
+    // Handshakes that began when this one was old may have no place now. The youngest loses the least.
     while (this.#places.taken > maxConnections && this.#handshakes.young.last !== undefined)
       this.#displace(this.#handshakes.young.last);
     // All places belong to proven or closing connections, so the handshakes have no places.
@@ -150,11 +142,9 @@ export class Admission implements HandshakeTask {
 
   /** The connection is closed. Its place is free when the socket is gone: soon, if another one waits for the place. */
   ended(socket: AcceptedSocket): void {
+    socket.leaveLines();
+    socket.stage = "gone";
     if (socket.hasPlace) socket.enterStage("gone", this.#ending, socket.share.ending);
-    else {
-      socket.leaveLines();
-      socket.stage = "gone";
-    }
     this.#queueUp(socket.share);
   }
 
@@ -192,34 +182,37 @@ export class Admission implements HandshakeTask {
   #admitWhile(isTurn: () => boolean): void {
     if (this.#admitting || this.#closed) return;
     this.#admitting = true;
-    // While a socket waits, handshakes get older.
-    if (this.#waiting.readyCount > 0) this.#handshakes.age(now());
-    while (this.#addresses.first !== undefined && !this.#closed) {
-      const share = this.#addresses.first;
-      if (!this.#mayBegin(share)) {
-        share.position.leave(); // until the state of this address changes
-        if (share.places >= this.#limits.maxConnectionsPerAddress) this.#cutShort(share.ending.first);
-        continue;
+    try {
+      // While a socket waits, handshakes get older.
+      if (this.#waiting.readyCount > 0) this.#handshakes.age(now());
+      while (this.#addresses.first !== undefined && !this.#closed) {
+        const share = this.#addresses.first;
+        if (!this.#mayBegin(share)) {
+          share.position.leave(); // until the state of this address changes
+          if (share.places >= this.#limits.maxConnectionsPerAddress) this.#cutShort(share.ending.first);
+          continue;
+        }
+        if (!this.#isHandshakeFree()) break;
+        if (this.#places.taken >= this.#limits.maxConnections) {
+          this.#cutShort(this.#ending.first);
+          break;
+        }
+        if (this.#inLine) break;
+        if (!isTurn()) {
+          this.#inLine = true;
+          this.turns.join(this);
+          break;
+        }
+        share.position.leave();
+        this.#admit(share.ready.first!);
+        this.#queueUp(share);
       }
-      if (!this.#isHandshakeFree()) break;
-      if (this.#places.taken >= this.#limits.maxConnections) {
-        this.#cutShort(this.#ending.first);
-        break;
-      }
-      if (this.#inLine) break;
-      if (!isTurn()) {
-        this.#inLine = true;
-        this.turns.join(this);
-        break;
-      }
-      share.position.leave();
-      this.#admit(share.ready.first!);
-      this.#queueUp(share);
+    } finally {
+      this.#admitting = false;
+      this.#waiting.forTurn = this.#inLine;
+      this.#waiting.refuseUnlessWaiting();
+      this.#watchAges();
     }
-    this.#admitting = false;
-    this.#waiting.forTurn = this.#inLine;
-    this.#waiting.refuseUnlessWaiting();
-    this.#watchAges();
   }
 
   /** Nothing is admitted any more, and the timer stops. */
@@ -253,12 +246,17 @@ export class Admission implements HandshakeTask {
     else if (this.handshakes >= this.#limits.maxHandshakes) this.#displace(this.#handshakes.overdue.first!);
     socket.enterStage("young", this.#handshakes.young, share.handshakes);
     this.#places.take(socket);
-    this.turns.run(() => this.#events.admit(socket));
+    try {
+      this.turns.run(() => this.#events.admit(socket));
+    } catch (error) {
+      this.#cutShort(socket);
+      throw error;
+    }
   }
 
   // ---- Ages ---------------------------------------------------------------------------------------------
 
-  /** A handshake has become old, and loses its place, or overdue. */
+  /** A handshake is overdue, or old: then it loses its place. */
   #aged(socket: AcceptedSocket): void {
     if (socket.stage === "old") this.#places.give(socket);
     this.#queueUp(socket.share);
@@ -279,10 +277,11 @@ export class Admission implements HandshakeTask {
     if (channels.socketRefused.hasSubscribers) channels.socketRefused.publish({ remoteAddress });
   }
 
-  #refuse(socket: AcceptedSocket): void {
+  #refuse(socket: AcceptedSocket): false {
     this.#countRefused(socket);
     socket.leaveLines();
     socket.drop();
+    return false;
   }
 
   /** Closes a socket whose peer may still read why its connection was closed. Its place is free in a later turn. */

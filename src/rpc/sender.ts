@@ -109,6 +109,7 @@ export class Sender implements TurnTask, FramesOwner {
 
   /** Calls `onRelief` once when fewer bytes wait, here or in the process. */
   wantRelief(): void {
+    if (this.#frames.ended) return;
     this.#wantsRelief = true;
     if (this.bytes.areFew && !this.#look?.armed) this.#lookLater();
   }
@@ -175,6 +176,7 @@ export class Sender implements TurnTask, FramesOwner {
   /** Rejects and drops everything that waits. Idempotent. */
   close(error: SealwireError): void {
     this.#frames.close();
+    this.#wantsRelief = false;
     if (this.#look !== undefined) timers.cancel(this.#look);
     this.#promises.rejectAll(error);
   }

@@ -2,6 +2,8 @@
 // connections together. There are two such queues, which never run each other's tasks. One sends; it also runs at once
 // when the pool has no free slot. The other continues reading, which runs handlers.
 
+import { runSoon } from "../core/eventLoop.ts";
+
 export interface TurnTask {
   endOfTurn(): void;
   /** `endOfTurn` threw, which is a bug in this package. It ends this task's connection; later tasks still run. */
@@ -21,6 +23,17 @@ export interface Deferring {
   defer(callback: () => void): void;
   /** Runs `callback` after the event loop has looked for timers and I/O once. */
   yieldToEventLoop(callback: () => void): void;
+}
+
+/** A task that can't even be told costs no other task its turn. What it throws is reported as an error of a microtask. */
+function tellFailure(task: TurnTask, failure: unknown): void {
+  try {
+    task.endOfTurnFailed(failure);
+  } catch (error) {
+    runSoon(() => {
+      throw error;
+    });
+  }
 }
 
 export class TurnQueue {
@@ -63,7 +76,7 @@ export class TurnQueue {
       try {
         task.endOfTurn();
       } catch (error) {
-        task.endOfTurnFailed(error);
+        tellFailure(task, error);
       }
     }
     tasks.length = 0;

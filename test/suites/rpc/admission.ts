@@ -69,18 +69,19 @@ class Door {
   };
   readonly turns = new HandshakeTurns(this.turn, () => this.ms);
 
+  readonly events = {
+    admit: (socket: AcceptedSocket): void => {
+      this.ms += this.handshakeMs;
+      this.admitted.push(socket);
+    },
+    displace: (socket: AcceptedSocket): void => {
+      this.displaced.push(socket);
+      this.admission.ended(socket);
+    },
+  };
+
   constructor(options: Parameters<typeof resolveAdmission>[0]) {
-    const events = {
-      admit: (socket: AcceptedSocket) => {
-        this.ms += this.handshakeMs;
-        this.admitted.push(socket);
-      },
-      displace: (socket: AcceptedSocket) => {
-        this.displaced.push(socket);
-        this.admission.ended(socket);
-      },
-    };
-    this.admission = new Admission(resolveAdmission(options, true), events, this.turns);
+    this.admission = new Admission(resolveAdmission(options, true), this.events, this.turns);
   }
 
   accept(address: string): AcceptedSocket {
@@ -121,6 +122,26 @@ class Door {
     return this.admitted.includes(socket);
   }
 }
+
+test("a handshake that can't begin ends alone: its socket is closed, and the others are admitted", () => {
+  const door = new Door({ maxConnections: 1 });
+  const { admit } = door.events;
+  const failure = new Error("no memory");
+  door.events.admit = () => {
+    throw failure;
+  };
+  const failed = door.accept("192.0.2.1");
+  assert.throws(() => door.admission.spoke(failed), failure);
+  assert.ok(door.dropped.has(failed));
+  door.events.admit = admit;
+  // The only place is free again when the socket is gone.
+  const other = door.acceptReady("192.0.2.1");
+  assert.ok(!door.isAdmitted(other));
+  door.admission.left(failed);
+  door.admission.admitReady();
+  assert.ok(door.isAdmitted(other));
+  door.admission.close();
+});
 
 test("too many silent sockets: the oldest goes, and an address with its half loses its own", () => {
   const door = new Door({ maxWaitingSockets: 10 });

@@ -82,6 +82,11 @@ class Line {
     this.endTurn();
   }
 
+  /** Flushes that wait for the end of this turn. */
+  get flushesAsked(): number {
+    return this.#turnEnd.length;
+  }
+
   endTurn(): void {
     for (const callback of this.#turnEnd.splice(0)) callback();
   }
@@ -498,9 +503,12 @@ test("the budget of the process: who waits for what others hold goes on when the
   other.sender.wantRelief();
   assert.equal(timers.size, 1);
   other.sender.close(new SealwireError("ERR_CLOSED", "over"));
-  assert.equal(timers.size, 0);
+  other.sender.wantRelief();
+  assert.equal(timers.size, 0, "nor does it begin to wait");
   one.sender.hold(-700_000);
+  other.endTurn();
   other.sender.hold(-300_000);
+  assert.equal(other.flushesAsked, 0, "and nothing is left to be written");
 });
 
 test("limits of the process are checked, and set back by leaving them out", () => {

@@ -42,6 +42,35 @@ test("a task that throws is told so itself and costs no other its turn", () => {
   assert.deepEqual(ran, ["first", "last", "next turn"]);
 });
 
+test("a task that throws when it is told so costs no other its turn either, and its error is reported", async () => {
+  const turns = new Turns();
+  const ran: string[] = [];
+  const failure = new Error("from the report");
+  const listeners = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException");
+  const reported = new Promise((resolve) => process.once("uncaughtException", resolve));
+  turns.queue.add({
+    endOfTurn: () => {
+      throw new Error("from a task");
+    },
+    endOfTurnFailed: () => {
+      throw failure;
+    },
+  });
+  turns.queue.add(task(() => ran.push("last")));
+  try {
+    turns.end();
+    assert.deepEqual(ran, ["last"]);
+    turns.queue.add(task(() => ran.push("next turn")));
+    turns.end();
+    assert.deepEqual(ran, ["last", "next turn"]);
+    assert.equal(await reported, failure);
+  } finally {
+    process.removeAllListeners("uncaughtException");
+    for (const listener of listeners) process.on("uncaughtException", listener);
+  }
+});
+
 test("one deferred call for all tasks of a turn; what tasks queue has a call of its own", () => {
   const turns = new Turns();
   const ran: number[] = [];
