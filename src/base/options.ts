@@ -99,8 +99,8 @@ export interface ConnectionLimits {
   drainTimeoutMs?: number;
   /**
    * Protocol v2: rounds every plaintext up to a multiple of this many bytes, which hides part of its length.
-   * 0 to 32,768, and at most `maxFrameBytes` − 16, so that one multiple and its tag fit into a frame. Default
-   * 0 (off).
+   * 0 to 32,768, and at most `maxFrameBytes` − 16, so that one multiple and its tag fit into a frame. Protocol
+   * v1 can't pad, and refuses it. Default 0 (off).
    */
   padding?: number;
   /**

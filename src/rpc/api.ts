@@ -192,6 +192,8 @@ function resolveContext(role: Role, options: CommonOptions, queues: Queues): Con
   };
   try {
     if (handshake.format.header === "kind") checkV2Limits(context.limits);
+    // Who asks for padding wants lengths hidden, and must not send them in the clear instead.
+    else if (context.limits.padding > 0) throw invalidArgument("padding", "left out with protocol v1");
   } catch (error) {
     wipeKeys();
     throw error;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { connect, listen, monteV1 } from "../../../src/index.ts";
 import { test } from "../../support/harness.ts";
-import { v2 } from "../../support/protocols.ts";
+import { v1, v2 } from "../../support/protocols.ts";
 import {
   checkLeaksAfterEachTest,
   echo,
@@ -67,6 +67,17 @@ test("every number option refuses what is no number in its range, and is named",
   throwsWith(() => connectWith({ port: 65_536 }), "ERR_INVALID_ARGUMENT");
   throwsWith(() => connectWith({ port: 0 }), "ERR_INVALID_ARGUMENT");
   throwsWith(() => connectWith({ port: undefined }), "ERR_INVALID_ARGUMENT");
+});
+
+test("padding with protocol v1, which would not pad, is refused at once, and named; none is the default", async () => {
+  const options = { handshake: v1.options.handshake!, padding: 64 };
+  const refused = { code: "ERR_INVALID_ARGUMENT", message: /^padding must be left out with protocol v1/ };
+  assert.throws(() => connect({ ...options, port: 1 }), refused);
+  assert.throws(() => connect({ ...options, endpoints: [{ host: "127.0.0.1", port: 1 }] }), refused);
+  await assert.rejects(listen({ ...options, port: 0 }), refused);
+  const limits = { ...options, padding: 0 };
+  const { client } = await startPair({ ...limits, onMessage: echo }, limits);
+  assert.deepEqual(await client.request(text("hello")), text("hello"));
 });
 
 test("padding that no frame could hold is refused at once, and named; the longest works", async () => {
