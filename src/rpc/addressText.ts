@@ -1,6 +1,6 @@
 // Reads IP addresses in text form. IPv4 addresses and those mapped into IPv6 (RFC 4291 section 2.5.5.2) are the same.
 
-const IPV6_GROUPS = 8;
+export const IPV6_GROUPS = 8;
 
 /**
  * The eight 16-bit groups of an address, or of the mapped form of an IPv4 address; undefined if the text is no address.

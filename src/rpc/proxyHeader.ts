@@ -2,7 +2,7 @@
 // https://www.haproxy.org/download/2.6/doc/proxy-protocol.txt). Pure functions of the bytes received so far. The work
 // per call is constant, whatever length is announced.
 
-import { addressGroups, isIpv4 } from "./addressText.ts";
+import { addressGroups, IPV6_GROUPS, isIpv4 } from "./addressText.ts";
 
 /** Section 2.1: the longest line of version 1, with its end. */
 const LONGEST_LINE_BYTES = 107;
@@ -32,7 +32,6 @@ const CR = 0x0d;
 const LF = 0x0a;
 const IPV4_BYTES = 4;
 const IPV6_BYTES = 16;
-const IPV6_GROUPS = 8;
 const PORT_BYTES = 2;
 
 /** A complete header. */
