@@ -171,7 +171,10 @@ export class AcceptedSocket implements TransportEvents, RestingReader {
     const connection = this.#connection;
     this.#connection = undefined;
     if (connection !== undefined) connection.link.onClose(error);
-    else this.#owner.left(this);
+    else {
+      this.#forget();
+      this.#owner.left(this);
+    }
   }
 
   /** Removes the socket from every line, so that no handshake begins on it; `left` follows. */
@@ -195,6 +198,15 @@ export class AcceptedSocket implements TransportEvents, RestingReader {
   #awaitMore(): void {
     if (this.#backoff === undefined) this.#backoff = new ReadBackoff(this);
     else if (this.#backoff.begin()) this.#transport.pause();
+  }
+
+  /** The proxy's header is complete: the client's message has its own time. */
+  #endRest(): void {
+    const backoff = this.#backoff;
+    this.#backoff = undefined;
+    if (backoff === undefined || !backoff.armed) return;
+    timers.cancel(backoff);
+    this.#transport.resume();
   }
 
   /** Before a message is complete, its bytes may come one by one. Room for as many again keeps what each costs the same. */
@@ -253,6 +265,7 @@ export class AcceptedSocket implements TransportEvents, RestingReader {
       return false;
     }
     this.#awaitedBy = undefined;
+    this.#endRest();
     this.#kept = this.#received.slice(header.bytes);
     this.#keptBytes = this.#kept.length;
     if (header.address !== undefined) {

@@ -8,6 +8,7 @@ import type { RpcConnection } from "../../../src/rpc/connection.ts";
 import { Establishing, type EstablishingEvents } from "../../../src/rpc/establishing.ts";
 import { HandshakeTurns } from "../../../src/rpc/handshakeTurns.ts";
 import { Line } from "../../../src/rpc/line.ts";
+import { type ProxyReader, proxyReader } from "../../../src/rpc/proxyReader.ts";
 import { TIMER_TICK_MS, timers } from "../../../src/rpc/timers.ts";
 import { Writer } from "../../../src/rpc/writer.ts";
 import { FakeTransport } from "../../support/fakeTransport.ts";
@@ -209,7 +210,7 @@ test("an accepted socket whose bytes come one by one looks at them once it has a
 });
 
 /** An accepted socket whose first message has 100 bytes, without the rest of a server. */
-function accepted() {
+function accepted(awaitedBy?: ProxyReader) {
   const told = { spoke: 0 };
   const owner: SocketOwner = {
     firstMessageBytes: () => 100,
@@ -224,7 +225,7 @@ function accepted() {
   };
   const transport = new FakeTransport();
   transport.paused = false;
-  const socket = new AcceptedSocket(owner, transport, new AddressShare("192.0.2.1"));
+  const socket = new AcceptedSocket(owner, transport, new AddressShare("192.0.2.1"), awaitedBy);
   new Line<AcceptedSocket>().join(socket.byAge);
   return { told, transport, socket };
 }
@@ -252,15 +253,40 @@ test("an accepted socket whose first message takes its time is read less often, 
   );
 });
 
-test("an accepted socket that is closed while it rests leaves no deadline", async () => {
+for (const [who, close] of [
+  ["this side", (socket: AcceptedSocket) => socket.drop()],
+  ["its peer", (socket: AcceptedSocket) => socket.onClose(new Error("ECONNRESET"))],
+] as const) {
+  test(`an accepted socket that ${who} closes while it rests leaves no deadline`, async () => {
+    const armed = timers.size;
+    const { transport, socket } = accepted();
+    socket.onData(new Uint8Array(1));
+    await sleep(A_WHILE_MS);
+    socket.onData(new Uint8Array(1));
+    assert.deepEqual([transport.paused, timers.size], [true, armed + 1]);
+    close(socket);
+    assert.equal(timers.size, armed);
+  });
+}
+
+test("the first message behind a proxy's header that came in pieces has its own time", async () => {
   const armed = timers.size;
-  const { transport, socket } = accepted();
-  socket.onData(new Uint8Array(1));
-  await sleep(A_WHILE_MS);
-  socket.onData(new Uint8Array(1));
-  assert.deepEqual([transport.paused, timers.size], [true, armed + 1]);
-  socket.drop();
-  assert.equal(timers.size, armed);
+  const text = (value: string) => new TextEncoder().encode(value);
+  for (const isPaused of [false, true]) {
+    const { told, transport, socket } = accepted(proxyReader);
+    socket.onData(text("PROXY UNK"));
+    await sleep(A_WHILE_MS);
+    if (isPaused) socket.onData(text("NO"));
+    assert.equal(transport.paused, isPaused);
+    // A socket may hand out what it has already read although it is paused.
+    socket.onData(text(isPaused ? "WN\r\n" : "NOWN\r\n"));
+    assert.deepEqual([transport.paused, timers.size], [false, armed]);
+    await sleep(A_WHILE_MS);
+    socket.onData(new Uint8Array(50));
+    assert.equal(transport.paused, false, "the second piece may complete the message");
+    socket.onData(new Uint8Array(50));
+    assert.deepEqual([told.spoke, timers.size], [1, armed]);
+  }
 });
 
 test("a server reads a client less often whose message of the handshake takes its time; a client reads on", async () => {
