@@ -237,6 +237,21 @@ for (const runtime of runtimes()) {
       });
     }
 
+    if (runtime.id === "deno") {
+      test("access to port 0 is none to the port that the system gives: shared ports are not tried", async () => {
+        const args = ["run", "--no-config", "--no-prompt", "--allow-read", "--allow-env"];
+        const process = started(
+          new JsonProcess(
+            { path: runtime.path, args: [...args, "--allow-net=127.0.0.1:0"] },
+            restrictedListen,
+            [JSON.stringify([{ port: 0, reusePort: true }])],
+          ),
+        );
+        expect(await process.entryWith("outcomes")).toEqual({ outcomes: ["listened"] });
+        expect(await process.exited).toBe(0);
+      });
+    }
+
     test("a signal: draining, calls in flight answered, stopped, and the process ends with 0", async () => {
       const options = { port: 0, psk, health: { port: 0 } };
       const server = started(

@@ -46,8 +46,8 @@ async function permitted(address: ListenAddress): Promise<ListenAddress> {
   throw new Error(`the process has no net access to ${access.host} (--allow-net)`);
 }
 
-/** Deno shares ports on Linux. A process that may listen on its own port only need not try that. */
-const isKnown = (): boolean => process.platform === "linux" && !isAllowed(denoAccess(TRIAL_HOST, 0));
+/** The trial's port is any. Without access, node:net would throw outside of any call here, too. */
+const mayTry = (): boolean => isAllowed({ name: "net", host: TRIAL_HOST });
 
 const ofThisProcess = new PortTrial();
 
@@ -63,7 +63,12 @@ export async function checkedAddress(address: ListenAddress, trial = ofThisProce
   } catch (cause) {
     throw listenFailed(address, cause);
   }
-  if (!address.reusePort || isKnown()) return checked;
+  if (!address.reusePort) return checked;
+  if (!mayTry()) {
+    // Deno shares ports on Linux. A process that may listen on its own port only need not try that.
+    if (process.platform === "linux") return checked;
+    throw listenFailed(address, new Error(`to try reusePort, it needs net access to ${TRIAL_HOST}`));
+  }
   try {
     await trial.succeeds();
     return checked;
