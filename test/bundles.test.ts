@@ -31,9 +31,9 @@ const budgets: Record<string, { program: string; bytes: number }> = {
   "connect and listen": { program: 'export { connect, listen } from "sealwire/node";', bytes: 223_050 },
 };
 /** connect and listen in one file, which carries what is loaded late elsewhere. */
-const ONE_FILE_BUDGET_BYTES = 275_500;
+const ONE_FILE_BUDGET_BYTES = 275_750;
 /** All that a process has loaded after it did this, its own few lines included. */
-const processBudgets = { client: 223_450, server: 243_000 };
+const processBudgets = { client: 223_450, server: 243_150 };
 /**
  * What typed calls with both codecs add to it. Their own reader and writer of short JSON are 3.5 kB of it, what reads answers
  * where they lie and wipes bodies 2 kB; what ends with a call, and checks of options, 0.7 kB.
