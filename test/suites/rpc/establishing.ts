@@ -292,7 +292,9 @@ test("the first message behind a proxy's header that came in pieces has its own 
 test("a server reads a client less often whose message of the handshake takes its time; a client reads on", async () => {
   const armed = timers.size;
   for (const isServer of [true, false]) {
-    const turns = isServer ? new HandshakeTurns({ someWait: false, spend() {}, askForPoll() {} }) : undefined;
+    const turns = isServer
+      ? new HandshakeTurns({ someWait: false, spend() {}, askForPoll() {} }, () => 0)
+      : undefined;
     const { handshake, establishing, told } = start(undefined, turns);
     establishing.receive(new Uint8Array(1));
     await sleep(A_WHILE_MS);
