@@ -100,7 +100,7 @@ export class Outbox {
   /** So many unsent bytes wait that no message should be handled, because its answer would add to them. */
   get blocked(): boolean {
     const { bytes } = this.sender;
-    return bytes.pending > this.#limits.maxPendingBytes || bytes.overBudget;
+    return bytes.pending > this.#limits.maxPendingBytes || bytes.stopsHandlers;
   }
 
   /** Requests may have heads: protocol v2. */
@@ -268,7 +268,7 @@ export class Outbox {
     return new PaidQueue(this.#balance, this.bodies.longestNow, {
       send: (paid) => this.#sendPaid(paid),
       dropped: () => this.#requests.leaveUnsent(),
-      hold: (bytes) => this.sender.hold(bytes),
+      hold: (bytes) => this.sender.hold(bytes, true),
       sendOneWay: (body) => this.sender.append(0, Kind.message, body),
       tooLong: (bodyBytes) =>
         this.#peer !== BASE_SETTINGS && bodyBytes > this.bodies.longestNow

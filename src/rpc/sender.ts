@@ -101,9 +101,9 @@ export class Sender implements TurnTask, FramesOwner {
     this.wake();
   }
 
-  /** Counts something that waits for credit; below 0: it was sent, or won't be. */
-  hold(bytes: number): void {
-    this.bytes.hold(bytes);
+  /** Counts something that waits for credit; below 0: it was sent, or won't be. `isUnpaid`: a message or request. */
+  hold(bytes: number, isUnpaid = false): void {
+    this.bytes.hold(bytes, isUnpaid);
     if (bytes < 0 && this.#wantsRelief) this.wake();
   }
 
@@ -118,7 +118,7 @@ export class Sender implements TurnTask, FramesOwner {
   #lookLater(): void {
     this.#look ??= new CallbackDeadline(() => {
       if (!this.#wantsRelief) return;
-      if (this.bytes.areFew && !this.bytes.overBudget) this.#relieve();
+      if (this.bytes.areFew && !this.bytes.stopsHandlers) this.#relieve();
       else this.wantRelief();
     });
     this.#look.quiet = true;

@@ -11,8 +11,10 @@ export class SentBytes {
   taken = 0;
   /** The accepted bytes of the record that begins a session, which no caller passed. */
   opening = 0;
-  /** The memory of what waits for the peer's credit: messages and requests, items of streams, and answers behind them. */
+  /** The memory of items of streams that wait for the peer's credit, and of answers behind them. */
   #held = 0;
+  /** The memory of messages and requests that wait for the peer's credit. */
+  #unpaid = 0;
   /** Less waits than when the owner set this to false. */
   eased = false;
 
@@ -31,6 +33,14 @@ export class SentBytes {
 
   /** This peer has more unsent bytes than the process has free. */
   get overBudget(): boolean {
+    return memoryBudget.isExceededBy(this.pending + this.#held + this.#unpaid);
+  }
+
+  /**
+   * No message should be handled before this peer takes more. Messages and requests that wait for credit do not count:
+   * the peer's handlers give it, and may wait for answers of this side first.
+   */
+  get stopsHandlers(): boolean {
     return memoryBudget.isExceededBy(this.pending + this.#held);
   }
 
@@ -53,9 +63,10 @@ export class SentBytes {
     memoryBudget.used += bytes;
   }
 
-  /** Something waits for credit; below 0: it was sent, or won't be. */
-  hold(bytes: number): void {
-    this.#held += bytes;
+  /** Something waits for credit; below 0: it was sent, or won't be. `isUnpaid`: a message or request. */
+  hold(bytes: number, isUnpaid: boolean): void {
+    if (isUnpaid) this.#unpaid += bytes;
+    else this.#held += bytes;
     memoryBudget.used += bytes;
     if (bytes < 0) this.eased = true;
   }

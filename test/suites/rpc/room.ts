@@ -2,12 +2,22 @@
 // from a kept message.
 
 import assert from "node:assert/strict";
-import type { Message } from "../../../src/index.ts";
-import { test } from "../../support/harness.ts";
+import { type Message, setProcessLimits } from "../../../src/index.ts";
+import { memoryBudget } from "../../../src/rpc/memoryBudget.ts";
+import { onAfterEachTest, test } from "../../support/harness.ts";
 import { protocols } from "../../support/protocols.ts";
-import { checkLeaksAfterEachTest, fromText, startPair, text, waitFor } from "../../support/rpcHarness.ts";
+import {
+  checkLeaksAfterEachTest,
+  deferred,
+  fromText,
+  someTurns,
+  startPair,
+  text,
+  waitFor,
+} from "../../support/rpcHarness.ts";
 
 checkLeaksAfterEachTest();
+onAfterEachTest(() => setProcessLimits({}));
 
 for (const { name, options, withKinds } of protocols) {
   test(`${name}: messages that were kept for later answers leave room when they are answered`, async () => {
@@ -71,3 +81,30 @@ for (const { name, options } of protocols) {
     for (const code of await Promise.all(outcomes)) assert.match(code, /^ERR_(REMOTE|ABORTED)$/);
   });
 }
+
+test("messages of the peer are handled while this side's own wait for its credit, however many those are", async () => {
+  // The server's only handler waits for an answer of the client, which has more waiting than half of the process's memory.
+  setProcessLimits({ maxPendingBytes: 1_048_576 });
+  const mayCallBack = deferred();
+  const { client } = await startPair(
+    {
+      maxConcurrentHandlers: 1,
+      async onMessage(message) {
+        await mayCallBack.promise;
+        message.reply(await message.connection.request(text("back")));
+      },
+    },
+    { maxConnections: 1, requestTimeoutMs: 0, onMessage: (message) => message.reply(message.body) },
+  );
+  const connection = await client.connected();
+  const body = new Uint8Array(5_000);
+  const most = 524_288;
+  const answers: Promise<Uint8Array>[] = [];
+  while (memoryBudget.used <= most) {
+    answers.push(connection.request(body));
+    assert.ok(answers.length < 1_000, "the requests wait");
+    if (answers.length % 50 === 0) await someTurns();
+  }
+  mayCallBack.resolve();
+  for (const answer of answers) assert.equal(fromText(await answer), "back");
+});
