@@ -42,13 +42,11 @@ export class PortTrial {
   #success: Promise<void> | undefined;
 
   /** Rejects with the runtime's error. */
-  async succeeds(): Promise<void> {
-    this.#success ??= tryOut();
-    try {
-      await this.#success;
-    } catch (error) {
+  succeeds(): Promise<void> {
+    this.#success ??= tryOut().catch((error: unknown) => {
       this.#success = undefined;
       throw error;
-    }
+    });
+    return this.#success;
   }
 }
