@@ -120,7 +120,8 @@ function readAddress(family: number, body: Uint8Array, bytes: number): ProxyHead
 }
 
 /**
- * The one text of an address, whatever the proxy wrote: applications compare texts. RFC 5952: the longest run of at least two zero groups is shortened; of equal runs the first one.
+ * The one text of an address, whatever the proxy wrote: applications compare texts. RFC 5952: the longest run of at least
+ * two zero groups is shortened; of equal runs the first one.
  */
 function ipv6Text(groups: readonly number[]): string {
   if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) {
