@@ -106,5 +106,5 @@ test("messages of the peer are handled while this side's own wait for its credit
     if (answers.length % 50 === 0) await someTurns();
   }
   mayCallBack.resolve();
-  for (const answer of answers) assert.equal(fromText(await answer), "back");
+  for (const answer of await Promise.all(answers)) assert.equal(fromText(answer), "back");
 });
