@@ -191,22 +191,13 @@ export class AcceptedSocket implements TransportEvents, RestingReader {
   #forget(): void {
     this.#kept = EMPTY;
     this.#keptBytes = 0;
-    if (this.#backoff !== undefined) timers.cancel(this.#backoff);
+    this.#backoff?.end();
   }
 
   /** More bytes of the first message are missing. */
   #awaitMore(): void {
     if (this.#backoff === undefined) this.#backoff = new ReadBackoff(this);
     else if (this.#backoff.begin()) this.#transport.pause();
-  }
-
-  /** The proxy's header is complete: the client's message has its own time. */
-  #endRest(): void {
-    const backoff = this.#backoff;
-    this.#backoff = undefined;
-    if (backoff === undefined || !backoff.armed) return;
-    timers.cancel(backoff);
-    this.#transport.resume();
   }
 
   /** Before a message is complete, its bytes may come one by one. Room for as many again keeps what each costs the same. */
@@ -265,7 +256,9 @@ export class AcceptedSocket implements TransportEvents, RestingReader {
       return false;
     }
     this.#awaitedBy = undefined;
-    this.#endRest();
+    // The client's message has its own time.
+    if (this.#backoff?.end()) this.#transport.resume();
+    this.#backoff = undefined;
     this.#kept = this.#received.slice(header.bytes);
     this.#keptBytes = this.#kept.length;
     if (header.address !== undefined) {

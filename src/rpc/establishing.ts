@@ -8,7 +8,6 @@ import { ByteQueue } from "./byteQueue.ts";
 import { lostInHandshake } from "./closeReason.ts";
 import type { HandshakeTask, HandshakeTurns } from "./handshakeTurns.ts";
 import { ReadBackoff, type RestingReader } from "./readBackoff.ts";
-import { timers } from "./timers.ts";
 import type { Writer } from "./writer.ts";
 
 export interface EstablishingEvents {
@@ -102,7 +101,7 @@ export class Establishing implements HandshakeTask, RestingReader {
     this.#over = true;
     this.#early.clear();
     this.#handshake.destroy();
-    this.#endBackoff();
+    this.#backoff?.end();
   }
 
   /** The message is incomplete. A server reads its client less and less often. */
@@ -110,15 +109,6 @@ export class Establishing implements HandshakeTask, RestingReader {
     if (this.#turns === undefined) return;
     if (this.#backoff === undefined) this.#backoff = new ReadBackoff(this);
     else if (this.#backoff.begin()) this.#events.onReading(false);
-  }
-
-  #endBackoff(): void {
-    const backoff = this.#backoff;
-    this.#backoff = undefined;
-    if (backoff === undefined || !backoff.armed) return;
-    timers.cancel(backoff);
-    // A socket may hand out what it has already read although it is paused.
-    if (!this.#over) this.#events.onReading(true);
   }
 
   #joinLine(turns: HandshakeTurns): void {
@@ -152,7 +142,8 @@ export class Establishing implements HandshakeTask, RestingReader {
         else if (this.#early.length > 0 && expects > 0) this.#limitReads();
         return;
       }
-      this.#endBackoff();
+      if (this.#backoff?.end()) this.#events.onReading(true);
+      this.#backoff = undefined;
       const decision = handshake.receive(this.#early.take(expects));
       if (decision !== undefined) this.#await(decision);
     }

@@ -39,6 +39,13 @@ export class ReadBackoff extends Deadline {
     return true;
   }
 
+  /** The message is complete, or won't be. True: the socket rested. It may hand out what it had already read. */
+  end(): boolean {
+    const { armed } = this;
+    timers.cancel(this);
+    return armed;
+  }
+
   override expire(): void {
     this.#reader.readOn();
   }
