@@ -70,7 +70,7 @@ export const fieldFaults = {
       "4 · `u32be` · message credit",
       "credit of settings comes with the first credit record",
       "/src/rpc/outbox.ts",
-      "if (more > 0) this.#balance.add(more);",
+      "if (more > 0) this.credit.balance.add(more);",
       "",
     ],
     [
@@ -83,7 +83,7 @@ export const fieldFaults = {
     [
       "Until they arrive, the values of the last column hold",
       "a client without settings sends nothing",
-      "/src/rpc/outbox.ts",
+      "/src/rpc/sendingCredit.ts",
       "new Balance(BASE_SETTINGS.messageCredit)",
       "new Balance(0)",
     ],
@@ -105,7 +105,7 @@ export const fieldFaults = {
       "The amount by which tag 4 exceeds 262,144",
       "credit that settings raise never comes",
       "/src/rpc/outbox.ts",
-      "if (more > 0) this.#balance.add(more);",
+      "if (more > 0) this.credit.balance.add(more);",
       "",
     ],
     [

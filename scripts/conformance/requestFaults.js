@@ -466,9 +466,9 @@ export const requestFaults = {
     [
       "A sender sends one each time that its credit runs out.",
       "a sender says it once for good",
-      "/src/rpc/outbox.ts",
-      "    this.#balance.add(bytes);\n    this.#blockedSaid = false;",
-      "    this.#balance.add(bytes);",
+      "/src/rpc/sendingCredit.ts",
+      "    this.balance.add(bytes);\n    this.#blockedSaid = false;",
+      "    this.balance.add(bytes);",
     ],
     [
       "A receiver whose application has taken everything",

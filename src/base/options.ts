@@ -51,7 +51,7 @@ export interface ConnectionLimits {
   maxStreams?: number;
   /**
    * Protocol v2: bytes of messages and requests that the peer may send before their handlers have begun (each
-   * counts 64 bytes more than its body). The library raises it, up to 16 MiB, while handlers keep up. At
+   * counts 64 bytes more than its body). The library raises it, up to 4 MiB, while handlers keep up, and on long paths up to 16 MiB. At
    * least 256 KiB. Default 1 MiB.
    */
   messageCreditBytes?: number;

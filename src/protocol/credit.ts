@@ -27,13 +27,20 @@ export function creditIn(bytes: Uint8Array, start: number, end: number): number 
 /** The sending side's account. */
 export class Balance {
   #bytes: number;
+  #highest: number;
 
   constructor(bytes: number) {
     this.#bytes = bytes;
+    this.#highest = bytes;
   }
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** The highest balance so far. Once it is spent, the peer has not handled at least as many bytes. */
+  get highest(): number {
+    return this.#highest;
   }
 
   /** Something may be sent. */
@@ -51,6 +58,7 @@ export class Balance {
       throw new SealwireError("ERR_PROTOCOL", `credit of ${bytes} bytes on a balance of ${this.#bytes}`);
     }
     this.#bytes += bytes;
+    this.#highest = Math.max(this.#highest, this.#bytes);
   }
 }
 

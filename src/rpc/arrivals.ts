@@ -143,7 +143,7 @@ export class Arrivals {
     const cost = this.credit.pay(end - start);
     if (sequence !== 0) this.#checkNumber(sequence);
     const head = this.#heads.read(bytes, start, end);
-    if (sequence === 0 && head.fault === undefined && this.#mustStore)
+    if (sequence === 0 && head.fault === undefined && this.#mustStore())
       return this.#store(bytes, start, end, lent, true);
     // A one-way message has no end and no streams, so its head's deadline and streams are ignored.
     const { maxStreams, maxDeadlineMs } = this.#limits;
@@ -202,7 +202,7 @@ export class Arrivals {
   // ---- From arrival to handler --------------------------------------------------------------------------
 
   /** A one-way message has to wait. Until its handler begins, only its bytes are stored. */
-  get #mustStore(): boolean {
+  #mustStore(): boolean {
     const { onMessage } = this.#options;
     return this.#speaksV2 && onMessage !== undefined && (!this.#room.oneWay.isEmpty || !this.ready);
   }
@@ -215,7 +215,7 @@ export class Arrivals {
   /** A one-way message without a head. */
   #oneWay(bytes: Uint8Array, start: number, end: number, lent: boolean, more: number, cost: number): void {
     if (this.#options.onMessage === undefined) this.credit.giveBack(cost);
-    else if (this.#mustStore) this.#store(bytes, start, end, lent, false);
+    else if (this.#mustStore()) this.#store(bytes, start, end, lent, false);
     else this.#begin(this.#messages.makeOneWay(bytes, start, end, lent, more), cost);
   }
 

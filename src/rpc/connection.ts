@@ -149,12 +149,9 @@ export class RpcConnection implements Connection {
   sendNoWait(body: Uint8Array): boolean {
     const { lifecycle, outbox } = this.link;
     if (!outbox.bodies.isTaken(body) || !lifecycle.takesCalls) return false;
-    if (outbox.aboveHighWater) {
-      this.#tellFull("ERR_BACKPRESSURE");
-      return false;
-    }
-    outbox.sendNoWait(body);
-    return true;
+    if (outbox.sendNoWait(body)) return true;
+    this.#tellFull("ERR_BACKPRESSURE");
+    return false;
   }
 
   request(body: Uint8Array, options?: RequestOptions): Promise<Uint8Array> {

@@ -29,20 +29,26 @@ export class LoadScale {
 
   /** The limits of the connection let it take the call. */
   takes(connection: RpcConnection, kind: CallKind, bodyBytes: number): boolean {
-    const { highWaterMarkBytes, maxPendingBytes } = this.#limits;
+    const { maxPendingBytes } = this.#limits;
     const pending = connection.pendingBytes;
-    if (kind === "sendNoWait") return pending < highWaterMarkBytes;
+    if (kind === "sendNoWait") return !connection.link.outbox.isFull;
     if (pending > 0 && pending + bodyBytes > maxPendingBytes) return false;
     return kind === "send" || !connection.requestsFull;
   }
 
   /** 1 and more: busy. */
   load({ link }: RpcConnection): number {
-    return link.requests.size / this.#busyRequests + link.outbox.pendingBytes / this.#busyBytes;
+    const { outbox, requests } = link;
+    const load = requests.size / this.#busyRequests + outbox.pendingBytes / this.#busyBytes;
+    return outbox.credit.peerIsFull ? load + 1 : load;
   }
 
   /** Whether the load is 1 or more. Every call asks this, and V8 would allocate the number that `load` returns. */
   isBusy({ link }: RpcConnection): boolean {
-    return link.requests.size / this.#busyRequests + link.outbox.pendingBytes / this.#busyBytes >= 1;
+    const { outbox, requests } = link;
+    return (
+      requests.size / this.#busyRequests + outbox.pendingBytes / this.#busyBytes >= 1 ||
+      outbox.credit.peerIsFull
+    );
   }
 }

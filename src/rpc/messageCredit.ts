@@ -2,24 +2,31 @@
 // arrives. Its credit goes back when its handler begins, or when it is certain that none will.
 
 import { SealwireError } from "../base/errors.ts";
+import { now } from "../core/eventLoop.ts";
 import { Allowance, messageCost } from "../protocol/credit.ts";
 import { BASE_SETTINGS } from "../protocol/settings.ts";
+import { IdleShare } from "./idleShare.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Outbox } from "./outbox.ts";
 
+/**
+ * Up to this size a window grows whenever the peer has more to send. On a short path a larger one makes nothing faster:
+ * what the kernel holds for a receiver that is busy leaves the processor's caches.
+ */
+const SHORT_PATH_WINDOW_BYTES = 4_194_304;
 /** The widest window: the bytes that a peer may have on their way if its messages begin at once. */
 const MAX_WINDOW_BYTES = 16_777_216;
-/**
- * A wide window gives credit back in portions of this size, not of half a window. So a sender that has filled the
- * kernel's buffers still has credit for its next message.
- */
-const MOST_COLLECTED_BYTES = 4_194_304;
+/** From this share of its time on, a receiver that waits for its peer has a path that is longer than the window. */
+const LONG_PATH = 0.5;
+/** A wide window gives credit back in portions of this size, not of half a window, so that its sender rarely has none. */
+const MOST_COLLECTED_BYTES = 1_048_576;
 
 export class MessageCredit {
   readonly #speaksV2: boolean;
   readonly #lifecycle: Lifecycle;
   readonly #outbox: Outbox;
   readonly #allowance = new Allowance(BASE_SETTINGS.messageCredit, MOST_COLLECTED_BYTES);
+  readonly #idle = new IdleShare();
 
   constructor(speaksV2: boolean, lifecycle: Lifecycle, outbox: Outbox) {
     this.#speaksV2 = speaksV2;
@@ -45,6 +52,7 @@ export class MessageCredit {
    */
   pay(bytes: number): number {
     if (!this.#speaksV2) return 0;
+    if (this.#idle.waits) this.#idle.arrived(now());
     const cost = messageCost(bytes);
     if (!this.#allowance.receive(cost)) {
       throw new SealwireError("ERR_PROTOCOL", "a message that the peer had no credit for");
@@ -73,7 +81,12 @@ export class MessageCredit {
   /** The peer has more to send than credit, and handlers keep up: it gets more. */
   widen(): void {
     const { window } = this.#allowance;
+    if (window >= SHORT_PATH_WINDOW_BYTES && !this.#pathIsLong()) return;
     const more = Math.min(window, MAX_WINDOW_BYTES - window);
     if (more > 0) this.#allowance.widen(more);
+  }
+
+  #pathIsLong(): boolean {
+    return (this.#idle.ranOut(now()) ?? 0) >= LONG_PATH;
   }
 }

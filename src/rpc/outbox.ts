@@ -7,7 +7,6 @@ import type { ResolvedLimits } from "../base/options.ts";
 import { now } from "../core/eventLoop.ts";
 import { wipe } from "../core/wipe.ts";
 import { type Controls, controlsFor } from "../protocol/controls.ts";
-import { Balance } from "../protocol/credit.ts";
 import type { TransportFormat } from "../protocol/handshake.ts";
 import { type CallHead, patchDeadline } from "../protocol/head.ts";
 import type { Framing } from "../protocol/segment.ts";
@@ -19,6 +18,7 @@ import { OutgoingBodies } from "./outgoingBodies.ts";
 import { type Paid, PaidQueue } from "./paidQueue.ts";
 import { PendingRequest, type RequestTable } from "./requests.ts";
 import { Sender, type SenderEvents } from "./sender.ts";
+import { SendingCredit } from "./sendingCredit.ts";
 import { FIRST_STREAM_CREDIT } from "./sharedWindow.ts";
 import { Streams } from "./streams.ts";
 import { timers } from "./timers.ts";
@@ -44,10 +44,9 @@ export class Outbox {
   readonly streams: Streams;
   /** Protocol v2: bodies that wait for credit. */
   readonly #paid: PaidQueue | undefined;
-  readonly #balance = new Balance(BASE_SETTINGS.messageCredit);
+  readonly credit: SendingCredit;
   /** The peer's settings; until they arrive, the settings that every peer accepts. */
   #peer: Settings = BASE_SETTINGS;
-  #blockedSaid = false;
   readonly #waitingSends: WaitingSendEvents = {
     handedToKernel: () => this.sender.handedToKernel(),
     onExpired: () => this.drainPaid(),
@@ -79,6 +78,7 @@ export class Outbox {
     this.sender = new Sender(flushes, writer, { ...framing, lowWaterMarkBytes }, events);
     this.controls = controlsFor(withKind, this.sender, () => this.bodies.longestNow);
     this.streams = new Streams(this.sender, this.controls);
+    this.credit = new SendingCredit(limits.highWaterMarkBytes, lifecycle, this.controls);
     if (withKind) this.#paid = this.#makePaidQueue();
   }
 
@@ -109,7 +109,11 @@ export class Outbox {
   }
 
   /** `sendNoWait` takes nothing now. */
-  get aboveHighWater(): boolean {
+  get isFull(): boolean {
+    return this.#aboveHighWater() || this.credit.peerIsFull;
+  }
+
+  #aboveHighWater(): boolean {
     return this.pendingBytes >= this.#limits.highWaterMarkBytes || this.sender.bytes.overBudget;
   }
 
@@ -121,14 +125,13 @@ export class Outbox {
     this.#peer = peer;
     this.bodies.peerTakes(peer.maxFrameBytes);
     if (this.#paid !== undefined) this.#paid.longestBody = this.bodies.longestNow;
-    if (more > 0) this.#balance.add(more);
+    if (more > 0) this.credit.balance.add(more);
     this.drainPaid();
   }
 
   /** @throws SealwireError ERR_PROTOCOL */
   addCredit(bytes: number): void {
-    this.#balance.add(bytes);
-    this.#blockedSaid = false;
+    this.credit.given(bytes);
     this.drainPaid();
   }
 
@@ -166,12 +169,18 @@ export class Outbox {
     return new SealwireError("ERR_BACKPRESSURE", text, { notBegun: true });
   }
 
-  /** A one-way message whose caller does not wait. */
-  sendNoWait(body: Uint8Array): void {
+  /** A one-way message whose caller does not wait. False: it was not taken. */
+  sendNoWait(body: Uint8Array): boolean {
+    if (this.#aboveHighWater()) return false;
     const paid = this.#paid;
-    if (paid !== undefined && !paid.passes(body.length, false)) return paid.addOneWay(body);
+    if (paid !== undefined && !paid.passes(body.length, false)) {
+      if (this.credit.refuses()) return false;
+      paid.addOneWay(body);
+      return true;
+    }
     paid?.spend(body.length);
     this.sender.append(0, Kind.message, body);
+    return true;
   }
 
   /** @throws SealwireError ERR_MESSAGE_TOO_LARGE, ERR_UNSUPPORTED (protocol v1) */
@@ -265,7 +274,7 @@ export class Outbox {
   }
 
   #makePaidQueue(): PaidQueue {
-    return new PaidQueue(this.#balance, this.bodies.longestNow, {
+    return new PaidQueue(this.credit.balance, this.bodies.longestNow, {
       send: (paid) => this.#sendPaid(paid),
       dropped: () => this.#requests.leaveUnsent(),
       hold: (bytes) => this.sender.hold(bytes, true),
@@ -275,11 +284,7 @@ export class Outbox {
           ? this.bodies.tooLarge(bodyBytes)
           : undefined,
       requestsFull: () => this.#requests.fills(this.#peer.maxRequests),
-      onBlocked: () => {
-        if (this.#blockedSaid || !this.#lifecycle.isEstablished) return;
-        this.#blockedSaid = true;
-        this.controls.blocked(0);
-      },
+      onBlocked: () => this.credit.isSpent(),
     });
   }
 

@@ -91,12 +91,12 @@ export class PackedQueue<Item extends object> {
 
   /** The oldest entry, if it is an object. */
   get firstItem(): Item | undefined {
-    return this.#firstLength === AN_OBJECT ? this.#items.first : undefined;
+    return this.#firstLength() === AN_OBJECT ? this.#items.first : undefined;
   }
 
   /** The length of the oldest entry, if it is a string; 0 for an object. */
   get firstBytes(): number {
-    const length = this.#firstLength;
+    const length = this.#firstLength();
     return length === AN_OBJECT ? 0 : length;
   }
 
@@ -104,7 +104,7 @@ export class PackedQueue<Item extends object> {
   take(): Item | undefined {
     const page = this.#pages.first!;
     this.#length--;
-    const length = this.#firstLength;
+    const length = this.#firstLength();
     const isItem = length === AN_OBJECT;
     if (!isItem) this.#show(page, page.alone ? 0 : page.begin + HEADER_BYTES, length);
     page.begin += isItem ? HEADER_BYTES : entryBytes(length);
@@ -133,7 +133,7 @@ export class PackedQueue<Item extends object> {
     return this.#items.takeAll();
   }
 
-  get #firstLength(): number {
+  #firstLength(): number {
     const page = this.#pages.first;
     if (page === undefined) return 0;
     return page.alone ? page.end : page.headers[page.begin >>> 2]!;

@@ -9,6 +9,7 @@ import { decodeError, Origin } from "../../../src/protocol/errorBody.ts";
 import { encodeFields, u32Value } from "../../../src/protocol/fields.ts";
 import { encodeWithHead } from "../../../src/protocol/head.ts";
 import { Kind } from "../../../src/protocol/wire.ts";
+import { IdleShare } from "../../../src/rpc/idleShare.ts";
 import { ATTACKED_WINDOW, attackedServer } from "../../support/attackedServer.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
@@ -28,10 +29,17 @@ import {
 checkLeaksAfterEachTest();
 
 const EMPTY = new Uint8Array(0);
+const SHORT_PATH_WINDOW = 4_194_304;
 const MOST_WINDOW = 16_777_216;
 const MESSAGE_COST = 64;
 const LONGEST_CHUNK = 65_515;
 const MAX_MS = 0x7fffffff;
+
+/** The credit that the attacked server gives before it answers a ping. */
+async function creditUntilPong(attack: Awaited<ReturnType<typeof attackedServer>>): Promise<number> {
+  const credits = (await attack.saidUntilPong()).filter(({ kind }) => kind === Kind.credit);
+  return credits.reduce((sum, { body }) => sum + new DataView(body.buffer, body.byteOffset).getUint32(0), 0);
+}
 
 test("bytes where a body is empty, numbers that nobody looks at and flags that mean nothing are ignored", async () => {
   const sums: number[] = [];
@@ -162,20 +170,60 @@ test("the credit that this side's settings raise counts from when they were sent
   hold.resolve();
 });
 
-test("a peer that has more to send gets twice the window each time, up to 16 MiB, while handlers keep up", async () => {
+test("a peer that has more to send gets twice the window each time, up to 4 MiB, while handlers keep up", async () => {
   const attack = await attackedServer({ onMessage: () => {} });
   const windows: number[] = [];
   let window = ATTACKED_WINDOW;
   for (let i = 0; i < 9; i++) {
     attack.say(0, Kind.blocked);
-    for (const { kind, body } of await attack.saidUntilPong()) {
-      if (kind === Kind.credit) window += new DataView(body.buffer, body.byteOffset).getUint32(0);
-    }
+    window += await creditUntilPong(attack);
     windows.push(window);
   }
-  const doubled = Array.from({ length: 9 }, (_, i) => Math.min(ATTACKED_WINDOW * 2 ** (i + 1), MOST_WINDOW));
+  const doubled = Array.from({ length: 9 }, (_, i) =>
+    Math.min(ATTACKED_WINDOW * 2 ** (i + 1), SHORT_PATH_WINDOW),
+  );
   assert.deepEqual(windows, doubled);
   await attack.leave();
+});
+
+test("a receiver that waits for its peer most of the time gives more, up to 16 MiB", async () => {
+  const attack = await attackedServer({ messageCreditBytes: SHORT_PATH_WINDOW, onMessage: () => {} });
+  const windows = [SHORT_PATH_WINDOW];
+  let [window, spent] = [SHORT_PATH_WINDOW, 0];
+  for (let i = 0; i < 200; i++) {
+    // The pong is the peer's round trip: the receiver has handled everything, and waits.
+    spent += MESSAGE_COST;
+    attack.say(0, Kind.message, EMPTY);
+    attack.say(0, Kind.blocked);
+    window += await creditUntilPong(attack);
+    if (window - spent > 1.5 * windows.at(-1)!) windows.push(2 * windows.at(-1)!);
+  }
+  assert.deepEqual(windows, [SHORT_PATH_WINDOW, 2 * SHORT_PATH_WINDOW, MOST_WINDOW]);
+  await attack.leave();
+});
+
+test("the share of its time that a receiver waits for a peer without credit", () => {
+  const idle = new IdleShare();
+  const shares: (number | undefined)[] = [];
+  let at = 1_000;
+  const run = (times: number, waitsMs: number, worksMs: number): void => {
+    for (let i = 0; i < times; i++) {
+      assert.equal(idle.waits, false);
+      shares.push(idle.ranOut(at));
+      at += waitsMs;
+      assert.equal(idle.waits, true);
+      idle.arrived(at);
+      at += worksMs;
+    }
+  };
+  run(33, 3, 1);
+  assert.deepEqual(shares.splice(0), [...new Array(32).fill(undefined), 0.75]);
+  // One pause of a peer that is fast otherwise is no long path.
+  run(31, 0, 1);
+  run(1, 10, 1);
+  assert.equal(shares.splice(0).at(-1)! < 0.1, true);
+  run(32, 0, 1);
+  assert.equal(shares.at(-1)! < 0.5, true);
 });
 
 test("the longest deadline is 2^31 - 1 ms", async () => {

@@ -114,9 +114,9 @@ test("credit comes back when handlers begin, in portions, and all of it", async 
   await attack.leave();
 });
 
-test("credit of a wide window comes back after 4 MiB, not after half of it", async () => {
+test("credit of a wide window comes back after 1 MiB, not after half of it", async () => {
   const attack = await attackedServer({ messageCreditBytes: 16_777_216, onMessage: () => {} });
-  const body = new Uint8Array(1_000_000);
+  const body = new Uint8Array(250_000);
   const cost = MESSAGE_COST + body.length;
   for (let i = 0; i < 4; i++) attack.say(0, Kind.message, body);
   const none = (await attack.saidUntilPong()).filter(({ kind }) => kind === Kind.credit);
@@ -203,6 +203,42 @@ test("a sender without credit says so once, sends no more, and goes on with a by
   say(0, Kind.credit, u32Value(100_000));
   for (let i = 1; i < 5; i++) assert.equal((await session.receive()).kind, Kind.message);
   await Promise.all(sends);
+  await leave();
+});
+
+test("a peer that did not handle more than the high-water mark is full: `sendNoWait` keeps nothing for it", async () => {
+  const { client, session, say, leave } = await attackedClient({ highWaterMarkBytes: 500_000 });
+  const body = patternBytes(10_000);
+  const kindsUntilPong = async (): Promise<number[]> => {
+    const kinds: number[] = [];
+    say(0, Kind.ping);
+    for (let kind = 0; kind !== Kind.pong; kinds.push(kind)) ({ kind } = await session.receive());
+    return kinds.slice(0, -1);
+  };
+  // Up to the mark: what has no credit is kept.
+  const count = Math.ceil(ATTACKED_WINDOW / (MESSAGE_COST + body.length)) + 5;
+  for (let i = 0; i < count; i++) assert.equal(client.sendNoWait(body), true);
+  const first = await kindsUntilPong();
+  assert.equal(first.filter((kind) => kind === Kind.blocked).length, 1);
+  assert.ok(client.stats.pendingBytes >= 50_000, String(client.stats.pendingBytes));
+
+  // Beyond it, once all is spent: nothing is kept, and the peer hears once that there is more.
+  say(0, Kind.credit, u32Value(600_000));
+  const kinds = await kindsUntilPong();
+  assert.equal(client.stats.pendingBytes, 0);
+  while (client.sendNoWait(body)) kinds.push(...(await kindsUntilPong()));
+  assert.ok(client.stats.pendingBytes < MESSAGE_COST, String(client.stats.pendingBytes));
+  assert.equal(client.sendNoWait(body), false);
+  kinds.push(...(await kindsUntilPong()));
+  const taken = kinds.filter((kind) => kind === Kind.message).length;
+  assert.deepEqual([...new Set(kinds)], [Kind.message, Kind.blocked]);
+  assert.equal(kinds.length, taken + 1);
+  assert.ok(taken * (MESSAGE_COST + body.length) > 550_000, String(taken));
+
+  say(0, Kind.credit, u32Value(20_000));
+  await kindsUntilPong();
+  assert.equal(client.sendNoWait(body), true);
+  assert.deepEqual(await kindsUntilPong(), [Kind.message]);
   await leave();
 });
 
