@@ -26,7 +26,10 @@ export const rules = {
     edits: [
       { find: "if (!this.#balance.positive || !this.#forCredit.isEmpty) return false;", replace: "" },
       { find: "this.#balance.spend(messageCost(bodyBytes));", replace: "" },
-      { find: "if (!this.#speaksV2) return 0;\n    const cost = messageCost(bytes);", replace: "return 0;" },
+      {
+        find: "if (!this.#speaksV2) return 0;\n    if (this.#idle.waits) this.#idle.arrived(now());\n    const cost = messageCost(bytes);",
+        replace: "return 0;",
+      },
       {
         find: 'if (!this.#allowance.receive(cost)) {\n      throw new SealwireError("ERR_PROTOCOL", "a message that the peer had no credit for");\n    }\n    return cost;',
         replace: "",
