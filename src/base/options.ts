@@ -26,8 +26,9 @@ export interface ConnectionLimits {
    */
   maxFrameBytes?: number;
   /**
-   * With this many unsent bytes or more on a connection, its `sendNoWait` returns false. `sendNoWait` of a
-   * client looks only at the connection that would get the message. Default 1 MiB.
+   * With this many unsent bytes or more on a connection, its `sendNoWait` returns false. Protocol v2: also if the peer
+   * gives no credit and has more than so many bytes that it did not handle. `sendNoWait` of a client looks only at the
+   * connection that would get the message. Default 1 MiB.
    */
   highWaterMarkBytes?: number;
   /**
@@ -51,8 +52,8 @@ export interface ConnectionLimits {
   maxStreams?: number;
   /**
    * Protocol v2: bytes of messages and requests that the peer may send before their handlers have begun (each
-   * counts 64 bytes more than its body). The library raises it, up to 4 MiB, while handlers keep up, and on long paths up to 16 MiB. At
-   * least 256 KiB. Default 1 MiB.
+   * counts 64 bytes more than its body). The library raises it, up to 4 MiB, while handlers keep up, and on long paths
+   * up to 16 MiB. At least 256 KiB. Default 1 MiB.
    */
   messageCreditBytes?: number;
   /**
