@@ -29,9 +29,10 @@ export class LoadScale {
 
   /** The limits of the connection let it take the call. */
   takes(connection: RpcConnection, kind: CallKind, bodyBytes: number): boolean {
+    const { outbox } = connection.link;
+    if (kind === "sendNoWait") return !outbox.isFull;
     const { maxPendingBytes } = this.#limits;
-    const pending = connection.pendingBytes;
-    if (kind === "sendNoWait") return !connection.link.outbox.isFull;
+    const pending = outbox.pendingBytes;
     if (pending > 0 && pending + bodyBytes > maxPendingBytes) return false;
     return kind === "send" || !connection.requestsFull;
   }

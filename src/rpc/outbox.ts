@@ -42,9 +42,9 @@ export class Outbox {
   readonly sender: Sender;
   readonly controls: Controls;
   readonly streams: Streams;
+  readonly credit: SendingCredit;
   /** Protocol v2: bodies that wait for credit. */
   readonly #paid: PaidQueue | undefined;
-  readonly credit: SendingCredit;
   /** The peer's settings; until they arrive, the settings that every peer accepts. */
   #peer: Settings = BASE_SETTINGS;
   readonly #waitingSends: WaitingSendEvents = {
