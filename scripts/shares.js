@@ -21,9 +21,9 @@ const RULES =
   "what peers may say and calls do, above the seam to sockets: adapters/node, rpc/nodeSockets, rpc/messages and those of timers, memory and processes are not here";
 
 /**
- * Suites of what no version of Node can do otherwise than another, and why. The machine's Node runs all of them. Bun runs
- * every other one, and Deno those that Bun leaves, so each runs in two engines or adapters. The current Node runs one in
- * four. The commit decides which.
+ * Suites of what no version of Node can do otherwise than another, and why. The machine's Node runs all of them. Each
+ * other runtime runs one in four, another one than the others, so three in four run in two runtimes. The commit decides
+ * which.
  */
 export const ofAnyNode = {
   "core/argumentsPlain": PLAIN_BUILD,
@@ -34,6 +34,7 @@ export const ofAnyNode = {
   "core/mlKemPlain": PLAIN_BUILD,
   "core/slotPool": "places in linear memory",
   "core/x25519Plain": PLAIN_BUILD,
+  "hostile/answerRecords": RULES,
   "hostile/bundleHandlers": RULES,
   "hostile/bundles": RULES,
   "hostile/callRecords": RULES,
@@ -53,20 +54,26 @@ export const ofAnyNode = {
   "rpc/admission": RULES,
   "rpc/arguments": RULES,
   "rpc/attacks": RULES,
+  "rpc/borrowedOptions": RULES,
   "rpc/chunkSending": RULES,
   "rpc/credit": RULES,
   "rpc/creditRules": RULES,
   "rpc/deadlines": RULES,
+  "rpc/displacedCalls": RULES,
   "rpc/endpoints": RULES,
   "rpc/endpointsChanging": RULES,
   "rpc/endpointsHostile": RULES,
   "rpc/endpointsSrv": RULES,
   "rpc/flowReplay": "two ends over a network in memory",
   "rpc/handlers": RULES,
+  "rpc/handshakeTurns": RULES,
   "rpc/heads": RULES,
   "rpc/heldReads": "a clock and an event loop of the suite's own",
   "rpc/interleavings": RULES,
+  "rpc/lifecycle": "a table of states",
   "rpc/movingCalls": RULES,
+  "rpc/observing": RULES,
+  "rpc/optionNames": RULES,
   "rpc/orderlyEnd": RULES,
   "rpc/packedQueue": "a queue of bytes",
   "rpc/proof": RULES,
@@ -81,6 +88,7 @@ export const ofAnyNode = {
   "rpc/v1Attacks": RULES,
   "rpc/waitingBodies": RULES,
   "typed/calls": RULES,
+  "typed/careless": RULES,
   "typed/dispatch": RULES,
   "typed/hostileAnswers": RULES,
   "typed/hostileCallers": RULES,
@@ -88,13 +96,6 @@ export const ofAnyNode = {
   "typed/msgpackCodec": "text and bytes",
   "typed/oddValues": RULES,
   "typed/schemas": RULES,
-};
-
-/** Which of these suites a runtime runs, by its role; a role that is not here runs all. */
-const parts = {
-  "node-current": { first: 0, of: SHARES },
-  bun: { first: 0, of: 2 },
-  deno: { first: 1, of: 2 },
 };
 
 const runsEvery = () => process.env.SEALWIRE_EVERY === "1";
@@ -154,32 +155,39 @@ export function shareOfSuite(role, suite, at = turn()) {
  */
 export function suitesOf(role, suites, at = turn()) {
   const names = Object.keys(ofAnyNode);
-  const part = runsEvery() ? undefined : parts[role];
-  const leaves = (suite) => names.includes(suite) && (names.indexOf(suite) - at - part.first) % part.of !== 0;
-  const left = part === undefined ? [] : suites.filter(leaves);
+  const left = suites.filter((suite) => names.includes(suite) && !triesTest(role, names.indexOf(suite), at));
   return { run: suites.filter((suite) => !left.includes(suite)), left };
 }
 
 /** Why a runtime leaves suites to others; for the titles of skipped tests. */
 export function whyLeft(role) {
-  return `${role} runs 1 in ${parts[role].of} of the suites that no version of Node can change`;
+  return `${role} runs 1 in ${SHARES} of the suites that no version of Node can change`;
 }
 
 /**
- * The cases that a runtime tries of what is the same in every runtime, such as the reading of a command line.
+ * Whether this commit tries what has this place, of which it tries 1 in `of`.
  *
- * @template Case
- * @param {string} role
- * @param {readonly Case[]} cases at least as many as there are shares
+ * @param {number} place
+ * @param {number} of
  * @param {number} [at] the turn; of this commit, if left out
- * @returns {{ cases: Case[], share?: string }} share: for `titleOf`, where they are not all
+ * @returns {boolean}
  */
-export function casesOf(role, cases, at = turn()) {
-  if (cases.length < SHARES) throw new Error(`${cases.length} cases make no ${SHARES} shares`);
-  const share = shareOf(role, at);
-  if (share === undefined) return { cases: [...cases] };
-  const number = Number(share.split("/")[0]);
-  return { cases: cases.filter((_, i) => i % SHARES === number), share: `1 in ${SHARES} cases` };
+export function isInTurn(place, of, at = turn()) {
+  return runsEvery() || (place - at) % of === 0;
+}
+
+/**
+ * Whether a runtime tries what has this place: the machine's Node everything, each of the others 1 in SHARES, another one
+ * than the others.
+ *
+ * @param {string} role
+ * @param {number} place
+ * @param {number} [at] the turn; of this commit, if left out
+ * @returns {boolean}
+ */
+export function triesTest(role, place, at = turn()) {
+  const first = sharing.indexOf(role);
+  return first === -1 || isInTurn(place - first, SHARES, at);
 }
 
 /** How the title of a test ends that tried a share of its cases. */

@@ -11,8 +11,10 @@ import { build as vite } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import webpack from "webpack";
 import { type Runtime, runtimes } from "../scripts/runtimes.js";
+import { isInTurn, SHARES } from "../scripts/shares.js";
 import { installPackage } from "./support/installedPackage.ts";
 import { skipTitle } from "./support/skipTitle.ts";
+import { testsInTurn } from "./support/testsInTurn.ts";
 import { repositoryRoot } from "./support/vectors.ts";
 
 const run = promisify(execFile);
@@ -196,7 +198,13 @@ async function bundledByWebpack(programs: Record<string, string>): Promise<Recor
   );
 }
 
-describe.each([...Object.keys(bundlers), "webpack"])("bundled by %s", (bundler) => {
+/** A bundler takes seconds, so each commit tries every other one. */
+const everyBundler = [...Object.keys(bundlers), "webpack"];
+const left = everyBundler.filter((_, place) => !isInTurn(place, 2));
+for (const bundler of left)
+  test.skip(skipTitle(`bundled by ${bundler}`, "1 in 2 of the bundlers, the commit decides which"));
+
+describe.each(everyBundler.filter((bundler) => !left.includes(bundler)))("bundled by %s", (bundler) => {
   /** What the bundle of each entry answered in each runtime. */
   const answers = new Map<string, Record<string, string>>();
 
@@ -416,18 +424,24 @@ describe("single executables", () => {
   const seaNode = nodes.find(({ path }) =>
     execFileSync(path, ["--help"], { encoding: "utf8" }).includes("--build-sea"),
   );
+  // It writes the whole of Node several times.
+  const inTurn = testsInTurn((place) => isInTurn(place, SHARES), `1 in ${SHARES} commits tries it`);
   const noSea = seaNode === undefined ? "no Node here has --build-sea" : undefined;
-  test.skipIf(noSea !== undefined)(skipTitle("Node's (--build-sea, from Node 25.5 on)", noSea), async () => {
-    const program = consumer.write("sea.js", esm("sealwire"));
-    const main = await bundlers["esbuild (CJS, minified)"]!(program, join(consumer.folder, "out/sea"));
-    const made = join(consumer.folder, "compiled-by-node");
-    const config = consumer.write(
-      "sea.json",
-      JSON.stringify({ main, output: made, disableExperimentalSEAWarning: true }),
-    );
-    await run(seaNode!.path, ["--build-sea", config], { cwd: consumer.folder, timeout: 100_000 });
-    expect(await output({ path: made, args: [] }, "")).toBe("hello");
-  });
+  inTurn(
+    skipTitle("Node's (--build-sea, from Node 25.5 on)", noSea),
+    { skip: noSea !== undefined },
+    async () => {
+      const program = consumer.write("sea.js", esm("sealwire"));
+      const main = await bundlers["esbuild (CJS, minified)"]!(program, join(consumer.folder, "out/sea"));
+      const made = join(consumer.folder, "compiled-by-node");
+      const config = consumer.write(
+        "sea.json",
+        JSON.stringify({ main, output: made, disableExperimentalSEAWarning: true }),
+      );
+      await run(seaNode!.path, ["--build-sea", config], { cwd: consumer.folder, timeout: 100_000 });
+      expect(await output({ path: made, args: [] }, "")).toBe("hello");
+    },
+  );
 });
 
 describe("size", () => {

@@ -18,8 +18,9 @@ import type { Readable, Writable } from "node:stream";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { connect } from "../dist/index.js";
 import { runtimeKinds, runtimes } from "../scripts/runtimes.js";
-import { casesOf, titleOf } from "../scripts/shares.js";
+import { SHARES, triesTest } from "../scripts/shares.js";
 import { skipTitle } from "./support/skipTitle.ts";
+import { testsInTurn } from "./support/testsInTurn.ts";
 import { repositoryRoot } from "./support/vectors.ts";
 
 const cli = join(repositoryRoot, "dist/cli.js");
@@ -37,6 +38,12 @@ interface Outcome {
 }
 
 describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
+  const [role] = runtime.roles;
+  // A command line is read in the same way in every runtime.
+  const inTurn = testsInTurn(
+    (place) => triesTest(role!, place),
+    `${role} tries 1 in ${SHARES} of the tests of the command line`,
+  );
   const name = (file: string): string => at(`${runtime.id}-${file}`);
   const environment = {
     ...process.env,
@@ -128,7 +135,7 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
       .split("\n")
       .map((line) => JSON.parse(line));
 
-  test("keygen writes for the owner alone, never over a file, and pubkey knows its public key", () => {
+  inTurn("keygen writes for the owner alone, never over a file, and pubkey knows its public key", () => {
     const file = name("server.key");
     const umask = process.umask(0);
     const made = sealwire(["keygen", "-o", file]);
@@ -147,7 +154,7 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     expect(lines(sealwire(["pubkey", "--json", file]))).toEqual([{ publicKey }]);
   });
 
-  test("a key that can't be written whole leaves no file", () => {
+  inTurn("a key that can't be written whole leaves no file", () => {
     const file = name("no-room");
     // As on a full disk: no file may get a byte, and the signal for it is ignored.
     const limited = ["-c", 'ulimit -f 0; trap "" XFSZ; exec "$@"', "sh", runtime.path, ...runtime.args, cli];
@@ -160,7 +167,7 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     expect(existsSync(file)).toBe(false);
   });
 
-  test("keygen to standard output gives what pubkey reads, and the public key to standard error", () => {
+  inTurn("keygen to standard output gives what pubkey reads, and the public key to standard error", () => {
     const made = sealwire(["keygen"]);
     expect(made.code).toBe(0);
     const publicKey = sealwire(["pubkey"], { input: made.stdout }).stdout.trim();
@@ -170,7 +177,7 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     expect(sealwire(["pubkey"], { input: json.privateKey }).stdout.trim()).toBe(json.publicKey);
   });
 
-  test("a pipe that does not block, as npx leaves it, is waited for", async () => {
+  inTurn("a pipe that does not block, as npx leaves it, is waited for", async () => {
     const { stdout: privateKey, stderr } = sealwire(["keygen"]);
     const publicKey = /public key: (\S+)/.exec(stderr)![1];
     // The first process makes its standard input non-blocking and hands it on.
@@ -194,7 +201,7 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     expect([(await exited)[0], text]).toEqual([0, `${publicKey}\n`]);
   });
 
-  test("genpsk makes a key, each time another, in a file if asked", () => {
+  inTurn("genpsk makes a key, each time another, in a file if asked", () => {
     const [first, second] = [sealwire(["genpsk"]), sealwire(["genpsk"])];
     expect(first.stdout.trim()).toMatch(KEY_LINE);
     expect(first.stdout).not.toBe(second.stdout);
@@ -204,7 +211,7 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     expect(readFileSync(file, "utf8").trim()).toMatch(KEY_LINE);
   });
 
-  test("fingerprint is the same from an argument and from a pipe, and refuses what is no key", () => {
+  inTurn("fingerprint is the same from an argument and from a pipe, and refuses what is no key", () => {
     const key = "8BtEbUZ9i1Q5UmZAcvs0bGbTTJvRrKk0T8qVbPzR0Gs";
     const found = sealwire(["fingerprint", key]);
     expect(found.stdout).toMatch(/^BLAKE2b:[\w-]{43}\n$/);
@@ -212,7 +219,7 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     expect(sealwire(["fingerprint", "short"])).toMatchObject({ code: 2, stdout: "" });
   });
 
-  test("secrets come from files, descriptors, pipes and the environment, not from arguments", () => {
+  inTurn("secrets come from files, descriptors, pipes and the environment, not from arguments", () => {
     const secret = sealwire(["genpsk"]).stdout.trim();
     const file = name("secret");
     writeFileSync(file, `# a comment\n\n${secret}\n`, { mode: 0o600 });
@@ -236,7 +243,7 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     expect(damaged.stderr).not.toContain(secret.slice(0, 40));
   });
 
-  test("a key file that others can reach is refused, and doctor finds it", () => {
+  inTurn("a key file that others can reach is refused, and doctor finds it", () => {
     const file = name("open.key");
     expect(sealwire(["keygen", "-o", file]).code).toBe(0);
     chmodSync(file, 0o644);
@@ -252,13 +259,13 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     expect(sealwire(["doctor", "--key", file]).code).toBe(0);
   });
 
-  test("doctor finds every known answer right", () => {
+  inTurn("doctor finds every known answer right", () => {
     const checks = lines(sealwire(["doctor", "--json"]));
     const answers = checks.filter(({ text }) => text === "right").map(({ check }) => check);
     expect(answers).toEqual(["X25519", "BLAKE2b", "AES-256-GCM", "ChaCha20-Poly1305", "ML-KEM-768"]);
   });
 
-  test("peers are added, listed and removed", () => {
+  inTurn("peers are added, listed and removed", () => {
     const file = name("known_peers");
     const key = sealwire(["fingerprint", "--json", "8BtEbUZ9i1Q5UmZAcvs0bGbTTJvRrKk0T8qVbPzR0Gs"]);
     const { publicKey } = lines(key)[0];
@@ -279,7 +286,7 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     expect(sealwire(["peers", "list", "-f", file]).code).toBe(3);
   });
 
-  test("serve, ping, send and bench with a pre-shared key", async () => {
+  inTurn("serve, ping, send and bench with a pre-shared key", async () => {
     const psk = name("talk.psk");
     expect(sealwire(["genpsk", "-o", psk]).code).toBe(0);
     const server = await serve(["--psk", psk]);
@@ -317,7 +324,7 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     expect(sealwire(["ping", target, "--psk", psk]).code).toBe(4);
   });
 
-  test("call calls a method of a typed server, and prints values, streams and errors", async () => {
+  inTurn("call calls a method of a typed server, and prints values, streams and errors", async () => {
     const psk = name("typed.psk");
     expect(sealwire(["genpsk", "-o", psk]).code).toBe(0);
     const program = `
@@ -428,7 +435,7 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     },
   );
 
-  test("--cipher names one at a client, and all that a server takes", async () => {
+  inTurn("--cipher names one at a client, and all that a server takes", async () => {
     const psk = name("cipher.psk");
     expect(sealwire(["genpsk", "-o", psk]).code).toBe(0);
     const both = await serve(["--psk", psk, "--cipher", "AESGCM", "--cipher", "ChaChaPoly"]);
@@ -447,7 +454,7 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     for (const server of [both, one]) expect(await server.stop()).toBe(0);
   });
 
-  test("stat shows a server's counters where it allows that", async () => {
+  inTurn("stat shows a server's counters where it allows that", async () => {
     const psk = name("stat.psk");
     expect(sealwire(["genpsk", "-o", psk]).code).toBe(0);
     const open = await serve(["--psk", psk, "--stat"]);
@@ -501,38 +508,43 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     expect(await piped.stop()).toBe(0);
   });
 
-  test("serve and ping with keys of both sides, and a server that is written down when first met", async () => {
-    const [serverKey, clientKey, strangerKey] = ["mutual-server", "mutual-client", "stranger"].map((file) =>
-      name(`${file}.key`),
-    ) as [string, string, string];
-    for (const file of [serverKey, clientKey, strangerKey])
-      expect(sealwire(["keygen", "-o", file]).code).toBe(0);
-    const [serverPublic, clientPublic] = [serverKey, clientKey].map((file) =>
-      sealwire(["pubkey", file]).stdout.trim(),
-    ) as [string, string];
-    const server = await serve(["--key", serverKey, "--peer", clientPublic]);
-    const target = `127.0.0.1:${server.port}`;
-    const [connected] = lines(
-      sealwire(["ping", target, "--key", clientKey, "--peer", serverPublic, "-c", "1", "--json"]),
-    );
-    expect(connected).toMatchObject({ authenticated: true, peer: serverPublic });
-    expect(sealwire(["ping", target, "--key", strangerKey, "--peer", serverPublic, "-c", "1"]).code).toBe(5);
-    expect(sealwire(["ping", target, "--key", clientKey, "--peer", clientPublic, "-c", "1"]).code).toBe(5);
-    const peers = name("first_use");
-    const known = ["--key", clientKey, "--known-peers", peers];
-    expect(sealwire(["ping", target, ...known, "-c", "1"]).code).toBe(5);
-    expect(existsSync(peers)).toBe(false);
-    expect(sealwire(["ping", target, ...known, "--trust", "-c", "1"]).code).toBe(0);
-    expect(readFileSync(peers, "utf8")).toContain(`${target} ${serverPublic}`);
-    expect(sealwire(["ping", target, ...known, "-c", "1"]).code).toBe(0);
-    // By a name that is not its address, as behind a balancer.
-    writeFileSync(peers, `sealwire.internal ${serverPublic}\n`, { mode: 0o600 });
-    expect(sealwire(["ping", target, ...known, "--name", "sealwire.internal", "-c", "1"]).code).toBe(0);
-    expect(await server.stop()).toBe(0);
-    expect(server.output()).toContain(`"peer":"${clientPublic}"`);
-  });
+  inTurn(
+    "serve and ping with keys of both sides, and a server that is written down when first met",
+    async () => {
+      const [serverKey, clientKey, strangerKey] = ["mutual-server", "mutual-client", "stranger"].map((file) =>
+        name(`${file}.key`),
+      ) as [string, string, string];
+      for (const file of [serverKey, clientKey, strangerKey])
+        expect(sealwire(["keygen", "-o", file]).code).toBe(0);
+      const [serverPublic, clientPublic] = [serverKey, clientKey].map((file) =>
+        sealwire(["pubkey", file]).stdout.trim(),
+      ) as [string, string];
+      const server = await serve(["--key", serverKey, "--peer", clientPublic]);
+      const target = `127.0.0.1:${server.port}`;
+      const [connected] = lines(
+        sealwire(["ping", target, "--key", clientKey, "--peer", serverPublic, "-c", "1", "--json"]),
+      );
+      expect(connected).toMatchObject({ authenticated: true, peer: serverPublic });
+      expect(sealwire(["ping", target, "--key", strangerKey, "--peer", serverPublic, "-c", "1"]).code).toBe(
+        5,
+      );
+      expect(sealwire(["ping", target, "--key", clientKey, "--peer", clientPublic, "-c", "1"]).code).toBe(5);
+      const peers = name("first_use");
+      const known = ["--key", clientKey, "--known-peers", peers];
+      expect(sealwire(["ping", target, ...known, "-c", "1"]).code).toBe(5);
+      expect(existsSync(peers)).toBe(false);
+      expect(sealwire(["ping", target, ...known, "--trust", "-c", "1"]).code).toBe(0);
+      expect(readFileSync(peers, "utf8")).toContain(`${target} ${serverPublic}`);
+      expect(sealwire(["ping", target, ...known, "-c", "1"]).code).toBe(0);
+      // By a name that is not its address, as behind a balancer.
+      writeFileSync(peers, `sealwire.internal ${serverPublic}\n`, { mode: 0o600 });
+      expect(sealwire(["ping", target, ...known, "--name", "sealwire.internal", "-c", "1"]).code).toBe(0);
+      expect(await server.stop()).toBe(0);
+      expect(server.output()).toContain(`"peer":"${clientPublic}"`);
+    },
+  );
 
-  test("without anything that says who the peer is, nothing is dialled or served", () => {
+  inTurn("without anything that says who the peer is, nothing is dialled or served", () => {
     for (const args of [
       ["ping", "127.0.0.1:1"],
       ["serve", "--echo"],
@@ -542,9 +554,8 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     }
   });
 
-  // A command line is read in the same way in every runtime, and the start of a process is most of each case.
   // What the parser refuses also names the command that shows the usage.
-  const wrong = casesOf<[string[], RegExp]>(runtime.roles[0]!, [
+  const wrong: [string[], RegExp][] = [
     [["keygn"], /^sealwire: .*keygen.*\nsealwire --help /],
     [["toString"], /^sealwire: .*toString.*\nsealwire --help /],
     [["keygen", "--outptu", "x"], /^sealwire: .*output.*\nsealwire keygen --help /],
@@ -557,18 +568,19 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     [["bench", "--json"], /^\{"error":\{"exit":2,"message":"[^\n]*TARGET"\}\}\n$/],
     [["peers", "add", "one"], /^sealwire: .*PUBLIC-KEY\nsealwire peers --help /],
     [["serve", "--anonymous"], /--echo/],
-  ]);
-  const wrongly =
-    "what is typed wrongly exits with 2, names the right word, and writes nothing to standard output";
-  test(titleOf(wrongly, wrong.share), () => {
-    for (const [args, text] of wrong.cases) {
-      const outcome = sealwire(args);
-      expect([args.join(" "), outcome.code, outcome.stdout]).toEqual([args.join(" "), 2, ""]);
-      expect(outcome.stderr).toMatch(text);
-    }
-  });
+  ];
+  inTurn(
+    "what is typed wrongly exits with 2, names the right word, and writes nothing to standard output",
+    () => {
+      for (const [args, text] of wrong) {
+        const outcome = sealwire(args);
+        expect([args.join(" "), outcome.code, outcome.stdout]).toEqual([args.join(" "), 2, ""]);
+        expect(outcome.stderr).toMatch(text);
+      }
+    },
+  );
 
-  const commands = casesOf(runtime.roles[0]!, [
+  const commands = [
     "keygen",
     "pubkey",
     "genpsk",
@@ -581,13 +593,13 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     "call",
     "bench",
     "doctor",
-  ]);
-  test(titleOf("help and version, with examples and without colours in a pipe", commands.share), () => {
+  ];
+  inTurn("help and version, with examples and without colours in a pipe", () => {
     const help = sealwire([]);
     expect(help.code).toBe(0);
     expect(help.stdout).toContain("Exit codes:");
     expect(help.stdout).not.toContain(ESCAPE);
-    for (const command of commands.cases) {
+    for (const command of commands) {
       expect(sealwire([command, "--help"]).stdout, command).toMatch(/Examples:\n +\(?.*sealwire/);
     }
     const { version } = JSON.parse(readFileSync(join(repositoryRoot, "package.json"), "utf8"));
@@ -607,11 +619,10 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     return stdout;
   }
 
-  test.skipIf(!hasTerminal)(
-    skipTitle(
-      "colours and progress are for terminals, and NO_COLOR switches colours off",
-      hasTerminal ? undefined : "the program script is not installed",
-    ),
+  const noTerminal = hasTerminal ? undefined : "the program script is not installed";
+  inTurn(
+    skipTitle("colours and progress are for terminals, and NO_COLOR switches colours off", noTerminal),
+    { skip: !hasTerminal },
     async () => {
       expect(onTerminal(["--help"])).toContain(ESCAPE);
       expect(onTerminal(["--help"], { NO_COLOR: "1" })).not.toContain(ESCAPE);
@@ -649,7 +660,8 @@ describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
     return { text, code };
   }
 
-  test.skipIf(!hasTerminal)("Ctrl-C ends a server in good order, and a ping with its summary", async () => {
+  const interrupts = "Ctrl-C ends a server in good order, and a ping with its summary";
+  inTurn(skipTitle(interrupts, noTerminal), { skip: !hasTerminal }, async () => {
     const psk = name("interrupted.psk");
     expect(sealwire(["genpsk", "-o", psk]).code).toBe(0);
     const listening = ["serve", "--echo", "--listen", "127.0.0.1:0", "--psk", psk];

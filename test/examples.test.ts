@@ -1,11 +1,13 @@
-// Every example runs unchanged in every runtime and prints what its text promises.
+// Every example runs unchanged and prints what its text promises: in the machine's Node, and a part in each other runtime.
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
 import { runtimeKinds } from "../scripts/runtimes.js";
+import { SHARES, triesTest } from "../scripts/shares.js";
 import { installPackage } from "./support/installedPackage.ts";
+import { testsInTurn } from "./support/testsInTurn.ts";
 import { repositoryRoot } from "./support/vectors.ts";
 
 const run = promisify(execFile);
@@ -100,14 +102,22 @@ test("every example has its expected output here and a line in examples/README.m
 });
 
 describe.each(runtimeKinds())("in $label ($version)", (runtime) => {
-  test.each(Object.entries(printed))("%s, in this repository", async (name, lines) => {
+  const [role] = runtime.roles;
+  const inTurn = testsInTurn(
+    (place) => triesTest(role!, place),
+    `${role} tries 1 in ${SHARES} of the examples`,
+  );
+  for (const [name, lines] of Object.entries(printed))
+    inTurn(`${name}, in this repository`, () => prints(name, lines));
+
+  async function prints(name: string, lines: string[]): Promise<void> {
     const args = runtime.id === "deno" ? ["run", "-A"] : runtime.args;
     const { stdout } = await run(runtime.path, [...args, `examples/${name}`], {
       cwd: repositoryRoot,
       timeout: 60_000,
     });
     expect(stdout.trim().split("\n")).toEqual(lines);
-  });
+  }
 
   test("echo.js, in a project that has the package installed", async () => {
     const args = runtime.id === "deno" ? ["run", "-A"] : runtime.args;

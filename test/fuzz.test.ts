@@ -1,5 +1,5 @@
-// A short part of the fuzzer (npm run fuzz): its corpus, some new inputs of each level, and planted faults that it has
-// to find.
+// A short part of the fuzzer (npm run fuzz): its corpus, some new inputs of each level, and a part of the planted faults
+// that it has to find.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
@@ -9,6 +9,12 @@ import { describe, expect, test } from "vitest";
 import { bundleExact, bundleFuzzer, type Edit } from "../scripts/fuzz/bundles.js";
 import { BlockCounter } from "../scripts/fuzz/coverage.js";
 import { runtimes } from "../scripts/runtimes.js";
+import { isInTurn } from "../scripts/shares.js";
+import { staleEdits } from "../scripts/sourceEdits.js";
+import { testsInTurn } from "./support/testsInTurn.ts";
+
+/** Each commit tries one part of this many. */
+const PARTS = 2;
 
 interface Bundle {
   path: string;
@@ -76,7 +82,11 @@ describe("the fuzzer", () => {
     expect(told()).toBe(first);
   });
 
-  test.each<[string, string, Edit]>([
+  const inTurn = testsInTurn(
+    (place) => isInTurn(place, PARTS),
+    `1 in ${PARTS} of the planted faults, the commit decides which`,
+  );
+  const planted: [string, string, Edit][] = [
     [
       "a record that ends behind its bundle",
       "frames",
@@ -128,14 +138,21 @@ describe("the fuzzer", () => {
       "protocol",
       { file: "/src/rpc/handlers.ts", find: "    this.#others.add(earlier);\n", replace: "" },
     ],
-  ])("finds %s", async (name, level, edit) => {
+  ];
+  for (const [name, level, edit] of planted) inTurn(`finds ${name}`, () => finds(name, level, edit));
+
+  test("every planted fault finds its text", () => {
+    expect(staleEdits(planted.map(([, , edit]) => edit))).toEqual([]);
+  });
+
+  async function finds(name: string, level: string, edit: Edit): Promise<void> {
     const exact = await bundleExact(folderOf(name), [edit]);
     const { told, failures } = fuzz(exact, [level], 300, { first: true });
     expect(failures).toBeGreaterThan(0);
     // What is told plays the failure again.
     const [, tape] = /--tape (\S+)/.exec(told)!;
     expect(fuzz(exact, [level], 0, { tape }).failures).toBe(1);
-  });
+  }
 
   test("a run that is stopped tells what it tried", async () => {
     const { path, blocks } = await bundleExact(folderOf("stopped"));

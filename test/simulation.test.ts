@@ -1,12 +1,18 @@
-// A short part of the simulation (npm run simulate): worlds in which no promise is broken, and planted faults, each of
-// which is found.
+// A short part of the simulation (npm run simulate): worlds in which no promise is broken, and a part of the planted
+// faults, each of which is found.
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { runtimes } from "../scripts/runtimes.js";
+import { isInTurn } from "../scripts/shares.js";
 import { bundleWorld, withCountedLoops } from "../scripts/simulation/bundle.js";
 import { faults } from "../scripts/simulation/faults.js";
+import { staleEdits } from "../scripts/sourceEdits.js";
+import { testsInTurn } from "./support/testsInTurn.ts";
+
+/** Each commit tries one part of this many. */
+const PARTS = 2;
 
 const folder = fileURLToPath(new URL("../build/simulation/", import.meta.url));
 
@@ -45,10 +51,19 @@ describe("simulated worlds", () => {
     expect(run(bundle, 1, 8).total).toEqual(total);
   });
 
-  test.each(Object.entries(faults))("%s: found", async (name, { edits, seed = 1 }) => {
-    const bundle = `${folder}test-${Object.keys(faults).indexOf(name)}.js`;
-    await bundleWorld("test/simulation/main.ts", bundle, edits);
-    expect(run(bundle, seed, 80).total.failed).toHaveLength(1);
+  const inTurn = testsInTurn(
+    (place) => isInTurn(place, PARTS),
+    `1 in ${PARTS} of the planted faults, the commit decides which`,
+  );
+  for (const [i, [name, { edits, seed = 1 }]] of Object.entries(faults).entries())
+    inTurn(`${name}: found`, async () => {
+      const bundle = `${folder}test-${i}.js`;
+      await bundleWorld("test/simulation/main.ts", bundle, edits);
+      expect(run(bundle, seed, 80).total.failed).toHaveLength(1);
+    });
+
+  test("every planted fault finds its text", () => {
+    expect(staleEdits(Object.values(faults).flatMap(({ edits }) => edits))).toEqual([]);
   });
 
   test("every loop with a block counts its iterations", () => {

@@ -73,8 +73,8 @@ export async function buildEdited(edits, out) {
       return { code: changed, map: null };
     },
     generateBundle() {
-      const other = edits.findIndex((_, i) => finds[i] !== 1);
-      if (other >= 0) throw new Error(`not once in the build: ${edits[other].find}`);
+      const others = edits.filter((_, i) => finds[i] !== 1).map(({ find }) => find);
+      if (others.length > 0) throw new Error(`not once in the build: ${others.join(", ")}`);
     },
   };
   const output = { ...config.output, dir: out, sourcemap: false };
