@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import esbuild from "rollup-plugin-esbuild";
 import { minify } from "terser";
+import { inlineNumbers } from "./scripts/inlineNumbers.js";
 
 const entryPoints = [
   "index",
@@ -26,7 +27,8 @@ const resolveBundled = {
 };
 const { version } = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"));
 
-const sourceFile = (name) => fileURLToPath(new URL(`src/${name}.ts`, import.meta.url));
+const sourceFolder = fileURLToPath(new URL("src/", import.meta.url));
+const sourceFile = (name) => `${sourceFolder}${name}.ts`;
 
 /** What a module loads before it runs, itself included. */
 function loadedBy(id, getModuleInfo, found = new Set()) {
@@ -107,6 +109,7 @@ export default {
       tsconfig: "tsconfig.json",
       define: { __SEALWIRE_VERSION__: JSON.stringify(version) },
     }),
+    inlineNumbers(sourceFolder),
     shorten,
   ],
   onwarn(warning) {

@@ -11,9 +11,9 @@ export const rules = {
     text: "a body that is kept begins at a multiple of 8, and holds little more than itself alive",
     edits: [
       {
-        find: "if (bytes === offered && length * MAX_SHARE >= bytes.length) return stay(bytes, start, end);",
+        find: "if (bytes === offered && length *",
         replace:
-          "if (bytes === offered) { isTaken = true; return new Uint8Array(offeredMemory, start, length); }",
+          "if (bytes === offered) { isTaken = true; return new Uint8Array(offeredMemory, start, length); }\n  if (false && length *",
       },
       {
         find: "if (wasTaken && isShared) wipeBetween(offered, lastEnd, offered.length);",

@@ -279,11 +279,14 @@ export class RpcClient implements Client {
     }
   }
 
-  /** `body` is not checked here. The connection checks it, and throws on anything but bytes. */
+  /**
+   * `body` is not checked here. The connection checks it, and throws on anything but bytes. Its `length`, because V8 calls
+   * a function of its own for `byteLength`.
+   */
   #choose(kind: CallKind, body: Uint8Array | undefined): RpcConnection {
     // Calls that were displaced are older.
     if (this.#displaced.mayWait) this.#displaced.goOn();
-    return this.#pool.choose(kind, body?.byteLength ?? 0);
+    return this.#pool.choose(kind, body?.length ?? 0);
   }
 }
 
