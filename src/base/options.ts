@@ -27,8 +27,7 @@ export interface ConnectionLimits {
   maxFrameBytes?: number;
   /**
    * With this many unsent bytes or more on a connection, its `sendNoWait` returns false. Protocol v2: also if the peer
-   * gives no credit and has more than so many bytes that it did not handle. `sendNoWait` of a client looks only at the
-   * connection that would get the message. Default 1 MiB.
+   * gives no credit and has more than so many bytes that it did not handle. Default 1 MiB.
    */
   highWaterMarkBytes?: number;
   /**

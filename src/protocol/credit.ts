@@ -9,6 +9,12 @@ import { MAX_CREDIT } from "./settings.ts";
 /** The cost of a message or request beside its head and body: about the memory that its receiver needs to store it. */
 const MESSAGE_COST = 64;
 
+/**
+ * A wide window of messages gives credit back in portions of this size, not of half a window, so that its sender rarely
+ * has none.
+ */
+export const MOST_COLLECTED_BYTES = 1_048_576;
+
 /** The cost of a message or request with this many bytes of head and body. */
 export function messageCost(bytes: number): number {
   return MESSAGE_COST + bytes;
@@ -38,9 +44,12 @@ export class Balance {
     return this.#bytes;
   }
 
-  /** The highest balance so far. Once it is spent, the peer has not handled at least as many bytes. */
-  get highest(): number {
-    return this.#highest;
+  /**
+   * Once nothing is left of the highest balance, the peer has at least so many bytes that it did not handle. It may have
+   * handled others and not given their credit back.
+   */
+  get leastUnhandled(): number {
+    return this.#highest - MOST_COLLECTED_BYTES;
   }
 
   /** Something may be sent. */

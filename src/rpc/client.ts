@@ -43,9 +43,9 @@ export interface Client {
    */
   send(body: Uint8Array, options?: SendOptions): Promise<void>;
   /**
-   * Sends a one-way message without waiting. Returns false and sends nothing if the chosen connection is at the
-   * high-water mark, the server takes no message of that length, or the client is closed. True does not promise
-   * delivery: a connection can be lost.
+   * Sends a one-way message without waiting. Returns false and sends nothing if every open connection is at the
+   * high-water mark or its server is (`highWaterMarkBytes`), the server takes no message of that length, or the client is
+   * closed. True does not promise delivery: a connection can be lost.
    *
    * @throws SealwireError ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE.
    */

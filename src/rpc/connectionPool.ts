@@ -140,10 +140,7 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
 
   // ---- Choosing -----------------------------------------------------------------------------------------
 
-  /**
-   * The least loaded open connection that can take the call; otherwise the first dialling one that can; otherwise a new
-   * one.
-   */
+  /** The least loaded open connection that takes the call; else the first dialling one that does; else a new one. */
   #chooseAmong(kind: CallKind, bodyBytes: number): RpcConnection {
     let open: RpcConnection | undefined;
     let underWay: RpcConnection | undefined;
@@ -167,6 +164,8 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     if (anyOpen && leastLoad >= 1 && allLoad >= this.#usable.length) this.#addNextIfRoom();
     if (open !== undefined) return open;
     this.#hurry();
+    // A dial that fails would lose the message, whose sender thinks that it was taken. An open connection refuses it.
+    if (anyOpen && kind === "sendNoWait") return this.#usable.find(({ isOpen }) => isOpen)!;
     if (underWay !== undefined) return underWay;
     const added = this.#usable.length === 0 ? this.#addNext(0) : this.#addNextIfRoom();
     return added ?? this.#usable.at(-1)!;

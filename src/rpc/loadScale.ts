@@ -30,7 +30,7 @@ export class LoadScale {
   /** The limits of the connection let it take the call. */
   takes(connection: RpcConnection, kind: CallKind, bodyBytes: number): boolean {
     const { outbox } = connection.link;
-    if (kind === "sendNoWait") return !outbox.isFull;
+    if (kind === "sendNoWait") return outbox.takesNoWait();
     const { maxPendingBytes } = this.#limits;
     const pending = outbox.pendingBytes;
     if (pending > 0 && pending + bodyBytes > maxPendingBytes) return false;

@@ -3,7 +3,7 @@
 
 import { SealwireError } from "../base/errors.ts";
 import { now } from "../core/eventLoop.ts";
-import { Allowance, messageCost } from "../protocol/credit.ts";
+import { Allowance, MOST_COLLECTED_BYTES, messageCost } from "../protocol/credit.ts";
 import { BASE_SETTINGS } from "../protocol/settings.ts";
 import { IdleShare } from "./idleShare.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -18,9 +18,6 @@ const SHORT_PATH_WINDOW_BYTES = 4_194_304;
 const MAX_WINDOW_BYTES = 16_777_216;
 /** From this share of its time on, a receiver that waits for its peer has a path that is longer than the window. */
 const LONG_PATH = 0.5;
-/** A wide window gives credit back in portions of this size, not of half a window, so that its sender rarely has none. */
-const MOST_COLLECTED_BYTES = 1_048_576;
-
 export class MessageCredit {
   readonly #speaksV2: boolean;
   readonly #lifecycle: Lifecycle;

@@ -108,9 +108,9 @@ export class Outbox {
     return this.#paid !== undefined;
   }
 
-  /** `sendNoWait` takes nothing now. */
-  get isFull(): boolean {
-    return this.#aboveHighWater() || this.credit.peerIsFull;
+  /** Whether `sendNoWait` takes a message now. Without credit for it, the peer is told. */
+  takesNoWait(): boolean {
+    return !this.#aboveHighWater() && !this.credit.refuses();
   }
 
   #aboveHighWater(): boolean {

@@ -136,8 +136,8 @@ export interface Connection {
    */
   send(body: Uint8Array, options?: SendOptions): Promise<void>;
   /**
-   * Sends a one-way message without waiting. Returns false and sends nothing above the high-water mark, or if the
-   * connection takes no messages any more, or the peer none of that length.
+   * Sends a one-way message without waiting. Returns false and sends nothing above the high-water mark of either
+   * side (`highWaterMarkBytes`), or if the connection takes no messages any more, or the peer none of that length.
    *
    * @throws SealwireError ERR_INVALID_ARGUMENT, ERR_MESSAGE_TOO_LARGE.
    */

@@ -24,7 +24,7 @@ export class SendingCredit {
    */
   get peerIsFull(): boolean {
     const { balance } = this;
-    return !balance.positive && balance.highest > this.#highWaterMarkBytes;
+    return !balance.positive && balance.leastUnhandled > this.#highWaterMarkBytes;
   }
 
   /** @throws SealwireError ERR_PROTOCOL */

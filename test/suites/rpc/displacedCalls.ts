@@ -104,6 +104,20 @@ for (const { name, options } of protocols) {
     return { client, network, held, answer: gate.resolve };
   }
 
+  test(`${name}: what sendNoWait takes goes to a connection that is open, whatever becomes of a dial`, async () => {
+    let got = 0;
+    const server = await startServer({ ...options, onMessage: () => void got++ });
+    const { client, network } = unreliable(server, { ...options, highWaterMarkBytes: 65_536 });
+    await client.connected();
+    network.up = false;
+    let taken = 0;
+    while (client.sendNoWait(patternBytes(16_000))) taken++;
+    assert.ok(taken >= 4, `${taken} were taken`);
+    await waitFor(() => network.failures > 0 && got === taken, "a failed dial, and all messages");
+    assert.equal(client.sendNoWait(text("one more")), true);
+    await waitFor(() => got === taken + 1, "one more");
+  });
+
   /** A client with a full connection, four displaced calls, and a dial that is told nothing; what its server got. */
   async function displacedBeside(held: readonly AbortSignal[] = []) {
     const got: Message[] = [];
