@@ -13,7 +13,10 @@ async function exportedNumbers(id, resolve) {
   const numbers = new Map([...text.matchAll(EXPORTED_NUMBER)].map(([, name, number]) => [name, number]));
   for (const [, names, source] of text.matchAll(PASSED_ON)) {
     const others = await exportedNumbers((await resolve(source, id)).id, resolve);
-    for (const name of names.replace(/\/\/.*/g, "").split(",").map((word) => word.trim()))
+    for (const name of names
+      .replace(/\/\/.*/g, "")
+      .split(",")
+      .map((word) => word.trim()))
       if (others.has(name)) numbers.set(name, others.get(name));
   }
   return numbers;
