@@ -464,7 +464,7 @@ export const requestFaults = {
   ],
   Blocked: [
     [
-      "A sender sends one each time that its credit runs out.",
+      "A sender sends one each time that it finds its credit spent.",
       "a sender says it once for good",
       "/src/rpc/sendingCredit.ts",
       "    this.balance.add(bytes);\n    this.#blockedSaid = false;",
