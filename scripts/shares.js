@@ -98,6 +98,21 @@ export const ofAnyNode = {
   "typed/schemas": RULES,
 };
 
+/** Suites that take seconds in each runtime. They are divided in the same way. */
+export const longest = [
+  "noise/knownPeersDisk",
+  "rpc/lentMemory",
+  "rpc/limits",
+  "rpc/messages",
+  "rpc/secretsAfterFailures",
+  "rpc/secretsInMemory",
+  "rpc/shutdown",
+  "rpc/soak",
+  "rpc/streamMemory",
+  "rpc/streams",
+  "typed/streams",
+];
+
 const runsEvery = () => process.env.SEALWIRE_EVERY === "1";
 
 let ofCommit;
@@ -154,14 +169,14 @@ export function shareOfSuite(role, suite, at = turn()) {
  * @returns {{ run: string[], left: string[] }}
  */
 export function suitesOf(role, suites, at = turn()) {
-  const names = Object.keys(ofAnyNode);
+  const names = [...Object.keys(ofAnyNode), ...longest];
   const left = suites.filter((suite) => names.includes(suite) && !triesTest(role, names.indexOf(suite), at));
   return { run: suites.filter((suite) => !left.includes(suite)), left };
 }
 
 /** Why a runtime leaves suites to others; for the titles of skipped tests. */
 export function whyLeft(role) {
-  return `${role} runs 1 in ${SHARES} of the suites that no version of Node can change`;
+  return `${role} runs 1 in ${SHARES} of the suites that no version of Node can change, and of the longest`;
 }
 
 /**

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { suiteNames } from "../scripts/bundleSuites.js";
 import {
   isInTurn,
+  longest,
   ofAnyNode,
   SHARES,
   shareOf,
@@ -71,7 +72,7 @@ describe("shares of runtimes", () => {
 
   test("runtimes leave suites to others, which exist, and run each of them within as many turns", () => {
     const suites = suiteNames();
-    for (const name of Object.keys(ofAnyNode)) expect(suites).toContain(name);
+    for (const name of [...Object.keys(ofAnyNode), ...longest]) expect(suites).toContain(name);
     for (const turn of turns) {
       expect(suitesOf("node", suites, turn)).toEqual({ run: suites, left: [] });
       const ran = roles.flatMap((role) => suitesOf(role, Object.keys(ofAnyNode), turn).run);
@@ -87,7 +88,7 @@ describe("shares of runtimes", () => {
       const ran = turns.flatMap((turn) => {
         const { run, left } = suitesOf(role, suites, turn);
         expect([...run, ...left].sort()).toEqual(suites);
-        for (const name of left) expect(Object.keys(ofAnyNode)).toContain(name);
+        for (const name of left) expect([...Object.keys(ofAnyNode), ...longest]).toContain(name);
         expect(whyLeft(role)).toContain(role);
         return run;
       });
