@@ -146,12 +146,12 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     let underWay: RpcConnection | undefined;
     let leastLoad = Number.POSITIVE_INFINITY;
     let allLoad = 0;
-    let anyOpen = false;
+    let firstOpen: RpcConnection | undefined;
     for (const connection of this.#usable) {
       const load = this.#scale.load(connection);
       const { isOpen } = connection;
       allLoad += load;
-      anyOpen ||= isOpen;
+      if (isOpen) firstOpen ??= connection;
       if (!this.#scale.takes(connection, kind, bodyBytes)) continue;
       if (!isOpen) underWay ??= connection;
       else if (load < leastLoad) {
@@ -161,11 +161,11 @@ export class ConnectionPool implements ConnectionObserver<RpcConnection> {
     }
     // The load decides how many connections are needed, and dialling ones will take a part of it. Until the first one
     // is open, it is unknown whether the server accepts another.
-    if (anyOpen && leastLoad >= 1 && allLoad >= this.#usable.length) this.#addNextIfRoom();
+    if (firstOpen !== undefined && leastLoad >= 1 && allLoad >= this.#usable.length) this.#addNextIfRoom();
     if (open !== undefined) return open;
     this.#hurry();
     // A dial that fails would lose the message, whose sender thinks that it was taken. An open connection refuses it.
-    if (anyOpen && kind === "sendNoWait") return this.#usable.find(({ isOpen }) => isOpen)!;
+    if (firstOpen !== undefined && kind === "sendNoWait") return firstOpen;
     if (underWay !== undefined) return underWay;
     const added = this.#usable.length === 0 ? this.#addNext(0) : this.#addNextIfRoom();
     return added ?? this.#usable.at(-1)!;

@@ -18,6 +18,7 @@ const SHORT_PATH_WINDOW_BYTES = 4_194_304;
 const MAX_WINDOW_BYTES = 16_777_216;
 /** From this share of its time on, a receiver that waits for its peer has a path that is longer than the window. */
 const LONG_PATH = 0.5;
+
 export class MessageCredit {
   readonly #speaksV2: boolean;
   readonly #lifecycle: Lifecycle;
