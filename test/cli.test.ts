@@ -18,9 +18,8 @@ import type { Readable, Writable } from "node:stream";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { connect } from "../dist/index.js";
 import { runtimeKinds, runtimes } from "../scripts/runtimes.js";
-import { SHARES, triesTest } from "../scripts/shares.js";
 import { skipTitle } from "./support/skipTitle.ts";
-import { testsInTurn } from "./support/testsInTurn.ts";
+import { testsOfRole } from "./support/testsInTurn.ts";
 import { repositoryRoot } from "./support/vectors.ts";
 
 const cli = join(repositoryRoot, "dist/cli.js");
@@ -40,10 +39,7 @@ interface Outcome {
 describe.each(runtimeKinds())("sealwire in $label ($version)", (runtime) => {
   const [role] = runtime.roles;
   // A command line is read in the same way in every runtime.
-  const inTurn = testsInTurn(
-    (place) => triesTest(role!, place),
-    `${role} tries 1 in ${SHARES} of the tests of the command line`,
-  );
+  const inTurn = testsOfRole(role!, "the tests of the command line");
   const name = (file: string): string => at(`${runtime.id}-${file}`);
   const environment = {
     ...process.env,

@@ -5,9 +5,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
 import { runtimeKinds } from "../scripts/runtimes.js";
-import { SHARES, triesTest } from "../scripts/shares.js";
 import { installPackage } from "./support/installedPackage.ts";
-import { testsInTurn } from "./support/testsInTurn.ts";
+import { testsOfRole } from "./support/testsInTurn.ts";
 import { repositoryRoot } from "./support/vectors.ts";
 
 const run = promisify(execFile);
@@ -103,10 +102,7 @@ test("every example has its expected output here and a line in examples/README.m
 
 describe.each(runtimeKinds())("in $label ($version)", (runtime) => {
   const [role] = runtime.roles;
-  const inTurn = testsInTurn(
-    (place) => triesTest(role!, place),
-    `${role} tries 1 in ${SHARES} of the examples`,
-  );
+  const inTurn = testsOfRole(role!, "the examples");
   for (const [name, lines] of Object.entries(printed))
     inTurn(`${name}, in this repository`, () => prints(name, lines));
 

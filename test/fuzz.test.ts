@@ -9,12 +9,8 @@ import { describe, expect, test } from "vitest";
 import { bundleExact, bundleFuzzer, type Edit } from "../scripts/fuzz/bundles.js";
 import { BlockCounter } from "../scripts/fuzz/coverage.js";
 import { runtimes } from "../scripts/runtimes.js";
-import { isInTurn } from "../scripts/shares.js";
 import { staleEdits } from "../scripts/sourceEdits.js";
-import { testsInTurn } from "./support/testsInTurn.ts";
-
-/** Each commit tries one part of this many. */
-const PARTS = 2;
+import { plantedInTurn } from "./support/testsInTurn.ts";
 
 interface Bundle {
   path: string;
@@ -82,10 +78,7 @@ describe("the fuzzer", () => {
     expect(told()).toBe(first);
   });
 
-  const inTurn = testsInTurn(
-    (place) => isInTurn(place, PARTS),
-    `1 in ${PARTS} of the planted faults, the commit decides which`,
-  );
+  const inTurn = plantedInTurn();
   const planted: [string, string, Edit][] = [
     [
       "a record that ends behind its bundle",

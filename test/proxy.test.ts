@@ -65,6 +65,16 @@ function dial(where: number | string): PlainClient {
   return client;
 }
 
+/** Dials until a client gets its bytes back. */
+async function servesAgain(port: number): Promise<void> {
+  await until(async () => {
+    const again = dial(port);
+    again.write("again");
+    await until(() => again.received === "again" || again.socket.destroyed, "an echo or an end");
+    return again.received === "again";
+  }, "service once more");
+}
+
 const echo = (socket: Socket): void => {
   socket.pipe(socket);
 };
@@ -253,12 +263,7 @@ describe.each(pairs)("$sealing.label seals, $opening.label opens", ({ sealing, o
     await refused.closed;
     expect(refused.ended).toBe(false);
     await started(opening, ["--open", "-l", at(open.port), "-t", at(server.port)]);
-    await until(async () => {
-      const again = dial(seal.port);
-      again.write("again");
-      await until(() => again.received === "again" || again.socket.destroyed, "an echo or an end");
-      return again.received === "again";
-    }, "service once more");
+    await servesAgain(seal.port);
   });
 
   inTurn(
@@ -476,12 +481,7 @@ describe.each(pairs)("$sealing.label seals, $opening.label opens", ({ sealing, o
       expect(refused.received).toBe("");
       expect(events("reloaded").at(-1)).toMatchObject({ dropped: 1 });
       allow(line);
-      await until(async () => {
-        const again = dial(seal.port);
-        again.write("again");
-        await until(() => again.received === "again" || again.socket.destroyed, "an echo or an end");
-        return again.received === "again";
-      }, "service once more");
+      await servesAgain(seal.port);
     },
   );
 

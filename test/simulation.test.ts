@@ -5,14 +5,10 @@ import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { runtimes } from "../scripts/runtimes.js";
-import { isInTurn } from "../scripts/shares.js";
 import { bundleWorld, withCountedLoops } from "../scripts/simulation/bundle.js";
 import { faults } from "../scripts/simulation/faults.js";
 import { staleEdits } from "../scripts/sourceEdits.js";
-import { testsInTurn } from "./support/testsInTurn.ts";
-
-/** Each commit tries one part of this many. */
-const PARTS = 2;
+import { plantedInTurn } from "./support/testsInTurn.ts";
 
 const folder = fileURLToPath(new URL("../build/simulation/", import.meta.url));
 
@@ -51,10 +47,7 @@ describe("simulated worlds", () => {
     expect(run(bundle, 1, 8).total).toEqual(total);
   });
 
-  const inTurn = testsInTurn(
-    (place) => isInTurn(place, PARTS),
-    `1 in ${PARTS} of the planted faults, the commit decides which`,
-  );
+  const inTurn = plantedInTurn();
   for (const [i, [name, { edits, seed = 1 }]] of Object.entries(faults).entries())
     inTurn(`${name}: found`, async () => {
       const bundle = `${folder}test-${i}.js`;
