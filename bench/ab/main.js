@@ -4,6 +4,7 @@
 import process from "node:process";
 import { missingRuntimes, runtimes } from "../../scripts/runtimes.js";
 import { describeMachine } from "../matrix/machine.js";
+import { keepMemory } from "../matrix/memory.js";
 import { Progress } from "../matrix/progress.js";
 import { wanted } from "../matrix/settings.js";
 import { compare, spread } from "./compare.js";
@@ -12,11 +13,18 @@ import { parseArguments, rowsOf, usage } from "./settings.js";
 import { terminalTables } from "./table.js";
 
 async function main(settings) {
+  if (settings.keepMemory) keepMemory();
   const { filters, ...shown } = settings;
   const chosen = runtimes().filter(({ id }) => wanted(filters.runtimes, id));
   const missing = missingRuntimes().filter((id) => wanted(filters.runtimes, id));
   const failures = missing.map((id) => ({ what: id, reason: "not installed" }));
-  const { commit: _, sealwire: __, runtimes: ___, packages: ____, ...machine } = describeMachine(chosen);
+  const {
+    commit: _,
+    sealwire: __,
+    runtimes: ___,
+    packages: ____,
+    ...machine
+  } = describeMachine(chosen, settings);
   const progress = new Progress();
   const results = [];
   for (const { section, measure, resultOf } of plan(chosen, settings, progress)) {

@@ -43,6 +43,7 @@ export const usage = `npm run bench:ab -- <dist A> <dist B> [options] [filter ..
   --warm-up <ms>     how long the first row of a kind runs before it is timed (default 1500)
   --idle <n>         connections of the idle rows (default 200)
   --tolerance <%>    a difference below this is none (default 3)
+  --keep-memory      allocators keep freed memory, for machines where the first touch of a page takes microseconds
   --set <name=value>    an option for both ends of both builds, e.g. engine=wasm, bundleBytes=0, server.maxHandshakes=9
   --set-a, --set-b      the same for one build, which may be the same folder twice
   --json             the results as JSON on standard output, instead of tables
@@ -61,6 +62,7 @@ const options = {
   "warm-up": { type: "string", default: "1500" },
   idle: { type: "string", default: "200" },
   tolerance: { type: "string", default: "3" },
+  "keep-memory": { type: "boolean", default: false },
   set: { type: "string", multiple: true, default: [] },
   "set-a": { type: "string", multiple: true, default: [] },
   "set-b": { type: "string", multiple: true, default: [] },
@@ -76,6 +78,7 @@ export function parseArguments(args) {
   const [distA, distB, ...filterTexts] = positionals;
   const settings = {
     json: values.json === true,
+    keepMemory: values["keep-memory"] === true,
     rounds: wholeNumber("--rounds", values.rounds, LEAST),
     starts: wholeNumber("--starts", values.starts, LEAST),
     sliceMs: wholeNumber("--slice", values.slice, 5),

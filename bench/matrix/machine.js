@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
 import { join } from "node:path";
+import { pageTouchUs } from "./memory.js";
 
 const require = createRequire(import.meta.url);
 const PACKAGES = [
@@ -43,8 +44,11 @@ function commit() {
   }
 }
 
-/** @param {{ id: string, label: string, version: string }[]} runtimes */
-export function describeMachine(runtimes) {
+/**
+ * @param {{ id: string, label: string, version: string }[]} runtimes
+ * @param {{ keepMemory: boolean }} settings
+ */
+export function describeMachine(runtimes, { keepMemory }) {
   const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
   return {
     date: new Date().toISOString(),
@@ -55,6 +59,8 @@ export function describeMachine(runtimes) {
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
     system: `${os.type()} ${os.release()} ${os.arch()}`,
     loadAtStart: Number(os.loadavg()[0].toFixed(2)),
+    pageTouchUs: pageTouchUs(),
+    keepsMemory: keepMemory,
     runtimes: runtimes.map(({ id, label, version: found }) => ({ id, label, version: found })),
     packages: Object.fromEntries(PACKAGES.map((name) => [name, packageVersion(name)])),
   };

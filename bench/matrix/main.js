@@ -10,6 +10,7 @@ import { makeCredentials } from "./certificate.js";
 import { observedSuite } from "./cipher.js";
 import { contenders } from "./contenders/contender.js";
 import { describeMachine } from "./machine.js";
+import { keepMemory, memoryNote } from "./memory.js";
 import { ProcessPool } from "./pool.js";
 import { allowedCores, canPin } from "./processes.js";
 import { Progress } from "./progress.js";
@@ -27,6 +28,7 @@ import { terminalTables } from "./table.js";
 const sections = { imports, aead, rows, sweep, pairs, heap, handshakes, idle, scaling, streams, typed };
 
 async function main(settings) {
+  if (settings.keepMemory) keepMemory();
   const installed = runtimes();
   const failures = missingRuntimes().map(({ role, reason }) => ({ what: role, reason }));
   const pool = new ProcessPool({
@@ -35,7 +37,7 @@ async function main(settings) {
     filters: settings.filters,
     failures,
   });
-  const machine = describeMachine(pool.runtimes);
+  const machine = describeMachine(pool.runtimes, settings);
   const pinning = canPin();
   const context = {
     settings,
@@ -98,6 +100,7 @@ function headline(machine, { pinning, settings }) {
   return [
     `sealwire ${machine.sealwire}${machine.commit ? ` (${machine.commit})` : ""}, ${machine.date}`,
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}, load ${machine.loadAtStart} at the start`,
+    memoryNote(machine),
     versions,
     `${settings.rounds} rounds of ${settings.sliceMs} ms slices; ${pinning ? "[s] rows: both ends on one core (taskset)" : "no taskset here, so no [s] rows"}`,
     "",

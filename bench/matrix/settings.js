@@ -7,6 +7,7 @@ export const usage = `npm run bench -- [options] [filter ...]
   --rounds <n>     rounds of every row, at least 5 (default 5)
   --slice <ms>     length of one timed slice (default 80, with --quick 25)
   --out <folder>   where results go (default bench/results)
+  --keep-memory    allocators keep freed memory, for machines where the first touch of a page takes microseconds
   --help
 
 A filter is a runtime (node20 and so on, bun, deno), a payload size in bytes, or a name: a contender
@@ -109,13 +110,19 @@ const RUNTIME = /^(?:node\d\d|bun|deno)$/;
  * @throws {Error} that names the argument that means nothing
  */
 export function parseArguments(args) {
-  const settings = { ...(args.includes("--quick") ? quick : full), rounds: 5, out: undefined };
+  const settings = {
+    ...(args.includes("--quick") ? quick : full),
+    rounds: 5,
+    out: undefined,
+    keepMemory: false,
+  };
   const filters = { runtimes: [], sizes: [], contenders: [], sections: [], rows: [] };
   const rest = args.filter((argument) => argument !== "--quick");
   while (rest.length > 0) {
     const argument = rest.shift();
     if (argument === "--rounds") settings.rounds = wholeNumber(argument, rest.shift(), 5);
     else if (argument === "--slice") settings.sliceMs = wholeNumber(argument, rest.shift(), 5);
+    else if (argument === "--keep-memory") settings.keepMemory = true;
     else if (argument === "--out") settings.out = rest.shift();
     else if (argument === "--help") settings.help = true;
     else addFilter(filters, argument);
