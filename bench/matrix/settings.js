@@ -103,6 +103,9 @@ const quick = {
   delayedRuns: 1,
 };
 
+// A process that keeps its memory touches new pages until its heap is as large as it gets.
+const keepingMemory = { warmUpMs: 1_500, sweepWarmUpMs: 400 };
+
 const RUNTIME = /^(?:node\d\d|bun|deno)$/;
 
 /**
@@ -110,19 +113,20 @@ const RUNTIME = /^(?:node\d\d|bun|deno)$/;
  * @throws {Error} that names the argument that means nothing
  */
 export function parseArguments(args) {
+  const keepMemory = args.includes("--keep-memory");
   const settings = {
     ...(args.includes("--quick") ? quick : full),
+    ...(keepMemory ? keepingMemory : {}),
     rounds: 5,
     out: undefined,
-    keepMemory: false,
+    keepMemory,
   };
   const filters = { runtimes: [], sizes: [], contenders: [], sections: [], rows: [] };
-  const rest = args.filter((argument) => argument !== "--quick");
+  const rest = args.filter((argument) => argument !== "--quick" && argument !== "--keep-memory");
   while (rest.length > 0) {
     const argument = rest.shift();
     if (argument === "--rounds") settings.rounds = wholeNumber(argument, rest.shift(), 5);
     else if (argument === "--slice") settings.sliceMs = wholeNumber(argument, rest.shift(), 5);
-    else if (argument === "--keep-memory") settings.keepMemory = true;
     else if (argument === "--out") settings.out = rest.shift();
     else if (argument === "--help") settings.help = true;
     else addFilter(filters, argument);
