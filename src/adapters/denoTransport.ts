@@ -122,6 +122,8 @@ export class DenoTransport implements Transport {
 
   async #readLoop(): Promise<void> {
     this.#reading = true;
+    // Deno reads again without a poll only if the last read has filled its buffer.
+    let polled = false;
     try {
       while (!this.#paused && !this.#destroyed) {
         const buffer = this.#readBuffer.bytes;
@@ -133,7 +135,8 @@ export class DenoTransport implements Transport {
           break;
         }
         if (length === 0) throw new Error("a read gave nothing");
-        this.events.onData(buffer.subarray(0, length));
+        this.events.onData(buffer.subarray(0, length), polled);
+        polled = length < buffer.length;
         this.#readBuffer.filled(length);
       }
     } catch (error) {

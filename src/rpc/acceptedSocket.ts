@@ -148,8 +148,8 @@ export class AcceptedSocket implements TransportEvents, RestingReader {
     else this.#keep(memory.subarray(RECEIVE_BUFFER, RECEIVE_BUFFER + length));
   }
 
-  onData(bytes: Uint8Array): void {
-    if (this.#connection !== undefined) this.#connection.link.onData(bytes);
+  onData(bytes: Uint8Array, polled?: boolean): void {
+    if (this.#connection !== undefined) this.#connection.link.onData(bytes, polled);
     else this.#keep(bytes);
   }
 

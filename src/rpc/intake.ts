@@ -66,9 +66,9 @@ export class Intake implements GatedReader {
     this.gate.handle(() => this.#reader.takeReceiveBuffer(length), at);
   }
 
-  /** Bytes outside of the receive buffer, valid during the call. `at`: the time now. */
-  read(bytes: Uint8Array, at?: number): void {
-    this.gate.handle(() => this.#reader.read(bytes), at);
+  /** Bytes outside of the receive buffer, valid during the call. `at`: the time now. `polled`: see `TransportEvents`. */
+  read(bytes: Uint8Array, at?: number, polled?: boolean): void {
+    this.gate.handle(() => this.#reader.read(bytes), at, polled);
   }
 
   /** Reading is paused. */

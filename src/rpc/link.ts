@@ -164,10 +164,10 @@ export class Link<Owner extends Connection> implements DialEvents {
     else this.#establishing?.receive(memory.subarray(RECEIVE_BUFFER, RECEIVE_BUFFER + length));
   }
 
-  onData(bytes: Uint8Array): void {
+  onData(bytes: Uint8Array, polled?: boolean): void {
     const at = now();
     this.#heard(bytes.length, at);
-    if (this.#parts.intake !== undefined) this.#parts.intake.read(bytes, at);
+    if (this.#parts.intake !== undefined) this.#parts.intake.read(bytes, at, polled);
     else this.#establishing?.receive(bytes);
   }
 

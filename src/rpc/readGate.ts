@@ -68,9 +68,13 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
     return this.#inLine;
   }
 
-  /** Handles a read. Only `read` may run handlers meanwhile; their answers leave when it ends. `at`: the time now, if it is known. */
-  handle(read: () => void, at?: number): void {
+  /**
+   * Handles a read. Only `read` may run handlers meanwhile; their answers leave when it ends. `at`: the time now, if it is
+   * known. `polled`: see `TransportEvents.onData`.
+   */
+  handle(read: () => void, at?: number, polled?: boolean): void {
     const reader = this.#reader;
+    if (polled) this.#rounds.seen(this.#name);
     reader.corkOutput();
     // While this connection waits in line, a read only stores its messages, which wait, too.
     if (!this.#inLine) reader.beginTurn(this.#rounds.turnMs, at);

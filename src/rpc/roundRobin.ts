@@ -68,6 +68,14 @@ export class RoundRobin implements SharedTurn {
     if (this.#spentMs > (this.#only === SEVERAL ? UNPOLLED_MS : UNPOLLED_ALONE_MS)) this.askForPoll();
   }
 
+  /**
+   * The event loop has polled its sockets since this connection's last read. If no other one has worked since the last
+   * poll, all counted work came before that poll. Otherwise a part of the work may have come after it.
+   */
+  seen(worker: number): void {
+    if (this.#only === worker) this.#spentMs = 0;
+  }
+
   /** Joins at the end. The task makes sure that it is in the line only once. */
   join(task: RoundRobinTask): void {
     this.#line.push(task);

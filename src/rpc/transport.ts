@@ -58,8 +58,11 @@ export interface Transport {
 export interface TransportEvents {
   /** `length` bytes are in linear memory at RECEIVE_BUFFER; they are valid during the call. */
   onReceiveBuffer(length: number): void;
-  /** The bytes are outside of RECEIVE_BUFFER, valid during the call. */
-  onData(bytes: Uint8Array): void;
+  /**
+   * The bytes are outside of RECEIVE_BUFFER, valid during the call. `polled`: the event loop has polled its sockets since
+   * the last read of this one. False: nothing is known about that.
+   */
+  onData(bytes: Uint8Array, polled?: boolean): void;
   /** The pending write is complete. */
   onWritten(): void;
   /** The peer sent the end of its stream. */

@@ -8,6 +8,21 @@ import type { Transport } from "../../../src/rpc/transport.ts";
 import { testAdapter } from "../../support/adapterContract.ts";
 import { runtimeId, test } from "../../support/harness.ts";
 
+/** The part of Deno's sockets that is used here. */
+interface Socket {
+  read(into: Uint8Array): Promise<number | null>;
+  write(bytes: Uint8Array): Promise<number>;
+  close(): void;
+}
+declare const Deno: {
+  connect(where: { hostname: string; port: number }): Promise<Socket>;
+  listen(where: { hostname: string; port: number }): {
+    readonly addr: { readonly port: number };
+    accept(): Promise<Socket>;
+    close(): void;
+  };
+};
+
 if (runtimeId === "deno") testAdapter(denoAdapter);
 else test("the contract", { only: ["deno"] }, () => {});
 
@@ -124,4 +139,62 @@ test("the buffer of a socket goes to the next one when no read uses it any more,
   const after = [new ReadBuffer(), new ReadBuffer()].map(({ bytes }) => bytes);
   assert.equal(after[0], first);
   assert.notEqual(after[1], first);
+});
+
+test("a read says that the event loop has polled if the one before left room in its buffer", async () => {
+  const polls: boolean[] = [];
+  // Undefined: the read fills its buffer.
+  const lengths = [10, 10, undefined, undefined, 10, 10];
+  const conn = {
+    remoteAddr: {},
+    read: async (into: Uint8Array) => (lengths.length === 0 ? null : (lengths.shift() ?? into.length)),
+    write: async (bytes: Uint8Array) => bytes.length,
+    closeWrite: async () => {},
+    close() {},
+    ref() {},
+    unref() {},
+  };
+  await new Promise<void>((resolve) => {
+    const events = {
+      onData: (_: Uint8Array, polled?: boolean) => void polls.push(polled === true),
+      onReceiveBuffer() {},
+      onWritten() {},
+      onEnd: () => transport.destroy(),
+      onClose: () => resolve(),
+    };
+    const transport = new DenoTransport(conn, events);
+    transport.resume();
+  });
+  assert.deepEqual(polls, [false, true, true, false, false, true]);
+});
+
+test("Deno polls all sockets before a read that follows a short one, even if its bytes are there", {
+  only: ["deno"],
+}, async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const pair = async () => {
+    const [near, far] = await Promise.all([
+      Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port }),
+      listener.accept(),
+    ]);
+    return { near, far };
+  };
+  const [busy, other] = [await pair(), await pair()];
+  const buffer = new Uint8Array(64);
+  let heard = false;
+  const hears = other.near.read(new Uint8Array(64)).then(() => {
+    heard = true;
+  });
+  // A short read comes first, and the bytes of the next ones are in the kernel before they begin.
+  await busy.far.write(new Uint8Array(1));
+  await busy.near.read(buffer);
+  await other.far.write(new Uint8Array(1));
+  let reads = 0;
+  for (; !heard && reads < 100; reads++) {
+    await busy.far.write(new Uint8Array(1));
+    await busy.near.read(buffer);
+  }
+  assert.ok(reads <= 2, `${reads} reads until the other socket was heard`);
+  await hears;
+  for (const socket of [busy.near, busy.far, other.near, other.far, listener]) socket.close();
 });

@@ -293,3 +293,25 @@ test("a connection that works alone asks for a look later; with a second one, at
     loop.look();
   }
 });
+
+test("a poll that a read has shown counts for a connection that works alone, and not for one of several", () => {
+  const loop = new Loop();
+  const { rounds } = loop;
+  const [one, other] = [nameOfWorker(), nameOfWorker()];
+  for (let i = 0; i < 3; i++) {
+    rounds.spend(UNPOLLED_ALONE_MS, one);
+    rounds.seen(one);
+    assert.deepEqual([rounds.turnMs, loop.isAsked], [TURN_MS, false]);
+  }
+  rounds.spend(UNPOLLED_MS / 2, one);
+  rounds.seen(other);
+  rounds.spend(UNPOLLED_MS, one);
+  assert.equal(rounds.turnMs, LEAST_TURN_MS, "another one has not worked since, but it saw a poll");
+  rounds.seen(one);
+  rounds.spend(UNPOLLED_MS / 2, one);
+  rounds.spend(UNPOLLED_MS / 2, other);
+  rounds.seen(one);
+  rounds.seen(other);
+  rounds.spend(UNPOLLED_MS / 2, one);
+  assert.equal(loop.isAsked, true, "the poll may have come before the work of the other one");
+});
