@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { ACCEPTS_PER_POLL } from "../../../src/adapters/acceptTurns.ts";
 import { ReadBuffer } from "../../../src/adapters/denoReadBuffer.ts";
 import { DenoListener, denoAdapter } from "../../../src/adapters/denoSockets.ts";
-import { DenoTransport } from "../../../src/adapters/denoTransport.ts";
+import { type DenoConn, DenoTransport } from "../../../src/adapters/denoTransport.ts";
 import { yieldToEventLoop } from "../../../src/core/eventLoop.ts";
 import type { Transport } from "../../../src/rpc/transport.ts";
 import { testAdapter } from "../../support/adapterContract.ts";
@@ -23,6 +23,19 @@ declare const Deno: {
   };
 };
 
+/** A connection that takes what is written, and reads by this function. */
+function connReading(read: DenoConn["read"]): DenoConn {
+  return {
+    remoteAddr: {},
+    read,
+    write: async (bytes) => bytes.length,
+    closeWrite: async () => {},
+    close() {},
+    ref() {},
+    unref() {},
+  };
+}
+
 if (runtimeId === "deno") testAdapter(denoAdapter);
 else test("the contract", { only: ["deno"] }, () => {});
 
@@ -30,16 +43,7 @@ test("a socket whose option can't be set, because its peer is gone, ends by itse
   const gone = (): never => {
     throw new Error("invalid argument");
   };
-  const conn = {
-    remoteAddr: {},
-    setNoDelay: gone,
-    read: async () => gone(),
-    write: async () => gone(),
-    closeWrite: async () => {},
-    close() {},
-    ref() {},
-    unref() {},
-  };
+  const conn = { ...connReading(async () => gone()), setNoDelay: gone, write: async () => gone() };
   const errors: unknown[] = [];
   const events = {
     onData() {},
@@ -61,15 +65,7 @@ test("many sockets that wait to be accepted do not keep the event loop from its 
     close = () => reject(new Error("the listener is closed"));
   });
   closed.catch(() => {}); // nobody may wait for it when the listener is closed
-  const conn = () => ({
-    remoteAddr: {},
-    read: () => new Promise<number>(() => {}),
-    write: async (bytes: Uint8Array) => bytes.length,
-    closeWrite: async () => {},
-    close() {},
-    ref() {},
-    unref() {},
-  });
+  const conn = () => connReading(() => new Promise(() => {}));
   const listener = {
     addr: { port: 1 },
     // As from a kernel with a long queue: at once.
@@ -99,20 +95,12 @@ test("many sockets that wait to be accepted do not keep the event loop from its 
 test("the buffer of a socket goes to the next one when no read uses it any more, and to one only", async () => {
   let settle!: (length: number) => void;
   let first!: Uint8Array;
-  const conn = {
-    remoteAddr: {},
-    read: (into: Uint8Array) => {
-      first = into;
-      return new Promise<number>((resolve) => {
-        settle = resolve;
-      });
-    },
-    write: async (bytes: Uint8Array) => bytes.length,
-    closeWrite: async () => {},
-    close() {},
-    ref() {},
-    unref() {},
-  };
+  const conn = connReading((into) => {
+    first = into;
+    return new Promise<number>((resolve) => {
+      settle = resolve;
+    });
+  });
   const closed = new Promise<void>((resolve) => {
     const events = {
       onData() {},
@@ -145,15 +133,7 @@ test("a read says that the event loop has polled if the one before left room in 
   const polls: boolean[] = [];
   // Undefined: the read fills its buffer.
   const lengths = [10, 10, undefined, undefined, 10, 10];
-  const conn = {
-    remoteAddr: {},
-    read: async (into: Uint8Array) => (lengths.length === 0 ? null : (lengths.shift() ?? into.length)),
-    write: async (bytes: Uint8Array) => bytes.length,
-    closeWrite: async () => {},
-    close() {},
-    ref() {},
-    unref() {},
-  };
+  const conn = connReading(async (into) => (lengths.length === 0 ? null : (lengths.shift() ?? into.length)));
   await new Promise<void>((resolve) => {
     const events = {
       onData: (_: Uint8Array, polled?: boolean) => void polls.push(polled === true),
