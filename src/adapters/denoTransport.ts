@@ -122,7 +122,7 @@ export class DenoTransport implements Transport {
 
   async #readLoop(): Promise<void> {
     this.#reading = true;
-    // Deno reads again without a poll only if the last read has filled its buffer.
+    // On Linux and macOS, Deno reads again without a poll only if the last read has filled its buffer.
     let polled = false;
     try {
       while (!this.#paused && !this.#destroyed) {

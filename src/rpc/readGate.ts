@@ -74,7 +74,7 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
    */
   handle(read: () => void, at?: number, polled?: boolean): void {
     const reader = this.#reader;
-    if (polled) this.#rounds.seen(this.#name);
+    if (polled) this.#rounds.pollSeen(this.#name);
     reader.corkOutput();
     // While this connection waits in line, a read only stores its messages, which wait, too.
     if (!this.#inLine) reader.beginTurn(this.#rounds.turnMs, at);

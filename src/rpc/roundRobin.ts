@@ -70,9 +70,10 @@ export class RoundRobin implements SharedTurn {
 
   /**
    * The event loop has polled its sockets since this connection's last read. If no other one has worked since the last
-   * poll, all counted work came before that poll. Otherwise a part of the work may have come after it.
+   * poll, the counted work came before this one, but for what the connection did outside of its reads. The work of several
+   * may have come after it.
    */
-  seen(worker: number): void {
+  pollSeen(worker: number): void {
     if (this.#only === worker) this.#spentMs = 0;
   }
 

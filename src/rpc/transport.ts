@@ -60,7 +60,7 @@ export interface TransportEvents {
   onReceiveBuffer(length: number): void;
   /**
    * The bytes are outside of RECEIVE_BUFFER, valid during the call. `polled`: the event loop has polled its sockets since
-   * the last read of this one. False: nothing is known about that.
+   * the last read of this one. Otherwise nothing is known about that.
    */
   onData(bytes: Uint8Array, polled?: boolean): void;
   /** The pending write is complete. */

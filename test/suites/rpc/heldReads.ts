@@ -300,18 +300,18 @@ test("a poll that a read has shown counts for a connection that works alone, and
   const [one, other] = [nameOfWorker(), nameOfWorker()];
   for (let i = 0; i < 3; i++) {
     rounds.spend(UNPOLLED_ALONE_MS, one);
-    rounds.seen(one);
+    rounds.pollSeen(one);
     assert.deepEqual([rounds.turnMs, loop.isAsked], [TURN_MS, false]);
   }
   rounds.spend(UNPOLLED_MS / 2, one);
-  rounds.seen(other);
+  rounds.pollSeen(other);
   rounds.spend(UNPOLLED_MS, one);
   assert.equal(rounds.turnMs, LEAST_TURN_MS, "another one has not worked since, but it saw a poll");
-  rounds.seen(one);
+  rounds.pollSeen(one);
   rounds.spend(UNPOLLED_MS / 2, one);
   rounds.spend(UNPOLLED_MS / 2, other);
-  rounds.seen(one);
-  rounds.seen(other);
+  rounds.pollSeen(one);
+  rounds.pollSeen(other);
   rounds.spend(UNPOLLED_MS / 2, one);
   assert.equal(loop.isAsked, true, "the poll may have come before the work of the other one");
 });
