@@ -44,6 +44,21 @@ function commit() {
   }
 }
 
+/** The sentence about the machine in the head of a result. Older runs did not measure what a page costs. */
+export function machineNote({
+  cpu,
+  cores,
+  memoryGiB,
+  system,
+  loadAtStart,
+  pageTouchUs: touchUs,
+  keepsMemory,
+}) {
+  const touch = touchUs === undefined ? "" : `; the first touch of a page of memory took ${touchUs} µs`;
+  const kept = keepsMemory ? "; allocators kept freed memory (--keep-memory)" : "";
+  return `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${system}, load ${loadAtStart} at the start${touch}${kept}`;
+}
+
 /**
  * @param {{ id: string, label: string, version: string }[]} runtimes
  * @param {{ keepMemory: boolean }} settings

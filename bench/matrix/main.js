@@ -9,8 +9,8 @@ import { markdownSummary } from "../report/markdown.js";
 import { makeCredentials } from "./certificate.js";
 import { observedSuite } from "./cipher.js";
 import { contenders } from "./contenders/contender.js";
-import { describeMachine } from "./machine.js";
-import { keepMemory, memoryNote } from "./memory.js";
+import { describeMachine, machineNote } from "./machine.js";
+import { keepMemory } from "./memory.js";
 import { ProcessPool } from "./pool.js";
 import { allowedCores, canPin } from "./processes.js";
 import { Progress } from "./progress.js";
@@ -99,8 +99,7 @@ function headline(machine, { pinning, settings }) {
   const versions = machine.runtimes.map(({ label, version }) => `${label} (${version})`).join(", ");
   return [
     `sealwire ${machine.sealwire}${machine.commit ? ` (${machine.commit})` : ""}, ${machine.date}`,
-    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}, load ${machine.loadAtStart} at the start`,
-    memoryNote(machine),
+    machineNote(machine),
     versions,
     `${settings.rounds} rounds of ${settings.sliceMs} ms slices; ${pinning ? "[s] rows: both ends on one core (taskset)" : "no taskset here, so no [s] rows"}`,
     "",

@@ -1,7 +1,7 @@
 // What new memory costs on this machine, and how a bench leaves that out.
 //
-// Where the pages of a virtual machine are kept by its host, the first touch of a page can cost 15 µs instead of 0.2. Then
-// a row shows how often its allocator gave memory back to the system and took it again, and little else.
+// Where the pages of a virtual machine are kept by its host, the first touch of a page can cost 13 to 19 µs. Then a row
+// shows how often its allocator gave memory back to the system and took it again, and little else.
 import process from "node:process";
 
 const PAGE_BYTES = 4_096;
@@ -25,10 +25,4 @@ export function pageTouchUs() {
   const begin = performance.now();
   for (let at = 0; at < bytes.length; at += PAGE_BYTES) bytes[at] = 1;
   return Number((((performance.now() - begin) * 1_000) / PAGES).toFixed(2));
-}
-
-/** The sentence about memory in the head of a result. */
-export function memoryNote({ pageTouchUs: us, keepsMemory }) {
-  const kept = keepsMemory ? "; allocators kept freed memory (--keep-memory)" : "";
-  return `The first touch of a page of memory took ${us} µs${kept}.`;
 }

@@ -87,7 +87,7 @@ function costTable(run) {
 /** Typed calls, as `npm run bench:typed -- --write` writes them with more rounds. */
 function typedPart(run) {
   const tables = typedTables(run).map(({ title, ...table }) => `**${title}**\n\n${markdownTable(table)}`);
-  return [...notes.slice(0, 2), "", ...tables].join("\n");
+  return [head, "", ...tables].join("\n");
 }
 
 async function drawChart(run) {
@@ -140,7 +140,8 @@ const run = JSON.parse(readFileSync(runFile, "utf8"));
 for (const id of ["sealwire", "sealwire-views"])
   if (!run.contenders.some((contender) => contender.id === id)) throw new Error(`${runFile} has no ${id}`);
 const notes = notesOf(run).map((note) => `- ${note}`);
-const head = notes.slice(0, run.machine.pageTouchUs === undefined ? 2 : 3).join("\n");
+/** The run and the machine. */
+const head = notes.slice(0, 2).join("\n");
 const table = (title) =>
   markdownTable({ ...tablesOf(run).find((candidate) => candidate.title === title), title: undefined });
 

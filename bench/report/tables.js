@@ -1,6 +1,6 @@
 // The tables of a run as data: a title, column heads, rows of text. The terminal, the Markdown summary and
 // the HTML report print the same ones.
-import { memoryNote } from "../matrix/memory.js";
+import { machineNote } from "../matrix/machine.js";
 import { readable } from "../matrix/statistics.js";
 import { limitTables } from "./limit.js";
 import { all, contendersOf, find, runtimesOf } from "./query.js";
@@ -260,9 +260,7 @@ export function notesOf(run) {
   const label = (id) => machine.runtimes.find((runtime) => runtime.id === id)?.label ?? id;
   return [
     `sealwire ${machine.sealwire}${machine.commit ? ` (${machine.commit})` : ""}, ${machine.date.slice(0, 16).replace("T", " ")} UTC, ${Math.round(machine.durationMs / 1_000)} s`,
-    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}, load ${machine.loadAtStart} at the start`,
-    // Older runs did not measure it.
-    ...(machine.pageTouchUs === undefined ? [] : [memoryNote(machine)]),
+    machineNote(machine),
     `${machine.runtimes.map((r) => `${r.label} ${r.version}`).join(", ")}; ${Object.entries(machine.packages)
       .map(([name, version]) => `${name} ${version}`)
       .join(", ")}`,
