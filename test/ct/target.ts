@@ -15,6 +15,9 @@ export interface Target {
 export const random = (length: number): Uint8Array<ArrayBuffer> =>
   crypto.getRandomValues(new Uint8Array(length));
 
-/** Class 0: these bytes; class 1: random ones of the same length. */
+/**
+ * Class 0: these bytes; class 1: random ones of the same length. Each input has memory of its own: one array for all of class
+ * 0 would stay in the caches, and long inputs of class 1 would drive out what the call needs.
+ */
 export const fixedOrRandom = (fixed: Uint8Array) => (which: 0 | 1) =>
-  which === 0 ? fixed : random(fixed.length);
+  which === 0 ? new Uint8Array(fixed) : random(fixed.length);
