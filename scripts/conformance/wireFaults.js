@@ -15,7 +15,7 @@ export const wireFaults = {
       "an announced length takes all of its memory at once",
       "/src/protocol/partialFrame.ts",
       "constructor(length: number) {\n    this.#total = length;\n  }\n\n  get complete(): boolean {\n    return this.#filled === this.#total;\n  }\n\n  fill(bytes: Uint8Array, start: number, end: number): number {",
-      "constructor(length: number) {\n    this.#total = length;\n    for (let left = length; left > 0; left -= PIECE_BYTES) this.#pieces.push(new Uint8Array(Math.min(left, PIECE_BYTES)));\n  }\n\n  get complete(): boolean {\n    return this.#filled === this.#total;\n  }\n\n  fill(bytes: Uint8Array, start: number, end: number): number {",
+      "constructor(length: number) {\n    this.#total = length;\n    for (let left = length; left > 0; left -= MAX_PIECE_BYTES) this.#pieces.push(takePiece(Math.min(left, MAX_PIECE_BYTES)));\n  }\n\n  get complete(): boolean {\n    return this.#filled === this.#total;\n  }\n\n  fill(bytes: Uint8Array, start: number, end: number): number {",
     ],
     [
       "v2, handshake · exactly the message's length",

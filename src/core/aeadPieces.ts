@@ -9,19 +9,14 @@ import { detach, wipeAndDetach } from "./detach.ts";
 import type { Engine } from "./engine.ts";
 import { TAG_BYTES } from "./frameLayout.ts";
 import { createNativeCipher, createNativeDecipher } from "./nativeFrames.ts";
+import { MAX_PIECE_BYTES } from "./pieceMemory.ts";
+import { PIECE_BYTES } from "./pieceWriter.ts";
 import { KEYSTREAM, memory, STAGING } from "./wasmModule.ts";
 import { wipe } from "./wipe.ts";
 
 /** The first 128 bytes of STAGING belong to the keys, for a key and a nonce in transit. */
 const TAG = STAGING + 128;
 const PIECE = STAGING + 1024;
-/**
- * Messages are sealed and opened in pieces of at most this size, which is a good size for a write. It is 1 KiB less
- * than 64 KiB, because Node's ciphers copy their output slowly at 65,536 bytes: their two allocations then lie at the
- * slow distance (copy.ts; docs/PERFORMANCE-LOG.md). It is a multiple of 64, so that no block of a cipher is split.
- */
-export const PIECE_BYTES = 64_512;
-
 /**
  * Bytes that are read twice must be the same both times, so memory that another thread may write to is copied first.
  * Otherwise that thread could change a ciphertext between its authentication and its decryption.
@@ -211,8 +206,8 @@ function openNatively(
   let authentic = false;
   try {
     for (const part of sealed) {
-      for (let from = 0; from < part.length && at < total; from += PIECE_BYTES) {
-        const to = Math.min(from + PIECE_BYTES, from + total - at, part.length);
+      for (let from = 0; from < part.length && at < total; from += MAX_PIECE_BYTES) {
+        const to = Math.min(from + MAX_PIECE_BYTES, from + total - at, part.length);
         const piece = decipher.update(viewOf(part, from, to));
         copyInto(plaintext, at, piece);
         at += piece.length;

@@ -8,9 +8,9 @@ import { AEAD_KEY_BYTES, type AeadKey } from "./aeadKey.ts";
 import { openMessage, sealMessage, sealPieces } from "./aeadPieces.ts";
 import type { Engine } from "./engine.ts";
 import { LENGTH_BYTES, TAG_BYTES } from "./frameLayout.ts";
-import { decryptFrameNatively, openFrameNatively, sealFrameNatively } from "./nativeFrames.ts";
+import { decryptNatively, openFrameNatively, sealFrameNatively } from "./nativeFrames.ts";
 import { NonceCounter, type NonceLayout } from "./nonceCounter.ts";
-import { PieceWriter } from "./pieceWriter.ts";
+import type { PieceWriter } from "./pieceWriter.ts";
 import { secretBytes, wipe } from "./wipe.ts";
 
 /** Bytes of a frame beside its text. */
@@ -48,39 +48,38 @@ export abstract class FrameCipher extends NonceCounter {
 
   /**
    * Whether `openFrames` would use the runtime's cipher for `count` frames that fill `bytes` bytes. That cipher gives
-   * plaintext in memory of its own, so a caller that wants such memory uses `openFrame` and saves two copies.
+   * plaintext in memory of its own, so a caller that wants such memory uses `openAlone` and saves two copies.
    */
   opensNatively(bytes: number, count: number): boolean {
     return this.engineFor(bytes, count) === "native";
   }
 
   /**
-   * Opens the frame at address `frame` with the runtime's cipher. Returns the plaintext in memory of its own, or
-   * undefined if it does not authenticate; then the counter stays. The frame itself is not changed.
+   * Opens ciphertext ‖ tag, bytes [start, end), with the runtime's cipher. Returns the plaintext in memory of its own, or
+   * undefined if it does not authenticate; then the counter stays. The bytes are only read.
    *
    * @throws SealwireError ERR_COUNTER_EXHAUSTED
    */
-  openFrame(frame: number): Uint8Array | undefined {
+  openAlone(bytes: Uint8Array, start: number, end: number): Uint8Array | undefined {
     this.requireCounters(1);
-    const plaintext = decryptFrameNatively(this.key, this.currentIv(), frame);
+    const plaintext = decryptNatively(this.key, this.currentIv(), bytes, start, end);
     if (plaintext !== undefined) this.advance(1);
     return plaintext;
   }
 
   /**
-   * Seals one frame of header ‖ body, both in JavaScript memory, of any size. Passes the frame, length prefix included,
-   * to `give` in pieces to be written one after the other. Each piece has memory of its own, and is passed as soon as
-   * it is sealed. `give` must not use this cipher.
+   * Seals one frame of header ‖ body, both in JavaScript memory, of any size. The frame, length prefix included, goes to
+   * `writer`, whose pieces leave as soon as they are full. Who takes them must not use this cipher.
    *
    * @throws SealwireError ERR_COUNTER_EXHAUSTED
    */
-  sealPieces(header: Uint8Array, body: Uint8Array, give: (piece: Uint8Array) => void): void {
+  sealPieces(header: Uint8Array, body: Uint8Array, writer: PieceWriter): void {
     this.requireCounters(1);
     const iv = this.currentIv();
-    // Before the first piece is passed on: if `give` throws, its counter is used all the same.
+    // Before the first piece is passed on: if its taker throws, the counter is used all the same.
     this.advance(1);
-    const writer = new PieceWriter(header.length + body.length + TAG_BYTES, give);
-    sealPieces(this.key, this.engine, iv, EMPTY, [header, body], LENGTH_BYTES, (ciphertext, owned) =>
+    writer.begin(header.length + body.length + TAG_BYTES);
+    sealPieces(this.key, this.engine, iv, EMPTY, [header, body], writer.filled, (ciphertext, owned) =>
       writer.append(ciphertext, owned),
     );
   }

@@ -48,7 +48,8 @@ export function sealFrameNatively(key: AeadKey, iv: Uint8Array, frame: number): 
 
 /** Opens a frame in place. Returns the address of the next one, or 0 if this one does not authenticate. */
 export function openFrameNatively(key: AeadKey, iv: Uint8Array, frame: number): number {
-  const plaintext = decryptFrameNatively(key, iv, frame);
+  const text = frame + LENGTH_BYTES;
+  const plaintext = decryptNatively(key, iv, memory, text, text + readU32(memory, frame));
   if (plaintext === undefined) return 0;
   copyInto(memory, frame + LENGTH_BYTES, plaintext);
   const next = frame + LENGTH_BYTES + plaintext.length + TAG_BYTES;
@@ -57,15 +58,20 @@ export function openFrameNatively(key: AeadKey, iv: Uint8Array, frame: number): 
 }
 
 /**
- * A frame's text in memory of its own, or undefined, with nothing left in memory, if it does not authenticate. The
- * frame itself is not changed.
+ * Opens ciphertext ‖ tag, bytes [start, end), which are only read. Returns the plaintext in memory of its own, or
+ * undefined, with nothing left in memory, if they do not authenticate.
  */
-export function decryptFrameNatively(key: AeadKey, iv: Uint8Array, frame: number): Uint8Array | undefined {
-  const text = frame + LENGTH_BYTES;
-  const tag = text + readU32(memory, frame) - TAG_BYTES;
+export function decryptNatively(
+  key: AeadKey,
+  iv: Uint8Array,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): Uint8Array | undefined {
+  const tag = end - TAG_BYTES;
   const decipher = createNativeDecipher(key, iv);
-  decipher.setAuthTag(memory.subarray(tag, tag + TAG_BYTES));
-  const plaintext = decipher.update(memory.subarray(text, tag));
+  decipher.setAuthTag(bytes.subarray(tag, end));
+  const plaintext = decipher.update(bytes.subarray(start, tag));
   try {
     decipher.final();
     return plaintext;

@@ -1,52 +1,88 @@
-// One sealed frame, of any size, given out in pieces of PIECE_BYTES. Every piece is filled before it is given out; the
-// last one is allocated at its exact size.
+// Collects sealed frames in pieces, each of which is one write. Frames follow each other without a gap, so that the last
+// bytes of one leave with the first ones of the next, and a loopback device carries each full piece in one packet.
 
-import { PIECE_BYTES } from "./aeadPieces.ts";
 import { writeU32 } from "./bytes.ts";
 import { copyInto } from "./copy.ts";
 import { detach } from "./detach.ts";
 import { LENGTH_BYTES } from "./frameLayout.ts";
+import { freePiece, takePiece } from "./pieceMemory.ts";
+
+/**
+ * The length of a full piece, which is a good size for a write. It is 1 KiB less than 64 KiB, because Node's ciphers
+ * copy their output slowly at 65,536 bytes: their two allocations then lie at the slow distance (copy.ts;
+ * docs/PERFORMANCE-LOG.md). It is a multiple of 64, so that no block of a cipher is split.
+ */
+export const PIECE_BYTES = 64_512;
+/** Frames from this size on share pieces. A shorter one that begins a piece gets memory of its length. */
+const SHARING_BYTES = PIECE_BYTES / 2;
+const NONE = new Uint8Array(0);
 
 export class PieceWriter {
   readonly #give: (piece: Uint8Array) => void;
-  /** Bytes of the frame that were not passed on. */
-  #left: number;
-  #piece: Uint8Array;
-  /** How far the piece is filled. */
-  #at = LENGTH_BYTES;
+  readonly #prefix = new Uint8Array(LENGTH_BYTES);
+  /** The piece that is being filled, and how far. */
+  #piece: Uint8Array = NONE;
+  #filled = 0;
+  /** Bytes of the current frame that did not come. */
+  #left = 0;
+  #shares = false;
 
-  /** @param length of the sealed frame without its length prefix, which this writes */
-  constructor(length: number, give: (piece: Uint8Array) => void) {
+  /** @param give takes each piece once it is full; it has memory of its own, for `freePiece` */
+  constructor(give: (piece: Uint8Array) => void) {
     this.#give = give;
+  }
+
+  /** Bytes of the piece that is being filled. */
+  get filled(): number {
+    return this.#filled;
+  }
+
+  /** A sealed frame begins; `length` of its bytes follow the prefix, which this writes. */
+  begin(length: number): void {
     this.#left = LENGTH_BYTES + length;
-    this.#piece = this.#newPiece();
-    writeU32(this.#piece, 0, length);
+    this.#shares = this.#left >= SHARING_BYTES;
+    writeU32(this.#prefix, 0, length);
+    this.append(this.#prefix, false);
   }
 
-  /** The next ciphertext. `owned`: it has memory to itself, which this writer may pass on or free. */
-  append(ciphertext: Uint8Array, owned: boolean): void {
-    for (let from = 0; from < ciphertext.length; ) {
-      if (this.#at === 0) {
-        // A whole piece, and the current piece is empty: it is passed on without a copy.
-        if (owned && ciphertext.length === PIECE_BYTES) return this.#next(ciphertext);
-        this.#piece = this.#newPiece();
+  /** The next bytes of the frame. `owned`: they have memory to themselves, which this writer may pass on or free. */
+  append(sealed: Uint8Array, owned: boolean): void {
+    for (let from = 0; from < sealed.length; ) {
+      if (this.#filled === 0) {
+        if (owned && from === 0 && sealed.length === PIECE_BYTES) {
+          // A whole piece is passed on without a copy.
+          this.#left -= PIECE_BYTES;
+          this.#give(sealed);
+          return;
+        }
+        this.#piece = takePiece(this.#shares ? PIECE_BYTES : Math.min(this.#left, PIECE_BYTES));
       }
-      const take = Math.min(ciphertext.length - from, this.#piece.length - this.#at);
-      copyInto(this.#piece, this.#at, ciphertext.subarray(from, from + take));
-      from += take;
-      this.#at += take;
-      if (this.#at === this.#piece.length) this.#next(this.#piece);
+      const bytes = Math.min(sealed.length - from, this.#piece.length - this.#filled);
+      copyInto(this.#piece, this.#filled, sealed.subarray(from, from + bytes));
+      from += bytes;
+      this.#filled += bytes;
+      this.#left -= bytes;
+      if (this.#filled === this.#piece.length) this.#give(this.#take());
     }
-    if (owned) detach(ciphertext);
+    if (owned) detach(sealed);
   }
 
-  #newPiece(): Uint8Array {
-    return new Uint8Array(Math.min(this.#left, PIECE_BYTES));
+  /** The last bytes, if a piece is not full, with memory of their own. Between frames only: the next one begins a piece. */
+  rest(): Uint8Array | undefined {
+    if (this.#filled === 0) return undefined;
+    const filled = this.#filled;
+    const piece = this.#take();
+    if (filled >= SHARING_BYTES) return piece.subarray(0, filled);
+    // They may wait for long, and are counted by their length.
+    const bytes = piece.slice(0, filled);
+    freePiece(piece);
+    return bytes;
   }
 
-  #next(full: Uint8Array): void {
-    this.#left -= full.length;
-    this.#at = 0;
-    this.#give(full);
+  #take(): Uint8Array {
+    const piece = this.#piece;
+    this.#piece = NONE;
+    this.#filled = 0;
+    return piece;
   }
 }

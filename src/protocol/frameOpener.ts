@@ -104,6 +104,11 @@ export class FrameOpener implements FrameSink {
   }
 
   largeFrame(pieces: readonly Uint8Array[]): void {
+    const [first] = pieces as readonly [Uint8Array];
+    if (pieces.length === 1 && this.#session.opensNatively(LENGTH_BYTES + first.length, 1)) {
+      this.#openAlone(first, 0, first.length, 0);
+      return;
+    }
     const total = totalLength(pieces) - TAG_BYTES;
     const front = alignment(this.#headerBytes);
     const memoryForIt = this.#bodyViews
@@ -121,23 +126,28 @@ export class FrameOpener implements FrameSink {
     }
   }
 
-  /**
-   * The runtime opens each plaintext to memory of its own. Bodies that the application keeps may stay in it; without
-   * any, it is freed when it was handled.
-   */
   #openOneByOne(start: number, end: number, count: number): void {
     let frame = start;
     for (let i = 0; i < count && !this.#sink.stopped; i++) {
-      const plaintext = this.#session.openFrame(frame);
-      if (plaintext === undefined) throw notAuthentic();
-      this.#prove();
-      frame += LENGTH_BYTES + readU32(memory, frame);
-      if (!this.#bodyViews) offerFrame(plaintext);
-      try {
-        this.#frame(plaintext, 0, plaintext.length, true, end - frame);
-      } finally {
-        if (!frameWasTaken()) wipeAndDetach(plaintext);
-      }
+      const next = frame + LENGTH_BYTES + readU32(memory, frame);
+      this.#openAlone(memory, frame + LENGTH_BYTES, next, end - next);
+      frame = next;
+    }
+  }
+
+  /**
+   * The runtime opens one frame, bytes [start, end), to memory of its own. Bodies that the application keeps may stay in
+   * it; without any, it is freed when it was handled.
+   */
+  #openAlone(bytes: Uint8Array, start: number, end: number, more: number): void {
+    const plaintext = this.#session.openAlone(bytes, start, end);
+    if (plaintext === undefined) throw notAuthentic();
+    this.#prove();
+    if (!this.#bodyViews) offerFrame(plaintext);
+    try {
+      this.#frame(plaintext, 0, plaintext.length, true, more);
+    } finally {
+      if (!frameWasTaken()) wipeAndDetach(plaintext);
     }
   }
 

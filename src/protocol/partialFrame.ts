@@ -3,10 +3,10 @@
 // are allocated when bytes arrive, never when a length is announced. No piece is copied to grow, and the cipher takes
 // each as it is.
 
-import { PIECE_BYTES } from "../core/aeadPieces.ts";
 import { writeU32 } from "../core/bytes.ts";
 import { copyInto } from "../core/copy.ts";
 import { detach } from "../core/detach.ts";
+import { freePiece, MAX_PIECE_BYTES, takePiece } from "../core/pieceMemory.ts";
 import { acquireSlot, releaseSlot } from "../core/slotPool.ts";
 import { memory } from "../core/wasmModule.ts";
 import type { FrameSink } from "./frameSink.ts";
@@ -21,9 +21,6 @@ export const MAX_SMALL_FRAME_BYTES = 65_536;
 export const PARTIAL_SLOT_FROM_BYTES = 16_384;
 /** …while partial frames hold fewer than this many slots; the others are for sending. */
 export const PARTIAL_SLOTS = 64;
-
-/** The most pieces that are stored for reuse: 4 MiB, in a process that receives large frames. */
-export const SPARE_PIECES = 64;
 
 /** A frame that is being received. */
 export interface PartialFrame {
@@ -106,13 +103,6 @@ class SmallPartialFrame implements PartialFrame {
   }
 }
 
-/** Pieces of handled large frames, for the next ones. They held sealed bytes only. */
-const sparePieces: Uint8Array[] = [];
-
-function newPiece(bytes: number): Uint8Array {
-  return bytes === PIECE_BYTES && sparePieces.length > 0 ? sparePieces.pop()! : new Uint8Array(bytes);
-}
-
 class LargePartialFrame implements PartialFrame {
   readonly #pieces: Uint8Array[] = [];
   readonly #total: number;
@@ -129,8 +119,8 @@ class LargePartialFrame implements PartialFrame {
   fill(bytes: Uint8Array, start: number, end: number): number {
     let at = start;
     while (at < end && this.#filled < this.#total) {
-      const offset = this.#filled % PIECE_BYTES;
-      if (offset === 0) this.#pieces.push(newPiece(Math.min(PIECE_BYTES, this.#total - this.#filled)));
+      const offset = this.#filled % MAX_PIECE_BYTES;
+      if (offset === 0) this.#pieces.push(takePiece(Math.min(MAX_PIECE_BYTES, this.#total - this.#filled)));
       const piece = this.#pieces.at(-1)!;
       const take = Math.min(piece.length - offset, end - at);
       copyInto(piece, offset, bytes.subarray(at, at + take));
@@ -146,10 +136,7 @@ class LargePartialFrame implements PartialFrame {
   }
 
   release(): void {
-    for (const piece of this.#pieces) {
-      if (sparePieces.length === SPARE_PIECES) break;
-      if (piece.length === PIECE_BYTES) sparePieces.push(piece);
-    }
+    for (const piece of this.#pieces) freePiece(piece);
     this.#pieces.length = 0;
   }
 }

@@ -8,6 +8,7 @@ import type { Engine } from "../core/engine.ts";
 import { runSoon } from "../core/eventLoop.ts";
 import type { FrameCipher } from "../core/frameCipher.ts";
 import { GcmFrameCipher } from "../core/gcmFrameCipher.ts";
+import type { PieceWriter } from "../core/pieceWriter.ts";
 import { hasNativeChaCha } from "../core/runtimeChaCha.ts";
 import { memory } from "../core/wasmModule.ts";
 import type { CipherName, HandshakeResult, TransportFormat } from "./handshake.ts";
@@ -125,26 +126,26 @@ export class Session {
     return opened + done;
   }
 
-  /** Whether frames like these are opened faster one by one with `openFrame`. */
+  /** Whether frames like these are opened faster one by one with `openAlone`. */
   opensNatively(bytes: number, count: number): boolean {
     return this.#receive.cipher.opensNatively(bytes, count);
   }
 
-  /** Opens the frame at an address into memory of its own; undefined if it does not authenticate. */
-  openFrame(frame: number): Uint8Array | undefined {
+  /** Opens ciphertext ‖ tag, bytes [start, end), to memory of its own; undefined if it does not authenticate. */
+  openAlone(bytes: Uint8Array, start: number, end: number): Uint8Array | undefined {
     this.#receive.available();
-    const plaintext = this.#receive.cipher.openFrame(frame);
+    const plaintext = this.#receive.cipher.openAlone(bytes, start, end);
     if (plaintext !== undefined) this.#receive.used(1);
     return plaintext;
   }
 
   /**
-   * Seals header ‖ body as one frame, length prefix included. Passes pieces to `give`, to be written one after the
-   * other, each as soon as it is sealed. `give` must not use this session.
+   * Seals header ‖ body as one frame, length prefix included, to `writer`, whose pieces leave as soon as they are full.
+   * Who takes them must not use this session.
    */
-  sealPieces(header: Uint8Array, body: Uint8Array, give: (piece: Uint8Array) => void): void {
+  sealPieces(header: Uint8Array, body: Uint8Array, writer: PieceWriter): void {
     this.#send.available();
-    this.#send.cipher.sealPieces(header, body, give);
+    this.#send.cipher.sealPieces(header, body, writer);
     this.#send.used(1);
   }
 

@@ -13,7 +13,6 @@ import {
   QUEUED_OVERHEAD_BYTES,
   QueuedSegment,
   releaseSegment,
-  SealedPieces,
   SendQueue,
   sealedWhole,
   sealSegment,
@@ -32,6 +31,8 @@ export interface OutgoingOptions extends Framing {
 export interface FramesOwner {
   /** Something may leave now. */
   flush(): void;
+  /** Something may have left. */
+  settle(): void;
   /** Sealing failed. */
   failed(error: unknown): void;
   /** Lets other connections send, so that a slot may become free. */
@@ -74,7 +75,7 @@ export class OutgoingFrames implements SlotHolder {
     this.#session = session;
     if (first === undefined) return;
     const frame = loneFrame(this.#options, 0, first.kind, first.body);
-    this.#queue.pushFirst(sealedWhole(session, frame));
+    this.#queue.pushFirst(sealedWhole(session, frame.header, frame.text));
     this.bytes.add(frame.bytes);
     this.bytes.opening = frame.bytes;
   }
@@ -94,7 +95,10 @@ export class OutgoingFrames implements SlotHolder {
   writeNext(): boolean {
     const session = this.#session!;
     const segment = this.#segment;
-    if (!this.#queue.isEmpty) return this.#queue.writeFirst(session, this.#writer);
+    if (!this.#queue.isEmpty) {
+      this.#queue.closeFirst();
+      return this.#queue.writeFirst(session, this.#writer);
+    }
     if (segment.slot === 0) return false;
     this.#complete(segment, session);
     writeSegment(this.#writer, segment);
@@ -179,26 +183,27 @@ export class OutgoingFrames implements SlotHolder {
   }
 
   /**
-   * Sealed and written at once, while the body is in the processor's cache. Everything before it is sealed, so no other
-   * frame is sealed meanwhile. There is no flush, because it would let other code append messages, and between its
-   * pieces the frame needs the cipher's state.
+   * Sealed at once, and written as its pieces become full, while the body is in the processor's cache; the last piece
+   * leaves with the next flush. Everything before it is sealed, so no other frame is sealed meanwhile. There is no flush
+   * here, because it would let other code append messages, and between its pieces the frame needs the cipher's state.
    */
   #sealLone(session: Session, { header, text }: LoneFrame, overhead: number): void {
-    const sealed = new SealedPieces(undefined, overhead);
-    this.#queue.push(sealed);
     try {
-      session.sealPieces(header, text, (piece) => {
-        sealed.pieces.push(piece);
-        while (this.#writer.idle && !this.#queue.isEmpty && this.#queue.writeFirst(session, this.#writer)) {
-          // The writer takes one at a time.
-        }
-      });
-      sealed.complete = true;
+      const pieces = this.#queue.growingPieces(this.#writePieces);
+      pieces.overhead += overhead;
+      session.sealPieces(header, text, pieces.writer);
     } catch (error) {
       this.#owner.failed(error);
     }
-    this.#owner.flush();
+    this.#owner.settle();
   }
+
+  readonly #writePieces = (): void => {
+    while (this.#writer.idle && !this.#queue.isEmpty) {
+      // The writer takes one at a time.
+      if (!this.#queue.writeFirst(this.#session!, this.#writer)) return;
+    }
+  };
 
   /** A pool slot, or 0. The only other code that may run is the sending of other connections. */
   #acquireSlot(): number {

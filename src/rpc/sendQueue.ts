@@ -2,35 +2,17 @@
 // in their pool slots for a moment only. Segments that wait for longer are copied out of the pool.
 
 import { copyOf } from "../core/bytes.ts";
-import { detach, wipeAndDetach } from "../core/detach.ts";
+import { wipeAndDetach } from "../core/detach.ts";
+import { freePiece } from "../core/pieceMemory.ts";
 import { releaseSlot, SEALING_SLOT, slotsAreScarce } from "../core/slotPool.ts";
 import { memory } from "../core/wasmModule.ts";
 import { wipe } from "../core/wipe.ts";
-import type { LoneFrame } from "../protocol/loneFrame.ts";
 import type { Segment } from "../protocol/segment.ts";
 import type { Session } from "../protocol/session.ts";
+import { GrowingPieces, MOST_PIECES, SealedPieces } from "./sealedPieces.ts";
 import type { Writer } from "./writer.ts";
 
 const EMPTY = new Uint8Array(0);
-
-/**
- * Sealed frames in JavaScript memory, in pieces; each piece is one write. Until they are `complete`, more are being
- * sealed.
- */
-export class SealedPieces {
-  readonly pieces: Uint8Array[] = [];
-  next = 0;
-  complete = false;
-  /** The counted cost of its only piece; undefined: the length of each piece. */
-  readonly cost: number | undefined;
-  /** The counted overhead, until the first piece leaves. */
-  readonly overhead: number;
-
-  constructor(cost?: number, overhead = 0) {
-    this.cost = cost;
-    this.overhead = overhead;
-  }
-}
 
 /** A full segment in its slot: sealed, unless it was filled before the session existed. */
 export class QueuedSegment {
@@ -79,6 +61,8 @@ export const QUEUED_OVERHEAD_BYTES = 256;
 export class SendQueue {
   #queued: (Queued | undefined)[] = [];
   #head = 0;
+  /** The last element, while it takes further frames. */
+  #growing: GrowingPieces | undefined;
   /** Index of the first element that may hold a slot: all earlier ones were moved out. */
   #slottedFrom = 0;
   /** Segments that hold slots. */
@@ -96,9 +80,31 @@ export class SendQueue {
   }
 
   push(queued: Queued): void {
+    this.#close();
     if (queued instanceof QueuedSegment) this.slots++;
     if (!isSealed(queued)) this.plain++;
     this.#queued.push(queued);
+  }
+
+  /** The pieces to which a frame behind all elements is sealed. `onPiece`: see GrowingPieces. */
+  growingPieces(onPiece: () => void): GrowingPieces {
+    if (this.#growing === undefined || this.#growing.pieces.length >= MOST_PIECES) {
+      const growing = new GrowingPieces(onPiece);
+      this.push(growing);
+      this.#growing = growing;
+    }
+    return this.#growing;
+  }
+
+  /** Lets the last piece of a frame leave if nothing is in front of it. Not while a frame is being sealed. */
+  closeFirst(): void {
+    const growing = this.#growing;
+    if (this.first === growing && growing.next === growing.pieces.length) this.#close();
+  }
+
+  #close(): void {
+    this.#growing?.close();
+    this.#growing = undefined;
   }
 
   /** Puts sealed pieces in front of all elements. */
@@ -135,7 +141,8 @@ export class SendQueue {
     if (piece !== undefined) queued.pieces[queued.next++] = EMPTY;
     if (queued.complete && queued.next === queued.pieces.length) this.shift();
     if (piece === undefined) return queued.complete;
-    const overhead = queued.next === 1 ? queued.overhead : 0;
+    const { overhead } = queued;
+    queued.overhead = 0;
     writer.writePiece(piece, (queued.cost ?? piece.length) + overhead);
     return true;
   }
@@ -168,10 +175,11 @@ export class SendQueue {
 
   /** Drops all elements: wipes unsealed ones, releases slots, and frees their memory. */
   clear(): void {
+    this.#close();
     for (let i = this.#head; i < this.#queued.length; i++) {
       const queued = this.#queued[i]!;
       if (queued instanceof QueuedSegment) releaseSegment(queued.segment);
-      else if (queued instanceof SealedPieces) for (const piece of queued.pieces) detach(piece);
+      else if (queued instanceof SealedPieces) for (const piece of queued.pieces) freePiece(piece);
       else wipeAndDetach(queued.bytes);
     }
     this.#queued = [];
@@ -213,10 +221,10 @@ export function writeSegment(writer: Writer, segment: Segment): void {
 }
 
 /** A frame that is sealed completely before a part of it leaves. */
-export function sealedWhole(session: Session, { header, text }: LoneFrame): SealedPieces {
-  const sealed = new SealedPieces();
-  session.sealPieces(header, text, (piece) => sealed.pieces.push(piece));
-  sealed.complete = true;
+export function sealedWhole(session: Session, header: Uint8Array, text: Uint8Array): SealedPieces {
+  const sealed = new GrowingPieces(() => {});
+  session.sealPieces(header, text, sealed.writer);
+  sealed.close();
   return sealed;
 }
 
@@ -235,9 +243,8 @@ export function movedOut(segment: Segment): SealedPieces | PlainSegment {
 /** Seals and wipes an element that was appended before the session existed. */
 function sealPlain(session: Session, queued: PlainSegment | PlainLone): SealedPieces {
   if (queued instanceof PlainLone) {
-    const sealed = new SealedPieces(undefined, queued.overhead);
-    session.sealPieces(queued.header, queued.bytes, (piece) => sealed.pieces.push(piece));
-    sealed.complete = true;
+    const sealed = sealedWhole(session, queued.header, queued.bytes);
+    sealed.overhead = queued.overhead;
     wipeAndDetach(queued.bytes);
     return sealed;
   }

@@ -9,8 +9,8 @@
 //     - at once when it is full, or when the pool has no slot left for somebody else.
 //  3. Group commit: one write is in flight at a time (writer.ts); meanwhile messages are only appended, and when it is
 //     done all messages that wait leave. A full segment is sealed, and if many wait it is copied out of its slot.
-//  4. Frames above SEGMENT_FRAME_BYTES are sealed at once, piece by piece, into JavaScript memory of their own, and each
-//     piece leaves as soon as it is sealed. Order on the wire is always the order of the calls.
+//  4. Frames above SEGMENT_FRAME_BYTES are sealed at once, piece by piece, into JavaScript memory, and each piece leaves
+//     as soon as it is full; the last one when a segment would leave. Order on the wire is always the order of the calls.
 //  5. Sending never runs anything but sending: no user code runs inside a call of this class. Work per message is
 //     constant, whatever waits.
 //
@@ -170,7 +170,7 @@ export class Sender implements TurnTask, FramesOwner {
       this.failed(error);
       return;
     }
-    this.#settle();
+    this.settle();
   }
 
   /** Rejects and drops everything that waits. Idempotent. */
@@ -207,7 +207,8 @@ export class Sender implements TurnTask, FramesOwner {
     return result;
   }
 
-  #settle(): void {
+  /** FramesOwner: counts what the kernel has taken, and tells those who wait for that. */
+  settle(): void {
     const { bytes } = this;
     const { writtenBytes } = this.#writer;
     bytes.take(writtenBytes);

@@ -1,6 +1,6 @@
 // The one write that a connection has in flight, and the memory that the socket owns meanwhile.
 
-import { detach } from "../core/detach.ts";
+import { freePiece } from "../core/pieceMemory.ts";
 import { releaseSlot } from "../core/slotPool.ts";
 import { CallbackDeadline, timers } from "./timers.ts";
 import type { Transport } from "./transport.ts";
@@ -129,7 +129,7 @@ export class Writer {
   #free(): void {
     if (this.#slot !== 0) releaseSlot(this.#slot);
     this.#slot = 0;
-    if (this.#piece !== undefined) detach(this.#piece);
+    if (this.#piece !== undefined) freePiece(this.#piece);
     this.#piece = undefined;
   }
 }

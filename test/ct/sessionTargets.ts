@@ -67,7 +67,7 @@ function frameTargets(cipher: CipherName, engine: Engine): Target[] {
       run(input) {
         memory.set(input, RECEIVE_BUFFER);
         const isRefused = isNative
-          ? session.openFrame(RECEIVE_BUFFER) === undefined
+          ? session.openAlone(memory, RECEIVE_BUFFER + 4, RECEIVE_BUFFER + input.length) === undefined
           : session.open(RECEIVE_BUFFER, RECEIVE_BUFFER + input.length, 1) === 0;
         must(isRefused, "a wrong tag was taken");
       },

@@ -251,9 +251,19 @@ export function registerChaChaTests({ aead, frames, runtime, core }: Modules): v
       }
       assertWiped();
       if (runtime.hasNativeChaCha()) {
-        memory.set(layOut([header], key, 0, counter), POOL);
-        assert.deepEqual([...receiver.openFrame(POOL)!], [...header]);
-        receiver.counterLow = counter;
+        const frame = layOut([header], key, 0, counter);
+        memory.set(frame, POOL);
+        for (const [bytes, start] of [
+          [memory, POOL + 4],
+          [frame, 4],
+        ] as const) {
+          const end = start + frame.length - 4;
+          bytes[end - 1]! ^= 1;
+          assert.equal(receiver.openAlone(bytes, start, end), undefined);
+          bytes[end - 1]! ^= 1;
+          assert.deepEqual([...receiver.openAlone(bytes, start, end)!], [...header]);
+          receiver.counterLow = counter;
+        }
       }
 
       const next = noble(key, nonceOf(0xffffffff, 0xffffffff)).encrypt(new Uint8Array(32)).subarray(0, 32);

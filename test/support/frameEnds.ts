@@ -6,9 +6,11 @@ import type { Engine } from "../../src/core/engine.ts";
 import type { FrameCipher } from "../../src/core/frameCipher.ts";
 import { GcmFrameCipher } from "../../src/core/gcmFrameCipher.ts";
 import { directionsAhead } from "../../src/core/keystreamAhead.ts";
+import { PieceWriter } from "../../src/core/pieceWriter.ts";
 import { hasNativeChaCha } from "../../src/core/runtimeChaCha.ts";
 import { memory, POOL } from "../../src/core/wasmModule.ts";
 import { type EndCase, someBytes } from "./byteArguments.ts";
+import { sealWhole } from "./sealWhole.ts";
 
 const TAG_BYTES = 16;
 /** Makes the cipher of one direction. */
@@ -101,9 +103,7 @@ function singles(length: number): Uint8Array[] {
 function large(make: Make, length: number): Uint8Array[] {
   const [header, body] = [someBytes(5), someBytes(length)];
   const key = withCiphers(make, (sender, receiver) => {
-    const pieces: Uint8Array[] = [];
-    sender.sealPieces(header, body, (piece) => pieces.push(new Uint8Array(piece)));
-    const sealed = new Uint8Array(Buffer.concat(pieces)).subarray(4);
+    const sealed = sealWhole(sender, header, body).subarray(4);
     const forged = new Uint8Array(sealed);
     forged[length]! ^= 1;
     const into = new Uint8Array(length + 5).fill(0xa5);
@@ -114,9 +114,9 @@ function large(make: Make, length: number): Uint8Array[] {
 
     // Whoever takes the pieces throws: that counter is used up, or two frames would share a nonce.
     const counter = sender.counterLow;
-    const failing = () => {
+    const failing = new PieceWriter(() => {
       throw new Error("the socket is gone");
-    };
+    });
     assert.throws(() => sender.sealPieces(header, body, failing), /the socket is gone/);
     assert.equal(sender.counterLow, counter + 1);
   });

@@ -300,6 +300,7 @@ test("of a large frame that can't be handled nothing is left: a bundle with a ba
   ] as const) {
     let opened: Uint8Array = EMPTY;
     const session = {
+      opensNatively: () => false,
       openLarge(_pieces: readonly Uint8Array[], into: Uint8Array) {
         into.set(plaintext);
         opened = into;

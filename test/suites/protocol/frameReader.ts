@@ -1,8 +1,8 @@
 // The frame parser: every split of a stream, one byte at a time, limits, and the memory that it holds meanwhile.
 
 import assert from "node:assert/strict";
-import { PIECE_BYTES } from "../../../src/core/aeadPieces.ts";
 import { readU32 } from "../../../src/core/bytes.ts";
+import { MAX_PIECE_BYTES, SPARE_PIECES } from "../../../src/core/pieceMemory.ts";
 import { slotsInUse } from "../../../src/core/slotPool.ts";
 import {
   JOIN,
@@ -19,7 +19,6 @@ import {
   MAX_SMALL_FRAME_BYTES,
   PARTIAL_SLOT_FROM_BYTES,
   PARTIAL_SLOTS,
-  SPARE_PIECES,
 } from "../../../src/protocol/partialFrame.ts";
 import { FIRST_FRAME_AT, SEGMENT_BYTES } from "../../../src/protocol/segment.ts";
 import { LENGTH_BYTES } from "../../../src/protocol/wire.ts";
@@ -286,25 +285,26 @@ test("a slot is wiped when its frame was delivered or given up", () => {
 
 test("pieces of large frames are used again, and no more than a limit of them is kept", () => {
   const framePieces = SPARE_PIECES + 3;
-  const length = framePieces * PIECE_BYTES;
-  const seen: (readonly Uint8Array[])[] = [];
+  const length = framePieces * MAX_PIECE_BYTES;
+  const seen: { buffer: ArrayBufferLike; length: number }[][] = [];
   const sink = new Collector();
-  sink.largeFrame = (pieces) => seen.push([...pieces]);
+  sink.largeFrame = (pieces) => seen.push(pieces.map(({ buffer, length }) => ({ buffer, length })));
   const reader = new FrameReader(sink, MIN, length);
   const stream = streamOf([
     body(length, 1),
     new Uint8Array(length - 1),
-    new Uint8Array(MAX_SMALL_FRAME_BYTES + 1),
+    new Uint8Array(MAX_PIECE_BYTES + 100),
   ]);
   reader.read(stream);
-  const [first, second, third] = seen.map((pieces) => new Set(pieces));
+  const [first, second, third] = seen.map((pieces) => new Set(pieces.map((piece) => piece.buffer)));
   assert.deepEqual([first!.size, second!.size, third!.size], [framePieces, framePieces, 2]);
-  const reused = (pieces: Set<Uint8Array>, earlier: Set<Uint8Array>) =>
+  const reused = (pieces: Set<ArrayBufferLike>, earlier: Set<ArrayBufferLike>) =>
     [...pieces].filter((piece) => earlier.has(piece)).length;
   assert.equal(reused(second!, first!), SPARE_PIECES);
-  // The last piece of the second frame is a byte too short to be kept for others.
-  assert.equal(seen[1]!.at(-1)!.length, PIECE_BYTES - 1);
+  assert.equal(seen[1]!.at(-1)!.length, MAX_PIECE_BYTES - 1);
+  // The short end of the third frame has memory of its length.
   assert.equal(reused(third!, second!), 1);
+  assert.equal(seen[2]![1]!.buffer.byteLength, 100);
 });
 
 test("bytes of an unfinished frame are unread from the first one to the one before the last", () => {
@@ -350,10 +350,12 @@ test("a frame that is too short is refused where it lies between others in one r
   }
 });
 
-test("frames up to the receive buffer's size come in one piece, longer ones in several", () => {
+test("frames up to the receive buffer's size come in linear memory, longer ones in pieces", () => {
   for (const [length, expected] of [
     [MAX_SMALL_FRAME_BYTES, 0],
-    [MAX_SMALL_FRAME_BYTES + 1, 2],
+    [MAX_SMALL_FRAME_BYTES + 1, 1],
+    [MAX_PIECE_BYTES, 1],
+    [MAX_PIECE_BYTES + 1, 2],
   ] as const) {
     const sink = new Collector();
     let found = 0;

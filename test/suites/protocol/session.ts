@@ -1,7 +1,7 @@
 // Sessions: rekeying at its boundary whatever the batches, refusal of wrong frames, counters.
 
 import assert from "node:assert/strict";
-import { PIECE_BYTES } from "../../../src/core/aeadPieces.ts";
+import { PIECE_BYTES } from "../../../src/core/pieceWriter.ts";
 import { acquireSlot, releaseSlot, slotsInUse } from "../../../src/core/slotPool.ts";
 import { memory } from "../../../src/core/wasmModule.ts";
 import type { CipherName, HandshakeResult, TransportFormat } from "../../../src/protocol/handshake.ts";
@@ -9,7 +9,7 @@ import { Session } from "../../../src/protocol/session.ts";
 import { LENGTH_BYTES, TAG_BYTES } from "../../../src/protocol/wire.ts";
 import { nodeSeal } from "../../support/gcmTests.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
-import { sealWhole } from "../../support/sealWhole.ts";
+import { piecesOf, sealWhole } from "../../support/sealWhole.ts";
 import { isZero } from "../../support/searchedBytes.ts";
 
 onAfterEachTest(() => assert.equal(slotsInUse(), 0));
@@ -191,8 +191,7 @@ test("a large frame in pieces is the frame of node:crypto, and opens from chunks
       const frame = new Uint8Array(LENGTH_BYTES + sealed.length);
       new DataView(frame.buffer).setUint32(0, sealed.length);
       frame.set(sealed, LENGTH_BYTES);
-      const pieces: Uint8Array[] = [];
-      inPieces.sealPieces(header, body, (piece) => pieces.push(piece));
+      const pieces = piecesOf(inPieces, header, body);
       assert.ok(pieces.slice(0, -1).every((piece) => piece.length === PIECE_BYTES));
       assert.ok(Buffer.concat(pieces).equals(frame), `${engine}, ${length} bytes`);
       for (const chunkBytes of [PIECE_BYTES, PIECE_BYTES + 1, 65_536, 40_000, 17]) {

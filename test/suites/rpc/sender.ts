@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { SealwireError } from "../../../src/base/errors.ts";
 import type { Engine } from "../../../src/core/engine.ts";
+import { PIECE_BYTES } from "../../../src/core/pieceWriter.ts";
 import { acquireSlot, releaseSlot, slotsAreScarce, slotsInUse } from "../../../src/core/slotPool.ts";
 import { POOL_SLOTS } from "../../../src/core/wasmModule.ts";
 import { setProcessLimits } from "../../../src/index.ts";
@@ -11,10 +12,11 @@ import { FrameOpener, type RecordSink } from "../../../src/protocol/frameOpener.
 import { FrameReader } from "../../../src/protocol/frameReader.ts";
 import type { Session } from "../../../src/protocol/session.ts";
 import { BASE_SETTINGS, encodeSettings } from "../../../src/protocol/settings.ts";
-import { KIND_HEADER_BYTES, Kind, TAG_BYTES } from "../../../src/protocol/wire.ts";
+import { KIND_HEADER_BYTES, Kind, LENGTH_BYTES, TAG_BYTES } from "../../../src/protocol/wire.ts";
 import { memoryBudget } from "../../../src/rpc/memoryBudget.ts";
+import { MOST_PIECES, SealedPieces } from "../../../src/rpc/sealedPieces.ts";
 import { Sender } from "../../../src/rpc/sender.ts";
-import { PlainLone, QueuedSegment, SealedPieces, SendQueue } from "../../../src/rpc/sendQueue.ts";
+import { PlainLone, QueuedSegment, SendQueue } from "../../../src/rpc/sendQueue.ts";
 import { reclaimSlot, slotHolders } from "../../../src/rpc/slotHolders.ts";
 import { timers } from "../../../src/rpc/timers.ts";
 import { TurnQueue } from "../../../src/rpc/turnQueue.ts";
@@ -399,6 +401,64 @@ for (const engine of ["wasm", "native"] as const) {
     });
   });
 }
+
+test("long messages of one turn leave in full pieces, as they are sealed; their last bytes leave when the turn ends", () => {
+  const line = new Line();
+  const before = line.transport.written.length;
+  line.append(8, 65_536);
+  const during = line.transport.written.slice(before).map(bytesLeft);
+  assert.deepEqual(during, new Array(8).fill(PIECE_BYTES));
+  const rest = line.sender.pendingBytes;
+  assert.equal(rest, 8 * (65_536 + LENGTH_BYTES + KIND_HEADER_BYTES + TAG_BYTES - PIECE_BYTES));
+  line.endTurn();
+  assert.equal(line.transport.written.at(-1)!.length, rest);
+  assert.equal(line.sender.pendingBytes, 0);
+  // During a read they leave when it ends.
+  line.sender.readBegins();
+  line.append(1, 65_536);
+  assert.ok(line.sender.pendingBytes > 0);
+  line.sender.readEnds();
+  assert.equal(line.sender.pendingBytes, 0);
+  line.assertAllInOrder();
+});
+
+test("the last bytes of a long message leave before what was appended after it, whatever that is", () => {
+  for (const freeSlots of [0, 1, 200]) {
+    withFreeSlots(freeSlots, () => {
+      for (const stalled of [false, true]) {
+        const line = new Line();
+        line.transport.stalled = stalled;
+        for (const bodyBytes of [
+          65_536, 20, 40_000, 100_000, 30_000, 30_000, 30_000, 65_536, 1_000, 33_000,
+        ]) {
+          line.append(1, bodyBytes);
+          if (bodyBytes === 100_000) line.endTurn();
+        }
+        line.takeAll();
+        line.assertAllInOrder();
+      }
+    });
+  }
+});
+
+test("pieces that are written more slowly than they come do not leave entries for ever", () => {
+  const queue = new SendQueue();
+  const first = queue.growingPieces(() => {});
+  for (let i = 0; i < MOST_PIECES; i++) {
+    assert.equal(
+      queue.growingPieces(() => {}),
+      first,
+    );
+    first.writer.begin(PIECE_BYTES - LENGTH_BYTES);
+    first.writer.append(new Uint8Array(PIECE_BYTES - LENGTH_BYTES), false);
+    first.pieces[i] = new Uint8Array(0);
+  }
+  assert.notEqual(
+    queue.growingPieces(() => {}),
+    first,
+  );
+  assert.equal(first.complete, true);
+});
 
 test("what a connection that is over has not sent is freed at once, and not by the collector", () => {
   const queue = new SendQueue();
