@@ -32,7 +32,6 @@ export const ofAnyNode = {
   "core/gcmPlain": PLAIN_BUILD,
   "core/unpack": "arithmetic on bytes",
   "core/mlKemPlain": PLAIN_BUILD,
-  "core/pieces": "a queue of bytes",
   "core/slotPool": "places in linear memory",
   "core/x25519Plain": PLAIN_BUILD,
   "hostile/answerRecords": RULES,
