@@ -15,6 +15,7 @@ import { freePiece, takePiece } from "./pieceMemory.ts";
 export const PIECE_BYTES = 64_512;
 /** Frames from this size on share pieces. A shorter one that begins a piece gets memory of its length. */
 const SHARING_BYTES = PIECE_BYTES / 2;
+const MOSTLY_FULL_BYTES = (PIECE_BYTES * 7) / 8;
 const NONE = new Uint8Array(0);
 
 export class PieceWriter {
@@ -67,13 +68,15 @@ export class PieceWriter {
     if (owned) detach(sealed);
   }
 
-  /** The last bytes, if a piece is not full, with memory of their own. Between frames only: the next one begins a piece. */
-  rest(): Uint8Array | undefined {
+  /**
+   * The last bytes, if a piece is not full. Between frames only: the next one begins a piece. `waits`: they may wait for
+   * long, and are counted by their length, so they do not keep much more memory than that.
+   */
+  rest(waits: boolean): Uint8Array | undefined {
     if (this.#filled === 0) return undefined;
     const filled = this.#filled;
     const piece = this.#take();
-    if (filled >= SHARING_BYTES) return piece.subarray(0, filled);
-    // They may wait for long, and are counted by their length.
+    if (!waits || filled >= MOSTLY_FULL_BYTES) return piece.subarray(0, filled);
     const bytes = piece.slice(0, filled);
     freePiece(piece);
     return bytes;

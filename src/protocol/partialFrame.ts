@@ -131,8 +131,11 @@ class LargePartialFrame implements PartialFrame {
   }
 
   deliver(sink: FrameSink): void {
-    sink.largeFrame(this.#pieces);
-    this.release();
+    try {
+      sink.largeFrame(this.#pieces);
+    } finally {
+      this.release();
+    }
   }
 
   release(): void {

@@ -32,6 +32,8 @@ export function sayWhy(
   error: SealwireError | undefined,
 ): boolean {
   if (error === undefined || error.code === "ERR_DECRYPT") return false;
+  // The last bytes of a long message may not have left yet.
+  outbox.sender.flush();
   const isTaken = writer.idle && !lifecycle.streamEnded;
   outbox.controls.close({ code: error.code, lastBegun: arrivals.lastBegun });
   outbox.sender.flush();

@@ -105,9 +105,9 @@ export class OutgoingFrames implements SlotHolder {
     return true;
   }
 
-  /** A frame waits that can't leave yet, because it is still being sealed. */
-  get isBusy(): boolean {
-    return !this.#queue.isEmpty;
+  /** A flush is over: what waits behind a write keeps no more memory than it needs. */
+  endPieces(): void {
+    this.#queue.endGrowing();
   }
 
   /** Drops all waiting frames. */
@@ -189,9 +189,8 @@ export class OutgoingFrames implements SlotHolder {
    */
   #sealLone(session: Session, { header, text }: LoneFrame, overhead: number): void {
     try {
-      const pieces = this.#queue.growingPieces(this.#writePieces);
-      pieces.overhead += overhead;
-      session.sealPieces(header, text, pieces.writer);
+      const { writer } = this.#queue.growingPieces(overhead, this.#writePieces);
+      session.sealPieces(header, text, writer);
     } catch (error) {
       this.#owner.failed(error);
     }

@@ -17,9 +17,6 @@ export class SealedPieces {
   }
 }
 
-/** Written pieces leave an entry in their element, so an element that always grows faster than it is written ends here. */
-export const MOST_PIECES = 1_024;
-
 /** Frames that are sealed piece by piece, one after the other. */
 export class GrowingPieces extends SealedPieces {
   readonly writer: PieceWriter;
@@ -33,9 +30,9 @@ export class GrowingPieces extends SealedPieces {
     });
   }
 
-  /** No further frame comes: the last piece may leave as it is. */
-  close(): void {
-    const rest = this.writer.rest();
+  /** No further frame comes: the last piece may leave as it is. `waits`: see PieceWriter.rest. */
+  close(waits: boolean): void {
+    const rest = this.writer.rest(waits);
     if (rest !== undefined) this.pieces.push(rest);
     this.complete = true;
   }

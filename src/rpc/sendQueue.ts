@@ -9,7 +9,7 @@ import { memory } from "../core/wasmModule.ts";
 import { wipe } from "../core/wipe.ts";
 import type { Segment } from "../protocol/segment.ts";
 import type { Session } from "../protocol/session.ts";
-import { GrowingPieces, MOST_PIECES, SealedPieces } from "./sealedPieces.ts";
+import { GrowingPieces, SealedPieces } from "./sealedPieces.ts";
 import type { Writer } from "./writer.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -80,16 +80,20 @@ export class SendQueue {
   }
 
   push(queued: Queued): void {
-    this.#close();
+    this.endGrowing();
     if (queued instanceof QueuedSegment) this.slots++;
     if (!isSealed(queued)) this.plain++;
     this.#queued.push(queued);
   }
 
-  /** The pieces to which a frame behind all elements is sealed. `onPiece`: see GrowingPieces. */
-  growingPieces(onPiece: () => void): GrowingPieces {
-    if (this.#growing === undefined || this.#growing.pieces.length >= MOST_PIECES) {
+  /**
+   * The pieces to which a frame behind all elements is sealed. `onPiece`: see GrowingPieces. A frame with `overhead` begins
+   * them, because it is counted with the first piece that leaves.
+   */
+  growingPieces(overhead: number, onPiece: () => void): GrowingPieces {
+    if (this.#growing === undefined || overhead > 0) {
       const growing = new GrowingPieces(onPiece);
+      growing.overhead = overhead;
       this.push(growing);
       this.#growing = growing;
     }
@@ -99,11 +103,16 @@ export class SendQueue {
   /** Lets the last piece of a frame leave if nothing is in front of it. Not while a frame is being sealed. */
   closeFirst(): void {
     const growing = this.#growing;
-    if (this.first === growing && growing.next === growing.pieces.length) this.#close();
+    if (this.first === growing && growing.next === growing.pieces.length) this.#close(false);
   }
 
-  #close(): void {
-    this.#growing?.close();
+  /** What did not leave yet may wait for long, and frames that follow begin a piece. */
+  endGrowing(): void {
+    this.#close(true);
+  }
+
+  #close(waits: boolean): void {
+    this.#growing?.close(waits);
     this.#growing = undefined;
   }
 
@@ -175,7 +184,7 @@ export class SendQueue {
 
   /** Drops all elements: wipes unsealed ones, releases slots, and frees their memory. */
   clear(): void {
-    this.#close();
+    this.endGrowing();
     for (let i = this.#head; i < this.#queued.length; i++) {
       const queued = this.#queued[i]!;
       if (queued instanceof QueuedSegment) releaseSegment(queued.segment);
@@ -224,7 +233,7 @@ export function writeSegment(writer: Writer, segment: Segment): void {
 export function sealedWhole(session: Session, header: Uint8Array, text: Uint8Array): SealedPieces {
   const sealed = new GrowingPieces(() => {});
   session.sealPieces(header, text, sealed.writer);
-  sealed.close();
+  sealed.close(true);
   return sealed;
 }
 

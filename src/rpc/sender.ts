@@ -164,8 +164,9 @@ export class Sender implements TurnTask, FramesOwner {
           continue;
         }
         if (this.#frames.writeNext()) continue;
-        if (this.#frames.isBusy || !this.#duringFlush(this.pull)) break;
+        if (!this.#duringFlush(this.pull)) break;
       }
+      this.#frames.endPieces();
     } catch (error) {
       this.failed(error);
       return;

@@ -11,7 +11,7 @@ export function piecesOf(sealer: PieceSealer, header: Uint8Array, body: Uint8Arr
   const pieces: Uint8Array[] = [];
   const writer = new PieceWriter((piece) => pieces.push(piece));
   sealer.sealPieces(header, body, writer);
-  const rest = writer.rest();
+  const rest = writer.rest(true);
   return rest === undefined ? pieces : [...pieces, rest];
 }
 

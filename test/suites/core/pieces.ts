@@ -28,20 +28,26 @@ function write(writer: PieceWriter, bytes: Uint8Array, partBytes: number): void 
 
 /** What a writer gave out. */
 class Taken {
+  readonly #waits: boolean;
+
+  constructor(waits = true) {
+    this.#waits = waits;
+  }
+
   readonly pieces: Uint8Array[] = [];
   readonly writer = new PieceWriter((piece) => this.pieces.push(piece));
 
   rest(): void {
-    const rest = this.writer.rest();
+    const rest = this.writer.rest(this.#waits);
     if (rest !== undefined) this.pieces.push(rest);
-    assert.equal(this.writer.rest(), undefined);
+    assert.equal(this.writer.rest(this.#waits), undefined);
   }
 }
 
 test("frames follow each other without a gap, whatever their lengths and however they come", () => {
   for (const partBytes of [1_000, 40_000, PIECE_BYTES, 100_000]) {
     for (const restAfter of [1, 2, 5, LENGTHS.length]) {
-      const taken = new Taken();
+      const taken = new Taken(restAfter % 2 === 0);
       const expected: Uint8Array[] = [];
       for (const [n, length] of LENGTHS.entries()) {
         const bytes = frame(length, n);
@@ -80,6 +86,16 @@ test("short frames that begin a piece have memory of their length, and so have s
   write(taken.writer, frame(65_557, 1), 65_557);
   taken.rest();
   assert.equal(taken.pieces.at(-1)!.buffer.byteLength, 65_561 - PIECE_BYTES);
+  for (const length of [PIECE_BYTES / 2, 40_000, 50_000, 60_000, PIECE_BYTES - 5]) {
+    write(taken.writer, frame(length, 1), length);
+    taken.rest();
+    const last = taken.pieces.at(-1)!;
+    assert.equal(last.length, length + 4);
+    assert.ok(
+      last.buffer.byteLength <= last.length * 1.2,
+      `${last.buffer.byteLength} bytes for ${last.length}`,
+    );
+  }
 });
 
 test("a whole piece with memory of its own is passed on without a copy where it fits", () => {

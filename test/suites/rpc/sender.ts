@@ -13,8 +13,9 @@ import { FrameReader } from "../../../src/protocol/frameReader.ts";
 import type { Session } from "../../../src/protocol/session.ts";
 import { BASE_SETTINGS, encodeSettings } from "../../../src/protocol/settings.ts";
 import { KIND_HEADER_BYTES, Kind, LENGTH_BYTES, TAG_BYTES } from "../../../src/protocol/wire.ts";
+import { sayWhy } from "../../../src/rpc/lingeringClose.ts";
 import { memoryBudget } from "../../../src/rpc/memoryBudget.ts";
-import { MOST_PIECES, SealedPieces } from "../../../src/rpc/sealedPieces.ts";
+import { SealedPieces } from "../../../src/rpc/sealedPieces.ts";
 import { Sender } from "../../../src/rpc/sender.ts";
 import { PlainLone, QueuedSegment, SendQueue } from "../../../src/rpc/sendQueue.ts";
 import { reclaimSlot, slotHolders } from "../../../src/rpc/slotHolders.ts";
@@ -43,6 +44,11 @@ onAfterEachTest(() => {
   assert.equal(slotHolders.size, 0, "closed connections are left in the list");
   assert.equal(memoryBudget.used, 0, "memory is counted that nobody holds");
 });
+
+/** Lets chains of promises run. */
+async function flushMicrotasks(): Promise<void> {
+  for (let i = 0; i < 10; i++) await Promise.resolve();
+}
 
 /** One connection's way out. */
 class Line {
@@ -100,6 +106,28 @@ class Line {
       new DataView(body.buffer).setUint32(0, this.#next++);
       this.sender.append(0, Kind.message, body);
     }
+  }
+
+  /** As a connection that ends for an error of its peer; `OWED` stands for its close record. */
+  sayWhy(): boolean {
+    const close = () => this.sender.append(0, OWED, new Uint8Array(9));
+    const outbox = { sender: this.sender, controls: { close, closed: true } };
+    const parts = {
+      lifecycle: { streamEnded: false },
+      outbox,
+      arrivals: { lastBegun: 0 },
+      writer: this.#writer,
+    };
+    return sayWhy(
+      parts as unknown as Parameters<typeof sayWhy>[0],
+      new SealwireError("ERR_PROTOCOL", "a test"),
+    );
+  }
+
+  /** The kernel takes the write in flight. */
+  takeOne(): void {
+    this.transport.taken();
+    this.#writer.onWritten();
   }
 
   /** The peer takes what is written, and everything behind it. */
@@ -441,23 +469,55 @@ test("the last bytes of a long message leave before what was appended after it, 
   }
 });
 
-test("pieces that are written more slowly than they come do not leave entries for ever", () => {
-  const queue = new SendQueue();
-  const first = queue.growingPieces(() => {});
-  for (let i = 0; i < MOST_PIECES; i++) {
-    assert.equal(
-      queue.growingPieces(() => {}),
-      first,
-    );
-    first.writer.begin(PIECE_BYTES - LENGTH_BYTES);
-    first.writer.append(new Uint8Array(PIECE_BYTES - LENGTH_BYTES), false);
-    first.pieces[i] = new Uint8Array(0);
+test("the last bytes of a turn's long messages wait as they are: those of the next turn begin a piece", () => {
+  const line = new Line();
+  line.transport.stalled = true;
+  const before = line.transport.written.length;
+  const frameBytes = 65_536 + LENGTH_BYTES + KIND_HEADER_BYTES + TAG_BYTES;
+  for (let turn = 0; turn < 3; turn++) {
+    line.append(1, 65_536);
+    line.endTurn();
   }
-  assert.notEqual(
-    queue.growingPieces(() => {}),
-    first,
-  );
-  assert.equal(first.complete, true);
+  line.takeAll();
+  const ofOne = [PIECE_BYTES, frameBytes - PIECE_BYTES];
+  assert.deepEqual(line.transport.written.slice(before).map(bytesLeft), [...ofOne, ...ofOne, ...ofOne]);
+  line.assertAllInOrder();
+});
+
+test("bytes count as taken when they are, whatever overhead later messages without a slot have", async () => {
+  const line = new Line();
+  line.transport.stalled = true;
+  let isTaken = false;
+  let told: Promise<void> | undefined;
+  withFreeSlots(0, () => {
+    line.append(1, 200_000);
+    told = line.sender.handedToKernel().then(() => {
+      isTaken = true;
+    });
+    line.append(300);
+    line.endTurn();
+  });
+  for (let writes = 1; writes <= 4; writes++) {
+    await flushMicrotasks();
+    assert.equal(isTaken, false, `${writes} of 4 writes are under way`);
+    line.takeOne();
+  }
+  await told;
+  line.takeAll();
+  line.assertAllInOrder();
+});
+
+test("a reason counts as told only if it left, not behind the last bytes of a long message that wait", () => {
+  for (const stalled of [true, false]) {
+    const line = new Line();
+    line.sender.readBegins();
+    line.append(1, 40_000);
+    line.transport.stalled = stalled;
+    assert.equal(line.sayWhy(), !stalled);
+    line.sender.readEnds();
+    line.takeAll();
+    line.assertAllInOrder(1);
+  }
 });
 
 test("what a connection that is over has not sent is freed at once, and not by the collector", () => {
