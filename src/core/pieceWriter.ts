@@ -17,10 +17,11 @@ export const PIECE_BYTES = 64_512;
 const SHARING_BYTES = PIECE_BYTES / 2;
 const MOSTLY_FULL_BYTES = (PIECE_BYTES * 7) / 8;
 const NONE = new Uint8Array(0);
+/** The length prefix of the frame that begins. */
+const prefix = new Uint8Array(LENGTH_BYTES);
 
 export class PieceWriter {
   readonly #give: (piece: Uint8Array) => void;
-  readonly #prefix = new Uint8Array(LENGTH_BYTES);
   /** The piece that is being filled, and how far. */
   #piece: Uint8Array = NONE;
   #filled = 0;
@@ -42,8 +43,8 @@ export class PieceWriter {
   begin(length: number): void {
     this.#left = LENGTH_BYTES + length;
     this.#shares = this.#left >= SHARING_BYTES;
-    writeU32(this.#prefix, 0, length);
-    this.append(this.#prefix, false);
+    writeU32(prefix, 0, length);
+    this.append(prefix, false);
   }
 
   /** The next bytes of the frame. `owned`: they have memory to themselves, which this writer may pass on or free. */
