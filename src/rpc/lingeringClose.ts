@@ -32,12 +32,11 @@ export function sayWhy(
   error: SealwireError | undefined,
 ): boolean {
   if (error === undefined || error.code === "ERR_DECRYPT") return false;
-  // The last bytes of a long message may not have left yet.
-  outbox.sender.flush();
   const isTaken = writer.idle && !lifecycle.streamEnded;
   outbox.controls.close({ code: error.code, lastBegun: arrivals.lastBegun });
   outbox.sender.flush();
-  return isTaken && outbox.controls.closed && !GONE.has(error.code);
+  // The end of a long message may be in the write, and the reason behind it.
+  return isTaken && outbox.sender.nothingWaits && outbox.controls.closed && !GONE.has(error.code);
 }
 
 export class LingeringClose {

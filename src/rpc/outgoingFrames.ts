@@ -105,6 +105,11 @@ export class OutgoingFrames implements SlotHolder {
     return true;
   }
 
+  /** Everything was given to the socket. */
+  get isEmpty(): boolean {
+    return this.#queue.isEmpty && this.#segment.slot === 0;
+  }
+
   /** A flush is over: what waits behind a write keeps no more memory than it needs. */
   endPieces(): void {
     this.#queue.endGrowing();

@@ -62,6 +62,11 @@ export class Sender implements TurnTask, FramesOwner {
     this.bytes = this.#frames.bytes;
   }
 
+  /** The socket has everything, or is given it now. */
+  get nothingWaits(): boolean {
+    return this.#frames.isEmpty;
+  }
+
   /** Bytes accepted that the kernel has not taken. */
   get pendingBytes(): number {
     return this.bytes.pending;
