@@ -30,7 +30,7 @@ export function takePiece(bytes: number): Uint8Array {
 export function freePiece(piece: Uint8Array): void {
   const { buffer } = piece;
   if (buffer.byteLength !== BUFFER_BYTES) return detach(piece);
-  if (spare.includes(buffer as ArrayBuffer)) throw new Error("a piece was freed twice");
+  if (spare.includes(buffer as ArrayBuffer)) throw new Error("piece freed twice");
   if (spare.length < SPARE_PIECES) spare.push(buffer as ArrayBuffer);
   else detach(new Uint8Array(buffer));
 }
