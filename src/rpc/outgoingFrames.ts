@@ -199,7 +199,8 @@ export class OutgoingFrames implements SlotHolder {
     } catch (error) {
       this.#owner.failed(error);
     }
-    this.#owner.settle();
+    // A write may end the connection, which then counts nothing any more.
+    if (!this.ended) this.#owner.settle();
   }
 
   readonly #writePieces = (): void => {

@@ -71,9 +71,10 @@ export class SentBytes {
     if (bytes < 0) this.eased = true;
   }
 
-  /** The kernel has taken this many bytes in all. */
+  /** The kernel has taken this many bytes in all. What was dropped inside a write is not counted again. */
   take(bytes: number): void {
-    if (bytes !== this.taken) this.eased = true;
+    if (bytes <= this.taken) return;
+    this.eased = true;
     memoryBudget.used -= bytes - this.taken;
     this.taken = bytes;
   }

@@ -520,6 +520,37 @@ test("a reason counts as told only if it left, not behind the last bytes of a lo
   }
 });
 
+test("a connection that ends inside a write counts nothing afterwards", () => {
+  for (const [bodyBytes, lastWrite, stalled] of [
+    [200_000, 1, false],
+    [200_000, 2, false],
+    [200_000, 4, false],
+    [1_000, 1, false],
+    // The writes that a flush makes.
+    [200_000, 2, true],
+    [200_000, 3, true],
+  ] as const) {
+    const line = new Line();
+    const { transport } = line;
+    transport.stalled = stalled;
+    const last = transport.written.length + lastWrite;
+    const write = transport.write.bind(transport);
+    transport.write = (bytes) => {
+      const isTaken = write(bytes);
+      if (transport.written.length === last) line.sender.close(new SealwireError("ERR_CONNECTION_LOST", "a test"));
+      return isTaken;
+    };
+    line.append(1, bodyBytes);
+    line.endTurn();
+    if (stalled) {
+      transport.stalled = false;
+      line.takeOne();
+    }
+    assert.equal(transport.written.length, last);
+    assert.deepEqual([line.sender.pendingBytes, memoryBudget.used], [0, 0], `${bodyBytes} bytes, write ${lastWrite}`);
+  }
+});
+
 test("what a connection that is over has not sent is freed at once, and not by the collector", () => {
   const queue = new SendQueue();
   const sealed = new SealedPieces();
