@@ -17,6 +17,7 @@ import { wipe } from "./wipe.ts";
 /** The first 128 bytes of STAGING belong to the keys, for a key and a nonce in transit. */
 const TAG = STAGING + 128;
 const PIECE = STAGING + 1024;
+
 /**
  * Bytes that are read twice must be the same both times, so memory that another thread may write to is copied first.
  * Otherwise that thread could change a ciphertext between its authentication and its decryption.

@@ -6,6 +6,6 @@ export interface FrameSink {
   readonly mostBytes?: number;
   /** `count` complete sealed frames fill linear memory [start, end), valid during the call. */
   frames(start: number, end: number, count: number): void;
-  /** One complete large frame without its length prefix, in several pieces that are valid during the call. */
+  /** One complete large frame without its length prefix, in one or more pieces that are valid during the call. */
   largeFrame(pieces: readonly Uint8Array[]): void;
 }

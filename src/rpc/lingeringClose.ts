@@ -36,7 +36,7 @@ export function sayWhy(
   outbox.controls.close({ code: error.code, lastBegun: arrivals.lastBegun });
   outbox.sender.flush();
   // The end of a long message may be in the write, and the reason behind it.
-  return isTaken && outbox.sender.nothingWaits && outbox.controls.closed && !GONE.has(error.code);
+  return isTaken && outbox.sender.isEmpty && outbox.controls.closed && !GONE.has(error.code);
 }
 
 export class LingeringClose {

@@ -184,7 +184,7 @@ export class SendQueue {
 
   /** Drops all elements: wipes unsealed ones, releases slots, and frees their memory. */
   clear(): void {
-    this.endGrowing();
+    this.#close(false);
     for (let i = this.#head; i < this.#queued.length; i++) {
       const queued = this.#queued[i]!;
       if (queued instanceof QueuedSegment) releaseSegment(queued.segment);

@@ -63,7 +63,7 @@ export class Sender implements TurnTask, FramesOwner {
   }
 
   /** The socket has everything, or is given it now. */
-  get nothingWaits(): boolean {
+  get isEmpty(): boolean {
     return this.#frames.isEmpty;
   }
 

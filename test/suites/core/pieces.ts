@@ -5,6 +5,7 @@ import { Buffer } from "node:buffer";
 import { freePiece, MAX_PIECE_BYTES, SPARE_PIECES, takePiece } from "../../../src/core/pieceMemory.ts";
 import { PIECE_BYTES, PieceWriter } from "../../../src/core/pieceWriter.ts";
 import { test } from "../../support/harness.ts";
+import { u32 } from "../../support/rawPeer.ts";
 
 /** Lengths of sealed frames without prefix, around the one that shares pieces, one piece and two. */
 const LENGTHS = [20, 1_000, PIECE_BYTES / 2, PIECE_BYTES, 65_557, 2 * PIECE_BYTES].flatMap((length) =>
@@ -28,14 +29,13 @@ function write(writer: PieceWriter, bytes: Uint8Array, partBytes: number): void 
 
 /** What a writer gave out. */
 class Taken {
+  readonly pieces: Uint8Array[] = [];
+  readonly writer = new PieceWriter((piece) => this.pieces.push(piece));
   readonly #waits: boolean;
 
   constructor(waits = true) {
     this.#waits = waits;
   }
-
-  readonly pieces: Uint8Array[] = [];
-  readonly writer = new PieceWriter((piece) => this.pieces.push(piece));
 
   rest(): void {
     const rest = this.writer.rest(this.#waits);
@@ -51,9 +51,7 @@ test("frames follow each other without a gap, whatever their lengths and however
       const expected: Uint8Array[] = [];
       for (const [n, length] of LENGTHS.entries()) {
         const bytes = frame(length, n);
-        const prefix = new Uint8Array(4);
-        new DataView(prefix.buffer).setUint32(0, length);
-        expected.push(prefix, bytes);
+        expected.push(u32(length), bytes);
         write(taken.writer, bytes, partBytes);
         if (n % restAfter === 0) taken.rest();
       }

@@ -14,6 +14,7 @@ import { enterRead, leaveRead } from "../../../src/protocol/receiveMemory.ts";
 import type { Session } from "../../../src/protocol/session.ts";
 import { KIND_HEADER_BYTES, Kind, TAG_BYTES } from "../../../src/protocol/wire.ts";
 import { test } from "../../support/harness.ts";
+import { concat } from "../../support/rawPeer.ts";
 import { sealWhole } from "../../support/sealWhole.ts";
 import { session } from "../../support/transportSessions.ts";
 
@@ -68,12 +69,7 @@ for (const engine of ["auto", "native", "keystream", "wasm"] as Engine[]) {
   for (const bodyViews of [false, true]) {
     test(`${engine}, ${bodyViews ? "views" : "copies"}: bodies of these frames arrive as they were sent`, () => {
       const [sender, receiver] = [session(1, 2, engine), session(2, 1, engine)];
-      const frames = BODY_LENGTHS.map((length) => sealWhole(sender, HEADER, bodyOf(length)));
-      const stream = new Uint8Array(frames.reduce((sum, { length }) => sum + length, 0));
-      frames.reduce((at, frame) => {
-        stream.set(frame, at);
-        return at + frame.length;
-      }, 0);
+      const stream = concat(...BODY_LENGTHS.map((length) => sealWhole(sender, HEADER, bodyOf(length))));
       const bodies: Uint8Array[] = [];
       receive(receiver, stream, 65_536, bodyViews, bodies);
       assert.deepEqual(
@@ -95,10 +91,7 @@ for (const engine of ["auto", "native", "keystream", "wasm"] as Engine[]) {
           const frame = sealWhole(sender, HEADER, bodyOf(length));
           frame[(frame.length + place) % frame.length]! ^= 1;
           const bodies: Uint8Array[] = [];
-          const stream = new Uint8Array(first.length + frame.length);
-          stream.set(first);
-          stream.set(frame, first.length);
-          const take = () => receive(receiver, stream, 50_000, bodyViews, bodies);
+          const take = () => receive(receiver, concat(first, frame), 50_000, bodyViews, bodies);
           assert.throws(take, { code: "ERR_DECRYPT" });
           assert.deepEqual(bodies, [new Uint8Array(1)]);
           sender.destroy();

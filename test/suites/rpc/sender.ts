@@ -45,11 +45,6 @@ onAfterEachTest(() => {
   assert.equal(memoryBudget.used, 0, "memory is counted that nobody holds");
 });
 
-/** Lets chains of promises run. */
-async function flushMicrotasks(): Promise<void> {
-  for (let i = 0; i < 10; i++) await Promise.resolve();
-}
-
 /** One connection's way out. */
 class Line {
   readonly transport = new FakeTransport();
@@ -498,7 +493,7 @@ test("bytes count as taken when they are, whatever overhead later messages witho
     line.endTurn();
   });
   for (let writes = 1; writes <= 4; writes++) {
-    await flushMicrotasks();
+    for (let i = 0; i < 10; i++) await Promise.resolve();
     assert.equal(isTaken, false, `${writes} of 4 writes are under way`);
     line.takeOne();
   }
@@ -537,7 +532,8 @@ test("a connection that ends inside a write counts nothing afterwards", () => {
     const write = transport.write.bind(transport);
     transport.write = (bytes) => {
       const isTaken = write(bytes);
-      if (transport.written.length === last) line.sender.close(new SealwireError("ERR_CONNECTION_LOST", "a test"));
+      if (transport.written.length === last)
+        line.sender.close(new SealwireError("ERR_CONNECTION_LOST", "a test"));
       return isTaken;
     };
     line.append(1, bodyBytes);
@@ -547,7 +543,11 @@ test("a connection that ends inside a write counts nothing afterwards", () => {
       line.takeOne();
     }
     assert.equal(transport.written.length, last);
-    assert.deepEqual([line.sender.pendingBytes, memoryBudget.used], [0, 0], `${bodyBytes} bytes, write ${lastWrite}`);
+    assert.deepEqual(
+      [line.sender.pendingBytes, memoryBudget.used],
+      [0, 0],
+      `${bodyBytes} bytes, write ${lastWrite}`,
+    );
   }
 });
 
