@@ -11,9 +11,9 @@ export const rules = {
     text: "a body that is kept begins at a multiple of 8, and holds little more than itself alive",
     edits: [
       {
-        find: "if (bytes === offered && length *",
+        find: "if (bytes === offered && length >=",
         replace:
-          "if (bytes === offered) { isTaken = true; return new Uint8Array(offeredMemory, start, length); }\n  if (false && length *",
+          "if (bytes === offered) { isTaken = true; return new Uint8Array(offeredMemory, start, length); }\n  if (false && length >=",
       },
       {
         find: "if (wasTaken && isShared) wipeBetween(offered, lastEnd, offered.length);",
@@ -30,8 +30,9 @@ export const rules = {
         find: "if (!this.#speaksV2) return 0;\n    if (this.#idle.waits) this.#idle.arrived(now());\n    const cost = messageCost(bytes);",
         replace: "return 0;",
       },
+      { find: "requirePaid(this.#allowance.receive(cost));\n    return cost;", replace: "" },
       {
-        find: 'if (!this.#allowance.receive(cost)) {\n      throw new SealwireError("ERR_PROTOCOL", "a message that the peer had no credit for");\n    }\n    return cost;',
+        find: "if (!this.#speaksV2) return;\n    if (this.#idle.waits) this.#idle.arrived(now());\n    requirePaid(this.#allowance.receiveAndGiveBack(messageCost(bytes)));",
         replace: "",
       },
       {
@@ -44,7 +45,10 @@ export const rules = {
     text: "handlers wait for their turn, for room among them, and for answers and memory",
     edits: [
       { find: "return !this.clock.isOver && busy", replace: "return true; return busy" },
-      { find: "if ((++this.#handled & LOOK_MASK) === 0 || areLong) this.#check(areLong);", replace: "" },
+      {
+        find: "if (--this.#untilCheck <= 0 || this.#sent.accepted >= this.#checkAtBytes) this.#check();",
+        replace: "",
+      },
       {
         find: "return this.pendingBytes >= this.#limits.highWaterMarkBytes || this.sender.bytes.overBudget;",
         replace: "return this.pendingBytes >= this.#limits.highWaterMarkBytes;",

@@ -160,8 +160,8 @@ export const requestFaults = {
       "message or call with a number · –",
       "credit is not asked for",
       "/src/rpc/messageCredit.ts",
-      "if (!this.#allowance.receive(cost)) {",
-      "if (!this.#allowance.receive(cost) && cost < 0) {",
+      "  if (!isPaid) throw",
+      '  if (typeof isPaid !== "boolean") throw',
     ],
     [
       "message or call with a number · –",

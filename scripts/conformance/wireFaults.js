@@ -267,8 +267,8 @@ export const wireFaults = {
       "This package bundles records that leave in one write",
       "records of half a bundle share frames",
       "/src/protocol/segment.ts",
-      "recordBytes > this.#maxBundleBytes >>> 1",
-      "recordBytes > this.#maxBundleBytes",
+      "withKind ? this.#maxBundleBytes >>> 1 : 0",
+      "withKind ? this.#maxBundleBytes : 0",
     ],
     [
       "A bundle is one frame: it uses one nonce",

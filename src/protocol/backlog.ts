@@ -15,6 +15,11 @@ export interface RecordHandler {
   readonly ready: boolean;
   readonly stopped: boolean;
   proven(): void;
+  /**
+   * Handles one-way messages with which the records [start, end) of a bundle begin, as far as it can at once. Returns the
+   * index of the first record that it did not handle, which `record` takes. Called only while it is ready.
+   */
+  oneWays(bytes: Uint8Array, start: number, end: number, more: number): number;
   /** See `RecordSink.record`. Called only while it is ready. */
   record(
     sequence: number,
@@ -75,6 +80,7 @@ export class Backlog implements RecordSink {
   bundle(bytes: Uint8Array, start: number, end: number, more: number): void {
     const rest = this.#waiting.length === 0 ? this.#handleRecords(bytes, start, end, more) : start;
     if (rest < end && !this.stopped) {
+      requireRest(bytes);
       this.#waiting.push({ sequence: 0, kind: Kind.bundle, bytes: copyOf(bytes, rest, end), at: 0 });
     }
   }
@@ -133,6 +139,12 @@ export class Backlog implements RecordSink {
     const handler = this.#handler;
     let record = start;
     while (record < end && handler.ready && !handler.stopped) {
+      requireRest(bytes);
+      const other = handler.oneWays(bytes, record, end, more);
+      if (other > record) {
+        record = other;
+        continue;
+      }
       const bodyStart = record + LENGTH_BYTES + KIND_HEADER_BYTES;
       // The length of a record at the very end is read past the end; then `next` is not within the bundle.
       const next = bodyStart > end ? 0 : record + LENGTH_BYTES + readU32(bytes, record);
@@ -143,7 +155,6 @@ export class Backlog implements RecordSink {
       const kind = bytes[record + LENGTH_BYTES + SEQUENCE_HEADER_BYTES]!;
       handler.record(sequence, kind, bytes, bodyStart, next, true, end - next + more);
       record = next;
-      if (record < end) requireRest(bytes);
     }
     return record;
   }

@@ -36,9 +36,16 @@ let slicedBytes: Uint8Array = NOTHING;
 let source: Uint8Array = NOTHING;
 let sourceWords: DataView = NO_WORDS;
 
+/** The memory of the last body that was viewed in place. V8 takes longer to read an array's buffer than to make a view. */
+let viewed: Uint8Array = NOTHING;
+let viewedMemory: ArrayBufferLike = NOTHING.buffer;
+let viewedOffset = 0;
+
 /** The plaintext whose bodies may stay where they are, and its memory. */
 let offered: Uint8Array | undefined;
 let offeredMemory: ArrayBuffer = NOTHING.buffer;
+/** A shorter body does not stay in it. */
+let leastThatStays = 0;
 let isShared = false;
 let isTaken = false;
 /**
@@ -51,6 +58,7 @@ let lastEnd = 0;
 export function offerFrame(plaintext: Uint8Array): void {
   offered = ownsItsMemory(plaintext) ? plaintext : undefined;
   offeredMemory = plaintext.buffer as ArrayBuffer;
+  leastThatStays = plaintext.length / MAX_SHARE;
   isShared = false;
   isTaken = false;
   lastArrivedEnd = KIND_HEADER_BYTES;
@@ -78,7 +86,7 @@ export function frameWasTaken(): boolean {
  */
 export function keepBody(bytes: Uint8Array, start: number, end: number, more: number): Uint8Array {
   const length = end - start;
-  if (bytes === offered && length * MAX_SHARE >= bytes.length) return stay(bytes, start, end);
+  if (bytes === offered && length >= leastThatStays) return stay(bytes, start, end);
   return length <= OWN_BODY_BYTES ? ownBody(bytes, start, end) : sharedBody(bytes, start, end, more);
 }
 
@@ -90,7 +98,7 @@ function sharedBody(bytes: Uint8Array, start: number, end: number, more: number)
   const { used } = memory;
   const body = new Uint8Array(memory.buffer, used, length);
   if (length > WORDS_COPY_BYTES) body.set(viewOf(bytes, start, end));
-  else copyWords(bytes, start, body, memory.words, used);
+  else copyWords(bytes, start, length, body, memory.words, used);
   memory.used = (used + length + ALIGNMENT - 1) & -ALIGNMENT;
   return body;
 }
@@ -149,12 +157,18 @@ function wipeBetween(bytes: Uint8Array, from: number, to: number): void {
 }
 
 /** The body begins at the address `at` of shared memory, a multiple of 8, whose words are `words`. */
-function copyWords(bytes: Uint8Array, start: number, body: Uint8Array, words: Int32Array, at: number): void {
+function copyWords(
+  bytes: Uint8Array,
+  start: number,
+  length: number,
+  body: Uint8Array,
+  words: Int32Array,
+  at: number,
+): void {
   if (bytes !== source) {
     source = bytes;
     sourceWords = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
-  const { length } = body;
   const end = start + (length & -16);
   let word = at >>> 2;
   let from = start;
@@ -169,8 +183,20 @@ function copyWords(bytes: Uint8Array, start: number, body: Uint8Array, words: In
   for (let i = length & -16; i < length; i++) body[i] = bytes[start + i]!;
 }
 
+/** `viewOf` for one of many bodies in the same memory. */
+export function viewBody(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  if (bytes !== viewed) {
+    viewed = bytes;
+    viewedMemory = bytes.buffer;
+    viewedOffset = bytes.byteOffset;
+  }
+  return new Uint8Array(viewedMemory, viewedOffset + start, end - start);
+}
+
 /** A read was handled. */
 export function endSharing(): void {
+  viewed = NOTHING;
+  viewedMemory = NOTHING.buffer;
   sliced = NOTHING;
   slicedBytes = NOTHING;
   source = NOTHING;

@@ -57,10 +57,11 @@ export class BodyMemory {
     const isAlone = more <= 0;
     const wasAlone = this.#wasAlone;
     this.#wasAlone = isAlone;
-    const mayRetain = Math.min(Math.max(SHARED_BYTES, length * MAX_SHARE), MOST_SHARED_BYTES);
     // In Bun a handler may have transferred this memory, in spite of its mark. It has no words then.
-    const isThere = this.words.length > 0;
-    if (isThere && this.used + length <= this.#bytes && this.#bytes <= mayRetain) return true;
+    if (this.used + length <= this.#bytes && this.words[0] !== undefined) {
+      if (this.#bytes <= SHARED_BYTES || this.#bytes <= length * MAX_SHARE) return true;
+    }
+    const mayRetain = Math.min(Math.max(SHARED_BYTES, length * MAX_SHARE), MOST_SHARED_BYTES);
     if (isAlone && !(wasAlone && (this.#hasSeat || this.#takeSeat()))) return false;
     const most = isAlone ? (length + ALIGNMENT) * ALONE_BODIES : length + more + 2 * ALIGNMENT;
     this.#bytes = Math.min(mayRetain, most) & -ALIGNMENT;

@@ -109,6 +109,13 @@ export class Allowance {
     return true;
   }
 
+  /** Bytes arrived, and were handled at once. False if the peer had no credit for them. */
+  receiveAndGiveBack(bytes: number): boolean {
+    const isPaid = this.receive(bytes);
+    if (isPaid) this.#returned += bytes;
+    return isPaid;
+  }
+
   /** Arrived bytes were handled. */
   giveBack(bytes: number): void {
     this.#returned += bytes;

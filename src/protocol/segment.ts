@@ -58,13 +58,14 @@ export function paddedBytes(framing: Framing, bytes: number): number {
   return padding === 0 ? bytes : Math.ceil((bytes + PAD_LENGTH_BYTES) / padding) * padding;
 }
 
+/** The longest plaintext without padding that has at most this length with it. */
+function unpaddedBytes({ padding }: Framing, bytes: number): number {
+  return padding === 0 ? bytes : Math.floor(bytes / padding) * padding - PAD_LENGTH_BYTES;
+}
+
 /** The longest body whose frame is not longer than this, sealed. */
 export function longestBody(framing: Framing, sealedBytes: number): number {
-  const { padding } = framing;
-  const plaintextBytes = sealedBytes - TAG_BYTES;
-  const unpadded =
-    padding === 0 ? plaintextBytes : Math.floor(plaintextBytes / padding) * padding - PAD_LENGTH_BYTES;
-  return unpadded - headerBytes(framing);
+  return unpaddedBytes(framing, sealedBytes - TAG_BYTES) - headerBytes(framing);
 }
 
 /** Header length of the framing. */
@@ -85,6 +86,8 @@ export class Segment {
   readonly #framing: Framing;
   readonly #headerBytes: number;
   readonly #maxBundleBytes: number;
+  /** The longest record that shares a frame with others; 0: none does. */
+  readonly #longestShared: number;
   /** Address of the slot; 0: none yet. */
   slot = 0;
   /** Where the first frame begins and the last one ends. */
@@ -95,15 +98,17 @@ export class Segment {
   /** The cost that its owner counts for its messages. */
   cost = 0;
   sealed = false;
-  /** The bundle that is being filled: its address, and its number of records. */
+  /** The bundle that is being filled: its address, its number of records, and where its records have to end. */
   #bundleAt = 0;
   #records = 0;
+  #mostEnd = 0;
 
   constructor(framing: Framing) {
     this.#framing = framing;
     this.#headerBytes = headerBytes(framing);
-    const { bundleBytes, maxFrameBytes } = framing;
+    const { bundleBytes, maxFrameBytes, withKind } = framing;
     this.#maxBundleBytes = Math.max(Math.min(bundleBytes, maxFrameBytes) - TAG_BYTES, 0);
+    this.#longestShared = withKind ? this.#maxBundleBytes >>> 1 : 0;
   }
 
   /** Begins to fill a slot. */
@@ -114,7 +119,7 @@ export class Segment {
     this.frames = 0;
     this.cost = 0;
     this.sealed = false;
-    this.#records = 0;
+    this.#endBundle();
   }
 
   get isEmpty(): boolean {
@@ -124,21 +129,32 @@ export class Segment {
   /** Copies a message into the slot. False if it has no room there; then nothing has changed. Allocates nothing. */
   append(sequence: number, kind: number, body: Uint8Array): boolean {
     const recordBytes = LENGTH_BYTES + this.#headerBytes + body.length;
-    if (!this.#framing.withKind || recordBytes > this.#maxBundleBytes >>> 1) {
-      return this.#appendAlone(sequence, kind, body, recordBytes);
-    }
-    if (this.#records > 0 && !this.#bundleTakes(recordBytes)) this.#closeBundle();
-    if (this.#records === 0) {
-      // A first message counts as alone after the front. If another one joins, #bundleTakes has counted both.
-      if (!this.#hasRoom(BUNDLE_FRONT_BYTES + LENGTH_BYTES, recordBytes - LENGTH_BYTES)) return false;
-      this.#bundleAt = this.end;
-      this.end += BUNDLE_FRONT_BYTES;
-    }
-    view.setUint32(this.end, recordBytes - LENGTH_BYTES);
-    this.#writeMessage(this.end, sequence, kind, body);
-    this.end += recordBytes;
-    this.#records++;
+    const frame = this.end;
+    if (recordBytes > this.#longestShared) return this.#appendAlone(sequence, kind, body, recordBytes);
+    if (frame + recordBytes > this.#mostEnd) return this.#appendFirst(sequence, kind, body, recordBytes);
+    this.#writeRecord(frame, sequence, kind, body, recordBytes);
     return true;
+  }
+
+  /** The first record of a bundle. */
+  #appendFirst(sequence: number, kind: number, body: Uint8Array, recordBytes: number): boolean {
+    if (this.#records > 0) this.#closeBundle();
+    // It counts as alone after the front. If another one joins, #mostEnd counts for both.
+    if (!this.#hasRoom(BUNDLE_FRONT_BYTES + LENGTH_BYTES, recordBytes - LENGTH_BYTES)) return false;
+    const text = this.end + LENGTH_BYTES;
+    const most = Math.min(this.#maxBundleBytes, this.slot + SEGMENT_BYTES - TAG_BYTES - text);
+    this.#bundleAt = this.end;
+    this.#mostEnd = text + unpaddedBytes(this.#framing, most);
+    this.end += BUNDLE_FRONT_BYTES;
+    this.#writeRecord(this.end, sequence, kind, body, recordBytes);
+    return true;
+  }
+
+  #writeRecord(address: number, sequence: number, kind: number, body: Uint8Array, recordBytes: number): void {
+    view.setUint32(address, recordBytes - LENGTH_BYTES);
+    this.#writeMessage(address, sequence, kind, body);
+    this.end = address + recordBytes;
+    this.#records++;
   }
 
   /** Completes the last frame: now `frames` frames fill [start, end), ready to be sealed. */
@@ -150,15 +166,6 @@ export class Segment {
   #hasRoom(frontBytes: number, plaintextBytes: number): boolean {
     const sealedBytes = paddedBytes(this.#framing, plaintextBytes) + TAG_BYTES;
     return this.end + frontBytes + sealedBytes <= this.slot + SEGMENT_BYTES;
-  }
-
-  /** Whether the bundle that is being filled has room for one more record, within its own limit and the segment. */
-  #bundleTakes(recordBytes: number): boolean {
-    const plaintextBytes = paddedBytes(this.#framing, this.end - this.#bundleAt - LENGTH_BYTES + recordBytes);
-    return (
-      plaintextBytes <= this.#maxBundleBytes &&
-      this.#bundleAt + LENGTH_BYTES + plaintextBytes + TAG_BYTES <= this.slot + SEGMENT_BYTES
-    );
   }
 
   #closeBundle(): void {
@@ -176,7 +183,13 @@ export class Segment {
       memory[this.#bundleAt + BUNDLE_FRONT_BYTES - 1] = Kind.bundle;
     }
     this.#closeFrame(this.#bundleAt);
+    this.#endBundle();
+  }
+
+  /** No bundle is being filled. */
+  #endBundle(): void {
     this.#records = 0;
+    this.#mostEnd = 0;
   }
 
   /** A message that gets a frame of its own at once. */

@@ -3,24 +3,23 @@
 // credit goes back when its handler begins, or when it is certain that it never will.
 
 import { SealwireError } from "../base/errors.ts";
-import { MAX_MS, type ResolvedLimits } from "../base/options.ts";
-import { now } from "../core/eventLoop.ts";
+import type { ResolvedLimits } from "../base/options.ts";
 import { messageCost } from "../protocol/credit.ts";
 import { Origin } from "../protocol/errorBody.ts";
 import type { Role } from "../protocol/handshake.ts";
 import { HeadReader } from "../protocol/preparedHead.ts";
 import type { ArrivalsOptions } from "./arrivalsOptions.ts";
-import { type CallParts, capped, makeCallParts } from "./callParts.ts";
+import { armDeadline, type CallParts, capped, EXPIRED, makeCallParts } from "./callParts.ts";
 import { Handlers } from "./handlers.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { IncomingMessage } from "./message.ts";
 import { MessageCredit } from "./messageCredit.ts";
 import { MessageFactory } from "./messageFactory.ts";
 import { MessageState } from "./messageState.ts";
+import { OneWayMessages } from "./oneWayMessages.ts";
 import type { Outbox } from "./outbox.ts";
 import { RequestEnds, type RequestEndsEvents, type RequestPeers } from "./requestEnds.ts";
 import { RequestNumbers } from "./requestNumbers.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
 import { TurnClock } from "./turnClock.ts";
 import { WaitingRoom } from "./waitingRoom.ts";
 
@@ -30,7 +29,7 @@ export class Arrivals {
   readonly #events: RequestEndsEvents;
   readonly #speaksV2: boolean;
   readonly #ownParity: number;
-  readonly #lifecycle: Lifecycle;
+  readonly lifecycle: Lifecycle;
   readonly #outbox: Outbox;
   readonly #handlers: Handlers;
   readonly #heads = new HeadReader();
@@ -41,6 +40,7 @@ export class Arrivals {
   readonly clock: TurnClock;
   readonly credit: MessageCredit;
   readonly numbers = new RequestNumbers();
+  readonly oneWays: OneWayMessages;
   /** The number of the last request whose handler began; 0: none. */
   lastBegun = 0;
 
@@ -58,7 +58,7 @@ export class Arrivals {
     this.#events = events;
     this.#speaksV2 = speaksV2;
     this.#ownParity = role === "client" ? 1 : 0;
-    this.#lifecycle = peers.lifecycle;
+    this.lifecycle = peers.lifecycle;
     this.#outbox = peers.outbox;
     this.credit = new MessageCredit(speaksV2, peers.lifecycle, peers.outbox);
     this.#handlers = new Handlers(options, speaksV2, {
@@ -69,6 +69,7 @@ export class Arrivals {
     });
     this.#ends = new RequestEnds(speaksV2, peers, this.#handlers, events);
     this.#messages = new MessageFactory(this.#ends, options.bodyViews);
+    this.oneWays = new OneWayMessages(this, options, this.#room, this.#messages, this.#handlers);
   }
 
   /** Handlers that returned a promise which has not settled. */
@@ -99,7 +100,7 @@ export class Arrivals {
 
   /** Begins waiting messages, as far as the handlers have room. */
   beginWaiting(): void {
-    while (!this.#room.isEmpty && this.ready && !this.#lifecycle.isOver) {
+    while (!this.#room.isEmpty && this.ready && !this.lifecycle.isOver) {
       const message = this.#room.take();
       if (message === undefined) this.#beginPacked();
       else {
@@ -290,11 +291,7 @@ export class Arrivals {
   }
 
   #armDeadline(message: IncomingMessage, parts: CallParts, deadlineMs: number): void {
-    parts.deadline = new CallbackDeadline(() => {
-      this.#abandon(message, new SealwireError("ERR_REQUEST_TIMEOUT", EXPIRED));
-    });
-    timers.arm(parts.deadline, Math.max(Math.min(deadlineMs, MAX_MS, parts.deadlineAt! - now()), 1));
+    const expired = (): void => this.#abandon(message, new SealwireError("ERR_REQUEST_TIMEOUT", EXPIRED));
+    armDeadline(parts, deadlineMs, expired);
   }
 }
-
-const EXPIRED = "the deadline of the call has passed";

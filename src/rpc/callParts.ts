@@ -6,7 +6,7 @@ import type { SharedHead } from "../protocol/preparedHead.ts";
 import { IncomingStream } from "./incomingStream.ts";
 import { OutgoingStream } from "./outgoingStream.ts";
 import type { Streams } from "./streams.ts";
-import type { Deadline } from "./timers.ts";
+import { CallbackDeadline, type Deadline, timers } from "./timers.ts";
 
 export interface CallParts {
   /** Other messages may share it. */
@@ -50,6 +50,15 @@ export function makeCallParts(
   };
   if (sequence !== 0) addStreams(parts, sequence, streams, limits);
   return parts;
+}
+
+/** Why a call ends at its deadline. */
+export const EXPIRED = "the deadline of the call has passed";
+
+/** Calls `expired` at the deadline, which was `deadlineMs` when the call arrived. */
+export function armDeadline(parts: CallParts, deadlineMs: number, expired: () => void): void {
+  parts.deadline = new CallbackDeadline(expired);
+  timers.arm(parts.deadline, Math.max(Math.min(deadlineMs, MAX_MS, parts.deadlineAt! - now()), 1));
 }
 
 function addStreams(parts: CallParts, sequence: number, streams: Streams, limits: StreamLimits): void {

@@ -85,6 +85,10 @@ export class Inbox implements RecordHandler {
     if (!this.#speaksV2) this.#events.onProven(undefined);
   }
 
+  oneWays(bytes: Uint8Array, start: number, end: number, more: number): number {
+    return this.#lifecycle.peerClosed ? start : this.#arrivals.oneWays.take(bytes, start, end, more);
+  }
+
   record(
     sequence: number,
     kind: number,

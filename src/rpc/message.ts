@@ -1,8 +1,9 @@
 // A message, request or call of the peer, from its arrival to its answer.
 
 import { isSealwireError, SealwireError } from "../base/errors.ts";
-import { copyOf, viewOf } from "../core/bytes.ts";
+import { copyOf } from "../core/bytes.ts";
 import { now, runSoon } from "../core/eventLoop.ts";
+import { viewBody } from "../protocol/bodies.ts";
 import { type CallHead, checkPartNames, readHead } from "../protocol/head.ts";
 import { copyHead, PreparedHead } from "../protocol/preparedHead.ts";
 import type { CallParts } from "./callParts.ts";
@@ -137,7 +138,7 @@ export class IncomingMessage implements Message {
   get body(): Uint8Array {
     if (this.#body === undefined) {
       const { bytes, start, end } = this;
-      this.#body = end - start === bytes.length ? bytes : viewOf(bytes, start, end);
+      this.#body = end - start === bytes.length ? bytes : viewBody(bytes, start, end);
     }
     return this.#body;
   }
@@ -264,6 +265,12 @@ export class IncomingMessage implements Message {
 
   /** The handler is done. A request without an answer is tracked as long as its caller may cancel it. */
   finish(keepsUnanswered: boolean): void {
+    // Nearly all one-way messages.
+    if (this.#state === answered && this.#details === undefined) this.#state = answered | finished;
+    else this.#finishOther(keepsUnanswered);
+  }
+
+  #finishOther(keepsUnanswered: boolean): void {
     this.begins(finished);
     this.ends(running);
     if (this.cancelReason !== undefined && !this.answered) this.#endCancelled();

@@ -52,10 +52,19 @@ export class MessageCredit {
     if (!this.#speaksV2) return 0;
     if (this.#idle.waits) this.#idle.arrived(now());
     const cost = messageCost(bytes);
-    if (!this.#allowance.receive(cost)) {
-      throw new SealwireError("ERR_PROTOCOL", "a message that the peer had no credit for");
-    }
+    requirePaid(this.#allowance.receive(cost));
     return cost;
+  }
+
+  /**
+   * The same for a message that begins at once.
+   *
+   * @throws SealwireError ERR_PROTOCOL if the peer had no credit
+   */
+  payAndGiveBack(bytes: number): void {
+    if (!this.#speaksV2) return;
+    if (this.#idle.waits) this.#idle.arrived(now());
+    requirePaid(this.#allowance.receiveAndGiveBack(messageCost(bytes)));
   }
 
   /** The message has begun, or never will. */
@@ -87,4 +96,8 @@ export class MessageCredit {
   #pathIsLong(): boolean {
     return (this.#idle.ranOut(now()) ?? 0) >= LONG_PATH;
   }
+}
+
+function requirePaid(isPaid: boolean): void {
+  if (!isPaid) throw new SealwireError("ERR_PROTOCOL", "a message that the peer had no credit for");
 }

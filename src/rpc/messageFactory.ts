@@ -28,7 +28,7 @@ export class MessageFactory {
   ): IncomingMessage {
     if (!lent || this.#bodyViews) return this.#makeInPlace(sequence, bytes, start, end, lent, parts);
     const body = keepBody(bytes, start, end, more);
-    return new IncomingMessage(this.#owner, sequence, body, 0, body.length, parts);
+    return new IncomingMessage(this.#owner, sequence, body, 0, end - start, parts);
   }
 
   /** The body stays where it arrived. */
@@ -48,8 +48,14 @@ export class MessageFactory {
    * A one-way message. If its body is a view, it ends when its handler returns, and the next message reuses the object.
    */
   makeOneWay(bytes: Uint8Array, start: number, end: number, lent: boolean, more: number): IncomingMessage {
+    if (!lent || this.#bodyViews) return this.#oneWayInPlace(bytes, start, end, lent);
+    return new IncomingMessage(this.#owner, 0, keepBody(bytes, start, end, more), 0, end - start);
+  }
+
+  /** The same, where the body stays where it arrived. */
+  #oneWayInPlace(bytes: Uint8Array, start: number, end: number, lent: boolean): IncomingMessage {
     const message = this.#spare;
-    if (message === undefined) return this.make(0, bytes, start, end, lent, more);
+    if (message === undefined) return this.#makeInPlace(0, bytes, start, end, lent, undefined);
     this.#spare = undefined;
     message.reuse(bytes, start, end);
     return message;

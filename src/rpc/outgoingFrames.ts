@@ -86,7 +86,11 @@ export class OutgoingFrames implements SlotHolder {
   }
 
   append(sequence: number, kind: number, body: Uint8Array): void {
-    if (body.length > this.#longestSmallBody || !this.#appendSmall(sequence, kind, body)) {
+    const { length } = body;
+    const segment = this.#segment;
+    if (length <= this.#longestSmallBody && segment.slot !== 0 && segment.append(sequence, kind, body)) {
+      this.#count(segment, LENGTH_BYTES + this.#headerBytes + length);
+    } else if (length > this.#longestSmallBody || !this.#appendToNext(sequence, kind, body)) {
       this.#appendLone(sequence, kind, body);
     }
   }
@@ -141,13 +145,11 @@ export class OutgoingFrames implements SlotHolder {
     return freed + 1;
   }
 
-  /** False if no segment takes the message; then it needs a frame of its own. */
-  #appendSmall(sequence: number, kind: number, body: Uint8Array): boolean {
-    if (this.#segment.slot === 0 || !this.#segment.append(sequence, kind, body)) {
-      if (this.#segment.slot !== 0) this.#queueSegment();
-      this.#beginSegment();
-      if (this.#segment.slot === 0 || !this.#segment.append(sequence, kind, body)) return false;
-    }
+  /** The current segment has no room. False if no other takes the message; then it needs a frame of its own. */
+  #appendToNext(sequence: number, kind: number, body: Uint8Array): boolean {
+    if (this.#segment.slot !== 0) this.#queueSegment();
+    this.#beginSegment();
+    if (this.#segment.slot === 0 || !this.#segment.append(sequence, kind, body)) return false;
     this.#count(this.#segment, LENGTH_BYTES + this.#headerBytes + body.length);
     return true;
   }

@@ -12,7 +12,7 @@ export const TURN_MS = 1.5;
 /** The shortest turn, for connections that come when the others have used the time up. */
 export const LEAST_TURN_MS = 0.5;
 const LOOK_MS = 1;
-const LOOK_MASK = 31;
+const LOOK_MESSAGES = 32;
 const LOOK_BYTES = 65_536;
 
 export class TurnClock {
@@ -23,8 +23,9 @@ export class TurnClock {
   #turnMs = TURN_MS;
   #ms = 0;
   #lookedAt = 0;
-  #lookedAtBytes = 0;
-  #handled = 0;
+  /** Messages until the time is checked; and it is checked when so many bytes were accepted to be sent. */
+  #untilCheck = LOOK_MESSAGES;
+  #checkAtBytes = LOOK_BYTES;
 
   /** `sent`: the bytes that the connection was given to send. `time`: milliseconds of a clock that never goes back. */
   constructor(sent: { readonly accepted: number }, time: () => number = now) {
@@ -40,19 +41,20 @@ export class TurnClock {
     this.#turnMs = turnMs;
     this.#ms = 0;
     this.#lookedAt = at;
-    this.#handled = 0;
+    this.#untilCheck = LOOK_MESSAGES;
     this.isOver = false;
   }
 
   /** A message was handled or refused. */
   count(): void {
-    const areLong = this.#sent.accepted - this.#lookedAtBytes >= LOOK_BYTES;
-    if ((++this.#handled & LOOK_MASK) === 0 || areLong) this.#check(areLong);
+    if (--this.#untilCheck <= 0 || this.#sent.accepted >= this.#checkAtBytes) this.#check();
   }
 
-  #check(areLong: boolean): void {
-    this.#look(areLong ? Number.POSITIVE_INFINITY : LOOK_MS);
-    this.#lookedAtBytes = this.#sent.accepted;
+  #check(): void {
+    const { accepted } = this.#sent;
+    this.#look(accepted >= this.#checkAtBytes ? Number.POSITIVE_INFINITY : LOOK_MS);
+    this.#untilCheck = LOOK_MESSAGES;
+    this.#checkAtBytes = accepted + LOOK_BYTES;
     this.isOver = this.#ms > this.#turnMs;
   }
 

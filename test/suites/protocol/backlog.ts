@@ -13,6 +13,9 @@ class Collector implements RecordHandler {
   room = Number.POSITIVE_INFINITY;
   stopped = false;
   provenCalls = 0;
+  /** Takes one-way messages of bundles at once, as far as there is room. */
+  takesOneWays = false;
+  oneWayCount = 0;
 
   get ready(): boolean {
     return this.room > 0;
@@ -20,6 +23,20 @@ class Collector implements RecordHandler {
 
   proven(): void {
     this.provenCalls++;
+  }
+
+  /** What the library's handler would take, written in another way. */
+  oneWays(bytes: Uint8Array, start: number, end: number): number {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, end);
+    let at = start;
+    while (this.takesOneWays && this.ready && at + 9 <= end) {
+      const next = at + 4 + view.getUint32(at);
+      if (next < at + 9 || next > end || view.getUint32(at + 4) + view.getUint8(at + 8) > 0) break;
+      this.oneWayCount++;
+      this.record(0, Kind.message, bytes, at + 9, next);
+      at = next;
+    }
+    return at;
   }
 
   record(sequence: number, kind: number, bytes: Uint8Array, start: number, end: number): void {
@@ -37,13 +54,7 @@ const expected = (count: number): string[] =>
 function records(from: number, to: number): Uint8Array {
   const parts: Uint8Array[] = [];
   for (let i = from; i < to; i++) {
-    const body = bodyOf(i);
-    const record = new Uint8Array(9 + body.length);
-    writeU32(record, 0, 5 + body.length);
-    writeU32(record, 4, i);
-    record[8] = i % 4;
-    record.set(body, 9);
-    parts.push(record);
+    parts.push(record(i, i % 4, bodyOf(i)));
   }
   return new Uint8Array(Buffer.concat(parts));
 }
@@ -123,6 +134,67 @@ test("a record that does not fill its bundle is an error when its turn comes, an
     assert.equal(handler.records.length, 2);
     handler.room = 100;
     assert.throws(() => backlog.drain(), { code: "ERR_PROTOCOL" });
+  }
+});
+
+/** One record of a bundle. */
+function record(sequence: number, kind: number, body: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(9 + body.length);
+  writeU32(bytes, 0, 5 + body.length);
+  writeU32(bytes, 4, sequence);
+  bytes[8] = kind;
+  bytes.set(body, 9);
+  return bytes;
+}
+
+test("one-way messages of a bundle begin at once, and nothing else does, whatever is between them", () => {
+  for (let first = 0; first <= 24; first++) {
+    const handler = new Collector();
+    handler.takesOneWays = true;
+    handler.room = first;
+    const backlog = new Backlog(handler);
+    const all: [sequence: number, kind: number][] = Array.from({ length: 24 }, (_, i) =>
+      i % 5 === 1 ? [i, Kind.message] : i % 5 === 3 ? [0, Kind.ping] : [0, Kind.message],
+    );
+    const bundle = new Uint8Array(
+      Buffer.concat(all.map(([sequence, kind], i) => record(sequence, kind, bodyOf(i)))),
+    );
+    backlog.bundle(bundle, 0, bundle.length, 0);
+    bundle.fill(0xff);
+    assert.equal(handler.records.length, first);
+    assert.equal(
+      handler.oneWayCount,
+      all.slice(0, first).filter(([sequence, kind]) => sequence + kind === 0).length,
+    );
+    handler.room = 100;
+    backlog.drain();
+    assert.deepEqual(
+      handler.records,
+      all.map(([sequence, kind], i) => `${sequence}:${kind}:${Buffer.from(bodyOf(i)).toString("hex")}`),
+    );
+  }
+});
+
+test("a record that is cut off, or longer than its bundle, is no one-way message", () => {
+  const good = record(0, Kind.message, bodyOf(7));
+  const tooLong = Uint8Array.of(0, 0, 0, 6, 0, 0, 0, 0, Kind.message);
+  for (const bad of [
+    ...Array.from({ length: good.length - 1 }, (_, i) => good.subarray(0, i + 1)),
+    tooLong,
+    Uint8Array.of(0, 0, 0, 4, 0, 0, 0, 0, Kind.message),
+    Uint8Array.of(0x80, 0, 0, 5, 0, 0, 0, 0, Kind.message),
+    Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, Kind.message),
+    Uint8Array.of(0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0, Kind.message),
+  ]) {
+    const handler = new Collector();
+    handler.takesOneWays = true;
+    const backlog = new Backlog(handler);
+    // Bytes of the frame follow its bundle, as its tag does.
+    const frame = new Uint8Array(Buffer.concat([good, bad, new Uint8Array(64)]));
+    const end = good.length + bad.length;
+    assert.throws(() => backlog.bundle(frame, 0, end, 0), { code: "ERR_PROTOCOL" });
+    assert.equal(handler.oneWayCount, 1);
+    assert.equal(handler.records.length, 1);
   }
 });
 

@@ -1,0 +1,77 @@
+// One-way messages with which the rest of a bundle begins, as long as each begins at once: a loop of its own, so that V8
+// compiles everything that such a message needs into one function (docs/PERFORMANCE-LOG.md, "One function for one-way
+// messages"). `Arrivals.message` does the same for any message, step by step.
+
+import { KIND_HEADER_BYTES, Kind, LENGTH_BYTES } from "../protocol/wire.ts";
+import type { Handlers, HandlersOptions } from "./handlers.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import type { MessageCredit } from "./messageCredit.ts";
+import type { MessageFactory } from "./messageFactory.ts";
+import type { TurnClock } from "./turnClock.ts";
+import type { WaitingRoom } from "./waitingRoom.ts";
+
+/** The rest of the arrivals. */
+export interface OneWayOwner {
+  /** Another handler may begin. */
+  readonly ready: boolean;
+  readonly clock: TurnClock;
+  readonly credit: MessageCredit;
+  readonly lifecycle: Lifecycle;
+}
+
+/** The bytes of a record in front of its body: length, number and kind. */
+const FRONT_BYTES = LENGTH_BYTES + KIND_HEADER_BYTES;
+
+export class OneWayMessages {
+  readonly #owner: OneWayOwner;
+  readonly #options: Pick<HandlersOptions, "onMessage">;
+  readonly #room: WaitingRoom;
+  readonly #messages: MessageFactory;
+  readonly #handlers: Handlers;
+
+  constructor(
+    owner: OneWayOwner,
+    options: Pick<HandlersOptions, "onMessage">,
+    room: WaitingRoom,
+    messages: MessageFactory,
+    handlers: Handlers,
+  ) {
+    this.#owner = owner;
+    this.#options = options;
+    this.#room = room;
+    this.#messages = messages;
+    this.#handlers = handlers;
+  }
+
+  /**
+   * Records [start, end) of a bundle, see `RecordHandler.oneWays`. Returns the index of the first record that is no one-way
+   * message, can't begin now, or does not fit into the bundle.
+   */
+  take(bytes: Uint8Array, start: number, end: number, more: number): number {
+    if (this.#options.onMessage === undefined) return start;
+    const owner = this.#owner;
+    const { clock, credit, lifecycle } = owner;
+    const { oneWay } = this.#room;
+    const messages = this.#messages;
+    const handlers = this.#handlers;
+    let record = start;
+    while (end - record >= FRONT_BYTES) {
+      // Not by functions, because V8 takes only so much code of others into this one.
+      const recordBytes =
+        (bytes[record]! << 24) | (bytes[record + 1]! << 16) | (bytes[record + 2]! << 8) | bytes[record + 3]!;
+      const number = bytes[record + 4]! | bytes[record + 5]! | bytes[record + 6]! | bytes[record + 7]!;
+      const bodyStart = record + FRONT_BYTES;
+      if (number !== 0 || bytes[bodyStart - 1] !== Kind.message) break;
+      const length = recordBytes - KIND_HEADER_BYTES;
+      const rest = end - bodyStart - length;
+      if (length < 0 || rest < 0) break;
+      if (!oneWay.isEmpty || !owner.ready || lifecycle.isOver) break;
+      credit.payAndGiveBack(length);
+      const message = messages.makeOneWay(bytes, bodyStart, bodyStart + length, true, rest + more);
+      if (handlers.run(message)) messages.done(message);
+      clock.count();
+      record = bodyStart + length;
+    }
+    return record;
+  }
+}
