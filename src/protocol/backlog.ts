@@ -80,7 +80,6 @@ export class Backlog implements RecordSink {
   bundle(bytes: Uint8Array, start: number, end: number, more: number): void {
     const rest = this.#waiting.length === 0 ? this.#handleRecords(bytes, start, end, more) : start;
     if (rest < end && !this.stopped) {
-      requireRest(bytes);
       this.#waiting.push({ sequence: 0, kind: Kind.bundle, bytes: copyOf(bytes, rest, end), at: 0 });
     }
   }
@@ -139,23 +138,25 @@ export class Backlog implements RecordSink {
     const handler = this.#handler;
     let record = start;
     while (record < end && handler.ready && !handler.stopped) {
-      requireRest(bytes);
       const other = handler.oneWays(bytes, record, end, more);
-      if (other > record) {
-        record = other;
-        continue;
-      }
-      const bodyStart = record + LENGTH_BYTES + KIND_HEADER_BYTES;
-      // The length of a record at the very end is read past the end; then `next` is not within the bundle.
-      const next = bodyStart > end ? 0 : record + LENGTH_BYTES + readU32(bytes, record);
-      if (next < bodyStart || next > end) {
-        throw new SealwireError("ERR_PROTOCOL", "a bundle whose records do not fill it");
-      }
-      const sequence = readU32(bytes, record + LENGTH_BYTES);
-      const kind = bytes[record + LENGTH_BYTES + SEQUENCE_HEADER_BYTES]!;
-      handler.record(sequence, kind, bytes, bodyStart, next, true, end - next + more);
-      record = next;
+      record = other > record ? other : this.#handleRecord(bytes, record, end, more);
+      // A handler that ends the turn may have transferred what then has to wait.
+      if (record < end) requireRest(bytes);
     }
     return record;
+  }
+
+  /** Handles one record of a bundle that ends at `end`. Returns the index of the next one. */
+  #handleRecord(bytes: Uint8Array, record: number, end: number, more: number): number {
+    const bodyStart = record + LENGTH_BYTES + KIND_HEADER_BYTES;
+    // The length of a record at the very end is read past the end; then `next` is not within the bundle.
+    const next = bodyStart > end ? 0 : record + LENGTH_BYTES + readU32(bytes, record);
+    if (next < bodyStart || next > end) {
+      throw new SealwireError("ERR_PROTOCOL", "a bundle whose records do not fill it");
+    }
+    const sequence = readU32(bytes, record + LENGTH_BYTES);
+    const kind = bytes[record + LENGTH_BYTES + SEQUENCE_HEADER_BYTES]!;
+    this.#handler.record(sequence, kind, bytes, bodyStart, next, true, end - next + more);
+    return next;
   }
 }

@@ -11,7 +11,14 @@ import { copyOf, viewOf } from "../core/bytes.ts";
 import { ownsItsMemory } from "../core/detach.ts";
 import { runtimeName } from "../core/runtimeName.ts";
 import { wipe } from "../core/wipe.ts";
-import { ALIGNMENT, bodyMemory, MAX_SHARE, markAsUntransferable } from "./bodyMemory.ts";
+import {
+  ALIGNMENT,
+  bodyMemory,
+  endReading,
+  isReading,
+  MAX_SHARE,
+  markAsUntransferable,
+} from "./bodyMemory.ts";
 import { KIND_HEADER_BYTES, LENGTH_BYTES } from "./wire.ts";
 
 /** Copies up to this size share one allocation per read with their neighbours; longer ones get their own. */
@@ -186,6 +193,8 @@ function copyWords(
 /** `viewOf` for one of many bodies in the same memory. */
 export function viewBody(bytes: Uint8Array, start: number, end: number): Uint8Array {
   if (bytes !== viewed) {
+    // Nothing but the end of a read would forget it.
+    if (!isReading) return viewOf(bytes, start, end);
     viewed = bytes;
     viewedMemory = bytes.buffer;
     viewedOffset = bytes.byteOffset;
@@ -201,5 +210,5 @@ export function endSharing(): void {
   slicedBytes = NOTHING;
   source = NOTHING;
   sourceWords = NO_WORDS;
-  bodyMemory.readEnds();
+  endReading();
 }

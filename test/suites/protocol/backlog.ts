@@ -29,7 +29,7 @@ class Collector implements RecordHandler {
   oneWays(bytes: Uint8Array, start: number, end: number): number {
     const view = new DataView(bytes.buffer, bytes.byteOffset, end);
     let at = start;
-    while (this.takesOneWays && this.ready && at + 9 <= end) {
+    while (this.takesOneWays && this.ready && bytes.length > 0 && at + 9 <= end) {
       const next = at + 4 + view.getUint32(at);
       if (next < at + 9 || next > end || view.getUint32(at + 4) + view.getUint8(at + 8) > 0) break;
       this.oneWayCount++;
@@ -195,6 +195,36 @@ test("a record that is cut off, or longer than its bundle, is no one-way message
     assert.throws(() => backlog.bundle(frame, 0, end, 0), { code: "ERR_PROTOCOL" });
     assert.equal(handler.oneWayCount, 1);
     assert.equal(handler.records.length, 1);
+  }
+});
+
+test("memory that a handler transfers away with further records is an error, also where it ends the turn", () => {
+  for (const waits of [false, true]) {
+    for (const takesOneWays of [false, true]) {
+      for (const isLast of [false, true]) {
+        const handler = new Collector();
+        handler.takesOneWays = takesOneWays;
+        const backlog = new Backlog(handler);
+        const handle = handler.record.bind(handler);
+        handler.record = (sequence, kind, bytes, start, end) => {
+          handle(sequence, kind, bytes, start, end);
+          if (handler.records.length < 2) return;
+          structuredClone(0, { transfer: [bytes.buffer as ArrayBuffer] });
+          if (isLast) handler.room = 0;
+        };
+        const bundle = new Uint8Array(
+          Buffer.concat([1, 2, 3].map((i) => record(0, Kind.message, bodyOf(i)))),
+        );
+        if (waits) handler.room = 0;
+        const offer = (): void => {
+          backlog.bundle(bundle, 0, bundle.length, 0);
+          handler.room = 100;
+          backlog.drain();
+        };
+        assert.throws(offer, { name: "TypeError", message: /transferred memory that held further messages/ });
+        assert.equal(handler.records.length, 2);
+      }
+    }
   }
 });
 

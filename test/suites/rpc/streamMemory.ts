@@ -2,13 +2,12 @@
 // with the sum that docs/API.md states: 16 KiB and one chunk for each stream, and 8 MiB for all that were widened.
 
 import assert from "node:assert/strict";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { setProcessLimits } from "../../../src/index.ts";
 import { u32Value } from "../../../src/protocol/fields.ts";
 import { encodeWithHead } from "../../../src/protocol/head.ts";
 import { Kind } from "../../../src/protocol/wire.ts";
 import { memoryBudget } from "../../../src/rpc/memoryBudget.ts";
+import { collectGarbage } from "../../support/garbage.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
 import { RawPeer } from "../../support/rawPeer.ts";
@@ -41,24 +40,10 @@ const MIB = 1_048_576;
 /** Items of one stream that are copied before the peer can take them, beside the last of them. */
 const AHEAD_BYTES = 131_072;
 
-const collect = findCollector();
-
-function findCollector(): () => void {
-  const { Bun } = globalThis as { Bun?: { gc(synchronously: boolean): void } };
-  if (Bun !== undefined) return () => Bun.gc(true);
-  try {
-    setFlagsFromString("--expose-gc");
-    const gc: () => void = runInNewContext("gc");
-    return () => gc();
-  } catch {
-    return () => {};
-  }
-}
-
 /** Live bytes: of the heap, and outside of it. */
 async function liveBytes(): Promise<number> {
   for (let i = 0; i < 3; i++) {
-    collect();
+    collectGarbage?.();
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   const { heapUsed, external } = process.memoryUsage();

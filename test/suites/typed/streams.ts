@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import type { Client } from "../../../src/index.ts";
 import { method, type RemoteStream, RpcError, typed } from "../../../src/rpc.ts";
+import { collectGarbage } from "../../support/garbage.ts";
 import { test } from "../../support/harness.ts";
 import { v2 } from "../../support/protocols.ts";
 import { RawListener } from "../../support/rawPeer.ts";
@@ -519,22 +520,8 @@ test("a stream that its caller never opens ends with the connection", async () =
   await closed.promise;
 });
 
-/** Collects garbage; undefined where the runtime lets no program do so. */
-async function collector(): Promise<(() => void) | undefined> {
-  const { Bun } = globalThis as { Bun?: { gc(force: boolean): void } };
-  if (Bun !== undefined) return () => Bun.gc(true);
-  try {
-    const [v8, vm] = await Promise.all([import("node:v8"), import("node:vm")]);
-    v8.setFlagsFromString("--expose-gc");
-    const collect: unknown = vm.runInNewContext("gc");
-    return typeof collect === "function" ? (collect as () => void) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 test("a stream that nobody has any more is left, and its producer ends", async () => {
-  const collect = await collector();
+  const collect = collectGarbage;
   if (collect === undefined) return;
   const watched = [new Watched(), new Watched()];
   const api = {
