@@ -2,10 +2,11 @@
 // they came in.
 
 import assert from "node:assert/strict";
-import { writeU32 } from "../../../src/core/bytes.ts";
 import { Backlog, type RecordHandler } from "../../../src/protocol/backlog.ts";
 import { Kind } from "../../../src/protocol/wire.ts";
 import { test } from "../../support/harness.ts";
+import { concat } from "../../support/rawPeer.ts";
+import { record } from "../../support/rawSession.ts";
 
 /** Keeps copies of the records it gets, as many as it has room for. */
 class Collector implements RecordHandler {
@@ -56,7 +57,7 @@ function records(from: number, to: number): Uint8Array {
   for (let i = from; i < to; i++) {
     parts.push(record(i, i % 4, bodyOf(i)));
   }
-  return new Uint8Array(Buffer.concat(parts));
+  return concat(...parts);
 }
 
 /** Gives records 0 … 29 alone and in bundles; the memory that they come in is overwritten afterwards. */
@@ -137,16 +138,6 @@ test("a record that does not fill its bundle is an error when its turn comes, an
   }
 });
 
-/** One record of a bundle. */
-function record(sequence: number, kind: number, body: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(9 + body.length);
-  writeU32(bytes, 0, 5 + body.length);
-  writeU32(bytes, 4, sequence);
-  bytes[8] = kind;
-  bytes.set(body, 9);
-  return bytes;
-}
-
 test("one-way messages of a bundle begin at once, and nothing else does, whatever is between them", () => {
   for (let first = 0; first <= 24; first++) {
     const handler = new Collector();
@@ -156,9 +147,7 @@ test("one-way messages of a bundle begin at once, and nothing else does, whateve
     const all: [sequence: number, kind: number][] = Array.from({ length: 24 }, (_, i) =>
       i % 5 === 1 ? [i, Kind.message] : i % 5 === 3 ? [0, Kind.ping] : [0, Kind.message],
     );
-    const bundle = new Uint8Array(
-      Buffer.concat(all.map(([sequence, kind], i) => record(sequence, kind, bodyOf(i)))),
-    );
+    const bundle = concat(...all.map(([sequence, kind], i) => record(sequence, kind, bodyOf(i))));
     backlog.bundle(bundle, 0, bundle.length, 0);
     bundle.fill(0xff);
     assert.equal(handler.records.length, first);
@@ -190,7 +179,7 @@ test("a record that is cut off, or longer than its bundle, is no one-way message
     handler.takesOneWays = true;
     const backlog = new Backlog(handler);
     // Bytes of the frame follow its bundle, as its tag does.
-    const frame = new Uint8Array(Buffer.concat([good, bad, new Uint8Array(64)]));
+    const frame = concat(good, bad, new Uint8Array(64));
     const end = good.length + bad.length;
     assert.throws(() => backlog.bundle(frame, 0, end, 0), { code: "ERR_PROTOCOL" });
     assert.equal(handler.oneWayCount, 1);
@@ -212,9 +201,7 @@ test("memory that a handler transfers away with further records is an error, als
           structuredClone(0, { transfer: [bytes.buffer as ArrayBuffer] });
           if (isLast) handler.room = 0;
         };
-        const bundle = new Uint8Array(
-          Buffer.concat([1, 2, 3].map((i) => record(0, Kind.message, bodyOf(i)))),
-        );
+        const bundle = concat(...[1, 2, 3].map((i) => record(0, Kind.message, bodyOf(i))));
         if (waits) handler.room = 0;
         const offer = (): void => {
           backlog.bundle(bundle, 0, bundle.length, 0);
