@@ -88,11 +88,12 @@ export class OutgoingFrames implements SlotHolder {
   append(sequence: number, kind: number, body: Uint8Array): void {
     const { length } = body;
     const segment = this.#segment;
-    if (length <= this.#longestSmallBody && segment.slot !== 0 && segment.append(sequence, kind, body)) {
-      this.#count(segment, LENGTH_BYTES + this.#headerBytes + length);
-    } else if (length > this.#longestSmallBody || !this.#appendToNext(sequence, kind, body)) {
-      this.#appendLone(sequence, kind, body);
-    }
+    const isTaken =
+      length <= this.#longestSmallBody &&
+      ((segment.slot !== 0 && segment.append(sequence, kind, body)) ||
+        this.#appendToNext(sequence, kind, body));
+    if (isTaken) this.#count(this.#segment, LENGTH_BYTES + this.#headerBytes + length);
+    else this.#appendLone(sequence, kind, body);
   }
 
   /** Seals and writes the next frames. False if none wait. Only while `started`. */
@@ -149,9 +150,7 @@ export class OutgoingFrames implements SlotHolder {
   #appendToNext(sequence: number, kind: number, body: Uint8Array): boolean {
     if (this.#segment.slot !== 0) this.#queueSegment();
     this.#beginSegment();
-    if (this.#segment.slot === 0 || !this.#segment.append(sequence, kind, body)) return false;
-    this.#count(this.#segment, LENGTH_BYTES + this.#headerBytes + body.length);
-    return true;
+    return this.#segment.slot !== 0 && this.#segment.append(sequence, kind, body);
   }
 
   /**
