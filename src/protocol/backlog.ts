@@ -7,7 +7,7 @@ import { copyOf, readU32 } from "../core/bytes.ts";
 import { wipeAndDetach } from "../core/detach.ts";
 import type { RecordSink } from "./frameOpener.ts";
 import { requireRest } from "./receiveMemory.ts";
-import { KIND_HEADER_BYTES, Kind, LENGTH_BYTES, SEQUENCE_HEADER_BYTES } from "./wire.ts";
+import { Kind, LENGTH_BYTES, RECORD_FRONT_BYTES, SEQUENCE_HEADER_BYTES } from "./wire.ts";
 
 /** Handles the records in the end. */
 export interface RecordHandler {
@@ -148,7 +148,7 @@ export class Backlog implements RecordSink {
 
   /** Handles one record of a bundle that ends at `end`. Returns the index of the next one. */
   #handleRecord(bytes: Uint8Array, record: number, end: number, more: number): number {
-    const bodyStart = record + LENGTH_BYTES + KIND_HEADER_BYTES;
+    const bodyStart = record + RECORD_FRONT_BYTES;
     // The length of a record at the very end is read past the end; then `next` is not within the bundle.
     const next = bodyStart > end ? 0 : record + LENGTH_BYTES + readU32(bytes, record);
     if (next < bodyStart || next > end) {

@@ -11,22 +11,14 @@ import { copyOf, viewOf } from "../core/bytes.ts";
 import { ownsItsMemory } from "../core/detach.ts";
 import { runtimeName } from "../core/runtimeName.ts";
 import { wipe } from "../core/wipe.ts";
-import {
-  ALIGNMENT,
-  bodyMemory,
-  endReading,
-  isReading,
-  MAX_SHARE,
-  markAsUntransferable,
-} from "./bodyMemory.ts";
-import { KIND_HEADER_BYTES, LENGTH_BYTES } from "./wire.ts";
+import { ALIGNMENT, bodyMemory, MAX_SHARE, markAsUntransferable } from "./bodyMemory.ts";
+import { isReading } from "./receiveMemory.ts";
+import { KIND_HEADER_BYTES, RECORD_FRONT_BYTES } from "./wire.ts";
 
 /** Copies up to this size share one allocation per read with their neighbours; longer ones get their own. */
 const SHARED_BODY_BYTES = 4_096;
 /** In Bun, arrays up to this size are in the collector's own memory, and cost half of a view of shared memory. */
 const OWN_BODY_BYTES = runtimeName === "bun" ? 1_000 : 0;
-/** The bytes between two neighbours in a bundle: the length and the header of the second one's record. */
-const RECORD_FRONT_BYTES = LENGTH_BYTES + KIND_HEADER_BYTES;
 
 /** Up to this size words are copied one by one, because `set` needs a view of its source, which costs more. */
 const WORDS_COPY_BYTES = 128;
@@ -210,5 +202,5 @@ export function endSharing(): void {
   slicedBytes = NOTHING;
   source = NOTHING;
   sourceWords = NO_WORDS;
-  endReading();
+  bodyMemory.readEnds();
 }

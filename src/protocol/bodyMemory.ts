@@ -113,18 +113,8 @@ let reads = 0;
 /** The memory of the connection whose read is being handled. */
 export let bodyMemory = new BodyMemory();
 
-/** A read is being handled. */
-export let isReading = false;
-
 /** A read begins, whose bodies go into this memory. */
 export function beginSharing(memory: BodyMemory): void {
-  isReading = true;
   bodyMemory = memory;
   memory.lastRead = ++reads;
-}
-
-/** The read was handled. */
-export function endReading(): void {
-  isReading = false;
-  bodyMemory.readEnds();
 }

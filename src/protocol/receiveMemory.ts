@@ -11,7 +11,8 @@ import { copyInto } from "../core/copy.ts";
 import { JOIN, memory, RECEIVE_BUFFER } from "../core/wasmModule.ts";
 import { wipe } from "../core/wipe.ts";
 
-let owned = false;
+/** A read is being handled. */
+export let isReading = false;
 let wipeOnLeave = false;
 
 /** The number of bytes of each region that were written since it was last wiped. */
@@ -25,13 +26,13 @@ let joinUsed = 0;
  *   to another's handler
  */
 export function enterRead(): void {
-  if (owned) throw new Error("a read is handled inside another read");
-  owned = true;
+  if (isReading) throw new Error("a read is handled inside another read");
+  isReading = true;
 }
 
 /** The handling of a read ends. */
 export function leaveRead(): void {
-  owned = false;
+  isReading = false;
   if (wipeOnLeave) wipeReceiveMemory();
   if (lent.length > MAX_REUSED_LENT_BYTES) {
     wipeLent();
@@ -97,8 +98,8 @@ function wipeLent(): void {
 
 /** Zeroes the rest of the plaintext of earlier reads: at once, or when the current read ends. */
 export function wipeReceiveMemory(): void {
-  wipeOnLeave = owned;
-  if (owned) return;
+  wipeOnLeave = isReading;
+  if (isReading) return;
   memory.fill(0, RECEIVE_BUFFER, RECEIVE_BUFFER + bufferUsed);
   memory.fill(0, JOIN, JOIN + joinUsed);
   bufferUsed = 0;

@@ -9,6 +9,8 @@ export const KEY_BYTES = 32;
 export const SEQUENCE_HEADER_BYTES = 4;
 /** Protocol v2 plaintext: u32be sequence ‖ u8 kind ‖ body. */
 export const KIND_HEADER_BYTES = 5;
+/** In front of a body in a bundle: the length of its record, and the header with a kind. */
+export const RECORD_FRONT_BYTES = 9;
 /** Set in `kind` if the plaintext ends with zero bytes and a u16be that counts them and itself. */
 export const PADDED_FLAG = 0x80;
 /** The u16be at the end of a padded plaintext. */

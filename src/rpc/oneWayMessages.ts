@@ -2,7 +2,7 @@
 // compiles everything that such a message needs into one function (docs/PERFORMANCE-LOG.md, "One function for one-way
 // messages"). `Arrivals.message` does the same for any message, step by step.
 
-import { KIND_HEADER_BYTES, Kind, LENGTH_BYTES } from "../protocol/wire.ts";
+import { KIND_HEADER_BYTES, Kind, LENGTH_BYTES, RECORD_FRONT_BYTES } from "../protocol/wire.ts";
 import type { Handlers, HandlersOptions } from "./handlers.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { MessageCredit } from "./messageCredit.ts";
@@ -18,9 +18,6 @@ export interface OneWayOwner {
   readonly credit: MessageCredit;
   readonly lifecycle: Lifecycle;
 }
-
-/** The bytes of a record in front of its body: length, number and kind. */
-const FRONT_BYTES = LENGTH_BYTES + KIND_HEADER_BYTES;
 
 export class OneWayMessages {
   readonly #owner: OneWayOwner;
@@ -55,12 +52,13 @@ export class OneWayMessages {
     const messages = this.#messages;
     const handlers = this.#handlers;
     let record = start;
-    while (end - record >= FRONT_BYTES) {
+    while (end - record >= RECORD_FRONT_BYTES) {
       // Not by functions, because V8 takes only so much code of others into this one.
       const recordBytes =
         (bytes[record]! << 24) | (bytes[record + 1]! << 16) | (bytes[record + 2]! << 8) | bytes[record + 3]!;
-      const number = bytes[record + 4]! | bytes[record + 5]! | bytes[record + 6]! | bytes[record + 7]!;
-      const bodyStart = record + FRONT_BYTES;
+      const at = record + LENGTH_BYTES;
+      const number = bytes[at]! | bytes[at + 1]! | bytes[at + 2]! | bytes[at + 3]!;
+      const bodyStart = record + RECORD_FRONT_BYTES;
       if (number !== 0 || bytes[bodyStart - 1] !== Kind.message) break;
       const length = recordBytes - KIND_HEADER_BYTES;
       const rest = end - bodyStart - length;

@@ -13,6 +13,7 @@ import {
 } from "../../../src/protocol/bodies.ts";
 import { BodyMemory, beginSharing } from "../../../src/protocol/bodyMemory.ts";
 import { FrameOpener } from "../../../src/protocol/frameOpener.ts";
+import { enterRead, leaveRead } from "../../../src/protocol/receiveMemory.ts";
 import type { Session } from "../../../src/protocol/session.ts";
 import { Kind, PADDED_FLAG, TAG_BYTES } from "../../../src/protocol/wire.ts";
 import { collectGarbage } from "../../support/garbage.ts";
@@ -255,14 +256,20 @@ test("short bodies that arrive alone retain at most 64 times their length", () =
 test("a body that is viewed in place keeps its frame while its read is handled, and no longer", async () => {
   if (collectGarbage === undefined) return;
   for (const isReading of [true, false]) {
-    if (isReading) beginSharing(new BodyMemory());
+    if (isReading) {
+      enterRead();
+      beginSharing(new BodyMemory());
+    }
     const frame = ((): WeakRef<ArrayBufferLike> => {
       const bytes = patternBytes(100_000, 1);
       assertSameBytes(viewBody(bytes, 9, 50_000), patternBytes(100_000, 1).subarray(9, 50_000));
       assertSameBytes(viewBody(bytes, 7, 8), patternBytes(100_000, 1).subarray(7, 8));
       return new WeakRef(bytes.buffer);
     })();
-    if (isReading) endSharing();
+    if (isReading) {
+      leaveRead();
+      endSharing();
+    }
     for (let i = 0; i < 10 && frame.deref() !== undefined; i++) {
       await new Promise((resolve) => setTimeout(resolve, 5));
       collectGarbage();
