@@ -1,6 +1,7 @@
 // Memory that several short bodies share, because an ArrayBuffer costs several times more than the copy of a body. The
-// bodies of one read share an ArrayBuffer that has room for this read. If each body arrives alone, the bodies of
-// several reads share one: that memory stays with its connection, so only a few connections have it at a time.
+// bodies of one read share an ArrayBuffer that has room for this read. If each body arrives alone, or read after read
+// brings several, the bodies of several reads share one: that memory stays with its connection, so only a few connections
+// have it at a time.
 //
 // An ArrayBuffer holds bodies of one connection only. It is marked as untransferable, so that no handler can take it
 // from its neighbours (Node and Deno respect that everywhere, Bun in `postMessage` and `structuredClone`, but not in
@@ -27,6 +28,8 @@ const SHARED_BYTES = 16_384;
 const MOST_SHARED_BYTES = 65_536;
 /** Bodies of which each arrives alone share the memory of this many. */
 const ALONE_BODIES = 32;
+/** After so many reads that brought several bodies, the next ones share memory. */
+const LONE_READS = 2;
 /** So many connections have memory that outlasts their reads. */
 const SEATS = 16;
 /** A connection loses that memory to another one if it has not read for this many reads of all connections. */
@@ -47,6 +50,8 @@ export class BodyMemory {
   #bytes = 0;
   /** The last body arrived alone. */
   #wasAlone = false;
+  /** How often memory was made for a read with several bodies. */
+  #madeForReads = 0;
   #hasSeat = false;
 
   /**
@@ -62,8 +67,11 @@ export class BodyMemory {
       if (this.#bytes <= SHARED_BYTES || this.#bytes <= length * MAX_SHARE) return true;
     }
     const mayRetain = Math.min(Math.max(SHARED_BYTES, length * MAX_SHARE), MOST_SHARED_BYTES);
-    if (isAlone && !(wasAlone && (this.#hasSeat || this.#takeSeat()))) return false;
-    const most = isAlone ? (length + ALIGNMENT) * ALONE_BODIES : length + more + 2 * ALIGNMENT;
+    const outlasts = isAlone ? wasAlone : this.#madeForReads++ >= LONE_READS;
+    const isSeated = outlasts && (this.#hasSeat || this.#takeSeat());
+    if (isAlone && !isSeated) return false;
+    const forRead = Math.max(length + more + 2 * ALIGNMENT, isSeated ? SHARED_BYTES : 0);
+    const most = isAlone ? (length + ALIGNMENT) * ALONE_BODIES : forRead;
     this.#bytes = Math.min(mayRetain, most) & -ALIGNMENT;
     this.buffer = new ArrayBuffer(this.#bytes);
     this.words = new Int32Array(this.buffer);

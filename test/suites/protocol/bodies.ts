@@ -317,6 +317,39 @@ test("the bodies of a read with several share the memory of this read", () => {
   memory.close();
 });
 
+test("read after read with several bodies: later reads of a connection share memory, with no other connection", () => {
+  const memories = Array.from({ length: 40 }, () => new BodyMemory());
+  const buffers = memories.map(() => new Set<ArrayBufferLike>());
+  const kept: { body: Uint8Array; expected: Uint8Array }[] = [];
+  const READS = 20;
+  for (let read = 0; read < READS; read++) {
+    memories.forEach((memory, of) => {
+      beginSharing(memory);
+      const bytes = patternBytes(SHORT * 3, 50 * read + of);
+      for (let i = 0; i < 3; i++) {
+        const body = keepBody(bytes, i * SHORT, (i + 1) * SHORT, (2 - i) * SHORT);
+        kept.push({ body, expected: bytes.slice(i * SHORT, (i + 1) * SHORT) });
+        assert.equal(body.byteOffset % 8, 0);
+        assert.ok(body.buffer.byteLength <= Math.max(SHARED_BYTES, body.length * MAX_FRAME_SHARE));
+        buffers[of]!.add(body.buffer);
+      }
+      endSharing();
+    });
+  }
+  // Not one byte was written twice.
+  for (const { body, expected } of kept) assertSameBytes(body, expected);
+  const all = buffers.flatMap((own) => [...own]);
+  assert.equal(new Set(all).size, all.length, "no memory of two connections");
+  const outlast = memories.filter(({ buffer }) => buffer.byteLength > 0);
+  assert.equal(outlast.length, 16, "only a few connections hold memory between their reads");
+  memories.forEach((memory, of) => {
+    const isHolder = outlast.includes(memory);
+    assert.ok(isHolder ? buffers[of]!.size < READS / 2 : buffers[of]!.size === READS, `${buffers[of]!.size}`);
+    memory.close();
+    assert.equal(memory.buffer.byteLength, 0, "a connection that is closed holds none");
+  });
+});
+
 test("of a large frame that can't be handled nothing is left: a bundle with a bad record, and padding that can't be", () => {
   const bundle = concat(u32(0), Uint8Array.of(Kind.bundle), patternBytes(70_000));
   // Of its padding, one byte is less than there can be.
