@@ -1,7 +1,7 @@
 // The comparison of two builds: the meaning of its numbers and verdicts, its arguments, and one small real run of the
 // build against itself.
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -233,6 +233,65 @@ describe("a real run", () => {
     expect(output).toContain("No row for timed SendNoWait 64 B, copy in Node 20");
     expect(output).toContain("noSuchOption");
   }, 180_000);
+});
+
+describe("both builds in one process", () => {
+  const root = fileURLToPath(new URL("..", import.meta.url));
+  const run = (distB: string, ...more: string[]) =>
+    spawnSync(
+      process.execPath,
+      [
+        join(root, "bench/ab/together.js"),
+        join(root, "dist"),
+        distB,
+        "node20",
+        "--starts",
+        "2",
+        "--time",
+        "30",
+        "--warm-up",
+        "20",
+        ...more,
+      ],
+      { encoding: "utf8", timeout: 100_000 },
+    );
+  /** A build whose server answers, and whose messages never arrive. */
+  const losing = join(folder, "losing");
+  mkdirSync(losing);
+  writeFileSync(
+    join(losing, "node.js"),
+    `export const listen = async () => ({ port: 1, close: async () => {} });
+     export const connect = () => ({ request: async (body) => body, sendNoWait: () => true, close: async () => {} });`,
+  );
+
+  test.each([[[]], [["--views"]]])(
+    "a build beside itself: every row has a ratio %s",
+    (more) => {
+      const { status, stdout, stderr } = run(join(root, "dist"), ...more);
+      expect(stderr).toBe("");
+      expect(status).toBe(0);
+      const ratios = [...stdout.matchAll(/ (\d+\.\d{3}) \((\d+\.\d{3})–(\d+\.\d{3})\)$/gm)];
+      expect(ratios).toHaveLength(6);
+      for (const [, ratio] of ratios) expect(Number(ratio)).toBeGreaterThan(0);
+    },
+    120_000,
+  );
+
+  test("a build that loses messages gets no row", () => {
+    const { status, stderr, stdout } = run(losing);
+    expect(status).not.toBe(0);
+    expect(stderr).toContain("messages were lost");
+    expect(stdout).not.toContain("one way");
+  }, 120_000);
+
+  test.each([
+    [["1400"], "only runtimes"],
+    [["--starts", "0"], "--starts"],
+  ])("%s is refused by name", (more, text) => {
+    const { status, stderr } = run(losing, ...more);
+    expect(status).toBe(2);
+    expect(stderr).toContain(text);
+  });
 });
 
 describe("a build without rules", () => {

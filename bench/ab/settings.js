@@ -29,6 +29,7 @@ export const IDLE_ROWS = [
 
 const BODIES = ["copy", "view"];
 const RUNTIMES = { node20: "node20", node26: "node26", "node-current": "node26", bun: "bun", deno: "deno" };
+export const RUNTIME_NAMES = Object.keys(RUNTIMES);
 const SECTIONS = ["heap", ...IDLE_ROWS.map(({ name }) => name)];
 const ROW_NAMES = [...new Set(ROWS.map(({ name }) => name)), ...SECTIONS];
 const LEAST = 6; // of rounds and of starts: with fewer, no interval says anything with 95 % confidence
@@ -49,7 +50,7 @@ export const usage = `npm run bench:ab -- <dist A> <dist B> [options] [filter ..
   --json             the results as JSON on standard output, instead of tables
   --help
 
-A filter is a runtime (${Object.keys(RUNTIMES).join(", ")}), a payload size in bytes, what becomes of bodies (${BODIES.join(", ")}),
+A filter is a runtime (${RUNTIME_NAMES.join(", ")}), a payload size in bytes, what becomes of bodies (${BODIES.join(", ")}),
 or a row (${ROW_NAMES.join(", ")}). Filters of one kind add up, filters of different
 kinds narrow each other down.`;
 
@@ -98,13 +99,13 @@ export function parseArguments(args) {
   return settings;
 }
 
-function wholeNumber(option, text, least) {
+export function wholeNumber(option, text, least) {
   const value = Number(text);
   if (!/^\d+$/.test(text) || value < least) throw new Error(`${option} must be a whole number ≥ ${least}`);
   return value;
 }
 
-function distFolder(id, text) {
+export function distFolder(id, text) {
   if (text === undefined) throw new Error(`dist ${id} is missing: the path of a folder with a build`);
   const folder = resolve(text);
   if (!existsSync(join(folder, "node.js")))
@@ -132,7 +133,7 @@ function readValue(text) {
   }
 }
 
-function filtersFrom(texts) {
+export function filtersFrom(texts) {
   const filters = { runtimes: [], sizes: [], bodies: [], rows: [] };
   for (const text of texts) {
     const name = text.toLowerCase();
