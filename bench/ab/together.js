@@ -1,6 +1,6 @@
 // `npm run bench:together -- <dist A> <dist B> [runtime …]` compares two builds in one process, with both ends of both.
 // Slices take turns within milliseconds, so a processor that changes its speed changes both: starts agree within a
-// hundredth where those of bench:ab scatter by several. What it can't see is what depends on having two processes: how much a read
+// few hundredths where those of bench:ab scatter by a tenth. What it can't see is what depends on having two processes: how much a read
 // brings, and memory that one end alone uses.
 import { execFileSync } from "node:child_process";
 import process from "node:process";

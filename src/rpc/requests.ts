@@ -32,24 +32,35 @@ export function noAnswerWithin(timeoutMs: number): string {
   return `no answer within ${timeoutMs} ms`;
 }
 
-/** One request in flight, which is its own deadline and abort listener. Settles exactly once. */
+/**
+ * One request in flight, which is its own deadline and abort listener. Settles exactly once.
+ *
+ * The constructor sets all fields, and `declare` keeps them from being defined before: V8 may run a list of fields with
+ * values so slowly that a request costs twice as much (docs/PERFORMANCE-LOG.md, "Two builds in one process").
+ */
 export class PendingRequest extends Deadline implements AbortWatcher {
   /** 0 until it is sent. */
-  sequence = 0;
+  declare sequence: number;
   /** The era of its number (see `RequestTable`). */
-  era = 0;
-  settled = false;
-  readonly #table: RequestTable;
+  declare era: number;
+  declare settled: boolean;
   /** Settles once. */
-  readonly settling: Promise<Uint8Array> = new Promise(keepSettlers);
-  readonly #resolve = lastResolve;
-  readonly #reject = lastReject;
-  readonly into: Uint8Array | undefined;
-  readonly timeoutMs: number;
+  declare readonly settling: Promise<Uint8Array>;
+  declare readonly into: Uint8Array | undefined;
+  declare readonly timeoutMs: number;
+  readonly #table: RequestTable;
+  readonly #resolve: Resolve;
+  readonly #reject: Reject;
   #signal: AbortSignal | undefined;
 
   constructor(table: RequestTable, into: Uint8Array | undefined, timeoutMs: number) {
     super();
+    this.sequence = 0;
+    this.era = 0;
+    this.settled = false;
+    this.settling = new Promise(keepSettlers);
+    this.#resolve = lastResolve;
+    this.#reject = lastReject;
     this.#table = table;
     this.into = into;
     this.timeoutMs = timeoutMs;
