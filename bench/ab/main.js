@@ -3,6 +3,7 @@
 // beside it.
 import process from "node:process";
 import { missingRuntimes, runtimes } from "../../scripts/runtimes.js";
+import { settingsOrUsage } from "../matrix/commandLine.js";
 import { describeMachine } from "../matrix/machine.js";
 import { keepMemory } from "../matrix/memory.js";
 import { Progress } from "../matrix/progress.js";
@@ -113,17 +114,10 @@ function firstLines(error) {
     .join(" ");
 }
 
-const args = process.argv.slice(2);
-if (args.includes("--help")) {
+if (process.argv.includes("--help")) {
   console.log(usage);
 } else {
-  let settings;
-  try {
-    settings = parseArguments(args);
-  } catch (error) {
-    console.error(`${error.message}\n\n${usage}`);
-    process.exit(2);
-  }
+  const settings = settingsOrUsage(parseArguments, usage);
   const comparison = await main(settings);
   console.log(settings.json ? JSON.stringify(comparison, undefined, 1) : terminalTables(comparison));
   if (comparison.failures.length > 0 || comparison.results.length === 0) process.exitCode = 1;

@@ -7,14 +7,14 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { runtimes } from "../../scripts/runtimes.js";
+import { settingsOrUsage } from "../matrix/commandLine.js";
 import { keepMemory } from "../matrix/memory.js";
 import { wanted } from "../matrix/settings.js";
-import { readable } from "../matrix/statistics.js";
+import { median, readable } from "../matrix/statistics.js";
 import { textTable } from "../matrix/table.js";
-import { compare } from "./compare.js";
 import { distFolder, filtersFrom, RUNTIME_NAMES, wholeNumber } from "./settings.js";
 
-export const usage = `npm run bench:together -- <dist A> <dist B> [options] [runtime ...]
+const usage = `npm run bench:together -- <dist A> <dist B> [options] [runtime ...]
 
   --starts <n>       fresh processes so many times (default 6)
   --time <ms>        how long each row is timed in a start (default 2000)
@@ -62,34 +62,29 @@ function measure(runtime, { dists, bodies, timeMs, warmUpMs }) {
   return JSON.parse(text);
 }
 
+const ratioOf = (pairs) => median(pairs.map(([a, b]) => b / a));
+
 function tableOf(runtime, settings) {
   const rows = [];
   for (let start = 0; start < settings.starts; start++) {
     for (const [i, { name, pairs }] of measure(runtime, settings).entries()) {
       rows[i] ??= { name, pairs: [], starts: [] };
-      const own = pairs.map(([a, b]) => ({ a, b, start }));
-      rows[i].pairs.push(...own);
-      rows[i].starts.push(compare(own, 0.03).ratio);
+      rows[i].pairs.push(...pairs);
+      rows[i].starts.push(ratioOf(pairs));
     }
   }
   return {
     title: `${runtime.label} (${runtime.version}): processor time of both ends, ns per operation; ratio of pairs, median (lowest–highest start)`,
     head: ["row", "A", "B", "B/A"],
     rows: rows.map(({ name, pairs, starts }) => {
-      const { a, b, ratio } = compare(pairs, 0.03);
+      const [a, b] = [0, 1].map((build) => readable(median(pairs.map((pair) => pair[build]))));
       const range = [Math.min(...starts), Math.max(...starts)].map((each) => each.toFixed(3)).join("–");
-      return [name, readable(a.median), readable(b.median), `${ratio.toFixed(3)} (${range})`];
+      return [name, a, b, `${ratioOf(pairs).toFixed(3)} (${range})`];
     }),
   };
 }
 
-let settings;
-try {
-  settings = parseArguments(process.argv.slice(2));
-} catch (error) {
-  console.error(`${error.message}\n\n${usage}`);
-  process.exit(2);
-}
+const settings = settingsOrUsage(parseArguments, usage);
 if (settings === undefined) console.log(usage);
 else {
   if (settings.keepsMemory) keepMemory();

@@ -77,7 +77,8 @@ async function warmUp(builds, row) {
   return count;
 }
 
-const [a, b] = [await openBuild(dists[0]), await openBuild(dists[1])];
+const a = await openBuild(dists[0]);
+const b = await openBuild(dists[1]);
 // Of the same modules as A.
 const again = await openBuild(dists[0]);
 const results = [];

@@ -8,6 +8,7 @@ import { buildReport } from "../report/build.js";
 import { markdownSummary } from "../report/markdown.js";
 import { makeCredentials } from "./certificate.js";
 import { observedSuite } from "./cipher.js";
+import { settingsOrUsage } from "./commandLine.js";
 import { contenders } from "./contenders/contender.js";
 import { describeMachine, machineNote } from "./machine.js";
 import { keepMemory } from "./memory.js";
@@ -120,13 +121,7 @@ function write(results, folder) {
   return files.map(([file]) => join(folder, file));
 }
 
-let settings;
-try {
-  settings = parseArguments(process.argv.slice(2));
-} catch (error) {
-  console.error(`${error.message}\n\n${usage}`);
-  process.exit(2);
-}
+const settings = settingsOrUsage(parseArguments, usage);
 if (settings.help) {
   console.log(usage);
 } else {
