@@ -28,8 +28,8 @@ const SHARED_BYTES = 16_384;
 const MOST_SHARED_BYTES = 65_536;
 /** Bodies of which each arrives alone share the memory of this many. */
 const ALONE_BODIES = 32;
-/** After so many reads that brought several bodies, the next ones share memory. */
-const LONE_READS = 2;
+/** After memory was made so often for the bodies of one read, the next one's outlasts the read. */
+const MADE_FOR_READS = 2;
 /** So many connections have memory that outlasts their reads. */
 const SEATS = 16;
 /** A connection loses that memory to another one if it has not read for this many reads of all connections. */
@@ -67,7 +67,7 @@ export class BodyMemory {
       if (this.#bytes <= SHARED_BYTES || this.#bytes <= length * MAX_SHARE) return true;
     }
     const mayRetain = Math.min(Math.max(SHARED_BYTES, length * MAX_SHARE), MOST_SHARED_BYTES);
-    const outlasts = isAlone ? wasAlone : this.#madeForReads++ >= LONE_READS;
+    const outlasts = isAlone ? wasAlone : this.#madeForReads++ >= MADE_FOR_READS;
     const isSeated = outlasts && (this.#hasSeat || this.#takeSeat());
     if (isAlone && !isSeated) return false;
     const forRead = Math.max(length + more + 2 * ALIGNMENT, isSeated ? SHARED_BYTES : 0);
