@@ -181,8 +181,8 @@ export const requestFaults = {
       "reply, answer, error · the caller has given up",
       "the end of a request that was given up frees no permit",
       "/src/rpc/requests.ts",
-      "if (request === undefined || request.sequence !== sequence) return undefined;\n    this.#rows[index] = undefined;\n    this.#occupied--;",
-      "if (request === undefined || request.sequence !== sequence) return undefined;\n    this.#rows[index] = undefined;\n    if (!request.settled) this.#occupied--;",
+      "    this.#occupied--;\n    if (!request.settled) this.#waiting--;",
+      "    if (!request.settled) this.#occupied--;\n    if (!request.settled) this.#waiting--;",
     ],
     [
       "cancel · the request has its end",
@@ -260,8 +260,8 @@ export const requestFaults = {
       "Message credit pays for kinds 0 and 10.",
       "calls are not paid for",
       "/src/rpc/arrivals.ts",
-      "    const cost = this.credit.pay(end - start);\n    if (sequence !== 0) this.#checkNumber(sequence);",
-      "    const cost = 0;\n    if (sequence !== 0) this.#checkNumber(sequence);",
+      "    const cost = this.credit.pay(end - start);\n    if (sequence !== 0) this.checkNumber(sequence);",
+      "    const cost = 0;\n    if (sequence !== 0) this.checkNumber(sequence);",
     ],
     [
       "The chunks of a stream (kind 12) are paid",

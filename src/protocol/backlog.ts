@@ -16,10 +16,10 @@ export interface RecordHandler {
   readonly stopped: boolean;
   proven(): void;
   /**
-   * Handles one-way messages with which the records [start, end) of a bundle begin, as far as it can at once. Returns the
+   * Handles records of one kind with which the records [start, end) of a bundle begin, as far as it can at once. Returns the
    * index of the first record that it did not handle, which `record` takes. Called only while it is ready.
    */
-  oneWays(bytes: Uint8Array, start: number, end: number, more: number): number;
+  run(bytes: Uint8Array, start: number, end: number, more: number): number;
   /** See `RecordSink.record`. Called only while it is ready. */
   record(
     sequence: number,
@@ -138,7 +138,7 @@ export class Backlog implements RecordSink {
     const handler = this.#handler;
     let record = start;
     while (record < end && handler.ready && !handler.stopped) {
-      const other = handler.oneWays(bytes, record, end, more);
+      const other = handler.run(bytes, record, end, more);
       record = other > record ? other : this.#handleRecord(bytes, record, end, more);
       // A handler that ends the turn may have transferred what then has to wait.
       if (record < end) requireRest(bytes);

@@ -15,8 +15,8 @@ import type { Lifecycle } from "./lifecycle.ts";
 import type { IncomingMessage } from "./message.ts";
 import { MessageCredit } from "./messageCredit.ts";
 import { MessageFactory } from "./messageFactory.ts";
+import { MessageRuns } from "./messageRuns.ts";
 import { MessageState } from "./messageState.ts";
-import { OneWayMessages } from "./oneWayMessages.ts";
 import type { Outbox } from "./outbox.ts";
 import { RequestEnds, type RequestEndsEvents, type RequestPeers } from "./requestEnds.ts";
 import { RequestNumbers } from "./requestNumbers.ts";
@@ -40,7 +40,8 @@ export class Arrivals {
   readonly clock: TurnClock;
   readonly credit: MessageCredit;
   readonly numbers = new RequestNumbers();
-  readonly oneWays: OneWayMessages;
+  /** The records of a bundle, as long as they are messages and requests that begin at once. */
+  readonly runs: MessageRuns;
   /** The number of the last request whose handler began; 0: none. */
   lastBegun = 0;
 
@@ -69,7 +70,7 @@ export class Arrivals {
     });
     this.#ends = new RequestEnds(speaksV2, peers, this.#handlers, events);
     this.#messages = new MessageFactory(this.#ends, options.bodyViews);
-    this.oneWays = new OneWayMessages(this, options, this.#room, this.#messages, this.#handlers);
+    this.runs = new MessageRuns(this, options, this.#room, this.#messages, this.#handlers);
   }
 
   /** Handlers that returned a promise which has not settled. */
@@ -135,14 +136,14 @@ export class Arrivals {
       this.#oneWay(bytes, start, end, lent, more, cost);
       return;
     }
-    this.#checkNumber(sequence);
+    this.checkNumber(sequence);
     const message = this.#messages.make(sequence, bytes, start, end, lent, more);
     this.#arrived(message, cost, lent);
   }
 
   call(sequence: number, bytes: Uint8Array, start: number, end: number, lent: boolean, more: number): void {
     const cost = this.credit.pay(end - start);
-    if (sequence !== 0) this.#checkNumber(sequence);
+    if (sequence !== 0) this.checkNumber(sequence);
     const head = this.#heads.read(bytes, start, end);
     if (sequence === 0 && head.fault === undefined && this.#mustStore())
       return this.#store(bytes, start, end, lent, true);
@@ -188,7 +189,7 @@ export class Arrivals {
   }
 
   /** The number must be one of the peer's, and must not belong to an unfinished request. */
-  #checkNumber(sequence: number): void {
+  checkNumber(sequence: number): void {
     if ((sequence & 1) === this.#ownParity) {
       throw new SealwireError("ERR_PROTOCOL", "a request with a number of this side's parity");
     }

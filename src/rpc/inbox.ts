@@ -12,13 +12,15 @@ import type { Role } from "../protocol/handshake.ts";
 import { HeadReader } from "../protocol/preparedHead.ts";
 import { checkReason, decodeReason, type Reason } from "../protocol/reason.ts";
 import { decodeSettings, type Settings } from "../protocol/settings.ts";
-import { FIRST_RESERVED_KIND, Kind, LAST_RESERVED_KIND } from "../protocol/wire.ts";
+import { FIRST_RESERVED_KIND, Kind, LAST_RESERVED_KIND, RECORD_FRONT_BYTES } from "../protocol/wire.ts";
 import type { Arrivals } from "./arrivals.ts";
 import { PendingCall } from "./call.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Outbox } from "./outbox.ts";
+import type { PendingRequest } from "./pendingRequest.ts";
 import { Pongs } from "./pongs.ts";
-import type { PendingRequest, RequestTable } from "./requests.ts";
+import { fillBuffer, takeReplies } from "./replies.ts";
+import type { RequestTable } from "./requests.ts";
 import type { StreamReceiver } from "./streams.ts";
 
 /** The rest of the connection, as far as what arrives concerns it. */
@@ -85,8 +87,16 @@ export class Inbox implements RecordHandler {
     if (!this.#speaksV2) this.#events.onProven(undefined);
   }
 
-  oneWays(bytes: Uint8Array, start: number, end: number, more: number): number {
-    return this.#lifecycle.peerClosed ? start : this.#arrivals.oneWays.take(bytes, start, end, more);
+  run(bytes: Uint8Array, start: number, end: number, more: number): number {
+    if (this.#lifecycle.peerClosed || end - start < RECORD_FRONT_BYTES) return start;
+    if (bytes[start + RECORD_FRONT_BYTES - 1] !== Kind.reply)
+      return this.#arrivals.runs.take(bytes, start, end, more);
+    const rest = takeReplies(this.#requests, bytes, start, end, more);
+    if (rest > start) {
+      this.answered = true;
+      this.#events.onAnswered();
+    }
+    return rest;
   }
 
   record(
@@ -178,25 +188,11 @@ export class Inbox implements RecordHandler {
       request.resolve(lent ? keepBody(bytes, start, end, more) : viewOf(bytes, at, at + end - start));
     } else {
       if (isRead) request.read(bytes, start, end);
-      else if (request !== undefined) this.#fillBuffer(request, bytes, start, end);
+      else if (request !== undefined) fillBuffer(request, bytes, start, end);
       // The memory was for the caller, who does not get it.
       if (!lent) wipeBefore(bytes, end);
     }
     if (request !== undefined) this.#events.onAnswered();
-  }
-
-  /** The answer goes into the caller's own buffer. */
-  #fillBuffer(request: PendingRequest, bytes: Uint8Array, start: number, end: number): void {
-    const into = request.into!;
-    if (end - start > into.length) {
-      const text = `the answer has ${end - start} bytes, the caller's buffer ${into.length}`;
-      request.reject(new SealwireError("ERR_MESSAGE_TOO_LARGE", text));
-      return;
-    }
-    // The caller may have transferred the buffer. Then it is empty, and only an empty answer fits.
-    const target = viewOf(into, 0, end - start);
-    target.set(viewOf(bytes, start, end));
-    request.resolve(target);
   }
 
   #takeAnswer(

@@ -160,7 +160,7 @@ export class IncomingMessage implements Message {
   }
 
   get expectsReply(): boolean {
-    return !this.answered && this.cancelReason === undefined;
+    return (this.#state & answered) === 0 && this.#details?.cancelled === undefined;
   }
 
   /** Why no caller waits any more; undefined while one waits. */
@@ -223,8 +223,9 @@ export class IncomingMessage implements Message {
       own = readHead(head);
     }
     // Before the rest, whatever was done before: nobody waits, and code of the application that is told so may answer.
-    if (this.cancelReason !== undefined) return false;
-    if (this.answered) throw new SealwireError("ERR_ALREADY_ANSWERED", "the request was already answered");
+    if (this.#details?.cancelled !== undefined) return false;
+    if ((this.#state & answered) !== 0)
+      throw new SealwireError("ERR_ALREADY_ANSWERED", "the request was already answered");
     if (own !== undefined && this.#call === undefined)
       return this.#notSent(new SealwireError("ERR_UNSUPPORTED", "only a call's answer has a head"));
     let sent: boolean;
@@ -249,8 +250,8 @@ export class IncomingMessage implements Message {
 
   /** No answer will follow. */
   markAnswered(): void {
-    this.begins(answered);
-    this.#dropIfDone();
+    this.#state |= answered;
+    if ((this.#state & tracked) !== 0) this.#dropIfDone();
   }
 
   /** The delayed answer has been sent. */
@@ -271,8 +272,7 @@ export class IncomingMessage implements Message {
   }
 
   #finishOther(keepsUnanswered: boolean): void {
-    this.begins(finished);
-    this.ends(running);
+    this.#state = (this.#state | finished) & ~running;
     if (this.cancelReason !== undefined && !this.answered) this.#endCancelled();
     else if (this.expectsReply && (keepsUnanswered || this.hasSignal)) this.#owner.track(this);
     else this.#dropIfDone();

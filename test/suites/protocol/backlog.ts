@@ -27,7 +27,7 @@ class Collector implements RecordHandler {
   }
 
   /** What the library's handler would take, written in another way. */
-  oneWays(bytes: Uint8Array, start: number, end: number): number {
+  run(bytes: Uint8Array, start: number, end: number): number {
     const view = new DataView(bytes.buffer, bytes.byteOffset, end);
     let at = start;
     while (this.takesOneWays && this.ready && bytes.length > 0 && at + 9 <= end) {
