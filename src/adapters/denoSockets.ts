@@ -9,7 +9,8 @@ import {
   yieldToEventLoop,
 } from "../core/eventLoop.ts";
 import { runtimeName } from "../core/runtimeName.ts";
-import { CallbackDeadline, timers } from "../rpc/timers.ts";
+import { CallbackDeadline } from "../rpc/deadline.ts";
+import { timers } from "../rpc/timers.ts";
 import type {
   Adapter,
   Address,

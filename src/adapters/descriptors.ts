@@ -1,7 +1,8 @@
 // This file keeps a listener working when the process has no free file descriptor. The kernel keeps announcing the
 // waiting connection, so an event loop that can't accept it would spin.
 
-import { CallbackDeadline, timers } from "../rpc/timers.ts";
+import { CallbackDeadline } from "../rpc/deadline.ts";
+import { timers } from "../rpc/timers.ts";
 import { nodeModule } from "./nodeModules.ts";
 
 /** Deno pauses accepting for this time. A guard without its reserve tries this often to get it back. */

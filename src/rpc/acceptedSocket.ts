@@ -6,10 +6,11 @@ import { now } from "../core/eventLoop.ts";
 import { memory, RECEIVE_BUFFER } from "../core/wasmModule.ts";
 import type { AddressShare } from "./addressShare.ts";
 import type { RpcConnection } from "./connection.ts";
+import { CallbackDeadline } from "./deadline.ts";
 import { type Line, Position } from "./line.ts";
 import type { ProxyReader } from "./proxyReader.ts";
 import { ReadBackoff, type RestingReader } from "./readBackoff.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { timers } from "./timers.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
 const EMPTY = new Uint8Array(0);

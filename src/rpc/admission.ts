@@ -23,11 +23,12 @@ import { now } from "../core/eventLoop.ts";
 import type { AcceptedSocket } from "./acceptedSocket.ts";
 import { AddressShare } from "./addressShare.ts";
 import type { AdmissionLimits } from "./admissionLimits.ts";
+import { CallbackDeadline } from "./deadline.ts";
 import { HandshakeAges } from "./handshakeAges.ts";
 import type { HandshakeTask, HandshakeTurns } from "./handshakeTurns.ts";
 import { Line } from "./line.ts";
 import { Places } from "./places.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { timers } from "./timers.ts";
 import { WaitingSockets } from "./waitingSockets.ts";
 
 type Share = AddressShare<AcceptedSocket>;

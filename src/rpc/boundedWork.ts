@@ -1,7 +1,8 @@
 // Waits for functions of the application, which may ignore their signal or never settle, no longer than a bound.
 
 import { type AbortWatcher, unwatchSignal, watchSignal } from "./abortWatchers.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { CallbackDeadline } from "./deadline.ts";
+import { timers } from "./timers.ts";
 
 /** The result of `work`, or the signal's reason if that comes first, even if `work` ignores the signal. */
 export function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -1,6 +1,7 @@
 // The caller's side of a call: a request with a head, and with a stream in each direction.
 
 import { SealwireError } from "../base/errors.ts";
+import type { ResolvedLimits } from "../base/options.ts";
 import { now, runSoon } from "../core/eventLoop.ts";
 import { wipe } from "../core/wipe.ts";
 import type { CallHead } from "../protocol/head.ts";
@@ -8,7 +9,7 @@ import { copyHead, type SharedHead } from "../protocol/preparedHead.ts";
 import { IncomingStream, NO_ITEMS } from "./incomingStream.ts";
 import { OutgoingStream, refusedWrite } from "./outgoingStream.ts";
 import type { Call, Connection } from "./peer.ts";
-import { noAnswerWithin, PendingRequest, type RequestTable } from "./requests.ts";
+import { noAnswerWithin, PendingRequest, type RequestOwner } from "./pendingRequest.ts";
 import { FIRST_STREAM_CREDIT } from "./sharedWindow.ts";
 import type { Streams } from "./streams.ts";
 
@@ -17,12 +18,8 @@ const EARLY_MS = 2;
 /** How much two clocks may differ, as a fraction of the time. */
 const CLOCK_DRIFT = 1e-4;
 
-export interface CallLimits {
-  /** The longest item that this side assembles. */
-  readonly maxItemBytes: number;
-  /** Bytes of one stream that may wait for credit. */
-  readonly maxPendingBytes: number;
-}
+/** For the streams of a call: an item is at most as long as a frame, and so many bytes may wait for credit. */
+export type CallLimits = Pick<ResolvedLimits, "maxFrameBytes" | "maxPendingBytes">;
 
 /**
  * Reads the answer of a call in the memory where it arrived, within the turn of its arrival. It runs no code of the
@@ -60,7 +57,7 @@ export class PendingCall extends PendingRequest implements Call {
   isTraced = false;
 
   /** `streams`: undefined for a call without any. */
-  constructor(table: RequestTable, streams: Streams | undefined, timeoutMs: number, limits: CallLimits) {
+  constructor(table: RequestOwner, streams: Streams | undefined, timeoutMs: number, limits: CallLimits) {
     super(table, undefined, timeoutMs);
     this.deadlineAt = timeoutMs > 0 ? now() + timeoutMs : Number.POSITIVE_INFINITY;
     this.#streams = streams === undefined ? undefined : callStreams(this, streams, limits);
@@ -68,8 +65,11 @@ export class PendingCall extends PendingRequest implements Call {
     if (streams !== undefined) this.settling.catch(nothing);
   }
 
-  /** The call has its number, and its record is being sent: chunks may follow. */
-  started(): void {
+  override get takesReply(): boolean {
+    return false;
+  }
+
+  override started(): void {
     if (this.#streams === undefined) return;
     const { all, incoming, outgoing } = this.#streams;
     all.add(this.sequence, { incoming, outgoing });
@@ -179,7 +179,7 @@ function callStreams(call: PendingCall, all: Streams, limits: CallLimits): CallS
   const sequence = (): number => call.sequence;
   return {
     all,
-    incoming: new IncomingStream(all, sequence, limits.maxItemBytes),
+    incoming: new IncomingStream(all, sequence, limits.maxFrameBytes),
     outgoing: new OutgoingStream(all, sequence, FIRST_STREAM_CREDIT, limits.maxPendingBytes),
   };
 }

@@ -3,10 +3,11 @@
 import { MAX_MS } from "../base/options.ts";
 import { now } from "../core/eventLoop.ts";
 import type { SharedHead } from "../protocol/preparedHead.ts";
+import { CallbackDeadline, type Deadline } from "./deadline.ts";
 import { IncomingStream } from "./incomingStream.ts";
 import { OutgoingStream } from "./outgoingStream.ts";
 import type { Streams } from "./streams.ts";
-import { CallbackDeadline, type Deadline, timers } from "./timers.ts";
+import { timers } from "./timers.ts";
 
 export interface CallParts {
   /** Other messages may share it. */

@@ -2,8 +2,9 @@
 
 import { SealwireError } from "../base/errors.ts";
 import { checkOptionNames, integerOption, MAX_MS } from "../base/options.ts";
+import { CallbackDeadline } from "./deadline.ts";
 import type { Connection } from "./peer.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { timers } from "./timers.ts";
 
 /**
  * Between two attempts. An attempt has pauses of its own unless it was refused at once, for example because too many calls

@@ -12,12 +12,13 @@ import type { ToldState } from "./announcements.ts";
 import { RpcConnection } from "./connection.ts";
 import { ConnectionLedger, type ConnectionTotals } from "./connectionStats.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
+import { CallbackDeadline } from "./deadline.ts";
 import { callListener } from "./listeners.ts";
 import { type CallKind, LoadScale } from "./loadScale.ts";
 import type { Connection, ConnectionStateListener } from "./peer.ts";
 import { Member, type Waiter } from "./poolMember.ts";
 import { RedialPause } from "./redial.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { timers } from "./timers.ts";
 import type { Adapter, Address } from "./transport.ts";
 
 export interface ClientContext extends ConnectionContext {

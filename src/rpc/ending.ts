@@ -4,10 +4,11 @@
 import { SealwireError } from "../base/errors.ts";
 import type { Reason } from "../protocol/reason.ts";
 import type { Arrivals } from "./arrivals.ts";
+import { CallbackDeadline } from "./deadline.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Outbox } from "./outbox.ts";
 import type { RequestTable } from "./requests.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { timers } from "./timers.ts";
 
 export interface EndingParts {
   readonly lifecycle: Lifecycle;

@@ -4,6 +4,7 @@
 // are missing. A name without an answer keeps its old addresses. The cost of answers is bounded, whatever they hold.
 
 import { withinTime } from "./boundedWork.ts";
+import { CallbackDeadline } from "./deadline.ts";
 import {
   type CheckedEndpoint,
   type EndpointSource,
@@ -18,7 +19,7 @@ import {
   type Target,
   targetsOf,
 } from "./endpointTargets.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { timers } from "./timers.ts";
 import type { ServiceRecord } from "./transport.ts";
 
 /** The number of lookups that begin at once, as one burst for the resolver. */

@@ -2,8 +2,9 @@
 // when one has failed, or 250 ms after the last one began. When one succeeds, those under way continue, because their
 // servers serve as well.
 
+import { CallbackDeadline } from "./deadline.ts";
 import type { EndpointMember } from "./endpointMember.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { timers } from "./timers.ts";
 
 /** RFC 8305 section 8: Connection Attempt Delay. */
 const ATTEMPT_DELAY_MS = 250;

@@ -10,10 +10,11 @@
 import { SealwireError } from "../base/errors.ts";
 import { now } from "../core/eventLoop.ts";
 import { orAborted } from "./boundedWork.ts";
+import { CallbackDeadline } from "./deadline.ts";
 import type { Found } from "./endpointLookup.ts";
 import type { EndpointNews } from "./endpointNews.ts";
 import type { Target } from "./endpointTargets.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { timers } from "./timers.ts";
 
 const FRESH_MS = 30_000;
 /** The least time between two lookups; a random part of the same length is added. */

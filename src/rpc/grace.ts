@@ -1,7 +1,8 @@
 // The time between the decision to close a server and the end of accepting.
 
 import { now } from "../core/eventLoop.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { CallbackDeadline } from "./deadline.ts";
+import { timers } from "./timers.ts";
 
 export class Grace {
   readonly #over = new CallbackDeadline(() => this.#finish());

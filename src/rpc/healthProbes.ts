@@ -3,7 +3,8 @@
 
 import { encodeText } from "../core/text.ts";
 import { memory, RECEIVE_BUFFER } from "../core/wasmModule.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { CallbackDeadline } from "./deadline.ts";
+import { timers } from "./timers.ts";
 import type { Adapter, Address, Listener, Transport, TransportEvents } from "./transport.ts";
 
 /**

@@ -6,8 +6,9 @@
 // reason. HTTP servers call this a lingering close.
 
 import type { ErrorCode, SealwireError } from "../base/errors.ts";
+import { CallbackDeadline } from "./deadline.ts";
 import type { EndingParts } from "./ending.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { timers } from "./timers.ts";
 import type { Transport } from "./transport.ts";
 import type { Writer } from "./writer.ts";
 

@@ -13,6 +13,7 @@ import type { Arrivals } from "./arrivals.ts";
 import { callError, closedReason, lostReason, typedReason } from "./closeReason.ts";
 import { tellEnded } from "./connectionEnds.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
+import { CallbackDeadline } from "./deadline.ts";
 import { Establishing, type EstablishingEvents } from "./establishing.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -21,7 +22,7 @@ import { LinkParts } from "./linkParts.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Connection } from "./peer.ts";
 import type { RequestTable } from "./requests.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { timers } from "./timers.ts";
 import type { DialEvents, Transport } from "./transport.ts";
 
 /** `Owner`: the connection object of the client or server. */
@@ -137,10 +138,7 @@ export class Link<Owner extends Connection> implements DialEvents {
   onConnected(transport: Transport): void {
     this.#cancelDial = undefined;
     this.#transport = transport;
-    if (this.lifecycle.isOver) {
-      transport.destroy();
-      return;
-    }
+    if (this.lifecycle.isOver) return transport.destroy();
     if (!this.#keepsAlive) transport.keepAlive?.(false);
     this.lifecycle.connected();
     this.#parts.writer.attach(transport);

@@ -2,7 +2,8 @@
 
 import type { ResolvedLimits } from "../base/options.ts";
 import { now } from "../core/eventLoop.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { CallbackDeadline } from "./deadline.ts";
+import { timers } from "./timers.ts";
 
 export interface LivenessEvents {
   /** This side does not read now, so it notices nothing of the peer. */

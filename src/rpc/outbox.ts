@@ -12,11 +12,12 @@ import { type CallHead, patchDeadline } from "../protocol/head.ts";
 import type { Framing } from "../protocol/segment.ts";
 import { BASE_SETTINGS, type Settings } from "../protocol/settings.ts";
 import { Kind } from "../protocol/wire.ts";
-import { type CallLimits, PendingCall } from "./call.ts";
+import { PendingCall } from "./call.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { OutgoingBodies } from "./outgoingBodies.ts";
 import { type Paid, PaidQueue } from "./paidQueue.ts";
-import { PendingRequest, type RequestTable } from "./requests.ts";
+import { PendingRequest } from "./pendingRequest.ts";
+import type { RequestTable } from "./requests.ts";
 import { Sender, type SenderEvents } from "./sender.ts";
 import { SendingCredit } from "./sendingCredit.ts";
 import { FIRST_STREAM_CREDIT } from "./sharedWindow.ts";
@@ -34,7 +35,6 @@ export interface OutboxEvents extends SenderEvents {
 export class Outbox {
   readonly #events: OutboxEvents;
   readonly #limits: ResolvedLimits;
-  readonly #items: CallLimits;
   readonly #lifecycle: Lifecycle;
   readonly #requests: RequestTable;
   /** The limits and the encoding of bodies. */
@@ -64,7 +64,6 @@ export class Outbox {
     this.#events = events;
     const withKind = format.header === "kind";
     this.#limits = limits;
-    this.#items = { maxItemBytes: limits.maxFrameBytes, maxPendingBytes: limits.maxPendingBytes };
     this.#lifecycle = lifecycle;
     this.#requests = requests;
     const framing: Framing = {
@@ -215,7 +214,8 @@ export class Outbox {
   ): PendingRequest {
     const encoded = head && this.takesHeads ? this.bodies.withHeadIfItFits(body, head) : undefined;
     const request = new PendingRequest(this.#requests, into, timeoutMs);
-    this.#begin(request, encoded === undefined ? Kind.message : Kind.call, encoded ?? body, signal);
+    if (signal === undefined && encoded === undefined) this.#sendOrWait(request, Kind.message, body);
+    else this.#begin(request, encoded === undefined ? Kind.message : Kind.call, encoded ?? body, signal);
     return request;
   }
 
@@ -236,8 +236,7 @@ export class Outbox {
     const streams = withStreams ? { streams: true, streamCredit: FIRST_STREAM_CREDIT } : undefined;
     // A signal that is not the runtime's may run other code before the call is sent.
     const encoded = this.bodies.withHead(body, head ?? {}, timeoutMs, signal === undefined, streams);
-    const ofStreams = withStreams ? this.streams : undefined;
-    const call = new PendingCall(this.#requests, ofStreams, timeoutMs, this.#items);
+    const call = new PendingCall(this.#requests, streams && this.streams, timeoutMs, this.#limits);
     if (refusal === undefined) this.#begin(call, Kind.call, encoded, signal);
     else {
       wipe(encoded);
@@ -254,23 +253,26 @@ export class Outbox {
         const refusal = request.watch(signal) ?? this.refusal(0);
         if (refusal !== undefined) return request.reject(refusal);
       }
-      const paid = this.#paid;
-      if (paid === undefined || paid.passes(body.length, true)) {
-        paid?.spend(body.length);
-        this.#sendNumbered(request, kind, body);
-      } else {
-        this.#requests.admit();
-        paid.add({ kind, body, request });
-      }
+      this.#sendOrWait(request, kind, body);
     } finally {
       if (kind === Kind.call) wipe(body);
     }
-    if (request.timeoutMs > 0) timers.arm(request, request.timeoutMs);
   }
 
-  #sendNumbered(request: PendingRequest, kind: number, body: Uint8Array): void {
-    this.sender.append(this.#requests.add(request), kind, body);
-    if (request instanceof PendingCall) request.started();
+  /** Sends the request, or keeps a copy until there is credit and a permit. */
+  #sendOrWait(request: PendingRequest, kind: number, body: Uint8Array): void {
+    const paid = this.#paid;
+    const { timeoutMs } = request;
+    if (paid === undefined || paid.passes(body.length, true)) {
+      paid?.spend(body.length);
+      this.sender.append(this.#requests.add(request), kind, body);
+      request.started();
+      if (timeoutMs > 0) timers.armFromTurnEnd(request, timeoutMs);
+    } else {
+      this.#requests.admit();
+      paid.add({ kind, body, request });
+      if (timeoutMs > 0) timers.arm(request, timeoutMs);
+    }
   }
 
   #makePaidQueue(): PaidQueue {
@@ -289,12 +291,10 @@ export class Outbox {
   }
 
   #sendPaid({ kind, body, request }: Paid): void {
-    if (request === undefined) {
-      this.sender.append(0, kind, body);
-      return;
-    }
+    if (request === undefined) return this.sender.append(0, kind, body);
     this.#requests.leaveUnsent();
     if (request instanceof PendingCall) patchDeadline(body, request.deadlineAt - now());
-    this.#sendNumbered(request, kind, body);
+    this.sender.append(this.#requests.add(request), kind, body);
+    request.started();
   }
 }

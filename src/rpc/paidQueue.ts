@@ -8,7 +8,7 @@ import { type Balance, messageCost } from "../protocol/credit.ts";
 import { Fifo } from "./fifo.ts";
 import { WAITING_OBJECT_BYTES } from "./memoryBudget.ts";
 import { PackedQueue } from "./packedQueue.ts";
-import type { PendingRequest } from "./requests.ts";
+import type { PendingRequest } from "./pendingRequest.ts";
 
 /** A request, or a one-way message whose sender awaits its outcome, until the peer can take it. */
 export interface Paid {

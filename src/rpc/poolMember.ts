@@ -2,9 +2,10 @@
 
 import type { SealwireError } from "../base/errors.ts";
 import type { RpcConnection } from "./connection.ts";
+import { CallbackDeadline } from "./deadline.ts";
 import type { Connection } from "./peer.ts";
 import { USEFUL_LIFE_MS } from "./redial.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { timers } from "./timers.ts";
 
 /** Somebody who waits for a connection that is open. */
 export interface Waiter {

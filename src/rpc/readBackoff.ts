@@ -6,7 +6,8 @@
 // waits for nothing, and neither does one whose second piece completes it.
 
 import { now } from "../core/eventLoop.ts";
-import { Deadline, TIMER_TICK_MS, timers } from "./timers.ts";
+import { Deadline } from "./deadline.ts";
+import { TIMER_TICK_MS, timers } from "./timers.ts";
 
 /** The longest rest. */
 const MOST_MS = 250;

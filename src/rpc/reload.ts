@@ -8,9 +8,10 @@ import type { ServerKeys } from "../protocol/noise/severalKeys.ts";
 import type { RpcConnection } from "./connection.ts";
 import { whenEnded } from "./connectionEnds.ts";
 import type { ConnectionContext } from "./context.ts";
+import { CallbackDeadline } from "./deadline.ts";
 import { type Proof, proofOf } from "./peerKeys.ts";
 import type { ReloadedKeys } from "./serverInterface.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { timers } from "./timers.ts";
 
 interface Keyed {
   readonly makeKeys: (keys: ReloadedKeys) => HandshakeFactory;

@@ -2,10 +2,8 @@
 // numbers of a side have one parity. They wrap around at 2^32, and skip 0 and those in flight.
 
 import { SealwireError } from "../base/errors.ts";
-import { type AbortWatcher, unwatchSignal, watchSignal } from "./abortWatchers.ts";
-import { abortError, abortedError } from "./clientErrors.ts";
+import type { PendingRequest, RequestOwner } from "./pendingRequest.ts";
 import { RequestNumbers } from "./requestNumbers.ts";
-import { Deadline, timers } from "./timers.ts";
 
 const FIRST_CAPACITY = 64;
 /**
@@ -16,100 +14,7 @@ const MOST_HELD = 4;
 /** The upper bits of a number tell its quarter of the range. */
 const QUARTER_SHIFT = 30;
 
-type Resolve = (body: Uint8Array) => void;
-type Reject = (error: SealwireError) => void;
-
-/** The resolve function of the last promise: one shared executor saves a closure per request. */
-let lastResolve!: Resolve;
-let lastReject!: Reject;
-const keepSettlers = (resolve: Resolve, reject: Reject): void => {
-  lastResolve = resolve;
-  lastReject = reject;
-};
-
-/** The text of ERR_REQUEST_TIMEOUT. */
-export function noAnswerWithin(timeoutMs: number): string {
-  return `no answer within ${timeoutMs} ms`;
-}
-
-/**
- * One request in flight, which is its own deadline and abort listener. Settles exactly once.
- *
- * The constructor sets all fields, and `declare` keeps them from being defined before: V8 may run a list of fields with
- * values so slowly that a request costs twice as much (docs/PERFORMANCE-LOG.md, "Two builds in one process").
- */
-export class PendingRequest extends Deadline implements AbortWatcher {
-  /** 0 until it is sent. */
-  declare sequence: number;
-  /** The era of its number (see `RequestTable`). */
-  declare era: number;
-  declare settled: boolean;
-  /** Settles once. */
-  declare readonly settling: Promise<Uint8Array>;
-  declare readonly into: Uint8Array | undefined;
-  declare readonly timeoutMs: number;
-  readonly #table: RequestTable;
-  readonly #resolve: Resolve;
-  readonly #reject: Reject;
-  #signal: AbortSignal | undefined;
-
-  constructor(table: RequestTable, into: Uint8Array | undefined, timeoutMs: number) {
-    super();
-    this.sequence = 0;
-    this.era = 0;
-    this.settled = false;
-    this.settling = new Promise(keepSettlers);
-    this.#resolve = lastResolve;
-    this.#reject = lastReject;
-    this.#table = table;
-    this.into = into;
-    this.timeoutMs = timeoutMs;
-  }
-
-  /** AbortWatcher: the caller's signal. */
-  aborted(cause: unknown): void {
-    this.#table.abandon(this, abortError(cause));
-  }
-
-  /** From now on the signal can end it. An error if it does at once, and the request must not be sent. */
-  watch(signal: AbortSignal): SealwireError | undefined {
-    if (watchSignal(signal, this)) return abortedError(signal);
-    this.#signal = signal;
-    return undefined;
-  }
-
-  override expire(): void {
-    this.#table.abandon(this, new SealwireError("ERR_REQUEST_TIMEOUT", noAnswerWithin(this.timeoutMs)));
-  }
-
-  resolve(body: Uint8Array): void {
-    if (this.settled) return;
-    this.#leave();
-    this.#resolve(body);
-    this.ended(undefined);
-  }
-
-  reject(error: SealwireError): void {
-    if (this.settled) return;
-    this.#leave();
-    this.#reject(error);
-    this.ended(error);
-  }
-
-  /** For subclasses: the request has settled. */
-  protected ended(_error: SealwireError | undefined): void {}
-
-  #leave(): void {
-    this.settled = true;
-    timers.cancel(this);
-    if (this.#signal !== undefined) {
-      unwatchSignal(this.#signal, this);
-      this.#signal = undefined;
-    }
-  }
-}
-
-export class RequestTable {
+export class RequestTable implements RequestOwner {
   readonly #limit: number;
   readonly #firstSequence: number;
   readonly #keepsPermits: boolean;
@@ -203,12 +108,8 @@ export class RequestTable {
 
   /** Removes and returns the request with this number. With permits, it may have settled before. */
   take(sequence: number): PendingRequest | undefined {
-    const index = this.#index(sequence);
-    const request = this.#rows[index];
-    if (request === undefined || request.sequence !== sequence) return undefined;
-    this.#rows[index] = undefined;
-    this.#occupied--;
-    if (!request.settled) this.#waiting--;
+    const request = this.find(sequence);
+    if (request !== undefined) this.remove(request);
     return request;
   }
 
@@ -216,6 +117,13 @@ export class RequestTable {
   find(sequence: number): PendingRequest | undefined {
     const request = this.#rows[this.#index(sequence)];
     return request?.sequence === sequence ? request : undefined;
+  }
+
+  /** Removes a request that `find` returned. */
+  remove(request: PendingRequest): void {
+    this.#rows[this.#index(request.sequence)] = undefined;
+    this.#occupied--;
+    if (!request.settled) this.#waiting--;
   }
 
   /** The caller gave up on this request: it rejects, and the peer may get a cancel. */

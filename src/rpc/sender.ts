@@ -20,10 +20,11 @@
 
 import type { SealwireError } from "../base/errors.ts";
 import type { Session } from "../protocol/session.ts";
+import { CallbackDeadline } from "./deadline.ts";
 import { FlushPromises } from "./flushPromises.ts";
 import { type FramesOwner, OutgoingFrames, type OutgoingOptions } from "./outgoingFrames.ts";
 import type { SentBytes } from "./sentBytes.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { timers } from "./timers.ts";
 import type { TurnQueue, TurnTask } from "./turnQueue.ts";
 import type { Writer } from "./writer.ts";
 
@@ -150,6 +151,7 @@ export class Sender implements TurnTask, FramesOwner {
   endOfTurn(): void {
     this.#scheduled = false;
     this.#promises.endTurn();
+    timers.turnEnds();
     this.flush();
   }
 

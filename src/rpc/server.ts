@@ -13,6 +13,7 @@ import type { ToldState } from "./announcements.ts";
 import { RpcConnection } from "./connection.ts";
 import { ConnectionLedger } from "./connectionStats.ts";
 import type { ConnectionContext, ConnectionObserver } from "./context.ts";
+import { CallbackDeadline } from "./deadline.ts";
 import { Grace } from "./grace.ts";
 import { type Health, HealthReport } from "./health.ts";
 import { callListener } from "./listeners.ts";
@@ -22,7 +23,7 @@ import { drainRefused, endUnlessKept, reloadedContext } from "./reload.ts";
 import type { CloseOptions, ReloadedKeys, Server, ServerStats } from "./serverInterface.ts";
 import type { Serving } from "./servingOptions.ts";
 import type { StatAnswer } from "./statMethod.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { timers } from "./timers.ts";
 import type { Adapter, ListenAddress, Listener } from "./transport.ts";
 
 export interface ServerContext extends ConnectionContext {

@@ -2,7 +2,8 @@
 // an endpoint it looks up with growing, random pauses until an endpoint opens. Members dial again by themselves, but
 // only a lookup finds a server's new address.
 
-import { CallbackDeadline, timers } from "./timers.ts";
+import { CallbackDeadline } from "./deadline.ts";
+import { timers } from "./timers.ts";
 
 const FIRST_STANDING_PAUSE_MS = 1_000;
 const LONGEST_STANDING_PAUSE_MS = 30_000;

@@ -21,51 +21,22 @@ import {
   stopTimer,
   yieldToEventLoop,
 } from "../core/eventLoop.ts";
+import type { WheelEntry } from "./deadline.ts";
 
 /** Resolution of the wheel: a deadline fires at most this much late, never early. */
 export const TIMER_TICK_MS = 16;
 const NEAR_TICKS = 1_024;
 /** The index of the far list, after the near ones. */
 const FAR = NEAR_TICKS;
+/** The index of the list of deadlines that were armed in this turn and have no tick yet. */
+const NEW = FAR + 1;
 /** A timer of the runtime may be this late without a stall. */
 const LATE_TICKS = 2;
 /** How often the wheel may run empty and stop the runtime's timer. After that the timer fires for nothing instead. */
 const STOPS = 16;
 
-/** An object with a deadline. Extend it, or give it a callback; it is in the wheel at most once. */
-export class Deadline {
-  /** Internal to the wheel: neighbours in the list, which list, and the tick at which to fire. */
-  previous: Deadline | undefined = undefined;
-  next: Deadline | undefined = undefined;
-  list = -1;
-  tick = -1;
-  /** It does not keep the process alive; set by `TimerWheel.setQuiet`, or before it is first armed. */
-  quiet = false;
-
-  /** Called once when the time has come, and never after `cancel`. */
-  expire(): void {}
-
-  get armed(): boolean {
-    return this.list !== -1;
-  }
-}
-
-/** A deadline that calls a function. */
-export class CallbackDeadline extends Deadline {
-  readonly #callback: () => void;
-
-  constructor(callback: () => void) {
-    super();
-    this.#callback = callback;
-  }
-
-  override expire(): void {
-    this.#callback();
-  }
-}
-
 class TimerWheel {
-  readonly #lists: (Deadline | undefined)[] = new Array(NEAR_TICKS + 1).fill(undefined);
+  readonly #lists: (WheelEntry | undefined)[] = new Array(NEW + 1).fill(undefined);
   #count = 0;
   /** Armed deadlines that keep the process alive. */
   #keeping = 0;
@@ -97,29 +68,57 @@ class TimerWheel {
   }
 
   /** Arms `deadline` to expire in `ms` milliseconds: up to one tick late, never early. Re-arms an armed one. */
-  arm(deadline: Deadline, ms: number): void {
+  arm(deadline: WheelEntry, ms: number): void {
     if (deadline.list !== -1) this.#remove(deadline);
+    this.#count++;
+    if (!deadline.quiet) this.#keep(1);
+    this.#place(deadline, ms, now());
+  }
+
+  /**
+   * The same, except that the time begins at the end of this turn, when the caller calls `turnEnds`: a turn reads the clock
+   * once, which costs more than all else here. The deadline is not armed.
+   */
+  armFromTurnEnd(deadline: WheelEntry, ms: number): void {
+    deadline.tick = ms;
+    this.#link(deadline, NEW);
+    this.#count++;
+    if (!deadline.quiet) this.#keep(1);
+  }
+
+  /** The time of the deadlines that were armed in this turn begins. */
+  turnEnds(): void {
+    let deadline = this.#lists[NEW];
+    if (deadline === undefined) return;
+    this.#lists[NEW] = undefined;
     const time = now();
+    while (deadline !== undefined) {
+      const { next }: WheelEntry = deadline;
+      deadline.previous = undefined;
+      this.#place(deadline, deadline.tick, time);
+      deadline = next;
+    }
+  }
+
+  #place(deadline: WheelEntry, ms: number, time: number): void {
     const currentTick = Math.floor(time / TIMER_TICK_MS);
     // All lists up to this tick are empty, so the near ones begin here.
     if (!this.#sweeping && currentTick < this.#wakeTick) this.#handled = currentTick;
     const earliest = Math.max(this.#handled, this.#sweepEnd) + 1;
     deadline.tick = Math.max(Math.ceil((time + ms) / TIMER_TICK_MS), earliest);
     this.#insert(deadline);
-    this.#count++;
-    if (!deadline.quiet) this.#keep(1);
     if (!this.#sweeping) this.#wakeAt(deadline.list === FAR ? this.#farTick : deadline.tick, time);
   }
 
   /** Disarms. Harmless if it is not armed. */
-  cancel(deadline: Deadline): void {
+  cancel(deadline: WheelEntry): void {
     if (deadline.list === -1) return;
     this.#remove(deadline);
     if (this.#count === 0 && !this.#sweeping && this.#timer !== undefined) this.#ranEmpty();
   }
 
   /** Whether this deadline, armed or not, lets the process end before it is due. */
-  setQuiet(deadline: Deadline, quiet: boolean): void {
+  setQuiet(deadline: WheelEntry, quiet: boolean): void {
     if (deadline.quiet === quiet) return;
     deadline.quiet = quiet;
     if (deadline.list !== -1) this.#keep(quiet ? -1 : 1);
@@ -142,10 +141,14 @@ class TimerWheel {
     if (this.#count === 0 && !this.#sweeping) this.#stop();
   }
 
-  #insert(deadline: Deadline): void {
+  #insert(deadline: WheelEntry): void {
     let list = FAR;
     if (deadline.tick - this.#handled <= NEAR_TICKS) list = deadline.tick % NEAR_TICKS;
     else if (this.#lists[FAR] === undefined) this.#farTick = this.#handled + NEAR_TICKS;
+    this.#link(deadline, list);
+  }
+
+  #link(deadline: WheelEntry, list: number): void {
     const head = this.#lists[list];
     deadline.list = list;
     deadline.next = head;
@@ -153,7 +156,7 @@ class TimerWheel {
     this.#lists[list] = deadline;
   }
 
-  #unlink(deadline: Deadline): void {
+  #unlink(deadline: WheelEntry): void {
     const { previous, next } = deadline;
     if (previous !== undefined) previous.next = next;
     else this.#lists[deadline.list] = next;
@@ -163,7 +166,7 @@ class TimerWheel {
     deadline.list = -1;
   }
 
-  #remove(deadline: Deadline): void {
+  #remove(deadline: WheelEntry): void {
     this.#unlink(deadline);
     this.#count--;
     if (!deadline.quiet) this.#keep(-1);
@@ -254,7 +257,7 @@ class TimerWheel {
     this.#lists[FAR] = undefined;
     this.#farTick = Number.POSITIVE_INFINITY;
     while (deadline !== undefined) {
-      const { next }: Deadline = deadline;
+      const { next }: WheelEntry = deadline;
       deadline.previous = undefined;
       deadline.tick = Math.max(deadline.tick, this.#handled + 1);
       this.#insert(deadline);

@@ -5,7 +5,8 @@ import { isSealwireError, SealwireError } from "../base/errors.ts";
 import { channels } from "../core/diagnostics.ts";
 import { type AbortWatcher, reasonOf, unwatchSignal, watchSignal } from "./abortWatchers.ts";
 import { abortError, closedError } from "./clientErrors.ts";
-import { Deadline, timers } from "./timers.ts";
+import { Deadline } from "./deadline.ts";
+import { timers } from "./timers.ts";
 
 class WaitingCall extends Deadline implements AbortWatcher {
   readonly promise: Promise<unknown>;

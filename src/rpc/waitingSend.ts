@@ -2,8 +2,9 @@
 // because a peer whose handlers are stuck still shows signs of life.
 
 import { SealwireError } from "../base/errors.ts";
+import { Deadline } from "./deadline.ts";
 import type { Paid } from "./paidQueue.ts";
-import { Deadline, timers } from "./timers.ts";
+import { timers } from "./timers.ts";
 
 export interface WaitingSendEvents {
   /** The message was appended. Resolves when the kernel has it. */

@@ -9,8 +9,9 @@ import { now } from "../core/eventLoop.ts";
 import { type AcceptedSocket, dueOf, leftMs } from "./acceptedSocket.ts";
 import type { AddressShare } from "./addressShare.ts";
 import type { AdmissionLimits } from "./admissionLimits.ts";
+import { CallbackDeadline } from "./deadline.ts";
 import { Line } from "./line.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { timers } from "./timers.ts";
 
 /**
  * The most sockets whose time is over that are closed in one tick of the timers. Thousands may have come at the same

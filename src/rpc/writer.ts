@@ -2,7 +2,8 @@
 
 import { freePiece } from "../core/pieceMemory.ts";
 import { releaseSlot } from "../core/slotPool.ts";
-import { CallbackDeadline, timers } from "./timers.ts";
+import { CallbackDeadline } from "./deadline.ts";
+import { timers } from "./timers.ts";
 import type { Transport } from "./transport.ts";
 
 export interface WriterEvents {

@@ -3,8 +3,9 @@
 // and its own end.
 
 import { whenEnded } from "../rpc/connectionEnds.ts";
+import { CallbackDeadline } from "../rpc/deadline.ts";
 import type { Connection, Message } from "../rpc/peer.ts";
-import { CallbackDeadline, timers } from "../rpc/timers.ts";
+import { timers } from "../rpc/timers.ts";
 import type { Codec } from "./codec/codec.ts";
 import { isOwnStream } from "./ownCalls.ts";
 import type { Producer } from "./producer.ts";

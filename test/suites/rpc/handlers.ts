@@ -11,10 +11,11 @@ import {
 } from "../../../src/index.ts";
 import { encodeError, Origin } from "../../../src/protocol/errorBody.ts";
 import { Kind } from "../../../src/protocol/wire.ts";
+import { CallbackDeadline } from "../../../src/rpc/deadline.ts";
 import { HandlerBudget } from "../../../src/rpc/handlerBudget.ts";
 import { Handlers } from "../../../src/rpc/handlers.ts";
 import { IncomingMessage, type MessageOwner } from "../../../src/rpc/message.ts";
-import { CallbackDeadline, timers } from "../../../src/rpc/timers.ts";
+import { timers } from "../../../src/rpc/timers.ts";
 import { test } from "../../support/harness.ts";
 import { protocols, v2 } from "../../support/protocols.ts";
 import { concat, RawPeer, u32 } from "../../support/rawPeer.ts";

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { SealwireError } from "../../../src/index.ts";
 import { PendingCall } from "../../../src/rpc/call.ts";
-import { PendingRequest, RequestTable } from "../../../src/rpc/requests.ts";
+import { PendingRequest } from "../../../src/rpc/pendingRequest.ts";
+import { RequestTable } from "../../../src/rpc/requests.ts";
 import { test } from "../../support/harness.ts";
 
 /** A table and a way to put requests in; rejections are collected instead of thrown. */
@@ -147,7 +148,7 @@ test("one signal for many requests has one listener, and none when all are settl
 test("the peer says that a call's deadline has passed before this side's timer does: the same error as from the timer", async () => {
   const { table } = makeTable(1);
   const outcome = async (timeoutMs: number, waitMs: number, remoteCode: string, notBegun = false) => {
-    const call = new PendingCall(table, undefined, timeoutMs, { maxItemBytes: 1, maxPendingBytes: 1 });
+    const call = new PendingCall(table, undefined, timeoutMs, { maxFrameBytes: 1, maxPendingBytes: 1 });
     table.add(call);
     const end = performance.now() + waitMs;
     while (performance.now() < end);

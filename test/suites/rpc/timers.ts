@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { once } from "node:events";
 import * as net from "node:net";
-import { CallbackDeadline, Deadline, TIMER_TICK_MS, timers } from "../../../src/rpc/timers.ts";
+import { CallbackDeadline, Deadline } from "../../../src/rpc/deadline.ts";
+import { TIMER_TICK_MS, timers } from "../../../src/rpc/timers.ts";
 import { onAfterEachTest, test } from "../../support/harness.ts";
 import { sleep, waitFor } from "../../support/rpcHarness.ts";
 
