@@ -47,6 +47,8 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
   readonly #handlerBudget: HandlerBudget;
   readonly #bodies = new BodyMemory();
   readonly #name = nameOfWorker();
+  /** The work of all connections until the end of this one's last read. */
+  #workedMs = 0;
   #paused = false;
   #scheduled = false;
   /** It has used up this turn, and waits in line behind the others, whatever happens until then. */
@@ -74,7 +76,7 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
    */
   handle(read: () => void, at?: number, polled?: boolean): void {
     const reader = this.#reader;
-    if (polled) this.#rounds.pollSeen(this.#name);
+    if (polled) this.#rounds.pollSeen(this.#workedMs);
     reader.corkOutput();
     // While this connection waits in line, a read only stores its messages, which wait, too.
     if (!this.#inLine) reader.beginTurn(this.#rounds.turnMs, at);
@@ -92,6 +94,7 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
     }
     reader.uncorkOutput();
     if (!this.#inLine) this.#rounds.spend(reader.turnTaken(), this.#name);
+    this.#workedMs = this.#rounds.workedMs;
     this.#pauseIfFull();
   }
 

@@ -37,8 +37,10 @@ export class RoundRobin implements SharedTurn {
   readonly #takeTurns: Adapter["yieldToEventLoop"];
   readonly #time: () => number;
   readonly #line: RoundRobinTask[] = [];
-  /** Milliseconds of work since the last poll of the event loop. */
-  #spentMs = 0;
+  /** Milliseconds of all work until now. */
+  workedMs = 0;
+  /** The work that came before a poll of the event loop. */
+  #polledMs = 0;
   /** The only connection that has worked since then. */
   #only = SEVERAL;
   #pollAsked = false;
@@ -60,21 +62,22 @@ export class RoundRobin implements SharedTurn {
     return Math.max(TURN_MS - this.#spentMs, LEAST_TURN_MS);
   }
 
+  /** Milliseconds of work since the last poll, as far as it is known. */
+  get #spentMs(): number {
+    return this.workedMs - this.#polledMs;
+  }
+
   /** Work of this connection, or of several, took `ms` milliseconds. */
   spend(ms: number, worker = SEVERAL): void {
     if (this.#spentMs === 0) this.#only = worker;
     else if (worker !== this.#only) this.#only = SEVERAL;
-    this.#spentMs += ms;
+    this.workedMs += ms;
     if (this.#spentMs > (this.#only === SEVERAL ? UNPOLLED_MS : UNPOLLED_ALONE_MS)) this.askForPoll();
   }
 
-  /**
-   * The event loop has polled its sockets since this connection's last read. If no other one has worked since the last
-   * poll, the counted work came before this one, but for what the connection did outside of its reads. The work of several
-   * may have come after it.
-   */
-  pollSeen(worker: number): void {
-    if (this.#only === worker) this.#spentMs = 0;
+  /** The event loop has polled its sockets since `workedMs` was this much. */
+  pollSeen(workedMs: number): void {
+    this.#polledMs = Math.max(this.#polledMs, workedMs);
   }
 
   /** Joins at the end. The task makes sure that it is in the line only once. */
@@ -91,7 +94,7 @@ export class RoundRobin implements SharedTurn {
 
   readonly #polled = (): void => {
     this.#pollAsked = false;
-    this.#spentMs = 0;
+    this.#polledMs = this.workedMs;
     if (this.#line.length > 0) {
       // Asked for before the work: in Deno a poll takes a timer of a millisecond, which runs meanwhile.
       this.askForPoll();

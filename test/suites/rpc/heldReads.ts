@@ -294,24 +294,38 @@ test("a connection that works alone asks for a look later; with a second one, at
   }
 });
 
-test("a poll that a read has shown counts for a connection that works alone, and not for one of several", () => {
+test("a poll that a read has shown counts for all work until the read before it", () => {
   const loop = new Loop();
   const { rounds } = loop;
   const [one, other] = [nameOfWorker(), nameOfWorker()];
-  for (let i = 0; i < 3; i++) {
-    rounds.spend(UNPOLLED_ALONE_MS, one);
-    rounds.pollSeen(one);
-    assert.deepEqual([rounds.turnMs, loop.isAsked], [TURN_MS, false]);
+  const ended = { one: 0, other: 0 };
+  const reads = (who: "one" | "other", ms: number, polled = true): void => {
+    if (polled) rounds.pollSeen(ended[who]);
+    rounds.spend(ms, who === "one" ? one : other);
+    ended[who] = rounds.workedMs;
+  };
+  for (let i = 0; i < 3; i++) reads("one", UNPOLLED_ALONE_MS);
+  assert.equal(
+    loop.isAsked,
+    false,
+    "it works alone, and each of its reads shows that the read before was polled for",
+  );
+  rounds.pollSeen(ended.one);
+  assert.equal(rounds.turnMs, TURN_MS);
+  for (let i = 0; i < 10; i++) {
+    reads("one", UNPOLLED_MS / 3);
+    reads("other", UNPOLLED_MS / 3);
   }
-  rounds.spend(UNPOLLED_MS / 2, one);
-  rounds.pollSeen(other);
-  rounds.spend(UNPOLLED_MS, one);
-  assert.equal(rounds.turnMs, LEAST_TURN_MS, "another one has not worked since, but it saw a poll");
-  rounds.pollSeen(one);
-  rounds.spend(UNPOLLED_MS / 2, one);
-  rounds.spend(UNPOLLED_MS / 2, other);
-  rounds.pollSeen(one);
-  rounds.pollSeen(other);
-  rounds.spend(UNPOLLED_MS / 2, one);
-  assert.equal(loop.isAsked, true, "the poll may have come before the work of the other one");
+  assert.equal(loop.isAsked, false, "each read shows that all but the last one of the other was polled for");
+  for (let i = 0; i < 2; i++) reads("one", UNPOLLED_MS / 2, false);
+  assert.equal(loop.isAsked, true, "without a poll between them");
+  loop.look();
+  reads("one", UNPOLLED_MS / 2);
+  for (let i = 0; i < 2; i++) reads("other", UNPOLLED_MS / 2, false);
+  assert.equal(loop.isAsked, true);
+  rounds.pollSeen(ended.one);
+  const { turnMs } = rounds;
+  assert.ok(turnMs < TURN_MS - UNPOLLED_MS / 2, "the poll may have come before the work of the other one");
+  rounds.pollSeen(0);
+  assert.equal(rounds.turnMs, turnMs);
 });
