@@ -158,6 +158,61 @@ test("a random mix of near and far deadlines, moved and cancelled: each fires on
   for (const deadline of far) timers.cancel(deadline);
 });
 
+test("deadlines whose time begins at the end of a turn: each fires once, never early, or never", async () => {
+  // Deterministic: what is done with each before its turn ends.
+  const fates = ["nothing", "cancel", "arm", "quiet", "cancel and arm from the end"] as const;
+  for (let turn = 0; turn < 4; turn++) {
+    const fired = new Map<number, number>();
+    const deadlines = Array.from({ length: 60 }, (_, i) => {
+      const ms = i % 3 === 0 ? 20_000 : (i * 7) % 50;
+      const deadline = new CallbackDeadline(() => {
+        assert.ok(!fired.has(i), "once");
+        fired.set(i, performance.now());
+      });
+      timers.armFromTurnEnd(deadline, ms);
+      return { deadline, ms, fate: fates[i % fates.length]! };
+    });
+    assert.equal(timers.size, 60);
+    for (const { deadline, ms, fate } of deadlines) {
+      assert.equal(deadline.armed, true);
+      if (fate.startsWith("cancel")) timers.cancel(deadline);
+      if (fate === "arm") timers.arm(deadline, ms);
+      if (fate === "quiet") timers.setQuiet(deadline, true);
+      if (fate === "cancel and arm from the end") timers.armFromTurnEnd(deadline, ms);
+    }
+    assert.equal(timers.size, 48);
+    // The turn takes longer than some of them.
+    stall(30);
+    const ended = performance.now();
+    timers.turnEnds();
+    timers.turnEnds();
+    assert.equal(timers.size, 48);
+    const due = deadlines.filter(({ ms, fate }) => ms < 20_000 && fate !== "cancel").length;
+    await waitFor(() => fired.size === due, "those that are near");
+    for (const [i, { ms, fate }] of deadlines.entries()) {
+      const at = fired.get(i);
+      if (at !== undefined && fate !== "arm")
+        assert.ok(at >= ended + ms, `${ms} ms fired after ${at - ended}`);
+    }
+    for (const { deadline, ms, fate } of deadlines) {
+      assert.equal(deadline.armed, ms === 20_000 && fate !== "cancel");
+      timers.cancel(deadline);
+      timers.setQuiet(deadline, false);
+    }
+    assert.equal(timers.size, 0);
+  }
+});
+
+test("a deadline whose turn has not ended is no part of a sweep, and costs the others nothing", async () => {
+  const late = new CallbackDeadline(() => assert.fail("its turn has not ended"));
+  timers.armFromTurnEnd(late, 0);
+  const others = [0, 20, 40].map((ms) => new Noted(ms));
+  await waitFor(() => others.every(({ expirations }) => expirations === 1), "the others");
+  assert.deepEqual([late.armed, timers.size], [true, 1]);
+  timers.cancel(late);
+  timers.turnEnds();
+});
+
 test("with nothing due the process is not woken", async () => {
   const deadlines = [10_000, 12_345, 40_000, 3_600_000, 0x7fffffff].map((ms) => {
     const deadline = new CallbackDeadline(() => assert.fail("fired"));
