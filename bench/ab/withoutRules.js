@@ -42,9 +42,13 @@ export const rules = {
     ],
   },
   limits: {
-    text: "handlers wait for their turn, for room among them, and for answers and memory",
+    text: "handlers wait for their turn, which ends with a poll, for room among them, and for answers and memory",
     edits: [
       { find: "return !this.clock.isOver && busy", replace: "return true; return busy" },
+      {
+        find: "if (this.#spentMs > (this.#only === SEVERAL ? UNPOLLED_MS : UNPOLLED_ALONE_MS)) this.askForPoll();",
+        replace: "",
+      },
       {
         find: "if (--this.#untilCheck <= 0 || this.#sent.accepted >= this.#checkAtBytes) this.#check();",
         replace: "",
