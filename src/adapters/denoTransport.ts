@@ -7,6 +7,8 @@ import { closeInTurn } from "./closingTurns.ts";
 import { ReadBuffer } from "./denoReadBuffer.ts";
 
 const NO_BYTES: Uint8Array = new Uint8Array(0);
+/** On Linux and macOS, Deno reads again without a poll only if the last read has filled its buffer. */
+const SHORT_READ_SHOWS_POLL = globalThis.process?.platform !== "win32";
 
 /** The part of Deno's connections that is used here. */
 export interface DenoConn {
@@ -122,7 +124,6 @@ export class DenoTransport implements Transport {
 
   async #readLoop(): Promise<void> {
     this.#reading = true;
-    // On Linux and macOS, Deno reads again without a poll only if the last read has filled its buffer.
     let polled = false;
     try {
       while (!this.#paused && !this.#destroyed) {
@@ -136,7 +137,7 @@ export class DenoTransport implements Transport {
         }
         if (length === 0) throw new Error("a read gave nothing");
         this.events.onData(buffer.subarray(0, length), polled);
-        polled = length < buffer.length;
+        polled = SHORT_READ_SHOWS_POLL && length < buffer.length;
         this.#readBuffer.filled(length);
       }
     } catch (error) {

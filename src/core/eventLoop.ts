@@ -87,8 +87,11 @@ export const runAtEndOfTurn: (callback: () => void) => void =
  * context. In Deno that costs a fifth of `outOfContext`, and turns end often.
  */
 function endOfTurnByPromise(): (callback: () => void) => void {
-  let waiting: (() => void)[] = [];
-  let running: (() => void)[] = [];
+  // The arrays keep their lengths, because shortening one costs its memory.
+  let waiting: ((() => void) | undefined)[] = [];
+  let running: ((() => void) | undefined)[] = [];
+  /** So many wait. */
+  let count = 0;
   let wake: (() => void) | undefined;
   const sleeping = (resolve: () => void): void => {
     wake = resolve;
@@ -96,9 +99,15 @@ function endOfTurnByPromise(): (callback: () => void) => void {
   const runAll = async (): Promise<void> => {
     for (;;) {
       // Even if more callbacks wait: promise reactions that are due come first.
-      await (waiting.length === 0 ? new Promise<void>(sleeping) : undefined);
-      [running, waiting] = [waiting, running];
-      for (const callback of running) {
+      await (count === 0 ? new Promise<void>(sleeping) : undefined);
+      const callbacks = waiting;
+      const due = count;
+      waiting = running;
+      running = callbacks;
+      count = 0;
+      for (let i = 0; i < due; i++) {
+        const callback = callbacks[i]!;
+        callbacks[i] = undefined;
         try {
           callback();
         } catch (error) {
@@ -108,12 +117,12 @@ function endOfTurnByPromise(): (callback: () => void) => void {
           });
         }
       }
-      running.length = 0;
     }
   };
   runAll();
   return (callback) => {
-    if (waiting.push(callback) > 1 || wake === undefined) return;
+    waiting[count++] = callback;
+    if (count > 1 || wake === undefined) return;
     const resolve = wake;
     wake = undefined;
     resolve();

@@ -47,7 +47,7 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
   readonly #handlerBudget: HandlerBudget;
   readonly #bodies = new BodyMemory();
   readonly #name = nameOfWorker();
-  /** The work of all connections until the end of this one's last read. */
+  /** The work of all connections until the end of this one's last read of its socket. */
   #workedMs = 0;
   #paused = false;
   #scheduled = false;
@@ -71,8 +71,8 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
   }
 
   /**
-   * Handles a read. Only `read` may run handlers meanwhile; their answers leave when it ends. `at`: the time now, if it is
-   * known. `polled`: see `TransportEvents.onData`.
+   * Handles a read, or what waits of earlier ones. Only `read` may run handlers meanwhile; their answers leave when it ends.
+   * `at`: the time now, for a read of the socket. `polled`: see `TransportEvents.onData`.
    */
   handle(read: () => void, at?: number, polled?: boolean): void {
     const reader = this.#reader;
@@ -94,7 +94,7 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
     }
     reader.uncorkOutput();
     if (!this.#inLine) this.#rounds.spend(reader.turnTaken(), this.#name);
-    this.#workedMs = this.#rounds.workedMs;
+    if (at !== undefined) this.#workedMs = this.#rounds.workedMs;
     this.#pauseIfFull();
   }
 

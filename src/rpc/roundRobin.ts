@@ -43,6 +43,8 @@ export class RoundRobin implements SharedTurn {
   #polledMs = 0;
   /** The only connection that has worked since then. */
   #only = SEVERAL;
+  /** `workedMs` at the end of the last work of handshakes, whose time begins anew with a poll that was asked for. */
+  #handshakesMs = 0;
   #pollAsked = false;
 
   /** `time`: milliseconds of a clock that never goes back. */
@@ -67,17 +69,18 @@ export class RoundRobin implements SharedTurn {
     return this.workedMs - this.#polledMs;
   }
 
-  /** Work of this connection, or of several, took `ms` milliseconds. */
+  /** Work of this connection, or of handshakes, took `ms` milliseconds. */
   spend(ms: number, worker = SEVERAL): void {
     if (this.#spentMs === 0) this.#only = worker;
     else if (worker !== this.#only) this.#only = SEVERAL;
     this.workedMs += ms;
+    if (worker === SEVERAL) this.#handshakesMs = this.workedMs;
     if (this.#spentMs > (this.#only === SEVERAL ? UNPOLLED_MS : UNPOLLED_ALONE_MS)) this.askForPoll();
   }
 
   /** The event loop has polled its sockets since `workedMs` was this much. */
   pollSeen(workedMs: number): void {
-    this.#polledMs = Math.max(this.#polledMs, workedMs);
+    if (this.#handshakesMs <= this.#polledMs) this.#polledMs = Math.max(this.#polledMs, workedMs);
   }
 
   /** Joins at the end. The task makes sure that it is in the line only once. */

@@ -151,8 +151,8 @@ export class Sender implements TurnTask, FramesOwner {
   endOfTurn(): void {
     this.#scheduled = false;
     this.#promises.endTurn();
-    timers.turnEnds();
     this.flush();
+    timers.turnEnds();
   }
 
   endOfTurnFailed(error: unknown): void {

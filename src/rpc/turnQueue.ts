@@ -43,9 +43,11 @@ export class TurnQueue {
     this.#turns = 0;
     this.runNow();
   };
-  #tasks: TurnTask[] = [];
+  /** The first `#count` are tasks. The array keeps its length, because shortening it costs its memory. */
+  #tasks: (TurnTask | undefined)[] = [];
+  #count = 0;
   /** The other array, which is filled next; missing while its tasks run. */
-  #spare: TurnTask[] | undefined = [];
+  #spare: (TurnTask | undefined)[] | undefined = [];
   #turns = 0;
 
   constructor(runtime: Deferring) {
@@ -54,7 +56,8 @@ export class TurnQueue {
 
   /** Runs `task.endOfTurn()` once, at the end of this turn. The task makes sure that it is queued only once. */
   add(task: TurnTask): void {
-    if (this.#tasks.push(task) > 1) return;
+    this.#tasks[this.#count++] = task;
+    if (this.#count > 1) return;
     if (++this.#turns > TURNS_WITHOUT_EVENTS) this.#runtime.yieldToEventLoop(this.#runAfterEvents);
     else this.#runtime.defer(this.#run);
   }
@@ -67,19 +70,21 @@ export class TurnQueue {
   /** Runs the queued tasks without waiting for the end of the turn. */
   runNow(): void {
     const tasks = this.#tasks;
+    const count = this.#count;
     // Tasks that are queued while tasks run have their own deferred call.
-    if (tasks.length === 0 || this.#spare === undefined) return;
+    if (count === 0 || this.#spare === undefined) return;
     this.#tasks = this.#spare;
+    this.#count = 0;
     this.#spare = undefined;
-    for (let i = 0; i < tasks.length; i++) {
+    for (let i = 0; i < count; i++) {
       const task = tasks[i]!;
+      tasks[i] = undefined;
       try {
         task.endOfTurn();
       } catch (error) {
         tellFailure(task, error);
       }
     }
-    tasks.length = 0;
     this.#spare = tasks;
   }
 }

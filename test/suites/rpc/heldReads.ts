@@ -329,3 +329,21 @@ test("a poll that a read has shown counts for all work until the read before it"
   rounds.pollSeen(0);
   assert.equal(rounds.turnMs, turnMs);
 });
+
+test("no read shows a poll for handshakes, whose time begins anew with one that was asked for", () => {
+  const loop = new Loop();
+  const { rounds } = loop;
+  const one = nameOfWorker();
+  for (let i = 0; i < 3; i++) {
+    for (const ms of [UNPOLLED_MS / 2, UNPOLLED_MS]) {
+      assert.equal(loop.isAsked, false);
+      rounds.spend(ms);
+      rounds.pollSeen(rounds.workedMs);
+    }
+    assert.equal(loop.isAsked, true);
+    loop.look();
+    rounds.spend(UNPOLLED_ALONE_MS, one);
+    rounds.pollSeen(rounds.workedMs);
+    assert.equal(rounds.turnMs, TURN_MS);
+  }
+});
