@@ -33,8 +33,9 @@ export function takeReplies(
     if (length < 0 || rest < 0) break;
     const request = requests.find(sequence);
     if (!request?.takesReply) break;
+    const body = keepBody(bytes, bodyStart, bodyStart + length, rest + more);
     requests.remove(request);
-    request.resolve(keepBody(bytes, bodyStart, bodyStart + length, rest + more));
+    request.resolve(body);
     record = bodyStart + length;
   }
   return record;

@@ -1,6 +1,7 @@
 // One timer wheel per process: a deadline costs a linked-list insertion, not a runtime timer.
 //
 //   near: NEAR_TICKS lists, one per tick, for deadlines within NEAR_TICKS ticks (16 s)
+//   new:  one list for those whose time begins at the end of this turn
 //   far:  one list for the rest, searched once per NEAR_TICKS ticks, when its nearest deadlines move to the near lists
 //
 // One timer of the runtime is set for the next list that is not empty, so an idle process wakes at most once per
@@ -72,7 +73,9 @@ class TimerWheel {
     if (deadline.list !== -1) this.#remove(deadline);
     this.#count++;
     if (!deadline.quiet) this.#keep(1);
-    this.#place(deadline, ms, now());
+    const time = now();
+    const tick = this.#place(deadline, ms, time);
+    if (!this.#sweeping) this.#wakeAt(tick, time);
   }
 
   /**
@@ -92,22 +95,26 @@ class TimerWheel {
     if (deadline === undefined) return;
     this.#lists[NEW] = undefined;
     const time = now();
+    let wakeTick = Number.POSITIVE_INFINITY;
     while (deadline !== undefined) {
       const { next }: WheelEntry = deadline;
       deadline.previous = undefined;
-      this.#place(deadline, deadline.tick, time);
+      wakeTick = Math.min(wakeTick, this.#place(deadline, deadline.tick, time));
       deadline = next;
     }
+    // Last, because a timer of the runtime may run a hook of the application, which may cancel any of them.
+    if (!this.#sweeping) this.#wakeAt(wakeTick, time);
   }
 
-  #place(deadline: WheelEntry, ms: number, time: number): void {
+  /** Returns the tick for which the runtime's timer has to be set. */
+  #place(deadline: WheelEntry, ms: number, time: number): number {
     const currentTick = Math.floor(time / TIMER_TICK_MS);
     // All lists up to this tick are empty, so the near ones begin here.
     if (!this.#sweeping && currentTick < this.#wakeTick) this.#handled = currentTick;
     const earliest = Math.max(this.#handled, this.#sweepEnd) + 1;
     deadline.tick = Math.max(Math.ceil((time + ms) / TIMER_TICK_MS), earliest);
     this.#insert(deadline);
-    if (!this.#sweeping) this.#wakeAt(deadline.list === FAR ? this.#farTick : deadline.tick, time);
+    return deadline.list === FAR ? this.#farTick : deadline.tick;
   }
 
   /** Disarms. Harmless if it is not armed. */

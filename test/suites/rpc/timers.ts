@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { AsyncLocalStorage } from "node:async_hooks";
+import { AsyncLocalStorage, createHook } from "node:async_hooks";
 import { once } from "node:events";
 import * as net from "node:net";
 import { CallbackDeadline, Deadline } from "../../../src/rpc/deadline.ts";
@@ -211,6 +211,23 @@ test("a deadline whose turn has not ended is no part of a sweep, and costs the o
   assert.deepEqual([late.armed, timers.size], [true, 1]);
   timers.cancel(late);
   timers.turnEnds();
+});
+
+test("a hook of the application that cancels deadlines while their turn ends costs the wheel nothing", async () => {
+  for (const which of [0, 1, 2]) {
+    timers.rest();
+    const fired: number[] = [];
+    const deadlines = [0, 1, 2].map((i) => new CallbackDeadline(() => fired.push(i)));
+    for (const deadline of deadlines) timers.armFromTurnEnd(deadline, 20);
+    // Only Node runs it: when the runtime's timer is made.
+    const hook = createHook({ init: () => timers.cancel(deadlines[which]!) }).enable();
+    timers.turnEnds();
+    hook.disable();
+    timers.cancel(deadlines[which]!);
+    assert.equal(timers.size, 2);
+    await waitFor(() => fired.length === 2, "the other two");
+    assert.deepEqual([timers.size, fired.includes(which)], [0, false]);
+  }
 });
 
 test("with nothing due the process is not woken", async () => {
