@@ -31,18 +31,6 @@ export class MessageFactory {
     return new IncomingMessage(this.#owner, sequence, body, 0, end - start, parts);
   }
 
-  /** A request without a head, whose memory is lent. */
-  makeRequest(
-    sequence: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    more: number,
-  ): IncomingMessage {
-    if (this.#bodyViews) return new IncomingMessage(this.#owner, sequence, bytes, start, end);
-    return new IncomingMessage(this.#owner, sequence, keepBody(bytes, start, end, more), 0, end - start);
-  }
-
   /** The body stays where it arrived. */
   #makeInPlace(
     sequence: number,

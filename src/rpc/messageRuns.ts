@@ -103,7 +103,7 @@ export class MessageRuns {
       credit.payAndGiveBack(length);
       owner.checkNumber(sequence);
       owner.lastBegun = sequence;
-      handlers.run(messages.makeRequest(sequence, bytes, bodyStart, bodyStart + length, rest + more));
+      handlers.run(messages.make(sequence, bytes, bodyStart, bodyStart + length, true, rest + more));
       clock.count();
       record = bodyStart + length;
     }
