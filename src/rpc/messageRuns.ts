@@ -2,6 +2,7 @@
 // the runtimes compile everything that such a message needs into one function (docs/PERFORMANCE-LOG.md, "One function for
 // one-way messages" and "Loops for requests and replies"). `Arrivals.message` does the same for any message, step by step.
 
+import { readU32 } from "../core/bytes.ts";
 import { KIND_HEADER_BYTES, Kind, LENGTH_BYTES, RECORD_FRONT_BYTES } from "../protocol/wire.ts";
 import type { Handlers, HandlersOptions } from "./handlers.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -89,14 +90,10 @@ export class MessageRuns {
     const handlers = this.#handlers;
     let record = start;
     while (end - record >= RECORD_FRONT_BYTES) {
-      const recordBytes =
-        (bytes[record]! << 24) | (bytes[record + 1]! << 16) | (bytes[record + 2]! << 8) | bytes[record + 3]!;
-      const at = record + LENGTH_BYTES;
-      const sequence =
-        ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
+      const sequence = readU32(bytes, record + LENGTH_BYTES);
       const bodyStart = record + RECORD_FRONT_BYTES;
       if (sequence === 0 || bytes[bodyStart - 1] !== Kind.message) break;
-      const length = recordBytes - KIND_HEADER_BYTES;
+      const length = readU32(bytes, record) - KIND_HEADER_BYTES;
       const rest = end - bodyStart - length;
       if (length < 0 || rest < 0) break;
       if (room.hasRequests || !owner.ready || lifecycle.isOver) break;

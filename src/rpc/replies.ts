@@ -2,7 +2,7 @@
 // same for any end of a request, step by step.
 
 import { SealwireError } from "../base/errors.ts";
-import { viewOf } from "../core/bytes.ts";
+import { readU32, viewOf } from "../core/bytes.ts";
 import { keepBody } from "../protocol/bodies.ts";
 import { KIND_HEADER_BYTES, Kind, LENGTH_BYTES, RECORD_FRONT_BYTES } from "../protocol/wire.ts";
 import type { PendingRequest } from "./pendingRequest.ts";
@@ -21,17 +21,12 @@ export function takeReplies(
 ): number {
   let record = start;
   while (end - record >= RECORD_FRONT_BYTES) {
-    const recordBytes =
-      (bytes[record]! << 24) | (bytes[record + 1]! << 16) | (bytes[record + 2]! << 8) | bytes[record + 3]!;
-    const at = record + LENGTH_BYTES;
-    const sequence =
-      ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
     const bodyStart = record + RECORD_FRONT_BYTES;
     if (bytes[bodyStart - 1] !== Kind.reply) break;
-    const length = recordBytes - KIND_HEADER_BYTES;
+    const length = readU32(bytes, record) - KIND_HEADER_BYTES;
     const rest = end - bodyStart - length;
     if (length < 0 || rest < 0) break;
-    const request = requests.find(sequence);
+    const request = requests.find(readU32(bytes, record + LENGTH_BYTES));
     if (!request?.takesReply) break;
     const body = keepBody(bytes, bodyStart, bodyStart + length, rest + more);
     requests.remove(request);
