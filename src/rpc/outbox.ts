@@ -214,8 +214,7 @@ export class Outbox {
   ): PendingRequest {
     const encoded = head && this.takesHeads ? this.bodies.withHeadIfItFits(body, head) : undefined;
     const request = new PendingRequest(this.#requests, into, timeoutMs);
-    if (signal === undefined && encoded === undefined) this.#sendOrWait(request, Kind.message, body);
-    else this.#begin(request, encoded === undefined ? Kind.message : Kind.call, encoded ?? body, signal);
+    this.#begin(request, encoded === undefined ? Kind.message : Kind.call, encoded ?? body, signal);
     return request;
   }
 
