@@ -65,6 +65,7 @@ export class PendingCall extends PendingRequest implements Call {
     if (streams !== undefined) this.settling.catch(nothing);
   }
 
+  /** Its answer may have a head or a reader, so it is no plain reply. */
   override get takesReply(): boolean {
     return false;
   }

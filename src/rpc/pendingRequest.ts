@@ -88,7 +88,7 @@ export class PendingRequest implements WheelEntry, AbortWatcher {
     this.#table.abandon(this, new SealwireError("ERR_REQUEST_TIMEOUT", noAnswerWithin(this.timeoutMs)));
   }
 
-  /** It waits for a reply, and its caller gets the body. */
+  /** It waits for a reply, and its caller gets the body as it is. */
   get takesReply(): boolean {
     return !this.settled && this.into === undefined;
   }

@@ -1,8 +1,8 @@
 // One timer wheel per process: a deadline costs a linked-list insertion, not a runtime timer.
 //
 //   near: NEAR_TICKS lists, one per tick, for deadlines within NEAR_TICKS ticks (16 s)
-//   new:  one list for those whose time begins at the end of this turn
 //   far:  one list for the rest, searched once per NEAR_TICKS ticks, when its nearest deadlines move to the near lists
+//   new:  one list for deadlines whose time begins when this turn ends
 //
 // One timer of the runtime is set for the next list that is not empty, so an idle process wakes at most once per
 // NEAR_TICKS ticks. The timer moves to an earlier time only: after a cancelled deadline it stays, and fires once for
