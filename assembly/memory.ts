@@ -10,12 +10,12 @@
 //   0x0030000  AES-GCM: scratch, streaming state                                64 KiB
 //   0x0040000  keystream: counter blocks in, keystream out                     256 KiB
 //   0x0080000  staging: arguments and results of one-off calls                 512 KiB
-//   0x0100000  key cache: KEY_ENTRIES expanded keys                             29 MiB
-//   0x1E00000  pool: POOL_SLOTS slots of 64 KiB that sockets read and write     30 MiB
-//   0x3C00000  ML-KEM: Keccak states, polynomials, tables                       32 KiB
-//   0x3C08000  ChaCha20-Poly1305: states                                        4 KiB
-//   0x3C09000  spare                                                            92 KiB
-//   0x3C20000  keystream ahead: AHEAD_ENTRIES entries of 16 KiB              1,024 KiB
+//   0x0100000  key cache: KEY_ENTRIES expanded keys                           28.5 MiB
+//   0x1D80000  pool: POOL_SLOTS slots of 64 KiB that sockets read and write   29.5 MiB
+//   0x3B00000  ML-KEM: Keccak states, polynomials, tables                       32 KiB
+//   0x3B08000  ChaCha20-Poly1305: states                                        4 KiB
+//   0x3B09000  spare                                                            92 KiB
+//   0x3B20000  keystream ahead: AHEAD_ENTRIES entries of 32 KiB              2,048 KiB
 //   0x3D20000  receive: join region 128 KiB, buffer 64 KiB                     192 KiB
 
 export const CURVE_SCRATCH: usize = 0x0010000;
@@ -62,7 +62,7 @@ export const STAGING: usize = 0x0080000;
 export const STAGING_BYTES: usize = 0x80000;
 
 export const KEY_CACHE: usize = 0x0100000;
-export const KEY_CACHE_BYTES: usize = 0x1d00000;
+export const KEY_CACHE_BYTES: usize = 0x1c80000;
 
 // One expanded AES-256-GCM key:
 export const KEY_ROWS: usize = 0; // 15 round keys of 16 bytes
@@ -76,9 +76,9 @@ export const KARATSUBA_POWERS: usize = 12;
 export const KEY_ENTRY_BYTES: usize = 0x39d0;
 export const KEY_ENTRIES: i32 = <i32>(KEY_CACHE_BYTES / KEY_ENTRY_BYTES);
 
-export const POOL: usize = 0x1e00000;
+export const POOL: usize = 0x1d80000;
 export const POOL_SLOT_BYTES: usize = 0x10000;
-export const POOL_SLOTS: i32 = 480;
+export const POOL_SLOTS: i32 = 472;
 
 // Sockets read into the receive buffer. A frame that was collected in JavaScript memory is opened in the join region
 // (src/protocol/frameReader.ts).
@@ -88,12 +88,12 @@ export const RECEIVE_BUFFER: usize = 0x3d40000;
 export const RECEIVE_BUFFER_BYTES: usize = 0x10000;
 
 // The keystream of the next frames, for connections that send or receive one message at a time.
-export const AHEAD: usize = 0x3c20000;
-export const AHEAD_ENTRY_BYTES: usize = 0x4000;
+export const AHEAD: usize = 0x3b20000;
+export const AHEAD_ENTRY_BYTES: usize = 0x8000;
 export const AHEAD_ENTRIES: i32 = 64;
 
 // ML-KEM-768 and Keccak. Everything except the tables is 0 between calls.
-export const KEM_SCRATCH: usize = 0x3c00000;
+export const KEM_SCRATCH: usize = 0x3b00000;
 export const KEM_SCRATCH_BYTES: usize = 0x8000;
 
 // Inside KEM_SCRATCH:
@@ -105,6 +105,6 @@ export const KEM_SECRETS_END: usize = KEM_SCRATCH + 0x5800; // everything before
 export const NTT_TABLES: usize = KEM_SCRATCH + 0x6000; // 3,584 bytes, public, live on: see ntt3329.ts
 
 // ChaCha20-Poly1305 (chaCha20Poly1305.ts). All of it is 0 between calls.
-export const CHACHA_SCRATCH: usize = 0x3c08000;
+export const CHACHA_SCRATCH: usize = 0x3b08000;
 export const CHACHA_SCRATCH_BYTES: usize = 0x1000;
 export const CHACHA_SCRATCH_USED_BYTES: usize = 320;

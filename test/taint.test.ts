@@ -23,7 +23,7 @@ const CHACHA_LENGTHS = [
 ];
 const HASH_LENGTHS = [0, 1, 63, 64, 65, 127, 128, 129, 255, 256, 300];
 /** Where K-PKE.KeyGen has rho, which is a part of the public key, between G and the sampling of the matrix. */
-const RHO: [number, number] = [0x3c00840, 0x3c00860];
+const RHO: [number, number] = [0x3b00840, 0x3b00860];
 const TAG = 16;
 
 describe.each(["sealwire", "sealwire.relaxed"])("%s.wasm", (name) => {

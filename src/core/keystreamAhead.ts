@@ -19,6 +19,9 @@ const STREAK = 4;
 const MAX_STREAK = 256;
 /** Below this many frames per call keystream ahead gains nothing. */
 const MIN_FRAMES = 3;
+/** The first call makes keystream for so many frames, and each call GROWTH times as many if all of the last was used. */
+const FIRST_FRAMES = 8;
+const GROWTH = 4;
 
 const entries = new ClockCache(AHEAD_ENTRIES);
 
@@ -30,6 +33,8 @@ export function directionsAhead(): number {
 export class KeystreamAhead {
   #entry = -1;
   #address = 0;
+  /** The bytes at `#address` that may hold keystream. All others of the entry are 0. */
+  #filled = 0;
   /** Blocks per frame, including the one for the tag. */
   #blocks = 0;
   /** Frames [#nextLow, #endLow) of counter #high have keystream; that of the first one is at #next. */
@@ -39,7 +44,9 @@ export class KeystreamAhead {
   #next = 0;
   #streak = 0;
   #neededStreak = STREAK;
-  /** The number of frames that used the last keystream; MIN_FRAMES if it does not count. */
+  /** The number of frames that the last keystream was for; 0 if it does not count. */
+  #made = 0;
+  /** The number of frames that used it; MIN_FRAMES if it does not count. */
   #taken = MIN_FRAMES;
   /** The most blocks that a frame needed since keystream was last made. */
   #largest = 0;
@@ -98,39 +105,49 @@ export class KeystreamAhead {
   #refill(key: CachedKey, layout: 0 | 1, high: number, low: number): boolean {
     if (this.#taken < MIN_FRAMES) {
       this.#taken = MIN_FRAMES;
+      this.#made = 0;
       this.#neededStreak = Math.min(2 * this.#neededStreak, MAX_STREAK);
       this.#streak = 0;
       return false;
     }
     if (this.#taken > MIN_FRAMES) this.#neededStreak = STREAK;
     const blocks = this.#largest;
-    const frames = Math.floor(AHEAD_ENTRY_BYTES / (16 * blocks));
+    const wanted = this.#made > 0 && this.#taken >= this.#made ? GROWTH * this.#made : FIRST_FRAMES;
+    const frames = Math.min(wanted, Math.floor(AHEAD_ENTRY_BYTES / (16 * blocks)));
     // Near the end of a half counter, keystream is not made ahead.
     if (nodeCrypto() === undefined || frames < MIN_FRAMES || low + frames > 0xffffffff) return false;
     // First, because a destroyed key throws here, and the entry would be lost.
     const aes = key.runtimeAes();
-    if (this.#entry >= 0) {
-      this.#wipe();
-    } else {
+    if (this.#entry < 0) {
       this.#entry = entries.take(this.#owner);
       this.#address = AHEAD + this.#entry * AHEAD_ENTRY_BYTES;
     }
-    const bytes = 16 * blocks * frames;
-    core.writeCountersAhead(layout, high, low, frames, blocks, this.#address);
-    aes.encryptBlocks(memory.subarray(this.#address, this.#address + bytes));
+    this.#overwrite(layout, high, low, frames, blocks);
+    aes.encryptBlocks(memory.subarray(this.#address, this.#address + this.#filled));
     this.#blocks = blocks;
     this.#high = high;
     this.#nextLow = low;
     this.#endLow = low + frames;
     this.#next = this.#address;
+    this.#made = frames;
     this.#taken = 0;
     // The next refill counts sizes from now on.
     this.#largest = 0;
     return true;
   }
 
+  /** Puts the counters of the next frames in the place of all keystream that is left. */
+  #overwrite(layout: 0 | 1, high: number, low: number, frames: number, blocks: number): void {
+    this.#endLow = this.#nextLow;
+    const bytes = 16 * blocks * frames;
+    core.writeCountersAhead(layout, high, low, frames, blocks, this.#address);
+    if (this.#filled > bytes) memory.fill(0, this.#address + bytes, this.#address + this.#filled);
+    this.#filled = bytes;
+  }
+
   #wipe(): void {
-    memory.fill(0, this.#address, this.#address + AHEAD_ENTRY_BYTES);
+    memory.fill(0, this.#address, this.#address + this.#filled);
+    this.#filled = 0;
     this.#endLow = this.#nextLow;
   }
 }
