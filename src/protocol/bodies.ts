@@ -9,7 +9,9 @@
 
 import { copyOf, viewOf } from "../core/bytes.ts";
 import { ownsItsMemory } from "../core/detach.ts";
+import { LastView } from "../core/lastView.ts";
 import { runtimeName } from "../core/runtimeName.ts";
+import { memory } from "../core/wasmModule.ts";
 import { wipe } from "../core/wipe.ts";
 import { ALIGNMENT, bodyMemory, MAX_SHARE, markAsUntransferable } from "./bodyMemory.ts";
 import { isReading } from "./receiveMemory.ts";
@@ -34,6 +36,9 @@ let sliced: Uint8Array = NOTHING;
 let slicedBytes: Uint8Array = NOTHING;
 let source: Uint8Array = NOTHING;
 let sourceWords: DataView = NO_WORDS;
+
+/** The body that was last copied from linear memory. */
+const received = new LastView();
 
 /** The memory of the last body that was viewed in place. V8 takes longer to read an array's buffer than to make a view. */
 let viewed: Uint8Array = NOTHING;
@@ -92,13 +97,13 @@ export function keepBody(bytes: Uint8Array, start: number, end: number, more: nu
 /** A copy in memory that it shares with its neighbours, if it is short. */
 function sharedBody(bytes: Uint8Array, start: number, end: number, more: number): Uint8Array {
   const length = end - start;
-  const memory = bodyMemory;
-  if (length > SHARED_BODY_BYTES || !memory.findRoom(length, more)) return copyOf(bytes, start, end);
-  const { used } = memory;
-  const body = new Uint8Array(memory.buffer, used, length);
-  if (length > WORDS_COPY_BYTES) body.set(viewOf(bytes, start, end));
-  else copyWords(bytes, start, length, body, memory.words, used);
-  memory.used = (used + length + ALIGNMENT - 1) & -ALIGNMENT;
+  const shared = bodyMemory;
+  if (length > SHARED_BODY_BYTES || !shared.findRoom(length, more)) return copyOf(bytes, start, end);
+  const { used } = shared;
+  const body = new Uint8Array(shared.buffer, used, length);
+  if (length <= WORDS_COPY_BYTES) copyWords(bytes, start, length, body, shared.words, used);
+  else body.set(bytes === memory ? received.of(start, end) : viewOf(bytes, start, end));
+  shared.used = (used + length + ALIGNMENT - 1) & -ALIGNMENT;
   return body;
 }
 

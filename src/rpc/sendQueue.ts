@@ -3,6 +3,7 @@
 
 import { copyOf } from "../core/bytes.ts";
 import { wipeAndDetach } from "../core/detach.ts";
+import { LastView } from "../core/lastView.ts";
 import { freePiece } from "../core/pieceMemory.ts";
 import { releaseSlot, SEALING_SLOT, slotsAreScarce } from "../core/slotPool.ts";
 import { memory } from "../core/wasmModule.ts";
@@ -215,6 +216,8 @@ export function releaseSegment(segment: Segment): void {
   segment.slot = 0;
 }
 
+const written = new LastView();
+
 /** Writes a sealed segment, and leaves it without a slot. */
 export function writeSegment(writer: Writer, segment: Segment): void {
   const { slot, start, end, cost } = segment;
@@ -226,7 +229,7 @@ export function writeSegment(writer: Writer, segment: Segment): void {
     writer.writePiece(piece, cost);
     return;
   }
-  writer.writeSlot(memory.subarray(start, end), slot, cost);
+  writer.writeSlot(written.of(start, end), slot, cost);
 }
 
 /** A frame that is sealed completely before a part of it leaves. */
