@@ -130,8 +130,8 @@ export class Intake implements GatedReader {
     this.#arrivals.clock.begin(turnMs, at);
   }
 
-  turnTaken(): number {
-    return this.#arrivals.clock.taken();
+  turnTaken(at?: number): number {
+    return this.#arrivals.clock.taken(at);
   }
 
   get outputBlocked(): boolean {
@@ -165,9 +165,9 @@ export class Intake implements GatedReader {
     this.#outbox.sender.readBegins();
   }
 
-  uncorkOutput(): void {
+  uncorkOutput(): number | undefined {
     this.#arrivals.credit.grant();
-    this.#outbox.sender.readEnds();
+    return this.#outbox.sender.readEnds();
   }
 
   wantRelief(): void {

@@ -204,7 +204,7 @@ export class Link<Owner extends Connection> implements DialEvents {
 
   #writerIdle(): void {
     if (this.#establishing !== undefined) this.#establishing.advance();
-    else this.outbox.sender.flush();
+    else this.outbox.sender.written();
   }
 
   // ---- The handshake ------------------------------------------------------------------------------------

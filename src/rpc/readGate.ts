@@ -20,8 +20,8 @@ export interface GatedReader {
   readonly turnIsOver: boolean;
   /** A turn of `turnMs` milliseconds begins. `at`: the time now. */
   beginTurn(turnMs: number, at: number | undefined): void;
-  /** The milliseconds that the turn has taken so far. */
-  turnTaken(): number;
+  /** The milliseconds that the turn has taken so far. `at`: the time now. */
+  turnTaken(at: number | undefined): number;
   readonly outputBlocked: boolean;
   pauseSocket(): void;
   resumeSocket(): void;
@@ -32,7 +32,8 @@ export interface GatedReader {
   handleWaiting(): void;
   /** Everything that is sent between these two calls leaves in one flush. */
   corkOutput(): void;
-  uncorkOutput(): void;
+  /** Returns the time now, if it was needed. */
+  uncorkOutput(): number | undefined;
   /** Asks for `onRelief` when fewer bytes are unsent. */
   wantRelief(): void;
   /** Reading continues. */
@@ -92,8 +93,8 @@ export class ReadGate implements TurnTask, HandlerWaiter, RoundRobinTask {
     } catch (error) {
       reader.failed(error);
     }
-    reader.uncorkOutput();
-    if (!this.#inLine) this.#rounds.spend(reader.turnTaken(), this.#name);
+    const end = reader.uncorkOutput();
+    if (!this.#inLine) this.#rounds.spend(reader.turnTaken(end), this.#name);
     if (at !== undefined) this.#workedMs = this.#rounds.workedMs;
     this.#pauseIfFull();
   }

@@ -143,23 +143,31 @@ export class Sender implements TurnTask, FramesOwner {
     this.#reading = true;
   }
 
-  readEnds(): void {
+  /** Returns the time now, if it was needed. */
+  readEnds(): number | undefined {
     this.#reading = false;
-    this.endOfTurn();
+    return this.endOfTurn();
   }
 
-  endOfTurn(): void {
+  /** Returns the time now, if it was needed. */
+  endOfTurn(): number | undefined {
     this.#scheduled = false;
     this.#promises.endTurn();
     this.flush();
-    timers.turnEnds();
+    return timers.turnEnds();
   }
 
   endOfTurnFailed(error: unknown): void {
     this.failed(error);
   }
 
-  /** Seals and writes everything that waits, unless a write is in flight. */
+  /** A write that took its time is done. */
+  written(): void {
+    this.flush();
+    timers.turnEnds();
+  }
+
+  /** Seals and writes everything that waits, unless a write is in flight. `TimerWheel.turnEnds` has to follow. */
   flush(): void {
     if (!this.#frames.started || this.#frames.ended) return;
     try {

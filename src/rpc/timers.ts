@@ -89,8 +89,8 @@ class TimerWheel {
     if (!deadline.quiet) this.#keep(1);
   }
 
-  /** The time of the deadlines that were armed in this turn begins. */
-  turnEnds(): void {
+  /** The time of the deadlines that were armed in this turn begins. Returns the time now, if there are any. */
+  turnEnds(): number | undefined {
     let deadline = this.#lists[NEW];
     if (deadline === undefined) return;
     this.#lists[NEW] = undefined;
@@ -104,6 +104,7 @@ class TimerWheel {
     }
     // Last, because a timer of the runtime may run a hook of the application, which may cancel any of them.
     if (!this.#sweeping) this.#wakeAt(wakeTick, time);
+    return time;
   }
 
   /** Returns the tick for which the runtime's timer has to be set. */

@@ -58,14 +58,13 @@ export class TurnClock {
     this.isOver = this.#ms > this.#turnMs;
   }
 
-  /** The milliseconds that the turn has taken so far. */
-  taken(): number {
-    this.#look(LOOK_MS);
+  /** The milliseconds that the turn has taken so far. `at`: the time, if the caller knows it. */
+  taken(at?: number): number {
+    this.#look(LOOK_MS, at);
     return this.#ms;
   }
 
-  #look(mostMs: number): void {
-    const at = this.#time();
+  #look(mostMs: number, at = this.#time()): void {
     this.#ms += Math.min(at - this.#lookedAt, mostMs);
     this.#lookedAt = at;
   }

@@ -17,7 +17,8 @@ export interface WriterEvents {
 const CHECKS_PER_TIMEOUT = 4;
 
 export class Writer {
-  readonly #timeoutMs: number;
+  /** The time between two checks of the progress of a write; 0: none. */
+  readonly #checkMs: number;
   readonly #events: WriterEvents;
   readonly #progressCheck: CallbackDeadline;
   #transport: Transport | undefined;
@@ -37,7 +38,7 @@ export class Writer {
 
   /** `timeoutMs` 0: a write may take for ever. */
   constructor(timeoutMs: number, events: WriterEvents) {
-    this.#timeoutMs = timeoutMs;
+    this.#checkMs = timeoutMs / CHECKS_PER_TIMEOUT;
     this.#events = events;
     this.#progressCheck = new CallbackDeadline(() => this.#checkProgress());
   }
@@ -57,18 +58,21 @@ export class Writer {
     return this.#busy;
   }
 
-  /** Writes a view of the pool slot at `slot`, which is released when the socket has it. Only while `idle`. */
+  /**
+   * Writes a view of the pool slot at `slot`, which is released when the socket has it. Only while `idle`, and
+   * `TimerWheel.turnEnds` has to follow.
+   */
   writeSlot(bytes: Uint8Array, slot: number, cost: number): void {
     this.#requireIdle();
     this.#slot = slot;
-    this.#write(bytes, cost);
+    if (this.#write(bytes, cost)) timers.armFromTurnEnd(this.#progressCheck, this.#checkMs);
   }
 
   /** Writes bytes that no other code uses any more; they are freed when the socket has them. Only while `idle`. */
   writePiece(bytes: Uint8Array, cost: number): void {
     this.#requireIdle();
     this.#piece = bytes;
-    this.#write(bytes, cost);
+    if (this.#write(bytes, cost)) timers.arm(this.#progressCheck, this.#checkMs);
   }
 
   /** From the transport: the pending write is complete. */
@@ -95,16 +99,18 @@ export class Writer {
     if (!this.idle) throw new Error("a write that the writer is not idle for");
   }
 
-  #write(bytes: Uint8Array, cost: number): void {
+  /** Returns whether the write is in flight and has a time limit. */
+  #write(bytes: Uint8Array, cost: number): boolean {
     this.#busy = true;
     this.#cost = cost;
     this.sentBytes += bytes.length;
-    if (this.#transport!.write(bytes)) this.#finish();
-    else if (this.#timeoutMs > 0 && !this.#closed) {
-      this.#leftBytes = bytes.length;
-      this.#checksWithoutProgress = 0;
-      timers.arm(this.#progressCheck, this.#timeoutMs / CHECKS_PER_TIMEOUT);
+    if (this.#transport!.write(bytes)) {
+      this.#finish();
+      return false;
     }
+    this.#leftBytes = bytes.length;
+    this.#checksWithoutProgress = 0;
+    return this.#checkMs > 0 && !this.#closed;
   }
 
   /** A peer that takes some bytes of a write now and then is slow, not dead. */
@@ -114,7 +120,7 @@ export class Writer {
     else this.#checksWithoutProgress++;
     this.#leftBytes = leftBytes;
     if (this.#checksWithoutProgress < CHECKS_PER_TIMEOUT) {
-      timers.arm(this.#progressCheck, this.#timeoutMs / CHECKS_PER_TIMEOUT);
+      timers.arm(this.#progressCheck, this.#checkMs);
     } else {
       this.#events.onStall();
     }

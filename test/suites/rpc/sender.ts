@@ -51,17 +51,21 @@ class Line {
   readonly sender: Sender;
   readonly failures: unknown[] = [];
   reliefs = 0;
+  stalls = 0;
   #turnEnd: (() => void)[] = [];
   readonly #writer: Writer;
   readonly #session: Session;
   readonly #peer = session(2, 1);
   #next = 0;
 
-  constructor(isStarted = true, engine: Engine = "auto") {
+  constructor(isStarted = true, engine: Engine = "auto", writeTimeoutMs = 0) {
     this.#session = session(1, 2, engine);
     const defer = (callback: () => void) => this.#turnEnd.push(callback);
     const flushes = new TurnQueue({ defer, yieldToEventLoop: defer });
-    this.#writer = new Writer(0, { onIdle: () => this.sender.flush(), onStall() {} });
+    this.#writer = new Writer(writeTimeoutMs, {
+      onIdle: () => this.sender.written(),
+      onStall: () => this.stalls++,
+    });
     this.#writer.attach(this.transport);
     const options = {
       withKind: true,
@@ -422,6 +426,40 @@ for (const engine of ["wasm", "native"] as const) {
       assert.equal(said, 1);
       line.assertAllInOrder(1);
     });
+  });
+}
+
+const writesBegin: Record<string, (line: Line) => void> = {
+  "at the end of a turn": (line) => {
+    line.append(1);
+    line.endTurn();
+  },
+  "at the end of a read": (line) => {
+    line.sender.readBegins();
+    line.append(1);
+    line.sender.readEnds();
+  },
+  "when the write before it is done": (line) => {
+    line.append(1);
+    line.endTurn();
+    line.append(1);
+    line.takeOne();
+  },
+  "within a turn, because it is full": (line) => {
+    line.append(80);
+    assert.ok(line.transport.written.length > 1);
+    line.endTurn();
+  },
+};
+
+for (const [when, begin] of Object.entries(writesBegin)) {
+  test(`a write that begins ${when} has its time limit`, async () => {
+    const line = new Line(true, "auto", 64);
+    line.transport.stalled = true;
+    begin(line);
+    await waitFor(() => line.stalls > 0, "the peer is given up");
+    line.close();
+    assert.equal(timers.size, 0);
   });
 }
 

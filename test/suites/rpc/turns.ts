@@ -258,7 +258,7 @@ class Busy implements GatedReader {
   pauseSocket(): void {}
   resumeSocket(): void {}
   corkOutput(): void {}
-  uncorkOutput(): void {}
+  uncorkOutput = (): undefined => {};
   wantRelief(): void {}
   resumed = (): void => {};
   failed = (error: unknown): void => assert.fail(`${error}`);

@@ -100,6 +100,28 @@ test("no timer: for what the kernel takes at once, without a time-out, after the
   }
 });
 
+test("the time of a slot's write begins when its turn ends, if it is in flight by then", async () => {
+  const transport = new ScriptedTransport([1_000]);
+  const told = { stalls: 0 };
+  const writer = new Writer(64, { onIdle() {}, onStall: () => told.stalls++ });
+  writer.attach(transport);
+  const write = () => writer.writeSlot(new Uint8Array(1_000), acquireSlot(), 1_000);
+  write();
+  transport.taken();
+  writer.onWritten();
+  timers.turnEnds();
+  assert.deepEqual([writer.idle, timers.size], [true, 0]);
+  write();
+  // Longer than the first look would take. Other timers go on meanwhile.
+  await sleep(50);
+  assert.deepEqual([timers.size, transport.looks], [1, 0]);
+  timers.turnEnds();
+  await waitFor(() => told.stalls > 0, "the stall");
+  assert.deepEqual([timers.size, transport.looks], [0, LOOKS]);
+  writer.close();
+  writer.releaseMemory();
+});
+
 test("a slot belongs to the socket until it is written, or the socket is gone; each once", async () => {
   const transport = new FakeTransport();
   transport.stalled = true;
