@@ -397,6 +397,40 @@ export function registerGcmFrameCipherTests(
     assert.equal(Buffer.compare(left, new Uint8Array(left.length)), 0, "no keystream is left");
   });
 
+  test("keystream is made ahead for few frames at first, and for more while all of it is used", () => {
+    const { AHEAD, AHEAD_ENTRIES, AHEAD_ENTRY_BYTES } = core;
+    const cipher = new GcmFrameCipher(randomBytes(32), "counter-last");
+    const batch = layOut([randomBytes(64)]);
+    const frameBytes = 16 * (64 / 16 + 1);
+    /** Frames that have their keystream. */
+    const ready = () => {
+      const entries = memory.subarray(AHEAD, AHEAD + AHEAD_ENTRIES * AHEAD_ENTRY_BYTES);
+      const last = entries.findLastIndex((byte) => byte !== 0);
+      return Math.ceil(((last % AHEAD_ENTRY_BYTES) + 1) / frameBytes);
+    };
+    const seal = (count: number) => {
+      memory.set(new Uint8Array(Buffer.concat(new Array(count).fill(batch))), POOL);
+      cipher.sealFrames(POOL, POOL + count * batch.length, count);
+    };
+    const most = Math.floor(AHEAD_ENTRY_BYTES / frameBytes);
+    for (let i = 0; i < 3; i++) seal(1);
+    for (const made of [8, 32, 128, most, most]) {
+      seal(1);
+      assert.equal(ready(), made);
+      for (let i = 1; i < made; i++) seal(1);
+    }
+    seal(1);
+    assert.equal(ready(), most);
+    // Frames of a batch leave their keystream unused, and it is gone when the next is made.
+    for (let i = 0; i < 9; i++) seal(1);
+    seal(500);
+    for (let i = 0; i < 3; i++) seal(1);
+    seal(1);
+    assert.equal(ready(), 8);
+    cipher.destroy();
+    assert.equal(ready(), 0);
+  });
+
   test("more directions than keystream slots", () => {
     const { AHEAD_ENTRIES } = core;
     const key = randomBytes(32);
