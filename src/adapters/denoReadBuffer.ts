@@ -37,17 +37,6 @@ export class ReadBuffer {
   #long: Uint8Array | undefined;
   /** The buffer of the next read: one of the three. */
   bytes: Uint8Array = this.#short;
-  #view = NO_BYTES;
-  #viewed = NO_BYTES;
-
-  /** The first `length` bytes of `bytes`: the view of the last read, if that was as long. */
-  view(length: number): Uint8Array {
-    if (this.#view.length !== length || this.#viewed !== this.bytes) {
-      this.#viewed = this.bytes;
-      this.#view = this.bytes.subarray(0, length);
-    }
-    return this.#view;
-  }
 
   /** A read put `length` bytes into it: chooses the buffer of the next read. */
   filled(length: number): void {
@@ -74,7 +63,5 @@ export class ReadBuffer {
     if (this.#short !== NO_BYTES && spare.length < SPARE) spare.push(this.#short);
     this.#short = NO_BYTES;
     this.bytes = NO_BYTES;
-    this.#view = NO_BYTES;
-    this.#viewed = NO_BYTES;
   }
 }

@@ -1,13 +1,8 @@
 // The adapter for Deno.listen and Deno.connect.
 
 import { makeDenoPolls } from "../core/denoPolls.ts";
-import {
-  outOfContext,
-  runAtEndOfTurn,
-  startTimer,
-  usePollInDeno,
-  yieldToEventLoop,
-} from "../core/eventLoop.ts";
+import { endOfTurnByPromise } from "../core/denoTurns.ts";
+import { outOfContext, startTimer, usePollInDeno, yieldToEventLoop } from "../core/eventLoop.ts";
 import { runtimeName } from "../core/runtimeName.ts";
 import { CallbackDeadline } from "../rpc/deadline.ts";
 import { timers } from "../rpc/timers.ts";
@@ -180,7 +175,7 @@ export const denoAdapter: Adapter = {
   dial: (address, events) => outOfContext(() => dial(address, events)),
   listen: (address, accept) => outOfContext(() => listen(address, accept)),
   ...names,
-  defer: runAtEndOfTurn,
+  defer: endOfTurnByPromise(),
   yieldToEventLoop,
   ...(polls === undefined ? {} : { takeTurns: (callback) => polls.likelyPoll(callback) }),
 };

@@ -136,7 +136,7 @@ export class DenoTransport implements Transport {
           break;
         }
         if (length === 0) throw new Error("a read gave nothing");
-        this.events.onData(this.#readBuffer.view(length), polled);
+        this.events.onData(buffer.subarray(0, length), polled);
         polled = SHORT_READ_SHOWS_POLL && length < buffer.length;
         this.#readBuffer.filled(length);
       }

@@ -73,61 +73,25 @@ export function runSoon(callback: () => void): void {
   outOfContext(() => originalQueueMicrotask(callback));
 }
 
+/** Runs `callback`. What it throws is reported as an error of a microtask, and the caller goes on. */
+export function reportThrown(callback: () => void): void {
+  try {
+    callback();
+  } catch (error) {
+    runSoon(() => {
+      throw error;
+    });
+  }
+}
+
 /**
  * Runs `callback` at the end of the turn: in Node and Bun before the promise reactions that follow, in Deno among them.
- * It runs in no caller's context.
+ * It runs in no caller's context. Deno's own sockets come with a faster one (denoTurns.ts).
  */
 export const runAtEndOfTurn: (callback: () => void) => void =
   runtimeName === "deno" || originalNextTick === undefined
-    ? endOfTurnByPromise()
+    ? runSoon
     : (callback) => outOfContext(() => originalNextTick(callback));
-
-/**
- * A promise reaction runs in the context in which it was registered, so the reactions of one endless loop run in this
- * context. In Deno that costs a fifth of `outOfContext`, and turns end often.
- */
-function endOfTurnByPromise(): (callback: () => void) => void {
-  // The arrays keep their lengths, because shortening one costs its memory.
-  let waiting: ((() => void) | undefined)[] = [];
-  let running: ((() => void) | undefined)[] = [];
-  /** So many wait. */
-  let count = 0;
-  let wake: (() => void) | undefined;
-  const sleeping = (resolve: () => void): void => {
-    wake = resolve;
-  };
-  const runAll = async (): Promise<void> => {
-    for (;;) {
-      // Even if more callbacks wait: promise reactions that are due come first.
-      await (count === 0 ? new Promise<void>(sleeping) : undefined);
-      const callbacks = waiting;
-      const due = count;
-      waiting = running;
-      running = callbacks;
-      count = 0;
-      for (let i = 0; i < due; i++) {
-        const callback = callbacks[i]!;
-        callbacks[i] = undefined;
-        try {
-          callback();
-        } catch (error) {
-          // Reported as the runtime reports an error of a microtask; the other callbacks run.
-          originalQueueMicrotask(() => {
-            throw error;
-          });
-        }
-      }
-    }
-  };
-  runAll();
-  return (callback) => {
-    waiting[count++] = callback;
-    if (count > 1 || wake === undefined) return;
-    const resolve = wake;
-    wake = undefined;
-    resolve();
-  };
-}
 
 /** How Deno is made to poll. Its own sockets come with a better way (denoPolls.ts). */
 let pollInDeno: (callback: () => void) => unknown = (callback) =>

@@ -30,11 +30,9 @@ export function directionsAhead(): number {
   return entries.inUse;
 }
 
-export class KeystreamAhead {
+export class KeystreamAhead implements EntryOwner {
   #entry = -1;
   #address = 0;
-  /** The bytes at `#address` that may hold keystream. All others of the entry are 0. */
-  #filled = 0;
   /** Blocks per frame, including the one for the tag. */
   #blocks = 0;
   /** Frames [#nextLow, #endLow) of counter #high have keystream; that of the first one is at #next. */
@@ -44,19 +42,12 @@ export class KeystreamAhead {
   #next = 0;
   #streak = 0;
   #neededStreak = STREAK;
-  /** The number of frames that the last keystream was for; 0 if it does not count. */
+  /** The number of frames that the last keystream was for. All bytes of the entry behind it are 0. */
   #made = 0;
   /** The number of frames that used it; MIN_FRAMES if it does not count. */
   #taken = MIN_FRAMES;
   /** The most blocks that a frame needed since keystream was last made. */
   #largest = 0;
-
-  readonly #owner: EntryOwner = {
-    evicted: () => {
-      this.#wipe();
-      this.#entry = -1;
-    },
-  };
 
   /** A frame of another kind came: the keystream stays, but no more is made for now. */
   pause(): void {
@@ -87,8 +78,14 @@ export class KeystreamAhead {
   /** Wipes the keystream and releases the entry. */
   drop(): void {
     if (this.#entry < 0) return;
-    this.#wipe();
     entries.giveBack(this.#entry);
+    this.evicted();
+  }
+
+  /** EntryOwner: another direction gets the entry. */
+  evicted(): void {
+    memory.fill(0, this.#address, this.#end);
+    this.#endLow = this.#nextLow;
     this.#entry = -1;
   }
 
@@ -105,49 +102,44 @@ export class KeystreamAhead {
   #refill(key: CachedKey, layout: 0 | 1, high: number, low: number): boolean {
     if (this.#taken < MIN_FRAMES) {
       this.#taken = MIN_FRAMES;
-      this.#made = 0;
       this.#neededStreak = Math.min(2 * this.#neededStreak, MAX_STREAK);
       this.#streak = 0;
       return false;
     }
     if (this.#taken > MIN_FRAMES) this.#neededStreak = STREAK;
     const blocks = this.#largest;
-    const wanted = this.#made > 0 && this.#taken >= this.#made ? GROWTH * this.#made : FIRST_FRAMES;
-    const frames = Math.min(wanted, Math.floor(AHEAD_ENTRY_BYTES / (16 * blocks)));
+    const more = this.#taken < this.#made ? 0 : GROWTH * this.#made;
+    const frames = Math.min(Math.max(FIRST_FRAMES, more), Math.floor(AHEAD_ENTRY_BYTES / (16 * blocks)));
     // Near the end of a half counter, keystream is not made ahead.
     if (nodeCrypto() === undefined || frames < MIN_FRAMES || low + frames > 0xffffffff) return false;
     // First, because a destroyed key throws here, and the entry would be lost.
     const aes = key.runtimeAes();
     if (this.#entry < 0) {
-      this.#entry = entries.take(this.#owner);
+      this.#entry = entries.take(this);
       this.#address = AHEAD + this.#entry * AHEAD_ENTRY_BYTES;
     }
-    this.#overwrite(layout, high, low, frames, blocks);
-    aes.encryptBlocks(memory.subarray(this.#address, this.#address + this.#filled));
+    const start = this.#address;
+    const end = start + 16 * blocks * frames;
+    const lastEnd = this.#end;
+    // What is left of the last keystream is gone, whatever throws.
+    this.#endLow = this.#nextLow;
+    if (lastEnd > end) memory.fill(0, end, lastEnd);
     this.#blocks = blocks;
+    this.#made = frames;
+    core.writeCountersAhead(layout, high, low, frames, blocks, start);
+    aes.encryptBlocks(memory.subarray(start, end));
     this.#high = high;
     this.#nextLow = low;
     this.#endLow = low + frames;
-    this.#next = this.#address;
-    this.#made = frames;
+    this.#next = start;
     this.#taken = 0;
     // The next refill counts sizes from now on.
     this.#largest = 0;
     return true;
   }
 
-  /** Puts the counters of the next frames in the place of all keystream that is left. */
-  #overwrite(layout: 0 | 1, high: number, low: number, frames: number, blocks: number): void {
-    this.#endLow = this.#nextLow;
-    const bytes = 16 * blocks * frames;
-    core.writeCountersAhead(layout, high, low, frames, blocks, this.#address);
-    if (this.#filled > bytes) memory.fill(0, this.#address + bytes, this.#address + this.#filled);
-    this.#filled = bytes;
-  }
-
-  #wipe(): void {
-    memory.fill(0, this.#address, this.#address + this.#filled);
-    this.#filled = 0;
-    this.#endLow = this.#nextLow;
+  /** The address behind the last keystream. */
+  get #end(): number {
+    return this.#address + 16 * this.#blocks * this.#made;
   }
 }

@@ -3,18 +3,17 @@
 
 import { memory } from "./wasmModule.ts";
 
-export class LastView {
-  #start = 0;
-  #end = 0;
-  #view: Uint8Array = memory.subarray(0, 0);
-
-  /** Bytes [start, end) of linear memory. The same bytes give the same view, until other bytes are asked for. */
-  of(start: number, end: number): Uint8Array {
-    if (start !== this.#start || end !== this.#end) {
-      this.#view = memory.subarray(start, end);
-      this.#start = start;
-      this.#end = end;
+/** A function that returns bytes [start, end) of linear memory: the same view as the last time for the same bytes. */
+export function lastView(): (start: number, end: number) => Uint8Array {
+  let viewStart = 0;
+  let viewEnd = 0;
+  let view: Uint8Array = memory.subarray(0, 0);
+  return (start, end) => {
+    if (start !== viewStart || end !== viewEnd) {
+      view = memory.subarray(start, end);
+      viewStart = start;
+      viewEnd = end;
     }
-    return this.#view;
-  }
+    return view;
+  };
 }

@@ -9,7 +9,6 @@ const strictDecoder =
 const markedDecoder =
   typeof TextDecoder === "function" ? new TextDecoder("utf-8", { ignoreBOM: true }) : undefined;
 /** Replaces bytes that are no character. */
-const REPLACEMENT = 0xfffd;
 const REPLACEMENT_CHARACTER = "\ufffd";
 const BYTE_ORDER_MARK = "\ufeff";
 
@@ -37,72 +36,39 @@ export function decodeStrictText(bytes: Uint8Array): string | undefined {
 }
 
 /** `decodeStrictText` without TextDecoder; for tests. */
-export function decodeStrictByHand(bytes: Uint8Array): string | undefined {
-  const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
-  const text = (marked ? BYTE_ORDER_MARK : "") + decodeByHand(bytes);
-  // A replaced byte gives other bytes when the text is written again.
-  const again = encodeByHand(text);
-  return again.length === bytes.length && again.every((byte, i) => byte === bytes[i]) ? text : undefined;
+export function decodeStrictByHand(bytes: Iterable<number>): string | undefined {
+  let escaped = "";
+  for (const byte of bytes) escaped += `%${byte.toString(16).padStart(2, "0")}`;
+  try {
+    return decodeURIComponent(escaped);
+  } catch {
+    return undefined;
+  }
 }
 
 /** `encodeText` without TextEncoder; for tests. */
 export function encodeByHand(text: string): Uint8Array {
-  const bytes: number[] = [];
-  for (const character of text) {
-    const point = character.codePointAt(0)!;
-    if (point < 0x80) bytes.push(point);
-    else if (point < 0x800) bytes.push(0xc0 | (point >> 6), continuation(point));
-    else if (point < 0x10000) {
-      const isHalf = point >= 0xd800 && point <= 0xdfff;
-      const whole = isHalf ? REPLACEMENT : point;
-      bytes.push(0xe0 | (whole >> 12), continuation(whole >> 6), continuation(whole));
-    } else {
-      bytes.push(
-        0xf0 | (point >> 18),
-        continuation(point >> 12),
-        continuation(point >> 6),
-        continuation(point),
-      );
-    }
-  }
-  return Uint8Array.from(bytes);
+  const escaped = encodeURIComponent(text.replace(/\p{Surrogate}/gu, REPLACEMENT_CHARACTER));
+  return Uint8Array.from(escaped.match(/%..|./g) ?? [], (unit) =>
+    unit.length > 1 ? Number.parseInt(unit.slice(1), 16) : unit.charCodeAt(0),
+  );
 }
 
-function continuation(bits: number): number {
-  return 0x80 | (bits & 0x3f);
-}
-
-/** The number of bytes after this first one, and the range of the second; undefined if no sequence begins with it. */
-function sequenceOf(first: number): { more: number; low: number; high: number } | undefined {
-  if (first >= 0xc2 && first <= 0xdf) return { more: 1, low: 0x80, high: 0xbf };
-  // Excludes overlong forms, halves of surrogate pairs, and values above U+10FFFF.
-  if (first >= 0xe0 && first <= 0xef) {
-    return { more: 2, low: first === 0xe0 ? 0xa0 : 0x80, high: first === 0xed ? 0x9f : 0xbf };
-  }
-  if (first >= 0xf0 && first <= 0xf4) {
-    return { more: 3, low: first === 0xf0 ? 0x90 : 0x80, high: first === 0xf4 ? 0x8f : 0xbf };
-  }
-  return undefined;
-}
+/**
+ * A character's bytes, or as many as could begin one, or any byte. The second byte excludes overlong forms, halves of
+ * surrogate pairs, and values above U+10FFFF.
+ */
+const SEQUENCES =
+  /[\xc2-\xdf][\x80-\xbf]?|(\xe0[\xa0-\xbf]|\xed[\x80-\x9f]|[\xe1-\xec\xee\xef][\x80-\xbf])[\x80-\xbf]?|(\xf0[\x90-\xbf]|[\xf1-\xf3][\x80-\xbf]|\xf4[\x80-\x8f])[\x80-\xbf]{0,2}|./gs;
 
 /** `decodeText` without TextDecoder; for tests. One U+FFFD replaces each longest beginning of a sequence. */
 export function decodeByHand(bytes: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < bytes.length; ) {
-    const first = bytes[at++]!;
-    const sequence = sequenceOf(first);
-    let point = first < 0x80 ? first : REPLACEMENT;
-    if (sequence !== undefined) {
-      let { more, low, high } = sequence;
-      point = first & (0x3f >> more);
-      for (; more > 0 && at < bytes.length && bytes[at]! >= low && bytes[at]! <= high; more--) {
-        point = (point << 6) | (bytes[at++]! & 0x3f);
-        [low, high] = [0x80, 0xbf];
-      }
-      if (more > 0) point = REPLACEMENT;
-    }
-    text += String.fromCodePoint(point);
-  }
+  let units = "";
+  for (const byte of bytes) units += String.fromCharCode(byte);
+  const text = units.replace(SEQUENCES, (sequence) => {
+    const codes = Array.from(sequence, (unit) => unit.charCodeAt(0));
+    return decodeStrictByHand(codes) ?? REPLACEMENT_CHARACTER;
+  });
   return text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text;
 }
 

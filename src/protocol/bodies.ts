@@ -9,7 +9,7 @@
 
 import { copyOf, viewOf } from "../core/bytes.ts";
 import { ownsItsMemory } from "../core/detach.ts";
-import { LastView } from "../core/lastView.ts";
+import { lastView } from "../core/lastView.ts";
 import { runtimeName } from "../core/runtimeName.ts";
 import { memory } from "../core/wasmModule.ts";
 import { wipe } from "../core/wipe.ts";
@@ -37,8 +37,7 @@ let slicedBytes: Uint8Array = NOTHING;
 let source: Uint8Array = NOTHING;
 let sourceWords: DataView = NO_WORDS;
 
-/** The body that was last copied from linear memory. */
-const received = new LastView();
+const viewOfReceived = lastView();
 
 /** The memory of the last body that was viewed in place. V8 takes longer to read an array's buffer than to make a view. */
 let viewed: Uint8Array = NOTHING;
@@ -102,7 +101,7 @@ function sharedBody(bytes: Uint8Array, start: number, end: number, more: number)
   const { used } = shared;
   const body = new Uint8Array(shared.buffer, used, length);
   if (length <= WORDS_COPY_BYTES) copyWords(bytes, start, length, body, shared.words, used);
-  else body.set(bytes === memory ? received.of(start, end) : viewOf(bytes, start, end));
+  else body.set(bytes === memory ? viewOfReceived(start, end) : viewOf(bytes, start, end));
   shared.used = (used + length + ALIGNMENT - 1) & -ALIGNMENT;
   return body;
 }

@@ -3,7 +3,7 @@
 
 import { copyOf } from "../core/bytes.ts";
 import { wipeAndDetach } from "../core/detach.ts";
-import { LastView } from "../core/lastView.ts";
+import { lastView } from "../core/lastView.ts";
 import { freePiece } from "../core/pieceMemory.ts";
 import { releaseSlot, SEALING_SLOT, slotsAreScarce } from "../core/slotPool.ts";
 import { memory } from "../core/wasmModule.ts";
@@ -216,7 +216,7 @@ export function releaseSegment(segment: Segment): void {
   segment.slot = 0;
 }
 
-const written = new LastView();
+const viewOfSlot = lastView();
 
 /** Writes a sealed segment, and leaves it without a slot. */
 export function writeSegment(writer: Writer, segment: Segment): void {
@@ -229,7 +229,7 @@ export function writeSegment(writer: Writer, segment: Segment): void {
     writer.writePiece(piece, cost);
     return;
   }
-  writer.writeSlot(written.of(start, end), slot, cost);
+  writer.writeSlot(viewOfSlot(start, end), slot, cost);
 }
 
 /** A frame that is sealed completely before a part of it leaves. */

@@ -2,7 +2,7 @@
 // connections together. There are two such queues, which never run each other's tasks. One sends; it also runs at once
 // when the pool has no free slot. The other continues reading, which runs handlers.
 
-import { runSoon } from "../core/eventLoop.ts";
+import { reportThrown } from "../core/eventLoop.ts";
 
 export interface TurnTask {
   endOfTurn(): void;
@@ -25,14 +25,12 @@ export interface Deferring {
   yieldToEventLoop(callback: () => void): void;
 }
 
-/** A task that can't even be told costs no other task its turn. What it throws is reported as an error of a microtask. */
-function tellFailure(task: TurnTask, failure: unknown): void {
+/** Neither a task that fails nor one that can't even be told costs another task its turn. */
+function run(task: TurnTask): void {
   try {
-    task.endOfTurnFailed(failure);
-  } catch (error) {
-    runSoon(() => {
-      throw error;
-    });
+    task.endOfTurn();
+  } catch (failure) {
+    reportThrown(() => task.endOfTurnFailed(failure));
   }
 }
 
@@ -79,11 +77,7 @@ export class TurnQueue {
     for (let i = 0; i < count; i++) {
       const task = tasks[i]!;
       tasks[i] = undefined;
-      try {
-        task.endOfTurn();
-      } catch (error) {
-        tellFailure(task, error);
-      }
+      run(task);
     }
     this.#spare = tasks;
   }
