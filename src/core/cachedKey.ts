@@ -77,8 +77,10 @@ export class CachedKey {
   runtimeAes(): RuntimeAes {
     if (this.#runtimeAes === undefined) {
       this.#requireAlive();
+      // First, because it may throw, and an entry has a cipher.
+      const aes = new RuntimeAes(nodeCrypto()!, this.#key);
       this.#cipherEntry = ciphers.take(this.#cipherOwner);
-      this.#runtimeAes = new RuntimeAes(nodeCrypto()!, this.#key);
+      this.#runtimeAes = aes;
     } else {
       ciphers.touch(this.#cipherEntry);
     }

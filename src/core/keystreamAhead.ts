@@ -4,7 +4,7 @@
 // Only a connection that sends or receives STREAK single messages in a row gets it, and at most AHEAD_ENTRIES
 // directions have it at once. A further direction takes the entry that was unused for the longest time. Waiting
 // keystream is as secret as the key beside it. The keystream of each frame is given out once. After that, its counter
-// lies behind `#nextLow` for good, so a counter that is set back never meets used or wiped keystream.
+// lies behind `#nextLow`, so a counter that is set back never meets used or wiped keystream; it is made anew.
 
 import type { CachedKey } from "./cachedKey.ts";
 import { ClockCache, type EntryOwner } from "./clockCache.ts";
@@ -19,8 +19,7 @@ const STREAK = 4;
 const MAX_STREAK = 256;
 /** Below this many frames per call keystream ahead gains nothing. */
 const MIN_FRAMES = 3;
-/** The first call makes keystream for so many frames, and each call GROWTH times as many if all of the last was used. */
-const FIRST_FRAMES = 8;
+/** A call makes keystream for so many times as many frames as used the last, so little of it is ever wasted. */
 const GROWTH = 4;
 
 const entries = new ClockCache(AHEAD_ENTRIES);
@@ -85,7 +84,6 @@ export class KeystreamAhead implements EntryOwner {
   /** EntryOwner: another direction gets the entry. */
   evicted(): void {
     memory.fill(0, this.#address, this.#end);
-    this.#endLow = this.#nextLow;
     this.#entry = -1;
   }
 
@@ -108,8 +106,7 @@ export class KeystreamAhead implements EntryOwner {
     }
     if (this.#taken > MIN_FRAMES) this.#neededStreak = STREAK;
     const blocks = this.#largest;
-    const more = this.#taken < this.#made ? 0 : GROWTH * this.#made;
-    const frames = Math.min(Math.max(FIRST_FRAMES, more), Math.floor(AHEAD_ENTRY_BYTES / (16 * blocks)));
+    const frames = Math.min(GROWTH * this.#taken, Math.floor(AHEAD_ENTRY_BYTES / (16 * blocks)));
     // Near the end of a half counter, keystream is not made ahead.
     if (nodeCrypto() === undefined || frames < MIN_FRAMES || low + frames > 0xffffffff) return false;
     // First, because a destroyed key throws here, and the entry would be lost.

@@ -16,7 +16,7 @@
 //
 //  append ──▶ [current segment] ──full──▶ [queue: segments, lone frames] ──▶ seal ──▶ socket
 //
-// In the steady state a call allocates nothing here; a flush allocates one view.
+// In the steady state a call allocates nothing here; a flush allocates one view at most.
 
 import type { SealwireError } from "../base/errors.ts";
 import type { Session } from "../protocol/session.ts";

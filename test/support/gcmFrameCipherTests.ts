@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import nodeCrypto from "node:crypto";
+import { RuntimeAes } from "../../src/core/runtimeAes.ts";
 import { nodeSeal, randomBytes } from "./gcmTests.ts";
 import { test } from "./harness.ts";
 import { sealWhole } from "./sealWhole.ts";
@@ -397,7 +398,7 @@ export function registerGcmFrameCipherTests(
     assert.equal(Buffer.compare(left, new Uint8Array(left.length)), 0, "no keystream is left");
   });
 
-  test("keystream is made ahead for few frames at first, and for more while all of it is used", () => {
+  test("keystream is made ahead for four times as many frames as used the last", () => {
     const { AHEAD, AHEAD_ENTRIES, AHEAD_ENTRY_BYTES } = core;
     const cipher = new GcmFrameCipher(randomBytes(32), "counter-last");
     const batch = layOut([randomBytes(64)]);
@@ -414,7 +415,7 @@ export function registerGcmFrameCipherTests(
     };
     const most = Math.floor(AHEAD_ENTRY_BYTES / frameBytes);
     for (let i = 0; i < 3; i++) seal(1);
-    for (const made of [8, 32, 128, most, most]) {
+    for (const made of [12, 48, 192, most, most]) {
       seal(1);
       assert.equal(ready(), made);
       for (let i = 1; i < made; i++) seal(1);
@@ -426,9 +427,44 @@ export function registerGcmFrameCipherTests(
     seal(500);
     for (let i = 0; i < 3; i++) seal(1);
     seal(1);
-    assert.equal(ready(), 8);
+    assert.equal(ready(), 40);
     cipher.destroy();
     assert.equal(ready(), 0);
+  });
+
+  test("AES that throws leaves no keystream that another frame would use", () => {
+    const { encryptBlocks } = RuntimeAes.prototype;
+    const key = randomBytes(32);
+    const cipher = new GcmFrameCipher(key, "counter-last");
+    const failure = new Error("from the runtime");
+    const seal = (text: Uint8Array) => {
+      const { counterHigh, counterLow } = cipher;
+      memory.set(layOut([text]), POOL);
+      cipher.sealFrames(POOL, POOL + text.length + 20, 1);
+      const expected = sealedByNode(key, "counter-last", counterHigh, counterLow, [text]);
+      assert.ok(same(memory.subarray(POOL, POOL + expected.length), expected));
+    };
+    for (const throwsLate of [false, true]) {
+      for (let i = 0; i < 20; i++) {
+        // Keystream is there for more frames of this length.
+        for (let single = 0; single < 9; single++) seal(randomBytes(700));
+        assert.equal(directionsAhead(), 1);
+        RuntimeAes.prototype.encryptBlocks = function (blocks) {
+          if (throwsLate) encryptBlocks.call(this, blocks);
+          throw failure;
+        };
+        try {
+          // Others are made for a longer one.
+          assert.throws(() => seal(randomBytes(1_300)), failure);
+        } finally {
+          RuntimeAes.prototype.encryptBlocks = encryptBlocks;
+        }
+        seal(randomBytes(600));
+      }
+    }
+    cipher.destroy();
+    const { AHEAD, AHEAD_ENTRIES, AHEAD_ENTRY_BYTES } = core;
+    assert.ok(memory.subarray(AHEAD, AHEAD + AHEAD_ENTRIES * AHEAD_ENTRY_BYTES).every((byte) => byte === 0));
   });
 
   test("more directions than keystream slots", () => {
