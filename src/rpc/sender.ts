@@ -167,7 +167,10 @@ export class Sender implements TurnTask, FramesOwner {
     timers.turnEnds();
   }
 
-  /** Seals and writes everything that waits, unless a write is in flight. `TimerWheel.turnEnds` has to follow. */
+  /**
+   * Seals and writes everything that waits, unless a write is in flight. `TimerWheel.turnEnds` has to follow, or the end of
+   * the writer.
+   */
   flush(): void {
     if (!this.#frames.started || this.#frames.ended) return;
     try {

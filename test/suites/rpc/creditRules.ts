@@ -5,15 +5,13 @@ import assert from "node:assert/strict";
 import type { Message } from "../../../src/index.ts";
 import { encodeFields, u32Value } from "../../../src/protocol/fields.ts";
 import { Kind } from "../../../src/protocol/wire.ts";
-import { createApi } from "../../../src/rpc/api.ts";
-import type { RpcConnection } from "../../../src/rpc/connection.ts";
 import { FIRST_STREAM_CREDIT } from "../../../src/rpc/sharedWindow.ts";
 import { ATTACKED_WINDOW, attackedServer } from "../../support/attackedServer.ts";
 import { test } from "../../support/harness.ts";
-import { MemoryNetwork } from "../../support/memoryNetwork.ts";
 import { concat } from "../../support/rawPeer.ts";
 import { checkLeaksAfterEachTest, text } from "../../support/rpcHarness.ts";
 import { startScripted } from "../../support/scriptedServer.ts";
+import { steppedPair } from "../../support/steppedPair.ts";
 
 checkLeaksAfterEachTest();
 
@@ -132,43 +130,9 @@ test("messages: a sender without credit says so each time that it is used up", a
   await leave();
 });
 
-/** Two ends whose network moves when it is told to. */
-async function inMemory(server: object, client: object = {}) {
-  const network = new MemoryNetwork();
-  const api = createApi(network.adapter);
-  const common = { postQuantum: false, heartbeatIntervalMs: 0, messageCreditBytes: ATTACKED_WINDOW };
-  const listening = await api.listen({ ...common, ...server, port: 1 });
-  const dialling = api.connect({ ...common, ...client, port: 1, maxConnections: 1 });
-  const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
-  const pump = async (done: () => boolean): Promise<void> => {
-    for (let i = 0; i < 500 && !done(); i++) {
-      network.deliver(0);
-      network.deliver(1);
-      await turn();
-    }
-    assert.ok(done());
-  };
-  const connected = dialling.connected();
-  await pump(() => dialling.connections[0]?.state === "open" && listening.connections.length === 1);
-  await connected;
-  const [here, there] = [dialling.connections[0]!, listening.connections[0]!];
-  const linkOf = (connection: unknown) => (connection as RpcConnection).link;
-  return {
-    network,
-    turn,
-    pump,
-    client: here,
-    clientLink: linkOf(here),
-    serverLink: linkOf(there),
-    async leave(): Promise<void> {
-      let isClosed = false;
-      const closed = Promise.all([dialling.close(), listening.close()]).then(() => {
-        isClosed = true;
-      });
-      await pump(() => isClosed);
-      await closed;
-    },
-  };
+function inMemory(server: object, client: object = {}) {
+  const messageCreditBytes = ATTACKED_WINDOW;
+  return steppedPair({ messageCreditBytes, ...server }, { messageCreditBytes, ...client });
 }
 
 test("the credit of a refusal goes back when it has been written, not when it is queued", async () => {

@@ -437,7 +437,9 @@ const writesBegin: Record<string, (line: Line) => void> = {
   "at the end of a read": (line) => {
     line.sender.readBegins();
     line.append(1);
-    line.sender.readEnds();
+    const before = performance.now();
+    assert.ok(line.sender.readEnds()! >= before);
+    assert.equal(line.sender.readEnds(), undefined);
   },
   "when the write before it is done": (line) => {
     line.append(1);

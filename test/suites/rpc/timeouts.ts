@@ -20,6 +20,7 @@ import {
   text,
   waitFor,
 } from "../../support/rpcHarness.ts";
+import { steppedPair } from "../../support/steppedPair.ts";
 
 checkLeaksAfterEachTest();
 
@@ -189,6 +190,33 @@ test("writeTimeoutMs closes a connection whose peer takes nothing", async () => 
   assert.deepEqual(reasons, ["ERR_WRITE_TIMEOUT"]);
   session.destroy();
   await peer.destroy();
+});
+
+test("a write that begins when the one before it is done has its time limit, though nothing else happens", async () => {
+  const reasons: (string | undefined)[] = [];
+  const got: string[] = [];
+  const onMessage = ({ body }: Message) => {
+    got.push(fromText(body));
+  };
+  const { turn, client, pump, leave } = await steppedPair(
+    { onMessage, writeTimeoutMs: 0 },
+    {
+      writeTimeoutMs: 100,
+      onConnectionState: (_connection: unknown, state: string, error?: { code: string }) => {
+        if (state === "closed") reasons.push(error?.code);
+      },
+    },
+  );
+  await turn();
+  client.sendNoWait(text("first"));
+  await turn();
+  client.sendNoWait(text("second"));
+  await turn();
+  await pump(() => got.length === 1);
+  assert.deepEqual([got, reasons], [["first"], []]);
+  await waitFor(() => reasons.length === 1, "the client to give up");
+  assert.deepEqual(reasons, ["ERR_WRITE_TIMEOUT"]);
+  await leave();
 });
 
 test("v2: a peer that stops answering heartbeats is found dead", async () => {

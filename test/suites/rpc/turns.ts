@@ -249,20 +249,34 @@ class Busy implements GatedReader {
     }
   };
 
-  turnTaken(): number {
-    return 0;
-  }
+  turnTaken = (_at?: number): number => 0;
 
   holdSocket(): void {}
   releaseSocket(): void {}
   pauseSocket(): void {}
   resumeSocket(): void {}
   corkOutput(): void {}
-  uncorkOutput = (): undefined => {};
+  uncorkOutput = (): number | undefined => undefined;
   wantRelief(): void {}
   resumed = (): void => {};
   failed = (error: unknown): void => assert.fail(`${error}`);
 }
+
+test("the time that the end of a read was told is used for its turn, and else the clock", () => {
+  const busy = new Busy(new Loop(), 0);
+  const told: unknown[] = [];
+  busy.turnTaken = (at) => told.push(at);
+  busy.gate.handle(() => {});
+  busy.uncorkOutput = () => 5;
+  busy.gate.handle(() => {});
+  assert.deepEqual(told, [undefined, 5]);
+  let ms = 0;
+  const clock = new TurnClock({ accepted: 0 }, () => ms);
+  clock.begin();
+  ms = 0.25;
+  assert.equal(clock.taken(0.125), 0.125);
+  assert.equal(clock.taken(), 0.25);
+});
 
 test("nothing brings a connection another turn before the others had theirs", () => {
   const loop = new Loop();
