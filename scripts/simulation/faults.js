@@ -60,8 +60,8 @@ export const faults = {
     edits: [
       {
         file: "/src/rpc/writer.ts",
-        find: "    this.#slot = slot;\n    this.#write(bytes, cost);",
-        replace: "    this.#write(bytes, cost);\n    releaseSlot(slot);",
+        find: "    this.#slot = slot;\n    if (this.#write(bytes, cost))",
+        replace: "    const waits = this.#write(bytes, cost);\n    releaseSlot(slot);\n    if (waits)",
       },
     ],
   },

@@ -1,6 +1,7 @@
 // The end of a turn in Deno, which comes often and costs a fifth of `runSoon` this way.
 
-import { outOfContext, reportThrown } from "./eventLoop.ts";
+import { outOfContext } from "./eventLoop.ts";
+import { reportThrown } from "./reportThrown.ts";
 
 /**
  * Makes a function that runs its argument at the end of the turn, among the promise reactions that are due, in no caller's

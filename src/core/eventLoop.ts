@@ -73,17 +73,6 @@ export function runSoon(callback: () => void): void {
   outOfContext(() => originalQueueMicrotask(callback));
 }
 
-/** Runs `callback`. What it throws is reported as an error of a microtask, and the caller goes on. */
-export function reportThrown(callback: () => void): void {
-  try {
-    callback();
-  } catch (error) {
-    runSoon(() => {
-      throw error;
-    });
-  }
-}
-
 /**
  * Runs `callback` at the end of the turn: in Node and Bun before the promise reactions that follow, in Deno among them.
  * It runs in no caller's context. Deno's own sockets come with a faster one (denoTurns.ts).

@@ -2,7 +2,7 @@
 // connections together. There are two such queues, which never run each other's tasks. One sends; it also runs at once
 // when the pool has no free slot. The other continues reading, which runs handlers.
 
-import { reportThrown } from "../core/eventLoop.ts";
+import { reportThrown } from "../core/reportThrown.ts";
 
 export interface TurnTask {
   endOfTurn(): void;
