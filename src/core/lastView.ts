@@ -3,7 +3,7 @@
 
 import { memory } from "./wasmModule.ts";
 
-/** Not `subarray`, which takes half as long again. */
+/** Views are made over it, because `subarray` takes half as long again. */
 const linearMemory = memory.buffer;
 
 /** A function that returns bytes [start, end) of linear memory: the same view as the last time for the same bytes. */

@@ -68,7 +68,10 @@ export class Writer {
     if (this.#write(bytes, cost)) timers.armFromTurnEnd(this.#progressCheck, this.#checkMs);
   }
 
-  /** Writes bytes that no other code uses any more; they are freed when the socket has them. Only while `idle`. */
+  /**
+   * Writes bytes that no other code uses any more; they are freed when the socket has them. Only while `idle`. They may be a
+   * handshake's, which no `turnEnds` follows.
+   */
   writePiece(bytes: Uint8Array, cost: number): void {
     this.#requireIdle();
     this.#piece = bytes;

@@ -8,10 +8,8 @@ import { encodeError, Origin } from "../../../src/protocol/errorBody.ts";
 import { encodeFields, u32Value } from "../../../src/protocol/fields.ts";
 import { encodeReason } from "../../../src/protocol/reason.ts";
 import { CHUNK_CONTINUES, Kind } from "../../../src/protocol/wire.ts";
-import { createApi } from "../../../src/rpc/api.ts";
 import type { RpcConnection } from "../../../src/rpc/connection.ts";
 import { test } from "../../support/harness.ts";
-import { MemoryNetwork } from "../../support/memoryNetwork.ts";
 import { v2 } from "../../support/protocols.ts";
 import { concat } from "../../support/rawPeer.ts";
 import { RawSession, record } from "../../support/rawSession.ts";
@@ -25,6 +23,7 @@ import {
   waitFor,
 } from "../../support/rpcHarness.ts";
 import { startScripted } from "../../support/scriptedServer.ts";
+import { steppedPair } from "../../support/steppedPair.ts";
 import { Victim } from "../../support/victim.ts";
 
 checkLeaksAfterEachTest();
@@ -417,14 +416,9 @@ test("after the wrap-around the same at a server", async () => {
 });
 
 test("a message that arrives when a handler has just ended waits behind those that were there before", async () => {
-  const network = new MemoryNetwork();
-  const api = createApi(network.adapter);
-  const options = { postQuantum: false, heartbeatIntervalMs: 0 };
   const begun: string[] = [];
   const gates = new Map<string, Deferred<void>>();
-  const server = await api.listen({
-    ...options,
-    port: 1,
+  const { network, turn, pump, client, leave } = await steppedPair({
     maxConcurrentHandlers: 2,
     onMessage: (message: Message) => {
       const name = fromText(message.body);
@@ -434,23 +428,13 @@ test("a message that arrives when a handler has just ended waits behind those th
       return gate.promise;
     },
   });
-  const client = api.connect({ ...options, port: 1, maxConnections: 1 });
-  const pump = async (done: () => boolean): Promise<void> => {
-    for (let i = 0; i < 500 && !done(); i++) {
-      network.deliver(0);
-      network.deliver(1);
-      await new Promise((resolve) => setTimeout(resolve));
-    }
-  };
-  const connected = client.connected();
-  await pump(() => client.connections[0]?.state === "open");
-  const connection = await connected;
-  for (const name of ["a", "b", "c"]) connection.sendNoWait(text(name));
+  for (const name of ["a", "b", "c"]) client.sendNoWait(text(name));
   await pump(() => begun.length === 2);
-  await pump(() => false);
-  connection.sendNoWait(text("d"));
+  let rounds = 0;
+  await pump(() => ++rounds > 499);
+  client.sendNoWait(text("d"));
   // It has left, and is delivered between the end of a handler and the turn in which the next one begins.
-  await new Promise((resolve) => setTimeout(resolve));
+  await turn();
   gates.get("a")!.resolve();
   for (let i = 0; i < 5; i++) await Promise.resolve();
   network.deliver(0);
@@ -459,11 +443,5 @@ test("a message that arrives when a handler has just ended waits behind those th
   await pump(() => begun.length === 4);
   assert.deepEqual(begun, ["a", "b", "c", "d"]);
   for (const gate of gates.values()) gate.resolve();
-  const closed = Promise.all([client.close(), server.close()]);
-  let isClosed = false;
-  void closed.then(() => {
-    isClosed = true;
-  });
-  await pump(() => isClosed);
-  await closed;
+  await leave();
 });
